@@ -1,0 +1,126 @@
+// What a fresh clone lacks: the npm packages, and the real servers that the tests talk to.
+import { accessSync, constants, readdirSync, readFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { projectFolder, run, runNpm } from "./run.mjs";
+
+/** The real programs: names of the binary (a RegExp for versioned ones) and the Debian packages that bring it. */
+const programs = {
+  nginx: { binaries: ["nginx"], packages: ["nginx"] },
+  "php-fpm": { binaries: ["php-fpm", /^php-fpm-?\d+(\.\d+)*$/], packages: ["php-fpm"] },
+};
+
+/** Servers live in sbin folders, which the PATH of an ordinary user often lacks. */
+const sbinFolders = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/opt/homebrew/sbin", "/opt/homebrew/bin"];
+
+/** Installs the npm packages unless node_modules holds what package-lock.json asks for. */
+export async function ensurePackages() {
+  const lock = readPackages("package-lock.json");
+  if (lock !== undefined && isInstalled(lock, readPackages("node_modules/.package-lock.json"))) return;
+
+  console.log("Installing the npm packages ...");
+  // Not `npm ci`: npm 11 refuses a lock file that lacks builds for some other platform, npm 10 does not. `--no-save` keeps
+  // to the locked versions as well and never rewrites the file. `--include=dev` because with NODE_ENV=production npm would
+  // leave out the very tools that we are about to run.
+  const code = await runNpm(["install", "--no-save", "--include=dev", "--no-audit", "--no-fund"], { quiet: true });
+  if (code !== 0) throw new Error(`Cannot install the npm packages: npm install ended with code ${code}`);
+}
+
+/** Installs the named programs where we may (root on a Debian-like system), else throws with the line to run. */
+export async function ensureServers(names) {
+  const missing = names.filter((name) => findProgram(name) === undefined);
+  if (missing.length === 0) return;
+  if (process.getuid?.() !== 0 || findBinary("apt-get") === undefined) throw new Error(missingMessage(missing));
+
+  console.log(`Installing ${missing.join(", ")} (apt-get) ...`);
+  const env = {
+    ...process.env,
+    DEBIAN_FRONTEND: "noninteractive",
+    // The tests start their own servers. Package scripts must not start the system's: not through invoke-rc.d, which
+    // starts nothing in runlevel 1, and not through systemctl, which starts nothing offline.
+    RUNLEVEL: "1",
+    SYSTEMD_OFFLINE: "1",
+  };
+  const aptGet = (...args) => run("apt-get", ["-o", "DPkg::Lock::Timeout=300", ...args], { env, quiet: true });
+  // An update that reached only some of the mirrors is no reason to stop: the installation tells.
+  await aptGet("update");
+  const code = await aptGet("install", "-y", "--no-install-recommends", ...packagesOf(missing));
+  const stillMissing = missing.filter((name) => findProgram(name) === undefined);
+  if (code !== 0 || stillMissing.length > 0) {
+    throw new Error(`apt-get install ended with code ${code}. ${missingMessage(missing)}`);
+  }
+}
+
+/** The path of a program, or undefined when it is not installed. */
+export function findProgram(name) {
+  for (const binary of programs[name].binaries) {
+    const path = findBinary(binary);
+    if (path !== undefined) return path;
+  }
+  return undefined;
+}
+
+/** The path of a program; throws with the line that installs it. A test that needs a server must not pass without. */
+export function requireProgram(name) {
+  const path = findProgram(name);
+  if (path === undefined) throw new Error(`Cannot start ${name}: not installed. ${missingMessage([name])}`);
+  return path;
+}
+
+function missingMessage(names) {
+  return `Missing: ${names.join(", ")}. Install them with: sudo apt-get install -y ${packagesOf(names).join(" ")}`;
+}
+
+function packagesOf(names) {
+  return [...new Set(names.flatMap((name) => programs[name].packages))];
+}
+
+function findBinary(name) {
+  const folders = [...(process.env.PATH ?? "").split(delimiter).filter(Boolean), ...sbinFolders];
+  for (const folder of folders) {
+    const candidates = typeof name === "string" ? [name] : versionsIn(folder, name);
+    const found = candidates.map((candidate) => join(folder, candidate)).find(isExecutable);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** The newest version first: php-fpm8.10 before php-fpm8.2. */
+function versionsIn(folder, pattern) {
+  try {
+    const names = readdirSync(folder).filter((name) => pattern.test(name));
+    return names.sort((a, b) => b.localeCompare(a, "en", { numeric: true }));
+  } catch {
+    return [];
+  }
+}
+
+function isExecutable(path) {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Compares what is locked with what npm says it installed. Not by the files' times: a checkout, a copied folder and a
+ * restored cache all give times that mean nothing.
+ */
+function isInstalled(locked, installed = {}) {
+  return Object.entries(locked).every(([path, { version, integrity, optional }]) => {
+    const found = installed[path];
+    if (path === "") return true;
+    // Builds for other platforms are in every lock file and in no folder.
+    if (found === undefined) return optional === true;
+    return found.version === version && found.integrity === integrity;
+  });
+}
+
+function readPackages(path) {
+  try {
+    return JSON.parse(readFileSync(join(projectFolder, path), "utf8")).packages;
+  } catch {
+    return undefined;
+  }
+}

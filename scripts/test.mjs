@@ -1,0 +1,32 @@
+// npm test: every check, on a fresh clone as well; stops at the first that fails and leaves with its code.
+// With arguments only vitest runs, and gets them: npm test -- test/codec
+import { join } from "node:path";
+import { projectFolder, run, runNpm } from "./run.mjs";
+import { ensurePackages, ensureServers } from "./setup.mjs";
+
+const args = process.argv.slice(2);
+const bin = (name) => join(projectFolder, "node_modules/.bin", name);
+
+const checks = [
+  { title: "Format and lint", run: () => run(bin("biome"), ["check", "."]) },
+  { title: "Types", run: () => runNpm(["run", "--silent", "typecheck"]) },
+  { title: "Build", run: () => runNpm(["run", "--silent", "build"], { quiet: true }) },
+];
+// --expose-gc: tests of memory collect garbage before they measure.
+const tests = { title: "Tests", run: () => run(bin("vitest"), ["run", "--execArgv=--expose-gc", ...args]) };
+
+try {
+  await ensurePackages();
+  await ensureServers(["nginx", "php-fpm"]);
+  for (const step of args.length > 0 ? [tests] : [...checks, tests]) {
+    console.log(`\n== ${step.title} ==`);
+    process.exitCode = await step.run();
+    if (process.exitCode !== 0) {
+      console.error(`\n${step.title}: failed with code ${process.exitCode}`);
+      break;
+    }
+  }
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = 1;
+}

@@ -1,0 +1,200 @@
+// The bytes of one stream of one request on their way from the connection to whoever reads them. The connection pushes
+// as records come, the reader pulls when it wants; nothing is copied unless a small piece would keep a large buffer alive.
+
+import { FastCgiError } from "../protocol/errors.ts";
+import { NO_CONTENT } from "../protocol/record.ts";
+
+/** What every queued piece is counted for at least, so that one-byte records cannot outgrow the limit by bookkeeping. */
+const MIN_PIECE_COST = 256;
+
+/** A piece that is smaller than this part of its buffer is copied, because it would keep the whole buffer alive. */
+const PINNED_RATIO = 4;
+
+/** What a {@linkcode ByteQueue} checks. */
+export interface ByteQueueOptions {
+  /** For messages: the stream's name. */
+  name: string;
+  /** The request the stream belongs to. */
+  requestId: number;
+  /** The length the sender announced. A stream that is shorter or longer is an error (FastCGI 6.2, 6.4). */
+  expectedBytes?: number | null;
+  /** The most bytes the stream may have in all, and the option that says so. */
+  maxBytes?: number;
+  /** The option behind `maxBytes`. */
+  limit?: string;
+  /** Called once when nobody will take what is still to come: the reader cancelled, or a limit or length was passed. */
+  onAbandoned?: (reason: unknown) => void;
+}
+
+/** A byte stream between a connection that pushes and a reader that pulls. */
+export class ByteQueue {
+  readonly #options: ByteQueueOptions;
+  #pieces: Uint8Array[] = [];
+  #first = 0;
+  #cost = 0;
+  #received = 0;
+  #state: "open" | "ended" | "cancelled" = "open";
+  #error: unknown;
+  #failed = false;
+  #stream: ReadableStream<Uint8Array> | null = null;
+  #onPiece: (() => void) | null = null;
+  #onRoom: (() => void)[] = [];
+
+  constructor(options: ByteQueueOptions) {
+    this.#options = options;
+  }
+
+  /** Bytes pushed so far. */
+  get received(): number {
+    return this.#received;
+  }
+
+  /** Memory that unread pieces are counted for. */
+  get cost(): number {
+    return this.#cost;
+  }
+
+  /** Whether nothing more will be pushed, or nobody wants it. */
+  get done(): boolean {
+    return this.#state !== "open";
+  }
+
+  /** Whether the stream is known to be empty: it ended, and nothing came. */
+  get isEmpty(): boolean {
+    return this.#state === "ended" && !this.#failed && this.#received === 0;
+  }
+
+  /** Adds a piece. An announced length or limit that it passes fails the stream instead. */
+  push(piece: Uint8Array): void {
+    if (this.#state !== "open") return;
+    this.#received += piece.length;
+    const { name, requestId, expectedBytes = null, maxBytes = Number.POSITIVE_INFINITY, limit } = this.#options;
+    if (this.#received > maxBytes) {
+      this.#failAndAbandon(new FastCgiError("limit", `Cannot read ${name}: more than ${maxBytes} bytes`, { requestId, limit }));
+      return;
+    }
+    if (expectedBytes !== null && this.#received > expectedBytes) {
+      this.#failAndAbandon(this.#lengthMismatch(expectedBytes, `at least ${this.#received}`));
+      return;
+    }
+    const pinned = piece.buffer.byteLength > piece.length * PINNED_RATIO;
+    // A reader that waits takes the piece at once, so nothing is kept alive then.
+    this.#pieces.push(pinned && this.#onPiece === null ? piece.slice() : piece);
+    this.#cost += Math.max(piece.length, MIN_PIECE_COST);
+    this.#wake();
+  }
+
+  /** Ends the stream. One that is shorter than announced fails instead: a truncated body is never a short success. */
+  end(): void {
+    if (this.#state !== "open") return;
+    const { expectedBytes = null } = this.#options;
+    if (expectedBytes !== null && this.#received < expectedBytes) {
+      this.fail(this.#lengthMismatch(expectedBytes, String(this.#received)));
+      return;
+    }
+    this.#state = "ended";
+    this.#wake();
+  }
+
+  /** Fails the stream. What is queued still comes before the error, as on any broken connection. */
+  fail(error: unknown): void {
+    if (this.#state !== "open") return;
+    this.#state = "ended";
+    this.#failed = true;
+    this.#error = error;
+    this.#wake();
+    this.#makeRoom();
+  }
+
+  /** Throws away what is queued and all that comes. */
+  cancel(): void {
+    if (this.#state === "cancelled") return;
+    this.#state = "cancelled";
+    this.#pieces = [];
+    this.#first = 0;
+    this.#cost = 0;
+    this.#wake();
+    this.#makeRoom();
+  }
+
+  /** The reader wants no more: as {@linkcode ByteQueue.cancel}, and whoever feeds the queue is told. */
+  abandon(reason: unknown): void {
+    const unfinished = this.#state === "open";
+    this.cancel();
+    if (unfinished) this.#options.onAbandoned?.(reason);
+  }
+
+  /** Resolves once less than `limit` is queued; undefined if that is so already. */
+  whenBelow(limit: number): Promise<void> | undefined {
+    if (this.#cost < limit || this.#state !== "open") return undefined;
+    return new Promise((resolve) => {
+      const check = (): void => {
+        if (this.#cost < limit || this.#state !== "open") resolve();
+        else this.#onRoom.push(check);
+      };
+      this.#onRoom.push(check);
+    });
+  }
+
+  /** The next piece, or null at the end. One reader at a time. */
+  async read(): Promise<Uint8Array | null> {
+    while (this.#first === this.#pieces.length) {
+      if (this.#failed) throw this.#error;
+      if (this.#state !== "open") return null;
+      await new Promise<void>((resolve) => {
+        this.#onPiece = resolve;
+      });
+    }
+    const piece = this.#pieces[this.#first]!;
+    this.#pieces[this.#first++] = NO_CONTENT;
+    // Compacting once half is used keeps taking a piece cheap, however long the queue is.
+    if (this.#first * 2 >= this.#pieces.length) {
+      this.#pieces.splice(0, this.#first);
+      this.#first = 0;
+    }
+    this.#cost -= Math.max(piece.length, MIN_PIECE_COST);
+    this.#makeRoom();
+    return piece;
+  }
+
+  /** The queue as a ReadableStream, made when it is first asked for. It reads nothing ahead; `cancel()` drops the rest. */
+  get stream(): ReadableStream<Uint8Array> {
+    this.#stream ??= new ReadableStream<Uint8Array>(
+      {
+        pull: async (controller) => {
+          const piece = await this.read();
+          if (piece === null) controller.close();
+          else controller.enqueue(piece);
+        },
+        cancel: (reason) => this.abandon(reason),
+      },
+      { highWaterMark: 0 },
+    );
+    return this.#stream;
+  }
+
+  #failAndAbandon(error: FastCgiError): void {
+    this.fail(error);
+    this.#options.onAbandoned?.(error);
+  }
+
+  #lengthMismatch(expected: number, actual: string): FastCgiError {
+    const { name, requestId } = this.#options;
+    return new FastCgiError("lengthMismatch", `Cannot read ${name}: expected ${expected} bytes, got ${actual}`, {
+      requestId,
+    });
+  }
+
+  #wake(): void {
+    const wake = this.#onPiece;
+    this.#onPiece = null;
+    wake?.();
+  }
+
+  #makeRoom(): void {
+    if (this.#onRoom.length === 0) return;
+    const waiting = this.#onRoom;
+    this.#onRoom = [];
+    for (const check of waiting) check();
+  }
+}

@@ -1,0 +1,123 @@
+import { FastCgiError } from "../protocol/errors.ts";
+import type { NameValuePair } from "../protocol/name_value_pairs.ts";
+import { type FastCgiParams, paramsFromPairs, parseLength } from "../protocol/params.ts";
+import { Role } from "../protocol/constants.ts";
+import { ByteQueue } from "./byte_queue.ts";
+
+/** One request as an application receives it (FastCGI 6). Its params are complete, its streams may still be arriving. */
+export interface FastCgiRequest {
+  /** The request on its connection, 1 to 65,535. It is used again after the request has ended. */
+  readonly requestId: number;
+  /** What the web server wants of the application. */
+  readonly role: Role;
+  /** Whether the web server keeps the connection afterwards (FastCGI 5.1). */
+  readonly keepConn: boolean;
+  /** The variables by name, repeated headers joined. Byte strings: one character per byte. */
+  readonly params: FastCgiParams;
+  /** The variables as they came, in order, with repeated names. */
+  readonly paramPairs: readonly NameValuePair[];
+  /**
+   * The request body; empty for an Authorizer. Fails if it is not as long as CONTENT_LENGTH says.
+   *
+   * If nobody reads it, at most `maxQueuedBytes` are held; then the whole connection is not read until somebody does.
+   */
+  readonly stdin: ReadableStream<Uint8Array>;
+  /** The file of a Filter; empty for the other roles. Fails if it is not as long as FCGI_DATA_LENGTH says. */
+  readonly data: ReadableStream<Uint8Array>;
+  /** Aborts when the web server aborts the request (FastCGI 5.4) or its connection goes away. */
+  readonly signal: AbortSignal;
+}
+
+/** Limits on the streams of a request. */
+export interface IncomingStreamLimits {
+  maxStdinBytes: number;
+  maxDataBytes: number;
+}
+
+/** A {@linkcode FastCgiRequest} and what its connection does with it. Everything is built when it is first asked for. */
+export class IncomingRequest implements FastCgiRequest {
+  readonly requestId: number;
+  readonly role: Role;
+  readonly keepConn: boolean;
+  readonly paramPairs: readonly NameValuePair[];
+  readonly stdinQueue: ByteQueue;
+  readonly dataQueue: ByteQueue;
+  #params: FastCgiParams | null = null;
+  #controller: AbortController | null = null;
+  #abortReason: FastCgiError | null = null;
+  #onAbort: ((reason: FastCgiError) => void)[] = [];
+
+  constructor(
+    requestId: number,
+    role: Role,
+    keepConn: boolean,
+    paramPairs: readonly NameValuePair[],
+    limits: IncomingStreamLimits,
+  ) {
+    this.requestId = requestId;
+    this.role = role;
+    this.keepConn = keepConn;
+    this.paramPairs = paramPairs;
+    const { params } = this;
+    this.stdinQueue = new ByteQueue({
+      name: "stdin",
+      requestId,
+      // An Authorizer has no stdin even where the request has a length (FastCGI 6.3).
+      expectedBytes: role === Role.Authorizer ? null : parseLength(params.get("CONTENT_LENGTH")),
+      maxBytes: limits.maxStdinBytes,
+      limit: "maxStdinBytes",
+    });
+    this.dataQueue = new ByteQueue({
+      name: "data",
+      requestId,
+      expectedBytes: role === Role.Filter ? parseLength(params.get("FCGI_DATA_LENGTH")) : null,
+      maxBytes: limits.maxDataBytes,
+      limit: "maxDataBytes",
+    });
+    if (role === Role.Authorizer) this.stdinQueue.end();
+    if (role !== Role.Filter) this.dataQueue.end();
+  }
+
+  get params(): FastCgiParams {
+    this.#params ??= paramsFromPairs(this.paramPairs);
+    return this.#params;
+  }
+
+  get stdin(): ReadableStream<Uint8Array> {
+    return this.stdinQueue.stream;
+  }
+
+  get data(): ReadableStream<Uint8Array> {
+    return this.dataQueue.stream;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === null) {
+      this.#controller = new AbortController();
+      if (this.#abortReason !== null) this.#controller.abort(this.#abortReason);
+    }
+    return this.#controller.signal;
+  }
+
+  /** Why the request was aborted, or null. */
+  get abortReason(): FastCgiError | null {
+    return this.#abortReason;
+  }
+
+  /** Calls `callback` at the abort, or now if it has been. Cheaper than an AbortSignal that nobody else asks for. */
+  onAbort(callback: (reason: FastCgiError) => void): void {
+    if (this.#abortReason !== null) callback(this.#abortReason);
+    else this.#onAbort.push(callback);
+  }
+
+  /** Fails what is still arriving and fires the signal. The first reason stays. */
+  abort(reason: FastCgiError): void {
+    if (this.#abortReason !== null) return;
+    this.#abortReason = reason;
+    this.stdinQueue.fail(reason);
+    this.dataQueue.fail(reason);
+    for (const callback of this.#onAbort) callback(reason);
+    this.#onAbort = [];
+    this.#controller?.abort(reason);
+  }
+}

@@ -1,0 +1,117 @@
+// Bytes → records. A record whose content lies whole in one chunk is a view into that chunk; one that is spread over
+// chunks is put together in a buffer of its own, so content is copied at most once. What is kept between chunks is
+// bounded by one record, 64 KiB. To keep in step with record_encoder.ts.
+
+import { FCGI_HEADER_LEN, FCGI_VERSION_1 } from "../protocol/constants.ts";
+import { FastCgiError, protocolError } from "../protocol/errors.ts";
+import { decodeRecordHeader, type FastCgiRecord, type RecordHeader } from "../protocol/record.ts";
+import type { Stage, StageController } from "./stage.ts";
+
+/** Sans-IO stage: bytes, cut anywhere, → records (FastCGI 3.3). Padding is skipped, whatever it holds. */
+export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
+  /** The start of a header that was cut. */
+  readonly #headerBytes = new Uint8Array(FCGI_HEADER_LEN);
+  #headerFilled = 0;
+  /** The record whose content is being put together. */
+  #header: RecordHeader | null = null;
+  #content: Uint8Array = this.#headerBytes;
+  #contentFilled = 0;
+  /** Padding bytes still to come. */
+  #paddingLeft = 0;
+  #dead: FastCgiError | null = null;
+
+  /**
+   * @throws {FastCgiError} `protocol` if a record is of another version. The decoder is dead then: without a known header
+   * nothing says where the next record begins.
+   */
+  transform(chunk: Uint8Array, controller: StageController<FastCgiRecord>): void {
+    if (this.#dead !== null) throw this.#dead;
+    const { length } = chunk;
+    let offset = 0;
+    while (offset < length) {
+      if (this.#paddingLeft > 0) {
+        const skipped = Math.min(this.#paddingLeft, length - offset);
+        this.#paddingLeft -= skipped;
+        offset += skipped;
+      } else if (this.#header !== null) {
+        offset = this.#fillContent(chunk, offset, controller);
+      } else if (this.#headerFilled > 0 || length - offset < FCGI_HEADER_LEN) {
+        offset = this.#fillHeader(chunk, offset);
+        if (this.#headerFilled === FCGI_HEADER_LEN) {
+          this.#headerFilled = 0;
+          offset = this.#startRecord(decodeRecordHeader(this.#headerBytes, 0), chunk, offset, controller);
+        }
+      } else {
+        const header = decodeRecordHeader(chunk, offset);
+        offset = this.#startRecord(header, chunk, offset + FCGI_HEADER_LEN, controller);
+      }
+    }
+  }
+
+  /** @throws {FastCgiError} `connectionClosed` if the input ended inside a record. Missing padding is nothing lost. */
+  flush(): void {
+    if (this.#dead !== null) throw this.#dead;
+    if (this.#headerFilled > 0 || this.#header !== null) {
+      const at = this.#header === null ? "header" : "content";
+      this.#dead = new FastCgiError("connectionClosed", `Cannot decode a record: the input ended inside its ${at}`);
+      throw this.#dead;
+    }
+  }
+
+  #fillHeader(chunk: Uint8Array, offset: number): number {
+    const end = Math.min(chunk.length, offset + FCGI_HEADER_LEN - this.#headerFilled);
+    this.#headerBytes.set(chunk.subarray(offset, end), this.#headerFilled);
+    this.#headerFilled += end - offset;
+    return end;
+  }
+
+  #startRecord(
+    header: RecordHeader,
+    chunk: Uint8Array,
+    offset: number,
+    controller: StageController<FastCgiRecord>,
+  ): number {
+    if (header.version !== FCGI_VERSION_1) {
+      this.#dead = protocolError(
+        `Cannot decode a record: expected version ${FCGI_VERSION_1}, got ${header.version} (is the peer speaking FastCGI?)`,
+      );
+      throw this.#dead;
+    }
+    const end = offset + header.contentLength;
+    if (end <= chunk.length) {
+      this.#emit(header, chunk.subarray(offset, end), controller);
+      return end;
+    }
+    this.#header = header;
+    this.#content = new Uint8Array(header.contentLength);
+    this.#contentFilled = chunk.length - offset;
+    this.#content.set(chunk.subarray(offset));
+    return chunk.length;
+  }
+
+  #fillContent(chunk: Uint8Array, offset: number, controller: StageController<FastCgiRecord>): number {
+    const end = Math.min(chunk.length, offset + this.#content.length - this.#contentFilled);
+    this.#content.set(chunk.subarray(offset, end), this.#contentFilled);
+    this.#contentFilled += end - offset;
+    if (this.#contentFilled === this.#content.length) {
+      const header = this.#header!;
+      this.#header = null;
+      this.#emit(header, this.#content, controller);
+      this.#content = this.#headerBytes;
+    }
+    return end;
+  }
+
+  #emit(header: RecordHeader, contentData: Uint8Array, controller: StageController<FastCgiRecord>): void {
+    this.#paddingLeft = header.paddingLength;
+    const { type, requestId, paddingLength } = header;
+    controller.enqueue({ type, requestId, contentData, paddingLength });
+  }
+}
+
+/** {@linkcode RecordDecoder} as a TransformStream. Reading stops when nobody takes the records. */
+export class RecordDecoderStream extends TransformStream<Uint8Array, FastCgiRecord> {
+  constructor() {
+    super(new RecordDecoder());
+  }
+}

@@ -1,0 +1,439 @@
+// Records → requests. What one request may do is the table of request_state.ts; here is what concerns a connection: which ids
+// are active, the limits, management records and refusals. Nothing is sent from here: replies come out beside the requests.
+// To keep in step with response_decoder.ts.
+
+import {
+  FCGI_HEADER_LEN,
+  FCGI_MAX_CONNS,
+  FCGI_MAX_REQS,
+  FCGI_MPXS_CONNS,
+  FCGI_NULL_REQUEST_ID,
+  nameOf,
+  ProtocolStatus,
+  RecordType,
+  type Role,
+} from "../protocol/constants.ts";
+import { FastCgiError, protocolError } from "../protocol/errors.ts";
+import { decodeNameValuePairs, encodeNameValuePairs, type NameValuePair } from "../protocol/name_value_pairs.ts";
+import { decodeBeginRequestBody, encodeUnknownTypeBody, type FastCgiRecord } from "../protocol/record.ts";
+import type { ByteQueue } from "./byte_queue.ts";
+import { type FastCgiRequest, IncomingRequest } from "./incoming_request.ts";
+import { refusal, refuseWithStatus } from "./refusal.ts";
+import { isKnownRole, type RequestInput, type RequestState, requestInput, requestStep } from "./request_state.ts";
+import { resolveOptions } from "./resolve_options.ts";
+import type { Stage, StageController } from "./stage.ts";
+
+/** Limits of a {@linkcode RequestDecoder}. Sizes are in bytes; `Infinity` turns a limit off. */
+export interface RequestDecoderOptions {
+  /**
+   * The most bytes in the FCGI_PARAMS stream of a request. A request that passes it is answered 431.
+   *
+   * @default {1048576} (1 MiB, as rama-fastcgi; nginx can't send more than 64 KiB)
+   */
+  maxParamsBytes?: number;
+  /**
+   * The most variables in a request. One that passes it is answered 431.
+   *
+   * @default {2048} (Node's HTTP server stops at 2,000 headers)
+   */
+  maxParams?: number;
+  /**
+   * The most bytes in the FCGI_STDIN stream of a request. Reading the stream fails with `limit` behind them.
+   *
+   * @default {Infinity}
+   */
+  maxStdinBytes?: number;
+  /**
+   * The most bytes in the FCGI_DATA stream of a request. Reading the stream fails with `limit` behind them.
+   *
+   * @default {Infinity}
+   */
+  maxDataBytes?: number;
+  /**
+   * Unread bytes of FCGI_STDIN and of FCGI_DATA that a request may hold. Beyond, the whole connection is not read until the
+   * application catches up: FastCGI has no flow control for a single request.
+   *
+   * @default {262144} (256 KiB)
+   */
+  maxQueuedBytes?: number;
+  /**
+   * The most bytes for requests that are over or were refused, since the last record that was of use. The connection is
+   * closed behind them.
+   *
+   * @default {104857600} (100 MiB, as Go)
+   */
+  maxDrainBytes?: number;
+  /**
+   * Requests that may be active at once on a connection. A further one is answered 503. It is also the answer to
+   * FCGI_MAX_REQS, because HAProxy takes that for the limit of a connection.
+   *
+   * @default {128} (HTTP/2 servers allow 100 to 250 streams)
+   */
+  maxConcurrentRequests?: number;
+  /**
+   * Whether requests may share a connection (FastCGI 3.3). When off, a second one is refused with FCGI_CANT_MPX_CONN.
+   *
+   * @default {true}
+   */
+  multiplexing?: boolean;
+  /**
+   * Whether that refusal is sent. When off, the second request is dropped without an answer.
+   *
+   * @default {true}
+   */
+  respondCantMpxConn?: boolean;
+  /**
+   * Whether the body of FCGI_BEGIN_REQUEST must have exactly the eight bytes of FastCGI 5.1. When off, a longer one is
+   * accepted, as a later version of the protocol might send it.
+   *
+   * @default {false}
+   */
+  strictBeginBodySize?: boolean;
+  /**
+   * The answer to FCGI_MAX_CONNS.
+   *
+   * @default {1024}
+   */
+  maxConnections?: number;
+}
+
+/** The defaults of {@linkcode RequestDecoderOptions}. */
+export const REQUEST_DECODER_DEFAULTS: Required<RequestDecoderOptions> = Object.freeze({
+  maxParamsBytes: 1024 * 1024,
+  maxParams: 2048,
+  maxStdinBytes: Number.POSITIVE_INFINITY,
+  maxDataBytes: Number.POSITIVE_INFINITY,
+  maxQueuedBytes: 256 * 1024,
+  maxDrainBytes: 100 * 1024 * 1024,
+  maxConcurrentRequests: 128,
+  multiplexing: true,
+  respondCantMpxConn: true,
+  strictBeginBodySize: false,
+  maxConnections: 1024,
+});
+
+/** What a {@linkcode RequestDecoder} gives out beside requests. */
+export interface RequestDecoderOutlet {
+  /** Records for the web server: answers to management records, and refusals, which are not to be kept waiting. */
+  reply(records: FastCgiRecord[], closeConnection: boolean): void;
+  /** Input that was dropped or refused. The connection goes on. */
+  report?(error: FastCgiError): void;
+}
+
+/** A request whose FCGI_PARAMS stream is complete, or not yet. */
+interface ActiveRequest {
+  readonly requestId: number;
+  readonly role: Role;
+  readonly keepConn: boolean;
+  state: RequestState;
+  params: Uint8Array[];
+  paramsBytes: number;
+  request: IncomingRequest | null;
+}
+
+/**
+ * Sans-IO stage: records → requests (FastCGI 3.3, 4, 5, 6). A request comes out when its params are complete; its streams
+ * are fed from then on. Whoever answers it says so with {@linkcode RequestDecoder.end}.
+ */
+export class RequestDecoder implements Stage<FastCgiRecord, FastCgiRequest> {
+  readonly #options: Required<RequestDecoderOptions>;
+  readonly #outlet: RequestDecoderOutlet;
+  readonly #active = new Map<number, ActiveRequest>();
+  #waitingForParams = 0;
+  #drained = 0;
+  #dead: FastCgiError | null = null;
+
+  /** @throws {RangeError} If an option is not a positive number. */
+  constructor(outlet: RequestDecoderOutlet, options: RequestDecoderOptions = {}) {
+    this.#options = resolveOptions(REQUEST_DECODER_DEFAULTS, options);
+    this.#outlet = outlet;
+  }
+
+  /** Requests that have begun and not ended, whether or not they came out yet. */
+  get activeRequests(): number {
+    return this.#active.size;
+  }
+
+  /** Requests that have begun and whose params are not complete. */
+  get waitingForParams(): number {
+    return this.#waitingForParams;
+  }
+
+  /** Whether a request's input is still to come. */
+  get expectsInput(): boolean {
+    for (const { state } of this.#active.values()) if (state !== "complete") return true;
+    return false;
+  }
+
+  /**
+   * Marks a request as over: its FCGI_END_REQUEST was sent. What else comes for it is ignored (FastCGI 3.3).
+   *
+   * @returns Whether all of its input had arrived.
+   */
+  end(requestId: number): boolean {
+    const active = this.#active.get(requestId);
+    if (active === undefined) return true;
+    this.#active.delete(requestId);
+    if (active.state === "params") this.#waitingForParams--;
+    active.request?.stdinQueue.cancel();
+    active.request?.dataQueue.cancel();
+    return active.state === "complete";
+  }
+
+  /** Aborts every active request: the connection is gone. */
+  abortAll(reason: FastCgiError): void {
+    for (const { request } of [...this.#active.values()]) request?.abort(reason);
+  }
+
+  /**
+   * Takes one record. A promise asks for a pause until the request has room again.
+   *
+   * @throws {FastCgiError} `protocol` or `limit`, where the connection can't go on. The decoder is dead then.
+   */
+  transform(record: FastCgiRecord, controller: StageController<FastCgiRequest>): void | Promise<void> {
+    if (this.#dead !== null) throw this.#dead;
+    try {
+      if (record.requestId === FCGI_NULL_REQUEST_ID) return this.#manage(record);
+      if (record.type === RecordType.BeginRequest) return this.#begin(record);
+      const active = this.#active.get(record.requestId);
+      // FastCGI 3.3: records for an inactive request are ignored.
+      if (active === undefined) return this.#drain(record.contentData.length);
+      return this.#advance(active, record, controller);
+    } catch (error) {
+      if (error instanceof FastCgiError) this.#dead = error;
+      throw error;
+    }
+  }
+
+  /** The end of the connection's input aborts what is active. */
+  flush(): void {
+    this.abortAll(new FastCgiError("connectionClosed", "Cannot finish the request: the web server closed the connection"));
+  }
+
+  /** FastCGI 4: records of the connection, not of a request. */
+  #manage({ type, contentData }: FastCgiRecord): void {
+    if (type === RecordType.GetValues) {
+      const known = this.#values();
+      const asked = new Set(decodeNameValuePairs(contentData).map(([name]) => name));
+      const content = encodeNameValuePairs([...known].filter(([name]) => asked.has(name)));
+      this.#reply([{ type: RecordType.GetValuesResult, requestId: FCGI_NULL_REQUEST_ID, contentData: content }]);
+    } else {
+      // FastCGI 4.2. A type that belongs to requests is not a management type either.
+      const contentData = encodeUnknownTypeBody(type);
+      this.#reply([{ type: RecordType.UnknownType, requestId: FCGI_NULL_REQUEST_ID, contentData }]);
+      this.#report(protocolError(`Unexpected management record of type ${nameOf(RecordType, type)}`));
+    }
+  }
+
+  #values(): Map<string, string> {
+    const { maxConnections, maxConcurrentRequests, multiplexing } = this.#options;
+    return new Map([
+      [FCGI_MAX_CONNS, String(maxConnections)],
+      [FCGI_MAX_REQS, String(multiplexing ? maxConcurrentRequests : maxConnections)],
+      [FCGI_MPXS_CONNS, multiplexing ? "1" : "0"],
+    ]);
+  }
+
+  /** FastCGI 5.1, 5.5. */
+  #begin({ requestId, contentData }: FastCgiRecord): void {
+    const { role, keepConn } = decodeBeginRequestBody(contentData, this.#options.strictBeginBodySize);
+    if (this.#active.has(requestId)) {
+      // Which of the two the records behind belong to, nobody can say.
+      throw protocolError(`Cannot begin request ${requestId}: it is active`, requestId);
+    }
+    const { multiplexing, respondCantMpxConn, maxConcurrentRequests } = this.#options;
+    if (!multiplexing && this.#active.size > 0) {
+      this.#report(new FastCgiError("cantMultiplex", `Refused request ${requestId}: multiplexing is off`, { requestId }));
+      // The connection belongs to the request that is active, whatever this one says about keeping it.
+      if (respondCantMpxConn) this.#reply([refusal(requestId, ProtocolStatus.CantMpxConn)]);
+    } else if (!isKnownRole(role)) {
+      this.#report(new FastCgiError("unknownRole", `Refused request ${requestId}: unknown role ${role}`, { requestId }));
+      this.#reply([refusal(requestId, ProtocolStatus.UnknownRole)], !keepConn);
+    } else if (this.#active.size >= maxConcurrentRequests) {
+      const message = `Refused request ${requestId}: ${maxConcurrentRequests} are active`;
+      this.#report(new FastCgiError("limit", message, { requestId, limit: "maxConcurrentRequests" }));
+      this.#reply(refuseWithStatus(requestId, 503), !keepConn);
+    } else {
+      this.#drained = 0;
+      this.#waitingForParams++;
+      this.#active.set(requestId, {
+        requestId,
+        role,
+        keepConn,
+        state: "params",
+        params: [],
+        paramsBytes: 0,
+        request: null,
+      });
+    }
+  }
+
+  #advance(
+    active: ActiveRequest,
+    { type, contentData }: FastCgiRecord,
+    controller: StageController<FastCgiRequest>,
+  ): void | Promise<void> {
+    const input = requestInput(type, contentData.length);
+    if (input === null) return this.#unexpectedType(active, type);
+    const step = requestStep(active.role, active.state, input);
+    if (step === undefined) throw this.#outOfOrder(active, input);
+    const [action, next] = step;
+    if (active.state === "params" && next !== "params") this.#waitingForParams--;
+    active.state = next;
+    const { request } = active;
+    switch (action) {
+      case "collect params":
+        return this.#collectParams(active, contentData);
+      case "start request":
+        return this.#start(active, controller);
+      case "push stdin":
+        return this.#push(request!.stdinQueue, contentData);
+      case "end stdin":
+        return request!.stdinQueue.end();
+      case "push data":
+        return this.#push(request!.dataQueue, contentData);
+      case "end data":
+        return request!.dataQueue.end();
+      case "abort":
+        return this.#abort(active);
+      case "report":
+        this.#report(protocolError(`Dropped ${contentData.length} bytes of ${input}: the role has no such stream`));
+        return this.#drain(contentData.length);
+      case "ignore":
+        return;
+    }
+  }
+
+  #push(queue: ByteQueue, contentData: Uint8Array): void | Promise<void> {
+    if (queue.done) return this.#drain(contentData.length);
+    queue.push(contentData);
+    return queue.whenBelow(this.#options.maxQueuedBytes);
+  }
+
+  #collectParams(active: ActiveRequest, contentData: Uint8Array): void {
+    const { maxParamsBytes } = this.#options;
+    active.paramsBytes += contentData.length;
+    if (active.paramsBytes > maxParamsBytes) {
+      const message = `Refused request ${active.requestId}: more than ${maxParamsBytes} bytes of params`;
+      this.#refuse(active, 431, new FastCgiError("limit", message, { limit: "maxParamsBytes" }));
+      return;
+    }
+    active.params.push(contentData);
+  }
+
+  #start(active: ActiveRequest, controller: StageController<FastCgiRequest>): void {
+    let pairs: NameValuePair[];
+    try {
+      pairs = decodeNameValuePairs(join(active.params, active.paramsBytes), { maxPairs: this.#options.maxParams });
+    } catch (error) {
+      const { code, message } = error as FastCgiError;
+      this.#refuse(active, code === "limit" ? 431 : 400, error as FastCgiError, message);
+      return;
+    }
+    active.params = [];
+    active.request = new IncomingRequest(active.requestId, active.role, active.keepConn, pairs, this.#options);
+    controller.enqueue(active.request);
+  }
+
+  #abort(active: ActiveRequest): void {
+    const { requestId, request, keepConn } = active;
+    if (request !== null) {
+      request.abort(new FastCgiError("aborted", "Cannot finish the request: the web server aborted it", { requestId }));
+      return;
+    }
+    // The application proper never saw it, so there is nobody else to answer (FastCGI 5.4).
+    this.end(requestId);
+    this.#reply([refusal(requestId, ProtocolStatus.RequestComplete)], !keepConn);
+  }
+
+  /** Answers a request that can't reach the application. The connection goes on: its framing is intact. */
+  #refuse({ requestId, keepConn }: ActiveRequest, status: 400 | 431, error: FastCgiError, message = error.message): void {
+    this.end(requestId);
+    this.#report(new FastCgiError(error.code, message, { requestId, limit: error.limit }));
+    this.#reply(refuseWithStatus(requestId, status), !keepConn);
+  }
+
+  #unexpectedType({ requestId }: ActiveRequest, type: number): void {
+    if (type === RecordType.Stdout || type === RecordType.Stderr || type === RecordType.EndRequest) {
+      throw protocolError(`Cannot read a ${nameOf(RecordType, type)} record: only applications send it`, requestId);
+    }
+    // An answer is not allowed for (FastCGI 4.2 is about management records), and nginx would fail on one.
+    this.#report(protocolError(`Dropped a record of type ${nameOf(RecordType, type)}`, requestId));
+  }
+
+  #outOfOrder({ requestId, state }: ActiveRequest, input: RequestInput): FastCgiError {
+    return protocolError(`Cannot read ${input}: request ${requestId} is in state ${state}`, requestId);
+  }
+
+  #drain(contentLength: number): void {
+    this.#drained += FCGI_HEADER_LEN + contentLength;
+    const { maxDrainBytes } = this.#options;
+    if (this.#drained > maxDrainBytes) {
+      const message = `Cannot go on reading: more than ${maxDrainBytes} bytes for requests that are not active`;
+      throw new FastCgiError("limit", message, { limit: "maxDrainBytes" });
+    }
+  }
+
+  #reply(records: FastCgiRecord[], closeConnection = false): void {
+    this.#outlet.reply(records, closeConnection);
+  }
+
+  #report(error: FastCgiError): void {
+    this.#outlet.report?.(error);
+  }
+}
+
+function join(pieces: readonly Uint8Array[], length: number): Uint8Array {
+  if (pieces.length === 1) return pieces[0]!;
+  const joined = new Uint8Array(length);
+  let offset = 0;
+  for (const piece of pieces) {
+    joined.set(piece, offset);
+    offset += piece.length;
+  }
+  return joined;
+}
+
+/**
+ * {@linkcode RequestDecoder} as a TransformStream. Records that must go back to the web server come out of
+ * {@linkcode RequestDecoderStream.replies}.
+ *
+ * If nobody reads a request's `stdin`, everything stops after `maxQueuedBytes`. If nobody reads `replies`, they are kept, one
+ * small record for each management record or refused request.
+ */
+export class RequestDecoderStream extends TransformStream<FastCgiRecord, FastCgiRequest> {
+  /** Answers to management records, and refusals. */
+  readonly replies: ReadableStream<FastCgiRecord>;
+  readonly #decoder: RequestDecoder;
+
+  constructor(options: RequestDecoderOptions = {}) {
+    let replies!: ReadableStreamDefaultController<FastCgiRecord>;
+    const readable = new ReadableStream<FastCgiRecord>({
+      start(controller) {
+        replies = controller;
+      },
+    });
+    const decoder = new RequestDecoder(
+      {
+        reply(records) {
+          for (const record of records) replies.enqueue(record);
+        },
+      },
+      options,
+    );
+    super({
+      transform: (record, controller) => decoder.transform(record, controller),
+      flush() {
+        decoder.flush();
+        replies.close();
+      },
+    });
+    this.replies = readable;
+    this.#decoder = decoder;
+  }
+
+  /** Marks a request as over: its FCGI_END_REQUEST was sent (FastCGI 3.3). */
+  end(requestId: number): void {
+    this.#decoder.end(requestId);
+  }
+}

@@ -1,0 +1,188 @@
+// Records → responses. What one request may receive is the table of response_state.ts; here is what concerns a connection:
+// which ids are active, and management records. To keep in step with request_decoder.ts.
+
+import { FCGI_NULL_REQUEST_ID, nameOf, RecordType } from "../protocol/constants.ts";
+import { FastCgiError, protocolError } from "../protocol/errors.ts";
+import { decodeEndRequestBody, type FastCgiRecord } from "../protocol/record.ts";
+import { type FastCgiClientResponse, IncomingResponse, type IncomingResponseOptions } from "./incoming_response.ts";
+import { resolveOptions } from "./resolve_options.ts";
+import { type ResponseState, responseInput, responseStep } from "./response_state.ts";
+import type { Stage, StageController } from "./stage.ts";
+
+/** Limits of a {@linkcode ResponseDecoder}. Sizes are in bytes; `Infinity` turns a limit off. */
+export interface ResponseDecoderOptions {
+  /**
+   * The most bytes in the FCGI_STDOUT stream of a request. Reading it fails with `limit` behind them.
+   *
+   * @default {Infinity} (nothing is collected, so nothing grows)
+   */
+  maxStdoutBytes?: number;
+  /**
+   * The most bytes kept of the FCGI_STDERR stream of a request. The rest is read and dropped.
+   *
+   * @default {262144} (256 KiB, as rama-fastcgi)
+   */
+  maxStderrBytes?: number;
+  /**
+   * Unread bytes of FCGI_STDOUT that a request may hold. Beyond, the whole connection is not read until somebody reads:
+   * FastCGI has no flow control for a single request.
+   *
+   * @default {262144} (256 KiB)
+   */
+  maxQueuedBytes?: number;
+}
+
+/** The defaults of {@linkcode ResponseDecoderOptions}. */
+export const RESPONSE_DECODER_DEFAULTS: Required<ResponseDecoderOptions> = Object.freeze({
+  maxStdoutBytes: Number.POSITIVE_INFINITY,
+  maxStderrBytes: 256 * 1024,
+  maxQueuedBytes: 256 * 1024,
+});
+
+/** What a {@linkcode ResponseDecoder} gives out beside responses. */
+export interface ResponseDecoderOutlet {
+  /** Answers to management records (FastCGI 4). */
+  management?(record: FastCgiRecord): void;
+  /** Input that was dropped, because nothing expects it any more. The connection goes on, but should not be trusted again. */
+  report?(error: FastCgiError): void;
+}
+
+interface ActiveResponse {
+  state: ResponseState;
+  response: IncomingResponse;
+}
+
+/**
+ * Sans-IO stage: records → responses (FastCGI 3.3, 5.5, 6). A response comes out with its first record; its streams are fed from
+ * then on. A client that knows which requests it began says so with {@linkcode ResponseDecoder.expect}: then nothing
+ * comes out, and a record for any other id is a protocol error.
+ */
+export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientResponse> {
+  readonly #options: Required<ResponseDecoderOptions>;
+  readonly #outlet: ResponseDecoderOutlet;
+  readonly #active = new Map<number, ActiveResponse>();
+  /** Ids that were expected and are over: Go sends records for an aborted request after its FCGI_END_REQUEST. */
+  readonly #over = new Set<number>();
+  #expecting = false;
+  #dead: FastCgiError | null = null;
+
+  /** @throws {RangeError} If an option is not a positive number. */
+  constructor(outlet: ResponseDecoderOutlet = {}, options: ResponseDecoderOptions = {}) {
+    this.#options = resolveOptions(RESPONSE_DECODER_DEFAULTS, options);
+    this.#outlet = outlet;
+  }
+
+  /** Responses that have begun or are expected, and have not ended. */
+  get activeResponses(): number {
+    return this.#active.size;
+  }
+
+  /** Announces a request that was begun, and returns its response, which is still empty. */
+  expect(requestId: number, hooks: Pick<IncomingResponseOptions, "onAbandoned" | "onStderr"> = {}): IncomingResponse {
+    this.#expecting = true;
+    this.#over.delete(requestId);
+    return this.#open(requestId, hooks).response;
+  }
+
+  /** Fails every active response: the connection is gone. */
+  failAll(error: unknown): void {
+    const responses = [...this.#active.values()];
+    this.#active.clear();
+    for (const { response } of responses) response.fail(error);
+  }
+
+  /**
+   * Takes one record. A promise asks for a pause until the response has room again.
+   *
+   * @throws {FastCgiError} `protocol`, where the connection can't go on. The decoder is dead then.
+   */
+  transform(record: FastCgiRecord, controller: StageController<FastCgiClientResponse>): void | Promise<void> {
+    if (this.#dead !== null) throw this.#dead;
+    try {
+      if (record.requestId === FCGI_NULL_REQUEST_ID) return this.#manage(record);
+      return this.#advance(record, controller);
+    } catch (error) {
+      if (error instanceof FastCgiError) this.#dead = error;
+      throw error;
+    }
+  }
+
+  /** The end of the connection's input fails what is active: END_REQUEST is the only proof that a response is whole. */
+  flush(): void {
+    for (const { response } of [...this.#active.values()]) {
+      const { requestId, stderrText } = response;
+      const message = "Cannot read the response: the application closed the connection before its end";
+      response.fail(new FastCgiError("connectionClosed", message, { requestId, stderr: stderrText }));
+    }
+    this.#active.clear();
+  }
+
+  #manage(record: FastCgiRecord): void {
+    const { type } = record;
+    if (type !== RecordType.GetValuesResult && type !== RecordType.UnknownType) {
+      throw protocolError(`Cannot read a ${nameOf(RecordType, type)} record: it has request id 0`);
+    }
+    this.#outlet.management?.(record);
+  }
+
+  #advance(
+    { type, requestId, contentData }: FastCgiRecord,
+    controller: StageController<FastCgiClientResponse>,
+  ): void | Promise<void> {
+    const input = responseInput(type, contentData.length);
+    if (input === null) {
+      throw protocolError(`Cannot read a record of type ${nameOf(RecordType, type)}: applications do not send it`, requestId);
+    }
+    let active = this.#active.get(requestId);
+    if (active === undefined) {
+      if (this.#over.has(requestId)) {
+        this.#outlet.report?.(protocolError(`Dropped ${input}: request ${requestId} is over`, requestId));
+        return;
+      }
+      if (this.#expecting) throw protocolError(`Cannot read ${input}: nobody began request ${requestId}`, requestId);
+      active = this.#open(requestId, {});
+      controller.enqueue(active.response);
+    }
+    const step = responseStep(active.state, input);
+    if (step === undefined) {
+      throw protocolError(`Cannot read ${input}: request ${requestId} is in state ${active.state}`, requestId);
+    }
+    const [action, next] = step;
+    active.state = next;
+    const { response } = active;
+    switch (action) {
+      case "push stdout":
+        response.stdoutQueue.push(contentData);
+        return response.stdoutQueue.whenBelow(this.#options.maxQueuedBytes);
+      case "push stderr":
+        return response.pushStderr(contentData);
+      case "complete": {
+        const body = decodeEndRequestBody(contentData);
+        this.#active.delete(requestId);
+        if (this.#expecting) this.#over.add(requestId);
+        return response.complete(body);
+      }
+      case "ignore":
+        return;
+    }
+  }
+
+  #open(requestId: number, hooks: Pick<IncomingResponseOptions, "onAbandoned" | "onStderr">): ActiveResponse {
+    const { maxStdoutBytes, maxStderrBytes } = this.#options;
+    const response = new IncomingResponse(requestId, { maxStdoutBytes, maxStderrBytes, ...hooks });
+    const active: ActiveResponse = { state: "open", response };
+    this.#active.set(requestId, active);
+    return active;
+  }
+}
+
+/**
+ * {@linkcode ResponseDecoder} as a TransformStream.
+ *
+ * If nobody reads a response's `stdout`, everything stops after `maxQueuedBytes`.
+ */
+export class ResponseDecoderStream extends TransformStream<FastCgiRecord, FastCgiClientResponse> {
+  constructor(options: ResponseDecoderOptions = {}) {
+    super(new ResponseDecoder({}, options));
+  }
+}

@@ -1,0 +1,54 @@
+/** Where a stage puts what it has made: the part of a TransformStreamDefaultController that stages use. */
+export interface StageController<Output> {
+  /** Hands one piece on. */
+  enqueue(piece: Output): void;
+}
+
+/**
+ * A sans-IO stage: the Streams standard's `Transformer` without the stream. It can be wrapped in a TransformStream, driven
+ * by hand byte by byte, or composed with the next stage.
+ *
+ * A promise from `transform` asks for a pause: the piece has been taken, and the next one is welcome once it resolves.
+ */
+export interface Stage<Input, Output> {
+  /** Takes one piece in. Throws, now and ever after, when the input can't be understood. */
+  transform(piece: Input, controller: StageController<Output>): void | Promise<void>;
+  /** Takes the end of the input. */
+  flush(controller: StageController<Output>): void | Promise<void>;
+}
+
+/**
+ * Two stages as one, with nothing queued between them. A pause that the second asks for is handed on when the whole input
+ * piece has been worked through, so what lies between is bounded by one piece.
+ */
+export function composeStages<A, B, C>(first: Stage<A, B>, second: Stage<B, C>): Stage<A, C> {
+  let pause: Promise<void> | undefined;
+  let controller: StageController<C>;
+  const between: StageController<B> = {
+    enqueue(piece) {
+      const wait = second.transform(piece, controller);
+      if (wait === undefined) return;
+      pause = pause === undefined ? wait : Promise.all([pause, wait]).then(() => {});
+    },
+  };
+  const finish = (): Promise<void> | undefined => {
+    const wait = pause;
+    pause = undefined;
+    return wait;
+  };
+  return {
+    transform(piece, next) {
+      controller = next;
+      // The first stage works synchronously in all we compose; a pause of its own would be waited for as well.
+      const own = first.transform(piece, between);
+      const wait = finish();
+      return own === undefined ? wait : own.then(() => wait);
+    },
+    async flush(next) {
+      controller = next;
+      await first.flush(between);
+      await finish();
+      await second.flush(next);
+    },
+  };
+}

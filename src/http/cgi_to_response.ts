@@ -1,0 +1,198 @@
+// CGI response → Fetch response (RFC 3875 6). The reverse of response_to_cgi.ts.
+
+import type { IncomingResponse } from "../codec/incoming_response.ts";
+import { decodeByteString } from "../protocol/byte_string.ts";
+import { FastCgiError } from "../protocol/errors.ts";
+import { parseLength } from "../protocol/params.ts";
+import { type ByteReader, checkLength } from "../transport/byte_source.ts";
+import { hasControlBytes, isHopByHop, isNullBodyStatus, isToken } from "./header_rules.ts";
+
+/** The head of a CGI response. */
+export interface CgiHeader {
+  status: number;
+  statusText: string;
+  headers: Headers;
+}
+
+/** What decides how a CGI response is read. */
+export interface CgiToResponseOptions {
+  /** The request's method: HEAD has no body. */
+  method: string;
+  /** The most bytes that the header block may have. */
+  maxResponseHeaderBytes: number;
+}
+
+const LF = 0x0a;
+const CR = 0x0d;
+
+/**
+ * Reads the header of a response and makes a Response of it whose body streams. `response` is abandoned where that fails.
+ *
+ * @throws {FastCgiError} `malformedResponse` if it is not a CGI response, `limit` if the header is too long, and whatever
+ * ended the response before its header was there.
+ */
+export async function responseFromCgi(response: IncomingResponse, options: CgiToResponseOptions): Promise<Response> {
+  const { header, rest } = await readHeader(response, options.maxResponseHeaderBytes).catch((error) => {
+    response.stdoutQueue.abandon(error);
+    throw error;
+  });
+  const { status, statusText, headers } = header;
+  const init = { status, statusText, headers };
+  if (isNullBodyStatus(status) || options.method === "HEAD") {
+    // Read and dropped, so that the exchange comes to its end.
+    response.stdoutQueue.cancel();
+    return new Response(null, init);
+  }
+  const length = parseLength(headers.get("content-length") ?? undefined);
+  const source: ByteReader = queueReader(response, rest);
+  const body = length === null ? source : (checkLength(source, length, "the response body") as ByteReader);
+  return new Response(streamOf(body), init);
+}
+
+interface HeaderAndRest {
+  header: CgiHeader;
+  /** The bytes behind the header that came with it. */
+  rest: Uint8Array;
+}
+
+/** Collects stdout until the header block is whole. Headers of a 1xx response are only news, and another block follows. */
+async function readHeader(response: IncomingResponse, maxBytes: number): Promise<HeaderAndRest> {
+  let bytes: Uint8Array = new Uint8Array(0);
+  // Lines that were looked at need not be looked at again, however small the pieces are.
+  let scanned = 0;
+  for (;;) {
+    const end = findHeaderEnd(bytes, scanned);
+    if (end !== -1) {
+      const header = parseHeader(decodeByteString(bytes.subarray(0, end)), response);
+      bytes = bytes.subarray(end);
+      scanned = 0;
+      if (header.status >= 200) return { header, rest: bytes };
+      continue;
+    }
+    if (bytes.length > maxBytes) {
+      const message = `Cannot read the response: its header is longer than ${maxBytes} bytes`;
+      throw new FastCgiError("limit", message, { ...facts(response), limit: "maxResponseHeaderBytes" });
+    }
+    const piece = await response.stdoutQueue.read();
+    if (piece === null) {
+      const got = bytes.length === 0 ? "it is empty" : "it has no end of header";
+      throw malformed(got, response);
+    }
+    scanned = Math.max(0, bytes.lastIndexOf(LF));
+    bytes = append(bytes, piece);
+  }
+}
+
+function append(bytes: Uint8Array, piece: Uint8Array): Uint8Array {
+  if (bytes.length === 0) return piece;
+  const joined = new Uint8Array(bytes.length + piece.length);
+  joined.set(bytes);
+  joined.set(piece, bytes.length);
+  return joined;
+}
+
+/** The offset behind the empty line that ends a header block: CR LF, LF, or a mix (RFC 3875 6.3 leaves it to the system). */
+function findHeaderEnd(bytes: Uint8Array, from: number): number {
+  for (let index = bytes.indexOf(LF, from); index !== -1; index = bytes.indexOf(LF, index + 1)) {
+    if (bytes[index + 1] === LF) return index + 2;
+    if (bytes[index + 1] === CR && bytes[index + 2] === LF) return index + 3;
+  }
+  // A block without any field.
+  if (bytes[0] === LF) return 1;
+  return bytes[0] === CR && bytes[1] === LF ? 2 : -1;
+}
+
+/** The fields of a header block, checked before anything is made of them. */
+function parseHeader(block: string, response: IncomingResponse): CgiHeader {
+  const headers = new Headers();
+  let status: string | undefined;
+  const lines = block.split("\n");
+  for (const [index, line] of lines.entries()) {
+    const text = line.endsWith("\r") ? line.slice(0, -1) : line;
+    if (text === "") break;
+    const statusLine = index === 0 ? /^HTTP\/[0-9.]+ (.*)$/.exec(text) : null;
+    if (statusLine !== null) {
+      // FastCGI 6.1 has no NPH output, but fcgiwrap lets it through.
+      status = statusLine[1]!;
+      continue;
+    }
+    const colon = text.indexOf(":");
+    const name = text.slice(0, colon).toLowerCase();
+    if (colon === -1 || !isToken(name)) throw malformed(`the header line ${quote(text)} has no name`, response);
+    const value = text.slice(colon + 1).trim();
+    if (hasControlBytes(value)) throw malformed(`the header ${name} holds a control byte`, response);
+    if (name === "status") {
+      if (status !== undefined && status !== value) throw malformed("it has two statuses", response);
+      status = value;
+    } else if (name === "content-length") {
+      const earlier = headers.get(name);
+      if (parseLength(value) === null) throw malformed(`its Content-Length is ${quote(value)}`, response);
+      if (earlier !== null && earlier !== value) throw malformed("it has two lengths", response);
+      headers.set(name, value);
+    } else if (!isHopByHop(name)) {
+      headers.append(name, value);
+    }
+  }
+  return { ...parseStatus(status, headers.has("location"), response), headers };
+}
+
+/** RFC 3875 6.3.3: a status, or 302 for a redirect without one (6.2.3), or 200. */
+function parseStatus(
+  value: string | undefined,
+  redirects: boolean,
+  response: IncomingResponse,
+): Pick<CgiHeader, "status" | "statusText"> {
+  if (value === undefined) return redirects ? { status: 302, statusText: "Found" } : { status: 200, statusText: "OK" };
+  const match = /^([0-9]{3})(?: (.*))?$/.exec(value);
+  const status = Number(match?.[1]);
+  if (match === null || status < 100 || status > 599) throw malformed(`its status is ${quote(value)}`, response);
+  return { status, statusText: (match[2] ?? "").trim() };
+}
+
+/** What is left of stdout: first what came with the header. */
+function queueReader({ stdoutQueue }: IncomingResponse, rest: Uint8Array): ByteReader {
+  let first: Uint8Array | null = rest.length > 0 ? rest : null;
+  return {
+    async read() {
+      const value = first ?? (await stdoutQueue.read());
+      first = null;
+      return value === null ? { done: true } : { done: false, value };
+    },
+    cancel: async (reason) => stdoutQueue.abandon(reason),
+  };
+}
+
+function streamOf(source: ByteReader): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return new ReadableStream<Uint8Array<ArrayBuffer>>(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await source.read();
+          if (done) controller.close();
+          else controller.enqueue(value as Uint8Array<ArrayBuffer>);
+        } catch (error) {
+          controller.error(error);
+          // A body of the wrong length: its exchange must not go on as if somebody read it.
+          await source.cancel(error);
+        }
+      },
+      cancel: (reason) => source.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+function facts({ requestId, stderrText }: IncomingResponse): { requestId: number; stderr: string } {
+  return { requestId, stderr: stderrText };
+}
+
+function malformed(reason: string, response: IncomingResponse): FastCgiError {
+  const stderr = response.stderrText;
+  const said = stderr === "" ? "" : `; it wrote to stderr: ${quote(stderr)}`;
+  return new FastCgiError("malformedResponse", `Cannot read the response: ${reason}${said}`, facts(response));
+}
+
+/** For messages: short, and without control characters, which would forge lines of a log. */
+function quote(text: string): string {
+  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
+}

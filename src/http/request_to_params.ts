@@ -1,0 +1,136 @@
+// Fetch request → CGI meta-variables, by the contract of nginx's `fastcgi_params` and php-fpm (specifications/params.md).
+// The reverse of params_to_request.ts.
+
+import { utf8ToByteString } from "../protocol/byte_string.ts";
+import { FastCgiError } from "../protocol/errors.ts";
+import type { NameValuePair } from "../protocol/name_value_pairs.ts";
+import { hasControlBytes, paramFromHeader } from "./header_rules.ts";
+
+/** The script that answers every request: a front controller, as WordPress, Laravel and Symfony have one. */
+export interface FastCgiScript {
+  /** Path of the script file, as the application sees it: SCRIPT_FILENAME. */
+  filename: string;
+  /**
+   * Path of the script in URLs: SCRIPT_NAME.
+   *
+   * @default {"/" and the last part of `filename`}
+   */
+  name?: string;
+  /**
+   * Folder of the site: DOCUMENT_ROOT.
+   *
+   * @default {the folder of `filename`}
+   */
+  documentRoot?: string;
+}
+
+/** Who talks to whom: what a Request does not know. */
+export interface FastCgiHttpPeers {
+  /**
+   * The HTTP client's address: REMOTE_ADDR. Applications grant rights by it, so it is never guessed.
+   *
+   * @default {"0.0.0.0"} (nobody)
+   */
+  remoteAddress?: string;
+  /** The HTTP client's port: REMOTE_PORT. */
+  remotePort?: number;
+  /** The address the request came to: SERVER_ADDR. */
+  serverAddress?: string;
+  /**
+   * The port the request came to: SERVER_PORT.
+   *
+   * @default {the port of the URL}
+   */
+  serverPort?: number;
+}
+
+/** Variables by name. Byte strings: one character per byte; `utf8ToByteString` makes them of text. */
+export type FastCgiHttpParams = Readonly<Record<string, string>> | Iterable<NameValuePair>;
+
+/** What {@linkcode paramsFromRequest} needs beside the request. */
+export interface RequestToParamsOptions extends FastCgiHttpPeers {
+  /** Bytes of the body that will be sent, or null for a request without one. */
+  contentLength: number | null;
+  /** The script. Without one, the whole path is PATH_INFO, as for an application at the root of a site. */
+  script?: FastCgiScript | undefined;
+  /** Variables that override all others, weakest first. */
+  overrides?: readonly (FastCgiHttpParams | undefined)[];
+}
+
+const SOFTWARE = "fetchcgi";
+
+/**
+ * The variables of a request. Nothing of the request can name a variable except its headers, and those only `HTTP_*`.
+ *
+ * @throws {FastCgiError} `malformedRequest` if the path holds NUL, CR or LF, also encoded.
+ */
+export function paramsFromRequest(request: Request, options: RequestToParamsOptions): Map<string, string> {
+  const { contentLength, script, overrides = [] } = options;
+  const url = new URL(request.url);
+  const params = new Map<string, string>([
+    ["GATEWAY_INTERFACE", "CGI/1.1"],
+    ["SERVER_SOFTWARE", SOFTWARE],
+    ["SERVER_PROTOCOL", "HTTP/1.1"],
+    ["REQUEST_METHOD", request.method],
+    ["REQUEST_URI", url.pathname + url.search],
+    ["QUERY_STRING", url.search.slice(1)],
+    ["CONTENT_TYPE", request.headers.get("content-type") ?? ""],
+    // php-fpm loses, cuts or waits for ever where this is not the truth.
+    ["CONTENT_LENGTH", contentLength === null ? "" : String(contentLength)],
+  ]);
+  addScript(params, decodePath(url.pathname), script);
+  addPeers(params, url, options);
+  for (const [name, value] of request.headers) {
+    const param = paramFromHeader(name);
+    if (param !== null) params.set(param, value);
+  }
+  // A Request made by a program has no Host header, but its URL says the same.
+  if (!params.has("HTTP_HOST")) params.set("HTTP_HOST", url.host);
+  for (const override of overrides) {
+    for (const [name, value] of pairsOf(override)) params.set(name, value);
+  }
+  return params;
+}
+
+function addScript(params: Map<string, string>, path: string, script: FastCgiScript | undefined): void {
+  if (script === undefined) {
+    params.set("SCRIPT_NAME", "").set("PATH_INFO", path).set("DOCUMENT_URI", path);
+    return;
+  }
+  const slash = script.filename.lastIndexOf("/");
+  const name = utf8ToByteString(script.name ?? `/${script.filename.slice(slash + 1)}`);
+  params
+    .set("SCRIPT_FILENAME", utf8ToByteString(script.filename))
+    .set("SCRIPT_NAME", name)
+    .set("DOCUMENT_URI", name)
+    .set("DOCUMENT_ROOT", utf8ToByteString(script.documentRoot ?? (script.filename.slice(0, Math.max(slash, 0)) || "/")))
+    // PHP built with --enable-force-cgi-redirect runs nothing without it.
+    .set("REDIRECT_STATUS", "200");
+}
+
+function addPeers(params: Map<string, string>, url: URL, peers: FastCgiHttpPeers): void {
+  const https = url.protocol === "https:";
+  params
+    .set("REQUEST_SCHEME", https ? "https" : "http")
+    .set("SERVER_NAME", url.hostname)
+    .set("SERVER_PORT", String(peers.serverPort ?? (url.port || (https ? 443 : 80))))
+    .set("REMOTE_ADDR", peers.remoteAddress ?? "0.0.0.0");
+  if (https) params.set("HTTPS", "on");
+  if (peers.remotePort !== undefined) params.set("REMOTE_PORT", String(peers.remotePort));
+  if (peers.serverAddress !== undefined) params.set("SERVER_ADDR", peers.serverAddress);
+}
+
+/** The decoded path (RFC 3875 4.1.5), as a byte string. */
+function decodePath(pathname: string): string {
+  const path = pathname.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  // CVE-2019-11043 began with a %0a, and a NUL ends a name in C.
+  if (hasControlBytes(path)) {
+    throw new FastCgiError("malformedRequest", `Cannot send the request: its path ${JSON.stringify(path)} holds a control byte`);
+  }
+  return path;
+}
+
+function pairsOf(params: FastCgiHttpParams | undefined): Iterable<NameValuePair> {
+  if (params === undefined) return [];
+  return Symbol.iterator in params ? (params as Iterable<NameValuePair>) : Object.entries(params);
+}

@@ -1,0 +1,78 @@
+// The public door of the core: everything here, and nothing else, is the API.
+
+export { composeStages, type Stage, type StageController } from "./codec/stage.ts";
+export type { FastCgiRequest } from "./codec/incoming_request.ts";
+export type { FastCgiClientResponse } from "./codec/incoming_response.ts";
+export { RecordDecoder, RecordDecoderStream } from "./codec/record_decoder.ts";
+export { encodeRecords, RecordEncoder, RecordEncoderStream } from "./codec/record_encoder.ts";
+export {
+  RequestDecoder,
+  type RequestDecoderOptions,
+  type RequestDecoderOutlet,
+  RequestDecoderStream,
+} from "./codec/request_decoder.ts";
+export {
+  ResponseDecoder,
+  type ResponseDecoderOptions,
+  type ResponseDecoderOutlet,
+  ResponseDecoderStream,
+} from "./codec/response_decoder.ts";
+export { FastCgiClient } from "./client/client.ts";
+export type { FastCgiClientOptions } from "./client/options.ts";
+export type { FastCgiRequestInit } from "./client/request.ts";
+export {
+  FastCgiHttpClient,
+  type FastCgiFetchInit,
+  type FastCgiHttpClientOptions,
+  type FastCgiHttpConnector,
+  type FastCgiHttpPreset,
+} from "./http/client.ts";
+export type { FastCgiHttpParams, FastCgiHttpPeers, FastCgiScript } from "./http/request_to_params.ts";
+export {
+  type FastCgiContext,
+  type FastCgiFetchHandler,
+  FastCgiHttpService,
+  type FastCgiHttpServiceOptions,
+  type FastCgiStderr,
+} from "./http/service.ts";
+export { byteStringToUtf8, decodeByteString, encodeByteString, utf8ToByteString } from "./protocol/byte_string.ts";
+export {
+  FCGI_HEADER_LEN,
+  FCGI_KEEP_CONN,
+  FCGI_LISTENSOCK_FILENO,
+  FCGI_MAX_CONNS,
+  FCGI_MAX_REQS,
+  FCGI_MPXS_CONNS,
+  FCGI_NULL_REQUEST_ID,
+  FCGI_VERSION_1,
+  ProtocolStatus,
+  RecordType,
+  Role,
+} from "./protocol/constants.ts";
+export { FastCgiError, type FastCgiErrorCode, type FastCgiErrorOptions } from "./protocol/errors.ts";
+export {
+  decodeNameValuePairs,
+  type DecodeNameValuePairsOptions,
+  encodeNameValuePairs,
+  type NameValuePair,
+} from "./protocol/name_value_pairs.ts";
+export type { FastCgiParams } from "./protocol/params.ts";
+export {
+  type BeginRequestBody,
+  decodeBeginRequestBody,
+  decodeEndRequestBody,
+  decodeRecordHeader,
+  decodeUnknownTypeBody,
+  encodeBeginRequestBody,
+  encodeEndRequestBody,
+  encodeRecordHeader,
+  encodeUnknownTypeBody,
+  type EndRequestBody,
+  type FastCgiRecord,
+  type RecordHeader,
+} from "./protocol/record.ts";
+export type { FastCgiServerLimits, FastCgiServerOptions } from "./server/options.ts";
+export type { FastCgiHandler, FastCgiHandlerContext, FastCgiResponse } from "./server/response.ts";
+export { type CloseOptions, FastCgiServer } from "./server/server.ts";
+export type { ByteReader, ByteSource } from "./transport/byte_source.ts";
+export type { ConnectionAddress, Connector, ConnectOptions, FastCgiConnection } from "./transport/connection.ts";

@@ -1,0 +1,61 @@
+// Names and values on the wire are bytes. In this library they are byte strings: one character per byte, U+0000 to
+// U+00FF, as in Fetch's ByteString and Python's PEP 3333. Nothing is lost or guessed on the way, a value read by a
+// server can be sent on by a client unchanged, and engines keep such strings in one byte per character.
+
+const utf8 = /* @__PURE__ */ new TextDecoder("utf-8", { ignoreBOM: true });
+const utf8Encoder = /* @__PURE__ */ new TextEncoder();
+
+/** Below this many bytes building the string directly beats the fixed cost of a TextDecoder call. */
+const SHORT = 48;
+
+/** `String.fromCharCode` takes its characters as arguments, and those live on the stack. */
+const MAX_ARGUMENTS = 4096;
+
+/** The byte string of `bytes`. */
+export function decodeByteString(bytes: Uint8Array): string {
+  if (bytes.length > SHORT) {
+    // UTF-8 needs more bytes than characters for anything that is not ASCII, or says U+FFFD where it is not UTF-8.
+    const text = utf8.decode(bytes);
+    if (text.length === bytes.length && !text.includes("\ufffd")) return text;
+  }
+  let string = "";
+  for (let start = 0; start < bytes.length; start += MAX_ARGUMENTS) {
+    string += String.fromCharCode.apply(null, bytes.subarray(start, start + MAX_ARGUMENTS) as unknown as number[]);
+  }
+  return string;
+}
+
+/**
+ * Writes a byte string to `target` at `offset` and returns the offset behind it.
+ *
+ * @throws {TypeError} If a character is above U+00FF.
+ */
+export function encodeByteStringInto(string: string, target: Uint8Array, offset: number): number {
+  for (let index = 0; index < string.length; index++) {
+    const code = string.charCodeAt(index);
+    if (code > 0xff) {
+      throw new TypeError(
+        `Cannot encode ${JSON.stringify(string.slice(0, 80))}: character ${index} is not a byte; text goes through utf8ToByteString()`,
+      );
+    }
+    target[offset + index] = code;
+  }
+  return offset + string.length;
+}
+
+/** The bytes of a byte string. */
+export function encodeByteString(string: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(string.length);
+  encodeByteStringInto(string, bytes, 0);
+  return bytes;
+}
+
+/** Text as the byte string of its UTF-8 form: what to put into a param that carries text, such as a file path. */
+export function utf8ToByteString(text: string): string {
+  return decodeByteString(utf8Encoder.encode(text));
+}
+
+/** The text in a byte string that holds UTF-8, such as `PATH_INFO`. Bytes that are not UTF-8 become U+FFFD. */
+export function byteStringToUtf8(string: string): string {
+  return utf8.decode(encodeByteString(string));
+}

@@ -1,0 +1,74 @@
+/**
+ * What went wrong, as a closed union:
+ *
+ * | code | meaning |
+ * |---|---|
+ * | `protocol` | the peer broke the FastCGI protocol; its connection is closed |
+ * | `limit` | the peer passed a limit; `limit` names the option |
+ * | `timeout` | the peer was silent for too long; `limit` names the option |
+ * | `aborted` | the web server aborted the request (FastCGI 5.4) |
+ * | `connectionClosed` | the connection went away before the exchange was complete |
+ * | `connectFailed` | no connection to the application could be opened |
+ * | `lengthMismatch` | a body is shorter or longer than its announced length |
+ * | `lengthRequired` | a request body of unknown length is larger than may be buffered |
+ * | `malformedRequest` | the meta-variables do not describe an HTTP request |
+ * | `malformedResponse` | the application's output is not a CGI response (RFC 3875 6) |
+ * | `overloaded`, `cantMultiplex`, `unknownRole` | the application refused the request (FastCGI 5.5) |
+ */
+export type FastCgiErrorCode =
+  | "protocol"
+  | "limit"
+  | "timeout"
+  | "aborted"
+  | "connectionClosed"
+  | "connectFailed"
+  | "lengthMismatch"
+  | "lengthRequired"
+  | "malformedRequest"
+  | "malformedResponse"
+  | "overloaded"
+  | "cantMultiplex"
+  | "unknownRole";
+
+/** The facts of a {@linkcode FastCgiError}, where they apply. */
+export interface FastCgiErrorOptions {
+  /** The request on its connection. */
+  requestId?: number | undefined;
+  /** The name of the option that was reached. */
+  limit?: string | undefined;
+  /** The `protocolStatus` of the FCGI_END_REQUEST record. */
+  protocolStatus?: number | undefined;
+  /** What the application wrote to FCGI_STDERR, as UTF-8 text. */
+  stderr?: string | undefined;
+  /** The error underneath. */
+  cause?: unknown;
+}
+
+/** Everything that can go wrong between a web server and an application. Caller mistakes are `TypeError`s instead. */
+export class FastCgiError extends Error {
+  override readonly name = "FastCgiError";
+  /** What went wrong. */
+  readonly code: FastCgiErrorCode;
+  /** The request on its connection, where the error concerns one. */
+  readonly requestId: number | undefined;
+  /** The name of the option that was reached (`limit`, `timeout`, `lengthRequired`). */
+  readonly limit: string | undefined;
+  /** The `protocolStatus` of FCGI_END_REQUEST, where the application refused. */
+  readonly protocolStatus: number | undefined;
+  /** What the application wrote to FCGI_STDERR until then. */
+  readonly stderr: string | undefined;
+
+  constructor(code: FastCgiErrorCode, message: string, options: FastCgiErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.requestId = options.requestId;
+    this.limit = options.limit;
+    this.protocolStatus = options.protocolStatus;
+    this.stderr = options.stderr;
+  }
+}
+
+/** The peer broke the protocol: shorthand used where records are read. */
+export function protocolError(message: string, requestId?: number): FastCgiError {
+  return new FastCgiError("protocol", message, { requestId });
+}

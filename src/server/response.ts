@@ -1,0 +1,113 @@
+import type { FastCgiRequest } from "../codec/incoming_request.ts";
+import { errorDocument, type ErrorStatus } from "../codec/refusal.ts";
+import { RecordType } from "../protocol/constants.ts";
+import { FastCgiError } from "../protocol/errors.ts";
+import type { RecordWriter } from "../transport/record_writer.ts";
+import type { ByteSource } from "../transport/byte_source.ts";
+import { StreamSender } from "../transport/stream_sender.ts";
+
+/** What an application answers (FastCGI 6). */
+export interface FastCgiResponse {
+  /** A CGI response, header block and body (RFC 3875 6): bytes, a stream, or several one after the other. */
+  stdout?: ByteSource | readonly ByteSource[];
+  /**
+   * Text for the web server's error log. Give it only where the web server can stand it: HAProxy 2.6 and others fail on it
+   * (see specifications/fastcgi.md).
+   */
+  stderr?: ByteSource;
+  /**
+   * What a CGI program would return from `exit()` (FastCGI 5.5). No known web server looks at it.
+   *
+   * @default {0}
+   */
+  appStatus?: number | PromiseLike<number>;
+}
+
+/** What a handler can ask of the server that runs it. */
+export interface FastCgiHandlerContext {
+  /** Lets a graceful close wait for work that goes on after the response. */
+  waitUntil(promise: PromiseLike<unknown>): void;
+}
+
+/** An application: answers one request. */
+export type FastCgiHandler = (
+  request: FastCgiRequest,
+  context: FastCgiHandlerContext,
+) => FastCgiResponse | Promise<FastCgiResponse>;
+
+/** The status that says best whose fault an error is. */
+function statusOf(error: unknown): ErrorStatus {
+  if (!(error instanceof FastCgiError)) return 500;
+  switch (error.code) {
+    case "limit":
+      return error.limit === "maxStdinBytes" || error.limit === "maxDataBytes" ? 413 : 500;
+    case "lengthMismatch":
+      return error.requestId === undefined ? 500 : 400;
+    case "malformedRequest":
+      return 400;
+    default:
+      return 500;
+  }
+}
+
+/** What became of a response that was sent. `truncated`: output was under way when it failed. */
+export type SendResult = { outcome: "sent" | "truncated"; appStatus: number };
+
+/**
+ * Sends what `handler` answers, all but the ends of the streams and FCGI_END_REQUEST. Never rejects: a handler that fails or says
+ * nothing is answered for with a plain 500, because no web server makes anything good of an empty response.
+ */
+export class ResponseSender {
+  readonly #stdout: StreamSender;
+  readonly #stderr: StreamSender;
+  readonly #onError: (error: unknown) => void;
+  #stopped = false;
+
+  constructor(writer: RecordWriter, requestId: number, onError: (error: unknown) => void) {
+    this.#stdout = new StreamSender(writer, RecordType.Stdout, requestId);
+    this.#stderr = new StreamSender(writer, RecordType.Stderr, requestId);
+    this.#onError = onError;
+  }
+
+  /** Whether anything was sent to FCGI_STDERR, so that the stream wants an end. */
+  get sentStderr(): boolean {
+    return this.#stderr.sent > 0;
+  }
+
+  /** Sends nothing more, and cancels the response's streams. */
+  stop(reason: unknown): void {
+    this.#stopped = true;
+    this.#stdout.stop(reason);
+    this.#stderr.stop(reason);
+  }
+
+  async send(answer: () => FastCgiResponse | Promise<FastCgiResponse>): Promise<SendResult> {
+    let appStatus = 0;
+    try {
+      const response = await answer();
+      const stderr = response.stderr === undefined ? undefined : this.#sendStderr(response.stderr);
+      const { stdout = [] } = response;
+      for (const source of Array.isArray(stdout) ? stdout : [stdout]) await this.#stdout.send(source);
+      await stderr;
+      if (this.#stdout.sent === 0 && !this.#stopped) throw new TypeError("Cannot send a response: its stdout is empty");
+      appStatus = (await response.appStatus) ?? 0;
+    } catch (error) {
+      // A source that was cancelled because the request is aborted may well fail; nobody is there to tell.
+      if (this.#stopped) return { outcome: "sent", appStatus };
+      this.#onError(error);
+      if (this.#stdout.sent > 0) return { outcome: "truncated", appStatus: 1 };
+      await this.#stdout.send(errorDocument(statusOf(error)));
+      return { outcome: "sent", appStatus: 1 };
+    }
+    return { outcome: "sent", appStatus };
+  }
+
+  /** FCGI_STDERR is for the log: that it fails must not fail the response. */
+  async #sendStderr(source: ByteSource): Promise<void> {
+    try {
+      await this.#stderr.send(source);
+    } catch (error) {
+      if (!this.#stopped) this.#onError(error);
+    }
+  }
+}

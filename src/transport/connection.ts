@@ -1,0 +1,33 @@
+/** One open transport connection (FastCGI 3.3): the shape of `Deno.Conn` and of a Workers `Socket`. */
+export interface FastCgiConnection {
+  /** What the peer sends. Closes at its end of file, fails when the connection breaks. */
+  readonly readable: ReadableStream<Uint8Array>;
+  /**
+   * What is sent to the peer. A write settles when the transport has taken the bytes, so waiting for it is
+   * back-pressure. Closing it half-closes the connection after what was written.
+   */
+  readonly writable: WritableStream<Uint8Array>;
+  /** Closes the connection at once, both ways. Calling it again does nothing. */
+  close(): void | Promise<void>;
+  /** The peer's address, where the transport has addresses. */
+  readonly remoteAddress?: ConnectionAddress | undefined;
+  /** Our own address, where the transport has addresses. */
+  readonly localAddress?: ConnectionAddress | undefined;
+}
+
+/** An end of a TCP connection, or the path of a Unix socket. */
+export type ConnectionAddress =
+  | { readonly hostname: string; readonly port: number }
+  | { readonly path: string };
+
+/** Opens connections to an application. */
+export interface Connector {
+  /** Opens one connection. Rejects with a `connectFailed` {@linkcode FastCgiError}, or with the reason of `signal`. */
+  connect(options: ConnectOptions): Promise<FastCgiConnection>;
+}
+
+/** Options of {@linkcode Connector.connect}. */
+export interface ConnectOptions {
+  /** Gives the attempt up. */
+  signal: AbortSignal;
+}

@@ -1,0 +1,31 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import type { Socket } from "node:net";
+import { fileURLToPath } from "node:url";
+
+let guard: ChildProcess | undefined;
+
+/**
+ * Has a process or a folder removed if this test process ends before `unguard`, even by SIGKILL: no handler of our own
+ * would run then, and vitest ends its workers in ways that run none either.
+ */
+export function guardAgainstLoss(item: number | string): void {
+  guard ??= startGuard();
+  guard.stdin?.write(`${JSON.stringify({ add: item })}\n`);
+}
+
+export function unguard(item: number | string): void {
+  guard?.stdin?.write(`${JSON.stringify({ remove: item })}\n`);
+}
+
+function startGuard(): ChildProcess {
+  // A vitest worker does not notice when vitest itself is killed.
+  process.once("disconnect", () => process.exit(1));
+  const child = spawn(process.execPath, [fileURLToPath(new URL("guard.mjs", import.meta.url))], {
+    detached: true, // Ctrl+C is meant for us, not for the one that cleans up after us.
+    stdio: ["pipe", "ignore", "inherit"],
+  });
+  child.unref();
+  // Nobody waits for the guard, and whoever kills it has to clean up instead.
+  (child.stdin as Socket).on("error", () => {}).unref();
+  return child;
+}

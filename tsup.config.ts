@@ -1,0 +1,14 @@
+import { defineConfig } from "tsup";
+
+// One ESM build with several entries: shared chunks, so `instanceof FastCgiError` holds across them.
+export default defineConfig({
+  entry: { index: "src/index.ts", node: "adapters/node/index.ts" },
+  format: "esm",
+  platform: "neutral",
+  target: "es2022",
+  removeNodeProtocol: false,
+  external: [/^node:/],
+  dts: { compilerOptions: { ignoreDeprecations: "6.0" } },
+  sourcemap: true,
+  clean: true,
+});
