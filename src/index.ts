@@ -1,6 +1,8 @@
 // The public door of the core: everything here, and nothing else, is the API.
 
-export { composeStages, type Stage, type StageController } from "./codec/stage.ts";
+export { FastCgiClient } from "./client/client.ts";
+export type { FastCgiClientOptions } from "./client/options.ts";
+export type { FastCgiRequestInit } from "./client/request.ts";
 export type { FastCgiRequest } from "./codec/incoming_request.ts";
 export type { FastCgiClientResponse } from "./codec/incoming_response.ts";
 export { RecordDecoder, RecordDecoderStream } from "./codec/record_decoder.ts";
@@ -17,12 +19,10 @@ export {
   type ResponseDecoderOutlet,
   ResponseDecoderStream,
 } from "./codec/response_decoder.ts";
-export { FastCgiClient } from "./client/client.ts";
-export type { FastCgiClientOptions } from "./client/options.ts";
-export type { FastCgiRequestInit } from "./client/request.ts";
+export { composeStages, type Stage, type StageController } from "./codec/stage.ts";
 export {
-  FastCgiHttpClient,
   type FastCgiFetchInit,
+  FastCgiHttpClient,
   type FastCgiHttpClientOptions,
   type FastCgiHttpConnector,
   type FastCgiHttpPreset,
@@ -51,8 +51,8 @@ export {
 } from "./protocol/constants.ts";
 export { FastCgiError, type FastCgiErrorCode, type FastCgiErrorOptions } from "./protocol/errors.ts";
 export {
-  decodeNameValuePairs,
   type DecodeNameValuePairsOptions,
+  decodeNameValuePairs,
   encodeNameValuePairs,
   type NameValuePair,
 } from "./protocol/name_value_pairs.ts";
@@ -63,11 +63,11 @@ export {
   decodeEndRequestBody,
   decodeRecordHeader,
   decodeUnknownTypeBody,
+  type EndRequestBody,
   encodeBeginRequestBody,
   encodeEndRequestBody,
   encodeRecordHeader,
   encodeUnknownTypeBody,
-  type EndRequestBody,
   type FastCgiRecord,
   type RecordHeader,
 } from "./protocol/record.ts";
@@ -75,4 +75,4 @@ export type { FastCgiServerLimits, FastCgiServerOptions } from "./server/options
 export type { FastCgiHandler, FastCgiHandlerContext, FastCgiResponse } from "./server/response.ts";
 export { type CloseOptions, FastCgiServer } from "./server/server.ts";
 export type { ByteReader, ByteSource } from "./transport/byte_source.ts";
-export type { ConnectionAddress, Connector, ConnectOptions, FastCgiConnection } from "./transport/connection.ts";
+export type { ConnectionAddress, ConnectOptions, Connector, FastCgiConnection } from "./transport/connection.ts";

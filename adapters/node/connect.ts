@@ -1,8 +1,8 @@
 import { connect, type NetConnectOpts } from "node:net";
 import {
   type ConnectOptions,
-  FastCgiError,
   type FastCgiConnection,
+  FastCgiError,
   type FastCgiHttpConnector,
   type FastCgiHttpPreset,
   type FastCgiScript,

@@ -3,4 +3,4 @@
 export * from "../../src/index.ts";
 export { FastCgiTcpConnector, FastCgiUnixConnector, type TcpTarget } from "./connect.ts";
 export type { ListenTarget } from "./listen.ts";
-export { type FastCgiListener, serve, type ServeOptions } from "./serve.ts";
+export { type FastCgiListener, type ServeOptions, serve } from "./serve.ts";

@@ -2,8 +2,8 @@ import { createServer, type Socket } from "node:net";
 import {
   type CloseOptions,
   type ConnectionAddress,
-  type FastCgiFetchHandler,
   FastCgiError,
+  type FastCgiFetchHandler,
   FastCgiHttpService,
   type FastCgiHttpServiceOptions,
   FastCgiServer,
@@ -63,7 +63,9 @@ export async function serve(options: ServeOptions): Promise<FastCgiListener> {
     if (allowed !== null && !(peer !== undefined && "hostname" in peer && allowed.includes(peer.hostname))) {
       socket.destroy();
       const from = peer !== undefined && "hostname" in peer ? peer.hostname : "a socket that is not TCP";
-      onError(new FastCgiError("connectionClosed", `Refused a connection from ${from}: not one of FCGI_WEB_SERVER_ADDRS`));
+      onError(
+        new FastCgiError("connectionClosed", `Refused a connection from ${from}: not one of FCGI_WEB_SERVER_ADDRS`),
+      );
       return;
     }
     void application.serve(connectionOfSocket(socket, addresses));

@@ -113,9 +113,13 @@ export class FastCgiClient {
     } catch (error) {
       if (attempt.signal.aborted) throw attempt.signal.reason;
       if (error instanceof FastCgiError) throw error;
-      throw new FastCgiError("connectFailed", `Cannot connect: ${error instanceof Error ? error.message : String(error)}`, {
-        cause: error,
-      });
+      throw new FastCgiError(
+        "connectFailed",
+        `Cannot connect: ${error instanceof Error ? error.message : String(error)}`,
+        {
+          cause: error,
+        },
+      );
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", onAbort);

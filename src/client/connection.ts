@@ -88,13 +88,10 @@ export class ClientConnection {
     const onAbort = (): void => this.close(signal!.reason);
     signal?.addEventListener("abort", onAbort, { once: true });
     const settle = (): void => signal?.removeEventListener("abort", onAbort);
-    response.end.then(
-      () => {
-        settle();
-        this.#finish(exchange);
-      },
-      settle,
-    );
+    response.end.then(() => {
+      settle();
+      this.#finish(exchange);
+    }, settle);
     exchange.sender.send(request, keepAlive).then(
       (sent) => {
         exchange.sent = sent;

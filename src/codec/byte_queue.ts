@@ -70,7 +70,9 @@ export class ByteQueue {
     this.#received += piece.length;
     const { name, requestId, expectedBytes = null, maxBytes = Number.POSITIVE_INFINITY, limit } = this.#options;
     if (this.#received > maxBytes) {
-      this.#failAndAbandon(new FastCgiError("limit", `Cannot read ${name}: more than ${maxBytes} bytes`, { requestId, limit }));
+      this.#failAndAbandon(
+        new FastCgiError("limit", `Cannot read ${name}: more than ${maxBytes} bytes`, { requestId, limit }),
+      );
       return;
     }
     if (expectedBytes !== null && this.#received > expectedBytes) {

@@ -1,7 +1,7 @@
-import { FastCgiError } from "../protocol/errors.ts";
+import { Role } from "../protocol/constants.ts";
+import type { FastCgiError } from "../protocol/errors.ts";
 import type { NameValuePair } from "../protocol/name_value_pairs.ts";
 import { type FastCgiParams, paramsFromPairs, parseLength } from "../protocol/params.ts";
-import { Role } from "../protocol/constants.ts";
 import { ByteQueue } from "./byte_queue.ts";
 
 /** One request as an application receives it (FastCGI 6). Its params are complete, its streams may still be arriving. */

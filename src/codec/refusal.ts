@@ -1,5 +1,5 @@
-import { ProtocolStatus, RecordType } from "../protocol/constants.ts";
 import { encodeByteString } from "../protocol/byte_string.ts";
+import { ProtocolStatus, RecordType } from "../protocol/constants.ts";
 import { encodeEndRequestBody, type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
 
 /** A status line that this library answers by itself. */

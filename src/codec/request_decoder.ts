@@ -207,7 +207,9 @@ export class RequestDecoder implements Stage<FastCgiRecord, FastCgiRequest> {
 
   /** The end of the connection's input aborts what is active. */
   flush(): void {
-    this.abortAll(new FastCgiError("connectionClosed", "Cannot finish the request: the web server closed the connection"));
+    this.abortAll(
+      new FastCgiError("connectionClosed", "Cannot finish the request: the web server closed the connection"),
+    );
   }
 
   /** FastCGI 4: records of the connection, not of a request. */
@@ -243,11 +245,15 @@ export class RequestDecoder implements Stage<FastCgiRecord, FastCgiRequest> {
     }
     const { multiplexing, respondCantMpxConn, maxConcurrentRequests } = this.#options;
     if (!multiplexing && this.#active.size > 0) {
-      this.#report(new FastCgiError("cantMultiplex", `Refused request ${requestId}: multiplexing is off`, { requestId }));
+      this.#report(
+        new FastCgiError("cantMultiplex", `Refused request ${requestId}: multiplexing is off`, { requestId }),
+      );
       // The connection belongs to the request that is active, whatever this one says about keeping it.
       if (respondCantMpxConn) this.#reply([refusal(requestId, ProtocolStatus.CantMpxConn)]);
     } else if (!isKnownRole(role)) {
-      this.#report(new FastCgiError("unknownRole", `Refused request ${requestId}: unknown role ${role}`, { requestId }));
+      this.#report(
+        new FastCgiError("unknownRole", `Refused request ${requestId}: unknown role ${role}`, { requestId }),
+      );
       this.#reply([refusal(requestId, ProtocolStatus.UnknownRole)], !keepConn);
     } else if (this.#active.size >= maxConcurrentRequests) {
       const message = `Refused request ${requestId}: ${maxConcurrentRequests} are active`;
@@ -347,7 +353,12 @@ export class RequestDecoder implements Stage<FastCgiRecord, FastCgiRequest> {
   }
 
   /** Answers a request that can't reach the application. The connection goes on: its framing is intact. */
-  #refuse({ requestId, keepConn }: ActiveRequest, status: 400 | 431, error: FastCgiError, message = error.message): void {
+  #refuse(
+    { requestId, keepConn }: ActiveRequest,
+    status: 400 | 431,
+    error: FastCgiError,
+    message = error.message,
+  ): void {
     this.end(requestId);
     this.#report(new FastCgiError(error.code, message, { requestId, limit: error.limit }));
     this.#reply(refuseWithStatus(requestId, status), !keepConn);

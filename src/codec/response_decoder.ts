@@ -131,7 +131,10 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
   ): void | Promise<void> {
     const input = responseInput(type, contentData.length);
     if (input === null) {
-      throw protocolError(`Cannot read a record of type ${nameOf(RecordType, type)}: applications do not send it`, requestId);
+      throw protocolError(
+        `Cannot read a record of type ${nameOf(RecordType, type)}: applications do not send it`,
+        requestId,
+      );
     }
     let active = this.#active.get(requestId);
     if (active === undefined) {

@@ -1,7 +1,7 @@
 import { FastCgiClient } from "../client/client.ts";
 import type { FastCgiClientOptions } from "../client/options.ts";
-import { byteStringToUtf8, decodeByteString } from "../protocol/byte_string.ts";
 import { resolveOptions } from "../codec/resolve_options.ts";
+import { byteStringToUtf8, decodeByteString } from "../protocol/byte_string.ts";
 import type { Connector } from "../transport/connection.ts";
 import { responseFromCgi } from "./cgi_to_response.ts";
 import { measureBody } from "./request_body.ts";

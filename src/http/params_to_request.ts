@@ -1,9 +1,9 @@
 // CGI meta-variables → Fetch request: method, URL, headers (RFC 3875 4.1). The reverse of request_to_params.ts.
 
+import type { FastCgiRequest } from "../codec/incoming_request.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import { type FastCgiParams, findConflict } from "../protocol/params.ts";
-import type { FastCgiRequest } from "../codec/incoming_request.ts";
-import { headerFromParam, hasControlBytes, isToken } from "./header_rules.ts";
+import { hasControlBytes, headerFromParam, isToken } from "./header_rules.ts";
 
 /** The parts of a Fetch request. URL and headers cost time, so they are made when asked for. */
 export interface RequestParts {

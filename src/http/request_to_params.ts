@@ -103,7 +103,10 @@ function addScript(params: Map<string, string>, path: string, script: FastCgiScr
     .set("SCRIPT_FILENAME", utf8ToByteString(script.filename))
     .set("SCRIPT_NAME", name)
     .set("DOCUMENT_URI", name)
-    .set("DOCUMENT_ROOT", utf8ToByteString(script.documentRoot ?? (script.filename.slice(0, Math.max(slash, 0)) || "/")))
+    .set(
+      "DOCUMENT_ROOT",
+      utf8ToByteString(script.documentRoot ?? (script.filename.slice(0, Math.max(slash, 0)) || "/")),
+    )
     // PHP built with --enable-force-cgi-redirect runs nothing without it.
     .set("REDIRECT_STATUS", "200");
 }
@@ -122,10 +125,15 @@ function addPeers(params: Map<string, string>, url: URL, peers: FastCgiHttpPeers
 
 /** The decoded path (RFC 3875 4.1.5), as a byte string. */
 function decodePath(pathname: string): string {
-  const path = pathname.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  const path = pathname.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
   // CVE-2019-11043 began with a %0a, and a NUL ends a name in C.
   if (hasControlBytes(path)) {
-    throw new FastCgiError("malformedRequest", `Cannot send the request: its path ${JSON.stringify(path)} holds a control byte`);
+    throw new FastCgiError(
+      "malformedRequest",
+      `Cannot send the request: its path ${JSON.stringify(path)} holds a control byte`,
+    );
   }
   return path;
 }

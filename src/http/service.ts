@@ -133,7 +133,8 @@ class StderrLog implements FastCgiStderr {
   write(message: string | Uint8Array): void {
     const text = typeof message === "string" ? message : byteStringToUtf8(decodeByteString(message));
     this.#options.onStderr?.(text, this.#request);
-    if (this.#options.sendStderr) this.#queue.push(typeof message === "string" ? encoder.encode(message) : message.slice());
+    if (this.#options.sendStderr)
+      this.#queue.push(typeof message === "string" ? encoder.encode(message) : message.slice());
   }
 
   /** What is sent beside `stdout`: messages until the end of it, which ends both. */

@@ -136,5 +136,8 @@ function longLength(first: number, bytes: Uint8Array, offset: number): number {
 }
 
 function truncated(start: number, length: number): FastCgiError {
-  return new FastCgiError("protocol", `Cannot decode name-value pairs: the pair at ${start} passes the end at ${length}`);
+  return new FastCgiError(
+    "protocol",
+    `Cannot decode name-value pairs: the pair at ${start} passes the end at ${length}`,
+  );
 }

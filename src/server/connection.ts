@@ -2,11 +2,10 @@
 // This is the one place that ends a request, so there is exactly one FCGI_END_REQUEST for each (FastCGI 3.3).
 // To keep in step with client/connection.ts.
 
-import { IncomingRequest } from "../codec/incoming_request.ts";
+import type { FastCgiRequest, IncomingRequest } from "../codec/incoming_request.ts";
 import { RecordDecoder } from "../codec/record_decoder.ts";
 import { RequestDecoder } from "../codec/request_decoder.ts";
 import { composeStages, type Stage } from "../codec/stage.ts";
-import type { FastCgiRequest } from "../codec/incoming_request.ts";
 import { ProtocolStatus, RecordType } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import { encodeEndRequestBody, type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
@@ -77,7 +76,9 @@ export class ServerConnection {
     } catch (error) {
       this.#fail(error);
     }
-    this.#close(new FastCgiError("connectionClosed", "Cannot finish the request: the web server closed the connection"));
+    this.#close(
+      new FastCgiError("connectionClosed", "Cannot finish the request: the web server closed the connection"),
+    );
     while (this.#running.size > 0) await Promise.all(this.#running);
   }
 

@@ -1,9 +1,9 @@
 import type { FastCgiRequest } from "../codec/incoming_request.ts";
-import { errorDocument, type ErrorStatus } from "../codec/refusal.ts";
+import { type ErrorStatus, errorDocument } from "../codec/refusal.ts";
 import { RecordType } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
-import type { RecordWriter } from "../transport/record_writer.ts";
 import type { ByteSource } from "../transport/byte_source.ts";
+import type { RecordWriter } from "../transport/record_writer.ts";
 import { StreamSender } from "../transport/stream_sender.ts";
 
 /** What an application answers (FastCGI 6). */

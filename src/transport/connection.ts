@@ -16,9 +16,7 @@ export interface FastCgiConnection {
 }
 
 /** An end of a TCP connection, or the path of a Unix socket. */
-export type ConnectionAddress =
-  | { readonly hostname: string; readonly port: number }
-  | { readonly path: string };
+export type ConnectionAddress = { readonly hostname: string; readonly port: number } | { readonly path: string };
 
 /** Opens connections to an application. */
 export interface Connector {

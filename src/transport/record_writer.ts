@@ -3,8 +3,8 @@
 // at most one record a stream is here, and streams take turns by record.
 
 import { encodedRecordLength, encodeRecords } from "../codec/record_encoder.ts";
-import type { FastCgiRecord } from "../protocol/record.ts";
 import { FastCgiError } from "../protocol/errors.ts";
+import type { FastCgiRecord } from "../protocol/record.ts";
 import { Deadline } from "./deadline.ts";
 
 /** A write is not made larger than this by gathering. */

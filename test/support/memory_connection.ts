@@ -1,0 +1,46 @@
+import type { FastCgiConnection } from "../../src/index.ts";
+
+/** One direction of a connection: what is written can be read, one chunk waits at most. */
+function pipe(): {
+  readable: ReadableStream<Uint8Array>;
+  writable: WritableStream<Uint8Array>;
+  break(error: Error): void;
+} {
+  let controller!: TransformStreamDefaultController<Uint8Array>;
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>({
+    start(given) {
+      controller = given;
+    },
+  });
+  return { readable, writable, break: (error) => controller.error(error) };
+}
+
+/** A FastCgiConnection that a test can look at. */
+export interface MemoryConnection extends FastCgiConnection {
+  /** Whether this end was closed. */
+  readonly isClosed: boolean;
+}
+
+/** The two ends of a connection in memory, with back-pressure. Closing one end breaks both directions, as a reset does. */
+export function connectionPair(): [web: MemoryConnection, application: MemoryConnection] {
+  const there = pipe();
+  const back = pipe();
+  const end = (incoming: typeof there, outgoing: typeof there): MemoryConnection => {
+    let isClosed = false;
+    return {
+      readable: incoming.readable,
+      writable: outgoing.writable,
+      get isClosed() {
+        return isClosed;
+      },
+      close() {
+        if (isClosed) return;
+        isClosed = true;
+        incoming.break(new Error("The connection was closed"));
+        // What was written and not read yet is lost only if the writer did not end it first.
+        outgoing.break(new Error("The connection was closed"));
+      },
+    };
+  };
+  return [end(back, there), end(there, back)];
+}
