@@ -7,12 +7,20 @@ function pipe(): {
   break(error: Error): void;
 } {
   let controller!: TransformStreamDefaultController<Uint8Array>;
+  let ended = false;
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>({
     start(given) {
       controller = given;
     },
+    flush() {
+      ended = true;
+    },
   });
-  return { readable, writable, break: (error) => controller.error(error) };
+  const breakOff = (error: Error): void => {
+    // What was written and ended before is delivered, as a socket does it.
+    if (!ended) controller.error(error);
+  };
+  return { readable, writable, break: breakOff };
 }
 
 /** A FastCgiConnection that a test can look at. */
@@ -37,7 +45,6 @@ export function connectionPair(): [web: MemoryConnection, application: MemoryCon
         if (isClosed) return;
         isClosed = true;
         incoming.break(new Error("The connection was closed"));
-        // What was written and not read yet is lost only if the writer did not end it first.
         outgoing.break(new Error("The connection was closed"));
       },
     };
