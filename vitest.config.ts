@@ -1,9 +1,20 @@
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
+const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
 export default defineConfig({
+  // The package's own names lead to its source, as they do in tsconfig.json.
+  resolve: {
+    alias: [
+      { find: /^fetchcgi$/, replacement: file("src/index.ts") },
+      { find: /^fetchcgi\/node$/, replacement: file("adapters/node/index.ts") },
+    ],
+  },
   test: {
     include: ["test/**/*.test.ts"],
     reporters: ["default", "./test/support/summary_reporter.ts"],
+    execArgv: ["--expose-gc"],
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },

@@ -1,0 +1,53 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import * as node from "../../adapters/node/index.ts";
+import * as core from "../../src/index.ts";
+import tsup from "../../tsup.config.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const read = (name: string): Record<string, unknown> => JSON.parse(readFileSync(join(root, name), "utf8"));
+
+const packageJson = read("package.json") as {
+  name: string;
+  version: string;
+  dependencies?: object;
+  exports: Record<string, { types: string; default: string } | string>;
+};
+const denoJson = read("deno.json") as { version: string; exports: Record<string, string> };
+const { entry } = tsup as { entry: Record<string, string> };
+
+/** The entries of package.json that hold code, as names of built files: `./node` is `node`, `.` is `index`. */
+const entries = Object.entries(packageJson.exports).flatMap(([name, target]) =>
+  typeof target === "string" ? [] : [[name, name === "." ? "index" : name.slice(2), target] as const],
+);
+
+describe("exports", () => {
+  it("package.json and deno.json have the same entries and version", () => {
+    expect(entries.map(([name]) => name)).toEqual(Object.keys(denoJson.exports));
+    expect(denoJson.version).toBe(packageJson.version);
+  });
+
+  it("every entry is built from the file that deno.json names", () => {
+    for (const [name, file, target] of entries) {
+      expect(target).toEqual({ types: `./dist/${file}.d.ts`, default: `./dist/${file}.js` });
+      expect(`./${entry[file]}`).toBe(denoJson.exports[name]);
+      expect(existsSync(join(root, entry[file]!)), name).toBe(true);
+    }
+    expect(Object.keys(entry)).toHaveLength(entries.length);
+  });
+
+  it("there are no runtime dependencies", () => {
+    expect(packageJson.dependencies).toBeUndefined();
+  });
+
+  it("an adapter has all of the core, the same objects", () => {
+    for (const [name, value] of Object.entries(core)) expect(node, name).toHaveProperty(name, value);
+  });
+
+  it("the adapter for Node adds serve and the connectors", () => {
+    const added = Object.keys(node).filter((name) => !(name in core));
+    expect(added.sort()).toEqual(["FastCgiTcpConnector", "FastCgiUnixConnector", "serve"]);
+  });
+});

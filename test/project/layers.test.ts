@@ -1,0 +1,89 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** What each layer may import besides itself: downwards only. */
+const LAW: Readonly<Record<string, readonly string[]>> = {
+  "src/protocol": [],
+  "src/codec": ["src/protocol"],
+  "src/transport": ["src/protocol", "src/codec"],
+  "src/server": ["src/protocol", "src/codec", "src/transport"],
+  "src/client": ["src/protocol", "src/codec", "src/transport"],
+  "src/http": ["src/protocol", "src/codec", "src/transport", "src/server", "src/client"],
+  "src/index.ts": ["src/protocol", "src/codec", "src/transport", "src/server", "src/client", "src/http"],
+  "adapters/node": ["src/index.ts", "node:"],
+};
+
+function sourceFiles(folder: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".ts"))
+    .map((path) => join(folder, path));
+}
+
+/** The modules a file names in `from "…"`, `import "…"` and `import("…")`. */
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(root, file), "utf8").replace(/^\s*(\/\/|\*|\/\*).*$/gm, "");
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g)].map((match) => match[1]!);
+}
+
+/** The path of an import inside the project, or its name if it is a package. */
+function target(file: string, specifier: string): string {
+  return specifier.startsWith(".") ? relative(root, resolve(root, dirname(file), specifier)) : specifier;
+}
+
+function layerOf(path: string): string | undefined {
+  return Object.keys(LAW).find((layer) => path === layer || path.startsWith(`${layer}/`));
+}
+
+const files = [...sourceFiles("src"), ...sourceFiles("adapters")];
+
+describe("layers", () => {
+  it("every file belongs to a layer", () => {
+    expect(files.filter((file) => layerOf(file) === undefined)).toEqual([]);
+    expect(files.length).toBeGreaterThan(30);
+  });
+
+  it("imports go downwards only", () => {
+    const wrong: string[] = [];
+    for (const file of files) {
+      const layer = layerOf(file)!;
+      for (const specifier of importsOf(file)) {
+        const path = target(file, specifier);
+        const allowed = [layer, ...LAW[layer]!].some(
+          (place) => path === place || path.startsWith(place.endsWith(":") ? place : `${place}/`),
+        );
+        if (!allowed) wrong.push(`${file} imports ${path}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it("there are no import cycles", () => {
+    const graph = new Map(
+      files.map((file) => [file, importsOf(file).map((specifier) => target(file, specifier))] as const),
+    );
+    const done = new Set<string>();
+    const visit = (file: string, path: readonly string[]): void => {
+      if (path.includes(file))
+        throw new Error(`Import cycle: ${[...path.slice(path.indexOf(file)), file].join(" → ")}`);
+      if (done.has(file)) return;
+      for (const next of graph.get(file) ?? []) visit(next, [...path, file]);
+      done.add(file);
+    };
+    for (const file of files) visit(file, []);
+    expect(done.size).toBeGreaterThanOrEqual(files.length);
+  });
+
+  it("files that start with an underscore are private to their folder", () => {
+    const wrong = files.flatMap((file) =>
+      importsOf(file)
+        .map((specifier) => target(file, specifier))
+        .filter((path) => /(^|\/)_[^/]*$/.test(path) && dirname(path) !== dirname(file))
+        .map((path) => `${file} imports ${path}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+});

@@ -1,0 +1,53 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import ts from "typescript";
+import { describe, expect, it } from "vitest";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** Compiles src as its own tsconfig says, with one more file in it, and returns the errors in that file. */
+function errorsInside(text: string): string[] {
+  const config = ts.getParsedCommandLineOfConfigFile(
+    join(root, "src/tsconfig.json"),
+    {},
+    {
+      ...ts.sys,
+      onUnRecoverableConfigFileDiagnostic(diagnostic) {
+        throw new Error(String(diagnostic.messageText));
+      },
+    },
+  )!;
+  const probe = join(root, "src/probe.ts");
+  const host = ts.createCompilerHost(config.options);
+  const { getSourceFile, fileExists } = host;
+  host.fileExists = (name) => name === probe || fileExists(name);
+  host.getSourceFile = (name, ...rest) =>
+    name === probe ? ts.createSourceFile(name, text, ts.ScriptTarget.ES2023) : getSourceFile.call(host, name, ...rest);
+  const program = ts.createProgram([probe], config.options, host);
+  return program
+    .getSemanticDiagnostics(program.getSourceFile(probe))
+    .map((diagnostic) => ts.flattenDiagnosticMessageText(diagnostic.messageText, "\n"));
+}
+
+describe("src", () => {
+  it("does not compile when it names a runtime", () => {
+    for (const name of ["Buffer", "process", "Bun", "Deno", "setImmediate", "__dirname", "document"]) {
+      expect(errorsInside(`export const probe: unknown = ${name};`), name).toHaveLength(1);
+    }
+    expect(errorsInside(`import { connect } from "node:net";\nexport const probe: unknown = connect;`)).toHaveLength(1);
+  });
+
+  it("compiles when it names web standards", () => {
+    expect(errorsInside("export const probe: unknown = [ReadableStream, Request, AbortSignal, setTimeout];")).toEqual(
+      [],
+    );
+  });
+
+  it("prints nothing", () => {
+    const files = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" }).filter((f) =>
+      f.endsWith(".ts"),
+    );
+    expect(files.filter((file) => /\bconsole\b/.test(readFileSync(join(root, "src", file), "utf8")))).toEqual([]);
+  });
+});

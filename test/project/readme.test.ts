@@ -1,0 +1,146 @@
+// The README's programs are run as they stand there, with only the places replaced: socket paths, ports, the PHP script.
+
+import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, describe, expect, it } from "vitest";
+import { FastCgiHttpClient, FastCgiTcpConnector, FastCgiUnixConnector } from "../../adapters/node/index.ts";
+import { freePort } from "../support/free_port.ts";
+import { fastCgiLocation, startNginx } from "../support/nginx.ts";
+import { startPhpFpm } from "../support/php_fpm.ts";
+import { type RunningProcess, startProcess, waitUntil } from "../support/process.ts";
+import { createTemporaryDirectory } from "../support/temporary_directory.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const readme = readFileSync(join(root, "README.md"), "utf8");
+
+/** The TypeScript blocks of the README, in order. */
+const blocks = [...readme.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map((match) => match[1]!);
+
+function block(marker: string): string {
+  const found = blocks.filter((text) => text.includes(marker));
+  expect(found, marker).toHaveLength(1);
+  return found[0]!;
+}
+
+const cleanup: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const undo of cleanup.splice(0).reverse()) await undo();
+});
+
+/** Runs a block with `places` replaced, each of which must be in it. */
+async function run(
+  text: string,
+  places: Record<string, string>,
+  ready?: () => boolean | Promise<boolean>,
+): Promise<RunningProcess> {
+  let program = text;
+  for (const [from, to] of Object.entries(places)) {
+    expect(program).toContain(from);
+    program = program.replaceAll(from, to);
+  }
+  const folder = await createTemporaryDirectory("readme");
+  const file = join(folder.path, "program.mts");
+  writeFileSync(file, program);
+  symlinkSync(join(root, "node_modules"), join(folder.path, "node_modules"));
+  const started = await startProcess(process.execPath, {
+    name: "the README's program",
+    args: ["--import", "tsx", file],
+    cwd: root,
+    env: { ...process.env, TSX_TSCONFIG_PATH: join(root, "tsconfig.json") } as Record<string, string>,
+    ...(ready && { ready }),
+  });
+  cleanup.push(
+    () => folder.remove(),
+    () => started.stop(),
+  );
+  return started;
+}
+
+describe("README", () => {
+  it("serves behind nginx with its first program and its nginx lines", async () => {
+    const folder = await createTemporaryDirectory("readme-socket");
+    cleanup.push(() => folder.remove());
+    const path = join(folder.path, "app.sock");
+    const client = new FastCgiHttpClient(new FastCgiUnixConnector(path));
+    await run(block("// app.ts"), { "/run/app/app.sock": path }, async () =>
+      client.fetch("http://localhost/").then(
+        (response) => response.ok,
+        () => false,
+      ),
+    );
+    expect(readme).toContain("fastcgi_pass unix:/run/app/app.sock;");
+    const nginx = await startNginx({ locations: [fastCgiLocation(`unix:${path}`)] });
+    cleanup.push(() => nginx.stop());
+    expect(await (await fetch(`${nginx.url}/some/path?x=1`)).text()).toBe("Hello from /some/path\n");
+  });
+
+  it("gives the handler of its second program a context", async () => {
+    const port = await freePort();
+    const client = new FastCgiHttpClient(new FastCgiTcpConnector({ port }));
+    const started = await run(block("const handler: FastCgiFetchHandler"), { 9001: String(port) }, async () =>
+      client.fetch("http://localhost/").then(
+        (response) => response.ok,
+        () => false,
+      ),
+    );
+    expect(await (await client.fetch("http://localhost/", { method: "PUT" })).json()).toEqual({ method: "PUT" });
+    expect(started.stderr()).toContain("a message for the log");
+  });
+
+  it("calls php-fpm with its third program", async () => {
+    const php = await startPhpFpm();
+    cleanup.push(() => php.stop());
+    const started = await run(block("/products?page=2"), {
+      "/run/php/php8.2-fpm.sock": php.target.path,
+      "/srv/app/public/index.php": join(php.documentRoot, "index.php"),
+    });
+    await started.exited;
+    expect(started.stdout()).toMatch(/^200 /);
+    expect(started.stdout()).toContain("/products?page=2");
+  });
+
+  it("puts TypeScript in front of PHP with its fourth program", async () => {
+    const php = await startPhpFpm({ listen: "tcp" });
+    cleanup.push(() => php.stop());
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}`;
+    await run(
+      block('from "srvx"'),
+      {
+        "127.0.0.1:9000": `${php.target.host}:${php.target.port}`,
+        "/srv/app/public/index.php": join(php.documentRoot, "index.php"),
+        8080: String(port),
+      },
+      () =>
+        fetch(`${url}/health`).then(
+          (response) => response.ok,
+          () => false,
+        ),
+    );
+    expect(await (await fetch(`${url}/health`)).text()).toBe("ok");
+    expect(await (await fetch(`${url}/blog/1`)).text()).toContain("/blog/1");
+  });
+
+  it("shows no program that is not run", () => {
+    const known = ["// app.ts", "const handler: FastCgiFetchHandler", "/products?page=2", 'from "srvx"', "requestsOf"];
+    expect(blocks.filter((text) => !known.some((marker) => text.includes(marker)))).toEqual([]);
+  });
+
+  it("decodes with its codec lines", async () => {
+    const folder = await createTemporaryDirectory("readme-codec");
+    cleanup.push(() => folder.remove());
+    const program = `${block("requestsOf")}
+      import { encodeRecords, encodeBeginRequestBody, RecordType } from "fetchcgi";
+      const record = (type: number, contentData = new Uint8Array()) => ({ type, requestId: 7, contentData });
+      const bytes = encodeRecords([
+        record(RecordType.BeginRequest, encodeBeginRequestBody({ role: 1, keepConn: false })),
+        record(RecordType.Params),
+        record(RecordType.Stdin),
+      ]);
+      for await (const request of requestsOf(new Blob([bytes]).stream())) console.log(request.requestId);`;
+    const started = await run(program, {});
+    await waitUntil(() => started.stdout() !== "");
+    expect(started.stdout()).toBe("7\n");
+  });
+});
