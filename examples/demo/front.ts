@@ -1,0 +1,52 @@
+// The HTTP side: an ordinary fetch handler that hands every request to the FastCGI application.
+
+import type { ServerRequest } from "srvx";
+import { FastCgiError, type FastCgiHttpClient } from "../../adapters/node/index.ts";
+import { recordsSection } from "./page.ts";
+import { EXCHANGE_ID, type Exchange } from "./tap.ts";
+import { recordsText } from "./text.ts";
+import { negotiate } from "./view.ts";
+
+export function createFront(
+  application: FastCgiHttpClient,
+  exchanges: ReadonlyMap<string, Exchange>,
+): (request: ServerRequest) => Promise<Response> {
+  let count = 0;
+  return async (request) => {
+    const { pathname } = new URL(request.url);
+    // Answered here, because a look at the records must not add to them.
+    if (pathname.startsWith("/records/")) {
+      const exchange = exchanges.get(pathname.slice("/records/".length));
+      if (exchange === undefined) return new Response("No such exchange, or too long ago\n", { status: 404 });
+      return negotiate(request, { html: () => recordsSection(exchange), text: () => recordsText(exchange) });
+    }
+    const id = String(++count);
+    try {
+      const response = await application.fetch(request, {
+        remoteAddress: request.ip ?? "0.0.0.0",
+        params: { [EXCHANGE_ID]: id },
+      });
+      // So that the page's script can ask for the records.
+      response.headers.set("exchange-id", id);
+      return response;
+    } catch (error) {
+      // The browser has left, so nobody reads this.
+      if (request.signal.aborted) return new Response(null, { status: 499 });
+      return failure(error);
+    }
+  };
+}
+
+/** What an HTTP client is told of an exchange that failed. */
+function failure(error: unknown): Response {
+  switch (error instanceof FastCgiError && error.code) {
+    case "malformedRequest":
+      return new Response("Bad request\n", { status: 400 });
+    case "lengthRequired":
+      // FastCGI applications want to know the length before the body; short bodies without one are collected first.
+      return new Response("Send a Content-Length\n", { status: 411 });
+    default:
+      console.error(error);
+      return new Response("The application did not answer\n", { status: 502 });
+  }
+}
