@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { connect, type NetConnectOpts } from "node:net";
 import {
   type ConnectOptions,
@@ -7,7 +8,7 @@ import {
   type FastCgiHttpPreset,
   type FastCgiScript,
 } from "../../src/index.ts";
-import { connectionOfSocket, tcpAddresses } from "./socket.ts";
+import { checkSocketPath, connectionOfSocket, tcpAddresses } from "./socket.ts";
 
 /** Where a TCP application listens. */
 export interface TcpTarget {
@@ -39,7 +40,8 @@ export class FastCgiTcpConnector implements FastCgiHttpConnector {
 
   async connect(options: ConnectOptions): Promise<FastCgiConnection> {
     const { hostname, port } = this.#target;
-    return open({ host: hostname, port }, `${hostname}:${port}`, options);
+    const name = hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+    return open({ host: hostname, port }, name, options);
   }
 }
 
@@ -49,7 +51,7 @@ export class FastCgiUnixConnector implements FastCgiHttpConnector {
   readonly #path: string;
 
   constructor(path: string, preset?: FastCgiHttpPreset) {
-    if (path === "") throw new TypeError("Cannot connect: the path of the socket is empty");
+    checkSocketPath(path, "connect to");
     this.#path = path;
     this.preset = preset;
   }
@@ -69,11 +71,20 @@ function phpFpmPreset(script: string | FastCgiScript): FastCgiHttpPreset {
 }
 
 function parseTcpTarget(target: TcpTarget | string): Required<TcpTarget> {
-  if (typeof target !== "string") return { hostname: target.hostname ?? "127.0.0.1", port: target.port };
-  const match = /^(?:(.*):)?([0-9]{1,5})$/.exec(target);
-  if (match === null) throw new TypeError(`Cannot connect to ${JSON.stringify(target)}: expected "host:port"`);
-  const hostname = (match[1] ?? "127.0.0.1").replace(/^\[(.*)\]$/, "$1");
-  return { hostname, port: Number(match[2]) };
+  const { hostname = "127.0.0.1", port } = typeof target === "string" ? splitTcpTarget(target) : target;
+  if (hostname === "" || !Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new TypeError(
+      `Cannot connect to ${JSON.stringify(target)}: expected "host:port", with a port from 1 to 65535`,
+    );
+  }
+  return { hostname, port };
+}
+
+/** `9000`, `host:9000` or `[::1]:9000`. What is none of these has no port. */
+function splitTcpTarget(target: string): TcpTarget {
+  const match = /^(?:(?:([^:[\]]*)|\[([^[\]]*)\]):)?([0-9]+)$/.exec(target);
+  const hostname = match?.[1] ?? match?.[2];
+  return { port: Number(match?.[3]), ...(hostname !== undefined && { hostname }) };
 }
 
 /** What a failed connection usually means. */
@@ -95,7 +106,8 @@ function open(target: NetConnectOpts, name: string, { signal }: ConnectOptions):
     };
     const onError = (error: NodeJS.ErrnoException): void => {
       signal.removeEventListener("abort", onAbort);
-      const hint = HINTS[error.code ?? ""] ?? error.message;
+      const isFile = error.code === "ECONNREFUSED" && "path" in target && isNoSocket(name);
+      const hint = HINTS[isFile ? "ENOTSOCK" : (error.code ?? "")] ?? error.message;
       reject(new FastCgiError("connectFailed", `Cannot connect to ${name}: ${hint} (${error.code})`, { cause: error }));
     };
     signal.addEventListener("abort", onAbort, { once: true });
@@ -108,4 +120,9 @@ function open(target: NetConnectOpts, name: string, { signal }: ConnectOptions):
       resolve(connection);
     });
   });
+}
+
+/** Linux refuses a connection to a file of another kind as it does where nobody listens. */
+function isNoSocket(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isSocket() === false;
 }

@@ -1,5 +1,7 @@
-import { chmodSync, lstatSync, unlinkSync } from "node:fs";
+import { chmodSync, existsSync, lstatSync, type Stats, unlinkSync } from "node:fs";
 import { connect, type ListenOptions, type Server } from "node:net";
+import { dirname } from "node:path";
+import { checkSocketPath } from "./socket.ts";
 
 /** Where to listen: exactly one of `path`, `port` and `fd`. */
 export interface ListenTarget {
@@ -28,7 +30,7 @@ export interface ListenTarget {
 export function checkTarget({ path, port, fd }: ListenTarget): void {
   const given = [path, port, fd].filter((place) => place !== undefined).length;
   if (given !== 1) throw new TypeError(`Cannot serve: expected one of path, port and fd, got ${given}`);
-  if (path === "") throw new TypeError("Cannot serve: path is empty");
+  if (path !== undefined) checkSocketPath(path, "listen on");
 }
 
 /** Listens. Rejects with what is wrong and what to do about it. */
@@ -48,11 +50,16 @@ const HINTS: Readonly<Record<string, string>> = {
   ENOTSOCK: "it is not a socket; start the program from spawn-fcgi or a web server, or give path or port",
 };
 
+function cannotListen(name: string, error: NodeJS.ErrnoException, code = error.code): Error {
+  return new Error(`Cannot listen on ${name}: ${HINTS[code ?? ""] ?? error.message} (${code})`, { cause: error });
+}
+
 function start(server: Server, options: ListenOptions, name: string, then?: () => void): Promise<void> {
   return new Promise((resolve, reject) => {
     const onError = (error: NodeJS.ErrnoException): void => {
-      const hint = HINTS[error.code ?? ""] ?? error.message;
-      reject(new Error(`Cannot listen on ${name}: ${hint} (${error.code})`, { cause: error }));
+      // libuv says EACCES for a folder that is missing too.
+      const isMissing = options.path !== undefined && !existsSync(dirname(options.path));
+      reject(cannotListen(name, error, isMissing ? "ENOENT" : error.code));
     };
     server.once("error", onError);
     server.listen(options, () => {
@@ -70,7 +77,12 @@ function start(server: Server, options: ListenOptions, name: string, then?: () =
 
 /** Removes a socket file that a dead process left. A file that is not a socket, or that answers, stays. */
 async function removeStale(path: string): Promise<void> {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
+  let stat: Stats | undefined;
+  try {
+    stat = lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    throw cannotListen(path, error as NodeJS.ErrnoException);
+  }
   if (stat === undefined) return;
   if (!stat.isSocket()) throw new Error(`Cannot listen on ${path}: the file exists and is not a socket`);
   if (await answers(path)) throw new Error(`Cannot listen on ${path}: another process listens there (EADDRINUSE)`);
@@ -88,7 +100,7 @@ function answers(path: string): Promise<boolean> {
       if (error.code === "ECONNREFUSED" || error.code === "ENOENT") resolve(false);
       // EAGAIN: its backlog is full, so somebody is there. Anything else is not ours to judge.
       else if (error.code === "EAGAIN") resolve(true);
-      else reject(new Error(`Cannot listen on ${path}: ${error.message}`, { cause: error }));
+      else reject(cannotListen(path, error));
     });
   });
 }

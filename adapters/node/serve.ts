@@ -74,23 +74,27 @@ export async function serve(options: ServeOptions): Promise<FastCgiListener> {
   await listen(server, options);
   server.on("error", onError);
 
-  let closing: Promise<void> | null = null;
-  const close = (closeOptions?: CloseOptions): Promise<void> => {
-    closing ??= (async () => {
-      const stopped = new Promise<void>((resolve) => {
-        server.close(() => resolve());
-      });
-      await application.close(closeOptions);
-      await stopped;
-      finished();
-    })();
-    return closing;
-  };
+  const stopped = new Promise<void>((resolve) => {
+    server.once("close", resolve);
+  });
   let finished!: () => void;
   const closed = new Promise<void>((resolve) => {
     finished = resolve;
   });
-  signal?.addEventListener("abort", () => void close(), { once: true });
+  // Also a second time: with a timeout it ends what a close without one waits for.
+  const close = async (closeOptions?: CloseOptions): Promise<void> => {
+    if (server.listening) server.close();
+    await application.close(closeOptions);
+    await stopped;
+    finished();
+  };
+  const onAbort = (): void => void close();
+  signal?.addEventListener("abort", onAbort, { once: true });
+  void closed.then(() => signal?.removeEventListener("abort", onAbort));
+  if (signal?.aborted) {
+    await close();
+    throw signal.reason;
+  }
   return { address: addressOf(server.address()), close, closed, [Symbol.asyncDispose]: () => close() };
 }
 

@@ -1,10 +1,11 @@
 import type { FastCgiClientResponse, IncomingResponse } from "../codec/incoming_response.ts";
 import { FCGI_MAX_CONNS, FCGI_MAX_REQS, FCGI_MPXS_CONNS } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
-import type { Connector, FastCgiConnection } from "../transport/connection.ts";
+import { cancelSource } from "../transport/byte_source.ts";
+import { type Connector, closeConnection, type FastCgiConnection } from "../transport/connection.ts";
 import { ClientConnection } from "./connection.ts";
 import { type FastCgiClientOptions, resolveClientOptions } from "./options.ts";
-import type { FastCgiRequestInit } from "./request.ts";
+import { type FastCgiRequestInit, streamsOf } from "./request.ts";
 
 /**
  * Sends requests to a FastCGI application, of any role and with any params. Each has a connection to itself while it runs;
@@ -48,9 +49,14 @@ export class FastCgiClient {
   /** As {@linkcode FastCgiClient.send}, for the HTTP layer, which reads the response by itself. */
   async start(request: FastCgiRequestInit): Promise<IncomingResponse> {
     const signal = request.signal ?? undefined;
-    signal?.throwIfAborted();
-    const connection = this.#takeIdle() ?? (await this.#connect(signal));
-    return connection.send(request);
+    try {
+      signal?.throwIfAborted();
+      const connection = this.#takeIdle() ?? (await this.#connect(signal));
+      return connection.send(request);
+    } catch (error) {
+      for (const source of streamsOf(request)) void cancelSource(source, error);
+      throw error;
+    }
   }
 
   /**
@@ -61,6 +67,7 @@ export class FastCgiClient {
     names: readonly string[] = [FCGI_MAX_CONNS, FCGI_MAX_REQS, FCGI_MPXS_CONNS],
     { signal }: { signal?: AbortSignal } = {},
   ): Promise<Map<string, string>> {
+    signal?.throwIfAborted();
     const connection = await this.#connect(signal);
     const onAbort = (): void => connection.close(signal!.reason);
     signal?.addEventListener("abort", onAbort, { once: true });
@@ -109,7 +116,11 @@ export class FastCgiClient {
         }, connectTimeout)
       : undefined;
     try {
-      return await this.#connector.connect({ signal: attempt.signal });
+      const connection = await this.#connector.connect({ signal: attempt.signal });
+      if (!attempt.signal.aborted) return connection;
+      // It came too late, by a moment or because the connector does not look at its signal.
+      void closeConnection(connection);
+      throw attempt.signal.reason;
     } catch (error) {
       if (attempt.signal.aborted) throw attempt.signal.reason;
       if (error instanceof FastCgiError) throw error;

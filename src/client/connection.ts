@@ -9,7 +9,7 @@ import { FCGI_NULL_REQUEST_ID, MAX_REQUEST_ID, RecordType } from "../protocol/co
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
 import { decodeNameValuePairs, encodeNameValuePairs } from "../protocol/name_value_pairs.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
-import type { FastCgiConnection } from "../transport/connection.ts";
+import { closeConnection, type FastCgiConnection } from "../transport/connection.ts";
 import { Deadline } from "../transport/deadline.ts";
 import { RecordWriter } from "../transport/record_writer.ts";
 import type { FastCgiClientOptions } from "./options.ts";
@@ -19,8 +19,8 @@ import { type FastCgiRequestInit, RequestSender } from "./request.ts";
 interface Exchange {
   readonly response: IncomingResponse;
   readonly sender: RequestSender;
-  /** Whether the whole request was sent. */
-  sent: boolean;
+  /** `stopped`: the application takes no more of the request; it may have answered all the same. */
+  sending: "under way" | "done" | "stopped";
 }
 
 /** A connection of a {@linkcode FastCgiClient}. */
@@ -39,7 +39,10 @@ export class ClientConnection {
   /** Counts up: with a constant id a stale response could not be told from the one that is due. */
   #lastId = 0;
   #writeError: unknown;
+  /** Whether the response has no room, so that it is our silence and not the application's. */
+  #paused = false;
   #closed = false;
+  #closeReason: unknown;
 
   /** @param onIdle Called when the connection is free for another request. */
   constructor(
@@ -73,16 +76,23 @@ export class ClientConnection {
     return this.#closed;
   }
 
-  /** Sends a request on a connection that has none. The response fails with whatever goes wrong. */
+  /**
+   * Sends a request on a connection that has none. The response fails with whatever goes wrong.
+   *
+   * @throws {unknown} The reason why the connection is closed, or that of the request's signal.
+   */
   send(request: FastCgiRequestInit): IncomingResponse {
     const { signal } = request;
+    if (signal?.aborted) this.close(signal.reason);
+    if (this.#closed) throw this.#closeReason;
     const { keepAlive } = this.#options;
     this.#lastId = this.#lastId === MAX_REQUEST_ID ? 1 : this.#lastId + 1;
     const response = this.#decoder.expect(this.#lastId, {
       onAbandoned: (reason) => this.#abandon(reason),
       onStderr: request.onStderr,
     });
-    const exchange: Exchange = { response, sender: new RequestSender(this.#writer, this.#lastId), sent: false };
+    const sender = new RequestSender(this.#writer, this.#lastId, request);
+    const exchange: Exchange = { response, sender, sending: "under way" };
     this.#exchange = exchange;
     this.#silence.stop();
     const onAbort = (): void => this.close(signal!.reason);
@@ -92,14 +102,15 @@ export class ClientConnection {
       settle();
       this.#finish(exchange);
     }, settle);
-    exchange.sender.send(request, keepAlive).then(
+    sender.send(keepAlive).then(
       (sent) => {
-        exchange.sent = sent;
-        if (this.#exchange === exchange) this.#silence.restart(this.#options.readTimeout);
+        if (!sent) return;
+        exchange.sending = "done";
+        if (this.#exchange === exchange) this.#awaitResponse();
       },
       (error) => {
-        // An answer that came before the whole request was sent counts, whatever became of the rest.
-        if (this.#exchange === exchange) this.close(error);
+        // A request that can't be read must not look whole. One that can't be written may have its answer already.
+        if (this.#exchange === exchange && !this.#writer.failed) this.close(error);
       },
     );
     return response;
@@ -109,12 +120,13 @@ export class ClientConnection {
   getValues(names: readonly string[]): Promise<Map<string, string>> {
     const contentData = encodeNameValuePairs(names.map((name) => [name, ""]));
     return new Promise((resolve, reject) => {
+      if (this.#closed) throw this.#closeReason;
       this.#values = { resolve, reject };
       // libfcgi reads on before it answers, so an unpadded one alone would wait for ever; the encoder pads to eight.
       const paddingLength = -contentData.length & 7 || 8;
       const requestId = FCGI_NULL_REQUEST_ID;
       this.#writer.write({ type: RecordType.GetValues, requestId, contentData, paddingLength });
-      this.#silence.restart(this.#options.readTimeout);
+      this.#awaitResponse();
     });
   }
 
@@ -122,6 +134,7 @@ export class ClientConnection {
   close(reason: unknown): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#closeReason = reason;
     this.#silence.dispose();
     this.#exchange?.sender.stop(reason);
     this.#exchange = null;
@@ -129,7 +142,7 @@ export class ClientConnection {
     this.#values?.reject(reason);
     this.#writer.fail(reason);
     this.#reader.cancel(reason).catch(() => {});
-    void this.#connection.close();
+    void closeConnection(this.#connection);
   }
 
   /**
@@ -143,42 +156,48 @@ export class ClientConnection {
       return;
     }
     this.#writeError = error;
+    this.#exchange.sending = "stopped";
     this.#exchange.sender.stop(error);
-    this.#silence.restart(this.#options.readTimeout);
+    this.#awaitResponse();
+  }
+
+  /** Starts the timeout where nothing but the application is waited for. */
+  #awaitResponse(): void {
+    const isAwaited = this.#exchange === null ? this.#values !== null : this.#exchange.sending !== "under way";
+    if (isAwaited && !this.#paused) this.#silence.restart(this.#options.readTimeout);
   }
 
   async #run(): Promise<void> {
     try {
       await this.#read();
-      this.close(this.#closedByApplication());
+      // Not the stages' flush(): it would fail the response without saying that writing had failed before.
+      this.close(this.#gone("the application closed the connection before its end", this.#writeError));
     } catch (error) {
-      this.close(
-        error instanceof FastCgiError
-          ? error
-          : new FastCgiError("connectionClosed", "Cannot read the response: the connection failed", { cause: error }),
-      );
+      this.close(error instanceof FastCgiError ? error : this.#gone("the connection failed", error));
     }
   }
 
-  #closedByApplication(): FastCgiError {
-    const stderr = this.#exchange?.response.stderrText;
-    const message = "Cannot read the response: the application closed the connection before its end";
-    return new FastCgiError("connectionClosed", message, { stderr, cause: this.#writeError });
+  #gone(what: string, cause: unknown): FastCgiError {
+    const { requestId, stderrText: stderr } = this.#exchange?.response ?? {};
+    return new FastCgiError("connectionClosed", `Cannot read the response: ${what}`, { requestId, stderr, cause });
   }
 
   async #read(): Promise<void> {
     const controller = { enqueue(): void {} };
     for (;;) {
       const { done, value } = await this.#reader.read();
-      if (this.#closed) return;
-      if (done) return this.#stages.flush(controller);
+      if (done || this.#closed) return;
       if (this.#exchange === null && this.#values === null) {
         throw protocolError("Cannot read a record: no request is under way");
       }
       this.#silence.stop();
       const pause = this.#stages.transform(value, controller);
-      if (pause !== undefined) await pause;
-      if (this.#exchange?.sent) this.#silence.restart(this.#options.readTimeout);
+      if (pause !== undefined) {
+        this.#paused = true;
+        await pause;
+        this.#paused = false;
+      }
+      this.#awaitResponse();
     }
   }
 
@@ -187,7 +206,7 @@ export class ClientConnection {
     if (this.#exchange !== exchange) return;
     this.#exchange = null;
     const { keepAlive, idleTimeout } = this.#options;
-    if (!keepAlive || !exchange.sent) {
+    if (!keepAlive || exchange.sending !== "done") {
       const reason = new FastCgiError("connectionClosed", "The exchange is over");
       exchange.sender.stop(reason);
       this.close(reason);
@@ -206,9 +225,9 @@ export class ClientConnection {
     // Go sends a second, empty answer.
     if (this.#values === null) return;
     const { resolve, reject } = this.#values;
-    this.#values = null;
     if (type === RecordType.GetValuesResult) resolve(new Map(decodeNameValuePairs(contentData)));
     else reject(protocolError("Cannot get values: the application does not know FCGI_GET_VALUES"));
+    this.#values = null;
   }
 
   #timeOut(): void {

@@ -2,7 +2,7 @@ import { RecordType, Role } from "../protocol/constants.ts";
 import { encodeNameValuePairChunks, type NameValuePair } from "../protocol/name_value_pairs.ts";
 import { parseLength } from "../protocol/params.ts";
 import { encodeBeginRequestBody, type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
-import { type ByteSource, checkLength } from "../transport/byte_source.ts";
+import { type ByteSource, cancelSource, checkLength } from "../transport/byte_source.ts";
 import type { RecordWriter } from "../transport/record_writer.ts";
 import { StreamSender } from "../transport/stream_sender.ts";
 
@@ -35,28 +35,40 @@ export interface FastCgiRequestInit {
   onStderr?: (piece: Uint8Array) => void;
 }
 
+/** The streams that a request comes with. */
+export function streamsOf({ stdin, data }: FastCgiRequestInit): ByteSource[] {
+  return [stdin, data].filter((source) => source !== undefined && source !== null);
+}
+
 /** Sends one request: its params, then the streams of its role, in the order of FastCGI 6. */
 export class RequestSender {
   readonly #writer: RecordWriter;
   readonly #requestId: number;
+  readonly #request: FastCgiRequestInit;
+  /** What is still to be sent. */
+  readonly #waiting: Set<ByteSource>;
   #stream: StreamSender | null = null;
   #stopped = false;
 
-  constructor(writer: RecordWriter, requestId: number) {
+  constructor(writer: RecordWriter, requestId: number, request: FastCgiRequestInit) {
     this.#writer = writer;
     this.#requestId = requestId;
+    this.#request = request;
+    this.#waiting = new Set(streamsOf(request));
   }
 
   /** Sends nothing more, and cancels the request's streams. */
   stop(reason: unknown): void {
+    if (this.#stopped) return;
     this.#stopped = true;
     this.#stream?.stop(reason);
+    for (const source of this.#waiting) void cancelSource(source, reason);
   }
 
   /** Resolves to whether all was sent. Rejects if a stream fails or is not as long as announced. */
-  async send(request: FastCgiRequestInit, keepConn: boolean): Promise<boolean> {
-    const { role = Role.Responder, stdin, data } = request;
-    const params = [...request.params];
+  async send(keepConn: boolean): Promise<boolean> {
+    const { role = Role.Responder, stdin, data } = this.#request;
+    const params = [...this.#request.params];
     const lengths = new Map(params);
     const requestId = this.#requestId;
     const records: FastCgiRecord[] = [
@@ -83,6 +95,7 @@ export class RequestSender {
   ): Promise<void> {
     if (this.#stopped) return;
     const bytes = source ?? NO_CONTENT;
+    this.#waiting.delete(bytes);
     this.#stream = new StreamSender(this.#writer, type, this.#requestId);
     await this.#stream.send(expected === null ? bytes : checkLength(bytes, expected, name));
     // Only what is whole gets an end: without it a backend can tell that the body was cut.

@@ -15,13 +15,13 @@ import {
 } from "../protocol/constants.ts";
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
 import { decodeNameValuePairs, encodeNameValuePairs, type NameValuePair } from "../protocol/name_value_pairs.ts";
-import { decodeBeginRequestBody, encodeUnknownTypeBody, type FastCgiRecord } from "../protocol/record.ts";
+import { decodeBeginRequestBody, encodeUnknownTypeBody, type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
 import type { ByteQueue } from "./byte_queue.ts";
 import { type FastCgiRequest, IncomingRequest } from "./incoming_request.ts";
 import { refusal, refuseWithStatus } from "./refusal.ts";
 import { isKnownRole, type RequestInput, type RequestState, requestInput, requestStep } from "./request_state.ts";
 import { resolveOptions } from "./resolve_options.ts";
-import type { Stage, StageController } from "./stage.ts";
+import { type Stage, type StageController, toTransformer } from "./stage.ts";
 
 /** Limits of a {@linkcode RequestDecoder}. Sizes are in bytes; `Infinity` turns a limit off. */
 export interface RequestDecoderOptions {
@@ -57,8 +57,8 @@ export interface RequestDecoderOptions {
    */
   maxQueuedBytes?: number;
   /**
-   * The most bytes for requests that are over or were refused, since the last record that was of use. The connection is
-   * closed behind them.
+   * The most bytes for requests that are over or were refused, since the last request began. The connection is closed
+   * behind them.
    *
    * @default {104857600} (100 MiB, as Go)
    */
@@ -126,7 +126,8 @@ interface ActiveRequest {
   readonly role: Role;
   readonly keepConn: boolean;
   state: RequestState;
-  params: Uint8Array[];
+  /** Its first `paramsBytes` are what came of the params; behind them is room for more. */
+  params: Uint8Array;
   paramsBytes: number;
   request: IncomingRequest | null;
 }
@@ -267,7 +268,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, FastCgiRequest> {
         role,
         keepConn,
         state: "params",
-        params: [],
+        params: NO_CONTENT,
         paramsBytes: 0,
         request: null,
       });
@@ -318,25 +319,26 @@ export class RequestDecoder implements Stage<FastCgiRecord, FastCgiRequest> {
 
   #collectParams(active: ActiveRequest, contentData: Uint8Array): void {
     const { maxParamsBytes } = this.#options;
-    active.paramsBytes += contentData.length;
-    if (active.paramsBytes > maxParamsBytes) {
+    if (active.paramsBytes + contentData.length > maxParamsBytes) {
       const message = `Refused request ${active.requestId}: more than ${maxParamsBytes} bytes of params`;
       this.#refuse(active, 431, new FastCgiError("limit", message, { limit: "maxParamsBytes" }));
       return;
     }
-    active.params.push(contentData);
+    active.params = append(active.params, active.paramsBytes, contentData);
+    active.paramsBytes += contentData.length;
   }
 
   #start(active: ActiveRequest, controller: StageController<FastCgiRequest>): void {
+    const content = active.params.subarray(0, active.paramsBytes);
     let pairs: NameValuePair[];
     try {
-      pairs = decodeNameValuePairs(join(active.params, active.paramsBytes), { maxPairs: this.#options.maxParams });
+      pairs = decodeNameValuePairs(content, { maxPairs: this.#options.maxParams });
     } catch (error) {
       const { code, message } = error as FastCgiError;
       this.#refuse(active, code === "limit" ? 431 : 400, error as FastCgiError, message);
       return;
     }
-    active.params = [];
+    active.params = NO_CONTENT;
     active.request = new IncomingRequest(active.requestId, active.role, active.keepConn, pairs, this.#options);
     controller.enqueue(active.request);
   }
@@ -394,23 +396,34 @@ export class RequestDecoder implements Stage<FastCgiRecord, FastCgiRequest> {
   }
 }
 
-function join(pieces: readonly Uint8Array[], length: number): Uint8Array {
-  if (pieces.length === 1) return pieces[0]!;
-  const joined = new Uint8Array(length);
-  let offset = 0;
-  for (const piece of pieces) {
-    joined.set(piece, offset);
-    offset += piece.length;
+/**
+ * `buffer`, or a larger one, with `piece` behind its first `length` bytes. The first piece stays the view it is, because most
+ * params come in one record; more are copied, because an object and a chunk kept for every byte would cost hundreds of bytes.
+ */
+function append(buffer: Uint8Array, length: number, piece: Uint8Array): Uint8Array {
+  if (length === 0) return piece;
+  const needed = length + piece.length;
+  let target = buffer;
+  if (needed > buffer.length) {
+    target = new Uint8Array(Math.max(needed, 2 * length));
+    target.set(buffer);
   }
-  return joined;
+  target.set(piece, length);
+  return target;
 }
+
+/** Replies that may wait to be read. Beyond, a {@linkcode RequestDecoderStream} takes nothing more in. */
+const MAX_WAITING_REPLIES = 64;
+
+const ignore = (): void => {};
 
 /**
  * {@linkcode RequestDecoder} as a TransformStream. Records that must go back to the web server come out of
  * {@linkcode RequestDecoderStream.replies}.
  *
- * If nobody reads a request's `stdin`, everything stops after `maxQueuedBytes`. If nobody reads `replies`, they are kept, one
- * small record for each management record or refused request.
+ * If nobody reads a request's `stdin`, everything stops after `maxQueuedBytes`. If nobody reads `replies`, everything stops after
+ * 64 of them. Requests that nobody reads stop nothing, because the bodies of others would stop as well; there can be no more
+ * than `maxConcurrentRequests`.
  */
 export class RequestDecoderStream extends TransformStream<FastCgiRecord, FastCgiRequest> {
   /** Answers to management records, and refusals. */
@@ -418,27 +431,31 @@ export class RequestDecoderStream extends TransformStream<FastCgiRecord, FastCgi
   readonly #decoder: RequestDecoder;
 
   constructor(options: RequestDecoderOptions = {}) {
-    let replies!: ReadableStreamDefaultController<FastCgiRecord>;
-    const readable = new ReadableStream<FastCgiRecord>({
-      start(controller) {
-        replies = controller;
+    const { readable, writable } = new TransformStream<FastCgiRecord>({}, { highWaterMark: MAX_WAITING_REPLIES });
+    const replies = writable.getWriter();
+    // Whoever cancels `replies` wants none.
+    const reply = (record: FastCgiRecord): void => void replies.write(record).catch(ignore);
+    const endReplies = (): void => void replies.close().catch(ignore);
+    const decoder = new RequestDecoder({ reply: (records) => records.forEach(reply) }, options);
+    const stage: Stage<FastCgiRecord, FastCgiRequest> = {
+      transform(record, controller) {
+        const pause = decoder.transform(record, controller);
+        const { desiredSize } = replies;
+        if (desiredSize === null || desiredSize > 0) return pause;
+        return Promise.all([pause, replies.ready.catch(ignore)]).then(ignore);
       },
-    });
-    const decoder = new RequestDecoder(
-      {
-        reply(records) {
-          for (const record of records) replies.enqueue(record);
-        },
-      },
-      options,
-    );
-    super({
-      transform: (record, controller) => decoder.transform(record, controller),
       flush() {
         decoder.flush();
-        replies.close();
+        endReplies();
       },
-    });
+    };
+    const fail = (cause: unknown): void => {
+      decoder.abortAll(
+        new FastCgiError("connectionClosed", "Cannot finish the request: its connection failed", { cause }),
+      );
+      endReplies();
+    };
+    super(toTransformer(stage, fail), undefined, { highWaterMark: Number.POSITIVE_INFINITY });
     this.replies = readable;
     this.#decoder = decoder;
   }

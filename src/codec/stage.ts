@@ -24,9 +24,17 @@ export interface Stage<Input, Output> {
 export function composeStages<A, B, C>(first: Stage<A, B>, second: Stage<B, C>): Stage<A, C> {
   let pause: Promise<void> | undefined;
   let controller: StageController<C>;
+  let dead: { readonly error: unknown } | null = null;
   const between: StageController<B> = {
     enqueue(piece) {
-      const wait = second.transform(piece, controller);
+      let wait: void | Promise<void>;
+      try {
+        wait = second.transform(piece, controller);
+      } catch (error) {
+        // The first stage was stopped inside its input, so it can't say by itself that all is over.
+        dead = { error };
+        throw error;
+      }
       if (wait === undefined) return;
       pause = pause === undefined ? wait : Promise.all([pause, wait]).then(() => {});
     },
@@ -38,11 +46,11 @@ export function composeStages<A, B, C>(first: Stage<A, B>, second: Stage<B, C>):
   };
   return {
     transform(piece, next) {
+      if (dead !== null) throw dead.error;
       controller = next;
-      // The first stage works synchronously in all we compose; a pause of its own would be waited for as well.
+      // The first stage works synchronously in all we compose; a pause of its own is waited for as well.
       const own = first.transform(piece, between);
-      const wait = finish();
-      return own === undefined ? wait : own.then(() => wait);
+      return own === undefined ? finish() : own.then(finish);
     },
     async flush(next) {
       controller = next;
@@ -50,5 +58,32 @@ export function composeStages<A, B, C>(first: Stage<A, B>, second: Stage<B, C>):
       await finish();
       await second.flush(next);
     },
+  };
+}
+
+/** With the `cancel` of the Streams standard, which TypeScript does not know yet. */
+interface CancellableTransformer<Input, Output> extends Transformer<Input, Output> {
+  cancel(reason: unknown): void;
+}
+
+/**
+ * A stage as a Transformer. `onFailure` is called when the stream ends in another way than by the end of its input: the stage
+ * threw, what feeds the stream broke off, or nobody wants what it makes. Whoever waits for the rest has to be told.
+ */
+export function toTransformer<Input, Output>(
+  stage: Stage<Input, Output>,
+  onFailure: (cause: unknown) => void,
+): CancellableTransformer<Input, Output> {
+  return {
+    transform(piece, controller) {
+      try {
+        return stage.transform(piece, controller);
+      } catch (error) {
+        onFailure(error);
+        throw error;
+      }
+    },
+    flush: (controller) => stage.flush(controller),
+    cancel: onFailure,
   };
 }

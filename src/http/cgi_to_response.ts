@@ -4,6 +4,7 @@ import type { IncomingResponse } from "../codec/incoming_response.ts";
 import { decodeByteString } from "../protocol/byte_string.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import { parseLength } from "../protocol/params.ts";
+import { NO_CONTENT } from "../protocol/record.ts";
 import { type ByteReader, checkLength } from "../transport/byte_source.ts";
 import { hasControlBytes, isHopByHop, isNullBodyStatus, isToken } from "./header_rules.ts";
 
@@ -55,52 +56,63 @@ interface HeaderAndRest {
   rest: Uint8Array;
 }
 
-/** Collects stdout until the header block is whole. Headers of a 1xx response are only news, and another block follows. */
+/**
+ * Collects stdout until the header block is whole. Headers of a 1xx response are only news, and another block follows.
+ *
+ * Pieces may be single bytes, so nothing is looked at or copied again for each: the search goes on where it stopped, and the
+ * buffer doubles.
+ */
 async function readHeader(response: IncomingResponse, maxBytes: number): Promise<HeaderAndRest> {
-  let bytes: Uint8Array = new Uint8Array(0);
-  // Lines that were looked at need not be looked at again, however small the pieces are.
-  let scanned = 0;
+  let buffer: Uint8Array = NO_CONTENT;
+  let length = 0;
+  let searched = 0;
   for (;;) {
-    const end = findHeaderEnd(bytes, scanned);
-    if (end !== -1) {
-      const header = parseHeader(decodeByteString(bytes.subarray(0, end)), response);
-      bytes = bytes.subarray(end);
-      scanned = 0;
-      if (header.status >= 200) return { header, rest: bytes };
-      continue;
-    }
-    if (bytes.length > maxBytes) {
+    const end = findHeaderEnd(buffer.subarray(0, length), searched);
+    if ((end === -1 ? length : end) > maxBytes) {
       const message = `Cannot read the response: its header is longer than ${maxBytes} bytes`;
       throw new FastCgiError("limit", message, { ...facts(response), limit: "maxResponseHeaderBytes" });
     }
-    const piece = await response.stdoutQueue.read();
-    if (piece === null) {
-      const got = bytes.length === 0 ? "it is empty" : "it has no end of header";
-      throw malformed(got, response);
+    if (end !== -1) {
+      const header = parseHeader(decodeByteString(buffer.subarray(0, end)), response);
+      buffer = buffer.subarray(end, length);
+      if (header.status >= 200) return { header, rest: buffer };
+      length = buffer.length;
+      searched = 0;
+      continue;
     }
-    scanned = Math.max(0, bytes.lastIndexOf(LF));
-    bytes = append(bytes, piece);
+    const piece = await response.stdoutQueue.read();
+    if (piece === null) throw malformed(length === 0 ? "it is empty" : "it has no end of header", response);
+    // The end may have begun two bytes ago.
+    searched = Math.max(0, length - 2);
+    buffer = append(buffer, length, piece);
+    length += piece.length;
   }
 }
 
-function append(bytes: Uint8Array, piece: Uint8Array): Uint8Array {
-  if (bytes.length === 0) return piece;
-  const joined = new Uint8Array(bytes.length + piece.length);
-  joined.set(bytes);
-  joined.set(piece, bytes.length);
-  return joined;
+/** `buffer` with `piece` behind its first `length` bytes: `piece` itself where there are none, a larger buffer where it must be. */
+function append(buffer: Uint8Array, length: number, piece: Uint8Array): Uint8Array {
+  if (length === 0) return piece;
+  const needed = length + piece.length;
+  const target = needed > buffer.length ? new Uint8Array(needed * 2) : buffer;
+  if (target !== buffer) target.set(buffer.subarray(0, length));
+  target.set(piece, length);
+  return target;
 }
 
 /** The offset behind the empty line that ends a header block: CR LF, LF, or a mix (RFC 3875 6.3 leaves it to the system). */
 function findHeaderEnd(bytes: Uint8Array, from: number): number {
+  // A block without any field.
+  if (bytes[0] === LF) return 1;
+  if (bytes[0] === CR && bytes[1] === LF) return 2;
   for (let index = bytes.indexOf(LF, from); index !== -1; index = bytes.indexOf(LF, index + 1)) {
     if (bytes[index + 1] === LF) return index + 2;
     if (bytes[index + 1] === CR && bytes[index + 2] === LF) return index + 3;
   }
-  // A block without any field.
-  if (bytes[0] === LF) return 1;
-  return bytes[0] === CR && bytes[1] === LF ? 2 : -1;
+  return -1;
 }
+
+/** The fields that CGI has a meaning for (RFC 3875 6.3). */
+const CGI_FIELDS: ReadonlySet<string> = new Set(["content-type", "location", "status"]);
 
 /** The fields of a header block, checked before anything is made of them. */
 function parseHeader(block: string, response: IncomingResponse): CgiHeader {
@@ -119,7 +131,9 @@ function parseHeader(block: string, response: IncomingResponse): CgiHeader {
     const colon = text.indexOf(":");
     const name = text.slice(0, colon).toLowerCase();
     if (colon === -1 || !isToken(name)) throw malformed(`the header line ${quote(text)} has no name`, response);
-    const value = text.slice(colon + 1).trim();
+    const value = trimBlanks(text.slice(colon + 1));
+    // RFC 3875 6.3: such a field says nothing.
+    if (value === "" && CGI_FIELDS.has(name)) continue;
     if (hasControlBytes(value)) throw malformed(`the header ${name} holds a control byte`, response);
     if (name === "status") {
       if (status !== undefined && status !== value) throw malformed("it has two statuses", response);
@@ -143,10 +157,24 @@ function parseStatus(
   response: IncomingResponse,
 ): Pick<CgiHeader, "status" | "statusText"> {
   if (value === undefined) return redirects ? { status: 302, statusText: "Found" } : { status: 200, statusText: "OK" };
-  const match = /^([0-9]{3})(?: (.*))?$/.exec(value);
+  // A Response takes no other control byte than a tab in its statusText.
+  const match = /^([0-9]{3})(?: ([\t -~\x80-\xff]*))?$/.exec(value);
   const status = Number(match?.[1]);
   if (match === null || status < 100 || status > 599) throw malformed(`its status is ${quote(value)}`, response);
-  return { status, statusText: (match[2] ?? "").trim() };
+  return { status, statusText: trimBlanks(match[2] ?? "") };
+}
+
+/** Without the spaces and tabs around it. `trim()` would take the byte A0 as well, with which "à" ends in UTF-8. */
+function trimBlanks(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09;
 }
 
 /** What is left of stdout: first what came with the header. */

@@ -2,6 +2,7 @@ import { FastCgiClient } from "../client/client.ts";
 import type { FastCgiClientOptions } from "../client/options.ts";
 import { resolveOptions } from "../codec/resolve_options.ts";
 import { byteStringToUtf8, decodeByteString } from "../protocol/byte_string.ts";
+import { cancelSource } from "../transport/byte_source.ts";
 import type { Connector } from "../transport/connection.ts";
 import { responseFromCgi } from "./cgi_to_response.ts";
 import { measureBody } from "./request_body.ts";
@@ -94,7 +95,24 @@ export class FastCgiHttpClient {
    * @throws {unknown} The reason of the request's signal.
    */
   async fetch(input: Request | URL | string, init: FastCgiFetchInit = {}): Promise<Response> {
-    const request = requestOf(input, init);
+    // `serve({ fetch: php.fetch })` calls it with a context: the `params` there are what another web server sent.
+    const own = "waitUntil" in init ? {} : init;
+    const request = requestOf(input, own);
+    try {
+      return await this.#exchange(request, own);
+    } catch (error) {
+      // What is left of the body, nobody will read.
+      if (request.body !== null) void cancelSource(request.body, error);
+      throw error;
+    }
+  }
+
+  /** Sends no more requests, and closes idle connections. Responses under way go on to their end. */
+  close(): void {
+    this.#client.close();
+  }
+
+  async #exchange(request: Request, init: FastCgiFetchInit): Promise<Response> {
     const { signal, method } = request;
     const { maxBufferedRequestBytes, maxResponseHeaderBytes, script, params, onStderr } = this.#options;
     signal.throwIfAborted();
@@ -109,14 +127,11 @@ export class FastCgiHttpClient {
       params: variables,
       stdin: body.source,
       signal,
-      ...(onStderr && { onStderr: (piece) => onStderr(byteStringToUtf8(decodeByteString(piece)), request) }),
+      // There even if nobody listens: on Node 20 the signal of a Request that was collected does not follow the caller's any
+      // more, and this keeps the Request as long as the exchange.
+      onStderr: (piece) => onStderr?.(byteStringToUtf8(decodeByteString(piece)), request),
     });
     return responseFromCgi(response, { method, maxResponseHeaderBytes });
-  }
-
-  /** Sends no more requests, and closes idle connections. Responses under way go on to their end. */
-  close(): void {
-    this.#client.close();
   }
 }
 

@@ -18,22 +18,17 @@ export function isHopByHop(name: string): boolean {
 }
 
 /**
- * Variables that look like headers and are not to be believed. The body's length and type have variables of their own (RFC 3875
+ * Headers that no variable may make, in whatever spelling. The body's length and type have variables of their own (RFC 3875
  * 4.1.2, 4.1.3), and nginx and Caddy send both; the transfer coding is the web server's business; and HTTP_PROXY is
  * where many programs look for an outgoing proxy (CVE-2016-5385).
  */
-const IMPOSTORS: ReadonlySet<string> = new Set([
-  "HTTP_CONTENT_LENGTH",
-  "HTTP_CONTENT_TYPE",
-  "HTTP_PROXY",
-  "HTTP_TRANSFER_ENCODING",
-]);
+const IMPOSTORS: ReadonlySet<string> = new Set(["content-length", "content-type", "proxy", "transfer-encoding"]);
 
 /** The header behind a variable, in lower case, or null if there is none to be had. */
 export function headerFromParam(param: string): string | null {
-  if (!param.startsWith("HTTP_") || IMPOSTORS.has(param)) return null;
+  if (!param.startsWith("HTTP_")) return null;
   const name = param.slice("HTTP_".length).replaceAll("_", "-").toLowerCase();
-  return isToken(name) ? name : null;
+  return isToken(name) && !IMPOSTORS.has(name) ? name : null;
 }
 
 /**

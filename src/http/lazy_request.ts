@@ -67,7 +67,9 @@ class LazyRequest {
   }
 
   get body(): ReadableStream<Uint8Array> | null {
-    return hasBody(this.#parts.method, this.#source) ? LazyRequest.native(this).body : null;
+    // What a native one was built with stays, also where stdin has turned out to be empty since.
+    if (this.#native === null && !hasBody(this.#parts.method, this.#source)) return null;
+    return LazyRequest.native(this).body;
   }
 }
 

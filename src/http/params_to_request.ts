@@ -32,7 +32,9 @@ export function partsFromParams(request: Pick<FastCgiRequest, "params" | "paramP
     throw malformed(`CONTENT_LENGTH is ${JSON.stringify(contentLength)}`);
   }
   for (const [name, value] of params) {
-    if (name.startsWith("HTTP_") && hasControlBytes(value)) throw malformed(`${name} holds a control byte`);
+    if ((name.startsWith("HTTP_") || name === "CONTENT_TYPE") && hasControlBytes(value)) {
+      throw malformed(`${name} holds a control byte`);
+    }
   }
   const method = readMethod(params);
   const { scheme, authority, path } = readTarget(params);
@@ -65,7 +67,7 @@ interface Target {
 function readTarget(params: FastCgiParams): Target {
   const scheme = readScheme(params);
   const uri = params.get("REQUEST_URI") ?? "";
-  const absolute = /^https?:\/\/([^/?#]*)/i.exec(uri.slice(0, 300));
+  const absolute = /^https?:\/\/([^/?#]*)/i.exec(uri);
   if (absolute !== null) {
     // RFC 9112 3.2.2: the authority of an absolute form counts, whatever Host says.
     const rest = uri.slice(absolute[0].length);
@@ -95,22 +97,28 @@ function readAuthority(params: FastCgiParams): string {
   const name = params.get("SERVER_NAME") ?? "";
   if (name === "" || name === "*" || name === "_") return "localhost";
   const port = params.get("SERVER_PORT") ?? "";
-  // HAProxy puts the port into SERVER_NAME; an IPv6 address may come without brackets.
-  if (!/^[0-9]{1,5}$/.test(port) || /:[0-9]+$/.test(name.slice(-6))) return name;
-  return name.includes(":") && !name.startsWith("[") ? `[${name}]:${port}` : `${name}:${port}`;
+  // An IPv6 address may come without brackets.
+  const isBareIpv6 = name.indexOf(":") !== name.lastIndexOf(":") && !name.startsWith("[");
+  const server = isBareIpv6 ? `[${name}]` : name;
+  // HAProxy puts the port into SERVER_NAME.
+  return !/^[0-9]{1,5}$/.test(port) || /:[0-9]+$/.test(server.slice(-6)) ? server : `${server}:${port}`;
 }
 
 /** Origins that the URL parser has accepted. Sites have few, and asking it again costs as much as the rest together. */
 const knownOrigins = new Set<string>();
 const MAX_KNOWN_ORIGINS = 256;
+/** Longer ones are not remembered: no host name is (RFC 1035 2.3.4), and a client could fill the memory with them. */
+const MAX_KNOWN_LENGTH = 300;
 
 function checkOrigin(origin: string): string {
   if (knownOrigins.has(origin)) return origin;
   const host = origin.slice(origin.indexOf("//") + 2);
   // Bytes that end a host, or that the parser strips, would let a Host header write the path.
   if (/[^!-~]|[/\\?#@]/.test(host) || !URL.canParse(origin)) throw malformed(`the host is ${JSON.stringify(host)}`);
-  if (knownOrigins.size >= MAX_KNOWN_ORIGINS) knownOrigins.clear();
-  knownOrigins.add(origin);
+  if (origin.length <= MAX_KNOWN_LENGTH) {
+    if (knownOrigins.size >= MAX_KNOWN_ORIGINS) knownOrigins.clear();
+    knownOrigins.add(origin);
+  }
   return origin;
 }
 

@@ -53,7 +53,7 @@ export interface RequestToParamsOptions extends FastCgiHttpPeers {
   contentLength: number | null;
   /** The script. Without one, the whole path is PATH_INFO, as for an application at the root of a site. */
   script?: FastCgiScript | undefined;
-  /** Variables that override all others, weakest first. */
+  /** Variables that override all others but CONTENT_LENGTH, weakest first. */
   overrides?: readonly (FastCgiHttpParams | undefined)[];
 }
 
@@ -62,10 +62,12 @@ const SOFTWARE = "fetchcgi";
 /**
  * The variables of a request. Nothing of the request can name a variable except its headers, and those only `HTTP_*`.
  *
- * @throws {FastCgiError} `malformedRequest` if the path holds NUL, CR or LF, also encoded.
+ * @throws {FastCgiError} `malformedRequest` if the decoded path holds NUL, CR, LF or a `..` segment.
  */
 export function paramsFromRequest(request: Request, options: RequestToParamsOptions): Map<string, string> {
-  const { contentLength, script, overrides = [] } = options;
+  const { script, overrides = [] } = options;
+  // php-fpm loses, cuts or waits for ever where this is not the truth.
+  const contentLength = options.contentLength === null ? "" : String(options.contentLength);
   const url = new URL(request.url);
   const params = new Map<string, string>([
     ["GATEWAY_INTERFACE", "CGI/1.1"],
@@ -75,8 +77,7 @@ export function paramsFromRequest(request: Request, options: RequestToParamsOpti
     ["REQUEST_URI", url.pathname + url.search],
     ["QUERY_STRING", url.search.slice(1)],
     ["CONTENT_TYPE", request.headers.get("content-type") ?? ""],
-    // php-fpm loses, cuts or waits for ever where this is not the truth.
-    ["CONTENT_LENGTH", contentLength === null ? "" : String(contentLength)],
+    ["CONTENT_LENGTH", contentLength],
   ]);
   addScript(params, decodePath(url.pathname), script);
   addPeers(params, url, options);
@@ -89,7 +90,7 @@ export function paramsFromRequest(request: Request, options: RequestToParamsOpti
   for (const override of overrides) {
     for (const [name, value] of pairsOf(override)) params.set(name, value);
   }
-  return params;
+  return params.set("CONTENT_LENGTH", contentLength);
 }
 
 function addScript(params: Map<string, string>, path: string, script: FastCgiScript | undefined): void {
@@ -129,13 +130,15 @@ function decodePath(pathname: string): string {
     String.fromCharCode(Number.parseInt(hex, 16)),
   );
   // CVE-2019-11043 began with a %0a, and a NUL ends a name in C.
-  if (hasControlBytes(path)) {
-    throw new FastCgiError(
-      "malformedRequest",
-      `Cannot send the request: its path ${JSON.stringify(path)} holds a control byte`,
-    );
-  }
+  if (hasControlBytes(path)) throw refusedPath(path, "holds a control byte");
+  // The URL parser has resolved these; one that comes out of a %2F would lead a script out of its folder.
+  if (path.split("/").includes("..")) throw refusedPath(path, "leads upwards");
   return path;
+}
+
+function refusedPath(path: string, reason: string): FastCgiError {
+  const message = `Cannot send the request: its path ${JSON.stringify(path)} ${reason}`;
+  return new FastCgiError("malformedRequest", message);
 }
 
 function pairsOf(params: FastCgiHttpParams | undefined): Iterable<NameValuePair> {

@@ -4,7 +4,7 @@ import { encodeByteString } from "../protocol/byte_string.ts";
 import { MAX_SENT_CONTENT_LENGTH, Role } from "../protocol/constants.ts";
 import { parseLength } from "../protocol/params.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
-import { type ByteReader, type ByteSource, checkLength, readerOf } from "../transport/byte_source.ts";
+import { type ByteReader, type ByteSource, cancelSource, checkLength, readerOf } from "../transport/byte_source.ts";
 import { isHopByHop, isNullBodyStatus } from "./header_rules.ts";
 
 /** What of the request decides how its response is written. */
@@ -19,22 +19,32 @@ export interface CgiResponseOptions {
  * A Response as the bytes of FCGI_STDOUT. The header block is one piece, because HAProxy can't read one that is split over
  * records. A body that is all there comes with it in the same piece.
  *
- * @throws {TypeError} If the body was used already, or the header block does not fit one record.
+ * @throws {TypeError} If the status is none to send, the body was used already, or the header block does not fit one record.
+ * @throws {FastCgiError} `lengthMismatch` if the body is shorter or longer than Content-Length says.
  */
 export async function cgiFromResponse(response: Response, options: CgiResponseOptions): Promise<ByteSource[]> {
-  const { body, bodyUsed } = response;
+  const { status, headers, body, bodyUsed } = response;
+  // Response.error() has the status 0, and only lighttpd relays a 1xx.
+  if (status < 200) throw new TypeError(`Cannot send the response: its status is ${status}`);
   if (bodyUsed || body?.locked) throw new TypeError("Cannot send the response: its body was read already");
-  const noBody = isNullBodyStatus(response.status) || options.method === "HEAD";
-  if (body === null || noBody) {
-    if (body !== null) body.cancel("The response has no body").catch(() => {});
+  if (isNullBodyStatus(status) || options.method === "HEAD") {
+    body?.cancel("The response has no body").catch(() => {});
     return [encodeHeader(response, false, options)];
   }
-  const length = parseLength(response.headers.get("content-length") ?? undefined);
-  const reader = readerOf(length === null ? body : (checkLength(body, length, "the response body") as ByteReader));
-  const start = await readWhatIsThere(reader);
-  const header = encodeHeader(response, start.bytes.length > 0 || start.next !== null, options);
-  const first = concat(header, start.bytes);
-  return start.next === null ? [first] : [first, resume(reader, start.next)];
+  const length = parseLength(headers.get("content-length") ?? undefined);
+  const checked = length === null ? (body ?? NO_CONTENT) : checkLength(body ?? NO_CONTENT, length, "the response body");
+  if (checked instanceof Uint8Array) return [encodeHeader(response, false, options)];
+  const reader = readerOf(checked);
+  try {
+    const { pieces, next } = await readWhatIsThere(reader);
+    const header = encodeHeader(response, pieces.length > 0 || next !== null, options);
+    const first = join([header, ...pieces]);
+    return next === null ? [first] : [first, resume(reader, next)];
+  } catch (error) {
+    // Nobody will read the rest. The body may be what failed; then cancelling says nothing new.
+    void cancelSource(reader, error);
+    throw error;
+  }
 }
 
 function encodeHeader(response: Response, hasBody: boolean, { role }: CgiResponseOptions): Uint8Array {
@@ -63,7 +73,7 @@ type ReadResult = Awaited<ReturnType<ByteReader["read"]>>;
 
 /** The start of a body: what could be read without waiting, and the read that was not done then, or null at the end. */
 interface BodyStart {
-  bytes: Uint8Array;
+  pieces: Uint8Array[];
   next: Promise<ReadResult> | null;
 }
 
@@ -75,7 +85,8 @@ const TURNS = 8;
 
 /** Reads until the body ends, a record is full, or there is a wait: a header must not wait for a slow body. */
 async function readWhatIsThere(reader: ByteReader): Promise<BodyStart> {
-  let bytes = NO_CONTENT;
+  const pieces: Uint8Array[] = [];
+  let length = 0;
   for (;;) {
     let settled = false;
     const next = reader.read();
@@ -84,10 +95,12 @@ async function readWhatIsThere(reader: ByteReader): Promise<BodyStart> {
     };
     next.then(settle, settle);
     for (let turn = 0; turn < TURNS && !settled; turn++) await null;
-    if (!settled || bytes.length >= MAX_SENT_CONTENT_LENGTH) return { bytes, next };
+    if (!settled || length >= MAX_SENT_CONTENT_LENGTH) return { pieces, next };
     const { done, value } = await next;
-    if (done) return { bytes, next: null };
-    bytes = bytes.length === 0 ? value! : concat(bytes, value!);
+    if (done) return { pieces, next: null };
+    if (!(value instanceof Uint8Array)) throw new TypeError("Cannot send the response: its body is not of bytes");
+    if (value.length > 0) pieces.push(value);
+    length += value.length;
   }
 }
 
@@ -104,11 +117,12 @@ function resume(reader: ByteReader, next: Promise<ReadResult>): ByteReader {
   };
 }
 
-function concat(first: Uint8Array, second: Uint8Array): Uint8Array {
-  if (!(second instanceof Uint8Array)) throw new TypeError("Cannot send the response: its body is not of bytes");
-  if (second.length === 0) return first;
-  const joined = new Uint8Array(first.length + second.length);
-  joined.set(first);
-  joined.set(second, first.length);
+function join(pieces: readonly Uint8Array[]): Uint8Array {
+  const joined = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  let offset = 0;
+  for (const piece of pieces) {
+    joined.set(piece, offset);
+    offset += piece.length;
+  }
   return joined;
 }

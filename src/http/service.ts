@@ -95,12 +95,16 @@ export class FastCgiHttpService {
     const { method } = parts;
     // Fetch has no Request for these, and no web server forwards them to an application on purpose.
     if (FORBIDDEN.has(method.toUpperCase())) return { stdout: errorDocument(501) };
+    const build = this.#options.lazyRequest === false ? nativeRequest : lazyRequest;
+    const fetchRequest = build(parts, request);
     const stderr = new StderrLog(request, this.#options);
     const context: FastCgiContext = {
       params: request.params,
       role: request.role,
       requestId: request.requestId,
       get stdin() {
+        // The same stream is the body of the Request, which can't be built with one that was read.
+        void fetchRequest.body;
         return request.stdin;
       },
       get data() {
@@ -109,8 +113,7 @@ export class FastCgiHttpService {
       stderr,
       waitUntil: (promise) => server.waitUntil(promise),
     };
-    const build = this.#options.lazyRequest === false ? nativeRequest : lazyRequest;
-    const response = await this.#fetch(build(parts, request), context);
+    const response = await this.#fetch(fetchRequest, context);
     if (!(response instanceof Response)) {
       throw new TypeError(`Cannot send the response: expected a Response, got ${typeof response}`);
     }
@@ -122,31 +125,32 @@ export class FastCgiHttpService {
 class StderrLog implements FastCgiStderr {
   readonly #request: FastCgiRequest;
   readonly #options: FastCgiHttpServiceOptions;
-  readonly #queue: ByteQueue;
+  /** What waits for the web server, where it wants it. */
+  readonly #queue: ByteQueue | null;
 
   constructor(request: FastCgiRequest, options: FastCgiHttpServiceOptions) {
     this.#request = request;
     this.#options = options;
-    this.#queue = new ByteQueue({ name: "stderr", requestId: request.requestId });
+    this.#queue = options.sendStderr ? new ByteQueue({ name: "stderr", requestId: request.requestId }) : null;
   }
 
   write(message: string | Uint8Array): void {
     const text = typeof message === "string" ? message : byteStringToUtf8(decodeByteString(message));
     this.#options.onStderr?.(text, this.#request);
-    if (this.#options.sendStderr)
-      this.#queue.push(typeof message === "string" ? encoder.encode(message) : message.slice());
+    this.#queue?.push(typeof message === "string" ? encoder.encode(message) : message.slice());
   }
 
   /** What is sent beside `stdout`: messages until the end of it, which ends both. */
   respond(stdout: readonly ByteSource[]): FastCgiResponse {
-    if (!this.#options.sendStderr) return { stdout };
+    const queue = this.#queue;
+    if (queue === null) return { stdout };
     const end: ByteReader = {
       read: async () => {
-        this.#queue.end();
+        queue.end();
         return { done: true };
       },
-      cancel: async () => this.#queue.end(),
+      cancel: async () => queue.end(),
     };
-    return { stdout: [...stdout, end], stderr: this.#queue.stream };
+    return { stdout: [...stdout, end], stderr: queue.stream };
   }
 }

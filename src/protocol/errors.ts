@@ -11,6 +11,7 @@
  * | `connectFailed` | no connection to the application could be opened |
  * | `lengthMismatch` | a body is shorter or longer than its announced length |
  * | `lengthRequired` | a request body of unknown length is larger than may be buffered |
+ * | `spoolFailed` | a request body of unknown length could not be kept on disk |
  * | `malformedRequest` | the meta-variables do not describe an HTTP request |
  * | `malformedResponse` | the application's output is not a CGI response (RFC 3875 6) |
  * | `overloaded`, `cantMultiplex`, `unknownRole` | the application refused the request (FastCGI 5.5) |
@@ -24,11 +25,30 @@ export type FastCgiErrorCode =
   | "connectFailed"
   | "lengthMismatch"
   | "lengthRequired"
+  | "spoolFailed"
   | "malformedRequest"
   | "malformedResponse"
   | "overloaded"
   | "cantMultiplex"
   | "unknownRole";
+
+/** What a gateway answers its HTTP client when its own client fails with a code: RFC 9110 15.5, 15.6. */
+const GATEWAY_STATUS: Readonly<Record<FastCgiErrorCode, number>> = {
+  protocol: 502,
+  limit: 502,
+  timeout: 504,
+  aborted: 502,
+  connectionClosed: 502,
+  connectFailed: 502,
+  lengthMismatch: 400,
+  lengthRequired: 411,
+  spoolFailed: 500,
+  malformedRequest: 400,
+  malformedResponse: 502,
+  overloaded: 503,
+  cantMultiplex: 502,
+  unknownRole: 502,
+};
 
 /** The facts of a {@linkcode FastCgiError}, where they apply. */
 export interface FastCgiErrorOptions {
@@ -65,6 +85,15 @@ export class FastCgiError extends Error {
     this.limit = options.limit;
     this.protocolStatus = options.protocolStatus;
     this.stderr = options.stderr;
+  }
+
+  /**
+   * The HTTP status for a gateway whose request to an application failed with this error: 502 for most, 504 for a timeout, 503
+   * for an overloaded application, 400 or 411 where the request is at fault.
+   */
+  get gatewayStatus(): number {
+    // Too many requests wait for a connection: nobody is at fault, and it passes.
+    return this.limit === "maxQueuedRequests" ? 503 : GATEWAY_STATUS[this.code];
   }
 }
 

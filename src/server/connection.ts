@@ -9,14 +9,14 @@ import { composeStages, type Stage } from "../codec/stage.ts";
 import { ProtocolStatus, RecordType } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import { encodeEndRequestBody, type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
-import type { FastCgiConnection } from "../transport/connection.ts";
+import { closeConnection, type FastCgiConnection } from "../transport/connection.ts";
 import { Deadline } from "../transport/deadline.ts";
 import { RecordWriter } from "../transport/record_writer.ts";
 import type { ResolvedServerOptions } from "./options.ts";
 import { type FastCgiHandler, type FastCgiHandlerContext, ResponseSender } from "./response.ts";
 
-/** Beyond this many unsent bytes nothing more is read: whoever sends management records without reading answers waits. */
-const MAX_PENDING_BYTES = 256 * 1024;
+/** Beyond this many unsent replies nothing more is read: whoever sends management records without reading answers waits. */
+const MAX_UNSENT_REPLIES = 1024;
 
 /** A connection of a {@linkcode FastCgiServer}. */
 export class ServerConnection {
@@ -28,18 +28,24 @@ export class ServerConnection {
   readonly #stages: Stage<Uint8Array, FastCgiRequest>;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #writer: RecordWriter;
-  /** Read, idle and linger timeouts: one at a time, by what the connection waits for. */
+  /** Read or idle timeout, by what the connection waits for. */
   readonly #silence: Deadline;
-  #onSilence: () => void = () => {};
   readonly #paramsTimeout: Deadline;
+  readonly #linger: Deadline;
+  /** Whether input is waited for. It is not while a request's queue is full, and then silence is no fault of the web server. */
+  #reading = false;
   readonly #running = new Set<Promise<void>>();
   /** Requests whose output failed under way. They stay active, and unanswered, until the connection is closed. */
   readonly #truncated = new Set<IncomingRequest>();
+  #unsentReplies = 0;
+  #lastReply: Promise<void> | undefined;
   #begun = 0;
   /** Close as soon as no request is active. */
   #closing = false;
   /** A request ended before its input did. */
   #unreadInput = false;
+  /** Everything was given to the writer, and nothing can be sent any more. */
+  #halfClosed = false;
   #closed = false;
 
   constructor(
@@ -67,6 +73,7 @@ export class ServerConnection {
     });
     this.#silence = new Deadline(() => this.#onSilence());
     this.#paramsTimeout = new Deadline(() => this.#timeOut("paramsTimeout"));
+    this.#linger = new Deadline(() => this.#close(finished()));
   }
 
   /** Runs until the connection is closed and every handler has settled. */
@@ -96,36 +103,38 @@ export class ServerConnection {
   async #read(): Promise<void> {
     const controller = { enqueue: (request: FastCgiRequest): void => this.#start(request as IncomingRequest) };
     for (;;) {
+      this.#reading = true;
       this.#watch();
       const { done, value } = await this.#reader.read();
+      this.#reading = false;
       this.#silence.stop();
       if (done) break;
       const pause = this.#stages.transform(value, controller);
-      if (pause !== undefined) await pause;
-      if (this.#writer.pendingBytes > MAX_PENDING_BYTES) await this.#writer.idle();
+      if (pause !== undefined) {
+        this.#paramsTimeout.stop();
+        await pause;
+      }
+      if (this.#unsentReplies > MAX_UNSENT_REPLIES) await this.#lastReply;
     }
     if (!this.#closed) await this.#stages.flush(controller);
   }
 
   /** Starts the timeout for what the connection now waits for. */
   #watch(): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#halfClosed || !this.#reading) return;
     const { activeRequests, waitingForParams, expectsInput } = this.#decoder;
     if (waitingForParams === 0) this.#paramsTimeout.stop();
     else if (!this.#paramsTimeout.running) this.#paramsTimeout.restart(this.#options.paramsTimeout);
-    if (activeRequests === 0) {
-      const delay = this.#closing ? this.#options.lingerTimeout : this.#options.idleTimeout;
-      this.#waitAtMost(delay, () => this.#close(new FastCgiError("timeout", "The connection was idle")));
-    } else if (expectsInput) {
-      this.#waitAtMost(this.#options.readTimeout, () => this.#timeOut("readTimeout"));
-    } else {
-      this.#silence.stop();
-    }
+    if (activeRequests === 0) this.#silence.restart(this.#options.idleTimeout);
+    else if (expectsInput) this.#silence.restart(this.#options.readTimeout);
+    else this.#silence.stop();
   }
 
-  #waitAtMost(delay: number, onSilence: () => void): void {
-    this.#onSilence = onSilence;
-    this.#silence.restart(delay);
+  #onSilence(): void {
+    if (this.#decoder.activeRequests > 0) this.#timeOut("readTimeout");
+    // Somebody still takes the last response, slowly: that is for writeTimeout to judge.
+    else if (this.#writer.pendingBytes > 0) this.#watch();
+    else this.#close(new FastCgiError("timeout", "The connection was idle", { limit: "idleTimeout" }));
   }
 
   #timeOut(limit: "readTimeout" | "paramsTimeout"): void {
@@ -134,6 +143,11 @@ export class ServerConnection {
   }
 
   #start(request: IncomingRequest): void {
+    if (this.#halfClosed) {
+      // It crossed our close on the way, and can't be answered.
+      this.#decoder.end(request.requestId);
+      return;
+    }
     this.#begun++;
     if (this.#begun >= this.#options.maxRequestsPerConnection) this.#closing = true;
     // Progress: what still waits for its params began later.
@@ -174,10 +188,16 @@ export class ServerConnection {
 
   /**
    * A response that broke off must not look whole, and nothing in FastCGI says so that a web server would understand: the
-   * connection is closed without FCGI_END_REQUEST. Other requests on it come first; meanwhile an abort still gets its answer.
+   * connection is broken off without FCGI_END_REQUEST. Other requests on it come first; meanwhile an abort still gets its
+   * answer.
    */
   #leaveUnanswered(request: IncomingRequest): void {
     this.#truncated.add(request);
+    // Nobody reads the rest of its input, and a full queue would stop the whole connection.
+    const { requestId } = request;
+    const reason = new FastCgiError("aborted", "Cannot read the request: its response broke off", { requestId });
+    request.stdinQueue.fail(reason);
+    request.dataQueue.fail(reason);
     request.onAbort(() => {
       if (this.#truncated.delete(request) && !this.#closed) this.#end(request, 1, false);
     });
@@ -185,20 +205,22 @@ export class ServerConnection {
   }
 
   #reply(records: FastCgiRecord[], closeConnection: boolean): void {
-    this.#writer.write(...records);
-    if (!closeConnection) return;
-    this.#closing = true;
-    this.#unreadInput = true;
+    if (this.#halfClosed) return;
+    this.#unsentReplies++;
+    const sent = (): void => {
+      this.#unsentReplies--;
+    };
+    this.#lastReply = this.#writer.write(...records).then(sent, sent);
+    if (closeConnection) {
+      this.#closing = true;
+      this.#unreadInput = true;
+    }
     this.#closeIfDone();
   }
 
   #closeIfDone(): void {
     if (this.#closed || this.#decoder.activeRequests > this.#truncated.size) return;
-    if (this.#truncated.size > 0) {
-      void this.#writer.idle().then(() => this.#close(new FastCgiError("aborted", "The response broke off")));
-    } else if (this.#closing) {
-      void this.#closeGently();
-    }
+    if (this.#closing || this.#truncated.size > 0) void this.#closeGently();
   }
 
   /**
@@ -206,8 +228,14 @@ export class ServerConnection {
    * socket that is closed with unread input is reset, and the response may be lost with it.
    */
   async #closeGently(): Promise<void> {
-    await this.#writer.close();
-    if (!this.#unreadInput) this.#close(new FastCgiError("connectionClosed", "The connection is closed"));
+    if (this.#halfClosed) return;
+    this.#halfClosed = true;
+    this.#silence.stop();
+    this.#paramsTimeout.stop();
+    await (this.#truncated.size > 0 ? this.#writer.breakOff() : this.#writer.close());
+    if (this.#closed) return;
+    if (this.#unreadInput || this.#decoder.expectsInput) this.#linger.restart(this.#options.lingerTimeout);
+    else this.#close(finished());
   }
 
   #fail(error: unknown): void {
@@ -225,9 +253,15 @@ export class ServerConnection {
     this.#closed = true;
     this.#silence.dispose();
     this.#paramsTimeout.dispose();
+    this.#linger.dispose();
     this.#decoder.abortAll(reason);
     this.#writer.fail(reason);
     this.#reader.cancel(reason).catch(() => {});
-    void this.#connection.close();
+    void closeConnection(this.#connection);
   }
+}
+
+/** Why a connection that is of no more use is closed. */
+function finished(): FastCgiError {
+  return new FastCgiError("connectionClosed", "The connection is closed");
 }

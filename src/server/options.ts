@@ -69,5 +69,19 @@ export type ResolvedServerOptions = Required<FastCgiServerLimits> & Required<Pic
 
 /** @throws {RangeError | TypeError} If an option has a value it can't have. */
 export function resolveServerOptions(options: FastCgiServerOptions): ResolvedServerOptions {
-  return { ...resolveOptions(SERVER_DEFAULTS, options), onError: options.onError ?? (() => {}) };
+  return { ...resolveOptions(SERVER_DEFAULTS, options), onError: contained(options.onError ?? (() => {})) };
+}
+
+/**
+ * A callback that throws must not take the request with it that it is told of. What it throws becomes an unhandled rejection, as
+ * what an async callback throws.
+ */
+function contained(onError: ResolvedServerOptions["onError"]): ResolvedServerOptions["onError"] {
+  return (error, request) => {
+    try {
+      onError(error, request);
+    } catch (thrown) {
+      void Promise.reject(thrown);
+    }
+  };
 }

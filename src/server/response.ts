@@ -2,7 +2,7 @@ import type { FastCgiRequest } from "../codec/incoming_request.ts";
 import { type ErrorStatus, errorDocument } from "../codec/refusal.ts";
 import { RecordType } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
-import type { ByteSource } from "../transport/byte_source.ts";
+import { type ByteSource, cancelSource } from "../transport/byte_source.ts";
 import type { RecordWriter } from "../transport/record_writer.ts";
 import { StreamSender } from "../transport/stream_sender.ts";
 
@@ -82,24 +82,37 @@ export class ResponseSender {
   }
 
   async send(answer: () => FastCgiResponse | Promise<FastCgiResponse>): Promise<SendResult> {
-    let appStatus = 0;
     try {
       const response = await answer();
+      const { appStatus = 0 } = response;
+      // It is waited for when the streams are through, but may fail before.
+      if (typeof appStatus === "object") Promise.resolve(appStatus).catch(() => {});
       const stderr = response.stderr === undefined ? undefined : this.#sendStderr(response.stderr);
-      const { stdout = [] } = response;
-      for (const source of Array.isArray(stdout) ? stdout : [stdout]) await this.#stdout.send(source);
-      await stderr;
+      await this.#sendStdout(response.stdout ?? []);
+      if (stderr !== undefined) await stderr;
       if (this.#stdout.sent === 0 && !this.#stopped) throw new TypeError("Cannot send a response: its stdout is empty");
-      appStatus = (await response.appStatus) ?? 0;
+      return { outcome: "sent", appStatus: typeof appStatus === "object" ? await appStatus : appStatus };
     } catch (error) {
       // A source that was cancelled because the request is aborted may well fail; nobody is there to tell.
-      if (this.#stopped) return { outcome: "sent", appStatus };
+      if (this.#stopped) return { outcome: "sent", appStatus: 0 };
+      // Nothing may come behind FCGI_END_REQUEST.
+      this.#stderr.stop(error);
       this.#onError(error);
       if (this.#stdout.sent > 0) return { outcome: "truncated", appStatus: 1 };
       await this.#stdout.send(errorDocument(statusOf(error)));
       return { outcome: "sent", appStatus: 1 };
     }
-    return { outcome: "sent", appStatus };
+  }
+
+  async #sendStdout(stdout: ByteSource | readonly ByteSource[]): Promise<void> {
+    if (!Array.isArray(stdout)) return this.#stdout.send(stdout as ByteSource);
+    const rest: ByteSource[] = [...stdout];
+    try {
+      while (rest.length > 0) await this.#stdout.send(rest.shift()!);
+    } catch (error) {
+      for (const source of rest) void cancelSource(source, error);
+      throw error;
+    }
   }
 
   /** FCGI_STDERR is for the log: that it fails must not fail the response. */

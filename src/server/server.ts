@@ -1,5 +1,6 @@
 import { FastCgiError } from "../protocol/errors.ts";
-import type { FastCgiConnection } from "../transport/connection.ts";
+import { closeConnection, type FastCgiConnection } from "../transport/connection.ts";
+import { Deadline } from "../transport/deadline.ts";
 import { ServerConnection } from "./connection.ts";
 import { type FastCgiServerOptions, type ResolvedServerOptions, resolveServerOptions } from "./options.ts";
 import type { FastCgiHandler, FastCgiHandlerContext } from "./response.ts";
@@ -48,14 +49,14 @@ export class FastCgiServer implements FastCgiHandlerContext {
   async serve(connection: FastCgiConnection): Promise<void> {
     const { maxConnections, onError } = this.#options;
     if (this.#closed) {
-      await connection.close();
+      await closeConnection(connection);
       return;
     }
     if (this.#connections.size >= maxConnections) {
       onError(
         new FastCgiError("limit", `Refused a connection: ${maxConnections} are open`, { limit: "maxConnections" }),
       );
-      await connection.close();
+      await closeConnection(connection);
       return;
     }
     const served = new ServerConnection(connection, this.#handler, this, this.#options);
@@ -79,11 +80,12 @@ export class FastCgiServer implements FastCgiHandlerContext {
   async close({ timeout = Number.POSITIVE_INFINITY }: CloseOptions = {}): Promise<void> {
     this.#closed = true;
     for (const connection of this.#connections.keys()) connection.shutDown();
-    const timer = Number.isFinite(timeout) ? setTimeout(() => this.#abort(timeout), timeout) : undefined;
+    const deadline = new Deadline(() => this.#abort(timeout));
+    deadline.restart(timeout);
     while (this.#connections.size + this.#background.size > 0) {
       await Promise.all([...this.#connections.values(), ...this.#background]);
     }
-    clearTimeout(timer);
+    deadline.dispose();
   }
 
   #abort(timeout: number): void {

@@ -16,6 +16,16 @@ export function readerOf(source: ReadableStream<Uint8Array> | ByteReader): ByteR
   return "getReader" in source ? source.getReader() : source;
 }
 
+/** Says that nobody will read `source`. What it answers is of no use to anybody, so this never rejects. */
+export async function cancelSource(source: ByteSource, reason: unknown): Promise<void> {
+  if (source instanceof Uint8Array) return;
+  try {
+    await source.cancel(reason);
+  } catch {
+    // It failed already, or somebody else reads it.
+  }
+}
+
 /**
  * `source`, failing with `lengthMismatch` where it is not `expected` bytes long. What is too much is never given out, and
  * what is too little never ends well.

@@ -15,6 +15,15 @@ export interface FastCgiConnection {
   readonly localAddress?: ConnectionAddress | undefined;
 }
 
+/** Closes `connection`. One that can't be closed is gone already, so this never rejects. */
+export async function closeConnection(connection: FastCgiConnection): Promise<void> {
+  try {
+    await connection.close();
+  } catch {
+    // Closing is all there was left to do.
+  }
+}
+
 /** An end of a TCP connection, or the path of a Unix socket. */
 export type ConnectionAddress = { readonly hostname: string; readonly port: number } | { readonly path: string };
 

@@ -1,14 +1,21 @@
 // The only way onto a connection's writable. Records are written whole and in the order they come; what gathers in one turn
-// or while the transport is busy leaves as one write. Who writes a stream waits for each record before giving the next, so
-// at most one record a stream is here, and streams take turns by record.
+// or while the transport is busy leaves as one write. Who writes a stream gives no more than one full record before it waits,
+// so that is all of a stream that is here, and streams take turns by record.
 
 import { encodedRecordLength, encodeRecords } from "../codec/record_encoder.ts";
+import { FCGI_HEADER_LEN } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
 import { Deadline } from "./deadline.ts";
 
-/** A write is not made larger than this by gathering. */
+/** A batch that has this many bytes takes no further record: a write is smaller than this and one record together. */
 const MAX_BATCH_BYTES = 64 * 1024;
+
+/**
+ * Turns of the microtask queue in which the first batch gathers. The end of a response comes some turns behind its last
+ * bytes, and a small response is to leave as one write.
+ */
+const GATHERING_TURNS = 8;
 
 /** Options of a {@linkcode RecordWriter}. */
 export interface RecordWriterOptions {
@@ -43,7 +50,10 @@ export class RecordWriter {
   readonly #timeout: Deadline;
   readonly #writeTimeout: number;
   #batches: Batch[] = [];
+  /** The batch that the transport is taking. */
+  #sending: Batch | null = null;
   #writing: Promise<void> | null = null;
+  #closing: Promise<void> | null = null;
   #pendingBytes = 0;
   #failed = false;
   #error: unknown;
@@ -74,8 +84,8 @@ export class RecordWriter {
    * back-pressure.
    */
   write(...records: FastCgiRecord[]): Promise<void> {
-    if (this.#failed) {
-      const rejected = Promise.reject(this.#error);
+    if (this.#failed || this.#closing !== null) {
+      const rejected = Promise.reject(this.#error ?? new TypeError("Cannot write: the writer was closed"));
       rejected.catch(() => {});
       return rejected;
     }
@@ -99,18 +109,20 @@ export class RecordWriter {
     while (this.#writing !== null) await this.#writing;
   }
 
-  /** Half-closes the connection after everything so far. */
-  async close(): Promise<void> {
-    await this.idle();
-    if (this.#failed) return;
-    this.#timeout.restart(this.#writeTimeout);
-    try {
-      await this.#writer.close();
-    } catch (error) {
-      this.fail(error);
-    } finally {
-      this.#timeout.dispose();
-    }
+  /** Half-closes the connection after everything so far. Nothing can be written any more then. Never rejects. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /**
+   * Half-closes the connection after everything so far so that it can't be taken for the end of what was under way: behind it come
+   * eight zero bytes, a record header of no version. Without them nginx, on connections that it does not keep, takes the end
+   * of the connection for the end of the response.
+   */
+  breakOff(): Promise<void> {
+    this.#closing ??= this.#close(new Uint8Array(FCGI_HEADER_LEN));
+    return this.#closing;
   }
 
   /** Gives up: what waits fails, and so will what comes. */
@@ -122,30 +134,42 @@ export class RecordWriter {
     const batches = this.#batches;
     this.#batches = [];
     this.#pendingBytes = 0;
+    // Also what is under way: a transport that is stuck may never say so.
+    this.#sending?.reject(error);
     for (const batch of batches) batch.reject(error);
     this.#writer.abort(error).catch(() => {});
     this.#onError(error);
   }
 
+  async #close(last?: Uint8Array): Promise<void> {
+    await this.idle();
+    if (this.#failed) return;
+    this.#timeout.restart(this.#writeTimeout);
+    try {
+      if (last !== undefined) await this.#writer.write(last);
+      await this.#writer.close();
+    } catch (error) {
+      this.fail(error);
+    } finally {
+      this.#timeout.dispose();
+    }
+  }
+
   async #drain(): Promise<void> {
-    // What is written in the same turn joins the first batch.
-    await null;
+    for (let turn = 0; turn < GATHERING_TURNS; turn++) await null;
     for (let batch = this.#batches.shift(); batch !== undefined; batch = this.#batches.shift()) {
+      this.#sending = batch;
       this.#timeout.restart(this.#writeTimeout);
       try {
         await this.#writer.write(encodeRecords(batch.records));
       } catch (error) {
-        batch.reject(error);
         this.fail(error);
-        break;
       }
-      if (this.#failed) {
-        batch.reject(this.#error);
-        break;
-      }
+      if (this.#failed) break;
       this.#pendingBytes -= batch.bytes;
       batch.resolve();
     }
+    this.#sending = null;
     this.#timeout.stop();
     this.#writing = null;
   }

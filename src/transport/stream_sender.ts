@@ -1,10 +1,10 @@
 import { MAX_SENT_CONTENT_LENGTH, RecordType } from "../protocol/constants.ts";
-import { type ByteReader, type ByteSource, readerOf } from "./byte_source.ts";
+import { type ByteReader, type ByteSource, cancelSource, readerOf } from "./byte_source.ts";
 import type { RecordWriter } from "./record_writer.ts";
 
 /**
- * Sends one stream of a request as records, without its end. Waits for each record before giving the next; the last one is
- * not waited for, so that what follows it can leave with it.
+ * Sends one stream of a request as records, without its end. Gives the writer no more than one full record, or small ones of
+ * that size together, before it waits for them. The last ones are not waited for, so that what follows can leave with them.
  */
 export class StreamSender {
   readonly #writer: RecordWriter;
@@ -12,7 +12,10 @@ export class StreamSender {
   readonly #requestId: number;
   #reader: ByteReader | null = null;
   readonly #maxLength: number;
+  /** Settles when the transport has taken the last record given, and so all before it. */
   #pending: Promise<void> | null = null;
+  /** Bytes given since that was last waited for. */
+  #ahead = 0;
   #stopped = false;
   #reason: unknown;
   #sent = 0;
@@ -31,10 +34,24 @@ export class StreamSender {
   }
 
   /** Sends `source` to its end, or until {@linkcode StreamSender.stop}. Rejects if reading or writing fails. */
-  async send(source: ByteSource): Promise<void> {
-    if (source instanceof Uint8Array) return this.#sendBytes(source);
+  send(source: ByteSource): Promise<void> {
+    return source instanceof Uint8Array ? this.#sendBytes(source) : this.#sendStream(source);
+  }
+
+  /** Sends nothing more, and cancels what is being read. */
+  stop(reason: unknown): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#reason = reason;
+    if (this.#reader !== null) void cancelSource(this.#reader, reason);
+  }
+
+  async #sendStream(source: Exclude<ByteSource, Uint8Array>): Promise<void> {
+    if (this.#stopped) {
+      void cancelSource(source, this.#reason);
+      return;
+    }
     const reader = readerOf(source);
-    if (this.#stopped) return reader.cancel(this.#reason);
     this.#reader = reader;
     try {
       for (;;) {
@@ -44,27 +61,23 @@ export class StreamSender {
       }
     } catch (error) {
       // Nobody will read the rest. The source may be what failed; then cancelling says nothing new.
-      reader.cancel(error).catch(() => {});
+      void cancelSource(reader, error);
       throw error;
     } finally {
       this.#reader = null;
     }
   }
 
-  /** Sends nothing more, and cancels what is being read. */
-  stop(reason: unknown): void {
-    if (this.#stopped) return;
-    this.#stopped = true;
-    this.#reason = reason;
-    this.#reader?.cancel(reason).catch(() => {});
-  }
-
   async #sendBytes(bytes: Uint8Array): Promise<void> {
     if (!(bytes instanceof Uint8Array)) throw new TypeError(`Cannot send ${typeof bytes}: expected a Uint8Array`);
     for (let start = 0; start < bytes.length; start += this.#maxLength) {
-      if (this.#pending !== null) await this.#pending;
-      if (this.#stopped) return;
       const contentData = bytes.subarray(start, start + this.#maxLength);
+      if (this.#pending !== null && this.#ahead + contentData.length > this.#maxLength) {
+        await this.#pending;
+        this.#ahead = 0;
+      }
+      if (this.#stopped) return;
+      this.#ahead += contentData.length;
       this.#sent += contentData.length;
       this.#pending = this.#writer.write({ type: this.#type, requestId: this.#requestId, contentData });
     }

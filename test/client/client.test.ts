@@ -1,0 +1,590 @@
+import { afterEach, describe, expect, it } from "vitest";
+import {
+  type ConnectOptions,
+  decodeNameValuePairs,
+  encodeNameValuePairs,
+  encodeUnknownTypeBody,
+  FastCgiClient,
+  type FastCgiClientOptions,
+  FastCgiError,
+  type FastCgiRequestInit,
+  type NameValuePair,
+  ProtocolStatus,
+  RecordType,
+  Role,
+} from "../../src/index.ts";
+import { latin1 } from "../support/bytes.ts";
+import { pass, useFakeTime } from "../support/fake_time.ts";
+import { connectionPair, type MemoryConnection } from "../support/memory_connection.ts";
+import { deferred, OpenStream } from "../support/open_stream.ts";
+import { record } from "../support/records.ts";
+import {
+  answer,
+  answering,
+  end,
+  type ReceivedRequest,
+  type Script,
+  ScriptedConnector,
+  stdout,
+} from "../support/scripted_application.ts";
+import { isSettled, textFrom } from "../support/streams.ts";
+import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
+
+failOnUnhandledRejections();
+
+const get: FastCgiRequestInit = { params: [["REQUEST_METHOD", "GET"]] };
+const clients: FastCgiClient[] = [];
+
+afterEach(() => {
+  for (const client of clients.splice(0)) client.close();
+});
+
+function clientOf(script: Script, options: FastCgiClientOptions = {}) {
+  const connector = new ScriptedConnector(script);
+  const client = new FastCgiClient(connector, options);
+  clients.push(client);
+  return { client, connector };
+}
+
+/** Sends a request and reads the whole answer. */
+async function exchange(client: FastCgiClient, request = get): Promise<string> {
+  const response = await client.send(request);
+  const text = await textFrom(response.stdout);
+  await response.end;
+  // The connection is free, or closed, right behind that.
+  await turns();
+  return text;
+}
+
+describe("FastCgiClient", () => {
+  it("FastCgiClient sends params and stdin, and gives stdout, stderr and the end", async () => {
+    const received = deferred<ReceivedRequest>();
+    const { client } = clientOf(async (application) => {
+      const request = (await application.request())!;
+      received.resolve(request);
+      const { requestId } = request;
+      await application.send(
+        stdout(requestId, "out"),
+        record(RecordType.Stderr, requestId, "err"),
+        stdout(requestId, "put"),
+        record(RecordType.Stderr, requestId),
+        record(RecordType.Stdout, requestId),
+        end(requestId, ProtocolStatus.RequestComplete, 7),
+      );
+    });
+    const params: NameValuePair[] = [
+      ["REQUEST_METHOD", "POST"],
+      ["CONTENT_LENGTH", "4"],
+    ];
+    const response = await client.send({ params, stdin: latin1("body") });
+    expect(await textFrom(response.stdout)).toBe("output");
+    expect(await textFrom(response.stderr)).toBe("err");
+    expect(await response.end).toEqual({ appStatus: 7, protocolStatus: ProtocolStatus.RequestComplete });
+    expect(response.stderrTruncated).toBe(false);
+    const { paramPairs, stdin, role, keepConn, requestId } = await received.promise;
+    expect([paramPairs, stdin, role, keepConn]).toEqual([params, latin1("body"), Role.Responder, false]);
+    expect(response.requestId).toBe(requestId);
+  });
+
+  it("FastCgiClient sends a request of every role", async () => {
+    const { client } = clientOf(
+      answering(({ role, stdin, data }) => `${role} ${Buffer.from(stdin)} ${Buffer.from(data)}`),
+    );
+    const streams = { params: [], stdin: latin1("stdin"), data: latin1("data") };
+    expect(await exchange(client, { ...streams, role: Role.Responder })).toBe("1 stdin ");
+    expect(await exchange(client, { ...streams, role: Role.Authorizer })).toBe("2  ");
+    expect(await exchange(client, { ...streams, role: Role.Filter })).toBe("3 stdin data");
+  });
+
+  it("FastCgiClient opens a connection for each request and closes it behind the answer", async () => {
+    const { client, connector } = clientOf(answering(() => "x"));
+    await exchange(client);
+    await exchange(client);
+    expect(connector.connections.map(({ isClosed }) => isClosed)).toEqual([true, true]);
+    expect(client.idleConnections).toBe(0);
+  });
+
+  it("FastCgiClient runs requests side by side on connections of their own", async () => {
+    const { client, connector } = clientOf(answering(({ params }) => params.get("N")!));
+    const texts = await Promise.all(
+      Array.from({ length: 20 }, (_, number) => exchange(client, { params: [["N", String(number)]] })),
+    );
+    expect(texts).toEqual(Array.from({ length: 20 }, (_, number) => String(number)));
+    expect(connector.connections.length).toBe(20);
+  });
+});
+
+describe("FastCgiClient: kept connections", () => {
+  it("FastCgiClient uses a kept connection again, with another request id", async () => {
+    const requests: [id: number, keepConn: boolean][] = [];
+    const { client, connector } = clientOf(
+      answering(({ requestId, keepConn }) => {
+        requests.push([requestId, keepConn]);
+        return "x";
+      }),
+      { keepAlive: true },
+    );
+    for (let count = 0; count < 3; count++) {
+      expect(await exchange(client)).toBe("x");
+      expect(client.idleConnections).toBe(1);
+    }
+    expect(connector.connections.length).toBe(1);
+    expect(requests).toEqual([
+      [1, true],
+      [2, true],
+      [3, true],
+    ]);
+  });
+
+  it("FastCgiClient never shares a connection that has a request", async () => {
+    const { client, connector } = clientOf(
+      answering(() => "x"),
+      { keepAlive: true },
+    );
+    await Promise.all([exchange(client), exchange(client)]);
+    expect(connector.connections.length).toBe(2);
+    expect(client.idleConnections).toBe(2);
+    await exchange(client);
+    expect(connector.connections.length).toBe(2);
+  });
+
+  it("FastCgiClient destroys an idle connection on which anything comes", async () => {
+    const unasked: [name: string, bytes: Uint8Array][] = [
+      ["a byte", latin1("\x01")],
+      ["garbage", latin1("HTTP/1.1 400 Bad Request\r\n\r\n")],
+      ["a late record", latin1("\x01\x06\x00\x01\x00\x00\x00\x00")],
+      ["a management record", latin1("\x01\x0a\x00\x00\x00\x00\x00\x00")],
+    ];
+    for (const [name, bytes] of unasked) {
+      const speak = deferred();
+      const { client, connector } = clientOf(
+        async (application, connection) => {
+          const request = (await application.request())!;
+          await application.send(answer(request.requestId, `connection ${connection}`));
+          await speak.promise;
+          await application.sendBytes(bytes);
+        },
+        { keepAlive: true },
+      );
+      await exchange(client);
+      expect(client.idleConnections, name).toBe(1);
+      speak.resolve();
+      await turns();
+      expect(client.idleConnections, name).toBe(0);
+      expect(connector.connections[0]!.isClosed, name).toBe(true);
+      expect(await exchange(client), name).toBe("connection 2");
+    }
+  });
+
+  it("FastCgiClient does not keep a connection on which something came behind the end", async () => {
+    for (const extra of [stdout(1, "late"), [end(1)], [record(RecordType.Stderr, 1, "late")]]) {
+      const { client, connector } = clientOf(
+        async (application, connection) => {
+          const { requestId } = (await application.request())!;
+          await application.send(answer(requestId, `answer ${connection}`), extra);
+        },
+        { keepAlive: true },
+      );
+      expect(await exchange(client)).toBe("answer 1");
+      expect(client.idleConnections).toBe(0);
+      expect(connector.connections[0]!.isClosed).toBe(true);
+      expect(await exchange(client)).toBe("answer 2");
+    }
+  });
+
+  it("FastCgiClient fails a request that meets the late answer of another, and gives out nothing of it", async () => {
+    const late = deferred();
+    const { client } = clientOf(
+      async (application) => {
+        await application.send(answer((await application.request())!.requestId, "first"));
+        await application.request();
+        await late.promise;
+        // As an application that ends requests twice.
+        await application.send(answer(1, "of the first"), answer(2, "second"));
+      },
+      { keepAlive: true },
+    );
+    await exchange(client);
+    const response = await client.send(get);
+    late.resolve();
+    await expect(textFrom(response.stdout)).rejects.toMatchObject({ code: "protocol" });
+    await expect(response.end).rejects.toMatchObject({ code: "protocol" });
+  });
+
+  it("FastCgiClient forgets an idle connection that the application closes", async () => {
+    const close = deferred();
+    const { client } = clientOf(
+      async (application, connection) => {
+        await application.send(answer((await application.request())!.requestId, String(connection)));
+        await close.promise;
+        await application.end();
+      },
+      { keepAlive: true },
+    );
+    await exchange(client);
+    close.resolve();
+    await turns();
+    expect(client.idleConnections).toBe(0);
+    expect(await exchange(client)).toBe("2");
+  });
+
+  it("FastCgiClient closes a kept connection whose request was not sent to its end", async () => {
+    const { client, connector } = clientOf(
+      async (application) => {
+        const { requestId } = (await application.next())!;
+        await application.send(answer(requestId, "early"));
+      },
+      { keepAlive: true },
+    );
+    const open = new OpenStream();
+    expect(await exchange(client, { ...get, stdin: open.stream })).toBe("early");
+    expect(client.idleConnections).toBe(0);
+    expect(connector.connections[0]!.isClosed).toBe(true);
+    expect(open.cancelled).toBeInstanceOf(FastCgiError);
+  });
+
+  it("FastCgiClient closes idle connections and sends nothing more when it is closed", async () => {
+    const { client, connector } = clientOf(
+      answering(() => "x"),
+      { keepAlive: true },
+    );
+    await Promise.all([exchange(client), exchange(client)]);
+    client.close();
+    expect(connector.connections.map(({ isClosed }) => isClosed)).toEqual([true, true]);
+    expect(client.idleConnections).toBe(0);
+    await expect(client.send(get)).rejects.toThrow(new TypeError("Cannot send a request: the client is closed"));
+    await expect(client.getValues()).rejects.toThrow(TypeError);
+    client.close();
+  });
+
+  it("FastCgiClient lets an exchange go on to its end when it is closed, and keeps nothing behind it", async () => {
+    const go = deferred();
+    const { client, connector } = clientOf(
+      async (application) => {
+        const { requestId } = (await application.request())!;
+        await go.promise;
+        await application.send(answer(requestId, "whole"));
+      },
+      { keepAlive: true },
+    );
+    const response = await client.send(get);
+    client.close();
+    go.resolve();
+    expect(await textFrom(response.stdout)).toBe("whole");
+    await turns();
+    expect(client.idleConnections).toBe(0);
+    expect(connector.connections[0]!.isClosed).toBe(true);
+  });
+});
+
+describe("FastCgiClient: idle time", () => {
+  useFakeTime();
+
+  it("FastCgiClient closes a connection that was idle for idleTimeout", async () => {
+    const { client, connector } = clientOf(
+      answering(() => "x"),
+      { keepAlive: true, idleTimeout: 5000 },
+    );
+    await exchange(client);
+    await pass(4000);
+    await exchange(client);
+    await pass(4000);
+    expect(connector.connections.length).toBe(1);
+    expect(client.idleConnections).toBe(1);
+    await pass(1001);
+    expect(client.idleConnections).toBe(0);
+    expect(connector.connections[0]!.isClosed).toBe(true);
+  });
+});
+
+describe("FastCgiClient: connecting", () => {
+  useFakeTime();
+
+  /** A connector that a test answers by hand. */
+  function manual(options: FastCgiClientOptions = {}) {
+    const attempts: {
+      signal: AbortSignal;
+      resolve(connection: MemoryConnection): void;
+      reject(error: unknown): void;
+    }[] = [];
+    const client = new FastCgiClient(
+      {
+        connect({ signal }: ConnectOptions) {
+          const { promise, resolve, reject } = deferred<MemoryConnection>();
+          attempts.push({ signal, resolve, reject });
+          return promise;
+        },
+      },
+      options,
+    );
+    return { client, attempts };
+  }
+
+  it("FastCgiClient rejects with connectFailed where there is no connection, and cancels the streams", async () => {
+    const [stdin, data] = [new OpenStream(), new OpenStream()];
+    const { client, attempts } = manual();
+    const sent = client.send({ ...get, stdin: stdin.stream, data: data.stream });
+    const cause = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
+    attempts[0]!.reject(cause);
+    const error = await sent.catch((reason) => reason);
+    expect(error).toMatchObject({ code: "connectFailed", message: "Cannot connect: connect ECONNREFUSED", cause });
+    expect([stdin.cancelled, data.cancelled]).toEqual([error, error]);
+  });
+
+  it("FastCgiClient passes a FastCgiError of the connector on", async () => {
+    const { client, attempts } = manual();
+    const sent = client.send(get);
+    const reason = new FastCgiError("connectFailed", "No backend is left");
+    attempts[0]!.reject(reason);
+    await expect(sent).rejects.toBe(reason);
+  });
+
+  it("FastCgiClient gives an attempt up after connectTimeout", async () => {
+    const { client, attempts } = manual({ connectTimeout: 2000 });
+    const sent = client.send(get).catch((reason) => reason);
+    await pass(1999);
+    expect(await isSettled(sent)).toBe(false);
+    await pass(2);
+    const { signal, reject } = attempts[0]!;
+    expect(signal.aborted).toBe(true);
+    reject(signal.reason);
+    expect(await sent).toMatchObject({
+      code: "timeout",
+      limit: "connectTimeout",
+      message: "Cannot connect: the application did not answer for 2000 ms",
+    });
+  });
+
+  it("FastCgiClient waits for ever with an infinite connectTimeout", async () => {
+    const { client, attempts } = manual({ connectTimeout: Number.POSITIVE_INFINITY });
+    const sent = client.send(get).catch((reason) => reason);
+    await pass(1e9);
+    expect(attempts[0]!.signal.aborted).toBe(false);
+    attempts[0]!.reject(new Error("no"));
+    await sent;
+  });
+
+  it("FastCgiClient closes a connection that comes after the attempt was given up", async () => {
+    for (const limit of ["signal", "connectTimeout"]) {
+      const { client, attempts } = manual({ connectTimeout: 2000 });
+      const controller = new AbortController();
+      const sent = client.send({ ...get, signal: controller.signal }).catch((reason) => reason);
+      const reason = new Error("Enough");
+      if (limit === "signal") controller.abort(reason);
+      else await pass(2001);
+      const [connection] = connectionPair();
+      attempts[0]!.resolve(connection);
+      const error = await sent;
+      if (limit === "signal") expect(error).toBe(reason);
+      else expect(error).toMatchObject({ code: "timeout", limit });
+      await turns();
+      expect(connection.isClosed).toBe(true);
+    }
+  });
+
+  it("FastCgiClient tries nothing with a signal that is aborted already", async () => {
+    const { client, attempts } = manual();
+    const reason = new Error("Enough");
+    const signal = AbortSignal.abort(reason);
+    const open = new OpenStream();
+    await expect(client.send({ ...get, signal, stdin: open.stream })).rejects.toBe(reason);
+    await expect(client.getValues([], { signal })).rejects.toBe(reason);
+    expect(attempts).toEqual([]);
+    expect(open.cancelled).toBe(reason);
+  });
+
+  it("FastCgiClient passes an abort on to the attempt", async () => {
+    const { client, attempts } = manual();
+    const controller = new AbortController();
+    const sent = client.send({ ...get, signal: controller.signal });
+    const reason = new Error("Enough");
+    controller.abort(reason);
+    expect(attempts[0]!.signal.reason).toBe(reason);
+    attempts[0]!.reject(new Error("The attempt was given up"));
+    await expect(sent).rejects.toBe(reason);
+  });
+
+  it("FastCgiClient notices an abort in the moment between connecting and sending", async () => {
+    const { client, attempts } = manual();
+    const controller = new AbortController();
+    const sent = client.send({ ...get, signal: controller.signal });
+    const [connection, application] = connectionPair();
+    attempts[0]!.resolve(connection);
+    // As many turns as it takes for the attempt to be over and the request not to be sent.
+    for (let turn = 0; turn < 2; turn++) await null;
+    const reason = new Error("Enough");
+    controller.abort(reason);
+    const outcome = await sent.then(
+      ({ stdout }) => textFrom(stdout).catch((error) => error),
+      (error) => error,
+    );
+    expect(outcome).toBe(reason);
+    expect(connection.isClosed).toBe(true);
+    application.close();
+  });
+
+  it("FastCgiClient fails a request whose connection is closed by the application at once", async () => {
+    const { client, connector } = clientOf((application) => application.end());
+    const error = await exchange(client).catch((reason) => reason);
+    expect(error).toMatchObject({ code: "connectionClosed" });
+    expect(connector.connections[0]!.isClosed).toBe(true);
+    const talkative = clientOf((application) => application.sendBytes(latin1("220 mail.test ESMTP\r\n")));
+    await expect(exchange(talkative.client)).rejects.toMatchObject({ code: "protocol" });
+  });
+
+  it("FastCgiClient leaves no listener on a signal", async () => {
+    const controller = new AbortController();
+    let listeners = 0;
+    const { signal } = controller;
+    const add = signal.addEventListener.bind(signal);
+    const remove = signal.removeEventListener.bind(signal);
+    signal.addEventListener = (...args: Parameters<typeof add>) => {
+      listeners++;
+      add(...args);
+    };
+    signal.removeEventListener = (...args: Parameters<typeof remove>) => {
+      listeners--;
+      remove(...args);
+    };
+    const { client } = clientOf(answering(() => "x"));
+    await exchange(client, { ...get, signal });
+    expect(listeners).toBe(0);
+    const closing = clientOf((application) => application.end());
+    await exchange(closing.client, { ...get, signal }).catch(() => {});
+    await turns();
+    expect(listeners).toBe(0);
+    await closing.client.getValues([], { signal }).catch(() => {});
+    expect(listeners).toBe(0);
+  });
+});
+
+describe("FastCgiClient: getValues", () => {
+  const { GetValues, GetValuesResult, UnknownType } = RecordType;
+
+  it("FastCgiClient asks for values with empty ones, in a padded record of its own, and closes", async () => {
+    const asked = deferred<{ names: NameValuePair[]; padding: number | undefined; requestId: number; type: number }>();
+    const { client, connector } = clientOf(async (application) => {
+      const { type, requestId, contentData, paddingLength } = (await application.next())!;
+      asked.resolve({ type, requestId, names: decodeNameValuePairs(contentData), padding: paddingLength });
+      const values = encodeNameValuePairs([
+        ["FCGI_MPXS_CONNS", "0"],
+        ["__proto__", "x"],
+      ]);
+      await application.send(record(GetValuesResult, 0, values));
+    });
+    const values = await client.getValues();
+    expect(values).toEqual(
+      new Map([
+        ["FCGI_MPXS_CONNS", "0"],
+        ["__proto__", "x"],
+      ]),
+    );
+    const { type, requestId, names, padding } = await asked.promise;
+    expect([type, requestId]).toEqual([GetValues, 0]);
+    expect(names).toEqual([
+      ["FCGI_MAX_CONNS", ""],
+      ["FCGI_MAX_REQS", ""],
+      ["FCGI_MPXS_CONNS", ""],
+    ]);
+    expect(padding).toBeGreaterThan(0);
+    await turns();
+    expect(connector.connections[0]!.isClosed).toBe(true);
+  });
+
+  it("FastCgiClient pads every question to a multiple of eight bytes, by one byte at least", async () => {
+    for (let length = 0; length < 10; length++) {
+      const sizes = deferred<[content: number, padding: number]>();
+      const { client } = clientOf(async (application) => {
+        const { contentData, paddingLength } = (await application.next())!;
+        sizes.resolve([contentData.length, paddingLength!]);
+        await application.send(record(GetValuesResult, 0));
+      });
+      expect(await client.getValues(["x".repeat(length)])).toEqual(new Map());
+      const [content, padding] = await sizes.promise;
+      expect((content + padding) % 8).toBe(0);
+      expect(padding).toBeGreaterThan(0);
+    }
+  });
+
+  it("FastCgiClient takes the first of two answers, as Go sends them", async () => {
+    for (const together of [true, false]) {
+      const { client } = clientOf(async (application) => {
+        await application.next();
+        const values = record(GetValuesResult, 0, encodeNameValuePairs([["FCGI_MPXS_CONNS", "1"]]));
+        const empty = record(GetValuesResult, 0);
+        if (together) return application.send(values, empty);
+        await application.send(values);
+        await application.send(empty);
+      });
+      expect(await client.getValues()).toEqual(new Map([["FCGI_MPXS_CONNS", "1"]]));
+    }
+  });
+
+  it("FastCgiClient rejects where the application does not know the question or breaks the protocol", async () => {
+    const answers: [bytes: Uint8Array, type: number][] = [
+      [encodeUnknownTypeBody(GetValues), UnknownType],
+      // A pair that reaches past the end.
+      [latin1("\x05\x05x"), GetValuesResult],
+      [latin1(""), RecordType.Stdout],
+    ];
+    for (const [bytes, type] of answers) {
+      const { client, connector } = clientOf(async (application) => {
+        await application.next();
+        await application.send(record(type, 0, bytes));
+      });
+      await expect(client.getValues(), String(type)).rejects.toMatchObject({ code: "protocol" });
+      await turns();
+      expect(connector.connections[0]!.isClosed).toBe(true);
+    }
+  });
+
+  it("FastCgiClient rejects where the application closes instead of answering", async () => {
+    const scripts: Script[] = [
+      (application) => application.end(),
+      (application) => application.close(),
+      async (application) => {
+        await application.next();
+        await application.end();
+      },
+    ];
+    for (const script of scripts) {
+      await expect(clientOf(script).client.getValues()).rejects.toMatchObject({ code: "connectionClosed" });
+    }
+  });
+
+  it("FastCgiClient gives a question up when its signal aborts", async () => {
+    const asked = deferred();
+    const { client, connector } = clientOf(async (application) => {
+      await application.next();
+      asked.resolve();
+    });
+    const controller = new AbortController();
+    const values = client.getValues(undefined, { signal: controller.signal });
+    await asked.promise;
+    const reason = new Error("Enough");
+    controller.abort(reason);
+    await expect(values).rejects.toBe(reason);
+    expect(connector.connections[0]!.isClosed).toBe(true);
+  });
+});
+
+describe("FastCgiClient: getValues without an answer", () => {
+  useFakeTime();
+
+  it("FastCgiClient rejects after readTimeout, also where a part of the answer came", async () => {
+    for (const part of [latin1(""), latin1("\x01\x0a\x00\x00\x00\x08")]) {
+      const { client } = clientOf(
+        async (application) => {
+          await application.next();
+          if (part.length > 0) await application.sendBytes(part);
+        },
+        { readTimeout: 1000 },
+      );
+      const values = client.getValues().catch((reason) => reason);
+      await pass(999);
+      expect(await isSettled(values)).toBe(false);
+      await pass(1002);
+      expect(await values).toMatchObject({ code: "timeout", limit: "readTimeout" });
+    }
+  });
+});

@@ -1,0 +1,41 @@
+import { describe, expect, it } from "vitest";
+import { CLIENT_DEFAULTS, resolveClientOptions } from "../../src/client/options.ts";
+import { FastCgiClient } from "../../src/index.ts";
+import { ScriptedConnector } from "../support/scripted_application.ts";
+
+describe("resolveClientOptions", () => {
+  it("resolveClientOptions has a finite default for everything that a peer can make grow, or says why not", () => {
+    expect(resolveClientOptions({})).toEqual({
+      connectTimeout: 10_000,
+      readTimeout: 30_000,
+      writeTimeout: 30_000,
+      keepAlive: false,
+      idleTimeout: 10_000,
+      // Nothing of it is collected.
+      maxStdoutBytes: Number.POSITIVE_INFINITY,
+      maxStderrBytes: 262_144,
+      maxQueuedBytes: 262_144,
+    });
+    expect(Object.isFrozen(CLIENT_DEFAULTS)).toBe(true);
+  });
+
+  it("resolveClientOptions takes given values over defaults, and undefined for not given", () => {
+    const options = { readTimeout: 5, keepAlive: true, idleTimeout: Number.POSITIVE_INFINITY, writeTimeout: undefined };
+    expect(resolveClientOptions(options as object)).toEqual({
+      ...CLIENT_DEFAULTS,
+      readTimeout: 5,
+      keepAlive: true,
+      idleTimeout: Number.POSITIVE_INFINITY,
+    });
+  });
+
+  it("resolveClientOptions refuses values that an option can't have, in the constructor of the client", () => {
+    const connector = new ScriptedConnector(() => {});
+    for (const options of [{ readTimeout: 0 }, { connectTimeout: -1 }, { maxStderrBytes: Number.NaN }]) {
+      expect(() => new FastCgiClient(connector, options)).toThrow(RangeError);
+    }
+    for (const options of [{ keepAlive: 1 }, { idleTimeout: "5" }, { maxQueuedBytes: null }]) {
+      expect(() => new FastCgiClient(connector, options as never)).toThrow(TypeError);
+    }
+  });
+});

@@ -1,0 +1,219 @@
+import { describe, expect, it } from "vitest";
+import { type FastCgiRequestInit, RequestSender } from "../../src/client/request.ts";
+import {
+  type ByteReader,
+  decodeBeginRequestBody,
+  decodeNameValuePairs,
+  type FastCgiRecord,
+  type NameValuePair,
+  RecordType,
+  Role,
+} from "../../src/index.ts";
+import { RecordWriter } from "../../src/transport/record_writer.ts";
+import { joined, latin1, sha256 } from "../support/bytes.ts";
+import { OpenStream } from "../support/open_stream.ts";
+import { patternBytes } from "../support/pattern.ts";
+import { recordsIn } from "../support/records.ts";
+import { streamOf } from "../support/streams.ts";
+import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
+
+failOnUnhandledRejections();
+
+const requestId = 5;
+
+/** A sender, and the records that it has written. */
+function senderOf(request: FastCgiRequestInit): { sender: RequestSender; records: FastCgiRecord[] } {
+  const records: FastCgiRecord[] = [];
+  const writable = new WritableStream<Uint8Array>({ write: (bytes) => void records.push(...recordsIn(bytes)) });
+  const writer = new RecordWriter(writable, { writeTimeout: 10_000, onError: () => {} });
+  return { sender: new RequestSender(writer, requestId, request), records };
+}
+
+async function recordsOf(request: FastCgiRequestInit, keepConn = false): Promise<FastCgiRecord[]> {
+  const { sender, records } = senderOf(request);
+  expect(await sender.send(keepConn)).toBe(true);
+  await turns();
+  return records;
+}
+
+/** Types and content lengths in order. */
+function shapeOf(records: readonly FastCgiRecord[]): [type: number, contentLength: number][] {
+  return records.map(({ type, contentData }) => [type, contentData.length]);
+}
+
+function contentOf(records: readonly FastCgiRecord[], type: number): Uint8Array {
+  return joined(...records.filter((record) => record.type === type).map(({ contentData }) => contentData));
+}
+
+const { BeginRequest, Params, Stdin, Data } = RecordType;
+const params: NameValuePair[] = [["REQUEST_METHOD", "GET"]];
+const paramsLength = 2 + 14 + 3;
+
+describe("RequestSender", () => {
+  it("RequestSender sends params and an empty stdin for a request without a body", async () => {
+    const records = await recordsOf({ params });
+    expect(shapeOf(records)).toEqual([
+      [BeginRequest, 8],
+      [Params, paramsLength],
+      [Params, 0],
+      [Stdin, 0],
+    ]);
+    expect(records.every((record) => record.requestId === requestId)).toBe(true);
+    expect(decodeNameValuePairs(records[1]!.contentData)).toEqual(params);
+  });
+
+  it("RequestSender says in FCGI_BEGIN_REQUEST what role it wants and whether the connection is kept", async () => {
+    for (const role of [Role.Responder, Role.Authorizer, Role.Filter]) {
+      for (const keepConn of [true, false]) {
+        const [begin] = await recordsOf({ params, role }, keepConn);
+        expect(decodeBeginRequestBody(begin!.contentData, true)).toEqual({ role, keepConn });
+        expect([...begin!.contentData.subarray(3)]).toEqual([0, 0, 0, 0, 0]);
+      }
+    }
+  });
+
+  it("RequestSender sends no FCGI_PARAMS but their end where there are no params", async () => {
+    expect(shapeOf(await recordsOf({ params: [] }))).toEqual([
+      [BeginRequest, 8],
+      [Params, 0],
+      [Stdin, 0],
+    ]);
+  });
+
+  it("RequestSender takes params from anything that can be iterated once", async () => {
+    function* generate(): Generator<NameValuePair> {
+      yield* params;
+    }
+    for (const iterable of [params, new Map(params), generate()]) {
+      const records = await recordsOf({ params: iterable });
+      expect(decodeNameValuePairs(contentOf(records, Params))).toEqual(params);
+    }
+  });
+
+  it("RequestSender cuts params between pairs, and inside one only where it is larger than a record", async () => {
+    const fat = Array.from({ length: 20 }, (_, index): NameValuePair => [`X_${index}`, "v".repeat(7000)]);
+    const records = await recordsOf({ params: fat });
+    const parts = records.filter(({ type, contentData }) => type === Params && contentData.length > 0);
+    expect(parts.length).toBe(3);
+    expect(parts.flatMap(({ contentData }) => decodeNameValuePairs(contentData))).toEqual(fat);
+
+    const huge: NameValuePair = ["X", "v".repeat(100_000)];
+    const cut = await recordsOf({ params: [...params, huge, ...params] });
+    expect(decodeNameValuePairs(contentOf(cut, Params))).toEqual([...params, huge, ...params]);
+    for (const { contentData } of cut) expect(contentData.length).toBeLessThanOrEqual(0xfff8);
+  });
+
+  it("RequestSender sends stdin of any kind, cut into records, and its end", async () => {
+    const bytes = patternBytes(150_000);
+    const reader = (): ByteReader => streamOf(bytes).getReader();
+    for (const stdin of [bytes, streamOf(bytes.subarray(0, 70_000), bytes.subarray(70_000)), reader()]) {
+      const records = await recordsOf({ params, stdin });
+      expect(sha256(contentOf(records, Stdin))).toBe(sha256(bytes));
+      expect(records.at(-1)).toMatchObject({ type: Stdin, contentData: new Uint8Array(0) });
+      expect(records.filter(({ contentData }) => contentData.length === 0).length).toBe(2);
+    }
+  });
+
+  it("RequestSender sends no stdin to an Authorizer", async () => {
+    const stdin = new OpenStream();
+    const records = await recordsOf({ params, role: Role.Authorizer, stdin: stdin.stream });
+    expect(shapeOf(records)).toEqual([
+      [BeginRequest, 8],
+      [Params, paramsLength],
+      [Params, 0],
+    ]);
+    expect(stdin.pulls).toBe(0);
+  });
+
+  it("RequestSender sends the data of a Filter behind stdin", async () => {
+    const records = await recordsOf({ params, role: Role.Filter, stdin: latin1("ab"), data: latin1("file") });
+    expect(shapeOf(records).slice(2)).toEqual([
+      [Params, 0],
+      [Stdin, 2],
+      [Stdin, 0],
+      [Data, 4],
+      [Data, 0],
+    ]);
+    expect(shapeOf(await recordsOf({ params, role: Role.Filter })).slice(3)).toEqual([
+      [Stdin, 0],
+      [Data, 0],
+    ]);
+  });
+
+  it("RequestSender sends no data for other roles", async () => {
+    const records = await recordsOf({ params, data: latin1("file") });
+    expect(records.some(({ type }) => type === Data)).toBe(false);
+  });
+
+  it("RequestSender fails, without an end of stdin, where it is not as long as CONTENT_LENGTH says", async () => {
+    for (const [length, stdin] of [
+      ["5", latin1("1234")],
+      ["3", latin1("1234")],
+      ["1", null],
+      ["5", streamOf(latin1("12"), latin1("34"))],
+      ["3", streamOf(latin1("12"), latin1("34"))],
+    ] as const) {
+      const { sender, records } = senderOf({ params: [["CONTENT_LENGTH", length]], stdin });
+      await expect(sender.send(false)).rejects.toMatchObject({ code: "lengthMismatch" });
+      await turns();
+      expect(contentOf(records, Stdin).length, length).toBeLessThanOrEqual(Number(length));
+      expect(shapeOf(records)).not.toContainEqual([Stdin, 0]);
+    }
+    const { sender, records } = senderOf({
+      role: Role.Filter,
+      params: [["FCGI_DATA_LENGTH", "5"]],
+      data: latin1("file"),
+    });
+    await expect(sender.send(false)).rejects.toMatchObject({ code: "lengthMismatch" });
+    expect(shapeOf(records)).not.toContainEqual([Data, 0]);
+  });
+
+  it("RequestSender checks no length where the params have none", async () => {
+    for (const length of ["", "-1"]) {
+      const records = await recordsOf({ params: [["CONTENT_LENGTH", length]], stdin: latin1("1234") });
+      expect(contentOf(records, Stdin)).toEqual(latin1("1234"));
+    }
+  });
+
+  it("RequestSender fails with a source that fails, without an end of stdin", async () => {
+    const open = new OpenStream();
+    const { sender, records } = senderOf({ params, stdin: open.stream });
+    const sent = sender.send(false);
+    open.write("part");
+    await turns();
+    const reason = new Error("The disk is gone");
+    open.fail(reason);
+    await expect(sent).rejects.toBe(reason);
+    await turns();
+    expect(shapeOf(records).at(-1)).toEqual([Stdin, 4]);
+  });
+
+  it("RequestSender refuses params that are no byte strings", async () => {
+    const { sender } = senderOf({ params: [["X", "☃"]] });
+    await expect(sender.send(false)).rejects.toThrow(TypeError);
+  });
+
+  it("RequestSender sends nothing more when it is stopped, and cancels what is being read", async () => {
+    const open = new OpenStream();
+    const { sender, records } = senderOf({ params, stdin: open.stream });
+    const sent = sender.send(false);
+    await turns();
+    const reason = new Error("Enough");
+    sender.stop(reason);
+    sender.stop(new Error("Again"));
+    expect(await sent).toBe(false);
+    expect(open.cancelled).toBe(reason);
+    expect(shapeOf(records)).not.toContainEqual([Stdin, 0]);
+  });
+
+  it("RequestSender cancels a stream whose turn has not come when it is stopped", async () => {
+    const [stdin, data] = [new OpenStream(), new OpenStream()];
+    const { sender } = senderOf({ role: Role.Filter, params, stdin: stdin.stream, data: data.stream });
+    const sent = sender.send(false);
+    await turns();
+    const reason = new Error("Enough");
+    sender.stop(reason);
+    expect(await sent).toBe(false);
+    expect([stdin.cancelled, data.cancelled]).toEqual([reason, reason]);
+  });
+});

@@ -1,0 +1,302 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { ByteQueue, type ByteQueueOptions } from "../../src/codec/byte_queue.ts";
+import { latin1 } from "../support/bytes.ts";
+import { drain, failureOf, isSettled, textFrom } from "../support/streams.ts";
+
+function queueWith(options: Partial<ByteQueueOptions> = {}): ByteQueue {
+  return new ByteQueue({ name: "stdin", requestId: 7, ...options });
+}
+
+/** A queue that holds these pieces. */
+function filled(...pieces: readonly string[]): ByteQueue {
+  const queue = queueWith();
+  for (const piece of pieces) queue.push(latin1(piece));
+  return queue;
+}
+
+it("ByteQueue yields pieces in the order they were pushed", async () => {
+  const queue = filled("a", "bc", "d");
+  queue.end();
+  expect(await queue.read()).toEqual(latin1("a"));
+  expect(await queue.read()).toEqual(latin1("bc"));
+  expect(await queue.read()).toEqual(latin1("d"));
+  expect(await queue.read()).toBeNull();
+  expect(await queue.read()).toBeNull();
+});
+
+it("ByteQueue hands a piece to a reader that waits", async () => {
+  const queue = queueWith();
+  const read = queue.read();
+  expect(await isSettled(read)).toBe(false);
+  queue.push(latin1("a"));
+  expect(await read).toEqual(latin1("a"));
+  const end = queue.read();
+  queue.end();
+  expect(await end).toBeNull();
+});
+
+it("ByteQueue keeps the order and counts right when pushes and reads come in any order", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.oneof(fc.nat(700), fc.constant("read" as const)), { maxLength: 60 }),
+      async (steps) => {
+        const queue = queueWith();
+        const model: Uint8Array[] = [];
+        let received = 0;
+        for (const [index, step] of steps.entries()) {
+          if (step === "read") {
+            const expected = model.shift();
+            if (expected !== undefined) expect(await queue.read()).toEqual(expected);
+          } else {
+            const piece = new Uint8Array(step + 1).fill(index);
+            model.push(piece);
+            queue.push(piece);
+            received += piece.length;
+          }
+          expect(queue.cost).toBe(model.reduce((sum, { length }) => sum + Math.max(256, length), 0));
+          expect(queue.received).toBe(received);
+        }
+      },
+    ),
+  );
+});
+
+it("ByteQueue takes time in proportion when very many pieces are queued", async () => {
+  const queue = queueWith();
+  const piece = latin1("x");
+  const started = performance.now();
+  for (let count = 0; count < 200_000; count++) queue.push(piece);
+  queue.end();
+  let read = 0;
+  while ((await queue.read()) !== null) read++;
+  expect(read).toBe(200_000);
+  // Shifting an array of this length for every piece would take minutes.
+  expect(performance.now() - started).toBeLessThan(5000);
+});
+
+it("ByteQueue counts every piece for at least 256 bytes", () => {
+  const queue = filled("a", "b");
+  expect(queue.cost).toBe(512);
+  expect(queue.received).toBe(2);
+  queue.push(new Uint8Array(1000));
+  expect(queue.cost).toBe(1512);
+});
+
+it("ByteQueue copies a piece when it would keep a large buffer alive", async () => {
+  const chunk = new Uint8Array(4001).fill(1);
+  const queue = queueWith();
+  queue.push(chunk.subarray(0, 1000));
+  const piece = await queue.read();
+  expect(piece).toEqual(new Uint8Array(1000).fill(1));
+  expect(piece!.buffer.byteLength).toBe(1000);
+});
+
+it("ByteQueue does not copy a piece when it makes up a quarter of its buffer", async () => {
+  const chunk = new Uint8Array(4000);
+  const queue = queueWith();
+  queue.push(chunk.subarray(0, 1000));
+  expect((await queue.read())!.buffer).toBe(chunk.buffer);
+});
+
+it("ByteQueue does not copy a piece when a reader waits for it", async () => {
+  const chunk = new Uint8Array(4001);
+  const queue = queueWith();
+  const first = queue.read();
+  queue.push(chunk.subarray(0, 10));
+  queue.push(chunk.subarray(10, 20));
+  expect((await first)!.buffer).toBe(chunk.buffer);
+  // Nobody waits for the second.
+  expect((await queue.read())!.buffer).not.toBe(chunk.buffer);
+});
+
+it("ByteQueue fails behind what is queued when it is failed", async () => {
+  const queue = filled("a", "b");
+  const error = new Error("The connection is gone");
+  queue.fail(error);
+  queue.fail(new Error("again"));
+  queue.push(latin1("c"));
+  queue.end();
+  expect(queue.done).toBe(true);
+  expect(await drain(queue)).toEqual({ bytes: latin1("ab"), error });
+  await expect(queue.read()).rejects.toBe(error);
+});
+
+it("ByteQueue fails a reader that waits when it is failed", async () => {
+  const queue = queueWith();
+  const read = queue.read();
+  queue.fail(new Error("The connection is gone"));
+  await expect(read).rejects.toThrow("The connection is gone");
+});
+
+it("ByteQueue ends whole when it is failed after its end", async () => {
+  const queue = filled("a");
+  queue.end();
+  queue.fail(new Error("too late"));
+  expect(await textFrom(queue)).toBe("a");
+});
+
+it("ByteQueue drops what it holds when it is cancelled", async () => {
+  const queue = filled("a", "b");
+  queue.cancel();
+  queue.push(latin1("c"));
+  expect(queue).toMatchObject({ cost: 0, done: true, received: 2 });
+  expect(await queue.read()).toBeNull();
+});
+
+it("ByteQueue ends a reader that waits when it is cancelled", async () => {
+  const queue = queueWith();
+  const read = queue.read();
+  queue.cancel();
+  expect(await read).toBeNull();
+});
+
+it("ByteQueue.abandon tells the feeder once when the stream is not finished", () => {
+  const reasons: unknown[] = [];
+  const queue = queueWith({ onAbandoned: (reason) => reasons.push(reason) });
+  queue.abandon("enough");
+  queue.abandon("again");
+  queue.cancel();
+  expect(reasons).toEqual(["enough"]);
+});
+
+it("ByteQueue.abandon tells nobody when the stream has ended", () => {
+  const reasons: unknown[] = [];
+  const queue = queueWith({ onAbandoned: (reason) => reasons.push(reason) });
+  queue.push(latin1("a"));
+  queue.end();
+  queue.abandon("enough");
+  expect(reasons).toEqual([]);
+  expect(queue.cost).toBe(0);
+});
+
+it("ByteQueue ends well when it has as many bytes as announced", async () => {
+  const queue = queueWith({ expectedBytes: 3 });
+  queue.push(latin1("ab"));
+  queue.push(latin1("c"));
+  queue.end();
+  expect(await textFrom(queue)).toBe("abc");
+});
+
+it("ByteQueue fails with lengthMismatch when it ends short of the announced length", async () => {
+  const queue = queueWith({ expectedBytes: 4 });
+  queue.push(latin1("abc"));
+  queue.end();
+  const { bytes, error } = await drain(queue);
+  expect(bytes).toEqual(latin1("abc"));
+  expect(error).toMatchObject({ code: "lengthMismatch", requestId: 7 });
+  expect((error as Error).message).toBe("Cannot read stdin: expected 4 bytes, got 3");
+});
+
+it("ByteQueue fails with lengthMismatch and abandons when it passes the announced length", async () => {
+  const reasons: unknown[] = [];
+  const queue = queueWith({ expectedBytes: 4, onAbandoned: (reason) => reasons.push(reason) });
+  queue.push(latin1("abc"));
+  queue.push(latin1("de"));
+  queue.push(latin1("f"));
+  expect(queue).toMatchObject({ done: true, received: 5 });
+  const { bytes, error } = await drain(queue);
+  // Not one byte of the piece that is too much.
+  expect(bytes).toEqual(latin1("abc"));
+  expect(error).toMatchObject({ code: "lengthMismatch", requestId: 7 });
+  expect((error as Error).message).toBe("Cannot read stdin: expected 4 bytes, got at least 5");
+  expect(reasons).toEqual([error]);
+});
+
+it("ByteQueue fails when nothing is announced to come and something comes", async () => {
+  const queue = queueWith({ expectedBytes: 0 });
+  queue.push(latin1("a"));
+  expect((await failureOf(queue)).code).toBe("lengthMismatch");
+});
+
+it("ByteQueue checks no length when none is announced", async () => {
+  const queue = queueWith({ expectedBytes: null });
+  queue.push(latin1("a"));
+  queue.end();
+  expect(await textFrom(queue)).toBe("a");
+});
+
+it("ByteQueue fails with limit and abandons when it passes maxBytes", async () => {
+  const reasons: unknown[] = [];
+  const queue = queueWith({ maxBytes: 3, limit: "maxStdinBytes", onAbandoned: (reason) => reasons.push(reason) });
+  queue.push(latin1("abc"));
+  expect(queue.done).toBe(false);
+  queue.push(latin1("d"));
+  const { bytes, error } = await drain(queue);
+  expect(bytes).toEqual(latin1("abc"));
+  expect(error).toMatchObject({ code: "limit", limit: "maxStdinBytes", requestId: 7 });
+  expect((error as Error).message).toBe("Cannot read stdin: more than 3 bytes");
+  expect(reasons).toEqual([error]);
+});
+
+it("ByteQueue is empty when it has ended and nothing came", () => {
+  const queue = queueWith();
+  expect(queue.isEmpty).toBe(false);
+  queue.end();
+  expect(queue.isEmpty).toBe(true);
+  const failed = queueWith();
+  failed.fail(new Error("gone"));
+  expect(failed.isEmpty).toBe(false);
+  const full = filled("a");
+  full.end();
+  expect(full.isEmpty).toBe(false);
+});
+
+it("ByteQueue.whenBelow asks for no pause when less is queued", () => {
+  const queue = filled("a");
+  expect(queue.whenBelow(257)).toBeUndefined();
+  expect(queue.whenBelow(256)).toBeInstanceOf(Promise);
+});
+
+it("ByteQueue.whenBelow resolves when enough was read", async () => {
+  const queue = filled("a", "b", "c");
+  const waits = [queue.whenBelow(700)!, queue.whenBelow(300)!];
+  expect(await Promise.all(waits.map(isSettled))).toEqual([false, false]);
+  await queue.read();
+  expect(await Promise.all(waits.map(isSettled))).toEqual([true, false]);
+  await queue.read();
+  expect(await isSettled(waits[1]!)).toBe(true);
+});
+
+it("ByteQueue.whenBelow resolves when nobody will read: cancelled, abandoned or failed", async () => {
+  for (const end of ["cancel", "abandon", "fail"] as const) {
+    const queue = filled("a");
+    const wait = queue.whenBelow(1)!;
+    expect(await isSettled(wait)).toBe(false);
+    queue[end](new Error("gone"));
+    expect(await isSettled(wait)).toBe(true);
+    expect(queue.whenBelow(1)).toBeUndefined();
+  }
+});
+
+it("ByteQueue.stream is made once and yields the pieces to the end", async () => {
+  const queue = filled("a", "b");
+  queue.end();
+  expect(queue.stream).toBe(queue.stream);
+  expect(await textFrom(queue.stream)).toBe("ab");
+});
+
+it("ByteQueue.stream reads nothing before it is read", async () => {
+  const queue = filled("a", "b");
+  const reader = queue.stream.getReader();
+  await isSettled(Promise.resolve());
+  expect(queue.cost).toBe(512);
+  await reader.read();
+  expect(queue.cost).toBe(256);
+});
+
+it("ByteQueue.stream fails as the queue does", async () => {
+  const queue = queueWith({ expectedBytes: 2 });
+  queue.push(latin1("a"));
+  queue.end();
+  expect(await drain(queue.stream)).toMatchObject({ bytes: latin1("a"), error: { code: "lengthMismatch" } });
+});
+
+it("ByteQueue.stream abandons the queue when it is cancelled", async () => {
+  const reasons: unknown[] = [];
+  const queue = queueWith({ onAbandoned: (reason) => reasons.push(reason) });
+  queue.push(latin1("a"));
+  await queue.stream.cancel("enough");
+  expect(reasons).toEqual(["enough"]);
+  expect(queue).toMatchObject({ cost: 0, done: true });
+});

@@ -1,0 +1,161 @@
+import { afterEach, expect, it, vi } from "vitest";
+import { IncomingRequest } from "../../src/codec/incoming_request.ts";
+import { Role } from "../../src/protocol/constants.ts";
+import { FastCgiError } from "../../src/protocol/errors.ts";
+import { latin1 } from "../support/bytes.ts";
+import { drain, failureOf, textFrom } from "../support/streams.ts";
+
+const NO_LIMITS = { maxStdinBytes: Number.POSITIVE_INFINITY, maxDataBytes: Number.POSITIVE_INFINITY };
+
+function incoming(
+  params: Record<string, string> = {},
+  { role = Role.Responder as Role, limits = NO_LIMITS } = {},
+): IncomingRequest {
+  return new IncomingRequest(7, role, true, Object.entries(params), limits);
+}
+
+const aborted = (): FastCgiError => new FastCgiError("aborted", "The web server aborted it", { requestId: 7 });
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
+
+it("IncomingRequest has the pairs as they came and the params merged", () => {
+  const pairs = [
+    ["HTTP_COOKIE", "a=1"],
+    ["HTTP_COOKIE", "b=2"],
+  ] as const;
+  const request = new IncomingRequest(7, Role.Responder, true, pairs, NO_LIMITS);
+  expect(request).toMatchObject({ requestId: 7, role: Role.Responder, keepConn: true });
+  expect(request.paramPairs).toEqual(pairs);
+  expect([...request.params]).toEqual([["HTTP_COOKIE", "a=1; b=2"]]);
+  expect(request.params).toBe(request.params);
+});
+
+it("IncomingRequest makes no AbortController before its signal is asked for", () => {
+  const made: AbortController[] = [];
+  const Original = AbortController;
+  vi.stubGlobal(
+    "AbortController",
+    class extends Original {
+      constructor() {
+        super();
+        made.push(this);
+      }
+    },
+  );
+  const request = incoming();
+  request.onAbort(() => {});
+  request.abort(aborted());
+  expect(made).toEqual([]);
+  expect(request.signal).toBe(made[0]!.signal);
+  expect(request.signal).toBe(made[0]!.signal);
+  expect(made).toHaveLength(1);
+});
+
+it("IncomingRequest.signal fires with the reason when the request is aborted", () => {
+  const request = incoming();
+  const { signal } = request;
+  expect(signal.aborted).toBe(false);
+  const reason = aborted();
+  request.abort(reason);
+  expect(signal.aborted).toBe(true);
+  expect(signal.reason).toBe(reason);
+});
+
+it("IncomingRequest.signal has fired when it is asked for after the abort", () => {
+  const request = incoming();
+  const reason = aborted();
+  request.abort(reason);
+  expect(request.signal.aborted).toBe(true);
+  expect(request.signal.reason).toBe(reason);
+});
+
+it("IncomingRequest.abort keeps the first reason when it is called again", () => {
+  const request = incoming();
+  const reasons: unknown[] = [];
+  request.onAbort((reason) => reasons.push(reason));
+  const first = aborted();
+  request.abort(first);
+  request.abort(new FastCgiError("connectionClosed", "The connection is gone"));
+  expect(request.abortReason).toBe(first);
+  expect(request.signal.reason).toBe(first);
+  expect(reasons).toEqual([first]);
+});
+
+it("IncomingRequest.onAbort calls back at once when the request was aborted before", () => {
+  const request = incoming();
+  const reason = aborted();
+  request.abort(reason);
+  const reasons: unknown[] = [];
+  request.onAbort((given) => reasons.push(given));
+  expect(reasons).toEqual([reason]);
+});
+
+it("IncomingRequest.abort fails the streams that are still arriving", async () => {
+  const request = incoming({}, { role: Role.Filter });
+  request.stdinQueue.push(latin1("half"));
+  const reason = aborted();
+  request.abort(reason);
+  expect(await drain(request.stdin)).toEqual({ bytes: latin1("half"), error: reason });
+  expect(await drain(request.data)).toEqual({ bytes: latin1(""), error: reason });
+});
+
+it("IncomingRequest.abort leaves a body alone when it is complete", async () => {
+  const request = incoming({ CONTENT_LENGTH: "5" });
+  request.stdinQueue.push(latin1("whole"));
+  request.stdinQueue.end();
+  request.abort(aborted());
+  expect(await textFrom(request.stdin)).toBe("whole");
+});
+
+it("IncomingRequest compares stdin with CONTENT_LENGTH when it is a number", async () => {
+  const request = incoming({ CONTENT_LENGTH: "6" });
+  request.stdinQueue.push(latin1("short"));
+  request.stdinQueue.end();
+  expect(await failureOf(request.stdin)).toMatchObject({ code: "lengthMismatch", requestId: 7 });
+});
+
+it.each(["", "-1", "abc"])("IncomingRequest takes stdin of any length when CONTENT_LENGTH is %j", async (length) => {
+  const request = incoming({ CONTENT_LENGTH: length });
+  request.stdinQueue.push(latin1("any"));
+  request.stdinQueue.end();
+  expect(await textFrom(request.stdin)).toBe("any");
+});
+
+it("IncomingRequest has empty stdin and data when the role is Authorizer, whatever CONTENT_LENGTH says", async () => {
+  // Apache's mod_authnz_fcgi and lighttpd send the length of the body they keep to themselves.
+  const request = incoming({ CONTENT_LENGTH: "1048576", FCGI_DATA_LENGTH: "5" }, { role: Role.Authorizer });
+  expect(request.stdinQueue.isEmpty).toBe(true);
+  expect(await textFrom(request.stdin)).toBe("");
+  expect(await textFrom(request.data)).toBe("");
+});
+
+it("IncomingRequest has empty data when the role is Responder", async () => {
+  expect(await textFrom(incoming({ FCGI_DATA_LENGTH: "5" }).data)).toBe("");
+});
+
+it("IncomingRequest compares data with FCGI_DATA_LENGTH when the role is Filter", async () => {
+  for (const [length, sound] of [
+    ["4", true],
+    ["3", false],
+    ["5", false],
+    ["", true],
+  ] as const) {
+    const request = incoming({ FCGI_DATA_LENGTH: length }, { role: Role.Filter });
+    request.dataQueue.push(latin1("file"));
+    request.dataQueue.end();
+    const { error } = await drain(request.data);
+    if (sound) expect(error).toBeNull();
+    else expect(error).toMatchObject({ code: "lengthMismatch", requestId: 7 });
+  }
+});
+
+it("IncomingRequest names the option when a stream passes its limit", async () => {
+  const limits = { maxStdinBytes: 2, maxDataBytes: 3 };
+  const request = incoming({}, { role: Role.Filter, limits });
+  request.stdinQueue.push(latin1("abc"));
+  request.dataQueue.push(latin1("abcd"));
+  expect(await failureOf(request.stdin)).toMatchObject({ code: "limit", limit: "maxStdinBytes" });
+  expect(await failureOf(request.data)).toMatchObject({ code: "limit", limit: "maxDataBytes" });
+});

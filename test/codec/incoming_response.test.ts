@@ -1,0 +1,125 @@
+import { expect, it } from "vitest";
+import { IncomingResponse, type IncomingResponseOptions } from "../../src/codec/incoming_response.ts";
+import { FastCgiError } from "../../src/protocol/errors.ts";
+import { latin1 } from "../support/bytes.ts";
+import { drain, failureOf, isSettled, textFrom } from "../support/streams.ts";
+
+function incoming(options: Partial<IncomingResponseOptions> = {}): IncomingResponse {
+  return new IncomingResponse(7, {
+    maxStdoutBytes: Number.POSITIVE_INFINITY,
+    maxStderrBytes: 1000,
+    ...options,
+  });
+}
+
+it("IncomingResponse ends its streams and resolves end when the request is complete", async () => {
+  const response = incoming();
+  response.stdoutQueue.push(latin1("Status: 200 OK\r\n\r\n"));
+  response.pushStderr(latin1("PHP Notice"));
+  expect(await isSettled(response.end)).toBe(false);
+  response.complete({ appStatus: 3, protocolStatus: 0 });
+  expect(await textFrom(response.stdout)).toBe("Status: 200 OK\r\n\r\n");
+  expect(await textFrom(response.stderr)).toBe("PHP Notice");
+  expect(await response.end).toEqual({ appStatus: 3, protocolStatus: 0 });
+});
+
+/** FastCGI 5.5. */
+const REFUSALS = [
+  [1, "cantMultiplex"],
+  [2, "overloaded"],
+  [3, "unknownRole"],
+  [4, "protocol"],
+  [255, "protocol"],
+] as const;
+
+it.each(REFUSALS)(
+  "IncomingResponse fails stdout when the protocol status is %i, with code %s",
+  async (protocolStatus, code) => {
+    const response = incoming();
+    response.pushStderr(latin1("no \u00c3\u00a9\n"));
+    response.complete({ appStatus: 1, protocolStatus });
+    expect(await failureOf(response.stdout)).toMatchObject({ code, protocolStatus, requestId: 7, stderr: "no é\n" });
+    expect(await response.end).toEqual({ appStatus: 1, protocolStatus });
+    expect(await textFrom(response.stderr)).toBe("no \u00c3\u00a9\n");
+  },
+);
+
+it("IncomingResponse fails stdout behind what came, and rejects end, when it is failed", async () => {
+  const response = incoming();
+  const error = new FastCgiError("connectionClosed", "The application is gone");
+  response.stdoutQueue.push(latin1("half"));
+  response.pushStderr(latin1("Segmentation fault"));
+  response.fail(error);
+  expect(await drain(response.stdout)).toEqual({ bytes: latin1("half"), error });
+  await expect(response.end).rejects.toBe(error);
+  expect(await textFrom(response.stderr)).toBe("Segmentation fault");
+});
+
+it("IncomingResponse leaves no unhandled rejection when it fails and nobody looks at end", async () => {
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown): void => void unhandled.push(reason);
+  process.on("unhandledRejection", note);
+  incoming().fail(new Error("gone"));
+  await isSettled(Promise.resolve());
+  process.off("unhandledRejection", note);
+  expect(unhandled).toEqual([]);
+});
+
+it("IncomingResponse keeps stderr up to maxStderrBytes and says that the rest is missing", async () => {
+  const seen: string[] = [];
+  const onStderr = (piece: Uint8Array): void => void seen.push(Buffer.from(piece).toString("latin1"));
+  const response = incoming({ maxStderrBytes: 5, onStderr });
+  response.pushStderr(latin1("abc"));
+  response.pushStderr(latin1("de"));
+  expect(response.stderrTruncated).toBe(false);
+  response.pushStderr(latin1("f"));
+  expect(response.stderrTruncated).toBe(true);
+  response.complete({ appStatus: 0, protocolStatus: 0 });
+  expect(response.stderrText).toBe("abcde");
+  expect(await textFrom(response.stderr)).toBe("abcde");
+  expect(seen).toEqual(["abc", "de"]);
+});
+
+it("IncomingResponse cuts the piece of stderr that passes maxStderrBytes", async () => {
+  const response = incoming({ maxStderrBytes: 5 });
+  response.pushStderr(latin1("abcdefgh"));
+  expect(response.stderrText).toBe("abcde");
+  expect(response.stderrTruncated).toBe(true);
+});
+
+it("IncomingResponse keeps stderr in memory of its own", async () => {
+  const chunk = latin1("abcdef");
+  const response = incoming();
+  response.pushStderr(chunk.subarray(0, 3));
+  chunk.fill(0);
+  response.complete({ appStatus: 0, protocolStatus: 0 });
+  const reader = response.stderr.getReader();
+  const { value } = await reader.read();
+  expect(value).toEqual(latin1("abc"));
+  expect(value!.buffer.byteLength).toBe(3);
+});
+
+it("IncomingResponse reads UTF-8 in stderr that is cut across records", () => {
+  const response = incoming();
+  response.pushStderr(latin1("caf\u00c3"));
+  response.pushStderr(latin1("\u00a9"));
+  expect(response.stderrText).toBe("café");
+});
+
+it("IncomingResponse tells its connection when nobody will read the rest of stdout", async () => {
+  const reasons: unknown[] = [];
+  const response = incoming({ onAbandoned: (reason) => reasons.push(reason) });
+  await response.stderr.cancel("not interested");
+  expect(reasons).toEqual([]);
+  await response.stdout.cancel("enough");
+  expect(reasons).toEqual(["enough"]);
+});
+
+it("IncomingResponse fails with limit when stdout passes maxStdoutBytes", async () => {
+  const reasons: unknown[] = [];
+  const response = incoming({ maxStdoutBytes: 3, onAbandoned: (reason) => reasons.push(reason) });
+  response.stdoutQueue.push(latin1("abcd"));
+  const error = await failureOf(response.stdout);
+  expect(error).toMatchObject({ code: "limit", limit: "maxStdoutBytes", requestId: 7 });
+  expect(reasons).toEqual([error]);
+});

@@ -1,0 +1,230 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { RecordDecoder, RecordDecoderStream } from "../../src/codec/record_decoder.ts";
+import { encodeRecords } from "../../src/codec/record_encoder.ts";
+import { RecordType } from "../../src/protocol/constants.ts";
+import type { FastCgiRecord } from "../../src/protocol/record.ts";
+import { chunksOf, hex, joined, latin1, splitsOf } from "../support/bytes.ts";
+import { caught } from "../support/decoders.ts";
+import { patternBytes } from "../support/pattern.ts";
+import { collected, isSettled, streamOf } from "../support/streams.ts";
+
+function decode(...chunks: readonly Uint8Array[]): FastCgiRecord[] {
+  const decoder = new RecordDecoder();
+  const records: FastCgiRecord[] = [];
+  for (const chunk of chunks) decoder.transform(chunk, { enqueue: (record) => records.push(record) });
+  decoder.flush();
+  return records;
+}
+
+/** Records of every shape: no content, content that is a multiple of eight or not, padding of zeros and of rubbish. */
+const CONVERSATION = joined(
+  hex("01 01 00 01 00 08 00 00  00 01 01 00 00 00 00 00"), // nginx-keepalive, BEGIN_REQUEST
+  hex("01 04 00 01 00 04 04 00  01 01 41 62  00 00 00 00"), // cgi-fcgi, PARAMS
+  hex("01 04 00 01 00 00 00 00"), // cgi-fcgi, end of PARAMS
+  hex("01 4d 00 00 00 05 03 ff  77 68 61 74 3f  de ad be"), // recorder, an unknown type, reserved byte set
+  hex("01 05 ff ff 00 00 02 00  01 01"), // an end of STDIN that is padded, with what looks like a header behind it
+  hex("01 03 00 01 00 08 00 00  00 00 00 00 00 69 64 22"), // php-fpm, END_REQUEST
+);
+const RECORDS: readonly FastCgiRecord[] = [
+  { type: 1, requestId: 1, contentData: hex("00 01 01 00 00 00 00 00"), paddingLength: 0 },
+  { type: 4, requestId: 1, contentData: hex("01 01 41 62"), paddingLength: 4 },
+  { type: 4, requestId: 1, contentData: hex(""), paddingLength: 0 },
+  { type: 77, requestId: 0, contentData: latin1("what?"), paddingLength: 3 },
+  { type: 5, requestId: 65_535, contentData: hex(""), paddingLength: 2 },
+  { type: 3, requestId: 1, contentData: hex("00 00 00 00 00 69 64 22"), paddingLength: 0 },
+];
+
+it("RecordDecoder emits every record when a conversation comes in one chunk", () => {
+  expect(decode(CONVERSATION)).toEqual(RECORDS);
+});
+
+it("RecordDecoder emits the same records when the input is cut at any point", () => {
+  for (const [head, tail] of splitsOf(CONVERSATION)) expect(decode(head, tail)).toEqual(RECORDS);
+});
+
+it("RecordDecoder emits the same records when the input comes in pieces of any one size", () => {
+  for (let size = 1; size <= CONVERSATION.length; size++) {
+    expect(decode(...chunksOf(CONVERSATION, size))).toEqual(RECORDS);
+  }
+});
+
+it("RecordDecoder ignores empty chunks", () => {
+  const nothing = new Uint8Array(0);
+  const chunks = [...chunksOf(CONVERSATION, 1)].flatMap((chunk) => [nothing, chunk, nothing]);
+  expect(decode(...chunks)).toEqual(RECORDS);
+});
+
+it("RecordDecoder emits nothing when there is no input", () => {
+  expect(decode()).toEqual([]);
+});
+
+it("RecordDecoder reads 65,535 bytes of content and 255 of padding without wrapping around", () => {
+  const content = patternBytes(65_535);
+  const bytes = joined(
+    hex("01 06 00 01 ff ff ff 00"),
+    content,
+    new Uint8Array(255).fill(1),
+    hex("01 06 00 01 00 01 00 00 2a"),
+  );
+  for (const size of [bytes.length, 65_536, 4096, 1000, 7]) {
+    const [large, small, ...more] = decode(...chunksOf(bytes, size));
+    expect(large).toMatchObject({ paddingLength: 255 });
+    expect(Buffer.compare(large!.contentData, content)).toBe(0);
+    expect(small).toEqual({ type: 6, requestId: 1, contentData: hex("2a"), paddingLength: 0 });
+    expect(more).toEqual([]);
+  }
+});
+
+it("RecordDecoder skips padding whatever it holds", () => {
+  const header = hex("01 06 00 01 00 01 10 00 2a");
+  // Padding that looks like another version, and like an END_REQUEST.
+  for (const padding of [new Uint8Array(16).fill(0xff), hex("01 03 00 01 00 08 00 00 00 00 00 00 00 00 00 00")]) {
+    for (const [head, tail] of splitsOf(joined(header, padding))) {
+      expect(decode(head, tail)).toEqual([{ type: 6, requestId: 1, contentData: hex("2a"), paddingLength: 16 }]);
+    }
+  }
+});
+
+it("RecordDecoder emits a view of the chunk when the content lies whole in it", () => {
+  const chunk = joined(CONVERSATION, hex("01 06 00 01 00 02 00 00 2a 2b"));
+  const records = decode(chunk);
+  for (const { contentData } of records) expect(contentData.buffer).toBe(chunk.buffer);
+  expect(records.at(-1)!.contentData.byteOffset).toBe(chunk.length - 2);
+});
+
+it("RecordDecoder copies content once, into a buffer of its size, when it is spread over chunks", () => {
+  const bytes = joined(hex("01 06 00 01 03 e8 00 00"), patternBytes(1000));
+  const [record] = decode(...chunksOf(bytes, 100));
+  expect(record!.contentData).toEqual(patternBytes(1000));
+  expect(record!.contentData.buffer.byteLength).toBe(1000);
+  expect(record!.contentData.buffer).not.toBe(bytes.buffer);
+});
+
+it("RecordDecoder keeps no hold of a chunk when the caller writes to it afterwards", () => {
+  const bytes = joined(hex("01 06 00 01 00 04 00 00"), latin1("abcd"));
+  const records: FastCgiRecord[] = [];
+  const decoder = new RecordDecoder();
+  for (const chunk of chunksOf(bytes, 5)) {
+    const reused = chunk.slice();
+    decoder.transform(reused, { enqueue: (record) => records.push(record) });
+    reused.fill(0);
+  }
+  expect(records[0]!.contentData).toEqual(latin1("abcd"));
+});
+
+it("RecordDecoder emits a record when its content is there, before its padding", () => {
+  const decoder = new RecordDecoder();
+  const records: FastCgiRecord[] = [];
+  decoder.transform(hex("01 06 00 01 00 01 07 00 2a 00"), { enqueue: (record) => records.push(record) });
+  expect(records).toHaveLength(1);
+});
+
+/** What is no FastCGI at all, or not of this version. */
+const OTHER_VERSIONS: readonly (readonly [what: string, bytes: Uint8Array, version: number])[] = [
+  ["is 0", hex("00 01 00 01 00 08 00 00"), 0],
+  ["is 2", hex("02 01 00 01 00 08 00 00"), 2],
+  ["is 255", hex("ff 01 00 01 00 08 00 00"), 255],
+  ["is the G of an HTTP request", latin1("GET / HTTP/1.1\r\n\r\n"), 71],
+  ["is that of a TLS handshake", hex("16 03 01 02 00 01 00 01"), 22],
+];
+
+it.each(OTHER_VERSIONS)("RecordDecoder throws when the version %s", (_, bytes, version) => {
+  const before = hex("01 06 00 01 00 01 07 00 2a 00 00 00 00 00 00 00");
+  for (const [head, tail] of splitsOf(joined(before, bytes))) {
+    const decoder = new RecordDecoder();
+    const records: FastCgiRecord[] = [];
+    const controller = { enqueue: (record: FastCgiRecord): void => void records.push(record) };
+    const error = caught(() => {
+      decoder.transform(head, controller);
+      decoder.transform(tail, controller);
+    });
+    expect(error.code).toBe("protocol");
+    expect(error.message).toContain(`expected version 1, got ${version}`);
+    // What came before is not lost.
+    expect(records).toHaveLength(1);
+  }
+});
+
+it("RecordDecoder throws the same error ever after when it has thrown one", () => {
+  const decoder = new RecordDecoder();
+  const nobody = { enqueue: (): never => expect.unreachable() };
+  const error = caught(() => decoder.transform(hex("00 01 00 01 00 00 00 00"), nobody));
+  expect(caught(() => decoder.transform(hex("01 05 00 01 00 00 00 00"), nobody))).toBe(error);
+  expect(caught(() => decoder.transform(new Uint8Array(0), nobody))).toBe(error);
+  expect(caught(() => decoder.flush())).toBe(error);
+});
+
+it("RecordDecoder throws connectionClosed when the input ends inside a header or content", () => {
+  const bytes = joined(hex("01 05 00 01 00 00 00 00"), hex("01 06 00 01 00 03 02 00"), latin1("abc"), hex("00 00"));
+  const whole = [0, 8, 19, 20, 21];
+  for (let length = 0; length <= bytes.length; length++) {
+    if (whole.includes(length)) {
+      decode(bytes.subarray(0, length));
+      continue;
+    }
+    const error = caught(() => decode(bytes.subarray(0, length)));
+    expect(error.code).toBe("connectionClosed");
+    expect(error.message).toContain(length < 16 ? "inside its header" : "inside its content");
+  }
+});
+
+it("RecordDecoder is dead when the input has ended inside a record", () => {
+  const decoder = new RecordDecoder();
+  const nobody = { enqueue: (): never => expect.unreachable() };
+  decoder.transform(hex("01 05 00"), nobody);
+  const error = caught(() => decoder.flush());
+  expect(caught(() => decoder.transform(hex("01 00 00 00 00"), nobody))).toBe(error);
+});
+
+it("RecordDecoder undoes encodeRecords when records, padding and cuts are any", () => {
+  const record = fc.record({
+    type: fc.nat(255),
+    requestId: fc.nat(65_535),
+    contentData: fc.oneof(
+      fc.uint8Array({ maxLength: 20 }),
+      fc.nat(65_535).map((length) => patternBytes(length)),
+    ),
+    paddingLength: fc.nat(255),
+  });
+  fc.assert(
+    fc.property(fc.array(record, { maxLength: 6 }), fc.array(fc.nat(), { maxLength: 8 }), (records, cuts) => {
+      const bytes = encodeRecords(records);
+      const at = cuts.map((cut) => cut % (bytes.length + 1)).sort((a, b) => a - b);
+      const chunks = [0, ...at].map((start, index) => bytes.subarray(start, at[index] ?? bytes.length));
+      const decoded = decode(...chunks);
+      expect(decoded.length).toBe(records.length);
+      for (const [index, { contentData, ...facts }] of records.entries()) {
+        expect(decoded[index]).toMatchObject(facts);
+        expect(Buffer.compare(decoded[index]!.contentData, contentData)).toBe(0);
+      }
+    }),
+  );
+});
+
+it("RecordDecoderStream emits records when bytes are piped through it", async () => {
+  const stream = streamOf(...chunksOf(CONVERSATION, 9)).pipeThrough(new RecordDecoderStream());
+  expect(await collected(stream)).toEqual(RECORDS);
+});
+
+it("RecordDecoderStream fails when the version is wrong or the input cut", async () => {
+  const failing = async (bytes: Uint8Array): Promise<unknown> => {
+    const stream = streamOf(bytes).pipeThrough(new RecordDecoderStream());
+    return collected(stream).catch((error: unknown) => error);
+  };
+  expect(await failing(hex("02 01 00 01 00 00 00 00"))).toMatchObject({ code: "protocol" });
+  expect(await failing(hex("01 01 00 01"))).toMatchObject({ code: "connectionClosed" });
+});
+
+it("RecordDecoderStream takes no more than a chunk when nobody takes the records", async () => {
+  const { readable, writable } = new RecordDecoderStream();
+  const writer = writable.getWriter();
+  const chunk = encodeRecords([{ type: RecordType.Stdin, requestId: 1, contentData: latin1("a") }]);
+  void writer.write(chunk);
+  const second = writer.write(chunk);
+  expect(await isSettled(second)).toBe(false);
+  const reader = readable.getReader();
+  await reader.read();
+  await reader.read();
+  expect(await isSettled(second)).toBe(true);
+});

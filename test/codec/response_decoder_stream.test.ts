@@ -1,0 +1,87 @@
+import { expect, it } from "vitest";
+import { RecordDecoderStream } from "../../src/codec/record_decoder.ts";
+import { ResponseDecoderStream } from "../../src/codec/response_decoder.ts";
+import { RecordType } from "../../src/protocol/constants.ts";
+import { chunksOf, latin1 } from "../support/bytes.ts";
+import { end } from "../support/decoders.ts";
+import { bytesOf, record } from "../support/records.ts";
+import { collected, drain, isSettled, streamOf, textFrom } from "../support/streams.ts";
+
+const { Stdout } = RecordType;
+
+it("ResponseDecoderStream emits responses when bytes are piped through RecordDecoderStream and it", async () => {
+  const bytes = bytesOf(
+    record(Stdout, 1, "first"),
+    record(Stdout, 2, "sec"),
+    record(Stdout, 1),
+    end(1),
+    record(Stdout, 2, "ond"),
+    end(2),
+  );
+  const stream = streamOf(...chunksOf(bytes, 10))
+    .pipeThrough(new RecordDecoderStream())
+    .pipeThrough(new ResponseDecoderStream());
+  const seen: string[] = [];
+  // One after the other, while the records of both are interleaved.
+  for await (const each of stream) seen.push(`${each.requestId} ${await textFrom(each.stdout)}`);
+  expect(seen).toEqual(["1 first", "2 second"]);
+});
+
+it("ResponseDecoderStream stops its writer when nobody reads a response", async () => {
+  const decoder = new ResponseDecoderStream({ maxQueuedBytes: 1000 });
+  const writer = decoder.writable.getWriter();
+  const reader = decoder.readable.getReader();
+  const writes = [record(Stdout, 1, new Uint8Array(1000)), end(1)].map((each) => writer.write(each));
+  const { value: response } = await reader.read();
+  void reader.read();
+  expect(await isSettled(writes[1]!)).toBe(false);
+  expect((await drain(response!.stdout)).bytes.length).toBe(1000);
+  expect(await isSettled(writes[1]!)).toBe(true);
+});
+
+it("ResponseDecoderStream stops its writer when nobody reads the responses", async () => {
+  const { readable, writable } = new ResponseDecoderStream();
+  const writer = writable.getWriter();
+  const writes = Array.from({ length: 200 }, (_, index) => writer.write(end(index + 1)));
+  expect(await isSettled(writes[120]!)).toBe(true);
+  expect(await isSettled(writes[130]!)).toBe(false);
+  const all = collected(readable);
+  void writer.close();
+  expect(await all).toHaveLength(200);
+});
+
+/** A decoder with one response under way. */
+async function halfway() {
+  const decoder = new ResponseDecoderStream();
+  const writer = decoder.writable.getWriter();
+  const reader = decoder.readable.getReader();
+  void writer.write(record(Stdout, 1, "half"));
+  const { value } = await reader.read();
+  void reader.read().catch(() => {});
+  return { writer, reader, response: value! };
+}
+
+const broken = new Error("ECONNRESET");
+
+/** Ways in which a connection ends under a response. */
+const ENDS: readonly (readonly [
+  what: string,
+  end: (stream: Awaited<ReturnType<typeof halfway>>) => Promise<unknown>,
+  reason: object,
+])[] = [
+  ["closes", ({ writer }) => writer.close(), { code: "connectionClosed" }],
+  ["breaks", ({ writer }) => writer.abort(broken), { code: "connectionClosed", cause: broken }],
+  [
+    "breaks the protocol",
+    ({ writer }) => writer.write(record(4, 1)),
+    { code: "connectionClosed", cause: { code: "protocol" } },
+  ],
+  ["is given up", ({ reader }) => reader.cancel(broken), { code: "connectionClosed", cause: broken }],
+];
+
+it.each(ENDS)("ResponseDecoderStream fails what is active when the connection %s", async (_, finish, reason) => {
+  const { response, ...stream } = await halfway();
+  await finish({ ...stream, response }).catch(() => {});
+  expect(await drain(response.stdout)).toMatchObject({ bytes: latin1("half"), error: reason });
+  await expect(response.end).rejects.toMatchObject(reason);
+});

@@ -1,0 +1,481 @@
+import { describe, expect, it } from "vitest";
+import { IncomingResponse } from "../../src/codec/incoming_response.ts";
+import { ResponseDecoder } from "../../src/codec/response_decoder.ts";
+import { responseFromCgi } from "../../src/http/cgi_to_response.ts";
+import { FastCgiError, ProtocolStatus } from "../../src/index.ts";
+import { chunksOf, latin1, sha256 } from "../support/bytes.ts";
+import { recordsIn } from "../support/records.ts";
+import { drain, isSettled } from "../support/streams.ts";
+import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
+import { loadBackends } from "../support/vectors.ts";
+
+failOnUnhandledRejections();
+
+const options = { method: "GET", maxResponseHeaderBytes: 65_536 };
+const complete = { appStatus: 0, protocolStatus: ProtocolStatus.RequestComplete };
+
+/** A response that a test feeds, and why it was abandoned. */
+function fed(): { incoming: IncomingResponse; abandoned: () => unknown[] } {
+  const reasons: unknown[] = [];
+  const incoming = new IncomingResponse(7, {
+    maxStdoutBytes: Number.POSITIVE_INFINITY,
+    maxStderrBytes: 1000,
+    onAbandoned: (reason) => reasons.push(reason),
+  });
+  return { incoming, abandoned: () => reasons };
+}
+
+/** A response with this output, in these pieces, and its end. */
+function whole(...pieces: readonly (string | Uint8Array)[]): IncomingResponse {
+  const { incoming } = fed();
+  for (const piece of pieces) incoming.stdoutQueue.push(typeof piece === "string" ? latin1(piece) : piece);
+  incoming.complete(complete);
+  return incoming;
+}
+
+function read(output: string, method = "GET"): Promise<Response> {
+  return responseFromCgi(whole(output), { ...options, method });
+}
+
+interface Summary {
+  status: number;
+  statusText: string;
+  headers: [name: string, value: string][];
+  body: string;
+}
+
+async function summaryOf(response: Response): Promise<Summary> {
+  const { status, statusText, headers } = response;
+  const body = Buffer.from(await response.arrayBuffer()).toString("latin1");
+  return { status, statusText, headers: [...headers], body };
+}
+
+async function refusalOf(output: string): Promise<FastCgiError> {
+  const error = await read(output).then(
+    () => null,
+    (reason) => reason,
+  );
+  if (error instanceof FastCgiError) return error;
+  throw new Error(`Expected ${JSON.stringify(output)} to be refused, got ${String(error)}`);
+}
+
+describe("responseFromCgi: header block", () => {
+  it("responseFromCgi reads a header that ends with CRLF CRLF, LF LF or a mix of them", async () => {
+    for (const separator of ["\r\n\r\n", "\n\n", "\n\r\n", "\r\n\n"]) {
+      const summary = await summaryOf(await read(`Status: 404 Not Found\r\nX-A: 1\nX-B: 2${separator}\r\n\nbody\n\n`));
+      expect(summary, JSON.stringify(separator)).toEqual({
+        status: 404,
+        statusText: "Not Found",
+        headers: [
+          ["x-a", "1"],
+          ["x-b", "2"],
+        ],
+        body: "\r\n\nbody\n\n",
+      });
+    }
+  });
+
+  it("responseFromCgi reads the same however the output is cut", async () => {
+    for (const separator of ["\r\n\r\n", "\n\n", "\n\r\n", "\r\n\n"]) {
+      const output = latin1(`Status: 201 Made\r\nX-A: 1${separator}\nbody\r\n\r\n`);
+      const expected = await summaryOf(await responseFromCgi(whole(output), options));
+      expect(expected.body).toBe("\nbody\r\n\r\n");
+      for (let at = 1; at < output.length; at++) {
+        const response = await responseFromCgi(whole(output.subarray(0, at), output.subarray(at)), options);
+        expect(await summaryOf(response), `${JSON.stringify(separator)} at ${at}`).toEqual(expected);
+      }
+      for (const size of [1, 2, 3, 7]) {
+        const response = await responseFromCgi(whole(...chunksOf(output, size)), options);
+        expect(await summaryOf(response), `pieces of ${size}`).toEqual(expected);
+      }
+    }
+  });
+
+  it("responseFromCgi takes an empty line at the start for a block without fields", async () => {
+    for (const separator of ["\n", "\r\n"]) {
+      for (const body of ["body", "body\n\nmore", "\n\n", ""]) {
+        const output = latin1(separator + body);
+        for (const pieces of [[output], [...chunksOf(output, 1)]]) {
+          const summary = await summaryOf(await responseFromCgi(whole(...pieces), options));
+          expect(summary, JSON.stringify(output)).toEqual({ status: 200, statusText: "OK", headers: [], body });
+        }
+      }
+    }
+  });
+
+  it("responseFromCgi resolves as soon as the header is there", async () => {
+    const { incoming } = fed();
+    const result = responseFromCgi(incoming, options);
+    incoming.stdoutQueue.push(latin1("X-A: 1\r\n\r"));
+    expect(await isSettled(result)).toBe(false);
+    incoming.stdoutQueue.push(latin1("\n"));
+    expect((await result).headers.get("x-a")).toBe("1");
+  });
+
+  it("responseFromCgi knows names without regard to case, and blanks around values mean nothing", async () => {
+    const summary = await summaryOf(await read("STATUS:404\r\ncontent-TYPE: \t a/b\t \r\nX-Empty:\r\n\r\n"));
+    expect([summary.status, summary.headers]).toEqual([
+      404,
+      [
+        ["content-type", "a/b"],
+        ["x-empty", ""],
+      ],
+    ]);
+  });
+
+  it("responseFromCgi keeps header bytes above 0x7F, also at the end of a value", async () => {
+    // "à" ends with A0 in UTF-8, which trim() takes for a blank.
+    const summary = await summaryOf(
+      await read("Status: 200 voil\xc3\xa0 \r\nX-A: voil\xc3\xa0\r\nX-B: \xa0\xff\r\n\r\n"),
+    );
+    expect(summary.statusText).toBe("voil\xc3\xa0");
+    expect(Object.fromEntries(summary.headers)).toEqual({ "x-a": "voil\xc3\xa0", "x-b": "\xa0\xff" });
+  });
+
+  it("responseFromCgi keeps two Set-Cookie apart and joins other repeated headers", async () => {
+    const response = await read("Set-Cookie: a=1, x\r\nSet-Cookie: b=2\r\nVary: a\r\nVary: b\r\n\r\n");
+    expect(response.headers.getSetCookie()).toEqual(["a=1, x", "b=2"]);
+    expect(response.headers.get("vary")).toBe("a, b");
+  });
+
+  it("responseFromCgi drops headers of the connection", async () => {
+    const response = await read(
+      "Connection: close\r\nKeep-Alive: 1\r\nTransfer-Encoding: chunked\r\nTE: x\r\nTrailer: x\r\nUpgrade: x\r\nProxy-Connection: x\r\nX-A: 1\r\n\r\n5\r\n",
+    );
+    expect(await summaryOf(response)).toMatchObject({ headers: [["x-a", "1"]], body: "5\r\n" });
+  });
+
+  it("responseFromCgi follows nothing that a web server would follow by itself", async () => {
+    const response = await read("X-Accel-Redirect: /secret\r\nX-Sendfile: /etc/passwd\r\n\r\nbody");
+    expect(await summaryOf(response)).toMatchObject({ status: 200, body: "body" });
+    expect(response.headers.get("x-sendfile")).toBe("/etc/passwd");
+  });
+
+  it("responseFromCgi guesses no Content-Type and changes none", async () => {
+    expect((await read("X-A: 1\r\n\r\n<html>")).headers.get("content-type")).toBeNull();
+    const response = await read("Content-Type: Text/HTML;  charset=x\r\n\r\n");
+    expect(response.headers.get("content-type")).toBe("Text/HTML;  charset=x");
+  });
+
+  it("responseFromCgi refuses what is no header block", async () => {
+    const table: [output: string, reason: string][] = [
+      ["", "it is empty"],
+      ["no header at all\r\n", "it has no end of header"],
+      ["X-A: 1\r\n", "it has no end of header"],
+      ["text\r\n\r\n", 'the header line "text" has no name'],
+      ["X-A: 1\r\ntext\r\n\r\n", 'the header line "text" has no name'],
+      ["X-A: 1\r\n folded\r\n\r\n", 'the header line " folded" has no name'],
+      ["X-A: 1\r\n\tfolded: 2\r\n\r\n", 'the header line "\\tfolded: 2" has no name'],
+      ["X A: 1\r\n\r\n", 'the header line "X A: 1" has no name'],
+      ["X-A : 1\r\n\r\n", 'the header line "X-A : 1" has no name'],
+      [": 1\r\n\r\n", 'the header line ": 1" has no name'],
+      ["X-\xe9: 1\r\n\r\n", 'the header line "X-\xe9: 1" has no name'],
+      ["X-A: 1\rX-B: 2\r\n\r\n", "the header x-a holds a control byte"],
+      ["X-A: 1\r\r\n\r\n", "the header x-a holds a control byte"],
+      ["X-A: \0\r\n\r\n", "the header x-a holds a control byte"],
+      ["\rX-A: 1\r\n\r\n", 'the header line "\\rX-A: 1" has no name'],
+    ];
+    for (const [output, reason] of table) {
+      const error = await refusalOf(output);
+      expect(error.code, JSON.stringify(output)).toBe("malformedResponse");
+      expect(error.message, JSON.stringify(output)).toBe(`Cannot read the response: ${reason}`);
+      expect(error.requestId).toBe(7);
+    }
+  });
+
+  it("responseFromCgi shows little of what it refuses, and no line ends", async () => {
+    const { message } = await refusalOf(`${"x".repeat(5000)}\r\n\r\n`);
+    expect(message.length).toBeLessThan(300);
+    expect((await refusalOf("a\x1b[31m\r\n\r\n")).message).toContain("a\\u001b[31m");
+  });
+});
+
+describe("responseFromCgi: status", () => {
+  it("responseFromCgi reads the status from Status, and 200 without one", async () => {
+    const table: [header: string, status: number, statusText: string][] = [
+      ["X-A: 1", 200, "OK"],
+      ["Status: 404", 404, ""],
+      ["Status: 404 ", 404, ""],
+      ["Status: 404 Not Found", 404, "Not Found"],
+      ["Status: 200 caf\xe9\tok", 200, "caf\xe9\tok"],
+      ["Status: 599 x", 599, "x"],
+      ["Status:", 200, "OK"],
+      ["Status: 201\r\nStatus: 201", 201, ""],
+      ["Content-Type: a/b\r\nStatus: 503 Nope", 503, "Nope"],
+    ];
+    for (const [header, status, statusText] of table) {
+      const response = await read(`${header}\r\n\r\n`);
+      expect([response.status, response.statusText], header).toEqual([status, statusText]);
+      expect(response.headers.has("status")).toBe(false);
+    }
+  });
+
+  it("responseFromCgi refuses a status that is none or that a Response can't have", async () => {
+    const values = ["abc", "99", "600", "999", "000", "20", "2000", "-200", "200OK", "OK 200", "200 \x01", "200 \x7f"];
+    for (const value of values) {
+      const error = await refusalOf(`Status: ${value}\r\n\r\n`);
+      expect([error.code, error.message], value).toEqual([
+        "malformedResponse",
+        `Cannot read the response: its status is ${JSON.stringify(value)}`,
+      ]);
+    }
+    expect((await refusalOf("Status: 200 OK\r\nStatus: 404\r\n\r\n")).message).toContain("it has two statuses");
+  });
+
+  it("responseFromCgi makes a 302 of a Location without a status, and leaves one with it alone", async () => {
+    const table: [header: string, status: number, location: string | null][] = [
+      ["Location: https://a.test/x", 302, "https://a.test/x"],
+      ["Location: /path", 302, "/path"],
+      ["Status: 201\r\nLocation: /made", 201, "/made"],
+      ["Location: /path\r\nStatus: 307 x", 307, "/path"],
+      ["Location:", 200, null],
+      ["Location:  \r\nContent-Type:", 200, null],
+    ];
+    for (const [header, status, location] of table) {
+      const response = await read(`${header}\r\n\r\n`);
+      expect([response.status, response.headers.get("location")], header).toEqual([status, location]);
+      expect(response.headers.get("content-type")).toBeNull();
+    }
+    expect((await read("Location: /\r\n\r\n")).statusText).toBe("Found");
+  });
+
+  it("responseFromCgi reads a status line in the place of Status", async () => {
+    // FastCGI 6.1 has no NPH output, but fcgiwrap lets it through.
+    const response = await read("HTTP/1.1 404 Not Found\r\nX-A: 1\r\n\r\n");
+    expect([response.status, response.statusText]).toEqual([404, "Not Found"]);
+    expect((await refusalOf("HTTP/1.1 200 OK\r\nStatus: 404\r\n\r\n")).message).toContain("it has two statuses");
+    expect((await refusalOf("X-A: 1\r\nHTTP/1.1 200 OK\r\n\r\n")).message).toContain("has no name");
+    expect((await refusalOf("HTTP/1.1 nonsense\r\n\r\n")).message).toContain("its status is");
+  });
+
+  it("responseFromCgi skips blocks with a status of 1xx", async () => {
+    const output = latin1("Status: 100 Continue\r\n\r\nStatus: 103\nLink: </a>\n\nStatus: 404\r\nX-A: 1\r\n\r\nbody");
+    for (const size of [output.length, 5, 1]) {
+      const summary = await summaryOf(await responseFromCgi(whole(...chunksOf(output, size)), options));
+      expect(summary).toEqual({ status: 404, statusText: "", headers: [["x-a", "1"]], body: "body" });
+    }
+    expect((await refusalOf("Status: 103\r\n\r\n")).message).toBe("Cannot read the response: it is empty");
+  });
+});
+
+describe("responseFromCgi: limit", () => {
+  const limited = { method: "GET", maxResponseHeaderBytes: 100 };
+
+  it("responseFromCgi takes a header of as many bytes as are allowed, however it is cut", async () => {
+    const header = `X-A: ${"a".repeat(100 - 9)}\r\n\r\n`;
+    expect(header.length).toBe(100);
+    for (const size of [100, 1]) {
+      const pieces = [...chunksOf(latin1(header), size), latin1("x".repeat(5000))];
+      const response = await responseFromCgi(whole(...pieces), limited);
+      expect((await summaryOf(response)).body.length).toBe(5000);
+    }
+    for (const size of [101, 1]) {
+      const result = responseFromCgi(whole(...chunksOf(latin1(header.replace("a", "aa")), size)), limited);
+      await expect(result).rejects.toMatchObject({ code: "limit", limit: "maxResponseHeaderBytes", requestId: 7 });
+    }
+  });
+
+  it("responseFromCgi abandons a response whose header has no end", async () => {
+    const { incoming, abandoned } = fed();
+    incoming.stdoutQueue.push(latin1("x".repeat(101)));
+    const error = await responseFromCgi(incoming, limited).catch((reason) => reason);
+    expect(error.message).toBe("Cannot read the response: its header is longer than 100 bytes");
+    expect(abandoned()).toEqual([error]);
+  });
+
+  it("responseFromCgi reads a header that drips in at a cost that grows with its length", async () => {
+    const time = async (length: number): Promise<number> => {
+      const bytes = latin1(`X-A: ${"a".repeat(length)}\r\n\r\n`);
+      const response = whole(...chunksOf(bytes, 1));
+      const start = performance.now();
+      await responseFromCgi(response, { method: "GET", maxResponseHeaderBytes: 1e6 });
+      return performance.now() - start;
+    };
+    await time(1000);
+    // Where every byte copies or searches all before it, this takes seconds.
+    expect(await time(100_000)).toBeLessThan(1000);
+  });
+});
+
+describe("responseFromCgi: body", () => {
+  it("responseFromCgi streams the body as it comes", async () => {
+    const { incoming } = fed();
+    incoming.stdoutQueue.push(latin1("X-A: 1\r\n\r\nwith the header"));
+    const reader = (await responseFromCgi(incoming, options)).body!.getReader();
+    expect((await reader.read()).value).toEqual(latin1("with the header"));
+    const next = reader.read();
+    expect(await isSettled(next)).toBe(false);
+    incoming.stdoutQueue.push(latin1("later"));
+    expect((await next).value).toEqual(latin1("later"));
+    incoming.complete(complete);
+    expect((await reader.read()).done).toBe(true);
+  });
+
+  it("responseFromCgi takes nothing from the queue that nobody reads", async () => {
+    const { incoming } = fed();
+    incoming.stdoutQueue.push(latin1("X-A: 1\r\n\r\n"));
+    const response = await responseFromCgi(incoming, options);
+    incoming.stdoutQueue.push(latin1("x".repeat(1000)));
+    await turns();
+    expect(incoming.stdoutQueue.cost).toBe(1000);
+    incoming.complete(complete);
+    expect((await response.text()).length).toBe(1000);
+  });
+
+  it("responseFromCgi gives no body for 204, 205, 304 and HEAD, and drops one that comes anyway", async () => {
+    for (const [status, method] of [
+      [204, "GET"],
+      [205, "GET"],
+      [304, "GET"],
+      [200, "HEAD"],
+    ] as const) {
+      const { incoming, abandoned } = fed();
+      incoming.stdoutQueue.push(latin1(`Status: ${status}\r\nContent-Length: 5\r\n\r\nbody`));
+      const response = await responseFromCgi(incoming, { ...options, method });
+      expect([response.status, response.body, response.headers.get("content-length")]).toEqual([status, null, "5"]);
+      incoming.stdoutQueue.push(latin1("more"));
+      incoming.complete(complete);
+      expect([incoming.stdoutQueue.cost, abandoned()]).toEqual([0, []]);
+    }
+  });
+
+  it("responseFromCgi fails a body that is shorter or longer than Content-Length says", async () => {
+    const header = "Content-Length: 4\r\n\r\n";
+    expect(await (await read(`${header}body`)).text()).toBe("body");
+    for (const body of ["bod", "", "body!"]) {
+      const response = await read(header + body);
+      const { bytes, error } = await drain(response.body!);
+      expect(error, body).toMatchObject({ code: "lengthMismatch" });
+      expect(bytes.length).toBeLessThanOrEqual(4);
+    }
+  });
+
+  it("responseFromCgi abandons a response whose body is too long", async () => {
+    const { incoming, abandoned } = fed();
+    incoming.stdoutQueue.push(latin1("Content-Length: 1\r\n\r\n"));
+    const response = await responseFromCgi(incoming, options);
+    incoming.stdoutQueue.push(latin1("ab"));
+    const error = await response.text().catch((reason) => reason);
+    expect(error.code).toBe("lengthMismatch");
+    await turns();
+    expect(abandoned()).toEqual([error]);
+  });
+
+  it("responseFromCgi refuses a Content-Length that is none, or two that differ", async () => {
+    expect((await refusalOf("Content-Length: 5\r\nContent-Length: 6\r\n\r\n")).message).toContain("it has two lengths");
+    for (const value of ["", "-1", "5x", "5, 5", "9999999999999999"]) {
+      const { message } = await refusalOf(`Content-Length: ${value}\r\n\r\n`);
+      expect(message).toBe(`Cannot read the response: its Content-Length is ${JSON.stringify(value)}`);
+    }
+    expect(await (await read("Content-Length: 2\r\nContent-Length: 2\r\n\r\nab")).text()).toBe("ab");
+  });
+
+  it("responseFromCgi fails the body with what ends the response early", async () => {
+    const { incoming } = fed();
+    incoming.stdoutQueue.push(latin1("X-A: 1\r\n\r\npart"));
+    const response = await responseFromCgi(incoming, options);
+    const reason = new FastCgiError("connectionClosed", "Gone");
+    incoming.fail(reason);
+    expect(await drain(response.body!)).toEqual({ bytes: latin1("part"), error: reason });
+  });
+
+  it("responseFromCgi rejects with what ends the response before its header", async () => {
+    const reason = new FastCgiError("connectionClosed", "Gone");
+    for (const output of ["", "X-A: 1\r\n"]) {
+      const { incoming } = fed();
+      if (output !== "") incoming.stdoutQueue.push(latin1(output));
+      incoming.fail(reason);
+      await expect(responseFromCgi(incoming, options)).rejects.toBe(reason);
+    }
+  });
+
+  it("responseFromCgi abandons a response that nobody reads to its end", async () => {
+    const { incoming, abandoned } = fed();
+    incoming.stdoutQueue.push(latin1("X-A: 1\r\n\r\n"));
+    const response = await responseFromCgi(incoming, options);
+    const reason = new Error("Enough");
+    await response.body!.cancel(reason);
+    expect(abandoned()).toEqual([reason]);
+  });
+
+  it("responseFromCgi says in its errors what the application wrote to stderr", async () => {
+    for (const [output, limit] of [
+      ["", 100],
+      ["text\n\n", 100],
+      ["X-A: 1\r\n\r\n", 5],
+    ] as const) {
+      const { incoming } = fed();
+      incoming.pushStderr(new TextEncoder().encode("PHP Fatal error: é\nline 2"));
+      if (output !== "") incoming.stdoutQueue.push(latin1(output));
+      incoming.complete(complete);
+      const limits = { method: "GET", maxResponseHeaderBytes: limit };
+      const error = await responseFromCgi(incoming, limits).catch((reason) => reason);
+      expect(error.stderr).toBe("PHP Fatal error: é\nline 2");
+      if (limit === 100) expect(error.message).toMatch(/; it wrote to stderr: "PHP Fatal error: é\\nline 2"$/);
+    }
+  });
+});
+
+describe("responseFromCgi: recorded applications", () => {
+  /** The answers of one recorded connection, as the library reads them. */
+  function incomingOf(bytes: Uint8Array): IncomingResponse[] {
+    const incoming: IncomingResponse[] = [];
+    const decoder = new ResponseDecoder({}, { maxQueuedBytes: Number.POSITIVE_INFINITY });
+    const controller = { enqueue: (response: unknown): void => void incoming.push(response as IncomingResponse) };
+    for (const piece of recordsIn(bytes)) void decoder.transform(piece, controller);
+    decoder.flush();
+    return incoming;
+  }
+
+  /** The fields of a recorded head, lower-cased, those of the connection and Status left out. */
+  function fieldsOf(head: string): [name: string, value: string][] {
+    return head
+      .split(/\r?\n/)
+      .filter((line) => !/^(Status:|HTTP\/|Connection:)/i.test(line))
+      .map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 1).trim()]);
+  }
+
+  it("responseFromCgi yields status, headers and body of every recorded answer, or a typed error", async () => {
+    const counts = { read: 0, refused: 0, empty: 0 };
+    for (const { server, name, bytes, expected } of loadBackends()) {
+      const incoming = incomingOf(bytes);
+      expect(incoming.length, `${server}/${name}`).toBe(expected.responses.length);
+      for (const [index, answer] of expected.responses.entries()) {
+        const label = `${server}/${name} #${index}`;
+        const result = await responseFromCgi(incoming[index]!, options).catch((error) => error);
+        const head = answer.head;
+        if (result instanceof FastCgiError) {
+          const refusals = { CANT_MPX_CONN: "cantMultiplex", UNKNOWN_ROLE: "unknownRole", OVERLOADED: "overloaded" };
+          const refusal = refusals[answer.protocolStatusName as keyof typeof refusals];
+          expect(result.code, label).toBe(refusal ?? "malformedResponse");
+          // What has a head is refused for one reason only: a status that is followed by no other.
+          if (head !== null) expect(head, label).toMatch(/^Status: 1\d\d /);
+          counts.refused++;
+          continue;
+        }
+        expect(result, label).toBeInstanceOf(Response);
+        expect(head, label).not.toBeNull();
+        const fields = fieldsOf(head!);
+        const status = /^(?:Status:|HTTP\/\S+) *(\d+)/im.exec(head!)?.[1];
+        const redirects = fields.some(([field]) => field === "location");
+        expect(result.status, label).toBe(Number(status ?? (redirects ? 302 : 200)));
+        expect([...result.headers], label).toEqual([...new Headers(fields)]);
+        if (result.body === null) {
+          expect([204, 304], label).toContain(result.status);
+          counts.empty++;
+          continue;
+        }
+        const { bytes: body, error } = await drain(result.body);
+        const announced = result.headers.get("content-length");
+        if (!answer.ended) expect(error, label).toMatchObject({ code: "connectionClosed" });
+        else if (announced !== null && Number(announced) !== answer.bodyBytes) {
+          // Recorded answers to HEAD: a length, and no body.
+          expect([error, answer.bodyBytes], label).toMatchObject([{ code: "lengthMismatch" }, 0]);
+        } else expect(error, label).toBeNull();
+        expect(sha256(body), label).toBe(answer.bodySha256);
+        counts.read++;
+      }
+    }
+    expect(counts).toEqual({ read: 557, refused: 33, empty: 3 });
+  });
+});

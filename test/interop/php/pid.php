@@ -1,0 +1,4 @@
+<?php
+// Which worker it was.
+header('Content-Type: text/plain');
+echo getmypid();

@@ -1,0 +1,408 @@
+import { describe, expect, it } from "vitest";
+import {
+  type FastCgiHandler,
+  type FastCgiRecord,
+  type FastCgiRequest,
+  type FastCgiResponse,
+  type FastCgiServerOptions,
+  ProtocolStatus,
+  RecordType,
+} from "../../src/index.ts";
+import { latin1 } from "../support/bytes.ts";
+import { pass, useFakeTime } from "../support/fake_time.ts";
+import { connectionPair } from "../support/memory_connection.ts";
+import { deferred, OpenStream } from "../support/open_stream.ts";
+import { begin, bytesOf, params, record, request, stdin } from "../support/records.ts";
+import { failureOf, isSettled } from "../support/streams.ts";
+import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
+import { complete, MemoryApplication } from "../support/web_server_end.ts";
+
+failOnUnhandledRejections();
+
+const OK = "Status: 200 OK\r\n\r\n";
+
+function ok(content = ""): FastCgiResponse {
+  return { stdout: latin1(OK + content) };
+}
+
+/** Answers at once; requests to `/wait` when they are released. */
+class WaitingApplication extends MemoryApplication {
+  readonly #released;
+  readonly requests: FastCgiRequest[];
+
+  constructor(options: FastCgiServerOptions = {}) {
+    const released = deferred();
+    const requests: FastCgiRequest[] = [];
+    super(async (received) => {
+      requests.push(received);
+      if (received.params.get("REQUEST_URI") === "/wait") await released.promise;
+      return ok();
+    }, options);
+    this.#released = released;
+    this.requests = requests;
+  }
+
+  release(): void {
+    this.#released.resolve();
+  }
+}
+
+/** An upload of which the end is still to come. */
+function upload(requestId: number, { keepConn = false } = {}): FastCgiRecord[] {
+  const input = record(RecordType.Stdin, requestId, "the start");
+  return [begin(requestId, { keepConn }), ...params(requestId, { REQUEST_URI: "/" }), input];
+}
+
+describe("ServerConnection without FCGI_KEEP_CONN", () => {
+  it("half-closes behind END_REQUEST and then closes when the request was read", async () => {
+    const application = new MemoryApplication(() => ok("Hello"));
+    const { web, served, application: end } = application.connect();
+    await web.send(request(1, { keepConn: false }));
+    expect(await web.answer(1)).toEqual(complete(`${OK}Hello`));
+    await served;
+    expect(web.output).toBe("ended");
+    expect(end.events).toEqual(["write", "half-close", "close"]);
+    expect(application.errors).toEqual([]);
+    expect(application.server.connections).toBe(0);
+  });
+
+  it("closes behind the whole response when that is large", async () => {
+    const { web, served } = new MemoryApplication(() => ({ stdout: new Uint8Array(1_000_000) })).connect();
+    await web.send(request(1, { keepConn: false }));
+    await served;
+    expect(web.stdoutOf(1).length).toBe(1_000_000);
+    expect(web.endsOf(1)).toHaveLength(1);
+    expect(web.output).toBe("ended");
+  });
+
+  it("finishes the other active requests when there are some, and then closes", async () => {
+    const application = new WaitingApplication();
+    const { web, served } = application.connect();
+    await web.send(request(1, { uri: "/wait" }), begin(3), request(2, { keepConn: false }));
+    await web.answer(2);
+    expect(await isSettled(served)).toBe(false);
+    await web.send(params(3, { REQUEST_URI: "/" }), stdin(3));
+    await web.answer(3);
+    expect(await isSettled(served)).toBe(false);
+    application.release();
+    await web.answer(1);
+    await served;
+    expect(web.output).toBe("ended");
+  });
+
+  it("closes when it has refused the request, and tells so once", async () => {
+    const application = new MemoryApplication(() => ok());
+    const { web, served, application: end } = application.connect();
+    await web.send(begin(1, { role: 9, keepConn: false }), begin(2, { role: 9, keepConn: false }));
+    expect((await web.answer(1)).protocolStatus).toBe(ProtocolStatus.UnknownRole);
+    await web.closed();
+    await web.end();
+    await served;
+    expect(end.events).toEqual(["write", "half-close", "close"]);
+    // The second one came when nothing could be sent any more.
+    expect(web.records).toHaveLength(1);
+    expect(application.errors).toMatchObject([{ code: "unknownRole" }, { code: "unknownRole" }]);
+  });
+});
+
+describe("ServerConnection with FCGI_KEEP_CONN", () => {
+  it("stays open when requests are done", async () => {
+    const { web, application } = new MemoryApplication(() => ok()).connect();
+    for (let id = 1; id < 5; id++) {
+      await web.send(request(id));
+      await web.answer(id);
+    }
+    await turns();
+    expect(application.events).toEqual(["write", "write", "write", "write"]);
+  });
+
+  it("stays open and drops the rest of the input when a response was early", async () => {
+    const application = new MemoryApplication(() => ok());
+    const { web } = application.connect();
+    await web.send(upload(1, { keepConn: true }));
+    await web.answer(1);
+    await web.send(stdin(1, "the rest"), request(2));
+    expect(await web.answer(2)).toEqual(complete(OK));
+    expect(web.endsOf(1)).toHaveLength(1);
+    expect(application.errors).toEqual([]);
+  });
+
+  it("closes when maxRequestsPerConnection have begun and are done", async () => {
+    const application = new WaitingApplication({ maxRequestsPerConnection: 3 });
+    const { web, served } = application.connect();
+    await web.send(request(1, { uri: "/wait" }), request(2));
+    await web.answer(2);
+    expect(await isSettled(served)).toBe(false);
+    await web.send(request(2));
+    await web.until(() => web.endsOf(2).length === 2);
+    expect(await isSettled(served)).toBe(false);
+    application.release();
+    await web.answer(1);
+    await served;
+    expect(web.output).toBe("ended");
+  });
+});
+
+describe("ServerConnection after an early response", () => {
+  it("reads on until the web server closes when input is under way", async () => {
+    const application = new MemoryApplication(() => ok());
+    const { web, served, application: end } = application.connect();
+    await web.send(upload(1));
+    expect(await web.answer(1)).toEqual(complete(OK));
+    await web.closed();
+    expect(web.output).toBe("ended");
+    for (let piece = 0; piece < 50; piece++) await web.send(record(RecordType.Stdin, 1, new Uint8Array(10_000)));
+    await web.send(stdin(1));
+    expect(end.events).toEqual(["write", "half-close"]);
+    await web.end();
+    await served;
+    expect(end.events).toEqual(["write", "half-close", "close"]);
+    expect(application.errors).toEqual([]);
+  });
+
+  it("closes when more than maxDrainBytes come", async () => {
+    const application = new MemoryApplication(() => ok(), { maxDrainBytes: 10_000 });
+    const { web, served } = application.connect();
+    await web.send(upload(1));
+    await web.closed();
+    for (let piece = 0; piece < 3; piece++) web.push(record(RecordType.Stdin, 1, new Uint8Array(4000)));
+    await served;
+    expect(application.errors).toMatchObject([{ code: "limit", limit: "maxDrainBytes" }]);
+  });
+
+  it("runs and answers nothing more when requests cross its close", async () => {
+    const application = new WaitingApplication();
+    const { web, served } = application.connect();
+    await web.send(upload(1));
+    await web.closed();
+    const answered = web.records.length;
+    await web.send(request(2), record(RecordType.GetValues, 0), begin(3), record(RecordType.AbortRequest, 3));
+    await web.send(begin(4, { role: 9 }));
+    await turns();
+    expect(application.requests).toHaveLength(1);
+    await web.end();
+    await served;
+    expect(web.records).toHaveLength(answered);
+    // A refusal is told, though it can't be sent.
+    expect(application.errors).toMatchObject([{ code: "unknownRole" }]);
+  });
+});
+
+describe("ServerConnection after an early response, and time", () => {
+  useFakeTime();
+
+  it("closes after lingerTimeout when the web server goes on sending, however busily", async () => {
+    const limits = { lingerTimeout: 5000, idleTimeout: 2000, readTimeout: 2000 };
+    const application = new MemoryApplication(() => ok(), limits);
+    const { web, served, application: end } = application.connect();
+    await web.send(upload(1));
+    await web.closed();
+    await web.send(record(RecordType.Stdin, 1, "more"), begin(2));
+    await pass(2500);
+    await web.send(record(RecordType.Stdin, 1, "more"));
+    void application.server.close();
+    await pass(2499);
+    expect(end.isClosed).toBe(false);
+    await pass(1);
+    expect(end.isClosed).toBe(true);
+    await served;
+    expect(application.errors).toEqual([]);
+  });
+
+  it.each([
+    ["its input was read", request(1, { keepConn: false })],
+    ["its input is under way", upload(1)],
+  ])("delivers the whole response to a slow web server when %s", async (_, records) => {
+    const limits = { lingerTimeout: 1000, idleTimeout: 1000, writeTimeout: 30_000 };
+    const application = new MemoryApplication(() => ({ stdout: new Uint8Array(100_000) }), limits);
+    const { web, served } = application.connect();
+    web.stopReading();
+    await web.send(records);
+    await pass(20_000);
+    web.startReading();
+    await web.answer(1);
+    expect(web.stdoutOf(1).length).toBe(100_000);
+    await pass(1000);
+    await served;
+    expect(web.output).toBe("ended");
+    expect(application.errors).toEqual([]);
+  });
+});
+
+describe("ServerConnection and a response that breaks off", () => {
+  /** A response of which a part was sent, and which then fails. */
+  function breaking(other: FastCgiHandler = () => ok()): MemoryApplication & { body: OpenStream } {
+    const body = new OpenStream();
+    const application = new MemoryApplication((received, context) =>
+      received.requestId === 1 ? { stdout: [latin1(OK), body.stream] } : other(received, context),
+    );
+    return Object.assign(application, { body });
+  }
+
+  it("closes without END_REQUEST when no other request is active", async () => {
+    const application = breaking();
+    const { web, served } = application.connect();
+    await web.send(request(1));
+    application.body.write("half");
+    await web.until(() => web.streamsOf(1).stdout === `${OK}half`);
+    application.body.fail(new Error("broken"));
+    await served;
+    expect(web.records.map(({ contentData }) => contentData.length)).toEqual([18, 4]);
+    expect(application.errors).toMatchObject([{ message: "broken" }]);
+    expect(application.failedRequests).toMatchObject([{ requestId: 1 }]);
+    expect(web).toMatchObject({ output: "ended", brokenOff: true });
+  });
+
+  it.each<[string, () => FastCgiResponse]>([
+    ["a body that is not of bytes", () => ({ stdout: [latin1(OK), "text" as never] })],
+    ["an appStatus that fails", () => ({ ...ok(), appStatus: Promise.reject(new Error("broken")) })],
+  ])("closes without END_REQUEST when the response has %s", async (_, response) => {
+    const application = new MemoryApplication(response);
+    const { web, served } = application.connect();
+    await web.send(request(1));
+    await served;
+    expect(web.streamsOf(1).stdout).toBe(OK);
+    expect(web.records).toHaveLength(1);
+    expect(web).toMatchObject({ output: "ended", brokenOff: true });
+    expect(application.errors).toHaveLength(1);
+  });
+
+  it("finishes other requests first when there are some", async () => {
+    const release = deferred();
+    const application = breaking(async () => {
+      await release.promise;
+      return ok();
+    });
+    const { web, served } = application.connect();
+    await web.send(request(1), request(2));
+    await application.body.pulled();
+    application.body.fail(new Error("broken"));
+    await web.send(request(3));
+    expect(await isSettled(served)).toBe(false);
+    release.resolve();
+    expect(await web.answer(2)).toEqual(complete(OK));
+    expect(await web.answer(3)).toEqual(complete(OK));
+    await served;
+    expect(web.endsOf(1)).toEqual([]);
+    expect(web).toMatchObject({ output: "ended", brokenOff: true });
+  });
+
+  it("reads on for a while when its own input is under way", async () => {
+    const application = breaking();
+    const { web, served, application: end } = application.connect();
+    await web.send(upload(1, { keepConn: true }));
+    await application.body.pulled();
+    application.body.fail(new Error("broken"));
+    await web.closed();
+    for (let piece = 0; piece < 50; piece++) await web.send(record(RecordType.Stdin, 1, new Uint8Array(10_000)));
+    expect(end.isClosed).toBe(false);
+    await web.send(record(RecordType.AbortRequest, 1));
+    await web.end();
+    await served;
+    expect(web.brokenOff).toBe(true);
+    expect(web.endsOf(1)).toEqual([]);
+    expect(application.errors).toHaveLength(1);
+  });
+
+  it("answers an abort for it when another request keeps the connection open", async () => {
+    const release = deferred();
+    const application = breaking(async () => {
+      await release.promise;
+      return ok();
+    });
+    const { web, served } = application.connect();
+    await web.send(request(1), request(2));
+    await application.body.pulled();
+    application.body.fail(new Error("broken"));
+    await turns();
+    await web.send(record(RecordType.AbortRequest, 1));
+    expect(await web.answer(1)).toMatchObject({ appStatus: 1, protocolStatus: ProtocolStatus.RequestComplete });
+    release.resolve();
+    await web.answer(2);
+    // Everybody has had an answer, so the connection is as good as any.
+    await web.send(request(4));
+    await web.answer(4);
+    expect(await isSettled(served)).toBe(false);
+    expect(web.endsOf(1)).toHaveLength(1);
+  });
+
+  it("does not stop the connection when its own input goes on", async () => {
+    const release = deferred();
+    let input: Promise<unknown> | undefined;
+    const body = new OpenStream();
+    const application = new MemoryApplication(
+      async (received) => {
+        if (received.requestId === 1) {
+          input = failureOf(received.stdin);
+          return { stdout: [latin1(OK), body.stream] };
+        }
+        await release.promise;
+        return ok();
+      },
+      { maxQueuedBytes: 1000 },
+    );
+    const { web } = application.connect();
+    await web.send(request(2), begin(1), params(1, {}));
+    await body.pulled();
+    body.fail(new Error("broken"));
+    for (let piece = 0; piece < 10; piece++) await web.send(record(RecordType.Stdin, 1, new Uint8Array(1000)));
+    // What came of its input does not look whole to whoever reads it.
+    expect(await input).toMatchObject({ code: "aborted", requestId: 1 });
+    release.resolve();
+    expect(await web.answer(2)).toEqual(complete(OK));
+  });
+});
+
+describe("ServerConnection and a transport that fails", () => {
+  it("aborts its requests and reports once when a write fails", async () => {
+    const [webEnd, end] = connectionPair();
+    const broken = new Error("EPIPE");
+    const writable = new WritableStream<Uint8Array>({
+      write() {
+        throw broken;
+      },
+    });
+    const body = new OpenStream();
+    const aborted: unknown[] = [];
+    const application = new MemoryApplication(({ requestId, signal }) => {
+      signal.addEventListener("abort", () => aborted.push(requestId));
+      return { stdout: requestId === 1 ? body.stream : new OpenStream().stream };
+    });
+    const served = application.server.serve({ readable: end.readable, writable, close: () => end.close() });
+    const writer = webEnd.writable.getWriter();
+    await writer.write(bytesOf(request(1), request(2)));
+    body.write("x");
+    await served;
+    expect(application.errors).toEqual([broken]);
+    expect(aborted.sort()).toEqual([1, 2]);
+    expect(body.cancelled).toMatchObject({ code: "connectionClosed", cause: broken });
+  });
+
+  it("reports it and closes when the half-close fails", async () => {
+    const [webEnd, end] = connectionPair();
+    const broken = new Error("ENOTCONN");
+    const writable = new WritableStream<Uint8Array>({
+      close() {
+        throw broken;
+      },
+    });
+    const application = new MemoryApplication(() => ok());
+    const served = application.server.serve({ readable: end.readable, writable, close: () => end.close() });
+    await webEnd.writable.getWriter().write(bytesOf(request(1, { keepConn: false })));
+    await served;
+    expect(application.errors).toEqual([broken]);
+    expect(end.isClosed).toBe(true);
+  });
+
+  it.each([
+    ["throws", () => void JSON.parse("{")],
+    ["rejects", () => Promise.reject(new Error("BadResource"))],
+  ])("resolves serve() when close() %s", async (_, close) => {
+    const [webEnd, end] = connectionPair();
+    const application = new MemoryApplication(() => ok());
+    const served = application.server.serve({ readable: end.readable, writable: end.writable, close });
+    await webEnd.writable.close();
+    await served;
+    expect(application.errors).toEqual([]);
+  });
+});

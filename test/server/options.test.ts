@@ -1,0 +1,90 @@
+import { describe, expect, it } from "vitest";
+import { FastCgiServer, type FastCgiServerLimits } from "../../src/index.ts";
+import { resolveServerOptions, SERVER_DEFAULTS } from "../../src/server/options.ts";
+
+const names = Object.keys(SERVER_DEFAULTS) as (keyof FastCgiServerLimits)[];
+const numbers = names.filter((name) => typeof SERVER_DEFAULTS[name] === "number");
+const switches = names.filter((name) => typeof SERVER_DEFAULTS[name] === "boolean");
+
+describe("resolveServerOptions", () => {
+  it("gives the documented defaults when nothing is given", () => {
+    expect(resolveServerOptions({})).toMatchObject({
+      maxParamsBytes: 1_048_576,
+      maxParams: 2048,
+      maxStdinBytes: Number.POSITIVE_INFINITY,
+      maxDataBytes: Number.POSITIVE_INFINITY,
+      maxQueuedBytes: 262_144,
+      maxDrainBytes: 104_857_600,
+      maxConcurrentRequests: 128,
+      maxConnections: 1024,
+      maxRequestsPerConnection: 1024,
+      multiplexing: true,
+      respondCantMpxConn: true,
+      strictBeginBodySize: false,
+      readTimeout: 30_000,
+      paramsTimeout: 30_000,
+      writeTimeout: 30_000,
+      idleTimeout: 120_000,
+      lingerTimeout: 5000,
+    });
+    expect(numbers).toHaveLength(14);
+    expect(switches).toHaveLength(3);
+    expect(Object.isFrozen(SERVER_DEFAULTS)).toBe(true);
+  });
+
+  it("has a finite default for everything that a web server can make grow without the handler", () => {
+    const endless = numbers.filter((name) => SERVER_DEFAULTS[name] === Number.POSITIVE_INFINITY);
+    // These two only count what a handler reads: what it does not read is bounded by maxQueuedBytes.
+    expect(endless).toEqual(["maxStdinBytes", "maxDataBytes"]);
+  });
+
+  it("takes what is given, and the default for undefined", () => {
+    const options = {
+      readTimeout: 5,
+      idleTimeout: undefined,
+      maxParams: Number.POSITIVE_INFINITY,
+      multiplexing: false,
+    };
+    expect(resolveServerOptions(options as never)).toMatchObject({
+      readTimeout: 5,
+      idleTimeout: 120_000,
+      maxParams: Number.POSITIVE_INFINITY,
+      multiplexing: false,
+    });
+  });
+
+  it("does not change what it is given", () => {
+    const options = Object.freeze({ readTimeout: 5 });
+    expect(resolveServerOptions(options).readTimeout).toBe(5);
+    expect(Object.keys(options)).toEqual(["readTimeout"]);
+  });
+});
+
+describe("FastCgiServer", () => {
+  const server = (options: object): FastCgiServer => new FastCgiServer(() => ({}), options);
+
+  it.each(numbers)("throws RangeError that names the option when %s is not above zero", (name) => {
+    for (const value of [0, -1, Number.NaN]) {
+      expect(() => server({ [name]: value })).toThrow(
+        new RangeError(`Cannot use ${name}: expected a number above 0 (Infinity turns it off), got ${value}`),
+      );
+    }
+    expect(() => server({ [name]: Number.POSITIVE_INFINITY })).not.toThrow();
+  });
+
+  it.each(numbers)("throws TypeError that names the option when %s is not a number", (name) => {
+    for (const value of ["5", null, true]) {
+      expect(() => server({ [name]: value })).toThrow(
+        new TypeError(`Cannot use ${name}: expected a number, got ${String(value)}`),
+      );
+    }
+  });
+
+  it.each(switches)("throws TypeError that names the option when %s is not a boolean", (name) => {
+    for (const value of ["yes", 1, null]) {
+      expect(() => server({ [name]: value })).toThrow(
+        new TypeError(`Cannot use ${name}: expected a boolean, got ${String(value)}`),
+      );
+    }
+  });
+});

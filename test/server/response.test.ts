@@ -1,0 +1,163 @@
+import { describe, expect, it } from "vitest";
+import { FastCgiError, type FastCgiResponse } from "../../src/index.ts";
+import { ResponseSender } from "../../src/server/response.ts";
+import { RecordWriter } from "../../src/transport/record_writer.ts";
+import { latin1 } from "../support/bytes.ts";
+import { deferred, OpenStream } from "../support/open_stream.ts";
+import { SlowTransport } from "../support/slow_transport.ts";
+import { isSettled } from "../support/streams.ts";
+import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
+
+failOnUnhandledRejections();
+
+const broken = new Error("broken");
+
+function sending(): { sender: ResponseSender; transport: SlowTransport; errors: unknown[] } {
+  const transport = new SlowTransport({ patient: true });
+  const writer = new RecordWriter(transport.writable, { writeTimeout: 1000, onError() {} });
+  const errors: unknown[] = [];
+  return { sender: new ResponseSender(writer, 1, (error) => errors.push(error)), transport, errors };
+}
+
+describe("ResponseSender.send", () => {
+  it("sends several sources one after the other and neither their end nor END_REQUEST", async () => {
+    const { sender, transport, errors } = sending();
+    const body = new OpenStream();
+    const sent = sender.send(() => ({ stdout: [latin1("header"), body.stream, latin1("!")], appStatus: 3 }));
+    await turns();
+    body.write("body");
+    body.close();
+    expect(await sent).toEqual({ outcome: "sent", appStatus: 3 });
+    await turns();
+    expect(transport.summary.join(" ")).toBe("6:1:6 6:1:4 6:1:1");
+    expect(sender.sentStderr).toBe(false);
+    expect(errors).toEqual([]);
+  });
+
+  it("does not change the array it is given", async () => {
+    const stdout = Object.freeze([latin1("a"), latin1("b")]);
+    expect(await sending().sender.send(() => ({ stdout }))).toEqual({ outcome: "sent", appStatus: 0 });
+    expect(stdout).toHaveLength(2);
+  });
+
+  it("waits for appStatus when that is a promise", async () => {
+    const { sender } = sending();
+    const appStatus = deferred<number>();
+    const sent = sender.send(() => ({ stdout: latin1("a"), appStatus: appStatus.promise }));
+    expect(await isSettled(sent)).toBe(false);
+    appStatus.resolve(5);
+    expect(await sent).toEqual({ outcome: "sent", appStatus: 5 });
+  });
+
+  it.each<[string, (body: OpenStream) => FastCgiResponse]>([
+    ["stdout is being sent", ({ stream }) => ({ stdout: stream, appStatus: Promise.reject(broken) })],
+    ["stdout fails", ({ stream }) => ({ stdout: [stream, "text" as never], appStatus: Promise.reject(broken) })],
+  ])("leaves no rejection unhandled when appStatus fails while %s", async (_, response) => {
+    const { sender, errors } = sending();
+    const body = new OpenStream();
+    const sent = sender.send(() => response(body));
+    await turns();
+    body.write("x");
+    body.close();
+    expect(await sent).toEqual({ outcome: "truncated", appStatus: 1 });
+    expect(errors).toHaveLength(1);
+  });
+
+  it("cancels the sources that are not reached when one fails", async () => {
+    const { sender, transport, errors } = sending();
+    const [failing, next, last] = [new OpenStream(), new OpenStream(), new OpenStream()] as const;
+    failing.fail(broken);
+    const stdout = [failing.stream, latin1("never"), next.stream, last.stream.getReader()];
+    expect(await sender.send(() => ({ stdout }))).toEqual({ outcome: "sent", appStatus: 1 });
+    expect([next.cancelled, last.cancelled]).toEqual([broken, broken]);
+    expect(errors).toEqual([broken]);
+    await turns();
+    // Nothing but the document that says 500.
+    expect(transport.records.flat()).toHaveLength(1);
+  });
+
+  it.each([
+    ["before its first byte", "", "sent"],
+    ["behind its first byte", "x", "truncated"],
+  ])("sends nothing more to STDERR when stdout fails %s", async (_, start, outcome) => {
+    const { sender, transport } = sending();
+    const stdout = new OpenStream();
+    const stderr = new OpenStream();
+    const sent = sender.send(() => ({ stdout: stdout.stream, stderr: stderr.stream }));
+    await turns();
+    stderr.write("careful");
+    if (start !== "") stdout.write(start);
+    await turns();
+    stdout.fail(broken);
+    expect(await sent).toMatchObject({ outcome });
+    expect(stderr.cancelled).toBe(broken);
+    expect(sender.sentStderr).toBe(true);
+    await turns();
+    expect(transport.records.flat().filter(({ type }) => type === 7)).toHaveLength(1);
+  });
+
+  it("reports a STDERR that fails and sends the response all the same", async () => {
+    const { sender, errors } = sending();
+    const stderr = new OpenStream();
+    stderr.fail(broken);
+    const sent = sender.send(() => ({ stdout: latin1("fine"), stderr: stderr.stream }));
+    expect(await sent).toEqual({ outcome: "sent", appStatus: 0 });
+    expect(errors).toEqual([broken]);
+  });
+
+  it.each([
+    [413, new FastCgiError("limit", "too much", { limit: "maxStdinBytes" })],
+    [413, new FastCgiError("limit", "too much", { limit: "maxDataBytes" })],
+    [500, new FastCgiError("limit", "too much", { limit: "maxStdoutBytes" })],
+    [400, new FastCgiError("malformedRequest", "no method")],
+    [400, new FastCgiError("lengthMismatch", "short", { requestId: 1 })],
+    // Not the request's own length.
+    [500, new FastCgiError("lengthMismatch", "short")],
+    [500, new FastCgiError("connectFailed", "no backend")],
+    [500, "a string"],
+  ])("answers %i when the handler fails with %s", async (status, error) => {
+    const { sender, transport, errors } = sending();
+    const result = await sender.send(() => Promise.reject(error));
+    expect(result).toEqual({ outcome: "sent", appStatus: 1 });
+    expect(errors).toEqual([error]);
+    await turns();
+    const [document] = transport.records.flat();
+    const text = new TextDecoder().decode(document!.contentData);
+    expect(text).toMatch(new RegExp(`^Status: ${status} .*\r\nContent-Type: text/plain; charset=utf-8\r\n`));
+    // What went wrong is nobody's business.
+    expect(text).not.toMatch(/broken|string|backend/);
+  });
+});
+
+describe("ResponseSender.stop", () => {
+  it("makes send() resolve, send nothing and report nothing when the handler answers afterwards", async () => {
+    const { sender, transport, errors } = sending();
+    const answer = deferred<FastCgiResponse>();
+    const sent = sender.send(() => answer.promise);
+    sender.stop(broken);
+    const late = [new OpenStream(), new OpenStream()] as const;
+    answer.resolve({ stdout: [latin1("late"), late[0].stream], stderr: late[1].stream });
+    expect(await sent).toEqual({ outcome: "sent", appStatus: 0 });
+    expect(late.map(({ cancelled }) => cancelled)).toEqual([broken, broken]);
+    await turns();
+    expect(transport.writes).toEqual([]);
+    expect(errors).toEqual([]);
+  });
+
+  it("cancels what is being sent and reports nothing, whatever becomes of that", async () => {
+    const { sender, errors } = sending();
+    const sent = sender.send(() => ({
+      stdout: new ReadableStream({
+        cancel() {
+          throw new Error("late");
+        },
+      }),
+      appStatus: new Promise(() => {}),
+    }));
+    await turns();
+    sender.stop(broken);
+    // The exit status is the handler's, and is waited for as the handler itself.
+    expect(await isSettled(sent)).toBe(false);
+    expect(errors).toEqual([]);
+  });
+});

@@ -1,0 +1,298 @@
+import { describe, expect, it, vi } from "vitest";
+import { FastCgiError, type FastCgiHandler, type FastCgiResponse, FastCgiServer, RecordType } from "../../src/index.ts";
+import { latin1 } from "../support/bytes.ts";
+import { pass, useFakeTime } from "../support/fake_time.ts";
+import { connectionPair } from "../support/memory_connection.ts";
+import { deferred, OpenStream } from "../support/open_stream.ts";
+import { begin, params, record, request } from "../support/records.ts";
+import { isSettled } from "../support/streams.ts";
+import { failOnUnhandledRejections, turns, unhandledRejectionsOf } from "../support/unhandled_rejections.ts";
+import { complete, MemoryApplication, ObservedConnection, WebServerEnd } from "../support/web_server_end.ts";
+
+failOnUnhandledRejections();
+
+const OK = "Status: 200 OK\r\n\r\n";
+
+function ok(): FastCgiResponse {
+  return { stdout: latin1(OK) };
+}
+
+/** Settles only when it is aborted, or released. */
+function stubborn(release: Promise<unknown> = new Promise(() => {})): FastCgiHandler {
+  return async ({ signal }) => {
+    await Promise.race([release, new Promise((resolve) => signal.addEventListener("abort", resolve))]);
+    return ok();
+  };
+}
+
+describe("FastCgiServer.serve", () => {
+  it("serves several connections at a time", async () => {
+    const application = new MemoryApplication(ok);
+    const connections = [application.connect(), application.connect(), application.connect()];
+    for (const { web } of connections) await web.send(request(1));
+    for (const { web } of connections) expect(await web.answer(1)).toEqual(complete(OK));
+    expect(application.server.connections).toBe(3);
+    await Promise.all(connections.map(({ web }) => web.end()));
+    await Promise.all(connections.map(({ served }) => served));
+    expect(application.server.connections).toBe(0);
+  });
+
+  it("refuses a connection and reports it when maxConnections are open", async () => {
+    const application = new MemoryApplication(ok, { maxConnections: 2 });
+    const [first] = [application.connect(), application.connect()];
+    const refused = application.connect();
+    await refused.served;
+    expect(refused.application.events).toEqual(["close"]);
+    expect(application.errors).toMatchObject([{ code: "limit", limit: "maxConnections" }]);
+    await first!.web.end();
+    await first!.served;
+    const next = application.connect();
+    await next.web.send(request(1));
+    expect(await next.web.answer(1)).toEqual(complete(OK));
+  });
+
+  it("resolves when a connection that it refuses can't be closed", async () => {
+    const { server } = new MemoryApplication(ok);
+    await server.close();
+    const [, end] = connectionPair();
+    const close = (): Promise<never> => Promise.reject(new Error("BadResource"));
+    await expect(server.serve({ readable: end.readable, writable: end.writable, close })).resolves.toBeUndefined();
+  });
+});
+
+describe("FastCgiServer.close", () => {
+  it("resolves at once when there is nothing to close", async () => {
+    await new FastCgiServer(ok).close();
+  });
+
+  it("closes kept connections at once when they are idle", async () => {
+    const application = new MemoryApplication(ok);
+    const used = application.connect();
+    const fresh = application.connect();
+    await used.web.send(request(1));
+    await used.web.answer(1);
+    await application.server.close();
+    expect(used.application.events).toEqual(["write", "half-close", "close"]);
+    expect(fresh.application.events).toEqual(["half-close", "close"]);
+    await Promise.all([used.served, fresh.served]);
+    expect(application.errors).toEqual([]);
+  });
+
+  it("lets requests finish that run, and those whose params are coming", async () => {
+    const release = deferred();
+    const application = new MemoryApplication(stubborn(release.promise));
+    const { web } = application.connect();
+    await web.send(request(1), begin(2));
+    const closed = application.server.close();
+    await web.send(params(2, {}), record(RecordType.Stdin, 2));
+    expect(await isSettled(closed)).toBe(false);
+    release.resolve();
+    expect(await web.answer(1)).toEqual(complete(OK));
+    expect(await web.answer(2)).toEqual(complete(OK));
+    await closed;
+    expect(web.output).toBe("ended");
+    expect(application.errors).toEqual([]);
+  });
+
+  it("closes when the last request is aborted or refused before the handler had it", async () => {
+    const application = new MemoryApplication(ok, { maxParamsBytes: 10 });
+    const aborted = application.connect();
+    const refused = application.connect();
+    await aborted.web.send(begin(1));
+    await refused.web.send(begin(1));
+    const closed = application.server.close();
+    await aborted.web.send(record(RecordType.AbortRequest, 1));
+    await refused.web.send(record(RecordType.Params, 1, new Uint8Array(11)));
+    await closed;
+    expect(aborted.web.endsOf(1)).toHaveLength(1);
+    expect(refused.web.endsOf(1)).toHaveLength(1);
+  });
+
+  it("waits for what was given to waitUntil, also while it waits", async () => {
+    const first = deferred();
+    const second = deferred();
+    const application = new MemoryApplication((_, context) => {
+      context.waitUntil(first.promise.then(() => context.waitUntil(second.promise)));
+      return ok();
+    });
+    const { web } = application.connect();
+    await web.send(request(1));
+    await web.answer(1);
+    const closed = application.server.close();
+    expect(await isSettled(closed)).toBe(false);
+    first.resolve();
+    expect(await isSettled(closed)).toBe(false);
+    second.resolve();
+    await closed;
+  });
+
+  it("reports what was given to waitUntil and failed", async () => {
+    const application = new MemoryApplication((_, context) => {
+      context.waitUntil(Promise.reject(new Error("broken")));
+      return ok();
+    });
+    const { web } = application.connect();
+    await web.send(request(1));
+    await web.answer(1);
+    await application.server.close();
+    expect(application.errors).toMatchObject([{ message: "broken" }]);
+  });
+
+  it("resolves every time when it is called more than once", async () => {
+    const release = deferred();
+    const application = new MemoryApplication(stubborn(release.promise));
+    const busy = application.connect();
+    const idle = application.connect();
+    // This one lingers, because its input is under way.
+    const lingering = application.connect();
+    await busy.web.send(request(1));
+    await lingering.web.send(begin(1, { role: 9, keepConn: false }));
+    await lingering.web.closed();
+    const closed = [application.server.close(), application.server.close()];
+    await turns();
+    closed.push(application.server.close());
+    await lingering.web.end();
+    release.resolve();
+    await Promise.all(closed);
+    await application.server.close();
+    expect(await busy.web.answer(1)).toEqual(complete(OK));
+    expect(idle.application.events).toEqual(["half-close", "close"]);
+    expect(lingering.application.events).toEqual(["write", "half-close", "close"]);
+    expect(application.errors).toMatchObject([{ code: "unknownRole" }]);
+  });
+
+  it("makes serve() close what comes afterwards", async () => {
+    const application = new MemoryApplication(ok);
+    await application.server.close();
+    const { web, served, application: end } = application.connect();
+    await served;
+    await web.closed();
+    expect(end.events).toEqual(["close"]);
+    expect(application.errors).toEqual([]);
+  });
+
+  it("can be called by a handler", async () => {
+    let closed: Promise<void> | undefined;
+    const application = new MemoryApplication(() => {
+      closed = application.server.close();
+      return ok();
+    });
+    const { web, served } = application.connect();
+    await web.send(request(1));
+    expect(await web.answer(1)).toEqual(complete(OK));
+    await served;
+    await closed;
+  });
+});
+
+describe("FastCgiServer.close and time", () => {
+  useFakeTime();
+
+  it("aborts what still runs when its timeout has passed", async () => {
+    const reasons: unknown[] = [];
+    const body = new OpenStream();
+    const application = new MemoryApplication(async ({ requestId, signal }) => {
+      signal.addEventListener("abort", () => reasons.push(signal.reason));
+      if (requestId === 1) return { stdout: body.stream };
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      return ok();
+    });
+    const { web, application: end } = application.connect();
+    await web.send(request(1), request(2));
+    const closed = application.server.close({ timeout: 1000 });
+    await pass(999);
+    expect(reasons).toEqual([]);
+    expect(end.isClosed).toBe(false);
+    await pass(1);
+    await closed;
+    expect(reasons).toMatchObject([{ code: "timeout" }, { code: "timeout" }]);
+    expect(body.cancelled).toBe(reasons[0]);
+    expect(web.records).toEqual([]);
+    expect(application.errors).toEqual([]);
+  });
+
+  it.each([2 ** 31, Number.MAX_SAFE_INTEGER, Number.POSITIVE_INFINITY])(
+    "aborts nothing early when its timeout is %d",
+    async (timeout) => {
+      const release = deferred();
+      const application = new MemoryApplication(stubborn(release.promise));
+      const { web } = application.connect();
+      await web.send(request(1));
+      const closed = application.server.close({ timeout });
+      await pass(1_000_000);
+      release.resolve();
+      expect(await web.answer(1)).toEqual(complete(OK));
+      await closed;
+    },
+  );
+
+  it("leaves no timer when it has resolved", async () => {
+    const application = new MemoryApplication(ok);
+    const connections = [application.connect(), application.connect(), application.connect()];
+    await connections[0]!.web.send(request(1));
+    await connections[0]!.web.answer(1);
+    await connections[1]!.web.send(request(1, { keepConn: false }));
+    await application.server.close({ timeout: 5000 });
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe("FastCgiServer and a failing onError", () => {
+  it("answers as if nothing was when it throws, and lets the exception surface", async () => {
+    const thrown = new Error("the log is full");
+    const server = new FastCgiServer(
+      () => {
+        throw new Error("broken");
+      },
+      {
+        onError() {
+          throw thrown;
+        },
+      },
+    );
+    const [webEnd, end] = connectionPair();
+    const application = new ObservedConnection(end);
+    const served = server.serve(application);
+    const web = new WebServerEnd(webEnd);
+    const unhandled = await unhandledRejectionsOf(async () => {
+      await web.send(request(1));
+      expect((await web.answer(1)).stdout).toMatch(/^Status: 500 /);
+      // A broken protocol closes the connection all the same.
+      await web.sendBytes(new Uint8Array(8));
+      await served;
+    });
+    expect(unhandled).toEqual([thrown, thrown]);
+    expect(application.isClosed).toBe(true);
+    expect(web.endsOf(1)).toHaveLength(1);
+  });
+
+  it("answers and goes on when there is none", async () => {
+    const server = new FastCgiServer(() => {
+      throw new FastCgiError("malformedRequest", "no method");
+    });
+    const [webEnd, end] = connectionPair();
+    void server.serve(end);
+    const web = new WebServerEnd(webEnd);
+    await web.send(request(1));
+    expect((await web.answer(1)).stdout).toMatch(/^Status: 400 /);
+  });
+});
+
+describe("FastCgiServer and the process", () => {
+  it("writes nothing to the console when everything goes wrong", async () => {
+    const spies = (["log", "info", "warn", "error", "debug"] as const).map((method) => vi.spyOn(console, method));
+    const streams = [vi.spyOn(process.stdout, "write"), vi.spyOn(process.stderr, "write")];
+    const signals = process.eventNames().length;
+    const server = new FastCgiServer(() => Promise.reject(new Error("broken")));
+    const [webEnd, end] = connectionPair();
+    const served = server.serve(end);
+    const web = new WebServerEnd(webEnd);
+    await web.send(request(1), begin(2, { role: 9 }), record(99, 0));
+    await web.answer(1);
+    await web.sendBytes(new Uint8Array(8));
+    await served;
+    for (const spy of [...spies, ...streams]) expect(spy).not.toHaveBeenCalled();
+    expect(process.eventNames().length).toBe(signals);
+    vi.restoreAllMocks();
+  });
+});

@@ -1,0 +1,205 @@
+import { describe, expect, it } from "vitest";
+import { RecordType } from "../../src/index.ts";
+import { RecordWriter } from "../../src/transport/record_writer.ts";
+import { StreamSender } from "../../src/transport/stream_sender.ts";
+import { sha256 } from "../support/bytes.ts";
+import { OpenStream } from "../support/open_stream.ts";
+import { patternBytes } from "../support/pattern.ts";
+import { SlowTransport } from "../support/slow_transport.ts";
+import { isSettled, streamOf } from "../support/streams.ts";
+import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
+
+failOnUnhandledRejections();
+
+function senderOver(
+  transport: SlowTransport,
+  type: number = RecordType.Stdout,
+): { sender: StreamSender; writer: RecordWriter } {
+  const writer = new RecordWriter(transport.writable, { writeTimeout: 1000, onError() {} });
+  return { sender: new StreamSender(writer, type, 1), writer };
+}
+
+/** Content lengths of the records in all writes. */
+function lengths(transport: SlowTransport): number[] {
+  return transport.records.flat().map(({ contentData }) => contentData.length);
+}
+
+describe("StreamSender.send", () => {
+  it.each([
+    ["STDOUT", RecordType.Stdout, 65_528],
+    ["STDIN", RecordType.Stdin, 65_528],
+    ["STDERR", RecordType.Stderr, 65_520],
+  ] as const)("splits bytes into full records when they are many, for %s", async (_, type, most) => {
+    const transport = new SlowTransport({ patient: true });
+    const { sender, writer } = senderOver(transport, type);
+    const bytes = patternBytes(most * 2 + 100);
+    await sender.send(bytes);
+    await writer.idle();
+    expect(lengths(transport)).toEqual([most, most, 100]);
+    expect(sha256(...transport.records.flat().map(({ contentData }) => contentData))).toBe(sha256(bytes));
+    expect(transport.records.flat().every((record) => record.type === type && record.requestId === 1)).toBe(true);
+    expect(sender.sent).toBe(bytes.length);
+    // FastCGI 3.3: every record ends on a multiple of eight bytes.
+    expect(transport.writes.every((write) => write.length % 8 === 0)).toBe(true);
+  });
+
+  it("sends no record when there are no bytes, because an empty one is the end of the stream", async () => {
+    const transport = new SlowTransport({ patient: true });
+    const { sender } = senderOver(transport);
+    await sender.send(new Uint8Array(0));
+    await sender.send(streamOf(new Uint8Array(0), new Uint8Array(3), new Uint8Array(0)));
+    await turns();
+    expect(lengths(transport)).toEqual([3]);
+  });
+
+  it("sends sources one after the other when there are several", async () => {
+    const transport = new SlowTransport({ patient: true });
+    const { sender, writer } = senderOver(transport);
+    await sender.send(new Uint8Array(1));
+    await sender.send(streamOf(new Uint8Array(2), new Uint8Array(3)));
+    await sender.send(streamOf(new Uint8Array(4)).getReader());
+    await writer.idle();
+    expect(lengths(transport)).toEqual([1, 2, 3, 4]);
+  });
+
+  it("resolves before the last record is taken, so that what follows leaves with it", async () => {
+    const transport = new SlowTransport();
+    const { sender, writer } = senderOver(transport);
+    await sender.send(new Uint8Array(5));
+    await sender.send(new Uint8Array(6));
+    void writer.write({ type: RecordType.Stdout, requestId: 1, contentData: new Uint8Array(0) });
+    await turns();
+    expect(transport.summary).toEqual(["6:1:5 6:1:6 6:1:0"]);
+  });
+
+  it("waits when a full record waits for the transport", async () => {
+    const transport = new SlowTransport();
+    const { sender, writer } = senderOver(transport);
+    const sent = sender.send(new Uint8Array(65_528 * 3));
+    await turns();
+    expect(sender.sent).toBe(65_528);
+    transport.take();
+    await turns();
+    expect(sender.sent).toBe(65_528 * 2);
+    expect(await isSettled(sent)).toBe(false);
+    transport.take();
+    await sent;
+    expect(sender.sent).toBe(65_528 * 3);
+    await turns();
+    transport.take();
+    await writer.idle();
+  });
+
+  it("stops pulling from its source when the transport takes nothing", async () => {
+    const transport = new SlowTransport();
+    const { sender } = senderOver(transport);
+    let pulled = 0;
+    const endless = new ReadableStream<Uint8Array>(
+      {
+        pull(controller) {
+          pulled++;
+          controller.enqueue(new Uint8Array(1000));
+        },
+      },
+      { highWaterMark: 0 },
+    );
+    const sent = sender.send(endless);
+    await turns();
+    // 65 records of 1000 bytes are there, the next one waits.
+    expect(pulled).toBe(66);
+    expect(sender.sent).toBe(65_000);
+    transport.take();
+    await turns();
+    transport.take();
+    await turns();
+    // Now all 65 are taken, and so many again are there.
+    expect(pulled).toBe(131);
+    sender.stop("enough");
+    while (!(await isSettled(sent))) transport.take();
+  });
+
+  it("rejects with the source's error when that fails", async () => {
+    const { sender } = senderOver(new SlowTransport({ patient: true }));
+    const source = new OpenStream();
+    const sent = sender.send(source.stream);
+    source.write("abc");
+    await turns();
+    const broken = new Error("broken");
+    source.fail(broken);
+    await expect(sent).rejects.toBe(broken);
+    expect(sender.sent).toBe(3);
+  });
+
+  it("rejects with TypeError and cancels the source when that gives something else than bytes", async () => {
+    const { sender } = senderOver(new SlowTransport({ patient: true }));
+    const source = new OpenStream();
+    const sent = sender.send(source.stream);
+    source.write("text" as never);
+    await turns();
+    source.write([1, 2] as never);
+    await expect(sent).rejects.toThrow(new TypeError("Cannot send object: expected a Uint8Array"));
+    expect(source.cancelled).toBeInstanceOf(TypeError);
+    await expect(sender.send("text" as never)).rejects.toThrow(TypeError);
+  });
+
+  it("rejects with TypeError when somebody else reads the source", async () => {
+    const { sender } = senderOver(new SlowTransport({ patient: true }));
+    const source = new OpenStream();
+    source.stream.getReader();
+    await expect(sender.send(source.stream)).rejects.toThrow(TypeError);
+  });
+
+  it("rejects and cancels the source when the transport fails", async () => {
+    const transport = new SlowTransport();
+    const { sender } = senderOver(transport);
+    const source = new OpenStream();
+    const sent = sender.send(source.stream);
+    source.write(new Uint8Array(65_528));
+    source.write(new Uint8Array(65_528));
+    await turns();
+    const broken = new Error("broken");
+    transport.refuse(broken);
+    await expect(sent).rejects.toBe(broken);
+    expect(source.cancelled).toBe(broken);
+  });
+});
+
+describe("StreamSender.stop", () => {
+  it("cancels the source and resolves send() when that is read", async () => {
+    const transport = new SlowTransport({ patient: true });
+    const { sender } = senderOver(transport);
+    const source = new OpenStream();
+    const sent = sender.send(source.stream);
+    source.write("abc");
+    await turns();
+    sender.stop("aborted");
+    sender.stop("again");
+    await sent;
+    expect(source.cancelled).toBe("aborted");
+    expect(lengths(transport)).toEqual([3]);
+  });
+
+  it("sends nothing more when bytes wait for the transport", async () => {
+    const transport = new SlowTransport();
+    const { sender } = senderOver(transport);
+    const sent = sender.send(new Uint8Array(65_528 * 3));
+    await turns();
+    sender.stop("aborted");
+    transport.take();
+    await sent;
+    await sender.send(new Uint8Array(5));
+    await turns();
+    expect(lengths(transport)).toEqual([65_528]);
+  });
+
+  it("cancels a source that is given afterwards, whatever that says", async () => {
+    const { sender } = senderOver(new SlowTransport({ patient: true }));
+    sender.stop("aborted");
+    const source = new OpenStream();
+    await sender.send(source.stream);
+    expect(source.cancelled).toBe("aborted");
+    const broken = new OpenStream();
+    broken.fail(new Error("broken"));
+    await sender.send(broken.stream);
+  });
+});
