@@ -57,7 +57,8 @@ export interface RequestToParamsOptions extends FastCgiHttpPeers {
   overrides?: readonly (FastCgiHttpParams | undefined)[];
 }
 
-const SOFTWARE = "fetchcgi";
+/** Name and version (RFC 3875 4.1.17); a test keeps it in step with package.json. */
+export const SERVER_SOFTWARE = "fetchcgi/0.1.0";
 
 /**
  * The variables of a request. Nothing of the request can name a variable except its headers, and those only `HTTP_*`.
@@ -71,7 +72,7 @@ export function paramsFromRequest(request: Request, options: RequestToParamsOpti
   const url = new URL(request.url);
   const params = new Map<string, string>([
     ["GATEWAY_INTERFACE", "CGI/1.1"],
-    ["SERVER_SOFTWARE", SOFTWARE],
+    ["SERVER_SOFTWARE", SERVER_SOFTWARE],
     ["SERVER_PROTOCOL", "HTTP/1.1"],
     ["REQUEST_METHOD", request.method],
     ["REQUEST_URI", url.pathname + url.search],

@@ -33,7 +33,7 @@ describe("paramsFromRequest", () => {
   it("paramsFromRequest makes the whole set for a GET without a script", () => {
     expect(paramsOf("http://example.com/a/b?x=1&y", { headers: { accept: "*/*" } })).toEqual({
       GATEWAY_INTERFACE: "CGI/1.1",
-      SERVER_SOFTWARE: "fetchcgi",
+      SERVER_SOFTWARE: "fetchcgi/0.1.0",
       SERVER_PROTOCOL: "HTTP/1.1",
       REQUEST_METHOD: "GET",
       REQUEST_URI: "/a/b?x=1&y",
@@ -64,7 +64,7 @@ describe("paramsFromRequest", () => {
     };
     expect(paramsOf("https://example.com:8443/blog/post?id=1", init, options)).toEqual({
       GATEWAY_INTERFACE: "CGI/1.1",
-      SERVER_SOFTWARE: "fetchcgi",
+      SERVER_SOFTWARE: "fetchcgi/0.1.0",
       SERVER_PROTOCOL: "HTTP/1.1",
       REQUEST_METHOD: "POST",
       REQUEST_URI: "/blog/post?id=1",

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { FastCgiContext, FastCgiFetchHandler } from "../../adapters/node/index.ts";
+import type { FastCgiContext, FastCgiFetchHandler, FastCgiRequest } from "../../adapters/node/index.ts";
 import { patternChunks } from "../support/pattern.ts";
 
 /** How the application saw a request: the answer of `/echo`. Strings have one character per byte where Fetch has them so. */
@@ -23,13 +23,17 @@ const LOCATIONS = /^\/(?:unbuffered|limited|php)(?=\/)/;
 
 /** The application that the tests put behind a web server: fixed routes, and others that a test has for itself. */
 export class InteropApp {
-  /** What `onError` was told, oldest first. */
-  readonly errors: unknown[] = [];
+  readonly #errors: { readonly error: unknown; readonly uri: string | undefined }[] = [];
   readonly #own = new Map<string, FastCgiFetchHandler>();
 
-  readonly onError = (error: unknown): void => {
-    this.errors.push(error);
+  readonly onError = (error: unknown, request?: FastCgiRequest): void => {
+    this.#errors.push({ error, uri: request?.params.get("REQUEST_URI") });
   };
+
+  /** What `onError` was told of the requests for a path, oldest first. */
+  errorsOf(path: string): unknown[] {
+    return this.#errors.flatMap(({ error, uri }) => (uri?.split("?")[0] === path ? [error] : []));
+  }
 
   /** Answers a path with a handler of its own. Returns the path, which nobody else uses. */
   route(handler: FastCgiFetchHandler): string {

@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { FastCgiError, type FastCgiListener, type ServeOptions, serve } from "../../adapters/node/index.ts";
 import { latin1, sha256 } from "../support/bytes.ts";
 import { abortMidResponse, type HttpRequestOptions, httpOpen, httpRequest } from "../support/http.ts";
@@ -114,10 +114,6 @@ describe.each(setups)("nginx ($transport, $connections connections)", (setup) =>
     });
   });
 
-  beforeEach(() => {
-    app.errors.length = 0;
-  });
-
   afterAll(async () => {
     await nginx?.stop();
     await Promise.all((listeners ?? []).map((listener) => listener.close({ timeout: 1000 })));
@@ -170,7 +166,7 @@ describe.each(setups)("nginx ($transport, $connections connections)", (setup) =>
       expect(response.status).toBe(200);
       expect(response.headers["content-length"]).toBe("1000");
       expect(response.body).toHaveLength(0);
-      expect(app.errors).toEqual([]);
+      expect(app.errorsOf("/big/1000")).toEqual([]);
     });
 
     it.each(["POST", "PUT", "PATCH", "DELETE"])("fetch gets a small body when it is a %s", async (method) => {
@@ -318,7 +314,7 @@ describe.each(setups)("nginx ($transport, $connections connections)", (setup) =>
       const response = await httpRequest(`${nginx.url}/throw/secret`);
       expect(response.status).toBe(500);
       expect(response.text()).toBe("Internal Server Error\n");
-      expect(app.errors).toEqual([new Error("thrown for secret")]);
+      expect(app.errorsOf("/throw/secret")).toEqual([new Error("thrown for secret")]);
     });
 
     it.each([
@@ -351,7 +347,8 @@ describe.each(setups)("nginx ($transport, $connections connections)", (setup) =>
       const headers = { "content-length": 100_001 };
       const response = await httpRequest(`${nginx.url}/limited/digest`, { headers, body: patternChunks(100_001) });
       expect(response.status).toBe(413);
-      expect(app.errors).toEqual([expect.objectContaining({ code: "limit", limit: "maxStdinBytes" })]);
+      const limit = expect.objectContaining({ code: "limit", limit: "maxStdinBytes" });
+      expect(app.errorsOf("/limited/digest")).toEqual([limit]);
       const fits = await httpRequest(`${nginx.url}/limited/digest`, { body: patternBytes(100_000) });
       expect(fits.status).toBe(200);
     });
@@ -395,7 +392,7 @@ describe.each(setups)("nginx ($transport, $connections connections)", (setup) =>
         return new Response(bodyOf(pieces()));
       });
       expect(await outcomeOf(nginx.url + location + path)).toBe("broken");
-      expect(app.errors).toEqual([failure]);
+      expect(app.errorsOf(location + path)).toEqual([failure]);
       expect((await echo("/echo")).method).toBe("GET");
     });
 
@@ -420,7 +417,7 @@ describe.each(setups)("nginx ($transport, $connections connections)", (setup) =>
       }
       body.error(failure);
       await expect(nextPiece(response)).rejects.not.toThrow("The response has ended");
-      expect(app.errors).toEqual([failure]);
+      expect(app.errorsOf(`/unbuffered${path}`)).toEqual([failure]);
     });
 
     it.each(["", "/unbuffered"])(
@@ -431,7 +428,7 @@ describe.each(setups)("nginx ($transport, $connections connections)", (setup) =>
           return new Response(body, { headers: { "content-length": "200000" } });
         });
         expect(await outcomeOf(nginx.url + location + path)).toBe("broken");
-        expect(app.errors).toEqual([expect.objectContaining({ code: "lengthMismatch" })]);
+        expect(app.errorsOf(location + path)).toEqual([expect.objectContaining({ code: "lengthMismatch" })]);
       },
     );
   });
@@ -524,10 +521,10 @@ describe.each(setups)("nginx ($transport, $connections connections)", (setup) =>
         const seen = (await response.json()) as Echo;
         expect(seen.params.QUERY_STRING).toBe(`id=${id}`);
         expect(seen.body).toBe(hasBody ? `body ${id}` : "");
+        expect(app.errorsOf(`/echo/${id}`)).toEqual([]);
       }
     };
     await Promise.all(Array.from({ length: 50 }, client));
-    expect(app.errors).toEqual([]);
   });
 
   it("close lets the requests that run finish and takes no more", async () => {
@@ -571,6 +568,6 @@ describe.each(setups)("nginx ($transport, $connections connections)", (setup) =>
     await expect(nextPiece(talk)).rejects.toThrow("The response has ended");
     await closing;
     await listener.closed;
-    expect(own.errors).toEqual([]);
+    expect([own.errorsOf(thinking), own.errorsOf(talking)]).toEqual([[], []]);
   });
 });

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import * as node from "../../adapters/node/index.ts";
+import { SERVER_SOFTWARE } from "../../src/http/request_to_params.ts";
 import * as core from "../../src/index.ts";
 import tsup from "../../tsup.config.ts";
 
@@ -36,6 +37,10 @@ describe("exports", () => {
       expect(existsSync(join(root, entry[file]!)), name).toBe(true);
     }
     expect(Object.keys(entry)).toHaveLength(entries.length);
+  });
+
+  it("the version in SERVER_SOFTWARE is that of the package", () => {
+    expect(SERVER_SOFTWARE).toBe(`${packageJson.name}/${packageJson.version}`);
   });
 
   it("there are no runtime dependencies", () => {

@@ -60,7 +60,7 @@ describe("ServerConnection without FCGI_KEEP_CONN", () => {
     await web.send(request(1, { keepConn: false }));
     expect(await web.answer(1)).toEqual(complete(`${OK}Hello`));
     await served;
-    expect(web.output).toBe("ended");
+    expect(web).toMatchObject({ output: "ended", brokenOff: false });
     expect(end.events).toEqual(["write", "half-close", "close"]);
     expect(application.errors).toEqual([]);
     expect(application.server.connections).toBe(0);

@@ -1,0 +1,35 @@
+import { expect, it } from "vitest";
+import { RecordType, serve } from "../../adapters/node/index.ts";
+import { joined } from "../support/bytes.ts";
+import { RawConnection } from "../support/raw_connection.ts";
+import { begin, bytesOf, params, record, recordsIn } from "../support/records.ts";
+import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
+
+// nginx stops in the middle of a record when it has the answer to a request that it is still sending. Nothing is wrong then:
+// nobody waited for the rest.
+
+failOnUnhandledRejections();
+
+it.each([
+  ["closes", false],
+  ["keeps", true],
+])(
+  "onError is told nothing when a web server that %s connections stops sending a body that was answered",
+  async (_, keepConn) => {
+    const errors: unknown[] = [];
+    const server = await serve({
+      port: 0,
+      fetch: () => new Response("enough"),
+      onError: (error) => errors.push(error),
+    });
+    const web = await RawConnection.open({ port: (server.address as { port: number }).port });
+    const head = bytesOf(begin(1, { keepConn }), params(1, { REQUEST_METHOD: "POST", CONTENT_LENGTH: "100000" }));
+    // A record of 60,000 bytes, of which 1,000 are sent.
+    const started = bytesOf(record(RecordType.Stdin, 1, new Uint8Array(60_000))).subarray(0, 1008);
+    await web.write(joined(head, started));
+    await web.readUntil((received) => recordsIn(received).some(({ type }) => type === RecordType.EndRequest));
+    web.close();
+    await server.close();
+    expect(errors).toEqual([]);
+  },
+);
