@@ -6,6 +6,7 @@ import { parseLength } from "../protocol/params.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
 import { type ByteReader, type ByteSource, cancelSource, checkLength, readerOf } from "../transport/byte_source.ts";
 import { isHopByHop, isNullBodyStatus } from "./header_rules.ts";
+import { reasonPhrase } from "./reason_phrase.ts";
 
 /** What of the request decides how its response is written. */
 export interface CgiResponseOptions {
@@ -50,7 +51,7 @@ export async function cgiFromResponse(response: Response, options: CgiResponseOp
 function encodeHeader(response: Response, hasBody: boolean, { role }: CgiResponseOptions): Uint8Array {
   const { status, statusText, headers } = response;
   // Always there: without it Apache and Caddy send Location with a 200.
-  let header = `Status: ${status} ${statusText}\r\n`;
+  let header = `Status: ${status} ${statusText || reasonPhrase(status)}\r\n`;
   for (const [name, value] of headers) {
     if (isHopByHop(name) || name === "status" || (status === 204 && name === "content-length")) continue;
     header += `${role === Role.Authorizer ? variableName(name) : name}: ${value}\r\n`;

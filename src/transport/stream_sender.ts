@@ -70,8 +70,9 @@ export class StreamSender {
 
   async #sendBytes(bytes: Uint8Array): Promise<void> {
     if (!(bytes instanceof Uint8Array)) throw new TypeError(`Cannot send ${typeof bytes}: expected a Uint8Array`);
-    for (let start = 0; start < bytes.length; start += this.#maxLength) {
-      const contentData = bytes.subarray(start, start + this.#maxLength);
+    const length = this.#recordLength(bytes.length);
+    for (let start = 0; start < bytes.length; start += length) {
+      const contentData = bytes.subarray(start, start + length);
       if (this.#pending !== null && this.#ahead + contentData.length > this.#maxLength) {
         await this.#pending;
         this.#ahead = 0;
@@ -81,5 +82,11 @@ export class StreamSender {
       this.#sent += contentData.length;
       this.#pending = this.#writer.write({ type: this.#type, requestId: this.#requestId, contentData });
     }
+  }
+
+  /** Records of the same size, and no more of them than it takes: a chunk of 64 KiB does not end in a record of eight bytes. */
+  #recordLength(length: number): number {
+    const records = Math.ceil(length / this.#maxLength);
+    return records <= 1 ? length : Math.min(this.#maxLength, Math.ceil(length / records / 8) * 8);
   }
 }

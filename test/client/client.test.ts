@@ -404,23 +404,37 @@ describe("FastCgiClient: connecting", () => {
     await expect(sent).rejects.toBe(reason);
   });
 
-  it("FastCgiClient notices an abort in the moment between connecting and sending", async () => {
+  it("FastCgiClient notices an abort in any moment between connecting and sending", async () => {
+    for (let turns = 0; turns < 20; turns++) {
+      const { client, attempts } = manual();
+      const controller = new AbortController();
+      const sent = client.send({ ...get, signal: controller.signal });
+      const [connection] = connectionPair();
+      attempts[0]!.resolve(connection);
+      for (let turn = 0; turn < turns; turn++) await null;
+      const reason = new Error("Enough");
+      controller.abort(reason);
+      const outcome = await sent.then(
+        ({ stdout }) => textFrom(stdout).catch((error) => error),
+        (error) => error,
+      );
+      expect(outcome, `after ${turns} turns`).toBe(reason);
+      expect(connection.isClosed, `after ${turns} turns`).toBe(true);
+    }
+  });
+
+  it("FastCgiClient fails on a connection that has ended before anything is sent", async () => {
     const { client, attempts } = manual();
-    const controller = new AbortController();
-    const sent = client.send({ ...get, signal: controller.signal });
-    const [connection, application] = connectionPair();
-    attempts[0]!.resolve(connection);
-    // As many turns as it takes for the attempt to be over and the request not to be sent.
-    for (let turn = 0; turn < 2; turn++) await null;
-    const reason = new Error("Enough");
-    controller.abort(reason);
-    const outcome = await sent.then(
-      ({ stdout }) => textFrom(stdout).catch((error) => error),
-      (error) => error,
-    );
-    expect(outcome).toBe(reason);
-    expect(connection.isClosed).toBe(true);
-    application.close();
+    const ended = (): MemoryConnection => {
+      const [connection] = connectionPair();
+      return { ...connection, isClosed: false, readable: new ReadableStream({ start: (reader) => reader.close() }) };
+    };
+    const sent = exchange(client);
+    attempts[0]!.resolve(ended());
+    await expect(sent).rejects.toMatchObject({ code: "connectionClosed" });
+    const values = client.getValues();
+    attempts[1]!.resolve(ended());
+    await expect(values).rejects.toMatchObject({ code: "connectionClosed" });
   });
 
   it("FastCgiClient fails a request whose connection is closed by the application at once", async () => {

@@ -1,4 +1,6 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { ClientConnection } from "../../src/client/connection.ts";
+import { CLIENT_DEFAULTS } from "../../src/client/options.ts";
 import {
   type Connector,
   FastCgiClient,
@@ -228,6 +230,17 @@ describe("ClientConnection: sending and receiving", () => {
     expect(connection.isClosed).toBe(true);
     await closed.promise;
     await expect(response.end).rejects.toBe(reason);
+  });
+
+  it("ClientConnection takes nothing more when it is closed", async () => {
+    const [transport] = connectionPair();
+    const connection = new ClientConnection(transport, CLIENT_DEFAULTS, () => {});
+    const reason = new Error("Enough");
+    connection.close(reason);
+    connection.close(new Error("Again"));
+    expect([connection.closed, transport.isClosed]).toEqual([true, true]);
+    expect(() => connection.send(get)).toThrow(reason);
+    await expect(connection.getValues([])).rejects.toBe(reason);
   });
 
   it("ClientConnection survives a connection that can't be closed", async () => {
@@ -634,7 +647,6 @@ describe("ClientConnection: timeouts", () => {
   });
 
   it("ClientConnection leaves no timer when it is closed", async () => {
-    const { vi } = await import("vitest");
     const { response } = await send(raw(bytesOf(answer(1, "x"))), get, options);
     await response.end;
     await turns();

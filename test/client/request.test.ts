@@ -203,6 +203,7 @@ describe("RequestSender", () => {
     sender.stop(new Error("Again"));
     expect(await sent).toBe(false);
     expect(open.cancelled).toBe(reason);
+    await turns();
     expect(shapeOf(records)).not.toContainEqual([Stdin, 0]);
   });
 

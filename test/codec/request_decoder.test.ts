@@ -196,6 +196,7 @@ it("RequestDecoder feeds data of a Filter when STDIN has ended", async () => {
   driver.send(record(Data, 1, "the "), record(Data, 1, "file."), record(Data, 1));
   const [filter] = driver.requests;
   expect(filter!.role).toBe(Role.Filter);
+  expect(Object.fromEntries(filter!.params)).toEqual(length);
   expect(await textFrom(filter!.stdin)).toBe("body");
   expect(await textFrom(filter!.data)).toBe("the file.");
   expect(driver.decoder.expectsInput).toBe(false);

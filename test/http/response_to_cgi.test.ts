@@ -32,17 +32,20 @@ async function headerOf(response: Response, options = get): Promise<string[]> {
 
 describe("cgiFromResponse: header", () => {
   it("cgiFromResponse begins with one Status, reason phrase included", async () => {
-    expect(await sent(new Response(null))).toEqual({ first: "Status: 200 \r\n\r\n", rest: "" });
+    expect(await sent(new Response(null))).toEqual({ first: "Status: 200 OK\r\n\r\n", rest: "" });
     expect(await headerOf(new Response(null, { status: 404, statusText: "Not Found" }))).toEqual([
       "Status: 404 Not Found",
     ]);
-    expect(await headerOf(Response.redirect("http://a.test/x"))).toEqual(["Status: 302 ", "location: http://a.test/x"]);
+    expect(await headerOf(Response.redirect("http://a.test/x"))).toEqual([
+      "Status: 302 Found",
+      "location: http://a.test/x",
+    ]);
     expect(await headerOf(new Response(null, { status: 599, statusText: "caf\xe9" }))).toEqual(["Status: 599 caf\xe9"]);
   });
 
   it("cgiFromResponse drops a status header of the handler", async () => {
     const response = new Response(null, { headers: { status: "500 Forged", "x-status": "1" } });
-    expect(await headerOf(response)).toEqual(["Status: 200 ", "x-status: 1"]);
+    expect(await headerOf(response)).toEqual(["Status: 200 OK", "x-status: 1"]);
   });
 
   it("cgiFromResponse sends a line for each Set-Cookie and joins other headers", async () => {
@@ -53,7 +56,7 @@ describe("cgiFromResponse: header", () => {
     response.headers.append("vary", "a");
     response.headers.append("vary", "b");
     expect(await headerOf(response)).toEqual([
-      "Status: 200 ",
+      "Status: 200 OK",
       "set-cookie: a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
       "set-cookie: b=2",
       "vary: a, b",
@@ -71,25 +74,25 @@ describe("cgiFromResponse: header", () => {
       upgrade: "h2c",
       "x-kept": "1",
     };
-    expect(await headerOf(new Response(null, { headers }))).toEqual(["Status: 200 ", "x-kept: 1"]);
+    expect(await headerOf(new Response(null, { headers }))).toEqual(["Status: 200 OK", "x-kept: 1"]);
   });
 
   it("cgiFromResponse passes a Location as the handler wrote it", async () => {
     for (const location of ["/path", "relative?x#y", "https://a.test/"]) {
       const response = new Response(null, { status: 303, headers: { location } });
-      expect(await headerOf(response)).toEqual(["Status: 303 ", `location: ${location}`]);
+      expect(await headerOf(response)).toEqual(["Status: 303 See Other", `location: ${location}`]);
     }
   });
 
   it("cgiFromResponse sends header bytes above 0x7F as they are", async () => {
     const [header] = await cgiFromResponse(new Response(null, { headers: { "x-utf": "\xc3\xa9\xff" } }), get);
-    expect(header).toEqual(latin1("Status: 200 \r\nx-utf: \xc3\xa9\xff\r\n\r\n"));
+    expect(header).toEqual(latin1("Status: 200 OK\r\nx-utf: \xc3\xa9\xff\r\n\r\n"));
   });
 
   it("cgiFromResponse writes the names of an Authorizer's variables in upper case", async () => {
     const response = (): Response => new Response(null, { headers: { "Variable-Auth_Method": "db", "X-Other": "1" } });
     expect(await headerOf(response(), { method: "GET", role: Role.Authorizer })).toEqual([
-      "Status: 200 ",
+      "Status: 200 OK",
       "Variable-AUTH_METHOD: db",
       "x-other: 1",
     ]);
@@ -105,15 +108,18 @@ describe("cgiFromResponse: header", () => {
   });
 
   it("cgiFromResponse invents no type where the handler has one or there is no body", async () => {
-    expect(await headerOf(new Response("<html>"))).toEqual(["Status: 200 ", "content-type: text/plain;charset=UTF-8"]);
+    expect(await headerOf(new Response("<html>"))).toEqual([
+      "Status: 200 OK",
+      "content-type: text/plain;charset=UTF-8",
+    ]);
     for (const response of [new Response(null), new Response(streamOf()), new Response(new Uint8Array(0))]) {
-      expect(await headerOf(response)).toEqual(["Status: 200 "]);
+      expect(await headerOf(response)).toEqual(["Status: 200 OK"]);
     }
   });
 
   it("cgiFromResponse refuses a header that is larger than a record", async () => {
     const open = new OpenStream();
-    const fitting = 0xfff8 - "Status: 200 \r\nx: \r\n\r\n".length;
+    const fitting = 0xfff8 - "Status: 200 OK\r\nx: \r\n\r\n".length;
     const fits = new Response(null, { headers: { x: "a".repeat(fitting) } });
     expect(((await cgiFromResponse(fits, get))[0] as Uint8Array).length).toBe(0xfff8);
     const response = new Response(open.stream, { headers: { x: "a".repeat(fitting + 1) } });
@@ -148,7 +154,7 @@ describe("cgiFromResponse: body", () => {
       if (!(body instanceof Blob)) expect(rest).toBe("");
     }
     expect(await sent(Response.json({ a: 1 }))).toEqual({
-      first: 'Status: 200 \r\ncontent-type: application/json\r\n\r\n{"a":1}',
+      first: 'Status: 200 OK\r\ncontent-type: application/json\r\n\r\n{"a":1}',
       rest: "",
     });
   });
@@ -158,7 +164,7 @@ describe("cgiFromResponse: body", () => {
     const result = cgiFromResponse(new Response(open.stream), get);
     expect(await isSettled(result)).toBe(true);
     const [first, body] = (await result) as [Uint8Array, ByteReader];
-    expect(Buffer.from(first).toString()).toBe("Status: 200 \r\ncontent-type: application/octet-stream\r\n\r\n");
+    expect(Buffer.from(first).toString()).toBe("Status: 200 OK\r\ncontent-type: application/octet-stream\r\n\r\n");
     const read = body.read();
     open.write("late");
     expect(await read).toEqual({ done: false, value: latin1("late") });
@@ -207,28 +213,29 @@ describe("cgiFromResponse: body", () => {
   });
 
   it("cgiFromResponse sends no body for HEAD and for 204, 205 and 304, and cancels that of the handler", async () => {
-    const cases: [method: string, status: number][] = [
-      ["HEAD", 200],
-      ["HEAD", 404],
+    const cases: [method: string, status: number, reason: string][] = [
+      ["HEAD", 200, "OK"],
+      ["HEAD", 404, "Not Found"],
     ];
-    for (const [method, status] of cases) {
+    for (const [method, status, reason] of cases) {
       const open = new OpenStream();
       const response = new Response(open.stream, { status, headers: { "content-length": "5", "content-type": "a/b" } });
       expect(await sent(response, { method })).toEqual({
-        first: `Status: ${status} \r\ncontent-length: 5\r\ncontent-type: a/b\r\n\r\n`,
+        first: `Status: ${status} ${reason}\r\ncontent-length: 5\r\ncontent-type: a/b\r\n\r\n`,
         rest: "",
       });
       await turns();
       expect(open.cancelled).toBe("The response has no body");
     }
-    for (const status of [204, 205, 304]) {
-      expect(await sent(new Response(null, { status }))).toEqual({ first: `Status: ${status} \r\n\r\n`, rest: "" });
+    for (const line of ["204 No Content", "205 Reset Content", "304 Not Modified"]) {
+      const response = new Response(null, { status: Number(line.slice(0, 3)) });
+      expect(await sent(response)).toEqual({ first: `Status: ${line}\r\n\r\n`, rest: "" });
     }
   });
 
   it("cgiFromResponse sends no Content-Length with a 204", async () => {
     const init = { headers: { "content-length": "0" } };
-    expect(await headerOf(new Response(null, { ...init, status: 204 }))).toEqual(["Status: 204 "]);
+    expect(await headerOf(new Response(null, { ...init, status: 204 }))).toEqual(["Status: 204 No Content"]);
     expect(await headerOf(new Response(null, { ...init, status: 304 }))).toContain("content-length: 0");
   });
 

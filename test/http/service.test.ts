@@ -53,7 +53,7 @@ describe("FastCgiHttpService", () => {
     await web.send(request(1, { uri: "/path?x=1", body: "body", extra: { HTTP_X_TEST: "yes" } }));
     expect(await web.answer(1)).toEqual(
       complete(
-        "Status: 201 \r\ncontent-type: text/plain;charset=UTF-8\r\nx-a: 1\r\n\r\nPOST http://example.com/path?x=1 yes body",
+        "Status: 201 Created\r\ncontent-type: text/plain;charset=UTF-8\r\nx-a: 1\r\n\r\nPOST http://example.com/path?x=1 yes body",
       ),
     );
   });
@@ -63,7 +63,7 @@ describe("FastCgiHttpService", () => {
     await web.send(request(1));
     await web.answer(1);
     const [first] = web.recordsOf(1, RecordType.Stdout);
-    expect(Buffer.from(first!.contentData).toString()).toMatch(/^Status: 200 \r\n[\s\S]*\r\n\r\n/);
+    expect(Buffer.from(first!.contentData).toString()).toMatch(/^Status: 200 OK\r\n[\s\S]*\r\n\r\n/);
   });
 
   it("FastCgiHttpService serves several requests of a connection at once", async () => {
@@ -80,7 +80,7 @@ describe("FastCgiHttpService", () => {
     const open = new OpenStream();
     const { web } = serve(() => new Response(open.stream, { headers: { "content-length": "5" } }));
     await web.send(request(1, { extra: { REQUEST_METHOD: "HEAD" } }));
-    expect(await web.answer(1)).toEqual(complete("Status: 200 \r\ncontent-length: 5\r\n\r\n"));
+    expect(await web.answer(1)).toEqual(complete("Status: 200 OK\r\ncontent-length: 5\r\n\r\n"));
     expect(open.cancelled).toBe("The response has no body");
   });
 
@@ -336,7 +336,7 @@ describe("FastCgiHttpService: context", () => {
       params(1, { REQUEST_METHOD: "POST", HTTP_HOST: "a.test", CONTENT_LENGTH: "99" }),
     );
     expect(await web.answer(1)).toEqual(
-      complete("Status: 200 \r\nVariable-AUTH_METHOD: database\r\nx-seen: 2 POST '' ''\r\n\r\n"),
+      complete("Status: 200 OK\r\nVariable-AUTH_METHOD: database\r\nx-seen: 2 POST '' ''\r\n\r\n"),
     );
   });
 

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { FastCgiError, protocolError } from "../../src/protocol/errors.ts";
+import { FastCgiError, type FastCgiErrorCode, protocolError } from "../../src/protocol/errors.ts";
 
 it("FastCgiError carries its facts when they are given", () => {
   const cause = new Error("below");
@@ -19,4 +19,31 @@ it("FastCgiError has no facts when none are given", () => {
 it("protocolError makes an error of code protocol with the request it concerns", () => {
   expect(protocolError("Cannot read STDIN", 3)).toMatchObject({ code: "protocol", requestId: 3 });
   expect(protocolError("Cannot read STDIN").requestId).toBeUndefined();
+});
+
+/** RFC 9110 15.5, 15.6. */
+const GATEWAY: readonly (readonly [code: FastCgiErrorCode, status: number])[] = [
+  ["protocol", 502],
+  ["limit", 502],
+  ["timeout", 504],
+  ["aborted", 502],
+  ["connectionClosed", 502],
+  ["connectFailed", 502],
+  ["lengthMismatch", 400],
+  ["lengthRequired", 411],
+  ["spoolFailed", 500],
+  ["malformedRequest", 400],
+  ["malformedResponse", 502],
+  ["overloaded", 503],
+  ["cantMultiplex", 502],
+  ["unknownRole", 502],
+];
+
+it.each(GATEWAY)("FastCgiError.gatewayStatus of %s is %i", (code, status) => {
+  expect(new FastCgiError(code, "Cannot run the request").gatewayStatus).toBe(status);
+});
+
+it("FastCgiError.gatewayStatus is 503 when too many requests wait for a connection", () => {
+  const error = new FastCgiError("limit", "Cannot run the request", { limit: "maxQueuedRequests" });
+  expect(error.gatewayStatus).toBe(503);
 });

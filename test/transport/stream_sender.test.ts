@@ -29,18 +29,29 @@ describe("StreamSender.send", () => {
     ["STDOUT", RecordType.Stdout, 65_528],
     ["STDIN", RecordType.Stdin, 65_528],
     ["STDERR", RecordType.Stderr, 65_520],
-  ] as const)("splits bytes into full records when they are many, for %s", async (_, type, most) => {
+  ] as const)("splits bytes into as few records as it takes, of about the same size, for %s", async (_, type, most) => {
     const transport = new SlowTransport({ patient: true });
     const { sender, writer } = senderOver(transport, type);
     const bytes = patternBytes(most * 2 + 100);
     await sender.send(bytes);
     await writer.idle();
-    expect(lengths(transport)).toEqual([most, most, 100]);
+    const third = Math.ceil(bytes.length / 3 / 8) * 8;
+    expect(lengths(transport)).toEqual([third, third, bytes.length - 2 * third]);
     expect(sha256(...transport.records.flat().map(({ contentData }) => contentData))).toBe(sha256(bytes));
     expect(transport.records.flat().every((record) => record.type === type && record.requestId === 1)).toBe(true);
     expect(sender.sent).toBe(bytes.length);
     // FastCGI 3.3: every record ends on a multiple of eight bytes.
     expect(transport.writes.every((write) => write.length % 8 === 0)).toBe(true);
+  });
+
+  it("fills a record to the most that a record can hold, and no further", async () => {
+    const transport = new SlowTransport({ patient: true });
+    const { sender, writer } = senderOver(transport, RecordType.Stdout);
+    await sender.send(patternBytes(65_528));
+    await sender.send(patternBytes(65_529));
+    await sender.send(patternBytes(65_528 * 2));
+    await writer.idle();
+    expect(lengths(transport)).toEqual([65_528, 32_768, 32_761, 65_528, 65_528]);
   });
 
   it("sends no record when there are no bytes, because an empty one is the end of the stream", async () => {
