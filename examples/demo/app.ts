@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { FastCgiContext, FastCgiFetchHandler } from "../../adapters/node/index.ts";
+import type { FastCgiContext, FastCgiFetchHandler } from "fetchcgi/node";
 import { page } from "./page.ts";
 import { EXCHANGE_ID, type Exchange } from "./tap.ts";
 import { pageText } from "./text.ts";

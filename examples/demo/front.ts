@@ -1,7 +1,7 @@
 // The HTTP side: an ordinary fetch handler that hands every request to the FastCGI application.
 
+import { FastCgiError, type FastCgiHttpClient } from "fetchcgi/node";
 import type { ServerRequest } from "srvx";
-import { FastCgiError, type FastCgiHttpClient } from "../../adapters/node/index.ts";
 import { recordsSection } from "./page.ts";
 import { EXCHANGE_ID, type Exchange } from "./tap.ts";
 import { recordsText } from "./text.ts";
@@ -23,7 +23,7 @@ export function createFront(
     const id = String(++count);
     try {
       const response = await application.fetch(request, {
-        remoteAddress: request.ip ?? "0.0.0.0",
+        remoteAddress: request.ip,
         params: { [EXCHANGE_ID]: id },
       });
       // So that the page's script can ask for the records.
@@ -39,14 +39,10 @@ export function createFront(
 
 /** What an HTTP client is told of an exchange that failed. */
 function failure(error: unknown): Response {
-  switch (error instanceof FastCgiError && error.code) {
-    case "malformedRequest":
-      return new Response("Bad request\n", { status: 400 });
-    case "lengthRequired":
-      // FastCGI applications want to know the length before the body; short bodies without one are collected first.
-      return new Response("Send a Content-Length\n", { status: 411 });
-    default:
-      console.error(error);
-      return new Response("The application did not answer\n", { status: 502 });
-  }
+  const status = error instanceof FastCgiError ? error.gatewayStatus : 500;
+  if (status >= 500) console.error(error);
+  // FastCGI applications want to know the length before the body; short bodies without one are collected first.
+  const message =
+    status === 411 ? "Send a Content-Length" : status < 500 ? "Bad request" : "The application did not answer";
+  return new Response(`${message}\n`, { status });
 }

@@ -13,7 +13,7 @@ import {
   RecordDecoder,
   RecordType,
   Role,
-} from "../../adapters/node/index.ts";
+} from "fetchcgi/node";
 
 /** The variable that tells the exchanges apart. The front sets it; no client can, because headers become `HTTP_*`. */
 export const EXCHANGE_ID = "EXCHANGE_ID";

@@ -1,6 +1,6 @@
 // What the HTML and the plain text version share.
 
-import { byteStringToUtf8, type FastCgiParams } from "../../adapters/node/index.ts";
+import { byteStringToUtf8, type FastCgiParams } from "fetchcgi/node";
 import type { Html } from "./html.ts";
 import type { Exchange } from "./tap.ts";
 

@@ -53,7 +53,7 @@ export interface FastCgiHttpClientOptions extends FastCgiClientOptions {
 /** A `RequestInit` with what only FastCGI has. */
 export interface FastCgiFetchInit extends RequestInit, FastCgiHttpPeers {
   /** Variables for this request, over all others. */
-  params?: FastCgiHttpParams;
+  params?: FastCgiHttpParams | undefined;
 }
 
 const DEFAULTS: Required<Pick<FastCgiHttpClientOptions, "maxBufferedRequestBytes" | "maxResponseHeaderBytes">> =

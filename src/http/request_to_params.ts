@@ -31,17 +31,17 @@ export interface FastCgiHttpPeers {
    *
    * @default {"0.0.0.0"} (nobody)
    */
-  remoteAddress?: string;
+  remoteAddress?: string | undefined;
   /** The HTTP client's port: REMOTE_PORT. */
-  remotePort?: number;
+  remotePort?: number | undefined;
   /** The address the request came to: SERVER_ADDR. */
-  serverAddress?: string;
+  serverAddress?: string | undefined;
   /**
    * The port the request came to: SERVER_PORT.
    *
    * @default {the port of the URL}
    */
-  serverPort?: number;
+  serverPort?: number | undefined;
 }
 
 /** Variables by name. Byte strings: one character per byte; `utf8ToByteString` makes them of text. */
