@@ -35,6 +35,7 @@ export {
   type FastCgiHttpServiceOptions,
   type FastCgiStderr,
 } from "./http/service.ts";
+export type { OpenSpool, Spool } from "./http/spool.ts";
 export { byteStringToUtf8, decodeByteString, encodeByteString, utf8ToByteString } from "./protocol/byte_string.ts";
 export {
   FCGI_HEADER_LEN,

@@ -9,6 +9,7 @@ import {
   type FastCgiScript,
 } from "../../src/index.ts";
 import { checkSocketPath, connectionOfSocket, tcpAddresses } from "./socket.ts";
+import { openTemporaryFile } from "./spool.ts";
 
 /** Where a TCP application listens. */
 export interface TcpTarget {
@@ -24,13 +25,13 @@ export interface TcpTarget {
 
 /** Opens TCP connections to an application. */
 export class FastCgiTcpConnector implements FastCgiHttpConnector {
-  readonly preset: FastCgiHttpPreset | undefined;
+  readonly preset: FastCgiHttpPreset;
   readonly #target: Required<TcpTarget>;
 
   /** @throws {TypeError} If the target is not one. */
   constructor(target: TcpTarget | string, preset?: FastCgiHttpPreset) {
     this.#target = parseTcpTarget(target);
-    this.preset = preset;
+    this.preset = { openSpool: openTemporaryFile, ...preset };
   }
 
   /** php-fpm on TCP, with one script for every request. `target` is `"127.0.0.1:9000"` or an object. */
@@ -47,13 +48,13 @@ export class FastCgiTcpConnector implements FastCgiHttpConnector {
 
 /** Opens connections to an application on a Unix socket. */
 export class FastCgiUnixConnector implements FastCgiHttpConnector {
-  readonly preset: FastCgiHttpPreset | undefined;
+  readonly preset: FastCgiHttpPreset;
   readonly #path: string;
 
   constructor(path: string, preset?: FastCgiHttpPreset) {
     checkSocketPath(path, "connect to");
     this.#path = path;
-    this.preset = preset;
+    this.preset = { openSpool: openTemporaryFile, ...preset };
   }
 
   /** php-fpm on a Unix socket, with one script for every request. */

@@ -1,17 +1,19 @@
 import { FastCgiClient } from "../client/client.ts";
 import type { FastCgiClientOptions } from "../client/options.ts";
+import type { IncomingResponse } from "../codec/incoming_response.ts";
 import { resolveOptions } from "../codec/resolve_options.ts";
 import { byteStringToUtf8, decodeByteString } from "../protocol/byte_string.ts";
 import { cancelSource } from "../transport/byte_source.ts";
 import type { Connector } from "../transport/connection.ts";
 import { responseFromCgi } from "./cgi_to_response.ts";
-import { measureBody } from "./request_body.ts";
+import { type MeasuredBody, measureBody } from "./request_body.ts";
 import {
   type FastCgiHttpParams,
   type FastCgiHttpPeers,
   type FastCgiScript,
   paramsFromRequest,
 } from "./request_to_params.ts";
+import type { OpenSpool } from "./spool.ts";
 
 /** What a connector knows about the application it leads to, such as the preset `phpFpm`. */
 export interface FastCgiHttpPreset {
@@ -19,6 +21,8 @@ export interface FastCgiHttpPreset {
   readonly script?: FastCgiScript;
   /** See {@linkcode FastCgiHttpClientOptions.params}. */
   readonly params?: FastCgiHttpParams;
+  /** See {@linkcode FastCgiHttpClientOptions.openSpool}. */
+  readonly openSpool?: OpenSpool;
 }
 
 /** A connector that knows more than how to connect. */
@@ -41,6 +45,18 @@ export interface FastCgiHttpClientOptions extends FastCgiClientOptions {
    */
   maxBufferedRequestBytes?: number;
   /**
+   * Bytes of such a body that are collected in all, where it can be kept outside memory.
+   *
+   * @default {1073741824} (1 GiB)
+   */
+  maxSpooledRequestBytes?: number;
+  /**
+   * Opens a place for such a body when it is too large for memory.
+   *
+   * @default {a temporary file, with the connectors of Node; none elsewhere, so larger bodies fail with `lengthRequired`}
+   */
+  openSpool?: OpenSpool;
+  /**
    * The most bytes in the header block of a response.
    *
    * @default {65536} (64 KiB, as lighttpd; nginx stops at 4 or 8)
@@ -56,11 +72,13 @@ export interface FastCgiFetchInit extends RequestInit, FastCgiHttpPeers {
   params?: FastCgiHttpParams | undefined;
 }
 
-const DEFAULTS: Required<Pick<FastCgiHttpClientOptions, "maxBufferedRequestBytes" | "maxResponseHeaderBytes">> =
-  Object.freeze({
-    maxBufferedRequestBytes: 1024 * 1024,
-    maxResponseHeaderBytes: 64 * 1024,
-  });
+const DEFAULTS: Required<
+  Pick<FastCgiHttpClientOptions, "maxBufferedRequestBytes" | "maxSpooledRequestBytes" | "maxResponseHeaderBytes">
+> = Object.freeze({
+  maxBufferedRequestBytes: 1024 * 1024,
+  maxSpooledRequestBytes: 1024 * 1024 * 1024,
+  maxResponseHeaderBytes: 64 * 1024,
+});
 
 /** Names of {@linkcode FastCgiFetchInit} that a native `RequestInit` does not have. */
 const OWN_INIT: ReadonlySet<string> = new Set(["params", "remoteAddress", "remotePort", "serverAddress", "serverPort"]);
@@ -114,24 +132,36 @@ export class FastCgiHttpClient {
 
   async #exchange(request: Request, init: FastCgiFetchInit): Promise<Response> {
     const { signal, method } = request;
-    const { maxBufferedRequestBytes, maxResponseHeaderBytes, script, params, onStderr } = this.#options;
+    const { maxResponseHeaderBytes, openSpool = this.#preset.openSpool } = this.#options;
     signal.throwIfAborted();
-    const body = await measureBody(request, maxBufferedRequestBytes);
+    const body = await measureBody(request, { ...this.#options, openSpool });
+    try {
+      const response = await this.#start(request, init, body);
+      const dispose = (): void => void body.dispose();
+      response.end.then(dispose, dispose);
+      return await responseFromCgi(response, { method, maxResponseHeaderBytes });
+    } catch (error) {
+      await body.dispose();
+      throw error;
+    }
+  }
+
+  #start(request: Request, init: FastCgiFetchInit, body: MeasuredBody): Promise<IncomingResponse> {
+    const { script, params, onStderr } = this.#options;
     const variables = paramsFromRequest(request, {
       ...init,
       contentLength: body.length,
       script: script ?? this.#preset.script,
       overrides: [this.#preset.params, params, init.params],
     });
-    const response = await this.#client.start({
+    return this.#client.start({
       params: variables,
       stdin: body.source,
-      signal,
+      signal: request.signal,
       // There even if nobody listens: on Node 20 the signal of a Request that was collected does not follow the caller's any
       // more, and this keeps the Request as long as the exchange.
       onStderr: (piece) => onStderr?.(byteStringToUtf8(decodeByteString(piece)), request),
     });
-    return responseFromCgi(response, { method, maxResponseHeaderBytes });
   }
 }
 

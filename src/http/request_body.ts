@@ -1,58 +1,114 @@
+// How long a request's body is. FastCGI applications are told before the body comes, and php-fpm loses, cuts or waits for ever
+// where that is not the truth; Fetch tells nobody. So a length that is not known is found out first.
+
 import { FastCgiError } from "../protocol/errors.ts";
 import { parseLength } from "../protocol/params.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
 import { type ByteSource, cancelSource } from "../transport/byte_source.ts";
+import type { OpenSpool, Spool } from "./spool.ts";
 
 /** A request body whose length is known. */
 export interface MeasuredBody {
   /** Bytes in the body, or null if there is none. */
   length: number | null;
   source: ByteSource;
+  /** Throws away what was kept of it outside memory. To be called on every path. */
+  dispose(): Promise<void>;
 }
 
+/** How much may be kept of a body of unknown length. */
+export interface MeasureBodyOptions {
+  /** Bytes in memory. */
+  maxBufferedRequestBytes: number;
+  /** Bytes in all, where there is a spool. */
+  maxSpooledRequestBytes: number;
+  /** Opens a place outside memory. */
+  openSpool?: OpenSpool | undefined;
+}
+
+const nothing = async (): Promise<void> => {};
+
 /**
- * Finds out how long a request's body is: by its Content-Length, and else by reading it, up to `maxBufferedBytes`.
+ * Finds out how long a request's body is: by its Content-Length, and else by reading it, into memory and beyond that into a
+ * spool.
  *
- * @throws {FastCgiError} `lengthRequired` if it is longer than that.
+ * @throws {FastCgiError} `lengthRequired` if it is longer than may be kept, `spoolFailed` if the spool can't keep it.
  * @throws {TypeError} If the body was read already, or is not of bytes.
  * @throws {unknown} The reason of the request's signal, and whatever the body fails with.
  */
-export async function measureBody(request: Request, maxBufferedBytes: number): Promise<MeasuredBody> {
+export async function measureBody(request: Request, options: MeasureBodyOptions): Promise<MeasuredBody> {
   const { body, method, signal } = request;
-  if (body === null) return { length: method === "GET" || method === "HEAD" ? null : 0, source: NO_CONTENT };
+  if (body === null) {
+    return { length: method === "GET" || method === "HEAD" ? null : 0, source: NO_CONTENT, dispose: nothing };
+  }
   if (request.bodyUsed || body.locked) throw new TypeError("Cannot send the request: its body was read already");
   const announced = parseLength(request.headers.get("content-length") ?? undefined);
-  if (announced !== null) return { length: announced, source: body };
+  if (announced !== null) return { length: announced, source: body, dispose: nothing };
   const reader = body.getReader();
+  const keeper = new BodyKeeper(options);
   const onAbort = (): void => void cancelSource(reader, signal.reason);
   signal.addEventListener("abort", onAbort, { once: true });
   try {
-    const source = await readUpTo(reader, maxBufferedBytes);
-    // A reader that was cancelled looks like one that came to its end.
-    signal.throwIfAborted();
-    return { length: source.length, source };
+    for (;;) {
+      const { done, value } = await reader.read();
+      // A reader that was cancelled looks like one that came to its end.
+      signal.throwIfAborted();
+      if (done) return keeper.finish();
+      if (!(value instanceof Uint8Array)) throw new TypeError("Cannot send the request: its body is not of bytes");
+      await keeper.add(value);
+    }
   } catch (error) {
     void cancelSource(reader, error);
+    await keeper.dispose();
     throw error;
   } finally {
     signal.removeEventListener("abort", onAbort);
   }
 }
 
-async function readUpTo(reader: ReadableStreamDefaultReader<Uint8Array>, maxBytes: number): Promise<Uint8Array> {
-  const pieces: Uint8Array[] = [];
-  let length = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    if (!(value instanceof Uint8Array)) throw new TypeError("Cannot send the request: its body is not of bytes");
-    length += value.length;
-    if (length > maxBytes) {
-      const message = `Cannot send the request: its body has no Content-Length and more than ${maxBytes} bytes; give it a Content-Length header or raise maxBufferedRequestBytes`;
-      throw new FastCgiError("lengthRequired", message, { limit: "maxBufferedRequestBytes" });
-    }
-    pieces.push(value);
+/** Keeps a body while it is counted: in memory as long as it is small. */
+class BodyKeeper {
+  readonly #options: MeasureBodyOptions;
+  #pieces: Uint8Array[] = [];
+  #spool: Spool | null = null;
+  #length = 0;
+
+  constructor(options: MeasureBodyOptions) {
+    this.#options = options;
   }
+
+  async add(piece: Uint8Array): Promise<void> {
+    const { maxBufferedRequestBytes, maxSpooledRequestBytes, openSpool } = this.#options;
+    this.#length += piece.length;
+    this.#pieces.push(piece);
+    if (this.#spool === null && this.#length <= maxBufferedRequestBytes) return;
+    if (openSpool === undefined) throw tooLong("maxBufferedRequestBytes", maxBufferedRequestBytes);
+    if (this.#length > maxSpooledRequestBytes) throw tooLong("maxSpooledRequestBytes", maxSpooledRequestBytes);
+    try {
+      this.#spool ??= await openSpool();
+      for (const kept of this.#pieces.splice(0)) await this.#spool.write(kept);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new FastCgiError("spoolFailed", `Cannot keep the request body: ${reason}`, { cause });
+    }
+  }
+
+  finish(): MeasuredBody {
+    const source = this.#spool === null ? concat(this.#pieces, this.#length) : this.#spool.read();
+    return { length: this.#length, source, dispose: () => this.dispose() };
+  }
+
+  async dispose(): Promise<void> {
+    await this.#spool?.close();
+  }
+}
+
+function tooLong(limit: "maxBufferedRequestBytes" | "maxSpooledRequestBytes", bytes: number): FastCgiError {
+  const message = `Cannot send the request: its body has no Content-Length and more than ${bytes} bytes; give it a Content-Length header or raise ${limit}`;
+  return new FastCgiError("lengthRequired", message, { limit });
+}
+
+function concat(pieces: readonly Uint8Array[], length: number): Uint8Array {
   if (pieces.length === 1) return pieces[0]!;
   const bytes = new Uint8Array(length);
   let offset = 0;

@@ -158,9 +158,7 @@ export class ServerConnection {
 
   async #serve(request: IncomingRequest): Promise<void> {
     const { requestId } = request;
-    const sender = new ResponseSender(this.#writer, requestId, (error) => {
-      if (!this.#closed) this.#options.onError(error, request);
-    });
+    const sender = new ResponseSender(this.#writer, requestId, (error) => this.#options.onError(error, request));
     request.onAbort((reason) => sender.stop(reason));
     const { outcome, appStatus } = await sender.send(() => this.#handler(request, this.#context));
     if (this.#closed) return;
@@ -205,7 +203,6 @@ export class ServerConnection {
   }
 
   #reply(records: FastCgiRecord[], closeConnection: boolean): void {
-    if (this.#halfClosed) return;
     this.#unsentReplies++;
     const sent = (): void => {
       this.#unsentReplies--;

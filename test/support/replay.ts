@@ -14,6 +14,7 @@ import {
   RequestDecoder,
   ResponseDecoder,
 } from "../../src/index.ts";
+import { bytewise, chunksOf } from "./bytes.ts";
 
 /** What came out of a byte stream, and how it ended. */
 export interface ReplayedStream {
@@ -45,25 +46,18 @@ export interface ReplayedResponse {
   readonly stdout: ReplayedStream;
 }
 
-/** A stream that is still being read: the promises are settled as soon as the queue is done. */
-interface OpenStream {
-  readonly reads: Promise<Uint8Array | null>[];
-  readonly end: Promise<string | null>;
-}
+const NOTHING: ReplayedStream = { pieces: [], failure: null };
 
-/** Takes all that a queue holds, which is at once there; its end may come later. */
-function takeAll(queue: ByteQueue): OpenStream {
+/** Takes all that a queue that is done holds. What came is taken at once, so that the queue may be cancelled afterwards. */
+function takeAll(queue: ByteQueue): ReplayedStream | Promise<ReplayedStream> {
+  if (queue.isEmpty) return NOTHING;
   const reads: Promise<Uint8Array | null>[] = [];
   while (queue.cost > 0) reads.push(queue.read());
-  const end = queue.read().then(
+  const failure = queue.read().then(
     () => null,
     (error: FastCgiError) => error.code,
   );
-  return { reads, end };
-}
-
-async function replayed({ reads, end }: OpenStream): Promise<ReplayedStream> {
-  return { pieces: (await Promise.all(reads)) as Uint8Array[], failure: await end };
+  return Promise.all(reads).then(async (pieces) => ({ pieces: pieces as Uint8Array[], failure: await failure }));
 }
 
 /** Feeds chunks to a RecordDecoder and its records to `onRecord`; returns the code of what is thrown. */
@@ -103,7 +97,7 @@ export async function replayRequests(chunks: Iterable<Uint8Array>): Promise<Repl
     { maxQueuedBytes: Number.POSITIVE_INFINITY },
   );
   const controller = { enqueue: (request: FastCgiRequest): void => void requests.push(request as IncomingRequest) };
-  const streams = new Map<IncomingRequest, readonly [stdin: OpenStream, data: OpenStream]>();
+  const streams = new Map<IncomingRequest, ReturnType<typeof takeAll>[]>();
   const finish = (request: IncomingRequest): void => {
     if (streams.has(request) || !request.stdinQueue.done || !request.dataQueue.done) return;
     streams.set(request, [takeAll(request.stdinQueue), takeAll(request.dataQueue)]);
@@ -120,8 +114,9 @@ export async function replayRequests(chunks: Iterable<Uint8Array>): Promise<Repl
   requests.forEach(finish);
   const messages: ReplayedRequest[] = [];
   for (const request of requests) {
-    const [stdin, data] = streams.get(request)!;
-    messages.push({ request, stdin: await replayed(stdin), data: await replayed(data) });
+    const taken = streams.get(request)!;
+    const [stdin, data] = taken.some((stream) => stream !== NOTHING) ? await Promise.all(taken) : [NOTHING, NOTHING];
+    messages.push({ request, stdin: stdin!, data: data! });
   }
   return { records, messages, management, reports, failure };
 }
@@ -144,7 +139,7 @@ export async function replayResponses(chunks: Iterable<Uint8Array>): Promise<Rep
   decoder.flush();
   const messages: ReplayedResponse[] = [];
   for (const response of responses) {
-    messages.push({ response, stdout: await replayed(takeAll(response.stdoutQueue)) });
+    messages.push({ response, stdout: await takeAll(response.stdoutQueue) });
   }
   return { records, messages, management, reports, failure };
 }
@@ -217,6 +212,34 @@ function firstDifference<Item>(
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && (a.length === 0 || Buffer.compare(a, b) === 0);
+}
+
+/** A content is long when cutting all of it into small pieces would only take time. */
+const LONG_CONTENT = 1024;
+
+/** Bytes at either end of a long content that are cut like everything else. */
+const MARGIN = 64;
+
+/**
+ * Pieces of `size` bytes, a lone byte always in the same chunk: whoever holds on to it is found out. Of larger sizes one piece
+ * spans the middle of a long content. That moves no other cut: all are at multiples of `size`.
+ */
+export function* piecesOf(bytes: Uint8Array, size: number, records: readonly FastCgiRecord[]): Generator<Uint8Array> {
+  if (size === 1) return yield* bytewise(bytes);
+  let start = 0;
+  let content = 0;
+  for (const { contentData, paddingLength = 0 } of records) {
+    content += 8;
+    const end = content + contentData.length;
+    if (contentData.length > LONG_CONTENT && size < MARGIN) {
+      for (; start < content + MARGIN; start += size) yield bytes.subarray(start, start + size);
+      const middle = bytes.subarray(start, end - MARGIN - ((end - MARGIN) % size));
+      yield middle;
+      start += middle.length;
+    }
+    content = end + paddingLength;
+  }
+  yield* chunksOf(bytes.subarray(start), size);
 }
 
 /** Cases by the folder of their recording. */

@@ -1,0 +1,56 @@
+import { randomUUID } from "node:crypto";
+import { type FileHandle, open, unlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ByteReader, Spool } from "../../src/index.ts";
+
+const READ_BYTES = 64 * 1024;
+
+/**
+ * Opens a temporary file for a request body. It has no name from the start on, so nobody else can read it and nothing is left
+ * behind, also where the process is killed.
+ */
+export async function openTemporaryFile(): Promise<Spool> {
+  const path = join(tmpdir(), `fetchcgi-${randomUUID()}`);
+  const file = await open(path, "wx+", 0o600);
+  try {
+    await unlink(path);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+  return new TemporaryFile(file);
+}
+
+class TemporaryFile implements Spool {
+  readonly #file: FileHandle;
+  #closed: Promise<void> | null = null;
+
+  constructor(file: FileHandle) {
+    this.#file = file;
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    for (let start = 0; start < bytes.length; ) {
+      const { bytesWritten } = await this.#file.write(bytes, start);
+      start += bytesWritten;
+    }
+  }
+
+  read(): ByteReader {
+    let position = 0;
+    return {
+      read: async () => {
+        const { bytesRead, buffer } = await this.#file.read(new Uint8Array(READ_BYTES), 0, READ_BYTES, position);
+        position += bytesRead;
+        return bytesRead === 0 ? { done: true } : { done: false, value: buffer.subarray(0, bytesRead) };
+      },
+      cancel: () => this.close(),
+    };
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#file.close();
+    return this.#closed;
+  }
+}
