@@ -101,7 +101,7 @@ export class FastCgiHttpClient {
     this.#client = new FastCgiClient(connector, options);
     this.#options = { ...options, ...resolveOptions(DEFAULTS, options) };
     this.#preset = connector.preset ?? {};
-    // So that it can be passed on alone, as fetch can: `app.all("/php/*", php.fetch)`.
+    // So that it can be passed on alone, as fetch can: `app.mount("/", php.fetch)`.
     this.fetch = this.fetch.bind(this);
   }
 

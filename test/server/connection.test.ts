@@ -547,10 +547,12 @@ describe("ServerConnection and several requests", () => {
     const ids = Array.from({ length: 20 }, (_, index) => index + 1);
     await web.send(ids.flatMap((id) => request(id)));
     await web.until(() => web.recordsOf(20, RecordType.Stdout).length > 2);
-    web.push(record(RecordType.AbortRequest, 3));
-    await web.answer(3);
-    expect(aborted).toEqual([3]);
-    expect(ids.filter((id) => web.endsOf(id).length > 0)).toEqual([3]);
+    for (const id of [3, 4, 5]) {
+      web.push(record(RecordType.AbortRequest, id));
+      await web.answer(id);
+    }
+    expect(aborted).toEqual([3, 4, 5]);
+    expect(ids.filter((id) => web.endsOf(id).length > 0)).toEqual([3, 4, 5]);
     web.break();
   });
 
