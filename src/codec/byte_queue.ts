@@ -96,6 +96,8 @@ export class ByteQueue {
     }
     this.#state = "ended";
     this.#wake();
+    // Nothing more will come, so there is nothing to wait for.
+    this.#makeRoom();
   }
 
   /** Fails the stream. What is queued still comes before the error, as on any broken connection. */

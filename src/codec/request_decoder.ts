@@ -160,9 +160,11 @@ export class RequestDecoder implements Stage<FastCgiRecord, FastCgiRequest> {
     return this.#waitingForParams;
   }
 
-  /** Whether a request's input is still to come. */
+  /** Whether a request's input is still to come. Of one that was aborted nothing is. */
   get expectsInput(): boolean {
-    for (const { state } of this.#active.values()) if (state !== "complete") return true;
+    for (const { state, request } of this.#active.values()) {
+      if (state !== "complete" && (request === null || request.abortReason === null)) return true;
+    }
     return false;
   }
 
@@ -176,9 +178,13 @@ export class RequestDecoder implements Stage<FastCgiRecord, FastCgiRequest> {
     if (active === undefined) return true;
     this.#active.delete(requestId);
     if (active.state === "params") this.#waitingForParams--;
-    active.request?.stdinQueue.cancel();
-    active.request?.dataQueue.cancel();
-    return active.state === "complete";
+    if (active.state === "complete") return true;
+    // Whoever still reads must not take what has come for the whole.
+    const message = "Cannot read the rest of the request: it was answered before";
+    const reason = new FastCgiError("aborted", message, { requestId });
+    active.request?.stdinQueue.fail(reason);
+    active.request?.dataQueue.fail(reason);
+    return false;
   }
 
   /** Aborts every active request: the connection is gone. */

@@ -258,8 +258,8 @@ it("ByteQueue.whenBelow resolves when enough was read", async () => {
   expect(await isSettled(waits[1]!)).toBe(true);
 });
 
-it("ByteQueue.whenBelow resolves when nobody will read: cancelled, abandoned or failed", async () => {
-  for (const end of ["cancel", "abandon", "fail"] as const) {
+it("ByteQueue.whenBelow resolves when nothing more will come or nobody will read: ended, cancelled, abandoned, failed", async () => {
+  for (const end of ["end", "cancel", "abandon", "fail"] as const) {
     const queue = filled("a");
     const wait = queue.whenBelow(1)!;
     expect(await isSettled(wait)).toBe(false);

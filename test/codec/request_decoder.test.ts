@@ -145,14 +145,29 @@ it("RequestDecoder begins an id again when its request was ended", async () => {
   expect(driver.requests).toHaveLength(2);
 });
 
-it("RequestDecoder.end drops the rest of a body and the next request gets none of it", async () => {
+it("RequestDecoder.end fails a body that is not whole, and the next request gets none of it", async () => {
   const driver = new DrivenRequestDecoder();
   driver.send(started(1), record(Stdin, 1, "unread"));
   const [first] = driver.requests;
   expect(driver.decoder.end(1)).toBe(false);
-  expect(await textFrom(first!.stdin)).toBe("");
+  await expect(textFrom(first!.stdin)).rejects.toMatchObject({ code: "aborted", requestId: 1 });
   driver.send(record(Stdin, 1, "late"), record(Stdin, 1), request(1, { body: "mine" }));
   expect(await textFrom(driver.requests[1]!.stdin)).toBe("mine");
+});
+
+it("RequestDecoder.end leaves a body that is whole to whoever still reads it", async () => {
+  const driver = new DrivenRequestDecoder();
+  driver.send(request(1, { body: "whole" }));
+  expect(driver.decoder.end(1)).toBe(true);
+  expect(await textFrom(driver.requests[0]!.stdin)).toBe("whole");
+});
+
+it("RequestDecoder.expectsInput is false when the request whose input is under way was aborted", () => {
+  const driver = new DrivenRequestDecoder();
+  driver.send(started(1), record(Stdin, 1, "part"));
+  expect(driver.decoder.expectsInput).toBe(true);
+  driver.send(record(AbortRequest, 1));
+  expect(driver.decoder.expectsInput).toBe(false);
 });
 
 it("RequestDecoder ignores every record for an id that is not active, but BEGIN_REQUEST", () => {

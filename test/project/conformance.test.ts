@@ -117,7 +117,9 @@ describe("specifications/conformance.md", () => {
 
   it("gives a reason for every deviation, and for nothing else", () => {
     const list = table.slice(table.indexOf("Deliberate deviations"));
-    const reasons = [...list.matchAll(/^- `([A-Z]+-[^`]+)`: (?:(?!^- )[\s\S])*?_Reason:_\s+\S/gm)].map((match) => match[1]!);
+    const reasons = [...list.matchAll(/^- `([A-Z]+-[^`]+)`: (?:(?!^- )[\s\S])*?_Reason:_\s+\S/gm)].map(
+      (match) => match[1]!,
+    );
     const deviations = rows.filter(({ status }) => status === "deviation").map(({ rule }) => rule);
     expect(reasons.toSorted()).toEqual(deviations.toSorted());
   });
