@@ -12,6 +12,8 @@ export class StreamSender {
   readonly #requestId: number;
   #reader: ByteReader | null = null;
   readonly #maxLength: number;
+  /** The encoder's choice, but none for FCGI_STDOUT. */
+  readonly #paddingLength: number | undefined;
   /** Settles when the transport has taken the last record given, and so all before it. */
   #pending: Promise<void> | null = null;
   /** Bytes given since that was last waited for. */
@@ -24,6 +26,8 @@ export class StreamSender {
     this.#writer = writer;
     this.#type = type;
     this.#requestId = requestId;
+    // Where padding comes behind a header that is alone, nginx without buffering keeps the header back until the body begins.
+    this.#paddingLength = type === RecordType.Stdout ? 0 : undefined;
     // FCGI_STDERR is always padded, by up to eight bytes.
     this.#maxLength = type === RecordType.Stderr ? MAX_SENT_CONTENT_LENGTH - 8 : MAX_SENT_CONTENT_LENGTH;
   }
@@ -80,7 +84,8 @@ export class StreamSender {
       if (this.#stopped) return;
       this.#ahead += contentData.length;
       this.#sent += contentData.length;
-      this.#pending = this.#writer.write({ type: this.#type, requestId: this.#requestId, contentData });
+      const paddingLength = this.#paddingLength;
+      this.#pending = this.#writer.write({ type: this.#type, requestId: this.#requestId, contentData, paddingLength });
     }
   }
 
