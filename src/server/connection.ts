@@ -81,7 +81,8 @@ export class ServerConnection {
     try {
       await this.#read();
     } catch (error) {
-      this.#fail(error);
+      // A web server may stop sending a body, also inside a record, when it has its answer: nobody waits for the rest.
+      if (!(this.#unreadInput && this.#decoder.activeRequests === 0 && !isFault(error))) this.#fail(error);
     }
     this.#close(
       new FastCgiError("connectionClosed", "Cannot finish the request: the web server closed the connection"),
@@ -256,6 +257,11 @@ export class ServerConnection {
     this.#reader.cancel(reason).catch(() => {});
     void closeConnection(this.#connection);
   }
+}
+
+/** Whether the web server did something wrong, rather than leave. */
+function isFault(error: unknown): boolean {
+  return error instanceof FastCgiError && error.code !== "connectionClosed";
 }
 
 /** Why a connection that is of no more use is closed. */

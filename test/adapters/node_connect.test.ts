@@ -16,6 +16,7 @@ import {
   FastCgiUnixConnector,
   serve,
 } from "../../adapters/node/index.ts";
+import { openTemporaryFile } from "../../adapters/node/spool.ts";
 import { freePort } from "../support/free_port.ts";
 import { startProcess, waitUntil } from "../support/process.ts";
 import { isSettled } from "../support/streams.ts";
@@ -210,9 +211,10 @@ describe("phpFpm", () => {
       (script: string | object) => FastCgiUnixConnector.phpFpm("/run/php.sock", script as string),
     ],
   ])("%s.phpFpm presets the script when it gets a path or an object", (_, make) => {
-    expect(make("/srv/index.php").preset).toEqual({ script: { filename: "/srv/index.php" } });
+    const openSpool = openTemporaryFile;
+    expect(make("/srv/index.php").preset).toEqual({ openSpool, script: { filename: "/srv/index.php" } });
     const script = { filename: "/srv/index.php", name: "/index.php" };
-    expect(make(script).preset).toEqual({ script });
+    expect(make(script).preset).toEqual({ openSpool, script });
   });
 
   it("FastCgiUnixConnector.phpFpm sends SCRIPT_FILENAME when the client has no script of its own", async () => {

@@ -136,8 +136,11 @@ it("RequestDecoder throws nothing but FastCgiErrors and keeps its limits when re
           expect(decoder.activeRequests).toBeLessThanOrEqual(LIMITS.maxConcurrentRequests);
           expect(decoder.waitingForParams).toBeLessThanOrEqual(decoder.activeRequests);
           for (const { requestId, stdinQueue, dataQueue } of requests) {
-            const cost = Math.max(stdinQueue.cost, dataQueue.cost);
+            const queues = [stdinQueue, dataQueue];
+            // What has ended grows no more, and asks for no pause.
+            const cost = Math.max(...queues.map((queue) => (queue.done ? 0 : queue.cost)));
             expect(cost).toBeLessThan(LIMITS.maxQueuedBytes + (paused ? ONE_CHUNK : 0));
+            for (const queue of queues) expect(queue.cost).toBeLessThan(LIMITS.maxQueuedBytes + ONE_CHUNK);
             // The handler answers without reading its body.
             if (cost >= LIMITS.maxQueuedBytes) decoder.end(requestId);
           }

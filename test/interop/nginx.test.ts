@@ -333,14 +333,38 @@ describe.each(setups)("nginx ($transport, $connections connections)", (setup) =>
       const chunks = new TransformStream<string, string>(undefined, undefined, { highWaterMark: 1 });
       const writer = chunks.writable.getWriter();
       const path = app.route(() => new Response(chunks.readable.pipeThrough(new TextEncoderStream())));
-      const response = await httpOpen(`${nginx.url}/unbuffered${path}`);
-      // The header is here, and there is no body yet.
-      for (let i = 0; i < 5; i++) {
+      const opening = httpOpen(`${nginx.url}/unbuffered${path}`);
+      await writer.write("chunk 0\n");
+      const response = await opening;
+      expect(await nextPiece(response)).toBe("chunk 0\n");
+      for (let i = 1; i < 5; i++) {
         await writer.write(`chunk ${i}\n`);
         expect(await nextPiece(response)).toBe(`chunk ${i}\n`);
       }
       await writer.close();
       await expect(nextPiece(response)).rejects.toThrow("The response has ended");
+    });
+
+    it("the client gets the header before there is a body, however long the header is", async () => {
+      // nginx does not pass a header on while padding follows it, so every length modulo eight counts.
+      const lengths = Array.from({ length: 8 }, (_, length) => length);
+      const headerOnly = async (length: number): Promise<string> => {
+        const body = deferred();
+        async function* later(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+          await body.promise;
+          yield latin1("later");
+        }
+        const headers = { "x-length": "x".repeat(length) };
+        const path = app.route(() => new Response(bodyOf(later()), { headers }));
+        const opening = httpOpen(`${nginx.url}/unbuffered${path}`, { signal: AbortSignal.timeout(5000) });
+        const status = await opening.then(
+          (response) => `${response.statusCode}`,
+          () => "held back",
+        );
+        body.resolve();
+        return status;
+      };
+      expect(await Promise.all(lengths.map(headerOnly))).toEqual(lengths.map(() => "200"));
     });
 
     it("the client gets a 413, and onError the limit, when the body has more than maxStdinBytes", async () => {
@@ -373,8 +397,10 @@ describe.each(setups)("nginx ($transport, $connections connections)", (setup) =>
   describe("responses that break off", () => {
     // Whatever nginx makes of it, it must not be a response that looks whole.
     it.each([
+      ["", 0],
       ["", 1000],
       ["", MiB],
+      ["/unbuffered", 0],
       ["/unbuffered", 1000],
       ["/unbuffered", MiB],
     ])("the client sees a broken transfer when the body fails (at %s/, after %i bytes)", async (location, bytes) => {
@@ -396,26 +422,18 @@ describe.each(setups)("nginx ($transport, $connections connections)", (setup) =>
       expect((await echo("/echo")).method).toBe("GET");
     });
 
-    it.each([
-      ["the header", 0],
-      ["the first chunk", 1],
-    ])("the client sees a broken transfer when the body fails after the client got %s", async (_, chunks) => {
+    it("the client sees a broken transfer when the body fails after the client got the first chunk", async () => {
       const failure = new Error("broken half way");
-      let body!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
-      const path = app.route(() => {
-        const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
-          start(controller) {
-            body = controller;
-          },
-        });
-        return new Response(stream);
-      });
-      const response = await httpOpen(`${nginx.url}/unbuffered${path}`);
-      for (let i = 0; i < chunks; i++) {
-        body.enqueue(latin1("a chunk"));
-        expect(await nextPiece(response)).toBe("a chunk");
+      const fail = deferred();
+      async function* pieces(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+        yield latin1("a chunk");
+        await fail.promise;
+        throw failure;
       }
-      body.error(failure);
+      const path = app.route(() => new Response(bodyOf(pieces())));
+      const response = await httpOpen(`${nginx.url}/unbuffered${path}`);
+      expect(await nextPiece(response)).toBe("a chunk");
+      fail.resolve();
       await expect(nextPiece(response)).rejects.not.toThrow("The response has ended");
       expect(app.errorsOf(`/unbuffered${path}`)).toEqual([failure]);
     });
