@@ -9,10 +9,10 @@ export { RecordDecoder, RecordDecoderStream } from "./codec/record_decoder.ts";
 export { encodeRecords, RecordEncoder, RecordEncoderStream } from "./codec/record_encoder.ts";
 export {
   RequestDecoder,
-  type RequestDecoderOptions,
   type RequestDecoderOutlet,
   RequestDecoderStream,
 } from "./codec/request_decoder.ts";
+export type { RequestDecoderOptions } from "./codec/request_decoder_options.ts";
 export {
   ResponseDecoder,
   type ResponseDecoderOptions,

@@ -19,98 +19,10 @@ import { decodeBeginRequestBody, encodeUnknownTypeBody, type FastCgiRecord, NO_C
 import type { ByteQueue } from "./byte_queue.ts";
 import { type FastCgiRequest, IncomingRequest } from "./incoming_request.ts";
 import { refusal, refuseWithStatus } from "./refusal.ts";
+import { REQUEST_DECODER_DEFAULTS, type RequestDecoderOptions } from "./request_decoder_options.ts";
 import { isKnownRole, type RequestInput, type RequestState, requestInput, requestStep } from "./request_state.ts";
 import { resolveOptions } from "./resolve_options.ts";
 import { type Stage, type StageController, toTransformer } from "./stage.ts";
-
-/** Limits of a {@linkcode RequestDecoder}. Sizes are in bytes; `Infinity` turns a limit off. */
-export interface RequestDecoderOptions {
-  /**
-   * The most bytes in the FCGI_PARAMS stream of a request. A request that passes it is answered 431.
-   *
-   * @default {1048576} (1 MiB, as rama-fastcgi; nginx can't send more than 64 KiB)
-   */
-  maxParamsBytes?: number;
-  /**
-   * The most variables in a request. One that passes it is answered 431.
-   *
-   * @default {2048} (Node's HTTP server stops at 2,000 headers)
-   */
-  maxParams?: number;
-  /**
-   * The most bytes in the FCGI_STDIN stream of a request. Reading the stream fails with `limit` behind them.
-   *
-   * @default {Infinity}
-   */
-  maxStdinBytes?: number;
-  /**
-   * The most bytes in the FCGI_DATA stream of a request. Reading the stream fails with `limit` behind them.
-   *
-   * @default {Infinity}
-   */
-  maxDataBytes?: number;
-  /**
-   * Unread bytes of FCGI_STDIN and of FCGI_DATA that a request may hold. Beyond, the whole connection is not read until the
-   * application catches up: FastCGI has no flow control for a single request.
-   *
-   * @default {262144} (256 KiB)
-   */
-  maxQueuedBytes?: number;
-  /**
-   * The most bytes for requests that are over or were refused, since the last request began. The connection is closed
-   * behind them.
-   *
-   * @default {104857600} (100 MiB, as Go)
-   */
-  maxDrainBytes?: number;
-  /**
-   * Requests that may be active at once on a connection. A further one is answered 503. It is also the answer to
-   * FCGI_MAX_REQS, because HAProxy takes that for the limit of a connection.
-   *
-   * @default {128} (HTTP/2 servers allow 100 to 250 streams)
-   */
-  maxConcurrentRequests?: number;
-  /**
-   * Whether requests may share a connection (FastCGI 3.3). When off, a second one is refused with FCGI_CANT_MPX_CONN.
-   *
-   * @default {true}
-   */
-  multiplexing?: boolean;
-  /**
-   * Whether that refusal is sent. When off, the second request is dropped without an answer.
-   *
-   * @default {true}
-   */
-  respondCantMpxConn?: boolean;
-  /**
-   * Whether the body of FCGI_BEGIN_REQUEST must have exactly the eight bytes of FastCGI 5.1. When off, a longer one is
-   * accepted, as a later version of the protocol might send it.
-   *
-   * @default {false}
-   */
-  strictBeginBodySize?: boolean;
-  /**
-   * The answer to FCGI_MAX_CONNS.
-   *
-   * @default {1024}
-   */
-  maxConnections?: number;
-}
-
-/** The defaults of {@linkcode RequestDecoderOptions}. */
-export const REQUEST_DECODER_DEFAULTS: Required<RequestDecoderOptions> = Object.freeze({
-  maxParamsBytes: 1024 * 1024,
-  maxParams: 2048,
-  maxStdinBytes: Number.POSITIVE_INFINITY,
-  maxDataBytes: Number.POSITIVE_INFINITY,
-  maxQueuedBytes: 256 * 1024,
-  maxDrainBytes: 100 * 1024 * 1024,
-  maxConcurrentRequests: 128,
-  multiplexing: true,
-  respondCantMpxConn: true,
-  strictBeginBodySize: false,
-  maxConnections: 1024,
-});
 
 /** What a {@linkcode RequestDecoder} gives out beside requests. */
 export interface RequestDecoderOutlet {
@@ -340,8 +252,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, FastCgiRequest> {
     try {
       pairs = decodeNameValuePairs(content, { maxPairs: this.#options.maxParams });
     } catch (error) {
-      const { code, message } = error as FastCgiError;
-      this.#refuse(active, code === "limit" ? 431 : 400, error as FastCgiError, message);
+      this.#refuse(active, (error as FastCgiError).code === "limit" ? 431 : 400, error as FastCgiError);
       return;
     }
     active.params = NO_CONTENT;
@@ -361,14 +272,9 @@ export class RequestDecoder implements Stage<FastCgiRecord, FastCgiRequest> {
   }
 
   /** Answers a request that can't reach the application. The connection goes on: its framing is intact. */
-  #refuse(
-    { requestId, keepConn }: ActiveRequest,
-    status: 400 | 431,
-    error: FastCgiError,
-    message = error.message,
-  ): void {
+  #refuse({ requestId, keepConn }: ActiveRequest, status: 400 | 431, { code, message, limit }: FastCgiError): void {
     this.end(requestId);
-    this.#report(new FastCgiError(error.code, message, { requestId, limit: error.limit }));
+    this.#report(new FastCgiError(code, message, { requestId, limit }));
     this.#reply(refuseWithStatus(requestId, status), !keepConn);
   }
 

@@ -1,5 +1,5 @@
 import type { FastCgiRequest } from "../codec/incoming_request.ts";
-import { REQUEST_DECODER_DEFAULTS, type RequestDecoderOptions } from "../codec/request_decoder.ts";
+import { REQUEST_DECODER_DEFAULTS, type RequestDecoderOptions } from "../codec/request_decoder_options.ts";
 import { resolveOptions } from "../codec/resolve_options.ts";
 
 /** Limits and timeouts of a server. Sizes are in bytes, timeouts in milliseconds; `Infinity` turns one off. */

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { RecordDecoder } from "../../src/codec/record_decoder.ts";
 import { encodeRecords } from "../../src/codec/record_encoder.ts";
-import { REQUEST_DECODER_DEFAULTS } from "../../src/codec/request_decoder.ts";
+import { REQUEST_DECODER_DEFAULTS } from "../../src/codec/request_decoder_options.ts";
 import { RecordType, Role } from "../../src/protocol/constants.ts";
 import { encodeNameValuePairs } from "../../src/protocol/name_value_pairs.ts";
 import type { FastCgiRecord } from "../../src/protocol/record.ts";
