@@ -4,7 +4,7 @@
 import { FastCgiError } from "../protocol/errors.ts";
 import { parseLength } from "../protocol/params.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
-import { type ByteSource, cancelSource } from "../transport/byte_source.ts";
+import { type ByteSource, cancelSource, joinBytes } from "../transport/byte_source.ts";
 import type { OpenSpool, Spool } from "./spool.ts";
 
 /** A request body whose length is known. */
@@ -94,7 +94,7 @@ class BodyKeeper {
   }
 
   finish(): MeasuredBody {
-    const source = this.#spool === null ? concat(this.#pieces, this.#length) : this.#spool.read();
+    const source = this.#spool === null ? joinBytes(this.#pieces) : this.#spool.read();
     return { length: this.#length, source, dispose: () => this.dispose() };
   }
 
@@ -106,15 +106,4 @@ class BodyKeeper {
 function tooLong(limit: "maxBufferedRequestBytes" | "maxSpooledRequestBytes", bytes: number): FastCgiError {
   const message = `Cannot send the request: its body has no Content-Length and more than ${bytes} bytes; give it a Content-Length header or raise ${limit}`;
   return new FastCgiError("lengthRequired", message, { limit });
-}
-
-function concat(pieces: readonly Uint8Array[], length: number): Uint8Array {
-  if (pieces.length === 1) return pieces[0]!;
-  const bytes = new Uint8Array(length);
-  let offset = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, offset);
-    offset += piece.length;
-  }
-  return bytes;
 }

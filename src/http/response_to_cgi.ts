@@ -4,7 +4,14 @@ import { encodeByteString } from "../protocol/byte_string.ts";
 import { MAX_SENT_CONTENT_LENGTH, Role } from "../protocol/constants.ts";
 import { parseLength } from "../protocol/params.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
-import { type ByteReader, type ByteSource, cancelSource, checkLength, readerOf } from "../transport/byte_source.ts";
+import {
+  type ByteReader,
+  type ByteSource,
+  cancelSource,
+  checkLength,
+  joinBytes,
+  readerOf,
+} from "../transport/byte_source.ts";
 import { isHopByHop, isNullBodyStatus } from "./header_rules.ts";
 import { reasonPhrase } from "./reason_phrase.ts";
 
@@ -39,7 +46,7 @@ export async function cgiFromResponse(response: Response, options: CgiResponseOp
   try {
     const { pieces, next } = await readWhatIsThere(reader);
     const header = encodeHeader(response, pieces.length > 0 || next !== null, options);
-    const first = join([header, ...pieces]);
+    const first = joinBytes([header, ...pieces]);
     return next === null ? [first] : [first, resume(reader, next)];
   } catch (error) {
     // Nobody will read the rest. The body may be what failed; then cancelling says nothing new.
@@ -116,14 +123,4 @@ function resume(reader: ByteReader, next: Promise<ReadResult>): ByteReader {
     },
     cancel: (reason) => reader.cancel(reason),
   };
-}
-
-function join(pieces: readonly Uint8Array[]): Uint8Array {
-  const joined = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
-  let offset = 0;
-  for (const piece of pieces) {
-    joined.set(piece, offset);
-    offset += piece.length;
-  }
-  return joined;
 }

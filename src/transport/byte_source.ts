@@ -56,3 +56,15 @@ export function checkLength(source: ByteSource, expected: number, name: string):
   };
   return checked;
 }
+
+/** The pieces as one. A single piece is that piece, not a copy. */
+export function joinBytes(pieces: readonly Uint8Array[]): Uint8Array {
+  if (pieces.length === 1) return pieces[0]!;
+  const joined = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  let offset = 0;
+  for (const piece of pieces) {
+    joined.set(piece, offset);
+    offset += piece.length;
+  }
+  return joined;
+}

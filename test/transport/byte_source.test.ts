@@ -4,6 +4,7 @@ import {
   type ByteSource,
   cancelSource,
   checkLength,
+  joinBytes,
   readerOf,
 } from "../../src/transport/byte_source.ts";
 import { OpenStream } from "../support/open_stream.ts";
@@ -110,5 +111,14 @@ describe("cancelSource", () => {
     ],
   ])("resolves when given %s", async (_, source) => {
     await expect(cancelSource(source(), "enough")).resolves.toBeUndefined();
+  });
+});
+
+describe("joinBytes", () => {
+  it("joinBytes puts pieces one behind the other, and copies nothing when there is one", () => {
+    const piece = Uint8Array.of(1, 2);
+    expect(joinBytes([])).toEqual(new Uint8Array(0));
+    expect(joinBytes([piece])).toBe(piece);
+    expect(joinBytes([piece, new Uint8Array(0), Uint8Array.of(3)])).toEqual(Uint8Array.of(1, 2, 3));
   });
 });
