@@ -1,12 +1,20 @@
-// What a fresh clone lacks: the npm packages, and the real servers that the tests talk to.
+// What a fresh clone lacks: the npm packages, and the real servers and applications that the tests talk to.
+import { execFileSync } from "node:child_process";
 import { accessSync, constants, readdirSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { projectFolder, run, runNpm } from "./run.mjs";
 
-/** The real programs: names of the binary (a RegExp for versioned ones) and the Debian packages that bring it. */
+/** The real programs and libraries: how each is found, and the Debian packages that bring it. */
 const programs = {
-  nginx: { binaries: ["nginx"], packages: ["nginx"] },
-  "php-fpm": { binaries: ["php-fpm", /^php-fpm-?\d+(\.\d+)*$/], packages: ["php-fpm"] },
+  nginx: { find: binary("nginx"), packages: ["nginx"] },
+  "php-fpm": { find: binary("php-fpm", /^php-fpm-?\d+(\.\d+)*$/), packages: ["php-fpm"] },
+  "php-cgi": { find: binary("php-cgi", /^php-cgi-?\d+(\.\d+)*$/), packages: ["php-cgi"] },
+  fcgiwrap: { find: binary("fcgiwrap"), packages: ["fcgiwrap"] },
+  go: { find: binary("go"), packages: ["golang-go"] },
+  cc: { find: binary("cc", "gcc", "clang"), packages: ["gcc", "libc6-dev"] },
+  libfcgi: { find: header("fcgiapp.h"), packages: ["libfcgi-dev", "gcc", "libc6-dev"] },
+  perl: { find: binary("perl"), packages: ["perl"] },
+  "perl-fcgi": { find: perlModule("FCGI"), packages: ["libfcgi-perl"] },
 };
 
 /** Servers live in sbin folders, which the PATH of an ordinary user often lacks. */
@@ -25,8 +33,8 @@ export async function ensurePackages() {
   if (code !== 0) throw new Error(`Cannot install the npm packages: npm install ended with code ${code}`);
 }
 
-/** Installs the named programs where we may (root on a Debian-like system), else throws with the line to run. */
-export async function ensureServers(names) {
+/** Installs the named programs, or all, where we may (root on a Debian-like system); else throws with the line to run. */
+export async function ensureServers(names = Object.keys(programs)) {
   const missing = names.filter((name) => findProgram(name) === undefined);
   if (missing.length === 0) return;
   if (process.getuid?.() !== 0 || findBinary("apt-get") === undefined) throw new Error(missingMessage(missing));
@@ -50,19 +58,15 @@ export async function ensureServers(names) {
   }
 }
 
-/** The path of a program, or undefined when it is not installed. */
+/** The path of a program, of a library's header or of a module, or undefined when it is not installed. */
 export function findProgram(name) {
-  for (const binary of programs[name].binaries) {
-    const path = findBinary(binary);
-    if (path !== undefined) return path;
-  }
-  return undefined;
+  return programs[name].find();
 }
 
 /** The path of a program; throws with the line that installs it. A test that needs a server must not pass without. */
 export function requireProgram(name) {
   const path = findProgram(name);
-  if (path === undefined) throw new Error(`Cannot start ${name}: not installed. ${missingMessage([name])}`);
+  if (path === undefined) throw new Error(`Cannot use ${name}: not installed. ${missingMessage([name])}`);
   return path;
 }
 
@@ -72,6 +76,34 @@ function missingMessage(names) {
 
 function packagesOf(names) {
   return [...new Set(names.flatMap((name) => programs[name].packages))];
+}
+
+/** Finds a program by the names of its binary; a RegExp for versioned ones. */
+function binary(...names) {
+  return () => names.map(findBinary).find((path) => path !== undefined);
+}
+
+/** Finds a C header where the compiler finds it. */
+function header(name) {
+  const pattern = new RegExp(`"([^"\\n]*/${name.replaceAll(".", "\\.")})"`);
+  return () => pattern.exec(ask(programs.cc, ["-E", "-x", "c", "-"], `#include <${name}>\n`))?.[1];
+}
+
+/** Finds a Perl module where Perl finds it. */
+function perlModule(name) {
+  const file = `${name.replaceAll("::", "/")}.pm`;
+  return () => ask(programs.perl, ["-e", `eval { require ${name} } and print $INC{"${file}"}`], "") || undefined;
+}
+
+/** What a program says to a question; nothing if it is not there or fails. */
+function ask({ find }, args, input) {
+  const path = find();
+  if (path === undefined) return "";
+  try {
+    return execFileSync(path, args, { input, encoding: "utf8", stdio: ["pipe", "pipe", "ignore"] });
+  } catch {
+    return "";
+  }
 }
 
 function findBinary(name) {

@@ -17,7 +17,7 @@ const tests = { title: "Tests", run: () => run(bin("vitest"), ["run", "--execArg
 
 try {
   await ensurePackages();
-  await ensureServers(["nginx", "php-fpm"]);
+  await ensureServers();
   for (const step of args.length > 0 ? [tests] : [...checks, tests]) {
     console.log(`\n== ${step.title} ==`);
     process.exitCode = await step.run();

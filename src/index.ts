@@ -1,7 +1,8 @@
 // The public door of the core: everything here, and nothing else, is the API.
 
-export { FastCgiClient } from "./client/client.ts";
-export type { FastCgiClientOptions } from "./client/options.ts";
+export { type ClientCloseOptions, FastCgiClient } from "./client/client.ts";
+export type { FastCgiClientLimits, FastCgiClientOptions, FastCgiRetry } from "./client/options.ts";
+export type { PoolStatus } from "./client/pool.ts";
 export type { FastCgiRequestInit } from "./client/request.ts";
 export type { FastCgiRequest } from "./codec/incoming_request.ts";
 export type { FastCgiClientResponse } from "./codec/incoming_response.ts";
@@ -21,13 +22,25 @@ export {
 } from "./codec/response_decoder.ts";
 export { composeStages, type Stage, type StageController } from "./codec/stage.ts";
 export {
-  type FastCgiFetchInit,
-  FastCgiHttpClient,
-  type FastCgiHttpClientOptions,
-  type FastCgiHttpConnector,
-  type FastCgiHttpPreset,
-} from "./http/client.ts";
-export type { FastCgiHttpParams, FastCgiHttpPeers, FastCgiScript } from "./http/request_to_params.ts";
+  type FastCgiAllowed,
+  type FastCgiAuthorization,
+  type FastCgiAuthorizeInit,
+  type FastCgiAuthorizer,
+  type FastCgiRefused,
+  withAuthorizer,
+} from "./http/authorizer.ts";
+export { FastCgiHttpClient } from "./http/client.ts";
+export type {
+  FastCgiFetchInit,
+  FastCgiHttpClientOptions,
+  FastCgiHttpConnector,
+  FastCgiHttpPreset,
+} from "./http/client_options.ts";
+export type { FastCgiFilterData } from "./http/filter_data.ts";
+export type { FastCgiSendFile, InternalRedirectOptions } from "./http/internal_redirect.ts";
+export type { FastCgiPhpOptions, PhpValues } from "./http/php_values.ts";
+export type { FastCgiHttpParams, FastCgiHttpPeers } from "./http/request_to_params.ts";
+export type { FastCgiDocumentRoot, FastCgiScript, ScriptLocation } from "./http/script_path.ts";
 export {
   type FastCgiContext,
   type FastCgiFetchHandler,
@@ -77,3 +90,4 @@ export type { FastCgiHandler, FastCgiHandlerContext, FastCgiResponse } from "./s
 export { type CloseOptions, FastCgiServer } from "./server/server.ts";
 export type { ByteReader, ByteSource } from "./transport/byte_source.ts";
 export type { ConnectionAddress, ConnectOptions, Connector, FastCgiConnection } from "./transport/connection.ts";
+export { type ComposedConnector, type ComposedConnectorOptions, failover, roundRobin } from "./transport/connectors.ts";

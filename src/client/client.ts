@@ -1,15 +1,34 @@
 import type { FastCgiClientResponse, IncomingResponse } from "../codec/incoming_response.ts";
-import { FCGI_MAX_CONNS, FCGI_MAX_REQS, FCGI_MPXS_CONNS } from "../protocol/constants.ts";
+import { FCGI_MAX_CONNS, FCGI_MAX_REQS, FCGI_MPXS_CONNS, MAX_REQUEST_ID } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
+import { parseLength } from "../protocol/params.ts";
 import { cancelSource } from "../transport/byte_source.ts";
-import { type Connector, closeConnection, type FastCgiConnection } from "../transport/connection.ts";
-import { ClientConnection } from "./connection.ts";
-import { type FastCgiClientOptions, resolveClientOptions } from "./options.ts";
-import { type FastCgiRequestInit, streamsOf } from "./request.ts";
+import type { Connector } from "../transport/connection.ts";
+import { Deadline } from "../transport/deadline.ts";
+import { ClientConnection, type ClientConnectionOwner } from "./connection.ts";
+import { dial } from "./dial.ts";
+import { type FastCgiClientOptions, type ResolvedClientOptions, resolveClientOptions } from "./options.ts";
+import { Pool, type PoolStatus } from "./pool.ts";
+import { type FastCgiRequestInit, isRepeatable, streamsOf } from "./request.ts";
+
+/** Milliseconds after which an application that has not answered FCGI_GET_VALUES is taken for one that does not multiplex. */
+const PROBE_TIMEOUT = 2_000;
+
+/** How {@linkcode FastCgiClient.close} ends. */
+export interface ClientCloseOptions {
+  /**
+   * Milliseconds after which what still waits or runs is aborted.
+   *
+   * @default {Infinity}
+   */
+  timeout?: number;
+}
 
 /**
- * Sends requests to a FastCGI application, of any role and with any params. Each has a connection to itself while it runs;
- * with `keepAlive` connections are used again.
+ * Sends requests to a FastCGI application, of any role and with any params.
+ *
+ * A response that nobody reads keeps its connection, and with `multiplexing` holds back those that share it: read it, or
+ * cancel its `stdout`.
  *
  * ```ts
  * const client = new FastCgiClient(connector);
@@ -18,28 +37,31 @@ import { type FastCgiRequestInit, streamsOf } from "./request.ts";
  * const { appStatus } = await response.end;
  * ```
  */
-export class FastCgiClient {
+export class FastCgiClient implements AsyncDisposable {
   readonly #connector: Connector;
-  readonly #options: Required<FastCgiClientOptions>;
-  #idle: ClientConnection[] = [];
+  readonly #options: ResolvedClientOptions;
+  readonly #pool: Pool;
+  /** Requests that a connection takes, by the address of the application: asked once. */
+  readonly #capacities = new Map<string, Promise<number>>();
   #closed = false;
 
   /** @throws {RangeError | TypeError} If an option has a value it can't have. */
   constructor(connector: Connector, options: FastCgiClientOptions = {}) {
     this.#connector = connector;
     this.#options = resolveClientOptions(options);
+    this.#pool = new Pool((signal) => this.#connect(signal), this.#options);
   }
 
-  /** Connections that wait for a request. */
-  get idleConnections(): number {
-    this.#idle = this.#idle.filter((connection) => !connection.closed);
-    return this.#idle.length;
+  /** Open connections, those without a request, and requests that run or wait. */
+  get status(): PoolStatus {
+    return this.#pool.status;
   }
 
   /**
-   * Sends one request. Resolves once it is on its way; its streams and its end come as they come.
+   * Sends one request. Resolves once it is on its way, or with its first output where it may have to be sent again (see
+   * {@linkcode FastCgiClientOptions.onRetry}); its streams and its end come as they come.
    *
-   * @throws {FastCgiError} `connectFailed` or `timeout` if there is no connection to be had.
+   * @throws {FastCgiError} `connectFailed` or `timeout` if there is no connection to be had, `limit` if too many requests wait.
    * @throws {unknown} The reason of `signal`.
    */
   send(request: FastCgiRequestInit): Promise<FastCgiClientResponse> {
@@ -48,11 +70,10 @@ export class FastCgiClient {
 
   /** As {@linkcode FastCgiClient.send}, for the HTTP layer, which reads the response by itself. */
   async start(request: FastCgiRequestInit): Promise<IncomingResponse> {
-    const signal = request.signal ?? undefined;
     try {
-      signal?.throwIfAborted();
-      const connection = this.#takeIdle() ?? (await this.#connect(signal));
-      return connection.send(request);
+      request.signal?.throwIfAborted();
+      // What is given may be given only once.
+      return await this.#start({ ...request, params: [...request.params] });
     } catch (error) {
       for (const source of streamsOf(request)) void cancelSource(source, error);
       throw error;
@@ -61,79 +82,106 @@ export class FastCgiClient {
 
   /**
    * Asks the application for its limits (FastCGI 4.1): `FCGI_MAX_CONNS`, `FCGI_MAX_REQS`, `FCGI_MPXS_CONNS`. What it does not know
-   * is missing.
+   * is missing. Opens a connection of its own.
    */
   async getValues(
     names: readonly string[] = [FCGI_MAX_CONNS, FCGI_MAX_REQS, FCGI_MPXS_CONNS],
-    { signal }: { signal?: AbortSignal } = {},
+    { signal = new AbortController().signal }: { signal?: AbortSignal } = {},
   ): Promise<Map<string, string>> {
-    signal?.throwIfAborted();
-    const connection = await this.#connect(signal);
-    const onAbort = (): void => connection.close(signal!.reason);
-    signal?.addEventListener("abort", onAbort, { once: true });
+    if (this.#closed) throw new TypeError("Cannot ask for values: the client is closed");
+    const alone: ClientConnectionOwner = { onFree() {}, onClose() {}, onCantMultiplex() {} };
+    const connection = await this.#open(signal, alone);
+    const onAbort = (): void => connection.close(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
     try {
-      return await connection.getValues(names);
+      return await connection.getValues(names, this.#options.readTimeout);
     } finally {
-      signal?.removeEventListener("abort", onAbort);
+      signal.removeEventListener("abort", onAbort);
       connection.close(new FastCgiError("connectionClosed", "The exchange is over"));
     }
   }
 
-  /** Sends no more requests, and closes idle connections. Exchanges under way go on to their end. */
-  close(): void {
+  /** Sends no more requests. Resolves when those that wait or run are over, and every connection is closed. */
+  async close({ timeout = Number.POSITIVE_INFINITY }: ClientCloseOptions = {}): Promise<void> {
     this.#closed = true;
-    const reason = new FastCgiError("connectionClosed", "The client is closed");
-    for (const connection of this.#idle) connection.close(reason);
-    this.#idle = [];
-  }
-
-  #takeIdle(): ClientConnection | undefined {
-    for (;;) {
-      // The one used last: the others can go idle and be closed.
-      const connection = this.#idle.pop();
-      if (connection === undefined || !connection.closed) return connection;
-    }
-  }
-
-  async #connect(signal: AbortSignal | undefined): Promise<ClientConnection> {
-    if (this.#closed) throw new TypeError("Cannot send a request: the client is closed");
-    const connection = new ClientConnection(await this.#dial(signal), this.#options, (idle) => {
-      if (this.#closed) idle.close(new FastCgiError("connectionClosed", "The client is closed"));
-      else this.#idle.push(idle);
+    const deadline = new Deadline(() => {
+      const message = `Cannot finish the request: the client closes after ${timeout} ms`;
+      this.#pool.abort(new FastCgiError("connectionClosed", message));
     });
-    return connection;
+    deadline.restart(timeout);
+    await this.#pool.close();
+    deadline.dispose();
   }
 
-  async #dial(signal: AbortSignal | undefined): Promise<FastCgiConnection> {
-    const { connectTimeout } = this.#options;
-    const attempt = new AbortController();
-    const onAbort = (): void => attempt.abort(signal!.reason);
-    signal?.addEventListener("abort", onAbort, { once: true });
-    const timer = Number.isFinite(connectTimeout)
-      ? setTimeout(() => {
-          const message = `Cannot connect: the application did not answer for ${connectTimeout} ms`;
-          attempt.abort(new FastCgiError("timeout", message, { limit: "connectTimeout" }));
-        }, connectTimeout)
-      : undefined;
-    try {
-      const connection = await this.#connector.connect({ signal: attempt.signal });
-      if (!attempt.signal.aborted) return connection;
-      // It came too late, by a moment or because the connector does not look at its signal.
-      void closeConnection(connection);
-      throw attempt.signal.reason;
-    } catch (error) {
-      if (attempt.signal.aborted) throw attempt.signal.reason;
-      if (error instanceof FastCgiError) throw error;
-      throw new FastCgiError(
-        "connectFailed",
-        `Cannot connect: ${error instanceof Error ? error.message : String(error)}`,
-        {
-          cause: error,
+  /** As {@linkcode FastCgiClient.close}: `await using client = new FastCgiClient(…)`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #start(request: FastCgiRequestInit): Promise<IncomingResponse> {
+    const { reuseForAll, onRetry } = this.#options;
+    const signal = request.signal ?? undefined;
+    const repeatable = isRepeatable(request);
+    for (let attempt = 1; ; attempt++) {
+      const { connection, mayBeStale, response } = await this.#pool.run({
+        // The second attempt is to be the last.
+        fresh: attempt > 1 || !(repeatable || reuseForAll),
+        signal,
+        start: (connection) => {
+          const { mayBeStale } = connection;
+          return { connection, mayBeStale, response: connection.send(request) };
         },
+      });
+      if (!mayBeStale || !repeatable) return response;
+      const error = await response.started().then(
+        () => null,
+        (reason: unknown) => reason,
       );
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", onAbort);
+      const isStale = error instanceof FastCgiError && error.code === "connectionClosed" && !connection.heard;
+      if (!isStale || this.#closed) return response;
+      onRetry({ reason: "stale", error, attempt });
     }
   }
+
+  async #connect(signal: AbortSignal): Promise<ClientConnection> {
+    const owner: ClientConnectionOwner = {
+      onFree: (connection) => this.#pool.onFree(connection),
+      onClose: (connection) => this.#pool.onClose(connection),
+      onCantMultiplex: (connection) => void this.#capacities.set(backendOf(connection), Promise.resolve(1)),
+    };
+    const connection = await this.#open(signal, owner);
+    if (!this.#options.multiplexing) return connection;
+    const backend = backendOf(connection);
+    let capacity = this.#capacities.get(backend);
+    if (capacity === undefined) {
+      capacity = this.#probe(connection);
+      this.#capacities.set(backend, capacity);
+    }
+    const found = await capacity;
+    // Some applications close after they have answered, or instead of it.
+    const usable = connection.closed ? await this.#open(signal, owner) : connection;
+    usable.capacity = found;
+    return usable;
+  }
+
+  async #open(signal: AbortSignal, owner: ClientConnectionOwner): Promise<ClientConnection> {
+    return new ClientConnection(await dial(this.#connector, this.#options, signal), this.#options, owner);
+  }
+
+  /** Requests that a connection to this application takes. */
+  async #probe(connection: ClientConnection): Promise<number> {
+    try {
+      const values = await connection.getValues([FCGI_MAX_REQS, FCGI_MPXS_CONNS], PROBE_TIMEOUT);
+      if (values.get(FCGI_MPXS_CONNS) !== "1") return 1;
+      const maxRequests = parseLength(values.get(FCGI_MAX_REQS)) || MAX_REQUEST_ID;
+      return Math.min(this.#options.maxConcurrentRequests, maxRequests, MAX_REQUEST_ID);
+    } catch (error) {
+      connection.close(error);
+      return 1;
+    }
+  }
+}
+
+function backendOf({ remoteAddress }: ClientConnection): string {
+  return JSON.stringify(remoteAddress ?? null);
 }

@@ -1,74 +1,115 @@
-// One transport connection to an application and the request on it: writes and reads at the same time, so that neither side can
+// One transport connection to an application and the requests on it: writes and reads at the same time, so that neither side can
 // block the other. To keep in step with server/connection.ts.
+//
+// A connection with room for one request is given to the next only when nothing is left of the one before: not a byte of its
+// request to be sent, not a byte behind its end. A shared one tells requests apart by their ids, and goes on.
 
 import type { FastCgiClientResponse, IncomingResponse } from "../codec/incoming_response.ts";
 import { RecordDecoder } from "../codec/record_decoder.ts";
 import { ResponseDecoder } from "../codec/response_decoder.ts";
 import { composeStages, type Stage } from "../codec/stage.ts";
-import { FCGI_NULL_REQUEST_ID, MAX_REQUEST_ID, RecordType } from "../protocol/constants.ts";
+import { FCGI_NULL_REQUEST_ID, MAX_REQUEST_ID, ProtocolStatus, RecordType } from "../protocol/constants.ts";
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
 import { decodeNameValuePairs, encodeNameValuePairs } from "../protocol/name_value_pairs.ts";
-import type { FastCgiRecord } from "../protocol/record.ts";
+import { type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
 import { closeConnection, type FastCgiConnection } from "../transport/connection.ts";
 import { Deadline } from "../transport/deadline.ts";
 import { RecordWriter } from "../transport/record_writer.ts";
-import type { FastCgiClientOptions } from "./options.ts";
-import { type FastCgiRequestInit, RequestSender } from "./request.ts";
+import { Exchange } from "./exchange.ts";
+import type { ResolvedClientOptions } from "./options.ts";
+import type { FastCgiRequestInit } from "./request.ts";
 
-/** One request and its response. */
-interface Exchange {
-  readonly response: IncomingResponse;
-  readonly sender: RequestSender;
-  /** `stopped`: the application takes no more of the request; it may have answered all the same. */
-  sending: "under way" | "done" | "stopped";
+/** What a {@linkcode ClientConnection} tells its pool. */
+export interface ClientConnectionOwner {
+  /** There is room for another request. */
+  onFree(connection: ClientConnection): void;
+  /** Nothing can be sent on it any more. */
+  onClose(connection: ClientConnection): void;
+  /** The application refused a request because it takes one at a time (FastCGI 5.5), whatever it said before. */
+  onCantMultiplex(connection: ClientConnection): void;
 }
 
 /** A connection of a {@linkcode FastCgiClient}. */
 export class ClientConnection {
   readonly #connection: FastCgiConnection;
-  readonly #options: Required<FastCgiClientOptions>;
+  readonly #options: ResolvedClientOptions;
+  readonly #owner: ClientConnectionOwner;
+  readonly #records = new RecordDecoder();
   readonly #decoder: ResponseDecoder;
   readonly #stages: Stage<Uint8Array, FastCgiClientResponse>;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #writer: RecordWriter;
-  /** Read and idle timeouts: one at a time, by what the connection waits for. */
+  readonly #exchanges = new Map<number, Exchange>();
+  /** The idle timeout, and that of FCGI_GET_VALUES: what is waited for without a request. */
   readonly #silence: Deadline;
-  readonly #onIdle: (connection: ClientConnection) => void;
-  #exchange: Exchange | null = null;
+  readonly #stall: Deadline;
+  #capacity = 1;
   #values: { resolve(values: Map<string, string>): void; reject(reason: unknown): void } | null = null;
+  /** Whether FCGI_GET_VALUES was sent. Answers may come when nobody waits for them any more. */
+  #hasAsked = false;
+  /** An exchange that is over, on a connection that is not known to be clean yet. */
+  #completed: Exchange | null = null;
   /** Counts up: with a constant id a stale response could not be told from the one that is due. */
   #lastId = 0;
-  #writeError: unknown;
-  /** Whether the response has no room, so that it is our silence and not the application's. */
+  #requests = 0;
+  #heard = false;
+  /** Whether a response has no room, so that nothing is read. */
   #paused = false;
+  /** Takes no more requests, and is closed when none is left. */
+  #retired = false;
+  #writeError: unknown;
   #closed = false;
   #closeReason: unknown;
 
-  /** @param onIdle Called when the connection is free for another request. */
-  constructor(
-    connection: FastCgiConnection,
-    options: Required<FastCgiClientOptions>,
-    onIdle: (connection: ClientConnection) => void,
-  ) {
+  constructor(connection: FastCgiConnection, options: ResolvedClientOptions, owner: ClientConnectionOwner) {
     this.#connection = connection;
     this.#options = options;
-    this.#onIdle = onIdle;
+    this.#owner = owner;
     this.#decoder = new ResponseDecoder(
       {
         management: (record) => this.#management(record),
-        // Whatever comes for a request that is over, another one is not to meet it.
-        report: (error) => this.close(error),
+        report: (error) => this.#onStray(error),
       },
       options,
     );
-    this.#stages = composeStages(new RecordDecoder(), this.#decoder);
+    this.#stages = composeStages(this.#records, this.#decoder);
     this.#reader = connection.readable.getReader();
     this.#writer = new RecordWriter(connection.writable, {
       writeTimeout: options.writeTimeout,
       onError: (error) => this.#onWriteError(error),
     });
     this.#silence = new Deadline(() => this.#timeOut());
+    this.#stall = new Deadline(() => this.#onStalled());
     void this.#run();
+  }
+
+  /** Requests that may be on it at once; more than one only where the application multiplexes. */
+  get capacity(): number {
+    return this.#capacity;
+  }
+
+  set capacity(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  /** Requests on it. */
+  get active(): number {
+    return this.#exchanges.size;
+  }
+
+  /** Whether it can take a request now. */
+  get isFree(): boolean {
+    return !this.#closed && !this.#retired && this.#exchanges.size < this.#capacity;
+  }
+
+  /** Whether it was kept, and the application may have closed it without our knowing. */
+  get mayBeStale(): boolean {
+    return this.#requests > 0 && this.#exchanges.size === 0;
+  }
+
+  /** Whether anything has come since it was last idle. */
+  get heard(): boolean {
+    return this.#heard;
   }
 
   /** Whether nothing can be sent on it any more. */
@@ -76,58 +117,63 @@ export class ClientConnection {
     return this.#closed;
   }
 
+  /** Why nothing can be sent on it any more. */
+  get closeReason(): unknown {
+    return this.#closeReason;
+  }
+
+  /** The peer's address: what tells backends apart. */
+  get remoteAddress(): FastCgiConnection["remoteAddress"] {
+    return this.#connection.remoteAddress;
+  }
+
   /**
-   * Sends a request on a connection that has none. The response fails with whatever goes wrong.
+   * Sends a request. The response fails with whatever goes wrong.
    *
    * @throws {unknown} The reason why the connection is closed, or that of the request's signal.
    */
   send(request: FastCgiRequestInit): IncomingResponse {
-    const { signal } = request;
-    if (signal?.aborted) this.close(signal.reason);
+    request.signal?.throwIfAborted();
     if (this.#closed) throw this.#closeReason;
-    const { keepAlive } = this.#options;
-    this.#lastId = this.#lastId === MAX_REQUEST_ID ? 1 : this.#lastId + 1;
-    const response = this.#decoder.expect(this.#lastId, {
-      onAbandoned: (reason) => this.#abandon(reason),
-      onStderr: request.onStderr,
-    });
-    const sender = new RequestSender(this.#writer, this.#lastId, request);
-    const exchange: Exchange = { response, sender, sending: "under way" };
-    this.#exchange = exchange;
+    if (this.#exchanges.size === 0) this.#heard = false;
+    const requestId = this.#nextId();
+    this.#requests++;
+    const { keepAlive, maxRequestsPerConnection } = this.#options;
+    if (!keepAlive || this.#requests >= maxRequestsPerConnection) this.#retired = true;
     this.#silence.stop();
-    const onAbort = (): void => this.close(signal!.reason);
-    signal?.addEventListener("abort", onAbort, { once: true });
-    const settle = (): void => signal?.removeEventListener("abort", onAbort);
-    response.end.then(() => {
-      settle();
-      this.#finish(exchange);
-    }, settle);
-    sender.send(keepAlive).then(
-      (sent) => {
-        if (!sent) return;
-        exchange.sending = "done";
-        if (this.#exchange === exchange) this.#awaitResponse();
-      },
-      (error) => {
-        // A request that can't be read must not look whole. One that can't be written may have its answer already.
-        if (this.#exchange === exchange && !this.#writer.failed) this.close(error);
-      },
-    );
-    return response;
+    const exchange: Exchange = new Exchange(request, {
+      requestId,
+      writer: this.#writer,
+      options: this.#options,
+      isPaused: () => this.#paused,
+      expect: (hooks) => this.#decoder.expect(requestId, hooks),
+      abort: (reason) => this.#abort(exchange, reason),
+      onComplete: ({ protocolStatus }) => this.#onComplete(exchange, protocolStatus),
+    });
+    this.#exchanges.set(requestId, exchange);
+    exchange.start();
+    return exchange.response;
   }
 
-  /** Asks for the application's limits (FastCGI 4.1), on a connection that has no request. */
-  getValues(names: readonly string[]): Promise<Map<string, string>> {
+  /** Asks for the application's limits (FastCGI 4.1), on a connection that has no request. `timeout` is in milliseconds. */
+  getValues(names: readonly string[], timeout: number): Promise<Map<string, string>> {
     const contentData = encodeNameValuePairs(names.map((name) => [name, ""]));
     return new Promise((resolve, reject) => {
       if (this.#closed) throw this.#closeReason;
       this.#values = { resolve, reject };
+      this.#hasAsked = true;
       // libfcgi reads on before it answers, so an unpadded one alone would wait for ever; the encoder pads to eight.
       const paddingLength = -contentData.length & 7 || 8;
       const requestId = FCGI_NULL_REQUEST_ID;
       this.#writer.write({ type: RecordType.GetValues, requestId, contentData, paddingLength });
-      this.#awaitResponse();
+      this.#silence.restart(timeout);
     });
+  }
+
+  /** Takes no more requests; closes when none is left. */
+  retire(): void {
+    this.#retired = true;
+    if (this.#exchanges.size === 0 || this.#completed !== null) this.close(this.#notUsed());
   }
 
   /** Closes the connection at once. What is under way fails with `reason`. */
@@ -136,13 +182,136 @@ export class ClientConnection {
     this.#closed = true;
     this.#closeReason = reason;
     this.#silence.dispose();
-    this.#exchange?.sender.stop(reason);
-    this.#exchange = null;
+    this.#stall.dispose();
     this.#decoder.failAll(reason);
+    for (const exchange of this.#exchanges.values()) exchange.end(reason);
+    this.#exchanges.clear();
     this.#values?.reject(reason);
     this.#writer.fail(reason);
     this.#reader.cancel(reason).catch(() => {});
     void closeConnection(this.#connection);
+    this.#owner.onClose(this);
+  }
+
+  #nextId(): number {
+    do {
+      this.#lastId = this.#lastId === MAX_REQUEST_ID ? 1 : this.#lastId + 1;
+    } while (this.#exchanges.has(this.#lastId));
+    return this.#lastId;
+  }
+
+  async #run(): Promise<void> {
+    try {
+      await this.#read();
+      // Not the stages' flush(): it would fail the response without saying that writing had failed before.
+      this.#fail("the application closed the connection before its end", this.#writeError);
+    } catch (error) {
+      if (error instanceof FastCgiError) this.close(error);
+      else this.#fail("the connection failed", error);
+    }
+  }
+
+  async #read(): Promise<void> {
+    const controller = { enqueue(): void {} };
+    for (;;) {
+      const { done, value } = await this.#reader.read();
+      if (done || this.#closed) return;
+      this.#heard = true;
+      if (this.#exchanges.size === 0 && !this.#hasAsked) {
+        throw protocolError("Cannot read a record: no request is under way");
+      }
+      const pause = this.#stages.transform(value, controller);
+      if (pause !== undefined) await this.#waitForRoom(pause);
+      if (this.#completed !== null) this.#releaseCompleted(this.#completed);
+      // A record that comes slowly is no silence. On a shared connection nobody knows whose it will be.
+      else if (this.#exchanges.size === 1) for (const exchange of this.#exchanges.values()) exchange.noteBytes();
+    }
+  }
+
+  async #waitForRoom(pause: Promise<void>): Promise<void> {
+    this.#paused = true;
+    for (const exchange of this.#exchanges.values()) exchange.pause();
+    this.#stall.restart(this.#options.stallTimeout);
+    await pause;
+    this.#stall.stop();
+    this.#paused = false;
+    for (const exchange of this.#exchanges.values()) exchange.resume();
+  }
+
+  /** Nobody reads one response, and the others wait for it. */
+  #onStalled(): void {
+    const { stallTimeout, maxQueuedBytes } = this.#options;
+    if (this.#exchanges.size === 1) {
+      this.#stall.restart(stallTimeout);
+      return;
+    }
+    const limit = "stallTimeout";
+    for (const exchange of this.#exchanges.values()) {
+      const { response, requestId } = exchange;
+      if (response.stdoutQueue.cost < maxQueuedBytes) continue;
+      const message = `Cannot read the response: nobody read it for ${stallTimeout} ms, and others share its connection`;
+      this.#abort(exchange, new FastCgiError("timeout", message, { limit, requestId }));
+    }
+  }
+
+  /** FCGI_END_REQUEST came. */
+  #onComplete(exchange: Exchange, protocolStatus: number): void {
+    if (protocolStatus === ProtocolStatus.CantMpxConn) {
+      this.#capacity = 1;
+      this.#owner.onCantMultiplex(this);
+    }
+    if (this.#capacity === 1 && this.#exchanges.size === 1) this.#completed = exchange;
+    else this.#release(exchange);
+  }
+
+  /** What came with the end of the response has been looked at: is there anything behind it? */
+  #releaseCompleted(exchange: Exchange): void {
+    if (this.#retired || this.#records.isBetweenRecords) {
+      this.#completed = null;
+      this.#release(exchange);
+    } else {
+      // Padding that was cut, or the start of something that nobody asked for.
+      exchange.end(this.#notUsed());
+      this.#silence.restart(this.#options.idleTimeout);
+    }
+  }
+
+  /** The exchange is over; its place is free. */
+  #release(exchange: Exchange): void {
+    if (!this.#exchanges.delete(exchange.requestId)) return;
+    const { sentWhole } = exchange;
+    exchange.end(this.#notUsed());
+    // The rest of a request that was answered early would be read as the start of the next.
+    if (!sentWhole && this.#capacity === 1) this.#retired = true;
+    if (this.#retired && this.#exchanges.size === 0) {
+      this.close(this.#notUsed());
+      return;
+    }
+    if (this.#exchanges.size === 0) this.#silence.restart(this.#options.idleTimeout);
+    if (this.isFree) this.#owner.onFree(this);
+  }
+
+  /**
+   * Nobody wants the response. On a connection of its own, closing says so (FastCGI 5.4), and is the only thing that php-fpm
+   * understands; on a shared one FCGI_ABORT_REQUEST does, and what still comes is dropped.
+   */
+  #abort(exchange: Exchange, reason: unknown): void {
+    const { requestId } = exchange;
+    if (this.#capacity === 1 && this.#exchanges.size === 1) {
+      this.close(reason);
+    } else if (exchange.isLive) {
+      exchange.abort(reason);
+      this.#writer.write({ type: RecordType.AbortRequest, requestId, contentData: NO_CONTENT });
+    } else {
+      // It was aborted, and the application does not say that it has ended: its id can't be used again.
+      this.#retired = true;
+      this.#release(exchange);
+    }
+  }
+
+  /** Records for a request that is over. Go sends them behind an abort; where requests follow one another, none is to meet them. */
+  #onStray(error: FastCgiError): void {
+    if (this.#capacity === 1) this.close(error);
   }
 
   /**
@@ -151,74 +320,13 @@ export class ClientConnection {
    */
   #onWriteError(error: unknown): void {
     if (this.#closed) return;
-    if (this.#exchange === null || (error instanceof FastCgiError && error.code === "timeout")) {
+    if (this.#exchanges.size === 0 || (error instanceof FastCgiError && error.code === "timeout")) {
       this.close(error);
       return;
     }
+    this.#retired = true;
     this.#writeError = error;
-    this.#exchange.sending = "stopped";
-    this.#exchange.sender.stop(error);
-    this.#awaitResponse();
-  }
-
-  /** Starts the timeout where nothing but the application is waited for. */
-  #awaitResponse(): void {
-    const isAwaited = this.#exchange === null ? this.#values !== null : this.#exchange.sending !== "under way";
-    if (isAwaited && !this.#paused) this.#silence.restart(this.#options.readTimeout);
-  }
-
-  async #run(): Promise<void> {
-    try {
-      await this.#read();
-      // Not the stages' flush(): it would fail the response without saying that writing had failed before.
-      this.close(this.#gone("the application closed the connection before its end", this.#writeError));
-    } catch (error) {
-      this.close(error instanceof FastCgiError ? error : this.#gone("the connection failed", error));
-    }
-  }
-
-  #gone(what: string, cause: unknown): FastCgiError {
-    const { requestId, stderrText: stderr } = this.#exchange?.response ?? {};
-    return new FastCgiError("connectionClosed", `Cannot read the response: ${what}`, { requestId, stderr, cause });
-  }
-
-  async #read(): Promise<void> {
-    const controller = { enqueue(): void {} };
-    for (;;) {
-      const { done, value } = await this.#reader.read();
-      if (done || this.#closed) return;
-      if (this.#exchange === null && this.#values === null) {
-        throw protocolError("Cannot read a record: no request is under way");
-      }
-      this.#silence.stop();
-      const pause = this.#stages.transform(value, controller);
-      if (pause !== undefined) {
-        this.#paused = true;
-        await pause;
-        this.#paused = false;
-      }
-      this.#awaitResponse();
-    }
-  }
-
-  /** The response is whole. */
-  #finish(exchange: Exchange): void {
-    if (this.#exchange !== exchange) return;
-    this.#exchange = null;
-    const { keepAlive, idleTimeout } = this.#options;
-    if (!keepAlive || exchange.sending !== "done") {
-      const reason = new FastCgiError("connectionClosed", "The exchange is over");
-      exchange.sender.stop(reason);
-      this.close(reason);
-      return;
-    }
-    this.#silence.restart(idleTimeout);
-    this.#onIdle(this);
-  }
-
-  /** Nobody wants the rest of the response. On a connection of its own, closing is how to say so (FastCGI 5.4). */
-  #abandon(reason: unknown): void {
-    this.close(reason ?? new FastCgiError("aborted", "The response was cancelled"));
+    for (const exchange of this.#exchanges.values()) exchange.stopSending(error);
   }
 
   #management({ type, contentData }: FastCgiRecord): void {
@@ -228,17 +336,30 @@ export class ClientConnection {
     if (type === RecordType.GetValuesResult) resolve(new Map(decodeNameValuePairs(contentData)));
     else reject(protocolError("Cannot get values: the application does not know FCGI_GET_VALUES"));
     this.#values = null;
+    this.#silence.restart(this.#options.idleTimeout);
+  }
+
+  /** The transport has ended or failed. Each request learns what its own application wrote to stderr. */
+  #fail(what: string, cause: unknown): void {
+    const gone = (exchange?: Exchange): FastCgiError => {
+      const { requestId, stderrText: stderr } = exchange?.response ?? {};
+      return new FastCgiError("connectionClosed", `Cannot read the response: ${what}`, { requestId, stderr, cause });
+    };
+    for (const exchange of this.#exchanges.values()) exchange.response.fail(gone(exchange));
+    this.close(gone());
   }
 
   #timeOut(): void {
-    const { readTimeout, idleTimeout } = this.#options;
-    if (this.#exchange === null && this.#values === null) {
-      const message = `The connection was idle for ${idleTimeout} ms`;
+    if (this.#values === null) {
+      const message = `The connection was idle for ${this.#options.idleTimeout} ms`;
       this.close(new FastCgiError("timeout", message, { limit: "idleTimeout" }));
       return;
     }
-    const stderr = this.#exchange?.response.stderrText;
-    const message = `Cannot read the response: the application was silent for ${readTimeout} ms`;
-    this.close(new FastCgiError("timeout", message, { limit: "readTimeout", stderr }));
+    const message = "Cannot get values: the application was silent for too long";
+    this.close(new FastCgiError("timeout", message, { limit: "readTimeout" }));
+  }
+
+  #notUsed(): FastCgiError {
+    return new FastCgiError("connectionClosed", "The exchange is over");
   }
 }

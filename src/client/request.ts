@@ -40,6 +40,16 @@ export function streamsOf({ stdin, data }: FastCgiRequestInit): ByteSource[] {
   return [stdin, data].filter((source) => source !== undefined && source !== null);
 }
 
+/** Methods that do no harm when they happen twice (RFC 9110 9.2.2). */
+const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);
+
+/** Whether sending a request twice does no harm, and is possible: all of it is still there. */
+export function isRepeatable(request: FastCgiRequestInit): boolean {
+  if (!streamsOf(request).every((source) => source instanceof Uint8Array)) return false;
+  for (const [name, value] of request.params) if (name === "REQUEST_METHOD") return IDEMPOTENT.has(value);
+  return false;
+}
+
 /** Sends one request: its params, then the streams of its role, in the order of FastCGI 6. */
 export class RequestSender {
   readonly #writer: RecordWriter;

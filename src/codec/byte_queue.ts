@@ -26,6 +26,12 @@ export interface ByteQueueOptions {
   onAbandoned?: (reason: unknown) => void;
 }
 
+/** A promise of room. */
+interface RoomWait {
+  readonly promise: Promise<void>;
+  readonly resolve: () => void;
+}
+
 /** A byte stream between a connection that pushes and a reader that pulls. */
 export class ByteQueue {
   readonly #options: ByteQueueOptions;
@@ -38,7 +44,8 @@ export class ByteQueue {
   #failed = false;
   #stream: ReadableStream<Uint8Array> | null = null;
   #onPiece: (() => void) | null = null;
-  #onRoom: (() => void)[] = [];
+  /** Who waits for room, by limit: one promise for all, or every piece that is read would wake all of them. */
+  readonly #waits = new Map<number, RoomWait>();
 
   constructor(options: ByteQueueOptions) {
     this.#options = options;
@@ -80,8 +87,8 @@ export class ByteQueue {
       return;
     }
     const pinned = piece.buffer.byteLength > piece.length * PINNED_RATIO;
-    // A reader that waits takes the piece at once, so nothing is kept alive then.
-    this.#pieces.push(pinned && this.#onPiece === null ? piece.slice() : piece);
+    // A reader that waits takes the piece at once, so nothing is kept alive then. Not slice(): a Node Buffer's copies nothing.
+    this.#pieces.push(pinned && this.#onPiece === null ? new Uint8Array(piece) : piece);
     this.#cost += Math.max(piece.length, MIN_PIECE_COST);
     this.#wake();
   }
@@ -131,13 +138,16 @@ export class ByteQueue {
   /** Resolves once less than `limit` is queued; undefined if that is so already. */
   whenBelow(limit: number): Promise<void> | undefined {
     if (this.#cost < limit || this.#state !== "open") return undefined;
-    return new Promise((resolve) => {
-      const check = (): void => {
-        if (this.#cost < limit || this.#state !== "open") resolve();
-        else this.#onRoom.push(check);
-      };
-      this.#onRoom.push(check);
-    });
+    let wait = this.#waits.get(limit);
+    if (wait === undefined) {
+      let resolve!: () => void;
+      const promise = new Promise<void>((settle) => {
+        resolve = settle;
+      });
+      wait = { promise, resolve };
+      this.#waits.set(limit, wait);
+    }
+    return wait.promise;
   }
 
   /** The next piece, or null at the end. One reader at a time. */
@@ -196,9 +206,10 @@ export class ByteQueue {
   }
 
   #makeRoom(): void {
-    if (this.#onRoom.length === 0) return;
-    const waiting = this.#onRoom;
-    this.#onRoom = [];
-    for (const check of waiting) check();
+    for (const [limit, { resolve }] of this.#waits) {
+      if (this.#cost >= limit && this.#state === "open") continue;
+      this.#waits.delete(limit);
+      resolve();
+    }
   }
 }

@@ -1,8 +1,8 @@
-import { byteStringToUtf8, decodeByteString } from "../protocol/byte_string.ts";
 import { ProtocolStatus } from "../protocol/constants.ts";
 import { FastCgiError, type FastCgiErrorCode } from "../protocol/errors.ts";
 import type { EndRequestBody } from "../protocol/record.ts";
 import { ByteQueue } from "./byte_queue.ts";
+import { StderrBuffer } from "./stderr_buffer.ts";
 
 /** The output of one request as a web server receives it (FastCGI 6). Its streams may still be arriving. */
 export interface FastCgiClientResponse {
@@ -23,14 +23,22 @@ export interface FastCgiClientResponse {
   readonly end: Promise<EndRequestBody>;
 }
 
-/** Limits on the streams of a response, and hooks of its connection. */
-export interface IncomingResponseOptions {
-  maxStdoutBytes: number;
-  maxStderrBytes: number;
+/** What a response tells its connection. */
+export interface IncomingResponseHooks {
   /** Called once when nobody will take the rest of stdout. */
   onAbandoned?: (reason: unknown) => void;
   /** Called with each piece of FCGI_STDERR. */
   onStderr?: ((piece: Uint8Array) => void) | undefined;
+  /** Called with each record of FCGI_STDOUT or FCGI_STDERR. */
+  onOutput?: (type: "stdout" | "stderr") => void;
+  /** Called when the application said how the request ended. */
+  onComplete?: (body: EndRequestBody) => void;
+}
+
+/** Limits on the streams of a response, and hooks of its connection. */
+export interface IncomingResponseOptions extends IncomingResponseHooks {
+  maxStdoutBytes: number;
+  maxStderrBytes: number;
 }
 
 /** Refusals by `protocolStatus` (FastCGI 5.5). */
@@ -45,13 +53,12 @@ export class IncomingResponse implements FastCgiClientResponse {
   readonly requestId: number;
   readonly end: Promise<EndRequestBody>;
   readonly stdoutQueue: ByteQueue;
-  readonly #stderrQueue: ByteQueue;
+  readonly #stderr: StderrBuffer;
   readonly #options: IncomingResponseOptions;
   #resolveEnd!: (body: EndRequestBody) => void;
   #rejectEnd!: (reason: unknown) => void;
-  #stderrText = "";
-  #stderrBytes = 0;
-  #stderrTruncated = false;
+  #hasOutput = false;
+  #onStarted: (() => void) | undefined;
 
   constructor(requestId: number, options: IncomingResponseOptions) {
     this.requestId = requestId;
@@ -63,7 +70,7 @@ export class IncomingResponse implements FastCgiClientResponse {
       limit: "maxStdoutBytes",
       ...(options.onAbandoned && { onAbandoned: options.onAbandoned }),
     });
-    this.#stderrQueue = new ByteQueue({ name: "stderr", requestId });
+    this.#stderr = new StderrBuffer(options.maxStderrBytes);
     this.end = new Promise((resolve, reject) => {
       this.#resolveEnd = resolve;
       this.#rejectEnd = reject;
@@ -77,43 +84,59 @@ export class IncomingResponse implements FastCgiClientResponse {
   }
 
   get stderr(): ReadableStream<Uint8Array> {
-    return this.#stderrQueue.stream;
+    return this.#stderr.stream;
   }
 
   get stderrTruncated(): boolean {
-    return this.#stderrTruncated;
+    return this.#stderr.truncated;
   }
 
   /** FCGI_STDERR so far as text, for messages. */
   get stderrText(): string {
-    return byteStringToUtf8(this.#stderrText);
+    return this.#stderr.text;
+  }
+
+  pushStdout(content: Uint8Array): void {
+    this.stdoutQueue.push(content);
+    this.#noteOutput("stdout");
   }
 
   pushStderr(content: Uint8Array): void {
-    const room = this.#options.maxStderrBytes - this.#stderrBytes;
-    if (content.length > room) this.#stderrTruncated = true;
-    if (room <= 0) return;
-    // A copy of its own: these bytes may be kept long, and are few.
-    const piece = content.slice(0, room);
-    this.#stderrBytes += piece.length;
-    this.#stderrText += decodeByteString(piece);
-    this.#stderrQueue.push(piece);
-    this.#options.onStderr?.(piece);
+    this.#noteOutput("stderr");
+    const kept = this.#stderr.push(content);
+    // A copy, because nobody knows how long it will be kept. Not slice(): a Node Buffer's copies nothing.
+    if (kept > 0) this.#options.onStderr?.(new Uint8Array(content.subarray(0, kept)));
+  }
+
+  /** Resolves when anything of the response is there, its end included. Rejects if it fails before. */
+  started(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#hasOutput) resolve();
+      this.#onStarted = resolve;
+      this.end.then(() => resolve(), reject);
+    });
   }
 
   /** The application said how the request ended. */
   complete(body: EndRequestBody): void {
     if (body.protocolStatus === ProtocolStatus.RequestComplete) this.stdoutQueue.end();
     else this.stdoutQueue.fail(this.#refusal(body.protocolStatus));
-    this.#stderrQueue.end();
+    this.#stderr.end();
     this.#resolveEnd(body);
+    this.#options.onComplete?.(body);
   }
 
   /** The request can't be finished. */
   fail(error: unknown): void {
     this.stdoutQueue.fail(error);
-    this.#stderrQueue.end();
+    this.#stderr.end();
     this.#rejectEnd(error);
+  }
+
+  #noteOutput(type: "stdout" | "stderr"): void {
+    this.#hasOutput = true;
+    this.#onStarted?.();
+    this.#options.onOutput?.(type);
   }
 
   #refusal(protocolStatus: number): FastCgiError {

@@ -20,6 +20,11 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
   #paddingLeft = 0;
   #dead: FastCgiError | null = null;
 
+  /** Whether the input so far ends with a record and its padding. */
+  get isBetweenRecords(): boolean {
+    return this.#headerFilled === 0 && this.#header === null && this.#paddingLeft === 0;
+  }
+
   /**
    * @throws {FastCgiError} `protocol` if a record is of another version. The decoder is dead then: without a known header
    * nothing says where the next record begins.

@@ -2,7 +2,8 @@
 type OptionValue = number | boolean;
 
 /**
- * `given` over `defaults`. A number is a size, a count or milliseconds: above zero, and `Infinity` turns it off.
+ * `given` over `defaults`. A number is a size, a count or milliseconds: above zero, and `Infinity` turns it off. Only those in
+ * `optional` may be zero.
  *
  * @throws {RangeError} If a number is not above zero.
  * @throws {TypeError} If a value is of another type than its default.
@@ -10,12 +11,13 @@ type OptionValue = number | boolean;
 export function resolveOptions<Options extends object>(
   defaults: Options,
   given: { readonly [Name in keyof Options]?: Options[Name] | undefined },
+  optional: readonly (keyof Options)[] = [],
 ): Options {
   const resolved = { ...defaults };
   for (const name of Object.keys(defaults) as (keyof Options & string)[]) {
     const value = given[name];
     if (value === undefined) continue;
-    checkOption(name, value as OptionValue, typeof defaults[name]);
+    if (value !== 0 || !optional.includes(name)) checkOption(name, value as OptionValue, typeof defaults[name]);
     resolved[name] = value as Options[typeof name];
   }
   return resolved;

@@ -4,7 +4,7 @@
 import { FCGI_NULL_REQUEST_ID, nameOf, RecordType } from "../protocol/constants.ts";
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
 import { decodeEndRequestBody, type FastCgiRecord } from "../protocol/record.ts";
-import { type FastCgiClientResponse, IncomingResponse, type IncomingResponseOptions } from "./incoming_response.ts";
+import { type FastCgiClientResponse, IncomingResponse, type IncomingResponseHooks } from "./incoming_response.ts";
 import { resolveOptions } from "./resolve_options.ts";
 import { type ResponseState, responseInput, responseStep } from "./response_state.ts";
 import { type Stage, type StageController, toTransformer } from "./stage.ts";
@@ -78,7 +78,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
   }
 
   /** Announces a request that was begun, and returns its response, which is still empty. */
-  expect(requestId: number, hooks: Pick<IncomingResponseOptions, "onAbandoned" | "onStderr"> = {}): IncomingResponse {
+  expect(requestId: number, hooks: IncomingResponseHooks = {}): IncomingResponse {
     this.#expecting = true;
     this.#over.delete(requestId);
     return this.#open(requestId, hooks).response;
@@ -155,7 +155,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
     const { response } = active;
     switch (action) {
       case "push stdout":
-        response.stdoutQueue.push(contentData);
+        response.pushStdout(contentData);
         return response.stdoutQueue.whenBelow(this.#options.maxQueuedBytes);
       case "push stderr":
         return response.pushStderr(contentData);
@@ -170,7 +170,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
     }
   }
 
-  #open(requestId: number, hooks: Pick<IncomingResponseOptions, "onAbandoned" | "onStderr">): ActiveResponse {
+  #open(requestId: number, hooks: IncomingResponseHooks): ActiveResponse {
     const { maxStdoutBytes, maxStderrBytes } = this.#options;
     const response = new IncomingResponse(requestId, { maxStdoutBytes, maxStderrBytes, ...hooks });
     const active: ActiveResponse = { state: "open", response };

@@ -22,7 +22,8 @@ export interface Stage<Input, Output> {
  * piece has been worked through, so what lies between is bounded by one piece.
  */
 export function composeStages<A, B, C>(first: Stage<A, B>, second: Stage<B, C>): Stage<A, C> {
-  let pause: Promise<void> | undefined;
+  /** A set, because many pieces may wait for the same room. */
+  const pauses = new Set<Promise<void>>();
   let controller: StageController<C>;
   let dead: { readonly error: unknown } | null = null;
   const between: StageController<B> = {
@@ -35,14 +36,14 @@ export function composeStages<A, B, C>(first: Stage<A, B>, second: Stage<B, C>):
         dead = { error };
         throw error;
       }
-      if (wait === undefined) return;
-      pause = pause === undefined ? wait : Promise.all([pause, wait]).then(() => {});
+      if (wait !== undefined) pauses.add(wait);
     },
   };
   const finish = (): Promise<void> | undefined => {
-    const wait = pause;
-    pause = undefined;
-    return wait;
+    if (pauses.size === 0) return undefined;
+    const waits = [...pauses];
+    pauses.clear();
+    return waits.length === 1 ? waits[0] : Promise.all(waits).then(() => {});
   };
   return {
     transform(piece, next) {

@@ -35,8 +35,8 @@ failOnUnhandledRejections();
 const get: FastCgiRequestInit = { params: [["REQUEST_METHOD", "GET"]] };
 const clients: FastCgiClient[] = [];
 
-afterEach(() => {
-  for (const client of clients.splice(0)) client.close();
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.close({ timeout: 1 })));
 });
 
 function clientOf(script: Script, options: FastCgiClientOptions = {}) {
@@ -101,7 +101,7 @@ describe("FastCgiClient", () => {
     await exchange(client);
     await exchange(client);
     expect(connector.connections.map(({ isClosed }) => isClosed)).toEqual([true, true]);
-    expect(client.idleConnections).toBe(0);
+    expect(client.status.idle).toBe(0);
   });
 
   it("FastCgiClient runs requests side by side on connections of their own", async () => {
@@ -126,7 +126,7 @@ describe("FastCgiClient: kept connections", () => {
     );
     for (let count = 0; count < 3; count++) {
       expect(await exchange(client)).toBe("x");
-      expect(client.idleConnections).toBe(1);
+      expect(client.status.idle).toBe(1);
     }
     expect(connector.connections.length).toBe(1);
     expect(requests).toEqual([
@@ -143,7 +143,7 @@ describe("FastCgiClient: kept connections", () => {
     );
     await Promise.all([exchange(client), exchange(client)]);
     expect(connector.connections.length).toBe(2);
-    expect(client.idleConnections).toBe(2);
+    expect(client.status.idle).toBe(2);
     await exchange(client);
     expect(connector.connections.length).toBe(2);
   });
@@ -167,10 +167,10 @@ describe("FastCgiClient: kept connections", () => {
         { keepAlive: true },
       );
       await exchange(client);
-      expect(client.idleConnections, name).toBe(1);
+      expect(client.status.idle, name).toBe(1);
       speak.resolve();
       await turns();
-      expect(client.idleConnections, name).toBe(0);
+      expect(client.status.idle, name).toBe(0);
       expect(connector.connections[0]!.isClosed, name).toBe(true);
       expect(await exchange(client), name).toBe("connection 2");
     }
@@ -186,7 +186,7 @@ describe("FastCgiClient: kept connections", () => {
         { keepAlive: true },
       );
       expect(await exchange(client)).toBe("answer 1");
-      expect(client.idleConnections).toBe(0);
+      expect(client.status.idle).toBe(0);
       expect(connector.connections[0]!.isClosed).toBe(true);
       expect(await exchange(client)).toBe("answer 2");
     }
@@ -205,8 +205,10 @@ describe("FastCgiClient: kept connections", () => {
       { keepAlive: true },
     );
     await exchange(client);
-    const response = await client.send(get);
+    const sent = client.send(get);
+    await turns();
     late.resolve();
+    const response = await sent;
     await expect(textFrom(response.stdout)).rejects.toMatchObject({ code: "protocol" });
     await expect(response.end).rejects.toMatchObject({ code: "protocol" });
   });
@@ -224,7 +226,7 @@ describe("FastCgiClient: kept connections", () => {
     await exchange(client);
     close.resolve();
     await turns();
-    expect(client.idleConnections).toBe(0);
+    expect(client.status.idle).toBe(0);
     expect(await exchange(client)).toBe("2");
   });
 
@@ -238,7 +240,7 @@ describe("FastCgiClient: kept connections", () => {
     );
     const open = new OpenStream();
     expect(await exchange(client, { ...get, stdin: open.stream })).toBe("early");
-    expect(client.idleConnections).toBe(0);
+    expect(client.status.idle).toBe(0);
     expect(connector.connections[0]!.isClosed).toBe(true);
     expect(open.cancelled).toBeInstanceOf(FastCgiError);
   });
@@ -251,7 +253,7 @@ describe("FastCgiClient: kept connections", () => {
     await Promise.all([exchange(client), exchange(client)]);
     client.close();
     expect(connector.connections.map(({ isClosed }) => isClosed)).toEqual([true, true]);
-    expect(client.idleConnections).toBe(0);
+    expect(client.status.idle).toBe(0);
     await expect(client.send(get)).rejects.toThrow(new TypeError("Cannot send a request: the client is closed"));
     await expect(client.getValues()).rejects.toThrow(TypeError);
     client.close();
@@ -272,7 +274,7 @@ describe("FastCgiClient: kept connections", () => {
     go.resolve();
     expect(await textFrom(response.stdout)).toBe("whole");
     await turns();
-    expect(client.idleConnections).toBe(0);
+    expect(client.status.idle).toBe(0);
     expect(connector.connections[0]!.isClosed).toBe(true);
   });
 });
@@ -290,9 +292,9 @@ describe("FastCgiClient: idle time", () => {
     await exchange(client);
     await pass(4000);
     expect(connector.connections.length).toBe(1);
-    expect(client.idleConnections).toBe(1);
+    expect(client.status.idle).toBe(1);
     await pass(1001);
-    expect(client.idleConnections).toBe(0);
+    expect(client.status.idle).toBe(0);
     expect(connector.connections[0]!.isClosed).toBe(true);
   });
 });
@@ -315,7 +317,7 @@ describe("FastCgiClient: connecting", () => {
           return promise;
         },
       },
-      options,
+      { maxConnectRetries: 0, ...options },
     );
     return { client, attempts };
   }
@@ -405,21 +407,22 @@ describe("FastCgiClient: connecting", () => {
   });
 
   it("FastCgiClient notices an abort in any moment between connecting and sending", async () => {
-    for (let turns = 0; turns < 20; turns++) {
+    for (let count = 0; count < 20; count++) {
       const { client, attempts } = manual();
       const controller = new AbortController();
       const sent = client.send({ ...get, signal: controller.signal });
       const [connection] = connectionPair();
       attempts[0]!.resolve(connection);
-      for (let turn = 0; turn < turns; turn++) await null;
+      for (let turn = 0; turn < count; turn++) await null;
       const reason = new Error("Enough");
       controller.abort(reason);
       const outcome = await sent.then(
         ({ stdout }) => textFrom(stdout).catch((error) => error),
         (error) => error,
       );
-      expect(outcome, `after ${turns} turns`).toBe(reason);
-      expect(connection.isClosed, `after ${turns} turns`).toBe(true);
+      expect(outcome, `after ${count} turns`).toBe(reason);
+      await turns();
+      expect(connection.isClosed, `after ${count} turns`).toBe(true);
     }
   });
 

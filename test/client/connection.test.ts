@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { ClientConnection } from "../../src/client/connection.ts";
-import { CLIENT_DEFAULTS } from "../../src/client/options.ts";
+import { resolveClientOptions } from "../../src/client/options.ts";
 import {
   type Connector,
   FastCgiClient,
@@ -34,8 +34,8 @@ const get: FastCgiRequestInit = { params: [["REQUEST_METHOD", "GET"]] };
 const MiB = 1024 * 1024;
 const clients: FastCgiClient[] = [];
 
-afterEach(() => {
-  for (const client of clients.splice(0)) client.close();
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.close({ timeout: 1 })));
 });
 
 function clientOf(connector: Connector, options: FastCgiClientOptions = {}): FastCgiClient {
@@ -78,9 +78,11 @@ describe("ClientConnection: sending and receiving", () => {
         // Writes everything before it reads anything.
         "writes first",
         async (application) => {
+          await application.next();
           for (const piece of patternChunks(MiB, 50_000)) await application.send(stdout(1, piece));
-          await application.request();
-          await application.send(end(1));
+          for (let piece = await application.next(); piece !== null; piece = await application.next()) {
+            if (piece.type === RecordType.Stdin && piece.contentData.length === 0) return application.send(end(1));
+          }
         },
       ],
     ];
@@ -234,7 +236,11 @@ describe("ClientConnection: sending and receiving", () => {
 
   it("ClientConnection takes nothing more when it is closed", async () => {
     const [transport] = connectionPair();
-    const connection = new ClientConnection(transport, CLIENT_DEFAULTS, () => {});
+    const connection = new ClientConnection(transport, resolveClientOptions({}), {
+      onFree() {},
+      onClose() {},
+      onCantMultiplex() {},
+    });
     const reason = new Error("Enough");
     connection.close(reason);
     connection.close(new Error("Again"));
@@ -295,10 +301,13 @@ describe("ClientConnection: an application that does not take the request", () =
   describe("with time", () => {
     useFakeTime();
 
-    it("ClientConnection waits for the answer no longer than readTimeout when writing has failed", async () => {
-      for (const part of ["", "part"]) {
+    it("ClientConnection waits for the answer no longer than without when writing has failed", async () => {
+      for (const [part, limit] of [
+        ["", "headerTimeout"],
+        ["part", "readTimeout"],
+      ] as const) {
         const { connector, application } = halfDead(reason);
-        const response = await clientOf(connector, { readTimeout: 1000 }).send({
+        const response = await clientOf(connector, { readTimeout: 1000, headerTimeout: 1000 }).send({
           ...get,
           stdin: new OpenStream().stream,
         });
@@ -307,7 +316,7 @@ describe("ClientConnection: an application that does not take the request", () =
         await pass(999);
         expect(await isSettled(response.end), part).toBe(false);
         await pass(2);
-        await expect(response.end, part).rejects.toMatchObject({ code: "timeout", limit: "readTimeout" });
+        await expect(response.end, part).rejects.toMatchObject({ code: "timeout", limit });
       }
     });
   });
@@ -551,10 +560,41 @@ describe("ClientConnection: abort", () => {
 describe("ClientConnection: timeouts", () => {
   useFakeTime();
 
-  const options = { readTimeout: 1000, writeTimeout: 500 };
+  const options = { headerTimeout: 3000, readTimeout: 1000, writeTimeout: 500 };
 
-  it("ClientConnection gives up an application that is silent for readTimeout after the request", async () => {
-    const { response, connection } = await send((application) => application.closedByClient(), get, options);
+  it("ClientConnection gives up an application that sends no output for headerTimeout after the request", async () => {
+    for (const messages of [0, 3]) {
+      const { response, connection } = await send(
+        async (application) => {
+          await application.request();
+          for (let count = 0; count < messages; count++)
+            await application.send(record(RecordType.Stderr, 1, "working"));
+        },
+        get,
+        options,
+      );
+      await pass(2999);
+      expect(await isSettled(response.end)).toBe(false);
+      await pass(2);
+      await expect(response.end).rejects.toMatchObject({
+        code: "timeout",
+        limit: "headerTimeout",
+        message: "Cannot read the response: the application sent no output for 3000 ms",
+        stderr: "working".repeat(messages),
+      });
+      expect(connection.isClosed).toBe(true);
+    }
+  });
+
+  it("ClientConnection gives up an application that is silent for readTimeout within its output", async () => {
+    const { response, connection } = await send(
+      async (application) => {
+        await application.request();
+        await application.send(stdout(1, "part"));
+      },
+      get,
+      options,
+    );
     await pass(999);
     expect(await isSettled(response.end)).toBe(false);
     await pass(2);
@@ -567,7 +607,7 @@ describe("ClientConnection: timeouts", () => {
   });
 
   it("ClientConnection counts the silence anew with every byte, also inside a record", async () => {
-    const bytes = bytesOf(record(RecordType.Stderr, 1, "why"), stdout(1, "part"));
+    const bytes = bytesOf(stdout(1, "part"), record(RecordType.Stderr, 1, "why"), stdout(1, "rest"));
     const go = deferred<ScriptedApplication>();
     const { response } = await send(
       async (application) => {
@@ -578,7 +618,8 @@ describe("ClientConnection: timeouts", () => {
       options,
     );
     const application = await go.promise;
-    for (const byte of bytes.subarray(0, 19)) {
+    await application.sendBytes(bytes.subarray(0, 16));
+    for (const byte of bytes.subarray(16, -2)) {
       await pass(900);
       await application.sendBytes(Uint8Array.of(byte));
     }
@@ -616,8 +657,9 @@ describe("ClientConnection: timeouts", () => {
       const open = new OpenStream();
       if (!early) open.close();
       const connector = new ScriptedConnector(async (application) => {
-        if (early) void application.closedByClient();
+        if (early) await application.next();
         else await application.request();
+        void application.closedByClient();
         for (const piece of patternChunks(400_000, 10_000)) await application.send(stdout(1, piece));
         await application.send(end(1));
       });
@@ -640,7 +682,7 @@ describe("ClientConnection: timeouts", () => {
 
   it("ClientConnection waits for ever with infinite timeouts", async () => {
     const { response } = await send((application) => application.closedByClient(), get, {
-      readTimeout: Number.POSITIVE_INFINITY,
+      headerTimeout: Number.POSITIVE_INFINITY,
     });
     await pass(1e9);
     expect(await isSettled(response.end)).toBe(false);

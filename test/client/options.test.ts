@@ -7,10 +7,21 @@ describe("resolveClientOptions", () => {
   it("resolveClientOptions has a finite default for everything that a peer can make grow, or says why not", () => {
     expect(resolveClientOptions({})).toEqual({
       connectTimeout: 10_000,
+      maxConnectRetries: 2,
+      headerTimeout: 60_000,
       readTimeout: 30_000,
       writeTimeout: 30_000,
+      stallTimeout: 30_000,
+      maxConnections: 256,
+      maxQueuedRequests: 1024,
       keepAlive: false,
+      maxIdle: 8,
       idleTimeout: 10_000,
+      maxRequestsPerConnection: Number.POSITIVE_INFINITY,
+      reuseForAll: false,
+      multiplexing: false,
+      maxConcurrentRequests: 32,
+      onRetry: expect.any(Function),
       // Nothing of it is collected.
       maxStdoutBytes: Number.POSITIVE_INFINITY,
       maxStderrBytes: 262_144,
@@ -22,11 +33,25 @@ describe("resolveClientOptions", () => {
   it("resolveClientOptions takes given values over defaults, and undefined for not given", () => {
     const options = { readTimeout: 5, keepAlive: true, idleTimeout: Number.POSITIVE_INFINITY, writeTimeout: undefined };
     expect(resolveClientOptions(options as object)).toEqual({
-      ...CLIENT_DEFAULTS,
+      ...resolveClientOptions({}),
       readTimeout: 5,
       keepAlive: true,
       idleTimeout: Number.POSITIVE_INFINITY,
+      onRetry: expect.any(Function),
     });
+  });
+
+  it("resolveClientOptions keeps connections when requests may share them", () => {
+    expect(resolveClientOptions({ multiplexing: true })).toMatchObject({ multiplexing: true, keepAlive: true });
+  });
+
+  it("resolveClientOptions takes zero for what may be none", () => {
+    expect(resolveClientOptions({ maxConnectRetries: 0, maxIdle: 0 })).toMatchObject({
+      maxConnectRetries: 0,
+      maxIdle: 0,
+    });
+    expect(() => resolveClientOptions({ maxConnections: 0 })).toThrow(RangeError);
+    expect(() => resolveClientOptions({ maxConnectRetries: -1 })).toThrow(RangeError);
   });
 
   it("resolveClientOptions refuses values that an option can't have, in the constructor of the client", () => {

@@ -1,0 +1,62 @@
+import { FastCgiError } from "../protocol/errors.ts";
+import { connectOrAbort, withTimeLimit } from "../transport/attempt.ts";
+import type { Connector, FastCgiConnection } from "../transport/connection.ts";
+import type { ResolvedClientOptions } from "./options.ts";
+
+/** Milliseconds before the first retry; each further one waits four times as long. */
+const FIRST_DELAY = 50;
+
+/**
+ * Opens a connection, trying again where that fails: nothing has been sent yet, so nothing can have happened.
+ *
+ * @throws {FastCgiError} `connectFailed`, or `timeout` after `connectTimeout` in all.
+ * @throws {unknown} The reason of `signal`.
+ */
+export function dial(
+  connector: Connector,
+  options: ResolvedClientOptions,
+  signal: AbortSignal,
+): Promise<FastCgiConnection> {
+  const limit = { timeout: options.connectTimeout, limit: "connectTimeout" };
+  return withTimeLimit(signal, limit, (attempts) => connectWithRetries(connector, options, attempts));
+}
+
+async function connectWithRetries(
+  connector: Connector,
+  { maxConnectRetries, onRetry }: ResolvedClientOptions,
+  signal: AbortSignal,
+): Promise<FastCgiConnection> {
+  for (let retry = 1; ; retry++) {
+    try {
+      return await connectOrAbort(connector, signal);
+    } catch (cause) {
+      if (signal.aborted) throw signal.reason;
+      const error = connectError(cause);
+      // A wrong call stays wrong.
+      if (retry > maxConnectRetries || cause instanceof TypeError) throw error;
+      onRetry({ reason: "connect", error, attempt: retry });
+      await pause(FIRST_DELAY * 4 ** (retry - 1), signal);
+    }
+  }
+}
+
+function connectError(cause: unknown): FastCgiError {
+  if (cause instanceof FastCgiError) return cause;
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new FastCgiError("connectFailed", `Cannot connect: ${reason}`, { cause });
+}
+
+/** Resolves after `delay` milliseconds, or rejects with the reason of `signal`. */
+function pause(delay: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", onAbort);
+      resolve();
+    }, delay);
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+}

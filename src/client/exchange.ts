@@ -1,0 +1,180 @@
+// One request and its response on a connection: when it is sent, what it waits for, and how long. The mirror of server/response.ts.
+
+import type { IncomingResponse, IncomingResponseHooks } from "../codec/incoming_response.ts";
+import { FastCgiError } from "../protocol/errors.ts";
+import type { EndRequestBody } from "../protocol/record.ts";
+import { Deadline } from "../transport/deadline.ts";
+import type { RecordWriter } from "../transport/record_writer.ts";
+import type { ResolvedClientOptions } from "./options.ts";
+import { type FastCgiRequestInit, RequestSender } from "./request.ts";
+
+/** What an {@linkcode Exchange} needs of its connection. */
+export interface ExchangeOptions {
+  requestId: number;
+  writer: RecordWriter;
+  options: ResolvedClientOptions;
+  /** Whether the connection is not read because a response has no room: silence is our own then. */
+  isPaused(): boolean;
+  /** Makes the response, which the connection feeds from then on. */
+  expect(hooks: IncomingResponseHooks): IncomingResponse;
+  /** Ends the exchange early: nobody wants the response, or something has gone wrong. */
+  abort(reason: unknown): void;
+  /** Called when the application has said that the request is over. */
+  onComplete(body: EndRequestBody): void;
+}
+
+/** How far an exchange has come. */
+type ExchangeState =
+  /** The application reads, and may answer already. */
+  | "sending"
+  /** All was sent, or the application takes no more of it. */
+  | "waiting for the header"
+  | "receiving"
+  /** FCGI_ABORT_REQUEST was sent, and FCGI_END_REQUEST is to come (FastCGI 5.4). */
+  | "aborted"
+  | "over";
+
+/** One request and its response. */
+export class Exchange {
+  readonly requestId: number;
+  readonly response: IncomingResponse;
+  readonly #request: FastCgiRequestInit;
+  readonly #connection: ExchangeOptions;
+  readonly #sender: RequestSender;
+  readonly #silence: Deadline;
+  readonly #onSignal: () => void;
+  #state: ExchangeState = "sending";
+  #hasOutput = false;
+  #sentWhole = false;
+
+  constructor(request: FastCgiRequestInit, connection: ExchangeOptions) {
+    const { requestId, writer } = connection;
+    this.requestId = requestId;
+    this.#request = request;
+    this.#connection = connection;
+    this.#sender = new RequestSender(writer, requestId, request);
+    this.#silence = new Deadline(() => this.#timeOut());
+    this.#onSignal = () => connection.abort(request.signal!.reason);
+    this.response = connection.expect({
+      onAbandoned: (reason) => {
+        if (this.isLive) connection.abort(reason ?? this.#cancelled());
+      },
+      onStderr: request.onStderr,
+      onOutput: (type) => this.#onOutput(type),
+      onComplete: (body) => connection.onComplete(body),
+    });
+  }
+
+  /** Whether anybody waits for the response. */
+  get isLive(): boolean {
+    return this.#state !== "over" && this.#state !== "aborted";
+  }
+
+  /** Whether nothing of the request is left to be sent. */
+  get sentWhole(): boolean {
+    return this.#sentWhole;
+  }
+
+  /** Sends the request. */
+  start(): void {
+    const { options, writer } = this.#connection;
+    this.#request.signal?.addEventListener("abort", this.#onSignal, { once: true });
+    this.#sender.send(options.keepAlive).then(
+      (sent) => {
+        if (!sent) return;
+        this.#sentWhole = true;
+        this.#awaitResponse();
+      },
+      (error) => {
+        // A request that can't be read must not look whole. One that can't be written may have its answer already.
+        if (this.isLive && !writer.failed) this.#connection.abort(error);
+      },
+    );
+  }
+
+  /** The application takes no more of the request; it may have answered all the same. */
+  stopSending(reason: unknown): void {
+    this.#sender.stop(reason);
+    this.#awaitResponse();
+  }
+
+  /** The response fails with `reason`; the application is to say that it has taken note. */
+  abort(reason: unknown): void {
+    this.#state = "aborted";
+    this.#release(reason);
+    this.response.fail(reason);
+    // What nobody will read must not hold the connection back.
+    this.response.stdoutQueue.cancel();
+    this.resume();
+  }
+
+  /** The exchange is over; what is left of the request is not sent. */
+  end(reason: unknown): void {
+    if (this.#state === "over") return;
+    this.#state = "over";
+    this.#release(reason);
+    this.#silence.dispose();
+  }
+
+  /** Stops counting silence. */
+  pause(): void {
+    this.#silence.stop();
+  }
+
+  /** Counts silence from now on, if it is the application's turn. */
+  resume(): void {
+    const limit = this.#limit;
+    if (limit !== null && !this.#connection.isPaused()) this.#silence.restart(this.#connection.options[limit]);
+  }
+
+  /** Something came: the silence is counted anew. What comes before the first output does not put it off. */
+  noteBytes(): void {
+    if (this.#state !== "waiting for the header") this.resume();
+  }
+
+  /** The timeout that applies, or null where the application may be silent. */
+  get #limit(): "headerTimeout" | "readTimeout" | null {
+    switch (this.#state) {
+      case "waiting for the header":
+        return "headerTimeout";
+      case "receiving":
+      case "aborted":
+        return "readTimeout";
+      default:
+        return null;
+    }
+  }
+
+  #awaitResponse(): void {
+    if (this.#state !== "sending") return;
+    this.#state = this.#hasOutput ? "receiving" : "waiting for the header";
+    this.resume();
+  }
+
+  #onOutput(type: "stdout" | "stderr"): void {
+    if (type === "stdout") {
+      this.#hasOutput = true;
+      if (this.#state === "waiting for the header") this.#state = "receiving";
+    }
+    this.noteBytes();
+  }
+
+  #release(reason: unknown): void {
+    this.#sender.stop(reason);
+    this.#request.signal?.removeEventListener("abort", this.#onSignal);
+  }
+
+  #timeOut(): void {
+    const { requestId } = this;
+    const limit = this.#limit!;
+    const what = limit === "headerTimeout" ? "sent no output" : "was silent";
+    const message = `Cannot read the response: the application ${what} for ${this.#connection.options[limit]} ms`;
+    const stderr = this.response.stderrText;
+    this.#connection.abort(new FastCgiError("timeout", message, { requestId, limit, stderr }));
+  }
+
+  #cancelled(): FastCgiError {
+    const { requestId } = this;
+    return new FastCgiError("aborted", "The response was cancelled", { requestId });
+  }
+}

@@ -1,0 +1,57 @@
+import { FastCgiError } from "../protocol/errors.ts";
+import { type Connector, closeConnection, type FastCgiConnection } from "./connection.ts";
+import { Deadline } from "./deadline.ts";
+
+/** How long an attempt may take, in milliseconds, and the option that says so. */
+export interface TimeLimit {
+  timeout: number;
+  limit: string;
+}
+
+/**
+ * Runs `attempt` with a signal that also aborts when the time is over.
+ *
+ * @throws {FastCgiError} `timeout`, as the reason of that signal.
+ * @throws {unknown} The reason of `signal`, and whatever `attempt` fails with.
+ */
+export async function withTimeLimit<Result>(
+  signal: AbortSignal,
+  { timeout, limit }: TimeLimit,
+  attempt: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  signal.throwIfAborted();
+  const controller = new AbortController();
+  const onAbort = (): void => controller.abort(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  const deadline = new Deadline(() => {
+    const message = `Cannot connect: the application did not answer for ${timeout} ms`;
+    controller.abort(new FastCgiError("timeout", message, { limit }));
+  });
+  deadline.restart(timeout);
+  try {
+    return await attempt(controller.signal);
+  } finally {
+    deadline.dispose();
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+/** Connects, or rejects with the signal's reason even where the connector does not look at it. What comes too late is closed. */
+export function connectOrAbort(connector: Connector, signal: AbortSignal): Promise<FastCgiConnection> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason);
+    const settle = (): void => signal.removeEventListener("abort", onAbort);
+    signal.addEventListener("abort", onAbort, { once: true });
+    connector.connect({ signal }).then(
+      (connection) => {
+        settle();
+        if (signal.aborted) void closeConnection(connection);
+        else resolve(connection);
+      },
+      (error) => {
+        settle();
+        reject(error);
+      },
+    );
+  });
+}

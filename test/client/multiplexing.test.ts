@@ -1,0 +1,533 @@
+import { afterEach, describe, expect, it } from "vitest";
+import {
+  type Connector,
+  decodeNameValuePairs,
+  encodeNameValuePairs,
+  FastCgiClient,
+  type FastCgiClientOptions,
+  type FastCgiConnection,
+  type FastCgiRequestInit,
+  FastCgiServer,
+  ProtocolStatus,
+  RecordType,
+} from "../../src/index.ts";
+import { sha256 } from "../support/bytes.ts";
+import { pass, useFakeTime } from "../support/fake_time.ts";
+import { connectionPair } from "../support/memory_connection.ts";
+import { deferred, OpenStream } from "../support/open_stream.ts";
+import { patternBytes, patternChunks, patternSha256 } from "../support/pattern.ts";
+import { record } from "../support/records.ts";
+import {
+  answer,
+  end,
+  type Script,
+  type ScriptedApplication,
+  ScriptedConnector,
+  stdout,
+} from "../support/scripted_application.ts";
+import { drain, isSettled, streamOf, textFrom } from "../support/streams.ts";
+import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
+
+failOnUnhandledRejections();
+
+const { GetValues, GetValuesResult } = RecordType;
+const get: FastCgiRequestInit = { params: [["REQUEST_METHOD", "GET"]] };
+const clients: FastCgiClient[] = [];
+
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.close({ timeout: 1 })));
+});
+
+function clientOf(connector: Connector, options: FastCgiClientOptions = {}): FastCgiClient {
+  const client = new FastCgiClient(connector, { multiplexing: true, ...options });
+  clients.push(client);
+  return client;
+}
+
+async function text(client: FastCgiClient, request = get): Promise<string> {
+  return textFrom((await client.send(request)).stdout);
+}
+
+/** Reads FCGI_GET_VALUES and answers it. */
+async function tell(application: ScriptedApplication, values: Record<string, string>): Promise<string[]> {
+  const asked = (await application.next())!;
+  expect([asked.type, asked.requestId]).toEqual([GetValues, 0]);
+  await application.send(record(GetValuesResult, 0, encodeNameValuePairs(Object.entries(values))));
+  return decodeNameValuePairs(asked.contentData).map(([name]) => name);
+}
+
+/** An application that says it multiplexes, and then does what a test says. */
+function shared(script: Script, values: Record<string, string> = { FCGI_MPXS_CONNS: "1" }): ScriptedConnector {
+  return new ScriptedConnector(async (application, connection) => {
+    if (connection === 1) await tell(application, values);
+    await script(application, connection);
+  });
+}
+
+/** Reads records until so many requests were read to the end of STDIN: their ids. */
+async function requests(application: ScriptedApplication, count: number): Promise<number[]> {
+  const ids: number[] = [];
+  while (ids.length < count) {
+    const piece = await application.next();
+    if (piece === null) break;
+    if (piece.type === RecordType.Stdin && piece.contentData.length === 0) ids.push(piece.requestId);
+  }
+  return ids;
+}
+
+describe("multiplexing: asking the application", () => {
+  it("FastCgiClient asks once, and shares a connection when FCGI_MPXS_CONNS is 1", async () => {
+    let asked: string[] = [];
+    const connector = new ScriptedConnector(async (application) => {
+      asked = await tell(application, { FCGI_MPXS_CONNS: "1", FCGI_MAX_REQS: "50" });
+      for (const id of (await requests(application, 3)).reverse()) await application.send(answer(id, `of ${id}`));
+      await application.send(answer((await requests(application, 1))[0]!, "later"));
+    });
+    const client = clientOf(connector);
+    expect(await Promise.all([text(client), text(client), text(client)])).toEqual(["of 1", "of 2", "of 3"]);
+    expect(await text(client)).toBe("later");
+    expect(asked).toEqual(["FCGI_MAX_REQS", "FCGI_MPXS_CONNS"]);
+    expect(connector.connections.length).toBe(1);
+    expect(client.status).toEqual({ connections: 1, idle: 1, active: 0, waiting: 0 });
+  });
+
+  it("FastCgiClient gives a connection no more requests than FCGI_MAX_REQS and maxConcurrentRequests", async () => {
+    const table: [maxReqs: string | undefined, maxConcurrentRequests: number, expected: number][] = [
+      ["2", 32, 2],
+      ["50", 3, 3],
+      [undefined, 3, 3],
+      ["0", 3, 3],
+      ["many", 3, 3],
+      ["50", Number.POSITIVE_INFINITY, 50],
+    ];
+    for (const [maxReqs, maxConcurrentRequests, expected] of table) {
+      const values = { FCGI_MPXS_CONNS: "1", ...(maxReqs !== undefined && { FCGI_MAX_REQS: maxReqs }) };
+      const client = clientOf(
+        shared((application) => application.closedByClient(), values),
+        { maxConcurrentRequests, maxConnections: 1 },
+      );
+      for (let count = 0; count < expected + 2; count++) text(client).catch(() => {});
+      await turns(50);
+      expect(client.status, `${maxReqs} ${maxConcurrentRequests}`).toMatchObject({ active: expected, waiting: 2 });
+    }
+  });
+
+  it("FastCgiClient does not share connections when the application says anything else", async () => {
+    const answers: [name: string, script: (application: ScriptedApplication) => Promise<unknown>][] = [
+      ["0", (application) => tell(application, { FCGI_MPXS_CONNS: "0" })],
+      ["nothing", (application) => tell(application, {})],
+      [
+        "that it does not know the question",
+        async (application) => {
+          await application.next();
+          await application.send(record(RecordType.UnknownType, 0, Uint8Array.of(GetValues, 0, 0, 0, 0, 0, 0, 0)));
+        },
+      ],
+      ["goodbye", (application) => application.end()],
+    ];
+    for (const [name, say] of answers) {
+      let asked = 0;
+      const connector = new ScriptedConnector(async (application) => {
+        const first = asked++ === 0;
+        if (first) await say(application);
+        for (let request = await application.request(); request !== null; request = await application.request()) {
+          await application.send(answer(request.requestId, "x"));
+        }
+      });
+      const client = clientOf(connector);
+      expect(await Promise.all([text(client), text(client)]), name).toEqual(["x", "x"]);
+      expect(client.status.connections, name).toBe(2);
+    }
+  });
+
+  it("FastCgiClient asks each backend of a connector for itself", async () => {
+    const asked: number[] = [];
+    const backends = ["1", "0"].map((multiplexes, backend) => {
+      const connector = new ScriptedConnector(async (application) => {
+        const first = asked.filter((one) => one === backend).length === 0;
+        if (first) {
+          asked.push(backend);
+          await tell(application, { FCGI_MPXS_CONNS: multiplexes });
+        }
+        await application.closedByClient();
+      });
+      return async (): Promise<FastCgiConnection> => {
+        const { readable, writable, close } = await connector.connect();
+        return { readable, writable, close, remoteAddress: { hostname: "test", port: backend + 1 } };
+      };
+    });
+    let next = 0;
+    const client = clientOf(
+      { connect: () => backends[next++ % 2]!() },
+      { maxConcurrentRequests: 10, maxConnections: 4 },
+    );
+    for (let count = 0; count < 30; count++) {
+      text(client).catch(() => {});
+      await turns();
+    }
+    expect(asked.sort()).toEqual([0, 1]);
+    // Two connections of ten, two of one.
+    expect(client.status).toEqual({ connections: 4, idle: 0, active: 22, waiting: 8 });
+  });
+
+  it("FastCgiClient shares no more when the application refuses with CANT_MPX_CONN, whatever it said", async () => {
+    const connector = shared(async (application, connection) => {
+      if (connection === 1) {
+        const [first, second] = await requests(application, 2);
+        await application.send(end(second!, ProtocolStatus.CantMpxConn), answer(first!, "first"));
+      }
+      for (let request = await application.request(); request !== null; request = await application.request()) {
+        await application.send(answer(request.requestId, "x"));
+      }
+    });
+    const client = clientOf(connector);
+    const [first, second] = await Promise.allSettled([text(client), text(client)]);
+    expect(first).toMatchObject({ value: "first" });
+    expect(second).toMatchObject({ reason: { code: "cantMultiplex", gatewayStatus: 502 } });
+    await turns();
+    expect(await Promise.all([text(client), text(client)])).toEqual(["x", "x"]);
+    expect(connector.connections.length).toBe(2);
+  });
+
+  describe("with time", () => {
+    useFakeTime();
+
+    it("FastCgiClient takes an application that does not answer for one that does not multiplex", async () => {
+      const connector = new ScriptedConnector(async (application, connection) => {
+        if (connection === 1) return application.closedByClient();
+        await application.send(answer((await application.request())!.requestId, "x"));
+      });
+      const client = clientOf(connector);
+      const sent = text(client);
+      await pass(1999);
+      expect(await isSettled(sent)).toBe(false);
+      await pass(2);
+      expect(await sent).toBe("x");
+      expect(connector.connections[0]!.isClosed).toBe(true);
+    });
+  });
+});
+
+describe("multiplexing: one of several requests", () => {
+  it("FastCgiClient aborts one request with FCGI_ABORT_REQUEST, and its neighbours go on", async () => {
+    for (const how of ["signal", "cancel"] as const) {
+      const aborted = deferred<number>();
+      const answerRest = deferred();
+      const connector = shared(async (application) => {
+        const [first, second, third] = (await requests(application, 3)) as [number, number, number];
+        await application.send(stdout(second, "part"));
+        const abort = (await application.next())!;
+        aborted.resolve(abort.type === RecordType.AbortRequest ? abort.requestId : -1);
+        // What was under way still comes; Go ends the request twice.
+        await application.send(stdout(second, "late"), end(second), stdout(second, "later"), end(second));
+        await answerRest.promise;
+        await application.send(answer(third, "third"), answer(first, "first"));
+        await application.send(answer((await requests(application, 1))[0]!, "fourth"));
+      });
+      const client = clientOf(connector);
+      const controller = new AbortController();
+      const neighbours = [text(client)];
+      const response = client.send({ ...get, signal: controller.signal });
+      neighbours.push(text(client));
+      const { stdout: output, end: over } = await response;
+      const reader = output.getReader();
+      expect((await reader.read()).value).toEqual(new TextEncoder().encode("part"));
+      const reason = new Error("Enough");
+      if (how === "signal") {
+        controller.abort(reason);
+        await expect(reader.read()).rejects.toBe(reason);
+      } else {
+        await reader.cancel(reason);
+      }
+      await expect(over).rejects.toBe(reason);
+      expect(await aborted.promise).toBe(2);
+      await turns();
+      expect(client.status.active).toBe(2);
+      answerRest.resolve();
+      expect(await Promise.all(neighbours)).toEqual(["first", "third"]);
+      expect(await text(client)).toBe("fourth");
+      expect(connector.connections.length).toBe(1);
+    }
+  });
+
+  it("FastCgiClient counts an aborted request as running until the application has ended it", async () => {
+    const endIt = deferred();
+    const connector = shared(async (application) => {
+      const [first] = await requests(application, 1);
+      await application.send(answer((await requests(application, 1))[0]!, "second"));
+      await endIt.promise;
+      await application.send(end(first!));
+      await application.closedByClient();
+    });
+    const sharing = clientOf(connector, { maxConcurrentRequests: 2 });
+    const controller = new AbortController();
+    const response = await sharing.send({ ...get, signal: controller.signal });
+    controller.abort();
+    expect(sharing.status.active).toBe(1);
+    await response.end.catch(() => {});
+    expect(await text(sharing)).toBe("second");
+    expect(sharing.status.active).toBe(1);
+    endIt.resolve();
+    await turns();
+    expect(sharing.status).toMatchObject({ active: 0, idle: 1 });
+  });
+
+  it("FastCgiClient stops sending the body of an aborted request, and cancels it", async () => {
+    const open = new OpenStream();
+    const seen: number[] = [];
+    const connector = shared(async (application) => {
+      for (let piece = await application.next(); piece !== null; piece = await application.next())
+        seen.push(piece.type);
+    });
+    const client = clientOf(connector);
+    const controller = new AbortController();
+    const response = await client.send({ ...get, stdin: open.stream, signal: controller.signal });
+    await open.pulled();
+    controller.abort();
+    await response.end.catch(() => {});
+    await turns();
+    expect(open.cancelled).toBe(controller.signal.reason);
+    expect(seen).toEqual([RecordType.BeginRequest, RecordType.Params, RecordType.Params, RecordType.AbortRequest]);
+    expect(connector.connections[0]!.isClosed).toBe(false);
+  });
+
+  it("FastCgiClient aborts a request whose body fails or has another length, and its neighbours go on", async () => {
+    for (const body of ["fails", "is short", "is long"]) {
+      const connector = shared(async (application) => {
+        const [neighbour] = await requests(application, 1);
+        for (let piece = await application.next(); piece !== null; piece = await application.next()) {
+          if (piece.type === RecordType.AbortRequest) {
+            await application.send(end(piece.requestId), answer(neighbour!, "whole"));
+          }
+        }
+      });
+      const client = clientOf(connector);
+      const neighbour = text(client);
+      const open = new OpenStream();
+      const response = await client.send({ params: [["CONTENT_LENGTH", "3"]], stdin: open.stream });
+      const failure = new Error("The disk is gone");
+      if (body === "fails") open.fail(failure);
+      else {
+        open.write(body === "is long" ? "four" : "12");
+        open.close();
+      }
+      const error = await response.end.catch((reason) => reason);
+      if (body === "fails") expect(error).toBe(failure);
+      else expect(error).toMatchObject({ code: "lengthMismatch" });
+      expect(await neighbour, body).toBe("whole");
+    }
+  });
+
+  it("FastCgiClient sends the streams of several requests by turns", async () => {
+    const order: number[] = [];
+    const connector = shared(async (application) => {
+      for (let ended = 0; ended < 3; ) {
+        const { type, requestId, contentData } = (await application.next())!;
+        if (type !== RecordType.Stdin) continue;
+        if (contentData.length > 0) order.push(requestId);
+        else ended++;
+      }
+      await application.send(...[1, 2, 3].map((id) => answer(id, "x")));
+    });
+    const client = clientOf(connector);
+    const body = new Uint8Array(1_000_000);
+    const all = [1, 2, 3].map(() => text(client, { params: [], stdin: body }));
+    await Promise.all(all);
+    // No request is more than two records ahead of another.
+    const counts = new Map([1, 2, 3].map((id) => [id, 0]));
+    for (const id of order.slice(0, 45)) {
+      counts.set(id, counts.get(id)! + 1);
+      expect(Math.max(...counts.values()) - Math.min(...counts.values())).toBeLessThanOrEqual(2);
+    }
+  });
+
+  it("FastCgiClient fails all requests of a connection that breaks, each with what it wrote to stderr", async () => {
+    const connector = shared(async (application) => {
+      const ids = await requests(application, 3);
+      for (const id of ids) await application.send(record(RecordType.Stderr, id, `why ${id}`));
+      await turns();
+      application.close();
+    });
+    const client = clientOf(connector);
+    const all = await Promise.all([1, 2, 3].map(() => text(client).catch((reason) => reason)));
+    expect(all).toMatchObject(
+      [1, 2, 3].map((requestId) => ({ code: "connectionClosed", requestId, stderr: `why ${requestId}` })),
+    );
+  });
+
+  it("FastCgiClient closes a shared connection when a record of a request that nobody began comes", async () => {
+    const connector = shared(async (application) => {
+      await requests(application, 2);
+      await application.send(stdout(77, "whose?"));
+    });
+    const client = clientOf(connector);
+    const all = await Promise.all([1, 2].map(() => text(client).catch((reason) => reason)));
+    expect(all).toMatchObject([{ code: "protocol" }, { code: "protocol" }]);
+    expect(connector.connections[0]!.isClosed).toBe(true);
+  });
+
+  it("FastCgiClient never uses an id that is active, when ids have come round", async () => {
+    const ids: number[] = [];
+    const connector = shared(async (application) => {
+      const [first] = await requests(application, 1);
+      for (;;) {
+        const piece = await application.next();
+        if (piece === null) return;
+        if (piece.type !== RecordType.Stdin || piece.contentData.length > 0) continue;
+        ids.push(piece.requestId);
+        await application.send(answer(piece.requestId, "x"));
+        if (ids.length === 0x10000) await application.send(answer(first!, "first"));
+      }
+    });
+    const client = clientOf(connector, { maxConcurrentRequests: 1000 });
+    const first = text(client);
+    for (let done = 0; done < 0x10000; done += 512) {
+      await Promise.all(Array.from({ length: 512 }, async () => (await client.send(get)).stdout.cancel()));
+      await turns(2);
+    }
+    expect(await first).toBe("first");
+    expect(ids.slice(0, 2)).toEqual([2, 3]);
+    expect(ids.includes(1)).toBe(false);
+    expect(ids.slice(0xfffd, 0xffff)).toEqual([0xffff, 2]);
+  }, 60_000);
+});
+
+describe("multiplexing: a response that nobody reads", () => {
+  useFakeTime();
+
+  it("FastCgiClient goes on with the others until maxQueuedBytes of it wait, and then when it is read", async () => {
+    const connector = shared(async (application) => {
+      const [unread, other] = (await requests(application, 2)) as [number, number];
+      await application.send(stdout(unread, patternBytes(50_000)), stdout(other, "small"));
+      for (const piece of patternChunks(300_000, 50_000)) await application.send(stdout(unread, piece));
+      await application.send(end(unread), answer(other, " and the rest"));
+    });
+    const client = clientOf(connector, { maxQueuedBytes: 100_000 });
+    const unread = await client.send(get);
+    const other = (await client.send(get)).stdout.getReader();
+    expect((await other.read()).value?.length).toBe(5);
+    const rest = other.read();
+    await pass(20_000);
+    expect(await isSettled(rest)).toBe(false);
+    const { bytes, error } = await drain(unread.stdout);
+    expect([bytes.length, error]).toEqual([350_000, null]);
+    expect((await rest).value?.length).toBe(13);
+  });
+
+  it("FastCgiClient fails it after stallTimeout when others wait for it", async () => {
+    const seen = deferred<number>();
+    const connector = shared(async (application) => {
+      const [unread, other] = (await requests(application, 2)) as [number, number];
+      for (const piece of patternChunks(300_000, 50_000)) await application.send(stdout(unread, piece));
+      await application.send(answer(other, "whole"));
+      const abort = (await application.next())!;
+      seen.resolve(abort.requestId);
+      await application.send(end(unread));
+      await application.closedByClient();
+    });
+    const client = clientOf(connector, { maxQueuedBytes: 100_000, stallTimeout: 5000 });
+    const unread = await client.send(get);
+    const other = text(client);
+    await pass(4999);
+    expect(await isSettled(other)).toBe(false);
+    await pass(2);
+    expect(await other).toBe("whole");
+    expect(await seen.promise).toBe(unread.requestId);
+    const { error } = await drain(unread.stdout);
+    expect(error).toMatchObject({
+      code: "timeout",
+      limit: "stallTimeout",
+      message: "Cannot read the response: nobody read it for 5000 ms, and others share its connection",
+    });
+  });
+
+  it("FastCgiClient lets it wait as long as it likes when nobody shares its connection", async () => {
+    const connector = shared(async (application) => {
+      const [unread] = (await requests(application, 1)) as [number];
+      for (const piece of patternChunks(300_000, 50_000)) await application.send(stdout(unread, piece));
+      await application.send(end(unread));
+    });
+    const client = clientOf(connector, { maxQueuedBytes: 100_000, stallTimeout: 5000, readTimeout: 5000 });
+    const unread = await client.send(get);
+    await pass(60_000);
+    const { bytes, error } = await drain(unread.stdout);
+    expect([sha256(bytes), error]).toEqual([patternSha256(300_000), null]);
+  });
+
+  it("FastCgiClient gives up only the request whose application is silent", async () => {
+    const aborts: number[] = [];
+    const connector = shared(async (application) => {
+      const [silent, other] = (await requests(application, 2)) as [number, number];
+      const talk = (async () => {
+        for (let count = 0; count < 8; count++) {
+          await application.send(stdout(other, "."));
+          await new Promise((resolve) => setTimeout(resolve, 500));
+        }
+        await application.send(end(other));
+      })();
+      for (let piece = await application.next(); piece !== null; piece = await application.next()) {
+        if (piece.type === RecordType.AbortRequest) aborts.push(piece.requestId);
+      }
+      await talk;
+      expect(silent).toBe(1);
+    });
+    const client = clientOf(connector, { headerTimeout: 1000, readTimeout: 1500 });
+    const silent = text(client).catch((reason) => reason);
+    const other = text(client);
+    await pass(1001);
+    expect(await silent).toMatchObject({ code: "timeout", limit: "headerTimeout", requestId: 1 });
+    expect(aborts).toEqual([1]);
+    // It never says that it has ended: its place is lost, and with it the connection once the others are done.
+    await pass(4000);
+    expect(await other).toBe("........");
+    expect(aborts).toEqual([1]);
+    expect(connector.connections[0]!.isClosed).toBe(true);
+  });
+});
+
+describe("multiplexing: our own server", () => {
+  it("FastCgiClient runs 100 requests interleaved on one connection, and aborting 30 disturbs none", async () => {
+    let connections = 0;
+    let aborted = 0;
+    const server = new FastCgiServer(
+      (request) => {
+        request.signal.addEventListener("abort", () => aborted++, { once: true });
+        return { stdout: request.stdin };
+      },
+      { maxConcurrentRequests: 200 },
+    );
+    const connector: Connector = {
+      async connect() {
+        const [web, application] = connectionPair();
+        connections++;
+        void server.serve(application);
+        return web;
+      },
+    };
+    const client = clientOf(connector, { maxConcurrentRequests: 200 });
+    const lengths = Array.from({ length: 100 }, (_, n) => 200_000 + n);
+    await Promise.all(
+      lengths.map(async (length, n) => {
+        const controller = new AbortController();
+        const stdin = streamOf(...patternChunks(length, 10_007));
+        const response = await client.send({
+          params: [["CONTENT_LENGTH", String(length)]],
+          stdin,
+          signal: controller.signal,
+        });
+        if (n % 10 < 3) {
+          const reader = response.stdout.getReader();
+          await reader.read();
+          controller.abort();
+          await expect(response.end).rejects.toBe(controller.signal.reason);
+          return;
+        }
+        const { bytes, error } = await drain(response.stdout);
+        expect([bytes.length, sha256(bytes), error]).toEqual([length, patternSha256(length), null]);
+      }),
+    );
+    expect(connections).toBe(1);
+    expect(aborted).toBe(30);
+    await client.close();
+  });
+});

@@ -1,0 +1,381 @@
+import { afterEach, describe, expect, it } from "vitest";
+import {
+  type ConnectOptions,
+  FastCgiClient,
+  type FastCgiClientOptions,
+  FastCgiError,
+  type FastCgiRequestInit,
+} from "../../src/index.ts";
+import { latin1 } from "../support/bytes.ts";
+import { pass, useFakeTime } from "../support/fake_time.ts";
+import { connectionPair } from "../support/memory_connection.ts";
+import { deferred, OpenStream } from "../support/open_stream.ts";
+import { answer, answering, ScriptedApplication, ScriptedConnector, stdout } from "../support/scripted_application.ts";
+import { isSettled, streamOf, textFrom } from "../support/streams.ts";
+import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
+
+failOnUnhandledRejections();
+
+const get: FastCgiRequestInit = { params: [["REQUEST_METHOD", "GET"]] };
+const post: FastCgiRequestInit = { params: [["REQUEST_METHOD", "POST"]] };
+const clients: FastCgiClient[] = [];
+
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.close({ timeout: 1 })));
+});
+
+/** A request by name, so that tests can say which was served. */
+function named(name: string, options: Partial<FastCgiRequestInit> = {}): FastCgiRequestInit {
+  return {
+    params: [
+      ["REQUEST_METHOD", "GET"],
+      ["NAME", name],
+    ],
+    ...options,
+  };
+}
+
+/** A client whose application answers each request with its name when the test says so. */
+function manual(options: FastCgiClientOptions = {}) {
+  const waiting = new Map<string, () => void>();
+  const connector = new ScriptedConnector(async (application) => {
+    for (let request = await application.request(); request !== null; request = await application.request()) {
+      const name = request.params.get("NAME")!;
+      await new Promise<void>((resolve) => waiting.set(name, resolve));
+      await application.send(answer(request.requestId, name));
+    }
+  });
+  const client = new FastCgiClient(connector, options);
+  clients.push(client);
+  const finish = async (name: string): Promise<void> => {
+    await turns();
+    waiting.get(name)!();
+    waiting.delete(name);
+    await turns();
+  };
+  return { client, connector, finish, running: () => [...waiting.keys()] };
+}
+
+async function text(client: FastCgiClient, request = get): Promise<string> {
+  return textFrom((await client.send(request)).stdout);
+}
+
+describe("Pool: connections", () => {
+  it("Pool opens no more than maxConnections, and serves who waits first come, first served", async () => {
+    const { client, connector, finish, running } = manual({ maxConnections: 2 });
+    const done: string[] = [];
+    for (const name of ["a", "b", "c", "d", "e"]) void text(client, named(name)).then((value) => done.push(value));
+    await turns();
+    expect(running()).toEqual(["a", "b"]);
+    expect(client.status).toEqual({ connections: 2, idle: 0, active: 2, waiting: 3 });
+    await finish("b");
+    expect(running()).toEqual(["a", "c"]);
+    await finish("a");
+    expect(running()).toEqual(["c", "d"]);
+    for (const name of ["d", "c", "e"]) await finish(name);
+    expect(done).toEqual(["b", "a", "d", "c", "e"]);
+    // None is kept.
+    expect(connector.connections.length).toBe(5);
+    expect(client.status).toEqual({ connections: 0, idle: 0, active: 0, waiting: 0 });
+  });
+
+  it("Pool hands a kept connection on to the next in line", async () => {
+    const { client, connector, finish, running } = manual({ maxConnections: 1, keepAlive: true });
+    const all = ["a", "b", "c"].map((name) => text(client, named(name)));
+    for (const name of ["a", "b", "c"]) {
+      await turns();
+      expect(running()).toEqual([name]);
+      await finish(name);
+    }
+    expect(await Promise.all(all)).toEqual(["a", "b", "c"]);
+    expect(connector.connections.length).toBe(1);
+    expect(client.status).toMatchObject({ connections: 1, idle: 1 });
+  });
+
+  it("Pool rejects with limit when maxQueuedRequests wait already", async () => {
+    const { client, finish } = manual({ maxConnections: 1, maxQueuedRequests: 2 });
+    const open = new OpenStream();
+    const all = ["a", "b", "c"].map((name) => text(client, named(name)));
+    const error = await client.send(named("d", { stdin: open.stream })).catch((reason) => reason);
+    expect(error).toMatchObject({
+      code: "limit",
+      limit: "maxQueuedRequests",
+      gatewayStatus: 503,
+      message: "Cannot send the request: 2 wait for one of 1 connections",
+    });
+    expect(open.cancelled).toBe(error);
+    for (const name of ["a", "b", "c"]) await finish(name);
+    expect(await Promise.all(all)).toEqual(["a", "b", "c"]);
+  });
+
+  it("Pool takes a request out of the line when its signal aborts, and the others move up", async () => {
+    const { client, finish, running } = manual({ maxConnections: 1 });
+    const controller = new AbortController();
+    const open = new OpenStream();
+    const first = text(client, named("a"));
+    const second = client.send(named("b", { signal: controller.signal, stdin: open.stream })).catch((reason) => reason);
+    const third = text(client, named("c"));
+    await turns();
+    const reason = new Error("Enough");
+    controller.abort(reason);
+    expect(await second).toBe(reason);
+    expect(open.cancelled).toBe(reason);
+    expect(client.status.waiting).toBe(1);
+    await finish("a");
+    expect(running()).toEqual(["c"]);
+    await finish("c");
+    expect(await Promise.all([first, third])).toEqual(["a", "c"]);
+  });
+
+  it("Pool keeps maxIdle connections, and closes those unused for longest", async () => {
+    const { client, connector, finish } = manual({ keepAlive: true, maxIdle: 2 });
+    const names = ["a", "b", "c", "d"];
+    const all = names.map((name) => text(client, named(name)));
+    for (const name of ["b", "a", "d", "c"]) await finish(name);
+    await Promise.all(all);
+    expect(connector.connections.map(({ isClosed }) => isClosed)).toEqual([true, true, false, false]);
+    expect(client.status).toMatchObject({ connections: 2, idle: 2 });
+  });
+
+  it("Pool takes the connection that was used last, so that the others can go", async () => {
+    const { client, connector, finish } = manual({ keepAlive: true });
+    const all = ["a", "b"].map((name) => text(client, named(name)));
+    await finish("b");
+    await finish("a");
+    await Promise.all(all);
+    const again = text(client, named("c"));
+    await turns();
+    expect(client.status).toMatchObject({ connections: 2, idle: 1 });
+    await finish("c");
+    await again;
+    expect(connector.connections.length).toBe(2);
+  });
+
+  it("Pool closes a connection after maxRequestsPerConnection", async () => {
+    const connector = new ScriptedConnector(answering(({ keepConn }) => String(keepConn)));
+    const client = new FastCgiClient(connector, { keepAlive: true, maxRequestsPerConnection: 2 });
+    clients.push(client);
+    for (let count = 0; count < 5; count++) {
+      await text(client);
+      await turns();
+    }
+    expect(connector.connections.map(({ isClosed }) => isClosed)).toEqual([true, true, false]);
+  });
+
+  it("Pool gives a request that must not be sent twice no connection that was idle", async () => {
+    const connector = new ScriptedConnector(answering(() => "x"));
+    const client = new FastCgiClient(connector, { keepAlive: true, maxConnections: 1 });
+    clients.push(client);
+    for (const request of [get, get, post, get, { ...get, stdin: streamOf(latin1("body")) }]) {
+      await text(client, request);
+      await turns();
+    }
+    // An idle one makes room: 1 is closed for the POST, 2 for the body that can't be read again.
+    expect(connector.connections.map(({ isClosed }) => isClosed)).toEqual([true, true, false]);
+    expect(client.status).toMatchObject({ connections: 1 });
+  });
+
+  it("Pool gives any request a kept connection with reuseForAll", async () => {
+    const connector = new ScriptedConnector(answering(() => "x"));
+    const client = new FastCgiClient(connector, { keepAlive: true, reuseForAll: true });
+    clients.push(client);
+    for (const request of [get, post, post]) {
+      await text(client, request);
+      await turns();
+    }
+    expect(connector.connections.length).toBe(1);
+  });
+
+  it("Pool lets others pass a request that waits for a new connection", async () => {
+    const { client, connector, finish, running } = manual({ keepAlive: true, maxConnections: 2 });
+    const first = text(client, named("a"));
+    await finish("a");
+    await first;
+    const slow = text(client, {
+      params: [
+        ["REQUEST_METHOD", "POST"],
+        ["NAME", "post"],
+      ],
+    });
+    const quick = text(client, named("b"));
+    await turns();
+    expect(running().sort()).toEqual(["b", "post"]);
+    expect(connector.connections.length).toBe(2);
+    await finish("b");
+    await finish("post");
+    expect(await Promise.all([slow, quick])).toEqual(["post", "b"]);
+  });
+
+  it("Pool counts a connection whose response nobody reads as in use", async () => {
+    const client = new FastCgiClient(
+      new ScriptedConnector(async (application, connection) => {
+        const { requestId } = (await application.request())!;
+        await application.send(connection === 1 ? stdout(requestId, new Uint8Array(400_000)) : answer(requestId, "x"));
+        if (connection === 1) await application.send(answer(requestId, ""));
+      }),
+      { maxConnections: 1 },
+    );
+    clients.push(client);
+    const unread = await client.send(get);
+    const next = text(client);
+    await turns(50);
+    expect(await isSettled(next)).toBe(false);
+    await unread.stdout.cancel();
+    expect(await next).toBe("x");
+  });
+});
+
+describe("Pool: closing", () => {
+  it("close lets requests that wait and run finish, then resolves", async () => {
+    const { client, finish, running } = manual({ maxConnections: 1, keepAlive: true });
+    const all = ["a", "b"].map((name) => text(client, named(name)));
+    await turns();
+    const closed = client.close();
+    await expect(client.send(get)).rejects.toThrow(new TypeError("Cannot send a request: the client is closed"));
+    await finish("a");
+    expect(running()).toEqual(["b"]);
+    expect(await isSettled(closed)).toBe(false);
+    await finish("b");
+    await closed;
+    expect(await Promise.all(all)).toEqual(["a", "b"]);
+    expect(client.status).toEqual({ connections: 0, idle: 0, active: 0, waiting: 0 });
+    await client.close();
+  });
+
+  it("close resolves at once when there is nothing", async () => {
+    const { client } = manual();
+    await client.close();
+  });
+
+  it("close aborts what waits and runs after its timeout", async () => {
+    const { client, connector } = manual({ maxConnections: 1 });
+    const all = ["a", "b"].map((name) => text(client, named(name)).catch((reason) => reason));
+    await turns();
+    await client.close({ timeout: 5 });
+    const message = "Cannot finish the request: the client closes after 5 ms";
+    for (const error of await Promise.all(all)) expect(error).toMatchObject({ code: "connectionClosed", message });
+    expect(connector.connections[0]!.isClosed).toBe(true);
+  });
+
+  it("await using closes the client", async () => {
+    const connector = new ScriptedConnector(answering(() => "x"));
+    {
+      await using client = new FastCgiClient(connector, { keepAlive: true });
+      await text(client);
+    }
+    expect(connector.connections.map(({ isClosed }) => isClosed)).toEqual([true]);
+  });
+});
+
+describe("Pool: connecting", () => {
+  useFakeTime();
+
+  /** A client whose connections a test opens by hand. */
+  function dialled(options: FastCgiClientOptions = {}) {
+    const attempts: { signal: AbortSignal; open(): void; reject(error: unknown): void }[] = [];
+    const client = new FastCgiClient(
+      {
+        connect({ signal }: ConnectOptions) {
+          const { promise, resolve, reject } = deferred<ReturnType<typeof connectionPair>[0]>();
+          const open = (): void => {
+            const [web, application] = connectionPair();
+            void answering(({ params }) => params.get("NAME")!)(new ScriptedApplication(application), 1);
+            resolve(web);
+          };
+          attempts.push({ signal, open, reject });
+          return promise;
+        },
+      },
+      { maxConnectRetries: 0, ...options },
+    );
+    return { client, attempts };
+  }
+
+  it("Pool opens a connection for each request that waits", async () => {
+    const { client, attempts } = dialled({ maxConnections: 3 });
+    const all = ["a", "b", "c", "d"].map((name) => text(client, named(name)));
+    expect(attempts.length).toBe(3);
+    for (const attempt of attempts) attempt.open();
+    await turns(50);
+    attempts[3]!.open();
+    expect(await Promise.all(all)).toEqual(["a", "b", "c", "d"]);
+  });
+
+  it("Pool gives up opening connections for which nobody waits any more, the latest first", async () => {
+    const { client, attempts } = dialled();
+    const controller = new AbortController();
+    const first = text(client, named("a"));
+    const second = client.send(named("b", { signal: controller.signal })).catch((reason) => reason);
+    const reason = new Error("Enough");
+    controller.abort(reason);
+    expect(await second).toBe(reason);
+    expect(attempts.map(({ signal }) => signal.aborted)).toEqual([false, true]);
+    attempts[0]!.open();
+    expect(await first).toBe("a");
+  });
+
+  it("Pool fails all who wait when the application is gone, without asking for each", async () => {
+    const { client, attempts } = dialled({ maxConnections: 2 });
+    const all = Array.from({ length: 20 }, (_, n) => text(client, named(String(n))).catch((reason) => reason));
+    const gone = new FastCgiError("connectFailed", "Nobody is there");
+    for (let round = 0; attempts.length > 0; round++) {
+      expect(round).toBeLessThan(3);
+      for (const attempt of attempts.splice(0)) attempt.reject(gone);
+      await turns();
+    }
+    expect(await Promise.all(all)).toEqual(Array.from({ length: 20 }, () => gone));
+    expect(client.status).toEqual({ connections: 0, idle: 0, active: 0, waiting: 0 });
+  });
+
+  it("Pool serves everybody when only some of the connections can be opened", async () => {
+    const { client, attempts } = dialled({ maxConnections: 3 });
+    const all = ["a", "b", "c"].map((name) => text(client, named(name)));
+    attempts[0]!.reject(new FastCgiError("connectFailed", "Full"));
+    attempts[1]!.reject(new FastCgiError("connectFailed", "Full"));
+    await turns();
+    expect(attempts.length).toBe(3);
+    attempts[2]!.open();
+    await turns(50);
+    for (const attempt of attempts.slice(3)) attempt.open();
+    expect(await Promise.all(all)).toEqual(["a", "b", "c"]);
+  });
+
+  it("Pool fails one who waits, not all, when a further connection can't be opened", async () => {
+    const { client, attempts } = dialled({ maxConnections: 2 });
+    const open = new OpenStream();
+    const running = text(client, named("a", { stdin: open.stream }));
+    attempts[0]!.open();
+    await turns();
+    const waiting = ["b", "c"].map((name) => text(client, named(name)).catch((reason) => reason.message));
+    attempts[1]!.reject(new FastCgiError("connectFailed", "Full"));
+    await turns();
+    attempts[2]!.open();
+    expect(await Promise.all(waiting)).toEqual(["Full", "c"]);
+    open.close();
+    expect(await running).toBe("a");
+  });
+
+  it("Pool fails a request when the application closes each connection at once", async () => {
+    let connections = 0;
+    const client = new FastCgiClient({
+      async connect() {
+        connections++;
+        const [web, application] = connectionPair();
+        application.close();
+        return web;
+      },
+    });
+    await expect(text(client)).rejects.toMatchObject({ code: "connectionClosed" });
+    expect(connections).toBe(1);
+  });
+
+  it("close gives up opening connections after its timeout", async () => {
+    const { client, attempts } = dialled();
+    const waiting = text(client).catch((reason) => reason);
+    const closed = client.close({ timeout: 1000 });
+    await pass(1001);
+    await closed;
+    expect(attempts[0]!.signal.aborted).toBe(true);
+    expect(await waiting).toMatchObject({ code: "connectionClosed" });
+  });
+});
