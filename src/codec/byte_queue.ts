@@ -44,6 +44,7 @@ export class ByteQueue {
   #failed = false;
   #stream: ReadableStream<Uint8Array> | null = null;
   #onPiece: (() => void) | null = null;
+  #onProgress: (() => void) | null = null;
   /** Who waits for room, by limit: one promise for all, or every piece that is read would wake all of them. */
   readonly #waits = new Map<number, RoomWait>();
 
@@ -150,6 +151,18 @@ export class ByteQueue {
     return wait.promise;
   }
 
+  /**
+   * Resolves once nothing more will come or is wanted, or `limit` is queued, so that nothing more comes before it is read. One at a
+   * time.
+   */
+  async whenDoneOrFull(limit: number): Promise<void> {
+    while (this.#state === "open" && this.#cost < limit) {
+      await new Promise<void>((resolve) => {
+        this.#onProgress = resolve;
+      });
+    }
+  }
+
   /** The next piece, or null at the end. One reader at a time. */
   async read(): Promise<Uint8Array | null> {
     while (this.#first === this.#pieces.length) {
@@ -203,6 +216,9 @@ export class ByteQueue {
     const wake = this.#onPiece;
     this.#onPiece = null;
     wake?.();
+    const progress = this.#onProgress;
+    this.#onProgress = null;
+    progress?.();
   }
 
   #makeRoom(): void {

@@ -67,6 +67,8 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
     const end = Math.min(chunk.length, offset + FCGI_HEADER_LEN - this.#headerFilled);
     this.#headerBytes.set(chunk.subarray(offset, end), this.#headerFilled);
     this.#headerFilled += end - offset;
+    // A peer that speaks something else may say little and wait.
+    this.#checkVersion(this.#headerBytes[0]!);
     return end;
   }
 
@@ -76,12 +78,7 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
     offset: number,
     controller: StageController<FastCgiRecord>,
   ): number {
-    if (header.version !== FCGI_VERSION_1) {
-      this.#dead = protocolError(
-        `Cannot decode a record: expected version ${FCGI_VERSION_1}, got ${header.version} (is the peer speaking FastCGI?)`,
-      );
-      throw this.#dead;
-    }
+    this.#checkVersion(header.version);
     const end = offset + header.contentLength;
     if (end <= chunk.length) {
       this.#emit(header, chunk.subarray(offset, end), controller);
@@ -105,6 +102,14 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
       this.#content = this.#headerBytes;
     }
     return end;
+  }
+
+  #checkVersion(version: number): void {
+    if (version === FCGI_VERSION_1) return;
+    this.#dead = protocolError(
+      `Cannot decode a record: expected version ${FCGI_VERSION_1}, got ${version} (is the peer speaking FastCGI?)`,
+    );
+    throw this.#dead;
   }
 
   #emit(header: RecordHeader, contentData: Uint8Array, controller: StageController<FastCgiRecord>): void {

@@ -6,6 +6,7 @@ import { FastCgiError } from "../protocol/errors.ts";
 import { parseLength } from "../protocol/params.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
 import { type ByteReader, checkLength } from "../transport/byte_source.ts";
+import { discardBody } from "./discard_body.ts";
 import { hasControlBytes, isHopByHop, isNullBodyStatus, isToken } from "./header_rules.ts";
 
 /** The head of a CGI response. */
@@ -13,41 +14,58 @@ export interface CgiHeader {
   status: number;
   statusText: string;
   headers: Headers;
+  /**
+   * Where a local redirect leads: a path of the same site, perhaps with a query. Null unless the header block is that Location
+   * and nothing else (RFC 3875 6.2.2).
+   */
+  localRedirect: string | null;
+  /** What the `Variable-` fields of an Authorizer say, by the name behind that prefix as it was written (FastCGI 6.3). */
+  variables: ReadonlyMap<string, string>;
 }
 
 /** What decides how a CGI response is read. */
 export interface CgiToResponseOptions {
   /** The request's method: HEAD has no body. */
   method: string;
-  /** The most bytes that the header block may have. */
+  /** The most bytes that the header block may have, those of 1xx responses before it included. */
   maxResponseHeaderBytes: number;
+  /** The most bytes read of a body that nobody gets. */
+  maxDrainBytes: number;
+}
+
+/** A response, and what it asks of the web server. */
+export interface CgiResponse {
+  response: Response;
+  /** See {@linkcode CgiHeader.localRedirect}. */
+  localRedirect: string | null;
+  /** See {@linkcode CgiHeader.variables}. */
+  variables: ReadonlyMap<string, string>;
 }
 
 const LF = 0x0a;
 const CR = 0x0d;
 
 /**
- * Reads the header of a response and makes a Response of it whose body streams. `response` is abandoned where that fails.
+ * Reads the header of a response and makes a Response of it whose body streams. `incoming` is abandoned where that fails.
  *
  * @throws {FastCgiError} `malformedResponse` if it is not a CGI response, `limit` if the header is too long, and whatever
  * ended the response before its header was there.
  */
-export async function responseFromCgi(response: IncomingResponse, options: CgiToResponseOptions): Promise<Response> {
-  const { header, rest } = await readHeader(response, options.maxResponseHeaderBytes).catch((error) => {
-    response.stdoutQueue.abandon(error);
+export async function responseFromCgi(incoming: IncomingResponse, options: CgiToResponseOptions): Promise<CgiResponse> {
+  const { header, rest } = await readHeader(incoming, options.maxResponseHeaderBytes).catch((error) => {
+    incoming.stdoutQueue.abandon(error);
     throw error;
   });
-  const { status, statusText, headers } = header;
+  const { status, statusText, headers, localRedirect, variables } = header;
   const init = { status, statusText, headers };
+  const source: ByteReader = queueReader(incoming, rest);
   if (isNullBodyStatus(status) || options.method === "HEAD") {
-    // Read and dropped, so that the exchange comes to its end.
-    response.stdoutQueue.cancel();
-    return new Response(null, init);
+    void discardBody(source, options.maxDrainBytes);
+    return { response: new Response(null, init), localRedirect, variables };
   }
   const length = parseLength(headers.get("content-length") ?? undefined);
-  const source: ByteReader = queueReader(response, rest);
   const body = length === null ? source : (checkLength(source, length, "the response body") as ByteReader);
-  return new Response(streamOf(body), init);
+  return { response: new Response(streamOf(body), init), localRedirect, variables };
 }
 
 interface HeaderAndRest {
@@ -57,7 +75,8 @@ interface HeaderAndRest {
 }
 
 /**
- * Collects stdout until the header block is whole. Headers of a 1xx response are only news, and another block follows.
+ * Collects stdout until the header block is whole. Headers of a 1xx response are only news, and another block follows; all of them
+ * together have the room of one, as in Go's net/http, so that their number has an end.
  *
  * Pieces may be single bytes, so nothing is looked at or copied again for each: the search goes on where it stopped, and the
  * buffer doubles.
@@ -66,9 +85,10 @@ async function readHeader(response: IncomingResponse, maxBytes: number): Promise
   let buffer: Uint8Array = NO_CONTENT;
   let length = 0;
   let searched = 0;
+  let room = maxBytes;
   for (;;) {
     const end = findHeaderEnd(buffer.subarray(0, length), searched);
-    if ((end === -1 ? length : end) > maxBytes) {
+    if ((end === -1 ? length : end) > room) {
       const message = `Cannot read the response: its header is longer than ${maxBytes} bytes`;
       throw new FastCgiError("limit", message, { ...facts(response), limit: "maxResponseHeaderBytes" });
     }
@@ -76,6 +96,7 @@ async function readHeader(response: IncomingResponse, maxBytes: number): Promise
       const header = parseHeader(decodeByteString(buffer.subarray(0, end)), response);
       buffer = buffer.subarray(end, length);
       if (header.status >= 200) return { header, rest: buffer };
+      room -= end;
       length = buffer.length;
       searched = 0;
       continue;
@@ -114,40 +135,71 @@ function findHeaderEnd(bytes: Uint8Array, from: number): number {
 /** The fields that CGI has a meaning for (RFC 3875 6.3). */
 const CGI_FIELDS: ReadonlySet<string> = new Set(["content-type", "location", "status"]);
 
+/** Fields that mean one thing. What comes twice and differs is refused, because every web server makes something else of it. */
+const SINGLE_FIELDS: ReadonlySet<string> = new Set([...CGI_FIELDS, "content-length"]);
+
+/**
+ * A local Location (RFC 3875 6.3.2), more generous than its grammar with bytes that are not ASCII. "//" would name another host, and
+ * so would a backslash or a tab to a URL parser; a fragment is for the client.
+ */
+const LOCAL_LOCATION = /^\/(?!\/)[!-"$-[\]-~\x80-\xff]*$/;
+
 /** The fields of a header block, checked before anything is made of them. */
 function parseHeader(block: string, response: IncomingResponse): CgiHeader {
   const headers = new Headers();
-  let status: string | undefined;
-  const lines = block.split("\n");
-  for (const [index, line] of lines.entries()) {
+  const single = new Map<string, string>();
+  const variables = new Map<string, string>();
+  let fields = 0;
+  for (const [index, line] of block.split("\n").entries()) {
     const text = line.endsWith("\r") ? line.slice(0, -1) : line;
     if (text === "") break;
+    // FastCGI 6.1 has no NPH output, but fcgiwrap lets it through.
     const statusLine = index === 0 ? /^HTTP\/[0-9.]+ (.*)$/.exec(text) : null;
-    if (statusLine !== null) {
-      // FastCGI 6.1 has no NPH output, but fcgiwrap lets it through.
-      status = statusLine[1]!;
-      continue;
-    }
-    const colon = text.indexOf(":");
-    const name = text.slice(0, colon).toLowerCase();
-    if (colon === -1 || !isToken(name)) throw malformed(`the header line ${quote(text)} has no name`, response);
-    const value = trimBlanks(text.slice(colon + 1));
+    const [name, value] = statusLine === null ? parseField(text, response) : ["status", statusLine[1]!];
     // RFC 3875 6.3: such a field says nothing.
     if (value === "" && CGI_FIELDS.has(name)) continue;
-    if (hasControlBytes(value)) throw malformed(`the header ${name} holds a control byte`, response);
-    if (name === "status") {
-      if (status !== undefined && status !== value) throw malformed("it has two statuses", response);
-      status = value;
-    } else if (name === "content-length") {
-      const earlier = headers.get(name);
-      if (parseLength(value) === null) throw malformed(`its Content-Length is ${quote(value)}`, response);
-      if (earlier !== null && earlier !== value) throw malformed("it has two lengths", response);
-      headers.set(name, value);
-    } else if (!isHopByHop(name)) {
-      headers.append(name, value);
-    }
+    fields++;
+    const earlier = single.get(name);
+    if (earlier !== undefined && earlier !== value) throw malformed(`it has two different ${name} fields`, response);
+    if (SINGLE_FIELDS.has(name)) single.set(name, value);
+    else if (!isHopByHop(name)) headers.append(name, value);
+    if (name.startsWith(VARIABLE)) addVariable(variables, text.slice(VARIABLE.length, name.length), value, response);
   }
-  return { ...parseStatus(status, headers.has("location"), response), headers };
+  const length = single.get("content-length");
+  if (length !== undefined && parseLength(length) === null) {
+    throw malformed(`its Content-Length is ${quote(length)}`, response);
+  }
+  const status = single.get("status");
+  single.delete("status");
+  for (const [name, value] of single) headers.set(name, value);
+  const location = headers.get("location");
+  const isLocal = fields === 1 && location !== null && LOCAL_LOCATION.test(location);
+  return {
+    ...parseStatus(status, location !== null, response),
+    headers,
+    localRedirect: isLocal ? location : null,
+    variables,
+  };
+}
+
+/** Starts the name of a field that names a variable (FastCGI 6.3). */
+const VARIABLE = "variable-";
+
+/** Rights may hang on a variable, so of two values neither is taken. */
+function addVariable(variables: Map<string, string>, name: string, value: string, response: IncomingResponse): void {
+  const earlier = variables.get(name);
+  if (earlier !== undefined && earlier !== value) throw malformed(`it has two of the variable ${name}`, response);
+  variables.set(name, value);
+}
+
+/** Name, in lower case, and value of a header line. */
+function parseField(text: string, response: IncomingResponse): [name: string, value: string] {
+  const colon = text.indexOf(":");
+  const name = text.slice(0, colon).toLowerCase();
+  if (colon === -1 || !isToken(name)) throw malformed(`the header line ${quote(text)} has no name`, response);
+  const value = trimBlanks(text.slice(colon + 1));
+  if (hasControlBytes(value)) throw malformed(`the header ${name} holds a control byte`, response);
+  return [name, value];
 }
 
 /** RFC 3875 6.3.3: a status, or 302 for a redirect without one (6.2.3), or 200. */

@@ -1,87 +1,28 @@
-import { FastCgiClient } from "../client/client.ts";
-import type { FastCgiClientOptions } from "../client/options.ts";
+import { type ClientCloseOptions, FastCgiClient } from "../client/client.ts";
+import type { PoolStatus } from "../client/pool.ts";
+import type { FastCgiRequestInit } from "../client/request.ts";
 import type { IncomingResponse } from "../codec/incoming_response.ts";
 import { resolveOptions } from "../codec/resolve_options.ts";
-import { byteStringToUtf8, decodeByteString } from "../protocol/byte_string.ts";
+import { Role } from "../protocol/constants.ts";
 import { cancelSource } from "../transport/byte_source.ts";
-import type { Connector } from "../transport/connection.ts";
-import { responseFromCgi } from "./cgi_to_response.ts";
-import { type MeasuredBody, measureBody } from "./request_body.ts";
+import { askAuthorizer, type FastCgiAuthorization, type FastCgiAuthorizeInit } from "./authorizer.ts";
+import { type CgiResponse, responseFromCgi } from "./cgi_to_response.ts";
 import {
-  type FastCgiHttpParams,
-  type FastCgiHttpPeers,
-  type FastCgiScript,
-  paramsFromRequest,
-} from "./request_to_params.ts";
-import type { OpenSpool } from "./spool.ts";
-
-/** What a connector knows about the application it leads to, such as the preset `phpFpm`. */
-export interface FastCgiHttpPreset {
-  /** See {@linkcode FastCgiHttpClientOptions.script}. */
-  readonly script?: FastCgiScript;
-  /** See {@linkcode FastCgiHttpClientOptions.params}. */
-  readonly params?: FastCgiHttpParams;
-  /** See {@linkcode FastCgiHttpClientOptions.openSpool}. */
-  readonly openSpool?: OpenSpool;
-}
-
-/** A connector that knows more than how to connect. */
-export interface FastCgiHttpConnector extends Connector {
-  /** What the client takes from the connector where its own options say nothing. */
-  readonly preset?: FastCgiHttpPreset | undefined;
-}
-
-/** Options of a {@linkcode FastCgiHttpClient}. */
-export interface FastCgiHttpClientOptions extends FastCgiClientOptions {
-  /** The script that answers every request. Without one, the whole path of the URL becomes PATH_INFO. */
-  script?: FastCgiScript;
-  /** Variables for every request, over those made from it. */
-  params?: FastCgiHttpParams;
-  /**
-   * Bytes of a body without Content-Length that are collected to find out its length: FastCGI applications need it before the
-   * body. Sizes in bytes.
-   *
-   * @default {1048576} (1 MiB)
-   */
-  maxBufferedRequestBytes?: number;
-  /**
-   * Bytes of such a body that are collected in all, where it can be kept outside memory.
-   *
-   * @default {1073741824} (1 GiB)
-   */
-  maxSpooledRequestBytes?: number;
-  /**
-   * Opens a place for such a body when it is too large for memory.
-   *
-   * @default {a temporary file, with the connectors of Node; none elsewhere, so larger bodies fail with `lengthRequired`}
-   */
-  openSpool?: OpenSpool;
-  /**
-   * The most bytes in the header block of a response.
-   *
-   * @default {65536} (64 KiB, as lighttpd; nginx stops at 4 or 8)
-   */
-  maxResponseHeaderBytes?: number;
-  /** Told of each piece of FCGI_STDERR: the application's error messages. */
-  onStderr?: (message: string, request: Request) => void;
-}
-
-/** A `RequestInit` with what only FastCGI has. */
-export interface FastCgiFetchInit extends RequestInit, FastCgiHttpPeers {
-  /** Variables for this request, over all others. */
-  params?: FastCgiHttpParams | undefined;
-}
-
-const DEFAULTS: Required<
-  Pick<FastCgiHttpClientOptions, "maxBufferedRequestBytes" | "maxSpooledRequestBytes" | "maxResponseHeaderBytes">
-> = Object.freeze({
-  maxBufferedRequestBytes: 1024 * 1024,
-  maxSpooledRequestBytes: 1024 * 1024 * 1024,
-  maxResponseHeaderBytes: 64 * 1024,
-});
-
-/** Names of {@linkcode FastCgiFetchInit} that a native `RequestInit` does not have. */
-const OWN_INIT: ReadonlySet<string> = new Set(["params", "remoteAddress", "remotePort", "serverAddress", "serverPort"]);
+  DEFAULT_HTTP_CLIENT_OPTIONS,
+  type FastCgiFetchInit,
+  type FastCgiHttpClientOptions,
+  type FastCgiHttpConnector,
+  type FastCgiHttpPreset,
+  OWN_INIT,
+} from "./client_options.ts";
+import { addFilterData } from "./filter_data.ts";
+import { inheritInit, redirectInternally } from "./internal_redirect.ts";
+import { paramsFromPhpOptions } from "./php_values.ts";
+import { lengthOfBodyInit, type MeasuredBody, measureBody } from "./request_body.ts";
+import { paramsFromRequest } from "./request_to_params.ts";
+import { checkScript, type ResolvedScript, scriptForRequest } from "./script_path.ts";
+import type { FastCgiContext } from "./service.ts";
+import { StderrText } from "./stderr_text.ts";
 
 /**
  * Fetches from a FastCGI application.
@@ -91,16 +32,24 @@ const OWN_INIT: ReadonlySet<string> = new Set(["params", "remoteAddress", "remot
  * const response = await php.fetch("http://example.com/");
  * ```
  */
-export class FastCgiHttpClient {
+export class FastCgiHttpClient implements AsyncDisposable {
   readonly #client: FastCgiClient;
-  readonly #options: FastCgiHttpClientOptions & typeof DEFAULTS;
+  readonly #options: FastCgiHttpClientOptions & typeof DEFAULT_HTTP_CLIENT_OPTIONS;
   readonly #preset: FastCgiHttpPreset;
 
   /** @throws {RangeError | TypeError} If an option has a value it can't have. */
   constructor(connector: FastCgiHttpConnector, options: FastCgiHttpClientOptions = {}) {
     this.#client = new FastCgiClient(connector, options);
-    this.#options = { ...options, ...resolveOptions(DEFAULTS, options) };
+    this.#options = { ...options, ...resolveOptions(DEFAULT_HTTP_CLIENT_OPTIONS, options) };
     this.#preset = connector.preset ?? {};
+    const { requestBuffering = "measure" } = options;
+    if (requestBuffering !== "measure" && requestBuffering !== "stream") {
+      throw new TypeError(
+        `Cannot use requestBuffering: expected "measure" or "stream", got ${String(requestBuffering)}`,
+      );
+    }
+    checkScript(options.script ?? this.#preset.script);
+    paramsFromPhpOptions([this.#preset, options]);
     // So that it can be passed on alone, as fetch can: `app.mount("/", php.fetch)`.
     this.fetch = this.fetch.bind(this);
   }
@@ -109,64 +58,139 @@ export class FastCgiHttpClient {
    * Sends a request and resolves with its response as soon as the header is there. Bodies stream both ways; the response's body
    * fails where the application does not bring it to its end. `signal` cancels at any point.
    *
+   * Where `script` is a folder and has no script for the URL, the response is a 404 or a redirect, and the application is not asked.
+   *
    * @throws {FastCgiError} If there is no response to be had.
-   * @throws {unknown} The reason of the request's signal.
+   * @throws {TypeError} If the request can't be sent, such as one whose body was read, or `init` has a value it can't have.
+   * @throws {unknown} The reason of the request's signal, and whatever the body or a hook fails with.
    */
-  async fetch(input: Request | URL | string, init: FastCgiFetchInit = {}): Promise<Response> {
+  async fetch(input: Request | URL | string, init: FastCgiFetchInit | FastCgiContext = {}): Promise<Response> {
     // `serve({ fetch: php.fetch })` calls it with a context: the `params` there are what another web server sent.
-    const own = "waitUntil" in init ? {} : init;
-    const request = requestOf(input, own);
+    const given: FastCgiFetchInit = "waitUntil" in init ? {} : init;
+    const request = requestOf(input, given);
+    const own = inheritInit(input, request, given);
     try {
-      return await this.#exchange(request, own);
+      const script = await this.#script(request);
+      if (script instanceof Response) {
+        cancelUnsent(request, own, "No script answers the request");
+        return script;
+      }
+      const response = await this.#exchange(request, own, script, lengthOfBodyInit(given.body));
+      // The file of a Filter was for this request.
+      const { data: _, ...init } = own;
+      return await redirectInternally(response, { ...this.#options, request, init });
     } catch (error) {
-      // What is left of the body, nobody will read.
-      if (request.body !== null) void cancelSource(request.body, error);
+      cancelUnsent(request, own, error);
       throw error;
     }
   }
 
-  /** Sends no more requests, and closes idle connections. Responses under way go on to their end. */
-  close(): void {
-    this.#client.close();
+  /**
+   * Asks an Authorizer about a request (FastCGI 6.3). Its body is neither sent nor touched. Status 200 allows the request; with any
+   * other one the answer is for the HTTP client.
+   *
+   * @throws {FastCgiError} If there is no whole answer to be had: then nothing is allowed.
+   * @throws {unknown} The reason of the signal.
+   */
+  async authorize(request: Request, init: FastCgiAuthorizeInit = {}): Promise<FastCgiAuthorization> {
+    const script = await this.#script(request);
+    if (script instanceof Response) return { allowed: false, response: script };
+    return askAuthorizer(request, {
+      ...this.#options,
+      params: this.#params(request, init, script, null),
+      send: (exchange) => this.#send(request, { ...exchange, signal: init.signal ?? request.signal }),
+    });
   }
 
-  async #exchange(request: Request, init: FastCgiFetchInit): Promise<Response> {
+  /** Open connections, those without a request, and requests that run or wait. */
+  get status(): PoolStatus {
+    return this.#client.status;
+  }
+
+  /** Sends no more requests. Resolves when those that wait or run are over, and every connection is closed. */
+  close(options?: ClientCloseOptions): Promise<void> {
+    return this.#client.close(options);
+  }
+
+  /** As {@linkcode FastCgiHttpClient.close}: `await using php = new FastCgiHttpClient(…)`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** The script that answers, or the response where the application is not asked. */
+  async #script(request: Request): Promise<ResolvedScript | Response | undefined> {
+    request.signal.throwIfAborted();
+    return scriptForRequest(request, this.#options.script ?? this.#preset.script);
+  }
+
+  async #exchange(
+    request: Request,
+    init: FastCgiFetchInit,
+    script: ResolvedScript | undefined,
+    knownLength: number | null,
+  ): Promise<CgiResponse> {
     const { signal, method } = request;
-    const { maxResponseHeaderBytes, openSpool = this.#preset.openSpool } = this.#options;
+    const { openSpool = this.#preset.openSpool } = this.#options;
     signal.throwIfAborted();
-    const body = await measureBody(request, { ...this.#options, openSpool });
+    const body = await measureBody(request, { ...this.#options, openSpool, knownLength });
     try {
-      const response = await this.#start(request, init, body);
+      const response = await this.#start(request, init, script, body);
       const dispose = (): void => void body.dispose();
       response.end.then(dispose, dispose);
-      return await responseFromCgi(response, { method, maxResponseHeaderBytes });
+      return await responseFromCgi(response, { ...this.#options, method });
     } catch (error) {
       await body.dispose();
       throw error;
     }
   }
 
-  #start(request: Request, init: FastCgiFetchInit, body: MeasuredBody): Promise<IncomingResponse> {
-    const { script, params, onStderr } = this.#options;
-    const variables = paramsFromRequest(request, {
-      ...init,
-      contentLength: body.length,
-      script: script ?? this.#preset.script,
-      overrides: [this.#preset.params, params, init.params],
-    });
-    return this.#client.start({
-      params: variables,
-      stdin: body.source,
-      signal: request.signal,
-      // There even if nobody listens: on Node 20 the signal of a Request that was collected does not follow the caller's any
-      // more, and this keeps the Request as long as the exchange.
-      onStderr: (piece) => onStderr?.(byteStringToUtf8(decodeByteString(piece)), request),
-    });
+  #start(
+    request: Request,
+    init: FastCgiFetchInit,
+    script: ResolvedScript | undefined,
+    body: MeasuredBody,
+  ): Promise<IncomingResponse> {
+    const params = this.#params(request, init, script, body.length);
+    const exchange: FastCgiRequestInit = { params, stdin: body.source, signal: request.signal };
+    if (!init.data) return this.#send(request, exchange);
+    addFilterData(params, init.data);
+    return this.#send(request, { ...exchange, role: Role.Filter, data: init.data.source });
+  }
+
+  #params(
+    request: Request,
+    init: OwnInit,
+    script: ResolvedScript | undefined,
+    contentLength: MeasuredBody["length"],
+  ): Map<string, string> {
+    const sources = [this.#preset, this.#options, init];
+    const overrides = [paramsFromPhpOptions(sources), ...sources.map(({ params }) => params)];
+    return paramsFromRequest(request, { ...init, contentLength, script, overrides });
+  }
+
+  async #send(request: Request, exchange: FastCgiRequestInit): Promise<IncomingResponse> {
+    const { onStderr } = this.#options;
+    // There even if nobody listens: on Node 20 the signal of a Request that was collected does not follow the caller's any more,
+    // and this keeps the Request as long as the exchange.
+    const stderr = new StderrText((text) => onStderr?.(text, request));
+    const response = await this.#client.start({ ...exchange, onStderr: (piece) => stderr.push(piece) });
+    const end = (): void => stderr.end(response.stderrTruncated);
+    response.end.then(end, end);
+    return response;
   }
 }
+
+/** What only FastCGI has of an init. */
+type OwnInit = Omit<FastCgiFetchInit, keyof RequestInit>;
 
 /** `input` itself where `init` asks nothing of Fetch: a new Request costs, and may not accept one of another maker. */
 function requestOf(input: Request | URL | string, init: FastCgiFetchInit): Request {
   const isPlain = Object.keys(init).every((name) => OWN_INIT.has(name));
   return input instanceof Request && isPlain ? input : new Request(input, init);
+}
+
+/** What is left of a request's streams, nobody will read. */
+function cancelUnsent({ body }: Request, { data }: FastCgiFetchInit, reason: unknown): void {
+  if (body !== null) void cancelSource(body, reason);
+  if (data) void cancelSource(data.source, reason);
 }

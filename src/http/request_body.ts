@@ -7,17 +7,21 @@ import { NO_CONTENT } from "../protocol/record.ts";
 import { type ByteSource, cancelSource, joinBytes } from "../transport/byte_source.ts";
 import type { OpenSpool, Spool } from "./spool.ts";
 
-/** A request body whose length is known. */
+/** A request body that is ready to be sent. */
 export interface MeasuredBody {
-  /** Bytes in the body, or null if there is none. */
-  length: number | null;
+  /** Bytes in the body, null if there is none, `"unknown"` if it is sent without a length. */
+  length: number | null | "unknown";
   source: ByteSource;
   /** Throws away what was kept of it outside memory. To be called on every path. */
   dispose(): Promise<void>;
 }
 
-/** How much may be kept of a body of unknown length. */
+/** What is done about a body of unknown length, and how much may be kept of it. */
 export interface MeasureBodyOptions {
+  /** `"stream"`: its length is not found out. */
+  requestBuffering?: "measure" | "stream" | undefined;
+  /** Bytes in the body, where its kind says so ({@linkcode lengthOfBodyInit}). */
+  knownLength?: number | null | undefined;
   /** Bytes in memory. */
   maxBufferedRequestBytes: number;
   /** Bytes in all, where there is a spool. */
@@ -26,11 +30,13 @@ export interface MeasureBodyOptions {
   openSpool?: OpenSpool | undefined;
 }
 
+const encoder = /* @__PURE__ */ new TextEncoder();
+
 const nothing = async (): Promise<void> => {};
 
 /**
  * Finds out how long a request's body is: by its Content-Length, and else by reading it, into memory and beyond that into a
- * spool.
+ * spool. What is too large for memory is not read where its kind knows its length.
  *
  * @throws {FastCgiError} `lengthRequired` if it is longer than may be kept, `spoolFailed` if the spool can't keep it.
  * @throws {TypeError} If the body was read already, or is not of bytes.
@@ -42,7 +48,7 @@ export async function measureBody(request: Request, options: MeasureBodyOptions)
     return { length: method === "GET" || method === "HEAD" ? null : 0, source: NO_CONTENT, dispose: nothing };
   }
   if (request.bodyUsed || body.locked) throw new TypeError("Cannot send the request: its body was read already");
-  const announced = parseLength(request.headers.get("content-length") ?? undefined);
+  const announced = announcedLength(request, options);
   if (announced !== null) return { length: announced, source: body, dispose: nothing };
   const reader = body.getReader();
   const keeper = new BodyKeeper(options);
@@ -64,6 +70,23 @@ export async function measureBody(request: Request, options: MeasureBodyOptions)
   } finally {
     signal.removeEventListener("abort", onAbort);
   }
+}
+
+/** What CONTENT_LENGTH can be said to be before the body was read; null if it has to be. */
+function announcedLength(request: Request, options: MeasureBodyOptions): MeasuredBody["length"] {
+  const { requestBuffering, knownLength = null, maxBufferedRequestBytes } = options;
+  const announced = parseLength(request.headers.get("content-length") ?? undefined);
+  if (announced !== null) return announced;
+  if (requestBuffering === "stream") return knownLength ?? "unknown";
+  // A small body is better held: then it could be sent a second time.
+  return knownLength !== null && knownLength > maxBufferedRequestBytes ? knownLength : null;
+}
+
+/** Bytes of a body as `fetch` takes it, or null where that is not known without reading it. */
+export function lengthOfBodyInit(body: unknown): number | null {
+  if (typeof body === "string" || body instanceof URLSearchParams) return encoder.encode(String(body)).length;
+  if (body instanceof Blob) return body.size;
+  return body instanceof ArrayBuffer || ArrayBuffer.isView(body) ? body.byteLength : null;
 }
 
 /** Keeps a body while it is counted: in memory as long as it is small. */

@@ -5,24 +5,7 @@ import { utf8ToByteString } from "../protocol/byte_string.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { NameValuePair } from "../protocol/name_value_pairs.ts";
 import { hasControlBytes, paramFromHeader } from "./header_rules.ts";
-
-/** The script that answers every request: a front controller, as WordPress, Laravel and Symfony have one. */
-export interface FastCgiScript {
-  /** Path of the script file, as the application sees it: SCRIPT_FILENAME. */
-  filename: string;
-  /**
-   * Path of the script in URLs: SCRIPT_NAME.
-   *
-   * @default {"/" and the last part of `filename`}
-   */
-  name?: string;
-  /**
-   * Folder of the site: DOCUMENT_ROOT.
-   *
-   * @default {the folder of `filename`}
-   */
-  documentRoot?: string;
-}
+import type { ResolvedScript } from "./script_path.ts";
 
 /** Who talks to whom: what a Request does not know. */
 export interface FastCgiHttpPeers {
@@ -49,10 +32,10 @@ export type FastCgiHttpParams = Readonly<Record<string, string>> | Iterable<Name
 
 /** What {@linkcode paramsFromRequest} needs beside the request. */
 export interface RequestToParamsOptions extends FastCgiHttpPeers {
-  /** Bytes of the body that will be sent, or null for a request without one. */
-  contentLength: number | null;
+  /** Bytes of the body that will be sent, null for a request without one, `"unknown"` for a body that is sent without a length. */
+  contentLength: number | null | "unknown";
   /** The script. Without one, the whole path is PATH_INFO, as for an application at the root of a site. */
-  script?: FastCgiScript | undefined;
+  script?: ResolvedScript | undefined;
   /** Variables that override all others but CONTENT_LENGTH, weakest first. */
   overrides?: readonly (FastCgiHttpParams | undefined)[];
 }
@@ -67,8 +50,6 @@ export const SERVER_SOFTWARE = "fetchcgi/0.1.0";
  */
 export function paramsFromRequest(request: Request, options: RequestToParamsOptions): Map<string, string> {
   const { script, overrides = [] } = options;
-  // php-fpm loses, cuts or waits for ever where this is not the truth.
-  const contentLength = options.contentLength === null ? "" : String(options.contentLength);
   const url = new URL(request.url);
   const params = new Map<string, string>([
     ["GATEWAY_INTERFACE", "CGI/1.1"],
@@ -78,7 +59,7 @@ export function paramsFromRequest(request: Request, options: RequestToParamsOpti
     ["REQUEST_URI", url.pathname + url.search],
     ["QUERY_STRING", url.search.slice(1)],
     ["CONTENT_TYPE", request.headers.get("content-type") ?? ""],
-    ["CONTENT_LENGTH", contentLength],
+    ["CONTENT_LENGTH", ""],
   ]);
   addScript(params, decodePath(url.pathname), script);
   addPeers(params, url, options);
@@ -91,20 +72,30 @@ export function paramsFromRequest(request: Request, options: RequestToParamsOpti
   for (const override of overrides) {
     for (const [name, value] of pairsOf(override)) params.set(name, value);
   }
-  return params.set("CONTENT_LENGTH", contentLength);
+  addContentLength(params, options.contentLength);
+  return params;
 }
 
-function addScript(params: Map<string, string>, path: string, script: FastCgiScript | undefined): void {
+/** Whatever anybody said before: php-fpm loses, cuts or waits for ever where this is not the truth. */
+function addContentLength(params: Map<string, string>, length: RequestToParamsOptions["contentLength"]): void {
+  if (length === "unknown") params.delete("CONTENT_LENGTH");
+  else params.set("CONTENT_LENGTH", length === null ? "" : String(length));
+}
+
+function addScript(params: Map<string, string>, path: string, script: ResolvedScript | undefined): void {
   if (script === undefined) {
     params.set("SCRIPT_NAME", "").set("PATH_INFO", path).set("DOCUMENT_URI", path);
     return;
   }
   const slash = script.filename.lastIndexOf("/");
   const name = utf8ToByteString(script.name ?? `/${script.filename.slice(slash + 1)}`);
+  const { pathInfo = "" } = script;
+  // PHP and its splitting rules have made something of an empty one (CVE-2019-11043).
+  if (pathInfo !== "") params.set("PATH_INFO", pathInfo);
   params
     .set("SCRIPT_FILENAME", utf8ToByteString(script.filename))
     .set("SCRIPT_NAME", name)
-    .set("DOCUMENT_URI", name)
+    .set("DOCUMENT_URI", name + pathInfo)
     .set(
       "DOCUMENT_ROOT",
       utf8ToByteString(script.documentRoot ?? (script.filename.slice(0, Math.max(slash, 0)) || "/")),

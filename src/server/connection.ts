@@ -6,14 +6,14 @@ import type { FastCgiRequest, IncomingRequest } from "../codec/incoming_request.
 import { RecordDecoder } from "../codec/record_decoder.ts";
 import { RequestDecoder } from "../codec/request_decoder.ts";
 import { composeStages, type Stage } from "../codec/stage.ts";
-import { ProtocolStatus, RecordType } from "../protocol/constants.ts";
+import { ProtocolStatus, RecordType, Role } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import { encodeEndRequestBody, type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
 import { closeConnection, type FastCgiConnection } from "../transport/connection.ts";
 import { Deadline } from "../transport/deadline.ts";
 import { RecordWriter } from "../transport/record_writer.ts";
 import type { ResolvedServerOptions } from "./options.ts";
-import { type FastCgiHandler, type FastCgiHandlerContext, ResponseSender } from "./response.ts";
+import { type FastCgiHandler, type FastCgiHandlerContext, type FastCgiResponse, ResponseSender } from "./response.ts";
 
 /** Beyond this many unsent replies nothing more is read: whoever sends management records without reading answers waits. */
 const MAX_UNSENT_REPLIES = 1024;
@@ -161,10 +161,24 @@ export class ServerConnection {
     const { requestId } = request;
     const sender = new ResponseSender(this.#writer, requestId, (error) => this.#options.onError(error, request));
     request.onAbort((reason) => sender.stop(reason));
-    const { outcome, appStatus } = await sender.send(() => this.#handler(request, this.#context));
+    const { outcome, appStatus } = await sender.send(
+      request.role === Role.Filter ? () => this.#filter(request) : () => this.#handler(request, this.#context),
+    );
     if (this.#closed) return;
     if (outcome === "sent") this.#end(request, appStatus, sender.sentStderr);
     else this.#leaveUnanswered(request);
+  }
+
+  /**
+   * A Filter does not write before STDIN is complete (FastCGI 6.4). Unless it has to: one that writes while it reads more than may
+   * wait unread would wait for itself.
+   */
+  async #filter(request: IncomingRequest): Promise<FastCgiResponse> {
+    try {
+      return await this.#handler(request, this.#context);
+    } finally {
+      await request.stdinQueue.whenDoneOrFull(this.#options.maxQueuedBytes);
+    }
   }
 
   /** Ends a request (FastCGI 5.5). */

@@ -246,7 +246,7 @@ describe("ClientConnection: sending and receiving", () => {
     connection.close(new Error("Again"));
     expect([connection.closed, transport.isClosed]).toEqual([true, true]);
     expect(() => connection.send(get)).toThrow(reason);
-    await expect(connection.getValues([])).rejects.toBe(reason);
+    await expect(connection.getValues([], 1000)).rejects.toBe(reason);
   });
 
   it("ClientConnection survives a connection that can't be closed", async () => {

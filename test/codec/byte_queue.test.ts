@@ -258,6 +258,25 @@ it("ByteQueue.whenBelow resolves when enough was read", async () => {
   expect(await isSettled(waits[1]!)).toBe(true);
 });
 
+it("ByteQueue copies a small piece of a large buffer, whatever kind of Uint8Array it is", async () => {
+  const queue = filled();
+  queue.push(Buffer.alloc(10_000).subarray(0, 10));
+  expect((await queue.read())!.buffer.byteLength).toBe(10);
+});
+
+it("ByteQueue.whenBelow gives everybody who waits for the same room one promise", async () => {
+  // A pause is asked for with every record: 64 KiB of one-byte records cost 0.8 s when each was woken by each read.
+  const queue = filled("a", "b");
+  const wait = queue.whenBelow(300)!;
+  expect(queue.whenBelow(300)).toBe(wait);
+  await queue.read();
+  await wait;
+  queue.push(latin1("c"));
+  const next = queue.whenBelow(300)!;
+  expect(next).not.toBe(wait);
+  expect(await isSettled(next)).toBe(false);
+});
+
 it("ByteQueue.whenBelow resolves when nothing more will come or nobody will read: ended, cancelled, abandoned, failed", async () => {
   for (const end of ["end", "cancel", "abandon", "fail"] as const) {
     const queue = filled("a");

@@ -99,6 +99,15 @@ it("IncomingResponse keeps stderr in memory of its own", async () => {
   expect(value!.buffer.byteLength).toBe(3);
 });
 
+it("IncomingResponse tells onStderr of stderr in memory of its own, whatever kind of Uint8Array it comes in", () => {
+  const pieces: Uint8Array[] = [];
+  const response = incoming({ onStderr: (piece) => pieces.push(piece) });
+  const chunk = Buffer.from("abcdef");
+  response.pushStderr(chunk.subarray(0, 3));
+  chunk.fill(0);
+  expect(pieces).toEqual([latin1("abc")]);
+});
+
 it("IncomingResponse reads UTF-8 in stderr that is cut across records", () => {
   const response = incoming();
   response.pushStderr(latin1("caf\u00c3"));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { IncomingResponse } from "../../src/codec/incoming_response.ts";
 import { ResponseDecoder } from "../../src/codec/response_decoder.ts";
-import { responseFromCgi } from "../../src/http/cgi_to_response.ts";
+import { type CgiToResponseOptions, responseFromCgi as cgiResponseFrom } from "../../src/http/cgi_to_response.ts";
 import { FastCgiError, ProtocolStatus } from "../../src/index.ts";
 import { chunksOf, latin1, sha256 } from "../support/bytes.ts";
 import { recordsIn } from "../support/records.ts";
@@ -11,7 +11,7 @@ import { loadBackends } from "../support/vectors.ts";
 
 failOnUnhandledRejections();
 
-const options = { method: "GET", maxResponseHeaderBytes: 65_536 };
+const options = { method: "GET", maxResponseHeaderBytes: 65_536, maxDrainBytes: 1000 };
 const complete = { appStatus: 0, protocolStatus: ProtocolStatus.RequestComplete };
 
 /** A response that a test feeds, and why it was abandoned. */
@@ -23,6 +23,10 @@ function fed(): { incoming: IncomingResponse; abandoned: () => unknown[] } {
     onAbandoned: (reason) => reasons.push(reason),
   });
   return { incoming, abandoned: () => reasons };
+}
+
+async function responseFromCgi(incoming: IncomingResponse, given: CgiToResponseOptions): Promise<Response> {
+  return (await cgiResponseFrom(incoming, given)).response;
 }
 
 /** A response with this output, in these pieces, and its end. */
@@ -219,7 +223,23 @@ describe("responseFromCgi: status", () => {
         `Cannot read the response: its status is ${JSON.stringify(value)}`,
       ]);
     }
-    expect((await refusalOf("Status: 200 OK\r\nStatus: 404\r\n\r\n")).message).toContain("it has two statuses");
+    expect((await refusalOf("Status: 200 OK\r\nStatus: 404\r\n\r\n")).message).toContain(
+      "it has two different status fields",
+    );
+  });
+
+  it("responseFromCgi refuses two different fields of those that mean one thing", async () => {
+    for (const name of ["Status", "Location", "Content-Type", "Content-Length"]) {
+      const output = (second: string): string =>
+        `${name}: 200\r\n${name.toUpperCase()}: ${second}\r\n\r\n${"x".repeat(200)}`;
+      const error = await refusalOf(output("201"));
+      expect([error.code, error.message]).toEqual([
+        "malformedResponse",
+        `Cannot read the response: it has two different ${name.toLowerCase()} fields`,
+      ]);
+      const { headers } = await read(output("200"));
+      expect(headers.get(name)).toBe(name === "Status" ? null : "200");
+    }
   });
 
   it("responseFromCgi makes a 302 of a Location without a status, and leaves one with it alone", async () => {
@@ -243,7 +263,9 @@ describe("responseFromCgi: status", () => {
     // FastCGI 6.1 has no NPH output, but fcgiwrap lets it through.
     const response = await read("HTTP/1.1 404 Not Found\r\nX-A: 1\r\n\r\n");
     expect([response.status, response.statusText]).toEqual([404, "Not Found"]);
-    expect((await refusalOf("HTTP/1.1 200 OK\r\nStatus: 404\r\n\r\n")).message).toContain("it has two statuses");
+    expect((await refusalOf("HTTP/1.1 200 OK\r\nStatus: 404\r\n\r\n")).message).toContain(
+      "it has two different status fields",
+    );
     expect((await refusalOf("X-A: 1\r\nHTTP/1.1 200 OK\r\n\r\n")).message).toContain("has no name");
     expect((await refusalOf("HTTP/1.1 nonsense\r\n\r\n")).message).toContain("its status is");
   });
@@ -258,8 +280,65 @@ describe("responseFromCgi: status", () => {
   });
 });
 
+describe("responseFromCgi: local redirect", () => {
+  const targetOf = async (header: string): Promise<string | null> =>
+    (await cgiResponseFrom(whole(`${header}\r\n\r\n`), options)).localRedirect;
+
+  it("responseFromCgi knows a local redirect by a header block that is a Location with a path and nothing else", async () => {
+    // RFC 3875 6.2.2, 6.3.2.
+    const table: [location: string, target: string | null][] = [
+      ["/", "/"],
+      ["/path", "/path"],
+      ["/path?a=1&b=/x?y", "/path?a=1&b=/x?y"],
+      ["  /path\t", "/path"],
+      ["/a%20b/../%0d", "/a%20b/../%0d"],
+      ["/caf\xc3\xa9", "/caf\xc3\xa9"],
+      ["/a//b", "/a//b"],
+      ["//a.test/x", null],
+      ["/\\a.test/x", null],
+      ["/a\\b", null],
+      ["/\t/a.test", null],
+      ["/a b", null],
+      ["/a\x01", null],
+      ["/a\x7f", null],
+      ["/a#fragment", null],
+      ["/a?b#fragment", null],
+      ["path", null],
+      ["?query", null],
+      ["", null],
+      ["http://a.test/", null],
+      ["https:/a", null],
+    ];
+    for (const [location, target] of table) expect(await targetOf(`Location: ${location}`), location).toBe(target);
+  });
+
+  it("responseFromCgi takes a Location beside any other field for no local redirect", async () => {
+    for (const field of [
+      "Status: 302 Found",
+      "Status: 200",
+      "Content-Type: text/plain",
+      "Content-Length: 0",
+      "Connection: close",
+      "Set-Cookie: a=1",
+      "X-A:",
+      "Location: /path",
+    ]) {
+      expect(await targetOf(`Location: /path\r\n${field}`), field).toBeNull();
+      expect(await targetOf(`${field}\r\nLocation: /path`), field).toBeNull();
+    }
+    expect(await targetOf("HTTP/1.1 302 Found\r\nLocation: /path")).toBeNull();
+    expect(await targetOf("Status:\r\nLocation: /path\r\nContent-Type: ")).toBe("/path");
+    expect(await targetOf("Status: 103\r\n\r\nLocation: /path")).toBe("/path");
+  });
+
+  it("responseFromCgi makes a 302 of a local redirect for who does not follow it", async () => {
+    const { response } = await cgiResponseFrom(whole("Location: /path?a\r\n\r\n"), options);
+    expect([response.status, response.headers.get("location")]).toEqual([302, "/path?a"]);
+  });
+});
+
 describe("responseFromCgi: limit", () => {
-  const limited = { method: "GET", maxResponseHeaderBytes: 100 };
+  const limited = { ...options, maxResponseHeaderBytes: 100 };
 
   it("responseFromCgi takes a header of as many bytes as are allowed, however it is cut", async () => {
     const header = `X-A: ${"a".repeat(100 - 9)}\r\n\r\n`;
@@ -273,6 +352,29 @@ describe("responseFromCgi: limit", () => {
       const result = responseFromCgi(whole(...chunksOf(latin1(header.replace("a", "aa")), size)), limited);
       await expect(result).rejects.toMatchObject({ code: "limit", limit: "maxResponseHeaderBytes", requestId: 7 });
     }
+  });
+
+  it("responseFromCgi takes as many 1xx responses as fit the limit together with the header", async () => {
+    const interim = "Status: 103\r\nLink: </a>\r\n\r\n";
+    const output = `${interim.repeat(3)}X-A: ${"a".repeat(100 - 3 * interim.length - 9)}\r\n\r\n`;
+    expect(output.length).toBe(100);
+    for (const size of [100, 7, 1]) {
+      expect((await responseFromCgi(whole(...chunksOf(latin1(output), size)), limited)).status).toBe(200);
+      const longer = whole(...chunksOf(latin1(output.replace("a\r", "aa\r")), size));
+      await expect(responseFromCgi(longer, limited)).rejects.toMatchObject({ limit: "maxResponseHeaderBytes" });
+    }
+  });
+
+  it("responseFromCgi abandons a response of 1xx without end", async () => {
+    const { incoming, abandoned } = fed();
+    const result = responseFromCgi(incoming, limited).catch((reason) => reason);
+    let count = 0;
+    for (; abandoned().length === 0 && count < 100; count++) {
+      incoming.stdoutQueue.push(latin1("Status: 100\n\n"));
+      await turns(1);
+    }
+    expect(await result).toMatchObject({ code: "limit", limit: "maxResponseHeaderBytes" });
+    expect(count).toBe(8);
   });
 
   it("responseFromCgi abandons a response whose header has no end", async () => {
@@ -289,7 +391,7 @@ describe("responseFromCgi: limit", () => {
       const response = whole(...chunksOf(bytes, 1));
       // CPU time, because other tests may run at the same time.
       const start = process.cpuUsage();
-      await responseFromCgi(response, { method: "GET", maxResponseHeaderBytes: 1e6 });
+      await responseFromCgi(response, { ...options, maxResponseHeaderBytes: 1e6 });
       return process.cpuUsage(start).user / 1000;
     };
     await time(1000);
@@ -299,6 +401,14 @@ describe("responseFromCgi: limit", () => {
 });
 
 describe("responseFromCgi: body", () => {
+  const WITHOUT_BODY = [
+    [204, "GET"],
+    [205, "GET"],
+    [304, "GET"],
+    [200, "HEAD"],
+    [404, "HEAD"],
+  ] as const;
+
   it("responseFromCgi streams the body as it comes", async () => {
     const { incoming } = fed();
     incoming.stdoutQueue.push(latin1("X-A: 1\r\n\r\nwith the header"));
@@ -324,19 +434,28 @@ describe("responseFromCgi: body", () => {
   });
 
   it("responseFromCgi gives no body for 204, 205, 304 and HEAD, and drops one that comes anyway", async () => {
-    for (const [status, method] of [
-      [204, "GET"],
-      [205, "GET"],
-      [304, "GET"],
-      [200, "HEAD"],
-    ] as const) {
+    for (const [status, method] of WITHOUT_BODY) {
       const { incoming, abandoned } = fed();
       incoming.stdoutQueue.push(latin1(`Status: ${status}\r\nContent-Length: 5\r\n\r\nbody`));
       const response = await responseFromCgi(incoming, { ...options, method });
       expect([response.status, response.body, response.headers.get("content-length")]).toEqual([status, null, "5"]);
-      incoming.stdoutQueue.push(latin1("more"));
+      incoming.stdoutQueue.push(latin1("x".repeat(options.maxDrainBytes - "body".length)));
+      await turns();
+      expect(incoming.stdoutQueue.cost).toBe(0);
       incoming.complete(complete);
-      expect([incoming.stdoutQueue.cost, abandoned()]).toEqual([0, []]);
+      expect(abandoned()).toEqual([]);
+    }
+  });
+
+  it("responseFromCgi abandons a response without body that has more of one than maxDrainBytes", async () => {
+    for (const [status, method] of WITHOUT_BODY) {
+      const { incoming, abandoned } = fed();
+      incoming.stdoutQueue.push(latin1(`Status: ${status}\r\n\r\nbody`));
+      const response = await responseFromCgi(incoming, { ...options, method });
+      incoming.stdoutQueue.push(latin1("x".repeat(options.maxDrainBytes - "bod".length)));
+      await turns();
+      expect(abandoned()).toMatchObject([{ code: "limit", limit: "maxDrainBytes" }]);
+      expect([response.status, response.body]).toEqual([status, null]);
     }
   });
 
@@ -363,7 +482,9 @@ describe("responseFromCgi: body", () => {
   });
 
   it("responseFromCgi refuses a Content-Length that is none, or two that differ", async () => {
-    expect((await refusalOf("Content-Length: 5\r\nContent-Length: 6\r\n\r\n")).message).toContain("it has two lengths");
+    expect((await refusalOf("Content-Length: 5\r\nContent-Length: 6\r\n\r\n")).message).toContain(
+      "it has two different content-length fields",
+    );
     for (const value of ["", "-1", "5x", "5, 5", "9999999999999999"]) {
       const { message } = await refusalOf(`Content-Length: ${value}\r\n\r\n`);
       expect(message).toBe(`Cannot read the response: its Content-Length is ${JSON.stringify(value)}`);
@@ -409,7 +530,7 @@ describe("responseFromCgi: body", () => {
       incoming.pushStderr(new TextEncoder().encode("PHP Fatal error: é\nline 2"));
       if (output !== "") incoming.stdoutQueue.push(latin1(output));
       incoming.complete(complete);
-      const limits = { method: "GET", maxResponseHeaderBytes: limit };
+      const limits = { ...options, maxResponseHeaderBytes: limit };
       const error = await responseFromCgi(incoming, limits).catch((reason) => reason);
       expect(error.stderr).toBe("PHP Fatal error: é\nline 2");
       if (limit === 100) expect(error.message).toMatch(/; it wrote to stderr: "PHP Fatal error: é\\nline 2"$/);
@@ -443,7 +564,7 @@ describe("responseFromCgi: recorded applications", () => {
       expect(incoming.length, `${server}/${name}`).toBe(expected.responses.length);
       for (const [index, answer] of expected.responses.entries()) {
         const label = `${server}/${name} #${index}`;
-        const result = await responseFromCgi(incoming[index]!, options).catch((error) => error);
+        const result = await responseFromCgi(incoming[index]!, options).catch((error: FastCgiError) => error);
         const head = answer.head;
         if (result instanceof FastCgiError) {
           const refusals = { CANT_MPX_CONN: "cantMultiplex", UNKNOWN_ROLE: "unknownRole", OVERLOADED: "overloaded" };

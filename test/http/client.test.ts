@@ -25,7 +25,7 @@ import {
   stdout,
 } from "../support/scripted_application.ts";
 import { drain, isSettled, streamOf } from "../support/streams.ts";
-import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
+import { failOnUnhandledRejections, turns, unhandledRejectionsOf } from "../support/unhandled_rejections.ts";
 import { MemoryApplication } from "../support/web_server_end.ts";
 
 failOnUnhandledRejections();
@@ -194,6 +194,56 @@ describe("FastCgiHttpClient", () => {
     });
   });
 
+  it("FastCgiHttpClient tells onStderr of whole characters, however they are cut, up to maxStderrBytes", async () => {
+    const output = new TextEncoder().encode("caf\u00e9 \u20ac \u{1f600}!");
+    const fetched = async (maxStderrBytes: number): Promise<string[]> => {
+      const messages: string[] = [];
+      const { client } = scripted(
+        async (application) => {
+          await application.request();
+          for (const byte of output) await application.send(record(RecordType.Stderr, 1, Uint8Array.of(byte)));
+          await application.send(answer(1, "X-A: 1\r\n\r\n"));
+        },
+        { maxStderrBytes, onStderr: (message) => messages.push(message) },
+      );
+      await (await client.fetch("http://a.test/")).text();
+      await turns();
+      return messages;
+    };
+    expect(await fetched(1000)).toEqual(["c", "a", "f", "\u00e9", " ", "\u20ac", " ", "\u{1f600}", "!"]);
+    expect(await fetched(8)).toEqual(["c", "a", "f", "\u00e9", " "]);
+    const broken: string[] = [];
+    const { client } = scripted(
+      async (application) => {
+        await application.request();
+        await application.send(record(RecordType.Stderr, 1, output.subarray(0, 4)), answer(1, "X-A: 1\r\n\r\n"));
+      },
+      { onStderr: (message) => broken.push(message) },
+    );
+    await (await client.fetch("http://a.test/")).text();
+    await turns();
+    expect(broken).toEqual(["caf", "\ufffd"]);
+  });
+
+  it("FastCgiHttpClient goes on when onStderr throws", async () => {
+    const reason = new Error("A broken logger");
+    const unhandled = await unhandledRejectionsOf(async () => {
+      const { client } = scripted(
+        async (application) => {
+          await application.request();
+          await application.send(record(RecordType.Stderr, 1, "message"), answer(1, "X-A: 1\r\n\r\nanswer"));
+        },
+        {
+          onStderr: () => {
+            throw reason;
+          },
+        },
+      );
+      expect(await (await client.fetch("http://a.test/")).text()).toBe("answer");
+    });
+    expect(unhandled).toEqual([reason]);
+  });
+
   it("FastCgiHttpClient tells onStderr of messages with their request", async () => {
     const messages: [message: string, url: string][] = [];
     const { client } = scripted(
@@ -318,6 +368,143 @@ describe("FastCgiHttpClient: variables", () => {
     expect(connector.connections).toEqual([]);
   });
 
+  it("FastCgiHttpClient sends PHP's settings of preset, client and request, and lets params win over all of them", async () => {
+    const { client, requests } = preset(
+      { phpValues: { a: "preset", b: "preset", c: "preset" } },
+      { phpValues: { b: "client", c: "client" }, phpAdminValues: { d: "client" } },
+    );
+    await client.fetch("http://a.test/", { phpValues: { c: "request" } });
+    await client.fetch("http://a.test/", { phpAdminValues: { d: true }, params: { PHP_VALUE: "own" } });
+    const sent = requests.map(({ params }) => [params.get("PHP_VALUE"), params.get("PHP_ADMIN_VALUE")]);
+    expect(sent).toEqual([
+      ["a='preset'\nb='client'\nc='request'", "d='client'"],
+      ["own", "d='1'"],
+    ]);
+  });
+
+  it("FastCgiHttpClient sends no settings of PHP that it is not given, whatever the request says", async () => {
+    const { client, requests } = recording();
+    const headers = { "php-value": "a=1", "php-admin-value": "a=1", php_value: "a=1" };
+    await client.fetch(new Request("http://a.test/?PHP_VALUE=a=1", { headers }));
+    const names = [...requests[0]!.params.keys()].filter((name) => name.includes("PHP"));
+    expect(names.sort()).toEqual(["HTTP_PHP_ADMIN_VALUE", "HTTP_PHP_VALUE"]);
+  });
+
+  it("FastCgiHttpClient takes a Request as it is when there are settings of PHP for it", async () => {
+    const { client } = recording();
+    const input = new Request("http://a.test/");
+    let built = 0;
+    const construct = (target: object, args: unknown[]): object => {
+      built++;
+      return Reflect.construct(target as typeof Request, args);
+    };
+    vi.stubGlobal("Request", new Proxy(Request, { construct }));
+    await client.fetch(input, { phpValues: { a: 1 }, phpAdminValues: { b: 1 } });
+    expect(built).toBe(0);
+  });
+
+  it("FastCgiHttpClient refuses settings of PHP and scripts that it can't have", async () => {
+    const connector = new ScriptedConnector(() => {});
+    for (const options of [
+      { phpValues: { "a b": 1 } },
+      { phpAdminValues: { a: "1\nb=2" } },
+      { script: { documentRoot: "/srv" } },
+      { requestBuffering: "none" },
+    ]) {
+      expect(() => new FastCgiHttpClient(connector, options as FastCgiHttpClientOptions)).toThrow(TypeError);
+    }
+    expect(() => preset({ phpValues: { "a b": 1 } })).toThrow(TypeError);
+    expect(() => preset({ script: { filename: "" } })).toThrow(TypeError);
+    const { client } = recording();
+    await expect(client.fetch("http://a.test/", { phpValues: { a: "1\n" } })).rejects.toThrow(TypeError);
+    expect(connector.connections).toEqual([]);
+  });
+
+  it("FastCgiHttpClient sends the script that a folder has for the path", async () => {
+    const script = {
+      documentRoot: "/srv",
+      resolve: (name: string) => (name === "/blog/index.php" ? `/srv${name}` : null),
+    };
+    const { client, requests } = preset({ script });
+    await client.fetch("http://a.test/blog/index.php/2026?x");
+    await client.fetch("http://a.test/blog/");
+    const sent = requests.map(({ params }) => Object.fromEntries(params));
+    expect(sent[0]).toMatchObject({
+      SCRIPT_FILENAME: "/srv/blog/index.php",
+      SCRIPT_NAME: "/blog/index.php",
+      DOCUMENT_ROOT: "/srv",
+      PATH_INFO: "/2026",
+      REQUEST_URI: "/blog/index.php/2026?x",
+    });
+    expect(sent[1]).toMatchObject({ SCRIPT_FILENAME: "/srv/blog/index.php" });
+    expect(Object.keys(sent[1]!)).not.toContain("PATH_INFO");
+  });
+
+  it("FastCgiHttpClient answers itself where a folder has no script, and cancels the body unread", async () => {
+    const script = {
+      documentRoot: "/srv",
+      resolve: (name: string) => (name === "/blog/index.php" ? `/srv${name}` : null),
+    };
+    const { client, connector } = recording({ script });
+    for (const [path, status] of [
+      ["upload.jpg/x.php", 404],
+      ["blog", 308],
+    ] as const) {
+      const open = new OpenStream();
+      const init = { method: "POST", body: open.stream, duplex: "half" } as RequestInit;
+      const response = await client.fetch(`http://a.test/${path}`, init);
+      expect(response.status, path).toBe(status);
+      await turns();
+      expect(open.cancelled, path).toBe("No script answers the request");
+      expect(open.pulls, path).toBe(0);
+    }
+    expect(connector.connections).toEqual([]);
+  });
+
+  it("FastCgiHttpClient refuses a path before its body is read or a script is looked for", async () => {
+    const asked: string[] = [];
+    const script = {
+      documentRoot: "/srv",
+      resolve(name: string) {
+        asked.push(name);
+        return null;
+      },
+    };
+    const { client, connector } = recording({ script });
+    for (const path of ["a%2fb.php", "a.php%0a", "a%5cb", "%zz"]) {
+      const open = new OpenStream();
+      const init = { method: "POST", body: open.stream, duplex: "half" } as RequestInit;
+      const error = await client.fetch(`http://a.test/${path}`, init).catch((reason) => reason);
+      expect(error, path).toMatchObject({ code: "malformedRequest" });
+      await turns();
+      expect(open.cancelled, path).toBe(error);
+      expect(open.pulls, path).toBe(0);
+    }
+    expect([asked, connector.connections]).toEqual([[], []]);
+  });
+
+  it("FastCgiHttpClient asks no authorizer where a folder has no script, and lets nothing through", async () => {
+    const { client, connector } = recording({ script: { documentRoot: "/srv", resolve: () => null } });
+    const authorization = await client.authorize(new Request("http://a.test/x"));
+    expect(authorization).toMatchObject({ allowed: false, response: { status: 404 } });
+    expect(connector.connections).toEqual([]);
+  });
+
+  it("FastCgiHttpClient sends nothing when the signal aborts while a script is looked for", async () => {
+    const controller = new AbortController();
+    const reason = new Error("Enough");
+    const script = {
+      documentRoot: "/srv",
+      resolve(name: string) {
+        controller.abort(reason);
+        return `/srv${name}`;
+      },
+    };
+    const { client, connector } = recording({ script });
+    await expect(client.fetch("http://a.test/a.php", { signal: controller.signal })).rejects.toBe(reason);
+    expect(connector.connections).toEqual([]);
+  });
+
   it("FastCgiHttpClient refuses params that are no byte strings", async () => {
     const { client } = recording();
     await expect(client.fetch("http://a.test/", { params: { X: "☃" } })).rejects.toThrow(TypeError);
@@ -358,6 +545,24 @@ describe("FastCgiHttpClient: request bodies", () => {
     const { client, requests } = recording();
     await client.fetch(url, streaming(streamOf(latin1("abc"), latin1("de"))));
     expect([requests[0]!.params.get("CONTENT_LENGTH"), requests[0]!.stdin]).toEqual(["5", latin1("abcde")]);
+  });
+
+  it("FastCgiHttpClient streams a body of unknown length, without CONTENT_LENGTH, when it is told to", async () => {
+    const { client, requests } = recording({ requestBuffering: "stream", maxBufferedRequestBytes: 1 });
+    await client.fetch(url, { ...streaming(streamOf(latin1("abc"), latin1("de"))), params: { CONTENT_LENGTH: "99" } });
+    expect(requests[0]!.params.has("CONTENT_LENGTH")).toBe(false);
+    expect(requests[0]!.stdin).toEqual(latin1("abcde"));
+    // Known lengths are said all the same.
+    await client.fetch(url, { method: "POST", body: "é" });
+    await client.fetch(url, { method: "POST" });
+    await client.fetch(url);
+    expect(requests.slice(1).map(({ params }) => params.get("CONTENT_LENGTH"))).toEqual(["2", "0", ""]);
+  });
+
+  it("FastCgiHttpClient streams a Blob that is too large for memory, without measuring it", async () => {
+    const { client, requests } = recording({ maxBufferedRequestBytes: 10 });
+    await client.fetch(url, { method: "POST", body: new Blob(["0123456789", "a"]) });
+    expect([requests[0]!.params.get("CONTENT_LENGTH"), requests[0]!.stdin]).toEqual(["11", latin1("0123456789a")]);
   });
 
   it("FastCgiHttpClient streams a body whose length is given", async () => {
@@ -561,6 +766,21 @@ describe("FastCgiHttpClient and FastCgiHttpService", () => {
       ],
       body: "é",
     });
+  });
+
+  it("FastCgiHttpClient streams a body of unknown length to FastCgiHttpService, which reads to its end", async () => {
+    const connector = connectorTo(
+      async (request) => new Response(`${request.headers.get("content-length")} ${await request.text()}`),
+    );
+    const client = clientOf(connector, { requestBuffering: "stream" });
+    const open = new OpenStream();
+    const init = { method: "POST", body: open.stream, duplex: "half" } as RequestInit;
+    const response = client.fetch("http://a.test/", init);
+    open.write("ab");
+    await open.pulled();
+    open.write("cd");
+    open.close();
+    expect(await (await response).text()).toBe("null abcd");
   });
 
   it("FastCgiHttpClient carries a response of FastCgiHttpService as it is", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type MeasuredBody, measureBody } from "../../src/http/request_body.ts";
+import { lengthOfBodyInit, type MeasuredBody, measureBody } from "../../src/http/request_body.ts";
 import { latin1 } from "../support/bytes.ts";
 import { OpenStream } from "../support/open_stream.ts";
 import { patternBytes, patternChunks } from "../support/pattern.ts";
@@ -109,6 +109,35 @@ describe("measureBody", () => {
     expect(open.cancelled).toBe(reason);
   });
 
+  it("measureBody reads nothing when a body of unknown length is to be streamed", async () => {
+    const open = new OpenStream();
+    const body = await measureBody(post(open.stream), { ...limits, requestBuffering: "stream" });
+    expect(body.length).toBe("unknown");
+    expect(body.source).toBeInstanceOf(ReadableStream);
+    expect(open.pulls).toBe(0);
+    const announced = post(new OpenStream().stream, { headers: { "content-length": "5" } });
+    expect((await measureBody(announced, { ...limits, requestBuffering: "stream" })).length).toBe(5);
+    const known = await measureBody(post("text"), { ...limits, requestBuffering: "stream", knownLength: 4 });
+    expect(known.length).toBe(4);
+    for (const method of ["GET", "POST"]) {
+      const none = await measureBody(new Request("http://a.test/", { method }), {
+        ...limits,
+        requestBuffering: "stream",
+      });
+      expect(none.length).toBe(method === "GET" ? null : 0);
+    }
+  });
+
+  it("measureBody reads a body whose kind knows its length only when that fits in memory", async () => {
+    for (const length of [limit, limit + 1, 10 * limit]) {
+      const blob = new Blob([patternBytes(length)]);
+      const body = await measureBody(post(blob), { ...limits, knownLength: blob.size });
+      expect(body.length).toBe(length);
+      expect(body.source instanceof Uint8Array, String(length)).toBe(length <= limit);
+      expect(Buffer.compare(await bytesOf(body), patternBytes(length))).toBe(0);
+    }
+  });
+
   it("measureBody refuses a body that was read already", async () => {
     const used = post("text");
     await used.text();
@@ -122,5 +151,31 @@ describe("measureBody", () => {
     for (const piece of ["text", [1, 2], 5]) {
       await expect(measureBody(post(streamOf<unknown>("a", piece)), limits)).rejects.toThrow(TypeError);
     }
+  });
+});
+
+describe("lengthOfBodyInit", () => {
+  it("lengthOfBodyInit is as long as what fetch sends, where it is known", async () => {
+    const form = new FormData();
+    form.set("a", "b");
+    const kinds: [body: BodyInit | ReadableStream<unknown> | null, isKnown: boolean][] = [
+      ["", true],
+      ["é☃\ud800x", true],
+      [new URLSearchParams({ a: "é &" }), true],
+      [new Blob(["é", "b"]), true],
+      [patternBytes(7), true],
+      [patternBytes(7).buffer, true],
+      [new Uint16Array(3).subarray(1), true],
+      [new DataView(new ArrayBuffer(9), 2, 3), true],
+      [form, false],
+      [streamOf(latin1("ab")), false],
+      [null, false],
+    ];
+    for (const [body, isKnown] of kinds) {
+      const length = lengthOfBodyInit(body);
+      const sent = isKnown ? (await post(body).arrayBuffer()).byteLength : null;
+      expect(length, String(body)).toBe(sent);
+    }
+    expect(lengthOfBodyInit(undefined)).toBeNull();
   });
 });

@@ -149,6 +149,16 @@ describe("paramsFromRequest", () => {
     }
   });
 
+  it("paramsFromRequest sends what is behind the script as PATH_INFO, and nothing where that is empty", () => {
+    const script = { filename: "/srv/a.php", name: "/a.php" };
+    const params = paramsOf("http://a.test/a.php/x", {}, { script: { ...script, pathInfo: "/\xe9" } });
+    expect(params).toMatchObject({ SCRIPT_NAME: "/a.php", PATH_INFO: "/\xe9", DOCUMENT_URI: "/a.php/\xe9" });
+    expect(Object.keys(params)).not.toContain("PATH_TRANSLATED");
+    const without = paramsOf("http://a.test/a.php", {}, { script: { ...script, pathInfo: "" } });
+    expect(without).toMatchObject({ SCRIPT_NAME: "/a.php", DOCUMENT_URI: "/a.php" });
+    expect(Object.keys(without)).not.toContain("PATH_INFO");
+  });
+
   it("paramsFromRequest refuses control bytes in the path", () => {
     for (const path of ["/%00", "/index.php%0a", "/a%0Db", "/a%0d%0aX: y", "/a.php%00.jpg"]) {
       for (const script of [undefined, { filename: "/srv/index.php" }]) {
@@ -309,6 +319,23 @@ describe("paramsFromRequest: overrides", () => {
     const overrides = [{ CONTENT_LENGTH: "99" }];
     expect(paramsOf("http://a.test/", {}, { overrides, contentLength: 5 }).CONTENT_LENGTH).toBe("5");
     expect(paramsOf("http://a.test/", {}, { overrides }).CONTENT_LENGTH).toBe("");
+  });
+
+  it("paramsFromRequest sends no CONTENT_LENGTH for a body of unknown length, whatever anybody says", () => {
+    const overrides = [{ CONTENT_LENGTH: "99" }];
+    const headers = { "content-length": "99" };
+    const params = paramsOf("http://a.test/", { headers }, { overrides, contentLength: "unknown" });
+    expect(Object.keys(params)).not.toContain("CONTENT_LENGTH");
+  });
+
+  it("paramsFromRequest takes names like those of Object.prototype as any others", () => {
+    const headers = { constructor: "1", "has-own-property": "2" };
+    const overrides = [JSON.parse('{"__proto__": "a", "constructor": "b"}') as Record<string, string>];
+    const params = paramsFromRequest(new Request("http://a.test/", { headers }), { contentLength: null, overrides });
+    expect(params.get("__proto__")).toBe("a");
+    expect(params.get("constructor")).toBe("b");
+    expect(params.get("HTTP_CONSTRUCTOR")).toBe("1");
+    expect(params.get("HTTP_HAS_OWN_PROPERTY")).toBe("2");
   });
 });
 

@@ -53,6 +53,6 @@ describe("exports", () => {
 
   it("the adapter for Node adds serve and the connectors", () => {
     const added = Object.keys(node).filter((name) => !(name in core));
-    expect(added.sort()).toEqual(["FastCgiTcpConnector", "FastCgiUnixConnector", "serve"]);
+    expect(added.sort()).toEqual(["FastCgiTcpConnector", "FastCgiUnixConnector", "scriptOnDisk", "serve"]);
   });
 });

@@ -4,7 +4,7 @@ import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
-import { FastCgiHttpClient, FastCgiTcpConnector, FastCgiUnixConnector } from "../../adapters/node/index.ts";
+import { FastCgiHttpClient, FastCgiTcpConnector, FastCgiUnixConnector, serve } from "../../adapters/node/index.ts";
 import { freePort } from "../support/free_port.ts";
 import { fastCgiLocation, startNginx } from "../support/nginx.ts";
 import { startPhpFpm } from "../support/php_fpm.ts";
@@ -122,8 +122,83 @@ describe("README", () => {
     expect(await (await fetch(`${url}/blog/1`)).text()).toContain("/blog/1");
   });
 
+  /** What a block that exports `fetch` answers for these paths: status and body, a line each. */
+  async function answersOf(text: string, places: Record<string, string>, paths: readonly string[]): Promise<string[]> {
+    const asking = `
+      for (const path of ${JSON.stringify(paths)}) {
+        const response = await fetch(new Request("http://localhost" + path));
+        console.log(response.status + " " + (await response.text()).trim());
+      }
+      process.exit();`;
+    const started = await run(text + asking, places);
+    await started.exited;
+    return started.stdout().trim().split("\n");
+  }
+
+  it("finds a script for each URL with its fifth program", async () => {
+    const php = await startPhpFpm();
+    const site = await createTemporaryDirectory("readme-site");
+    cleanup.push(
+      () => site.remove(),
+      () => php.stop(),
+    );
+    writeFileSync(join(site.path, "index.php"), '<?php echo "front ", $_SERVER["REQUEST_URI"];');
+    writeFileSync(join(site.path, "blog.php"), '<?php echo "blog ", $_SERVER["PATH_INFO"] ?? "";');
+    writeFileSync(join(site.path, "upload.jpg"), '<?php echo "gotcha";');
+    const answers = await answersOf(
+      block("scriptOnDisk"),
+      { "/run/php/php8.2-fpm.sock": php.target.path, "/srv/site/public": site.path },
+      ["/blog.php/2026", "/about", "/upload.jpg/x.php"],
+    );
+    expect(answers).toEqual(["200 blog /2026", "200 front /about", "200 front /upload.jpg/x.php"]);
+  });
+
+  it("keeps connections to php-fpm with its sixth program", async () => {
+    const php = await startPhpFpm({ pool: { "pm.max_children": "8" } });
+    cleanup.push(() => php.stop());
+    const answers = await answersOf(
+      block("keepAlive: true"),
+      {
+        "/run/php/site.sock": php.target.path,
+        "/srv/site/public/index.php": join(php.documentRoot, "pid.php"),
+      },
+      ["/1", "/2", "/3"],
+    );
+    expect(answers).toHaveLength(3);
+    expect(new Set(answers).size).toBe(1);
+    expect(answers[0]).toMatch(/^200 \d+$/);
+  });
+
+  it("asks an authorizer with its seventh program", async () => {
+    const folder = await createTemporaryDirectory("readme-authorizer");
+    const path = join(folder.path, "auth.sock");
+    const server = await serve({
+      path,
+      fetch: (request) =>
+        new URL(request.url).pathname === "/open"
+          ? new Response(null, { headers: { "variable-USER": "alice" } })
+          : new Response("Who are you?", { status: 401 }),
+    });
+    cleanup.push(
+      () => folder.remove(),
+      () => server.close(),
+    );
+    const answers = await answersOf(block("withAuthorizer"), { "/run/auth/auth.sock": path }, ["/open", "/closed"]);
+    // Fetch writes header names in lower case, and so does an authorizer that is a fetch handler.
+    expect(answers).toEqual(["200 Hello alice, this is http://localhost/open", "401 Who are you?"]);
+  });
+
   it("shows no program that is not run", () => {
-    const known = ["// app.ts", "const handler: FastCgiFetchHandler", "/products?page=2", 'from "srvx"', "requestsOf"];
+    const known = [
+      "// app.ts",
+      "const handler: FastCgiFetchHandler",
+      "/products?page=2",
+      'from "srvx"',
+      "scriptOnDisk",
+      "keepAlive: true",
+      "withAuthorizer",
+      "requestsOf",
+    ];
     expect(blocks.filter((text) => !known.some((marker) => text.includes(marker)))).toEqual([]);
   });
 

@@ -1,6 +1,13 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import { decodeNameValuePairs, type FastCgiRecord, RecordDecoder, RecordType } from "../../src/index.ts";
+import {
+  decodeNameValuePairs,
+  encodeNameValuePairs,
+  encodeRecords,
+  type FastCgiRecord,
+  RecordDecoder,
+  RecordType,
+} from "../../src/index.ts";
 import { joined } from "./bytes.ts";
 
 /** What an application does with a request whose params have come: on a real socket, with any bytes. */
@@ -90,26 +97,36 @@ export class TcpBackend {
   }
 }
 
-/** Reads requests one after another. What the handler throws fails the test run as an unhandled rejection. */
+/** A request that is being read. */
+interface Arriving {
+  params: Uint8Array[];
+  stdin: Uint8Array[];
+  finish(bytes: Uint8Array): void;
+}
+
+/** Reads requests. What the handler throws fails the test run as an unhandled rejection. */
 function serve(socket: Socket, connection: BackendConnection, handler: BackendHandler): void {
   const decoder = new RecordDecoder();
-  let params: Uint8Array[] = [];
-  let stdin: Uint8Array[] = [];
-  let finish: (bytes: Uint8Array) => void = () => {};
+  const requests = new Map<number, Arriving>();
   const take = ({ type, requestId: id, contentData }: FastCgiRecord): void => {
     const isEnd = contentData.length === 0;
-    if (type === RecordType.Params) {
-      if (!isEnd) return void params.push(contentData);
-      const uri = new Map(decodeNameValuePairs(joined(...params))).get("REQUEST_URI")!;
-      params = [];
-      const whole = new Promise<Uint8Array>((resolve) => {
-        finish = resolve;
+    const request = requests.get(id);
+    if (type === RecordType.GetValues) {
+      const values = encodeNameValuePairs([["FCGI_MPXS_CONNS", "1"]]);
+      void connection.send(encodeRecords([{ type: RecordType.GetValuesResult, requestId: 0, contentData: values }]));
+    } else if (type === RecordType.BeginRequest) {
+      requests.set(id, { params: [], stdin: [], finish: () => {} });
+    } else if (type === RecordType.Params && request !== undefined) {
+      if (!isEnd) return void request.params.push(contentData);
+      const uri = new Map(decodeNameValuePairs(joined(...request.params))).get("REQUEST_URI")!;
+      const stdin = new Promise<Uint8Array>((resolve) => {
+        request.finish = resolve;
       });
-      void handler({ id, uri, stdin: whole, connection });
-    } else if (type === RecordType.Stdin) {
-      if (!isEnd) return void stdin.push(contentData);
-      finish(joined(...stdin));
-      stdin = [];
+      void handler({ id, uri, stdin, connection });
+    } else if (type === RecordType.Stdin && request !== undefined) {
+      if (!isEnd) return void request.stdin.push(contentData);
+      requests.delete(id);
+      request.finish(joined(...request.stdin));
     }
   };
   socket.on("data", (chunk: Buffer) => decoder.transform(new Uint8Array(chunk), { enqueue: take }));

@@ -1,0 +1,128 @@
+import type { FastCgiClientOptions } from "../client/options.ts";
+import type { Connector } from "../transport/connection.ts";
+import type { FastCgiFilterData } from "./filter_data.ts";
+import type { InternalRedirectOptions } from "./internal_redirect.ts";
+import type { FastCgiPhpOptions } from "./php_values.ts";
+import type { FastCgiHttpParams, FastCgiHttpPeers } from "./request_to_params.ts";
+import type { FastCgiDocumentRoot, FastCgiScript } from "./script_path.ts";
+import type { OpenSpool } from "./spool.ts";
+
+/** What a connector knows about the application it leads to, such as the preset `phpFpm`. */
+export interface FastCgiHttpPreset extends FastCgiPhpOptions {
+  /** See {@linkcode FastCgiHttpClientOptions.script}. */
+  readonly script?: FastCgiScript | FastCgiDocumentRoot;
+  /** See {@linkcode FastCgiHttpClientOptions.params}. */
+  readonly params?: FastCgiHttpParams;
+  /** See {@linkcode FastCgiHttpClientOptions.openSpool}. */
+  readonly openSpool?: OpenSpool;
+}
+
+/** A connector that knows more than how to connect. */
+export interface FastCgiHttpConnector extends Connector {
+  /** What the client takes from the connector where its own options say nothing. */
+  readonly preset?: FastCgiHttpPreset | undefined;
+}
+
+/** Options of a {@linkcode FastCgiHttpClient}. */
+export interface FastCgiHttpClientOptions extends FastCgiClientOptions, FastCgiPhpOptions, InternalRedirectOptions {
+  /**
+   * The script that answers every request, or a folder with a script for each URL.
+   *
+   * @default {the connector's; without one, the whole path of the URL becomes PATH_INFO}
+   */
+  script?: FastCgiScript | FastCgiDocumentRoot;
+  /**
+   * Variables for every request. Of several that have a name, the last of these counts:
+   *
+   * 1. what is made of the request, its headers (`HTTP_*`), `script`, `phpValues` and `phpAdminValues`
+   * 2. `params` of the connector's preset
+   * 3. `params` of the client
+   * 4. `params` of the request
+   *
+   * CONTENT_LENGTH is always that of the body that is sent. A request can name no variable but `HTTP_*`.
+   */
+  params?: FastCgiHttpParams;
+  /**
+   * What to do with a body whose length is not known. `"measure"` collects it first, as php-fpm and most others need
+   * CONTENT_LENGTH before the body. `"stream"` sends it as it comes, without CONTENT_LENGTH, for applications that read to the
+   * end of FCGI_STDIN; php-fpm takes such a body for an empty one.
+   *
+   * @default {"measure"}
+   */
+  requestBuffering?: "measure" | "stream";
+  /**
+   * Bytes of a body without Content-Length that are collected to find out its length: FastCGI applications need it before the
+   * body. Sizes in bytes.
+   *
+   * @default {1048576} (1 MiB)
+   */
+  maxBufferedRequestBytes?: number;
+  /**
+   * Bytes of such a body that are collected in all, where it can be kept outside memory.
+   *
+   * @default {1073741824} (1 GiB)
+   */
+  maxSpooledRequestBytes?: number;
+  /**
+   * Opens a place for such a body when it is too large for memory.
+   *
+   * @default {a temporary file, with the connectors of Node; none elsewhere, so larger bodies fail with `lengthRequired`}
+   */
+  openSpool?: OpenSpool;
+  /**
+   * The most bytes in the header block of a response, with those of 1xx responses before it.
+   *
+   * @default {65536} (64 KiB, as lighttpd; nginx stops at 4 or 8)
+   */
+  maxResponseHeaderBytes?: number;
+  /**
+   * The most bytes read and dropped of a body that nobody gets: of a response to HEAD, with status 204, 205 or 304, or one that a
+   * hook answers in place of. Beyond, its exchange is given up.
+   *
+   * @default {262144} (256 KiB, as Go's net/http; undici's `dump` reads half of it)
+   */
+  maxDrainBytes?: number;
+  /**
+   * Told of what comes on FCGI_STDERR, the application's error messages, up to `maxStderrBytes`: whole characters, in the pieces
+   * in which they come. It is text of the application's choice: a log should escape its control characters.
+   */
+  onStderr?: (message: string, request: Request) => void;
+}
+
+/** A `RequestInit` with what only FastCGI has. */
+export interface FastCgiFetchInit extends RequestInit, FastCgiHttpPeers, FastCgiPhpOptions {
+  /** Variables for this request, over all others: see {@linkcode FastCgiHttpClientOptions.params}. */
+  params?: FastCgiHttpParams | undefined;
+  /** Asks a Filter to work on this file (FastCGI 6.4), instead of a Responder. */
+  data?: FastCgiFilterData | undefined;
+}
+
+/** What is left out of the options. */
+export const DEFAULT_HTTP_CLIENT_OPTIONS: Required<
+  Pick<
+    FastCgiHttpClientOptions,
+    | "maxBufferedRequestBytes"
+    | "maxSpooledRequestBytes"
+    | "maxResponseHeaderBytes"
+    | "maxDrainBytes"
+    | "maxLocalRedirects"
+  >
+> = Object.freeze({
+  maxBufferedRequestBytes: 1024 * 1024,
+  maxSpooledRequestBytes: 1024 * 1024 * 1024,
+  maxResponseHeaderBytes: 64 * 1024,
+  maxDrainBytes: 256 * 1024,
+  maxLocalRedirects: 10,
+});
+
+/** Names of {@linkcode FastCgiFetchInit} that a native `RequestInit` does not have. */
+export const OWN_INIT: ReadonlySet<string> = new Set([
+  "data",
+  "params",
+  "phpAdminValues",
+  "phpValues",
+  "remoteAddress",
+  "remotePort",
+  "serverAddress",
+  "serverPort",
+]);

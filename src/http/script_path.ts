@@ -1,0 +1,212 @@
+// Which script answers a URL. Where there is a file for each, getting this wrong has run uploads as programs more than once
+// (CVE-2019-11043, CVE-2026-24895, CVE-2026-45062), so: bytes are compared, nothing is case-folded or matched by a pattern, an
+// index is only used on the string it was found in, and no file is named that `resolve` has not confirmed.
+
+import { byteStringToUtf8 } from "../protocol/byte_string.ts";
+import { FastCgiError } from "../protocol/errors.ts";
+
+/** One script for every request: a front controller, as WordPress, Laravel and Symfony have one. */
+export interface FastCgiScript {
+  /** Path of the script file, as the application sees it: SCRIPT_FILENAME. */
+  filename: string;
+  /**
+   * Path of the script in URLs: SCRIPT_NAME.
+   *
+   * @default {"/" and the last part of `filename`}
+   */
+  name?: string;
+  /**
+   * Folder of the site: DOCUMENT_ROOT.
+   *
+   * @default {the folder of `filename`}
+   */
+  documentRoot?: string;
+}
+
+/**
+ * A folder with a file for each script. What a URL leads to:
+ *
+ * | path of the URL | answered by |
+ * |---|---|
+ * | `/a/b.php` | that script |
+ * | `/a/b.php/more` | the same, with `/more` as PATH_INFO: the first part that ends with `extension` is the script |
+ * | `/a/` | `/a/index.php` |
+ * | `/a`, where `/a/index.php` is there | a redirect to `/a/` (308), as nginx's `try_files $uri $uri/` and Caddy's `php_fastcgi` do |
+ * | anything else, also what `resolve` does not confirm | `frontController`, with the path in REQUEST_URI; without one a 404 |
+ *
+ * Names are compared byte by byte: `/a.PHP`, `/a.php5` and letters that only look like `.php` are no scripts. Nor is anything with
+ * a part that starts with a dot (`/.git/x.php`) or an empty part (`//a.php`), which rules about paths elsewhere may not know. Files
+ * that are no scripts are not sent: that is a file server's work, before this client is asked.
+ *
+ * A path is refused (`malformedRequest`, 400) if it holds a control byte, a backslash, an encoded slash, a `..`, or a `%` without
+ * two hexadecimal digits, whatever would have answered it.
+ */
+export interface FastCgiDocumentRoot {
+  /** The folder, as the application sees it: DOCUMENT_ROOT. */
+  documentRoot: string;
+  /**
+   * Says whether a script is there to be run, and where. It gets the path of the script inside the folder, such as
+   * `/blog/index.php`, as text; it returns the path of the file as the application sees it, or that and more as a
+   * {@linkcode FastCgiScript}, or null if there is none. PHP looks for a script in the folders above a missing one, so what is not
+   * certain must not be confirmed: `/upload.jpg/x.php` would run the upload. Adapters with a disk have `scriptOnDisk`.
+   */
+  resolve: (scriptName: string) => ScriptLocation | Promise<ScriptLocation>;
+  /**
+   * The script of a folder: for `/blog/` it is `/blog/index.php`.
+   *
+   * @default {"index.php"}
+   */
+  index?: string;
+  /**
+   * What the names of scripts end with, in ASCII.
+   *
+   * @default {".php"}
+   */
+  extension?: string;
+  /**
+   * The script for every path that leads to none, such as `/index.php`; `resolve` is asked for it too.
+   *
+   * @default {none: such paths are answered with a 404}
+   */
+  frontController?: string;
+}
+
+/** Where a script is, or null if it is nowhere. */
+export type ScriptLocation = string | FastCgiScript | null;
+
+/** A script and what of the path is behind it. */
+export interface ResolvedScript extends FastCgiScript {
+  /** PATH_INFO as a byte string, or empty. */
+  pathInfo?: string;
+}
+
+/** A path cut in two. Both parts are byte strings. */
+export interface SplitPath {
+  scriptName: string;
+  pathInfo: string;
+}
+
+const DEFAULT_INDEX = "index.php";
+const DEFAULT_EXTENSION = ".php";
+
+/**
+ * Checks what a program gives as `script`.
+ *
+ * @throws {TypeError} If it names no script, or has no `resolve` to confirm one.
+ */
+export function checkScript(script: FastCgiScript | FastCgiDocumentRoot | undefined): void {
+  if (script === undefined) return;
+  const refuse = (what: string, value: unknown): TypeError =>
+    new TypeError(`Cannot use script: expected ${what}, got ${JSON.stringify(value) ?? typeof value}`);
+  if ("filename" in script) {
+    if (typeof script.filename !== "string" || script.filename === "") throw refuse("a filename", script.filename);
+    return;
+  }
+  const { documentRoot, resolve, index = DEFAULT_INDEX, extension = DEFAULT_EXTENSION, frontController } = script;
+  if (typeof documentRoot !== "string" || documentRoot === "") throw refuse("a documentRoot", documentRoot);
+  if (typeof resolve !== "function") throw refuse("a function to resolve script names", resolve);
+  if (!/^\.[!-.0-~]+$/.test(extension)) throw refuse("an extension such as .php", extension);
+  if (!index.endsWith(extension) || index.includes("/")) throw refuse(`an index such as index${extension}`, index);
+  if (frontController !== undefined && !(frontController.startsWith("/") && frontController.endsWith(extension))) {
+    throw refuse(`a frontController such as /index${extension}`, frontController);
+  }
+}
+
+/**
+ * The script that answers a request, or the response where none does. A fixed script is given back as it is: nothing of the URL
+ * decides then.
+ *
+ * @throws {FastCgiError} `malformedRequest` if the path is refused.
+ * @throws {unknown} Whatever `resolve` throws.
+ */
+export async function scriptForRequest(
+  request: Request,
+  script: FastCgiScript | FastCgiDocumentRoot | undefined,
+): Promise<ResolvedScript | Response | undefined> {
+  if (script === undefined || "filename" in script) return script;
+  const { pathname, search } = new URL(request.url);
+  const { index = DEFAULT_INDEX, extension, frontController } = script;
+  const path = decodeScriptPath(pathname);
+  const isFolder = path.endsWith("/");
+  const split = splitScriptPath(path, extension) ?? (isFolder ? { scriptName: path + index, pathInfo: "" } : null);
+  const found = split && (await locate(script, split));
+  if (found) return found;
+  // Relative links of a page only work below its folder.
+  if (split === null && (await locate(script, { scriptName: `${path}/${index}`, pathInfo: "" }))) {
+    return new Response(null, { status: 308, headers: { location: `${pathname}/${search}` } });
+  }
+  const front =
+    frontController === undefined ? null : located(script, frontController, await script.resolve(frontController));
+  return front ?? notFound(request.method);
+}
+
+/**
+ * Cuts a decoded path behind the first part that ends with `extension`; null if there is none. `scriptName + pathInfo` is always
+ * the path.
+ */
+export function splitScriptPath(path: string, extension: string = DEFAULT_EXTENSION): SplitPath | null {
+  for (let start = path.indexOf(extension); start !== -1; start = path.indexOf(extension, start + 1)) {
+    const end = start + extension.length;
+    // Only a whole part: "/a.php5" and "/a.phpx/b" are no scripts.
+    if (end === path.length || path[end] === "/") return { scriptName: path.slice(0, end), pathInfo: path.slice(end) };
+  }
+  return null;
+}
+
+/**
+ * The path of a URL as a byte string, refused where what it means is not certain.
+ *
+ * @throws {FastCgiError} `malformedRequest` if it holds a control byte, a backslash, an encoded slash, a `..` or a broken escape.
+ */
+export function decodeScriptPath(pathname: string): string {
+  const refuse = (reason: string): FastCgiError =>
+    new FastCgiError("malformedRequest", `Cannot send the request: its path ${JSON.stringify(pathname)} ${reason}`);
+  let path = "";
+  for (let at = 0; at < pathname.length; at++) {
+    let code = pathname.charCodeAt(at);
+    if (code === PERCENT) {
+      code = hexDigit(pathname.charCodeAt(at + 1)) * 16 + hexDigit(pathname.charCodeAt(at + 2));
+      if (Number.isNaN(code)) throw refuse("has a % without two hexadecimal digits");
+      if (code === SLASH) throw refuse("holds an encoded slash");
+      at += 2;
+    }
+    if (code < 0x20 || code === 0x7f) throw refuse("holds a control byte");
+    if (code === BACKSLASH) throw refuse("holds a backslash");
+    path += String.fromCharCode(code);
+  }
+  if (path.split("/").includes("..")) throw refuse("leads upwards");
+  return path;
+}
+
+const PERCENT = 0x25;
+const SLASH = 0x2f;
+const BACKSLASH = 0x5c;
+
+/** The value of an ASCII hexadecimal digit; NaN for anything else, and for what is behind the end. */
+function hexDigit(code: number): number {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30;
+  const lower = code | 0x20;
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x61 + 10 : Number.NaN;
+}
+
+/** Asks `resolve` for a script that may be asked for by a URL. */
+async function locate(root: FastCgiDocumentRoot, { scriptName, pathInfo }: SplitPath): Promise<ResolvedScript | null> {
+  const [, ...parts] = scriptName.split("/");
+  if (parts.some((part) => part === "" || part.startsWith("."))) return null;
+  const name = byteStringToUtf8(scriptName);
+  // Bytes that are not UTF-8 have no text, and asking for another name would be a guess.
+  if (name.includes("\ufffd")) return null;
+  const script = located(root, name, await root.resolve(name));
+  return script && { ...script, pathInfo };
+}
+
+function located({ documentRoot }: FastCgiDocumentRoot, name: string, location: ScriptLocation): FastCgiScript | null {
+  // Also what a hook in JavaScript may mean by it: `undefined` of a Map.
+  if (!location) return null;
+  return { documentRoot, name, ...(typeof location === "string" ? { filename: location } : location) };
+}
+
+function notFound(method: string): Response {
+  const headers = { "content-type": "text/plain;charset=UTF-8" };
+  return new Response(method === "HEAD" ? null : "Not Found\n", { status: 404, headers });
+}

@@ -1,0 +1,149 @@
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type ScriptOnDiskOptions, scriptOnDisk } from "../../adapters/node/index.ts";
+import { createTemporaryDirectory, type TemporaryDirectory } from "../support/temporary_directory.ts";
+
+/** The file that a script name leads to. */
+async function fileOf(path: string, scriptName: string, options?: ScriptOnDiskOptions): Promise<string | undefined> {
+  return (await scriptOnDisk(path, options)(scriptName))?.filename;
+}
+
+let folder: TemporaryDirectory;
+let root: string;
+
+// outside/secret.php
+// public/index.php, "with space.php", upload.jpg, ..dots.php, sub/page.php
+// public/inside.php → sub/page.php, shortcut → sub, outside.php → ../outside/secret.php, away → ../outside,
+//        broken.php → missing, loop.php → loop.php, disguised.php → upload.jpg
+// current → public
+beforeAll(async () => {
+  folder = await createTemporaryDirectory("script");
+  root = join(folder.path, "public");
+  mkdirSync(join(root, "sub"), { recursive: true });
+  mkdirSync(join(folder.path, "outside"));
+  mkdirSync(join(folder.path, "public-too"));
+  for (const name of [
+    "outside/secret.php",
+    "public-too/secret.php",
+    "public/index.php",
+    "public/with space.php",
+    "public/upload.jpg",
+    "public/..dots.php",
+    "public/sub/page.php",
+  ]) {
+    writeFileSync(join(folder.path, name), "<?php");
+  }
+  symlinkSync("sub/page.php", join(root, "inside.php"));
+  symlinkSync("sub", join(root, "shortcut"));
+  symlinkSync("../outside/secret.php", join(root, "outside.php"));
+  symlinkSync("../outside", join(root, "away"));
+  symlinkSync("missing", join(root, "broken.php"));
+  symlinkSync("loop.php", join(root, "loop.php"));
+  symlinkSync("upload.jpg", join(root, "disguised.php"));
+  symlinkSync("public", join(folder.path, "current"));
+});
+
+afterAll(() => folder.remove());
+
+describe("scriptOnDisk", () => {
+  it.each([
+    ["/index.php", "index.php"],
+    ["/sub/page.php", "sub/page.php"],
+    ["/with space.php", "with space.php"],
+    ["/upload.jpg", "upload.jpg"],
+    ["//sub//page.php", "sub/page.php"],
+    ["/sub/../index.php", "index.php"],
+    ["/./index.php", "index.php"],
+  ])("scriptOnDisk finds the file when the script name is %j", async (name, file) => {
+    expect(await fileOf(root, name)).toBe(join(root, file));
+  });
+
+  it.each([
+    ["a link to a file in the folder", "/inside.php", "sub/page.php"],
+    ["below a link to a folder in the folder", "/shortcut/page.php", "sub/page.php"],
+  ])("scriptOnDisk gives the path without links when the script is %s", async (_, name, file) => {
+    expect(await fileOf(root, name)).toBe(join(root, file));
+  });
+
+  it("scriptOnDisk gives the path without links when the folder is a link", async () => {
+    const filename = join(root, "index.php");
+    expect(await scriptOnDisk(join(folder.path, "current"))("/index.php")).toEqual({ filename, documentRoot: root });
+  });
+
+  it.each([
+    ["missing", "/missing.php"],
+    ["below a file", "/upload.jpg/x.php"],
+    ["a file with a slash behind", "/index.php/"],
+    ["a folder", "/sub"],
+    ["a folder with a slash behind", "/sub/"],
+    ["the folder itself", "/"],
+    ["empty", ""],
+    ["a link that leads out of the folder", "/outside.php"],
+    ["below a link that leads out of the folder", "/away/secret.php"],
+    ["beside the folder", "/../outside/secret.php"],
+    ["beside the folder, by a longer way", "/sub/../../outside/secret.php"],
+    ["in a folder whose name begins alike", "/../public-too/secret.php"],
+    ["the folder by way of its parent", "/../public"],
+    ["far up", "/../../../../../../../../etc/passwd"],
+    ["a broken link", "/broken.php"],
+    ["a link to itself", "/loop.php"],
+    ["a link to a file of another kind", "/disguised.php"],
+    ["with a zero byte", "/index.php\0.jpg"],
+    ["too long for a file name", `/${"a".repeat(300)}.php`],
+    ["a device below the folder's parent", "/../../../../../../../../dev/null"],
+  ])("scriptOnDisk resolves to null when the script is %s", async (_, name) => {
+    expect(await scriptOnDisk(root)(name)).toBeNull();
+  });
+
+  it("scriptOnDisk resolves to null when the folder is missing", async () => {
+    expect(await scriptOnDisk(join(folder.path, "missing"))("/index.php")).toBeNull();
+  });
+
+  it("scriptOnDisk resolves to null when it may not look into the folder", async () => {
+    const locked = join(folder.path, "locked");
+    mkdirSync(locked);
+    writeFileSync(join(locked, "x.php"), "");
+    chmodSync(locked, 0o000);
+    // Root may look everywhere.
+    const isRoot = process.getuid?.() === 0;
+    if (isRoot) process.seteuid!(65_534);
+    try {
+      expect(await scriptOnDisk(locked)("/x.php")).toBeNull();
+    } finally {
+      if (isRoot) process.seteuid!(0);
+      chmodSync(locked, 0o700);
+    }
+  });
+
+  it("scriptOnDisk rejects when looking fails for another reason than the script", async () => {
+    await expect(scriptOnDisk(root)(5 as unknown as string)).rejects.toMatchObject({ code: "ERR_INVALID_ARG_TYPE" });
+  });
+
+  it.each([
+    ["/index.php", "/app/index.php"],
+    ["/sub/page.php", "/app/sub/page.php"],
+    ["/inside.php", "/app/sub/page.php"],
+    ["/sub/../index.php", "/app/index.php"],
+  ])("scriptOnDisk maps %j to the application's folder when there is a documentRoot", async (name, file) => {
+    const documentRoot = "/app";
+    expect(await scriptOnDisk(root, { documentRoot })(name)).toEqual({ filename: file, documentRoot });
+  });
+
+  it.each(["/missing.php", "/outside.php", "/../outside/secret.php", "/upload.jpg/x.php", "/sub"])(
+    "scriptOnDisk resolves %j to null when there is a documentRoot",
+    async (name) => {
+      expect(await scriptOnDisk(root, { documentRoot: "/app" })(name)).toBeNull();
+    },
+  );
+
+  it.each(["", "public", "./public", "../public"])("scriptOnDisk throws a TypeError when the folder is %j", (path) => {
+    expect(() => scriptOnDisk(path)).toThrow(
+      new TypeError(`Cannot look for scripts in ${JSON.stringify(path)}: expected an absolute path`),
+    );
+  });
+
+  it("scriptOnDisk finds the file when its name begins with two dots", async () => {
+    expect(await fileOf(root, "/..dots.php")).toBe(join(root, "..dots.php"));
+  });
+});

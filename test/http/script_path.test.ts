@@ -1,0 +1,350 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  checkScript,
+  decodeScriptPath,
+  type ResolvedScript,
+  scriptForRequest,
+  splitScriptPath,
+} from "../../src/http/script_path.ts";
+import { type FastCgiDocumentRoot, FastCgiError, utf8ToByteString } from "../../src/index.ts";
+
+/** A folder with these scripts, and the names it was asked for. */
+function rootOf(scripts: readonly string[], options: Partial<FastCgiDocumentRoot> = {}) {
+  const asked: string[] = [];
+  const root: FastCgiDocumentRoot = {
+    documentRoot: "/srv",
+    async resolve(name) {
+      asked.push(name);
+      return scripts.includes(name) ? `/srv${name}` : null;
+    },
+    ...options,
+  };
+  return { root, asked };
+}
+
+/** What answers a path: the script and PATH_INFO, or the status and Location of the response. */
+async function answerTo(path: string, root: FastCgiDocumentRoot, init: RequestInit = {}): Promise<unknown[]> {
+  const result = await scriptForRequest(new Request(`http://a.test${path}`, init), root);
+  if (result instanceof Response) {
+    const location = result.headers.get("location");
+    return location === null ? [result.status] : [result.status, location];
+  }
+  const { name, pathInfo } = result as ResolvedScript;
+  return pathInfo === undefined ? [name] : [name, pathInfo];
+}
+
+function refusalOf(pathname: string): string | null {
+  try {
+    decodeScriptPath(pathname);
+    return null;
+  } catch (error) {
+    if (error instanceof FastCgiError && error.code === "malformedRequest") return error.message;
+    throw error;
+  }
+}
+
+describe("splitScriptPath", () => {
+  it("splitScriptPath cuts behind the first part that ends with the extension", () => {
+    const table: [path: string, scriptName: string, pathInfo: string][] = [
+      ["/index.php", "/index.php", ""],
+      ["/index.php/", "/index.php", "/"],
+      ["/index.php/a/b.php/c", "/index.php", "/a/b.php/c"],
+      ["/a.phpx/b.php/c", "/a.phpx/b.php", "/c"],
+      ["/a.php5/b.php", "/a.php5/b.php", ""],
+      ["/a.php.php", "/a.php.php", ""],
+      ["/a.php.bak/.php", "/a.php.bak/.php", ""],
+      ["/upload.jpg/x.php", "/upload.jpg/x.php", ""],
+      ["/a.php//b", "/a.php", "//b"],
+      ["//a.php", "//a.php", ""],
+      ["/\xe9.php/\xff", "/\xe9.php", "/\xff"],
+    ];
+    for (const [path, scriptName, pathInfo] of table) {
+      expect(splitScriptPath(path), path).toEqual({ scriptName, pathInfo });
+    }
+  });
+
+  it("splitScriptPath finds no script when nothing ends with exactly the extension", () => {
+    const fullwidth = [
+      "/a.ⓟⓗⓟ",
+      "/a.ｐｈｐ",
+      "/a﹒php",
+      "/a．php",
+      "/a.phⓟ",
+      "/a.p\u0127p",
+      "/a.ph\u200bp",
+      "/a.php\u00ad",
+    ];
+    for (const path of [
+      ..."/ /a /a.PHP /a.Php /a.php5 /a.phps /a.phtml /aphp /php /a.php. /a.php; /a.php%00 /a.php:x".split(" "),
+      "",
+      "/a.php ",
+      ...fullwidth.map(utf8ToByteString),
+    ]) {
+      expect(splitScriptPath(path), path).toBeNull();
+    }
+  });
+
+  it("splitScriptPath cuts at the right byte when letters before it change their length with their case", () => {
+    for (const letters of ["ȺȺȺȺ", "İİİİ", "ﬀ", "ŉ", "K"]) {
+      const path = utf8ToByteString(`/${letters}.php/info.php`);
+      expect(splitScriptPath(path)).toEqual({ scriptName: utf8ToByteString(`/${letters}.php`), pathInfo: "/info.php" });
+      expect(splitScriptPath(utf8ToByteString(`/${letters}.txt.php.jpg`))).toBeNull();
+    }
+  });
+
+  it("splitScriptPath takes another extension", () => {
+    expect(splitScriptPath("/a.php/b.cgi/c", ".cgi")).toEqual({ scriptName: "/a.php/b.cgi", pathInfo: "/c" });
+  });
+
+  it("splitScriptPath gives parts that are the path again, the first of which ends with the extension, for any path", () => {
+    const piece = fc.oneof(
+      fc.constantFrom(".php", "/", ".PHP", "php", ".", "p", "h", "\0", "..", "%", "\x80"),
+      fc.string({ unit: "binary", maxLength: 4 }),
+    );
+    const path = fc.array(piece).map((pieces) => pieces.join(""));
+    fc.assert(
+      fc.property(path, fc.constantFrom(".php", ".cgi", ".p"), (text, extension) => {
+        const split = splitScriptPath(text, extension);
+        const isPart = text.split("/").some((part) => part.endsWith(extension));
+        expect(split !== null).toBe(isPart);
+        if (split === null) return;
+        expect(split.scriptName + split.pathInfo).toBe(text);
+        expect(split.scriptName.endsWith(extension)).toBe(true);
+        expect(split.pathInfo === "" || split.pathInfo.startsWith("/")).toBe(true);
+        // Nothing before it was a script.
+        expect(splitScriptPath(split.scriptName, extension)).toEqual({ ...split, pathInfo: "" });
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe("decodeScriptPath", () => {
+  it("decodeScriptPath gives the bytes of a path, case preserved", () => {
+    const table: [pathname: string, path: string][] = [
+      ["/", "/"],
+      ["/A/b%20C.php", "/A/b C.php"],
+      ["/%41%7e%7E", "/A~~"],
+      ["/caf%C3%A9/%80%ff", "/caf\xc3\xa9/\x80\xff"],
+      ["/%2525", "/%25"],
+      ["/%2541", "/%41"],
+      ["/...", "/..."],
+      ["/a..b/..c/d..", "/a..b/..c/d.."],
+    ];
+    for (const [pathname, path] of table) expect(decodeScriptPath(pathname), pathname).toBe(path);
+  });
+
+  it("decodeScriptPath refuses control bytes", () => {
+    for (let code = 0; code < 0x100; code++) {
+      const escaped = `%${code.toString(16).padStart(2, "0")}`;
+      const isControl = code < 0x20 || code === 0x7f;
+      if (isControl) expect(refusalOf(`/a.php${escaped}`), escaped).toMatch(/holds a control byte$/);
+      else if (!"/\\".includes(String.fromCharCode(code))) expect(refusalOf(`/a.php${escaped}`), escaped).toBeNull();
+    }
+    expect(refusalOf("/a\nb")).toMatch(/holds a control byte$/);
+  });
+
+  it("decodeScriptPath refuses slashes that are encoded, backslashes, and a way upwards", () => {
+    for (const path of ["/a%2fb", "/%2F", "/a.php%2fb", "/..%2f"]) {
+      expect(refusalOf(path), path).toMatch(/holds an encoded slash$/);
+    }
+    for (const path of ["/a%5cb", "/..%5C..%5c", "/a\\b"]) expect(refusalOf(path), path).toMatch(/holds a backslash$/);
+    for (const path of ["/..", "/../a", "/a/../b", "/%2e%2e/a", "/.%2e"]) {
+      expect(refusalOf(path), path).toMatch(/leads upwards$/);
+    }
+  });
+
+  it("decodeScriptPath refuses a % without two hexadecimal digits", () => {
+    for (const path of [
+      "/%",
+      "/%2",
+      "/%zz",
+      "/a%0",
+      "/%g0",
+      "/%0g",
+      "/%u0041",
+      "/%/a",
+      "/% 1",
+      "/%+1",
+      "/%-1",
+      "/%x1",
+      "/%.1",
+    ]) {
+      expect(refusalOf(path), path).toMatch(/has a % without two hexadecimal digits$/);
+    }
+  });
+
+  it("decodeScriptPath names the path in its message, without bytes that forge lines of a log", () => {
+    expect(refusalOf("/a\r\nb")).toBe('Cannot send the request: its path "/a\\r\\nb" holds a control byte');
+  });
+});
+
+describe("scriptForRequest", () => {
+  it("scriptForRequest gives a fixed script back, whatever the path", async () => {
+    const script = { filename: "/srv/index.php" };
+    expect(await scriptForRequest(new Request("http://a.test/%00%2f"), script)).toBe(script);
+    expect(await scriptForRequest(new Request("http://a.test/"), undefined)).toBeUndefined();
+  });
+
+  it("scriptForRequest finds scripts, and the index of folders", async () => {
+    const { root } = rootOf(["/a.php", "/index.php", "/blog/index.php", "/é ü.php", "/x.y/z.php"]);
+    const table: [path: string, ...answer: string[]][] = [
+      ["/a.php", "/a.php", ""],
+      ["/a.php?x=/b.php", "/a.php", ""],
+      ["/a.php/", "/a.php", "/"],
+      ["/a.php/b/c.php", "/a.php", "/b/c.php"],
+      ["/a%2Ephp/b", "/a.php", "/b"],
+      ["/", "/index.php", ""],
+      ["/blog/", "/blog/index.php", ""],
+      ["/blog/index.php/2026", "/blog/index.php", "/2026"],
+      ["/blog/../a.php", "/a.php", ""],
+      ["/%C3%A9%20%C3%BC.php/%E9", "/é ü.php", "/\xe9"],
+      ["/x.y/z.php", "/x.y/z.php", ""],
+    ];
+    for (const [path, ...answer] of table) expect(await answerTo(path, root), path).toEqual(answer);
+  });
+
+  it("scriptForRequest asks for the first script of a path only", async () => {
+    const { root, asked } = rootOf(["/b.php/c.php"]);
+    expect(await answerTo("/b.php/c.php", root)).toEqual([404]);
+    expect(await answerTo("/upload.jpg/x.php", root)).toEqual([404]);
+    expect(asked).toEqual(["/b.php", "/upload.jpg/x.php"]);
+  });
+
+  it("scriptForRequest answers 404 where there is no script, and asks for none that a rule may not know", async () => {
+    const { root, asked } = rootOf([]);
+    const paths = [
+      "/.php",
+      "/.git/x.php",
+      "/.well-known/a.php",
+      "/a/.b.php/c",
+      "//a.php",
+      "/a//b.php",
+      "//",
+      "/.a/",
+      "/%ff.php",
+    ];
+    for (const path of [...paths, "/%EF%BF%BD.php", "//evil.test", "/.git"]) {
+      expect(await answerTo(path, root), path).toEqual([404]);
+    }
+    expect(asked).toEqual([]);
+    for (const path of ["/a.php", "/a.PHP", "/a.php5", "/style.css", "/blog/"]) {
+      expect(await answerTo(path, root), path).toEqual([404]);
+    }
+    expect(asked).toEqual([
+      "/a.php",
+      "/a.PHP/index.php",
+      "/a.php5/index.php",
+      "/style.css/index.php",
+      "/blog/index.php",
+    ]);
+  });
+
+  it("scriptForRequest gives everything without a script to frontController, without PATH_INFO", async () => {
+    const { root } = rootOf(["/index.php", "/app.php", "/admin/index.php"], { frontController: "/app.php" });
+    for (const path of [
+      "/products/5",
+      "/missing.php/x",
+      "/.git/x.php",
+      "//a.php",
+      "/upload.jpg/x.php",
+      "/a.PHP",
+      "/x/",
+    ]) {
+      expect(await answerTo(path, root), path).toEqual(["/app.php"]);
+    }
+    expect(await answerTo("/", root)).toEqual(["/index.php", ""]);
+    expect(await answerTo("/admin/", root)).toEqual(["/admin/index.php", ""]);
+    await expect(answerTo("/a%2fb", root)).rejects.toMatchObject({ code: "malformedRequest", gatewayStatus: 400 });
+    const { root: without } = rootOf([], { frontController: "/app.php" });
+    expect(await answerTo("/x", without)).toEqual([404]);
+  });
+
+  it("scriptForRequest redirects to a folder's own URL when it has an index", async () => {
+    const { root } = rootOf(["/blog/index.php", "/a b/index.php", "/index.php"], { frontController: "/index.php" });
+    expect(await answerTo("/blog", root)).toEqual([308, "/blog/"]);
+    expect(await answerTo("/blog?x=1&y", root, { method: "POST" })).toEqual([308, "/blog/?x=1&y"]);
+    expect(await answerTo("/a%20b", root)).toEqual([308, "/a%20b/"]);
+    // Never to another host.
+    for (const path of ["//blog", "//evil.test/blog", "/.//blog"]) {
+      expect(await answerTo(path, root), path).toEqual(["/index.php"]);
+    }
+    await expect(answerTo("/%5cevil.test/blog", root)).rejects.toMatchObject({ code: "malformedRequest" });
+  });
+
+  it("scriptForRequest uses index and extension as given", async () => {
+    const { root, asked } = rootOf(["/main.cgi", "/a.cgi"], { index: "main.cgi", extension: ".cgi" });
+    expect(await answerTo("/", root)).toEqual(["/main.cgi", ""]);
+    expect(await answerTo("/a.cgi/b", root)).toEqual(["/a.cgi", "/b"]);
+    expect(await answerTo("/a.php", root)).toEqual([404]);
+    expect(asked).toEqual(["/main.cgi", "/a.cgi", "/a.php/main.cgi"]);
+  });
+
+  it("scriptForRequest takes more than the file from resolve", async () => {
+    const location = { filename: "/releases/7/a.php", documentRoot: "/releases/7" };
+    const { root } = rootOf([], { resolve: () => location });
+    expect(await scriptForRequest(new Request("http://a.test/a.php/b"), root)).toEqual({
+      ...location,
+      name: "/a.php",
+      pathInfo: "/b",
+    });
+  });
+
+  it("scriptForRequest takes undefined and an empty path of resolve for none", async () => {
+    for (const location of [undefined, ""]) {
+      const { root } = rootOf([], { resolve: () => location as string, frontController: "/index.php" });
+      expect(await answerTo("/a.php", root)).toEqual([404]);
+    }
+  });
+
+  it("scriptForRequest answers 404 with text, and with none to HEAD", async () => {
+    const { root } = rootOf([]);
+    const response = (await scriptForRequest(new Request("http://a.test/x"), root)) as Response;
+    expect(response.headers.get("content-type")).toBe("text/plain;charset=UTF-8");
+    expect(await response.text()).toBe("Not Found\n");
+    const head = (await scriptForRequest(new Request("http://a.test/x", { method: "HEAD" }), root)) as Response;
+    expect([head.status, head.body]).toEqual([404, null]);
+  });
+
+  it("scriptForRequest rejects with what resolve fails with", async () => {
+    const reason = new Error("EIO: i/o error");
+    const { root } = rootOf([], { resolve: () => Promise.reject(reason) });
+    await expect(answerTo("/a.php", root)).rejects.toBe(reason);
+  });
+});
+
+describe("checkScript", () => {
+  const documentRoot = "/srv";
+  const resolve = () => null;
+
+  it("checkScript takes a script, a folder, or nothing", () => {
+    for (const script of [
+      undefined,
+      { filename: "/srv/index.php" },
+      { documentRoot, resolve },
+      { documentRoot, resolve, index: "main.cgi", extension: ".cgi", frontController: "/app/main.cgi" },
+    ]) {
+      expect(() => checkScript(script)).not.toThrow();
+    }
+  });
+
+  it.each([
+    [{ filename: "" }, 'a filename, got ""'],
+    [{ documentRoot }, "a function to resolve script names, got undefined"],
+    [{ resolve }, "a documentRoot, got undefined"],
+    [{ documentRoot: "", resolve }, 'a documentRoot, got ""'],
+    [{ documentRoot, resolve, extension: "php" }, 'an extension such as .php, got "php"'],
+    [{ documentRoot, resolve, extension: ".ⓟ" }, 'an extension such as .php, got ".ⓟ"'],
+    [{ documentRoot, resolve, extension: "" }, 'an extension such as .php, got ""'],
+    [{ documentRoot, resolve, extension: "./p" }, 'an extension such as .php, got "./p"'],
+    [{ documentRoot, resolve, index: "index.html" }, 'an index such as index.php, got "index.html"'],
+    [{ documentRoot, resolve, index: "a/index.php" }, 'an index such as index.php, got "a/index.php"'],
+    [{ documentRoot, resolve, frontController: "index.php" }, 'a frontController such as /index.php, got "index.php"'],
+    [{ documentRoot, resolve, frontController: "/index" }, 'a frontController such as /index.php, got "/index"'],
+  ])("checkScript throws a TypeError when it is %j", (script, expected) => {
+    expect(() => checkScript(script as FastCgiDocumentRoot)).toThrow(
+      new TypeError(`Cannot use script: expected ${expected}`),
+    );
+  });
+});
