@@ -80,6 +80,8 @@ export class ClientConnection {
     });
     this.#silence = new Deadline(() => this.#timeOut());
     this.#stall = new Deadline(() => this.#onStalled());
+    // Whoever it was opened for may be gone, and then it is idle from the start.
+    if (options.keepAlive) this.#silence.restart(options.idleTimeout);
     void this.#run();
   }
 

@@ -369,6 +369,18 @@ describe("Pool: connecting", () => {
     expect(connections).toBe(1);
   });
 
+  it("Pool closes a connection that came too late for its request, after idleTimeout", async () => {
+    const { client, attempts } = dialled({ keepAlive: true, idleTimeout: 1000 });
+    const all = ["a", "b"].map((name) => text(client, named(name)));
+    attempts[1]!.open();
+    expect(await Promise.all(all)).toEqual(["a", "b"]);
+    attempts[0]!.open();
+    await turns(20);
+    expect(client.status).toMatchObject({ connections: 2, idle: 2 });
+    await pass(1001);
+    expect(client.status.connections).toBe(0);
+  });
+
   it("close gives up opening connections after its timeout", async () => {
     const { client, attempts } = dialled();
     const waiting = text(client).catch((reason) => reason);
