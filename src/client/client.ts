@@ -2,6 +2,7 @@ import type { FastCgiClientResponse, IncomingResponse } from "../codec/incoming_
 import { FCGI_MAX_CONNS, FCGI_MAX_REQS, FCGI_MPXS_CONNS, MAX_REQUEST_ID } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import { parseLength } from "../protocol/params.ts";
+import { withController } from "../transport/attempt.ts";
 import { cancelSource } from "../transport/byte_source.ts";
 import type { Connector } from "../transport/connection.ts";
 import { Deadline } from "../transport/deadline.ts";
@@ -49,7 +50,7 @@ export class FastCgiClient implements AsyncDisposable {
   constructor(connector: Connector, options: FastCgiClientOptions = {}) {
     this.#connector = connector;
     this.#options = resolveClientOptions(options);
-    this.#pool = new Pool((signal) => this.#connect(signal), this.#options);
+    this.#pool = new Pool((controller) => this.#connect(controller), this.#options);
   }
 
   /** Open connections, those without a request, and requests that run or wait. */
@@ -86,19 +87,19 @@ export class FastCgiClient implements AsyncDisposable {
    */
   async getValues(
     names: readonly string[] = [FCGI_MAX_CONNS, FCGI_MAX_REQS, FCGI_MPXS_CONNS],
-    { signal = new AbortController().signal }: { signal?: AbortSignal } = {},
+    { signal }: { signal?: AbortSignal } = {},
   ): Promise<Map<string, string>> {
     if (this.#closed) throw new TypeError("Cannot ask for values: the client is closed");
     const alone: ClientConnectionOwner = { onFree() {}, onClose() {}, onCantMultiplex() {} };
-    const connection = await this.#open(signal, alone);
-    const onAbort = (): void => connection.close(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    try {
-      return await connection.getValues(names, this.#options.readTimeout);
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-      connection.close(new FastCgiError("connectionClosed", "The exchange is over"));
-    }
+    return withController(signal, async (controller) => {
+      const connection = await this.#open(controller, alone);
+      controller.signal.addEventListener("abort", () => connection.close(controller.signal.reason));
+      try {
+        return await connection.getValues(names, this.#options.readTimeout);
+      } finally {
+        connection.retire();
+      }
+    });
   }
 
   /** Sends no more requests. Resolves when those that wait or run are over, and every connection is closed. */
@@ -143,13 +144,13 @@ export class FastCgiClient implements AsyncDisposable {
     }
   }
 
-  async #connect(signal: AbortSignal): Promise<ClientConnection> {
+  async #connect(controller: AbortController): Promise<ClientConnection> {
     const owner: ClientConnectionOwner = {
       onFree: (connection) => this.#pool.onFree(connection),
       onClose: (connection) => this.#pool.onClose(connection),
       onCantMultiplex: (connection) => void this.#capacities.set(backendOf(connection), Promise.resolve(1)),
     };
-    const connection = await this.#open(signal, owner);
+    const connection = await this.#open(controller, owner);
     if (!this.#options.multiplexing) return connection;
     const backend = backendOf(connection);
     let capacity = this.#capacities.get(backend);
@@ -159,13 +160,13 @@ export class FastCgiClient implements AsyncDisposable {
     }
     const found = await capacity;
     // Some applications close after they have answered, or instead of it.
-    const usable = connection.closed ? await this.#open(signal, owner) : connection;
+    const usable = connection.closed ? await this.#open(controller, owner) : connection;
     usable.capacity = found;
     return usable;
   }
 
-  async #open(signal: AbortSignal, owner: ClientConnectionOwner): Promise<ClientConnection> {
-    return new ClientConnection(await dial(this.#connector, this.#options, signal), this.#options, owner);
+  async #open(controller: AbortController, owner: ClientConnectionOwner): Promise<ClientConnection> {
+    return new ClientConnection(await dial(this.#connector, this.#options, controller), this.#options, owner);
   }
 
   /** Requests that a connection to this application takes. */

@@ -175,7 +175,7 @@ export class ClientConnection {
   /** Takes no more requests; closes when none is left. */
   retire(): void {
     this.#retired = true;
-    if (this.#exchanges.size === 0 || this.#completed !== null) this.close(this.#notUsed());
+    if (this.#exchanges.size === 0 || this.#completed !== null) this.close(NOT_USED);
   }
 
   /** Closes the connection at once. What is under way fails with `reason`. */
@@ -209,7 +209,7 @@ export class ClientConnection {
       this.#fail("the application closed the connection before its end", this.#writeError);
     } catch (error) {
       if (error instanceof FastCgiError) this.close(error);
-      else this.#fail("the connection failed", error);
+      else this.#fail(`the connection failed: ${error instanceof Error ? error.message : String(error)}`, error);
     }
   }
 
@@ -273,7 +273,7 @@ export class ClientConnection {
       this.#release(exchange);
     } else {
       // Padding that was cut, or the start of something that nobody asked for.
-      exchange.end(this.#notUsed());
+      exchange.end(NOT_USED);
       this.#silence.restart(this.#options.idleTimeout);
     }
   }
@@ -282,11 +282,11 @@ export class ClientConnection {
   #release(exchange: Exchange): void {
     if (!this.#exchanges.delete(exchange.requestId)) return;
     const { sentWhole } = exchange;
-    exchange.end(this.#notUsed());
+    exchange.end(NOT_USED);
     // The rest of a request that was answered early would be read as the start of the next.
     if (!sentWhole && this.#capacity === 1) this.#retired = true;
     if (this.#retired && this.#exchanges.size === 0) {
-      this.close(this.#notUsed());
+      this.close(NOT_USED);
       return;
     }
     if (this.#exchanges.size === 0) this.#silence.restart(this.#options.idleTimeout);
@@ -360,8 +360,7 @@ export class ClientConnection {
     const message = "Cannot get values: the application was silent for too long";
     this.close(new FastCgiError("timeout", message, { limit: "readTimeout" }));
   }
-
-  #notUsed(): FastCgiError {
-    return new FastCgiError("connectionClosed", "The exchange is over");
-  }
 }
+
+/** Why a connection that is of no more use is closed. One for all, as an error with its stack costs more than many a request. */
+const NOT_USED: FastCgiError = /* @__PURE__ */ new FastCgiError("connectionClosed", "The exchange is over");

@@ -9,16 +9,17 @@ const FIRST_DELAY = 50;
 /**
  * Opens a connection, trying again where that fails: nothing has been sent yet, so nothing can have happened.
  *
+ * @param controller What the attempts are aborted by.
  * @throws {FastCgiError} `connectFailed`, or `timeout` after `connectTimeout` in all.
- * @throws {unknown} The reason of `signal`.
+ * @throws {unknown} The reason of `controller`.
  */
 export function dial(
   connector: Connector,
   options: ResolvedClientOptions,
-  signal: AbortSignal,
+  controller: AbortController,
 ): Promise<FastCgiConnection> {
   const limit = { timeout: options.connectTimeout, limit: "connectTimeout" };
-  return withTimeLimit(signal, limit, (attempts) => connectWithRetries(connector, options, attempts));
+  return withTimeLimit(controller, limit, (signal) => connectWithRetries(connector, options, signal));
 }
 
 async function connectWithRetries(

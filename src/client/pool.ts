@@ -39,7 +39,7 @@ export interface PoolStatus {
 
 /** The connections of a client, and the requests that wait for one. */
 export class Pool {
-  readonly #dial: (signal: AbortSignal) => Promise<ClientConnection>;
+  readonly #dial: (controller: AbortController) => Promise<ClientConnection>;
   readonly #options: ResolvedClientOptions;
   /** The one that became free last is the last. */
   readonly #connections = new Set<ClientConnection>();
@@ -55,7 +55,7 @@ export class Pool {
   #onDrained: (() => void)[] = [];
 
   /** @param dial Opens a connection that tells this pool when it is free. */
-  constructor(dial: (signal: AbortSignal) => Promise<ClientConnection>, options: ResolvedClientOptions) {
+  constructor(dial: (controller: AbortController) => Promise<ClientConnection>, options: ResolvedClientOptions) {
     this.#dial = dial;
     this.#options = options;
     this.#expectedCapacity = options.multiplexing ? Math.min(options.maxConcurrentRequests, MAX_REQUEST_ID) : 1;
@@ -197,7 +197,7 @@ export class Pool {
     const ticket = this.#lastTicket;
     this.#dials.add(attempt);
     try {
-      const connection = await this.#dial(attempt.signal);
+      const connection = await this.#dial(attempt);
       // An application that closes before it is asked anything would be called again and again.
       if (connection.closed) throw connection.closeReason;
       this.#dials.delete(attempt);
@@ -205,8 +205,8 @@ export class Pool {
       this.#expectedCapacity = connection.capacity;
       this.#connections.add(connection);
     } catch (error) {
-      this.#dials.delete(attempt);
-      if (!attempt.signal.aborted) this.#onDialFailed(error, ticket);
+      // One that was given up is no longer among them.
+      if (this.#dials.delete(attempt)) this.#onDialFailed(error, ticket);
     }
     this.#serve();
     this.#checkDrained();

@@ -126,6 +126,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, FastCgiRequest> {
 
   /** The end of the connection's input aborts what is active. */
   flush(): void {
+    if (this.#active.size === 0) return;
     this.abortAll(
       new FastCgiError("connectionClosed", "Cannot finish the request: the web server closed the connection"),
     );

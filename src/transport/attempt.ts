@@ -9,30 +9,42 @@ export interface TimeLimit {
 }
 
 /**
- * Runs `attempt` with a signal that also aborts when the time is over.
+ * Runs `attempt`, and aborts it with a `timeout` {@linkcode FastCgiError} when the time is over.
  *
- * @throws {FastCgiError} `timeout`, as the reason of that signal.
- * @throws {unknown} The reason of `signal`, and whatever `attempt` fails with.
+ * @param controller What the attempt is aborted by.
  */
 export async function withTimeLimit<Result>(
-  signal: AbortSignal,
+  controller: AbortController,
   { timeout, limit }: TimeLimit,
   attempt: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
+  const { signal } = controller;
   signal.throwIfAborted();
-  const controller = new AbortController();
-  const onAbort = (): void => controller.abort(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
   const deadline = new Deadline(() => {
     const message = `Cannot connect: the application did not answer for ${timeout} ms`;
     controller.abort(new FastCgiError("timeout", message, { limit }));
   });
   deadline.restart(timeout);
   try {
-    return await attempt(controller.signal);
+    return await attempt(signal);
   } finally {
     deadline.dispose();
-    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+/** Runs `attempt` with a controller of its own, which also aborts with `signal`. */
+export async function withController<Result>(
+  signal: AbortSignal | undefined,
+  attempt: (controller: AbortController) => Promise<Result>,
+): Promise<Result> {
+  const controller = new AbortController();
+  const onAbort = (): void => controller.abort(signal!.reason);
+  if (signal?.aborted) onAbort();
+  signal?.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await attempt(controller);
+  } finally {
+    signal?.removeEventListener("abort", onAbort);
   }
 }
 

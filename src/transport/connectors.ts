@@ -3,7 +3,7 @@
 
 import { resolveOptions } from "../codec/resolve_options.ts";
 import { FastCgiError } from "../protocol/errors.ts";
-import { connectOrAbort, withTimeLimit } from "./attempt.ts";
+import { connectOrAbort, withController, withTimeLimit } from "./attempt.ts";
 import type { Connector, FastCgiConnection } from "./connection.ts";
 
 /** Options of {@linkcode failover} and {@linkcode roundRobin}. */
@@ -146,7 +146,9 @@ class Backends<Each extends Connector> {
   /** One connector's turn. */
   #attempt(connector: Each, signal: AbortSignal): Promise<FastCgiConnection> {
     const limit = { timeout: this.#options.attemptTimeout, limit: "attemptTimeout" };
-    return withTimeLimit(signal, limit, (attempt) => connectOrAbort(connector, attempt));
+    return withController(signal, (controller) =>
+      withTimeLimit(controller, limit, (attempt) => connectOrAbort(connector, attempt)),
+    );
   }
 }
 

@@ -379,7 +379,7 @@ describe("ClientConnection: refusals and early ends", () => {
     });
     await expect(response.end).rejects.toMatchObject({
       code: "connectionClosed",
-      message: "Cannot read the response: the connection failed",
+      message: "Cannot read the response: the connection failed: The connection was closed",
       cause: new Error("The connection was closed"),
     });
   });
