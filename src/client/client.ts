@@ -28,8 +28,8 @@ export interface ClientCloseOptions {
 /**
  * Sends requests to a FastCGI application, of any role and with any params.
  *
- * A response that nobody reads keeps its connection, and with `multiplexing` holds back those that share it: read it, or
- * cancel its `stdout`.
+ * A large response that nobody reads keeps its connection until `stallTimeout`, and with `multiplexing` holds back those that
+ * share it: read it, or cancel its `stdout`.
  *
  * ```ts
  * const client = new FastCgiClient(connector);

@@ -240,19 +240,14 @@ export class ClientConnection {
     for (const exchange of this.#exchanges.values()) exchange.resume();
   }
 
-  /** Nobody reads one response, and the others wait for it. */
+  /** Nobody reads a response: it holds up the application, and the others on the connection. */
   #onStalled(): void {
     const { stallTimeout, maxQueuedBytes } = this.#options;
-    if (this.#exchanges.size === 1) {
-      this.#stall.restart(stallTimeout);
-      return;
-    }
-    const limit = "stallTimeout";
-    for (const exchange of this.#exchanges.values()) {
+    for (const exchange of [...this.#exchanges.values()]) {
       const { response, requestId } = exchange;
       if (response.stdoutQueue.cost < maxQueuedBytes) continue;
-      const message = `Cannot read the response: nobody read it for ${stallTimeout} ms, and others share its connection`;
-      this.#abort(exchange, new FastCgiError("timeout", message, { limit, requestId }));
+      const message = `Cannot read the response: nobody read it for ${stallTimeout} ms`;
+      this.#abort(exchange, new FastCgiError("timeout", message, { limit: "stallTimeout", requestId }));
     }
   }
 

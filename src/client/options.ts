@@ -22,7 +22,7 @@ export interface FastCgiClientLimits extends ResponseDecoderOptions {
    */
   headerTimeout?: number;
   /**
-   * Silence allowed from the first FCGI_STDOUT on. While nobody reads the response it does not count.
+   * Silence allowed from the first FCGI_STDOUT on. While nobody reads the response it does not count, see `stallTimeout`.
    *
    * @default {30000} (30 s, as rama-fastcgi)
    */
@@ -33,6 +33,13 @@ export interface FastCgiClientLimits extends ResponseDecoderOptions {
    * @default {30000} (30 s, as rama-fastcgi)
    */
   writeTimeout?: number;
+  /**
+   * Time for which a response may wait for somebody to read it, once `maxQueuedBytes` of it are here. Then it fails: it holds up a
+   * php-fpm worker, or the other requests on its connection.
+   *
+   * @default {60000} (60 s, as nginx's `send_timeout`)
+   */
+  stallTimeout?: number;
   /**
    * Connections at once. Further requests wait in line, first come, first served.
    *
@@ -94,13 +101,6 @@ export interface FastCgiClientLimits extends ResponseDecoderOptions {
    * @default {32}
    */
   maxConcurrentRequests?: number;
-  /**
-   * Time for which a response that nobody reads may hold back the others on a shared connection, once `maxQueuedBytes` of it
-   * wait. Then it fails.
-   *
-   * @default {30000} (30 s)
-   */
-  stallTimeout?: number;
 }
 
 /** Why a request was tried again. */
@@ -130,6 +130,7 @@ export const CLIENT_DEFAULTS: Required<FastCgiClientLimits> = Object.freeze({
   headerTimeout: 60_000,
   readTimeout: 30_000,
   writeTimeout: 30_000,
+  stallTimeout: 60_000,
   maxConnections: 256,
   maxQueuedRequests: 1024,
   keepAlive: false,
@@ -139,7 +140,6 @@ export const CLIENT_DEFAULTS: Required<FastCgiClientLimits> = Object.freeze({
   reuseForAll: false,
   multiplexing: false,
   maxConcurrentRequests: 32,
-  stallTimeout: 30_000,
 });
 
 /** Options that are complete and checked. */

@@ -667,8 +667,38 @@ describe("ClientConnection: timeouts", () => {
       await turns(50);
       // The end of the request comes while the response has no room.
       if (early) open.close();
-      await pass(60_000);
+      await pass(59_000);
       expect((await drain(response.stdout)).error).toBeNull();
+    }
+  });
+
+  it("ClientConnection gives up a response that nobody reads for stallTimeout, and not one that is read slowly", async () => {
+    for (const isRead of [true, false]) {
+      const { response, connection } = await send(
+        async (application) => {
+          await application.request();
+          for (const piece of patternChunks(600_000, 50_000)) await application.send(stdout(1, piece));
+          await application.send(end(1));
+        },
+        get,
+        { ...options, stallTimeout: 5000 },
+      );
+      const reader = response.stdout.getReader();
+      for (let seconds = 0; seconds < 24; seconds += 4) {
+        await pass(4000);
+        if (isRead) await reader.read();
+      }
+      expect(connection.isClosed).toBe(!isRead);
+      reader.releaseLock();
+      const { error } = await drain(response.stdout);
+      if (isRead) expect(error).toBeNull();
+      else {
+        expect(error).toMatchObject({
+          code: "timeout",
+          limit: "stallTimeout",
+          message: "Cannot read the response: nobody read it for 5000 ms",
+        });
+      }
     }
   });
 
