@@ -40,7 +40,8 @@ export type { FastCgiFilterData } from "./http/filter_data.ts";
 export type { FastCgiSendFile, InternalRedirectOptions } from "./http/internal_redirect.ts";
 export type { FastCgiPhpOptions, PhpValues } from "./http/php_values.ts";
 export type { FastCgiHttpParams, FastCgiHttpPeers } from "./http/request_to_params.ts";
-export type { FastCgiDocumentRoot, FastCgiScript, ScriptLocation } from "./http/script_path.ts";
+export type { FastCgiScript, FastCgiScriptResolver } from "./http/script.ts";
+export { type FastCgiDocumentRoot, type ScriptLocation, scriptsIn } from "./http/script_path.ts";
 export {
   type FastCgiContext,
   type FastCgiFetchHandler,

@@ -20,7 +20,7 @@ import { inheritInit, redirectInternally } from "./internal_redirect.ts";
 import { paramsFromPhpOptions } from "./php_values.ts";
 import { lengthOfBodyInit, type MeasuredBody, measureBody } from "./request_body.ts";
 import { paramsFromRequest } from "./request_to_params.ts";
-import { checkScript, type ResolvedScript, scriptForRequest } from "./script_path.ts";
+import { checkScript, type FastCgiScript } from "./script.ts";
 import type { FastCgiContext } from "./service.ts";
 import { StderrText } from "./stderr_text.ts";
 
@@ -58,7 +58,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
    * Sends a request and resolves with its response as soon as the header is there. Bodies stream both ways; the response's body
    * fails where the application does not bring it to its end. `signal` cancels at any point.
    *
-   * Where `script` is a folder and has no script for the URL, the response is a 404 or a redirect, and the application is not asked.
+   * Where `script` has none for the URL, its response is the answer, such as a 404, and the application is not asked.
    *
    * @throws {FastCgiError} If there is no response to be had.
    * @throws {TypeError} If the request can't be sent, such as one whose body was read, or `init` has a value it can't have.
@@ -118,15 +118,19 @@ export class FastCgiHttpClient implements AsyncDisposable {
   }
 
   /** The script that answers, or the response where the application is not asked. */
-  async #script(request: Request): Promise<ResolvedScript | Response | undefined> {
+  async #script(request: Request): Promise<FastCgiScript | Response | undefined> {
     request.signal.throwIfAborted();
-    return scriptForRequest(request, this.#options.script ?? this.#preset.script);
+    const script = this.#options.script ?? this.#preset.script;
+    if (typeof script !== "function") return script;
+    const chosen = await script(request);
+    if (!(chosen instanceof Response)) checkScript(chosen);
+    return chosen;
   }
 
   async #exchange(
     request: Request,
     init: FastCgiFetchInit,
-    script: ResolvedScript | undefined,
+    script: FastCgiScript | undefined,
     knownLength: number | null,
   ): Promise<CgiResponse> {
     const { signal, method } = request;
@@ -147,7 +151,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
   #start(
     request: Request,
     init: FastCgiFetchInit,
-    script: ResolvedScript | undefined,
+    script: FastCgiScript | undefined,
     body: MeasuredBody,
   ): Promise<IncomingResponse> {
     const params = this.#params(request, init, script, body.length);
@@ -160,7 +164,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
   #params(
     request: Request,
     init: OwnInit,
-    script: ResolvedScript | undefined,
+    script: FastCgiScript | undefined,
     contentLength: MeasuredBody["length"],
   ): Map<string, string> {
     const sources = [this.#preset, this.#options, init];

@@ -4,13 +4,13 @@ import type { FastCgiFilterData } from "./filter_data.ts";
 import type { InternalRedirectOptions } from "./internal_redirect.ts";
 import type { FastCgiPhpOptions } from "./php_values.ts";
 import type { FastCgiHttpParams, FastCgiHttpPeers } from "./request_to_params.ts";
-import type { FastCgiDocumentRoot, FastCgiScript } from "./script_path.ts";
+import type { FastCgiScript, FastCgiScriptResolver } from "./script.ts";
 import type { OpenSpool } from "./spool.ts";
 
 /** What a connector knows about the application it leads to, such as the preset `phpFpm`. */
 export interface FastCgiHttpPreset extends FastCgiPhpOptions {
   /** See {@linkcode FastCgiHttpClientOptions.script}. */
-  readonly script?: FastCgiScript | FastCgiDocumentRoot;
+  readonly script?: FastCgiScript | FastCgiScriptResolver;
   /** See {@linkcode FastCgiHttpClientOptions.params}. */
   readonly params?: FastCgiHttpParams;
   /** See {@linkcode FastCgiHttpClientOptions.openSpool}. */
@@ -26,11 +26,11 @@ export interface FastCgiHttpConnector extends Connector {
 /** Options of a {@linkcode FastCgiHttpClient}. */
 export interface FastCgiHttpClientOptions extends FastCgiClientOptions, FastCgiPhpOptions, InternalRedirectOptions {
   /**
-   * The script that answers every request, or a folder with a script for each URL.
+   * The script that answers every request, or a function that chooses one for each: `scriptsIn` makes one for a folder.
    *
    * @default {the connector's; without one, the whole path of the URL becomes PATH_INFO}
    */
-  script?: FastCgiScript | FastCgiDocumentRoot;
+  script?: FastCgiScript | FastCgiScriptResolver;
   /**
    * Variables for every request. Of several that have a name, the last of these counts:
    *

@@ -5,7 +5,7 @@ import { utf8ToByteString } from "../protocol/byte_string.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { NameValuePair } from "../protocol/name_value_pairs.ts";
 import { hasControlBytes, paramFromHeader } from "./header_rules.ts";
-import type { ResolvedScript } from "./script_path.ts";
+import type { FastCgiScript } from "./script.ts";
 
 /** Who talks to whom: what a Request does not know. */
 export interface FastCgiHttpPeers {
@@ -35,7 +35,7 @@ export interface RequestToParamsOptions extends FastCgiHttpPeers {
   /** Bytes of the body that will be sent, null for a request without one, `"unknown"` for a body that is sent without a length. */
   contentLength: number | null | "unknown";
   /** The script. Without one, the whole path is PATH_INFO, as for an application at the root of a site. */
-  script?: ResolvedScript | undefined;
+  script?: FastCgiScript | undefined;
   /** Variables that override all others but CONTENT_LENGTH, weakest first. */
   overrides?: readonly (FastCgiHttpParams | undefined)[];
 }
@@ -82,7 +82,7 @@ function addContentLength(params: Map<string, string>, length: RequestToParamsOp
   else params.set("CONTENT_LENGTH", length === null ? "" : String(length));
 }
 
-function addScript(params: Map<string, string>, path: string, script: ResolvedScript | undefined): void {
+function addScript(params: Map<string, string>, path: string, script: FastCgiScript | undefined): void {
   if (script === undefined) {
     params.set("SCRIPT_NAME", "").set("PATH_INFO", path).set("DOCUMENT_URI", path);
     return;

@@ -1,27 +1,10 @@
-// Which script answers a URL. Where there is a file for each, getting this wrong has run uploads as programs more than once
+// Which script answers a URL where there is a file for each. Getting this wrong has run uploads as programs more than once
 // (CVE-2019-11043, CVE-2026-24895, CVE-2026-45062), so: bytes are compared, nothing is case-folded or matched by a pattern, an
 // index is only used on the string it was found in, and no file is named that `resolve` has not confirmed.
 
 import { byteStringToUtf8 } from "../protocol/byte_string.ts";
 import { FastCgiError } from "../protocol/errors.ts";
-
-/** One script for every request: a front controller, as WordPress, Laravel and Symfony have one. */
-export interface FastCgiScript {
-  /** Path of the script file, as the application sees it: SCRIPT_FILENAME. */
-  filename: string;
-  /**
-   * Path of the script in URLs: SCRIPT_NAME.
-   *
-   * @default {"/" and the last part of `filename`}
-   */
-  name?: string;
-  /**
-   * Folder of the site: DOCUMENT_ROOT.
-   *
-   * @default {the folder of `filename`}
-   */
-  documentRoot?: string;
-}
+import type { FastCgiScript, FastCgiScriptResolver } from "./script.ts";
 
 /**
  * A folder with a file for each script. What a URL leads to:
@@ -74,12 +57,6 @@ export interface FastCgiDocumentRoot {
 /** Where a script is, or null if it is nowhere. */
 export type ScriptLocation = string | FastCgiScript | null;
 
-/** A script and what of the path is behind it. */
-export interface ResolvedScript extends FastCgiScript {
-  /** PATH_INFO as a byte string, or empty. */
-  pathInfo?: string;
-}
-
 /** A path cut in two. Both parts are byte strings. */
 export interface SplitPath {
   scriptName: string;
@@ -89,20 +66,10 @@ export interface SplitPath {
 const DEFAULT_INDEX = "index.php";
 const DEFAULT_EXTENSION = ".php";
 
-/**
- * Checks what a program gives as `script`.
- *
- * @throws {TypeError} If it names no script, or has no `resolve` to confirm one.
- */
-export function checkScript(script: FastCgiScript | FastCgiDocumentRoot | undefined): void {
-  if (script === undefined) return;
+function checkRoot(root: FastCgiDocumentRoot): void {
+  const { documentRoot, resolve, index = DEFAULT_INDEX, extension = DEFAULT_EXTENSION, frontController } = root;
   const refuse = (what: string, value: unknown): TypeError =>
-    new TypeError(`Cannot use script: expected ${what}, got ${JSON.stringify(value) ?? typeof value}`);
-  if ("filename" in script) {
-    if (typeof script.filename !== "string" || script.filename === "") throw refuse("a filename", script.filename);
-    return;
-  }
-  const { documentRoot, resolve, index = DEFAULT_INDEX, extension = DEFAULT_EXTENSION, frontController } = script;
+    new TypeError(`Cannot use scripts: expected ${what}, got ${JSON.stringify(value) ?? typeof value}`);
   if (typeof documentRoot !== "string" || documentRoot === "") throw refuse("a documentRoot", documentRoot);
   if (typeof resolve !== "function") throw refuse("a function to resolve script names", resolve);
   if (!/^\.[!-.0-~]+$/.test(extension)) throw refuse("an extension such as .php", extension);
@@ -113,17 +80,27 @@ export function checkScript(script: FastCgiScript | FastCgiDocumentRoot | undefi
 }
 
 /**
- * The script that answers a request, or the response where none does. A fixed script is given back as it is: nothing of the URL
- * decides then.
+ * A `script` option for a folder with a file for each script.
+ *
+ * ```ts
+ * const root = "/srv/site/public";
+ * const script = scriptsIn({ documentRoot: root, resolve: scriptOnDisk(root), frontController: "/index.php" });
+ * ```
+ *
+ * @throws {TypeError} If it has no `resolve`, or a value that an option can't have.
+ */
+export function scriptsIn(root: FastCgiDocumentRoot): FastCgiScriptResolver {
+  checkRoot(root);
+  return (request) => scriptForRequest(request, root);
+}
+
+/**
+ * The script that answers a request, or the response where none does.
  *
  * @throws {FastCgiError} `malformedRequest` if the path is refused.
  * @throws {unknown} Whatever `resolve` throws.
  */
-export async function scriptForRequest(
-  request: Request,
-  script: FastCgiScript | FastCgiDocumentRoot | undefined,
-): Promise<ResolvedScript | Response | undefined> {
-  if (script === undefined || "filename" in script) return script;
+async function scriptForRequest(request: Request, script: FastCgiDocumentRoot): Promise<FastCgiScript | Response> {
   const { pathname, search } = new URL(request.url);
   const { index = DEFAULT_INDEX, extension, frontController } = script;
   const path = decodeScriptPath(pathname);
@@ -190,7 +167,7 @@ function hexDigit(code: number): number {
 }
 
 /** Asks `resolve` for a script that may be asked for by a URL. */
-async function locate(root: FastCgiDocumentRoot, { scriptName, pathInfo }: SplitPath): Promise<ResolvedScript | null> {
+async function locate(root: FastCgiDocumentRoot, { scriptName, pathInfo }: SplitPath): Promise<FastCgiScript | null> {
   const [, ...parts] = scriptName.split("/");
   if (parts.some((part) => part === "" || part.startsWith("."))) return null;
   const name = byteStringToUtf8(scriptName);

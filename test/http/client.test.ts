@@ -8,8 +8,10 @@ import {
   type FastCgiHttpConnector,
   type FastCgiHttpPreset,
   FastCgiHttpService,
+  type FastCgiScriptResolver,
   FastCgiServer,
   RecordType,
+  scriptsIn,
 } from "../../src/index.ts";
 import { latin1, sha256 } from "../support/bytes.ts";
 import { connectionPair } from "../support/memory_connection.ts";
@@ -421,10 +423,10 @@ describe("FastCgiHttpClient: variables", () => {
   });
 
   it("FastCgiHttpClient sends the script that a folder has for the path", async () => {
-    const script = {
+    const script = scriptsIn({
       documentRoot: "/srv",
-      resolve: (name: string) => (name === "/blog/index.php" ? `/srv${name}` : null),
-    };
+      resolve: (name) => (name === "/blog/index.php" ? `/srv${name}` : null),
+    });
     const { client, requests } = preset({ script });
     await client.fetch("http://a.test/blog/index.php/2026?x");
     await client.fetch("http://a.test/blog/");
@@ -440,11 +442,27 @@ describe("FastCgiHttpClient: variables", () => {
     expect(Object.keys(sent[1]!)).not.toContain("PATH_INFO");
   });
 
-  it("FastCgiHttpClient answers itself where a folder has no script, and cancels the body unread", async () => {
-    const script = {
-      documentRoot: "/srv",
-      resolve: (name: string) => (name === "/blog/index.php" ? `/srv${name}` : null),
+  it("FastCgiHttpClient sends the script that a function chooses, and refuses one that is none", async () => {
+    const script: FastCgiScriptResolver = (request) => {
+      const { hostname } = new URL(request.url);
+      if (hostname === "none.test") return undefined;
+      return hostname === "wrong.test" ? { filename: "" } : { filename: `/srv/${hostname}/index.php`, pathInfo: "/x" };
     };
+    const { client, requests } = preset({ script });
+    await client.fetch("http://b.test/x");
+    await client.fetch("http://none.test/y");
+    await expect(client.fetch("http://wrong.test/")).rejects.toThrow(TypeError);
+    expect(requests.map(({ params }) => [params.get("SCRIPT_FILENAME"), params.get("PATH_INFO")])).toEqual([
+      ["/srv/b.test/index.php", "/x"],
+      [undefined, "/y"],
+    ]);
+  });
+
+  it("FastCgiHttpClient answers itself where a folder has no script, and cancels the body unread", async () => {
+    const script = scriptsIn({
+      documentRoot: "/srv",
+      resolve: (name) => (name === "/blog/index.php" ? `/srv${name}` : null),
+    });
     const { client, connector } = recording({ script });
     for (const [path, status] of [
       ["upload.jpg/x.php", 404],
@@ -463,13 +481,13 @@ describe("FastCgiHttpClient: variables", () => {
 
   it("FastCgiHttpClient refuses a path before its body is read or a script is looked for", async () => {
     const asked: string[] = [];
-    const script = {
+    const script = scriptsIn({
       documentRoot: "/srv",
-      resolve(name: string) {
+      resolve(name) {
         asked.push(name);
         return null;
       },
-    };
+    });
     const { client, connector } = recording({ script });
     for (const path of ["a%2fb.php", "a.php%0a", "a%5cb", "%zz"]) {
       const open = new OpenStream();
@@ -484,7 +502,7 @@ describe("FastCgiHttpClient: variables", () => {
   });
 
   it("FastCgiHttpClient asks no authorizer where a folder has no script, and lets nothing through", async () => {
-    const { client, connector } = recording({ script: { documentRoot: "/srv", resolve: () => null } });
+    const { client, connector } = recording({ script: scriptsIn({ documentRoot: "/srv", resolve: () => null }) });
     const authorization = await client.authorize(new Request("http://a.test/x"));
     expect(authorization).toMatchObject({ allowed: false, response: { status: 404 } });
     expect(connector.connections).toEqual([]);
@@ -493,13 +511,13 @@ describe("FastCgiHttpClient: variables", () => {
   it("FastCgiHttpClient sends nothing when the signal aborts while a script is looked for", async () => {
     const controller = new AbortController();
     const reason = new Error("Enough");
-    const script = {
+    const script = scriptsIn({
       documentRoot: "/srv",
-      resolve(name: string) {
+      resolve(name) {
         controller.abort(reason);
         return `/srv${name}`;
       },
-    };
+    });
     const { client, connector } = recording({ script });
     await expect(client.fetch("http://a.test/a.php", { signal: controller.signal })).rejects.toBe(reason);
     expect(connector.connections).toEqual([]);

@@ -1,13 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { checkScript } from "../../src/http/script.ts";
+import { decodeScriptPath, splitScriptPath } from "../../src/http/script_path.ts";
 import {
-  checkScript,
-  decodeScriptPath,
-  type ResolvedScript,
-  scriptForRequest,
-  splitScriptPath,
-} from "../../src/http/script_path.ts";
-import { type FastCgiDocumentRoot, FastCgiError, utf8ToByteString } from "../../src/index.ts";
+  type FastCgiDocumentRoot,
+  FastCgiError,
+  type FastCgiScript,
+  scriptsIn,
+  utf8ToByteString,
+} from "../../src/index.ts";
 
 /** A folder with these scripts, and the names it was asked for. */
 function rootOf(scripts: readonly string[], options: Partial<FastCgiDocumentRoot> = {}) {
@@ -25,12 +26,12 @@ function rootOf(scripts: readonly string[], options: Partial<FastCgiDocumentRoot
 
 /** What answers a path: the script and PATH_INFO, or the status and Location of the response. */
 async function answerTo(path: string, root: FastCgiDocumentRoot, init: RequestInit = {}): Promise<unknown[]> {
-  const result = await scriptForRequest(new Request(`http://a.test${path}`, init), root);
+  const result = await scriptsIn(root)(new Request(`http://a.test${path}`, init));
   if (result instanceof Response) {
     const location = result.headers.get("location");
     return location === null ? [result.status] : [result.status, location];
   }
-  const { name, pathInfo } = result as ResolvedScript;
+  const { name, pathInfo } = result as FastCgiScript;
   return pathInfo === undefined ? [name] : [name, pathInfo];
 }
 
@@ -180,14 +181,8 @@ describe("decodeScriptPath", () => {
   });
 });
 
-describe("scriptForRequest", () => {
-  it("scriptForRequest gives a fixed script back, whatever the path", async () => {
-    const script = { filename: "/srv/index.php" };
-    expect(await scriptForRequest(new Request("http://a.test/%00%2f"), script)).toBe(script);
-    expect(await scriptForRequest(new Request("http://a.test/"), undefined)).toBeUndefined();
-  });
-
-  it("scriptForRequest finds scripts, and the index of folders", async () => {
+describe("scriptsIn", () => {
+  it("scriptsIn finds scripts, and the index of folders", async () => {
     const { root } = rootOf(["/a.php", "/index.php", "/blog/index.php", "/é ü.php", "/x.y/z.php"]);
     const table: [path: string, ...answer: string[]][] = [
       ["/a.php", "/a.php", ""],
@@ -205,14 +200,14 @@ describe("scriptForRequest", () => {
     for (const [path, ...answer] of table) expect(await answerTo(path, root), path).toEqual(answer);
   });
 
-  it("scriptForRequest asks for the first script of a path only", async () => {
+  it("scriptsIn asks for the first script of a path only", async () => {
     const { root, asked } = rootOf(["/b.php/c.php"]);
     expect(await answerTo("/b.php/c.php", root)).toEqual([404]);
     expect(await answerTo("/upload.jpg/x.php", root)).toEqual([404]);
     expect(asked).toEqual(["/b.php", "/upload.jpg/x.php"]);
   });
 
-  it("scriptForRequest answers 404 where there is no script, and asks for none that a rule may not know", async () => {
+  it("scriptsIn answers 404 where there is no script, and asks for none that a rule may not know", async () => {
     const { root, asked } = rootOf([]);
     const paths = [
       "/.php",
@@ -241,7 +236,7 @@ describe("scriptForRequest", () => {
     ]);
   });
 
-  it("scriptForRequest gives everything without a script to frontController, without PATH_INFO", async () => {
+  it("scriptsIn gives everything without a script to frontController, without PATH_INFO", async () => {
     const { root } = rootOf(["/index.php", "/app.php", "/admin/index.php"], { frontController: "/app.php" });
     for (const path of [
       "/products/5",
@@ -261,7 +256,7 @@ describe("scriptForRequest", () => {
     expect(await answerTo("/x", without)).toEqual([404]);
   });
 
-  it("scriptForRequest redirects to a folder's own URL when it has an index", async () => {
+  it("scriptsIn redirects to a folder's own URL when it has an index", async () => {
     const { root } = rootOf(["/blog/index.php", "/a b/index.php", "/index.php"], { frontController: "/index.php" });
     expect(await answerTo("/blog", root)).toEqual([308, "/blog/"]);
     expect(await answerTo("/blog?x=1&y", root, { method: "POST" })).toEqual([308, "/blog/?x=1&y"]);
@@ -273,7 +268,7 @@ describe("scriptForRequest", () => {
     await expect(answerTo("/%5cevil.test/blog", root)).rejects.toMatchObject({ code: "malformedRequest" });
   });
 
-  it("scriptForRequest uses index and extension as given", async () => {
+  it("scriptsIn uses index and extension as given", async () => {
     const { root, asked } = rootOf(["/main.cgi", "/a.cgi"], { index: "main.cgi", extension: ".cgi" });
     expect(await answerTo("/", root)).toEqual(["/main.cgi", ""]);
     expect(await answerTo("/a.cgi/b", root)).toEqual(["/a.cgi", "/b"]);
@@ -281,33 +276,33 @@ describe("scriptForRequest", () => {
     expect(asked).toEqual(["/main.cgi", "/a.cgi", "/a.php/main.cgi"]);
   });
 
-  it("scriptForRequest takes more than the file from resolve", async () => {
+  it("scriptsIn takes more than the file from resolve", async () => {
     const location = { filename: "/releases/7/a.php", documentRoot: "/releases/7" };
     const { root } = rootOf([], { resolve: () => location });
-    expect(await scriptForRequest(new Request("http://a.test/a.php/b"), root)).toEqual({
+    expect(await scriptsIn(root)(new Request("http://a.test/a.php/b"))).toEqual({
       ...location,
       name: "/a.php",
       pathInfo: "/b",
     });
   });
 
-  it("scriptForRequest takes undefined and an empty path of resolve for none", async () => {
+  it("scriptsIn takes undefined and an empty path of resolve for none", async () => {
     for (const location of [undefined, ""]) {
       const { root } = rootOf([], { resolve: () => location as string, frontController: "/index.php" });
       expect(await answerTo("/a.php", root)).toEqual([404]);
     }
   });
 
-  it("scriptForRequest answers 404 with text, and with none to HEAD", async () => {
+  it("scriptsIn answers 404 with text, and with none to HEAD", async () => {
     const { root } = rootOf([]);
-    const response = (await scriptForRequest(new Request("http://a.test/x"), root)) as Response;
+    const response = (await scriptsIn(root)(new Request("http://a.test/x"))) as Response;
     expect(response.headers.get("content-type")).toBe("text/plain;charset=UTF-8");
     expect(await response.text()).toBe("Not Found\n");
-    const head = (await scriptForRequest(new Request("http://a.test/x", { method: "HEAD" }), root)) as Response;
+    const head = (await scriptsIn(root)(new Request("http://a.test/x", { method: "HEAD" }))) as Response;
     expect([head.status, head.body]).toEqual([404, null]);
   });
 
-  it("scriptForRequest rejects with what resolve fails with", async () => {
+  it("scriptsIn rejects with what resolve fails with", async () => {
     const reason = new Error("EIO: i/o error");
     const { root } = rootOf([], { resolve: () => Promise.reject(reason) });
     await expect(answerTo("/a.php", root)).rejects.toBe(reason);
@@ -318,19 +313,29 @@ describe("checkScript", () => {
   const documentRoot = "/srv";
   const resolve = () => null;
 
-  it("checkScript takes a script, a folder, or nothing", () => {
-    for (const script of [
-      undefined,
-      { filename: "/srv/index.php" },
-      { documentRoot, resolve },
-      { documentRoot, resolve, index: "main.cgi", extension: ".cgi", frontController: "/app/main.cgi" },
-    ]) {
+  it("checkScript takes a script, a function, or nothing", () => {
+    for (const script of [undefined, { filename: "/srv/index.php" }, scriptsIn({ documentRoot, resolve })]) {
       expect(() => checkScript(script)).not.toThrow();
     }
   });
 
+  it("checkScript throws a TypeError when there is no filename, and says how a folder is given", () => {
+    for (const [script, got] of [
+      [{ filename: "" }, '""'],
+      [{ documentRoot, resolve }, "undefined"],
+    ] as const) {
+      expect(() => checkScript(script as FastCgiScript)).toThrow(
+        new TypeError(`Cannot use script: expected a filename, got ${got}; for a folder use scriptsIn()`),
+      );
+    }
+  });
+
+  it("scriptsIn takes every option", () => {
+    const options = { index: "main.cgi", extension: ".cgi", frontController: "/app/main.cgi" };
+    expect(scriptsIn({ documentRoot, resolve, ...options })).toBeTypeOf("function");
+  });
+
   it.each([
-    [{ filename: "" }, 'a filename, got ""'],
     [{ documentRoot }, "a function to resolve script names, got undefined"],
     [{ resolve }, "a documentRoot, got undefined"],
     [{ documentRoot: "", resolve }, 'a documentRoot, got ""'],
@@ -342,9 +347,9 @@ describe("checkScript", () => {
     [{ documentRoot, resolve, index: "a/index.php" }, 'an index such as index.php, got "a/index.php"'],
     [{ documentRoot, resolve, frontController: "index.php" }, 'a frontController such as /index.php, got "index.php"'],
     [{ documentRoot, resolve, frontController: "/index" }, 'a frontController such as /index.php, got "/index"'],
-  ])("checkScript throws a TypeError when it is %j", (script, expected) => {
-    expect(() => checkScript(script as FastCgiDocumentRoot)).toThrow(
-      new TypeError(`Cannot use script: expected ${expected}`),
+  ])("scriptsIn throws a TypeError when it is %j", (root, expected) => {
+    expect(() => scriptsIn(root as FastCgiDocumentRoot)).toThrow(
+      new TypeError(`Cannot use scripts: expected ${expected}`),
     );
   });
 });

@@ -15,6 +15,7 @@ import {
   RecordType,
   Role,
   scriptOnDisk,
+  scriptsIn,
 } from "../../adapters/node/index.ts";
 import { sha256 } from "../support/bytes.ts";
 import { type PhpFpm, startPhpFpm } from "../support/php_fpm.ts";
@@ -117,7 +118,7 @@ function clientOf(mode: Mode): FastCgiHttpClient {
     return new FastCgiHttpClient(FastCgiUnixConnector.phpFpm(target, join(documentRoot, "index.php")));
   }
   const resolve = scriptOnDisk(documentRoot);
-  const script = { documentRoot, resolve, ...(mode !== "folder" && { frontController: "/index.php" }) };
+  const script = scriptsIn({ documentRoot, resolve, ...(mode !== "folder" && { frontController: "/index.php" }) });
   return new FastCgiHttpClient(FastCgiUnixConnector.phpFpm(target, script));
 }
 

@@ -8,8 +8,10 @@ import {
   type FastCgiFetchInit,
   FastCgiHttpClient,
   type FastCgiHttpClientOptions,
+  type FastCgiScriptResolver,
   FastCgiUnixConnector,
   scriptOnDisk,
+  scriptsIn,
 } from "../../adapters/node/index.ts";
 import { patternBytes, patternSha256 } from "../support/pattern.ts";
 import { type PhpFpm, phpScripts, startPhpFpm } from "../support/php_fpm.ts";
@@ -26,7 +28,7 @@ beforeAll(async () => {
 });
 afterAll(() => php?.stop());
 
-function clientFor(script: string | FastCgiDocumentRoot, options?: FastCgiHttpClientOptions): FastCgiHttpClient {
+function clientFor(script: string | FastCgiScriptResolver, options?: FastCgiHttpClientOptions): FastCgiHttpClient {
   return new FastCgiHttpClient(FastCgiUnixConnector.phpFpm((php.target as { path: string }).path, script), options);
 }
 
@@ -98,7 +100,7 @@ echo json_encode($seen + ['release' => ${release}, 'file' => __FILE__], JSON_UNE
 
   async function seen(path: string, options: Partial<FastCgiDocumentRoot> = {}): Promise<unknown> {
     const documentRoot = within("current");
-    const client = clientFor({ documentRoot, resolve: scriptOnDisk(documentRoot), ...options });
+    const client = clientFor(scriptsIn({ documentRoot, resolve: scriptOnDisk(documentRoot), ...options }));
     const response = await client.fetch(`http://example.test${path}`);
     return response.status === 200 ? response.json() : response.status;
   }
