@@ -2,12 +2,18 @@ import { defineConfig } from "tsup";
 
 // One ESM build with several entries: shared chunks, so `instanceof FastCgiError` holds across them.
 export default defineConfig({
-  entry: { index: "src/index.ts", node: "adapters/node/index.ts" },
+  entry: {
+    index: "src/index.ts",
+    node: "adapters/node/index.ts",
+    bun: "adapters/bun/index.ts",
+    deno: "adapters/deno/index.ts",
+    cloudflare: "adapters/cloudflare/index.ts",
+  },
   format: "esm",
   platform: "neutral",
   target: "es2022",
   removeNodeProtocol: false,
-  external: [/^node:/],
+  external: [/^node:/, "cloudflare:sockets"],
   dts: { compilerOptions: { ignoreDeprecations: "6.0" } },
   sourcemap: true,
   clean: true,

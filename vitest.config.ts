@@ -8,7 +8,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^fetchcgi$/, replacement: file("src/index.ts") },
-      { find: /^fetchcgi\/node$/, replacement: file("adapters/node/index.ts") },
+      { find: /^fetchcgi\/(.+)$/, replacement: file("adapters/$1/index.ts") },
     ],
   },
   test: {

@@ -1,7 +1,7 @@
 // What a fresh clone lacks: the npm packages, and the real servers and applications that the tests talk to.
 import { execFileSync } from "node:child_process";
-import { accessSync, constants, readdirSync, readFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { accessSync, constants, existsSync, readdirSync, readFileSync } from "node:fs";
+import { delimiter, join, sep } from "node:path";
 import { projectFolder, run, runNpm } from "./run.mjs";
 
 /** The real programs and libraries: how each is found, and the Debian packages that bring it. */
@@ -9,6 +9,12 @@ const programs = {
   nginx: { find: binary("nginx"), packages: ["nginx"] },
   "php-fpm": { find: binary("php-fpm", /^php-fpm-?\d+(\.\d+)*$/), packages: ["php-fpm"] },
   "php-cgi": { find: binary("php-cgi", /^php-cgi-?\d+(\.\d+)*$/), packages: ["php-cgi"] },
+  apache2: { find: binary("apache2"), packages: ["apache2-bin"] },
+  mod_fcgid: { find: file("/usr/lib/apache2/modules/mod_fcgid.so"), packages: ["libapache2-mod-fcgid"] },
+  lighttpd: { find: binary("lighttpd"), packages: ["lighttpd"] },
+  caddy: { find: binary("caddy"), packages: ["caddy"] },
+  haproxy: { find: binary("haproxy"), packages: ["haproxy"] },
+  h2o: { find: binary("h2o"), packages: ["h2o"] },
   fcgiwrap: { find: binary("fcgiwrap"), packages: ["fcgiwrap"] },
   go: { find: binary("go"), packages: ["golang-go"] },
   cc: { find: binary("cc", "gcc", "clang"), packages: ["gcc", "libc6-dev"] },
@@ -17,20 +23,44 @@ const programs = {
   "perl-fcgi": { find: perlModule("FCGI"), packages: ["libfcgi-perl"] },
 };
 
+/** The other runtimes, at the versions of runtimes/package-lock.json: where the package for this platform has its binary. */
+const runtimes = {
+  bun: /^@oven\/bun-[^/]+\/bin\/bun(\.exe)?$/,
+  deno: /^@deno\/[^/]+\/deno(\.exe)?$/,
+  workerd: /^@cloudflare\/workerd-[^/]+\/bin\/workerd(\.exe)?$/,
+};
+const runtimesFolder = "scripts/runtimes";
+
 /** Servers live in sbin folders, which the PATH of an ordinary user often lacks. */
 const sbinFolders = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/opt/homebrew/sbin", "/opt/homebrew/bin"];
 
 /** Installs the npm packages unless node_modules holds what package-lock.json asks for. */
 export async function ensurePackages() {
-  const lock = readPackages("package-lock.json");
-  if (lock !== undefined && isInstalled(lock, readPackages("node_modules/.package-lock.json"))) return;
+  await install(".", "the npm packages");
+}
 
-  console.log("Installing the npm packages ...");
+/** Installs the other runtimes unless they are there. */
+export async function ensureRuntimes() {
+  // No package needs its scripts: the binaries are in packages of their own, one for each platform.
+  await install(runtimesFolder, Object.keys(runtimes).join(", "), ["--prefix", runtimesFolder, "--ignore-scripts"]);
+}
+
+/** Installs the libraries that the bench compares with unless they are there. */
+export async function ensureBenchPackages() {
+  await install("bench", "the libraries to compare with", ["--prefix", "bench", "--ignore-scripts"]);
+}
+
+async function install(folder, what, options = []) {
+  const lock = readPackages(join(folder, "package-lock.json"));
+  if (lock !== undefined && isInstalled(lock, readPackages(join(folder, "node_modules/.package-lock.json")))) return;
+
+  console.log(`Installing ${what} (npm) ...`);
   // Not `npm ci`: npm 11 refuses a lock file that lacks builds for some other platform, npm 10 does not. `--no-save` keeps
   // to the locked versions as well and never rewrites the file. `--include=dev` because with NODE_ENV=production npm would
   // leave out the very tools that we are about to run.
-  const code = await runNpm(["install", "--no-save", "--include=dev", "--no-audit", "--no-fund"], { quiet: true });
-  if (code !== 0) throw new Error(`Cannot install the npm packages: npm install ended with code ${code}`);
+  const args = ["install", ...options, "--no-save", "--include=dev", "--no-audit", "--no-fund"];
+  const code = await runNpm(args, { quiet: true });
+  if (code !== 0) throw new Error(`Cannot install ${what}: npm install ended with code ${code}`);
 }
 
 /** Installs the named programs, or all, where we may (root on a Debian-like system); else throws with the line to run. */
@@ -70,6 +100,16 @@ export function requireProgram(name) {
   return path;
 }
 
+/** The path of a runtime; throws with the line that installs it. */
+export function requireRuntime(name) {
+  const folder = join(projectFolder, runtimesFolder, "node_modules");
+  const files = existsSync(folder) ? readdirSync(folder, { recursive: true }) : [];
+  const path = files.find((file) => runtimes[name].test(file.replaceAll(sep, "/")));
+  if (path !== undefined) return join(folder, path);
+  const line = `npm install --prefix ${runtimesFolder} --no-save --ignore-scripts`;
+  throw new Error(`Cannot use ${name}: not installed. Install it with: ${line}`);
+}
+
 function missingMessage(names) {
   return `Missing: ${names.join(", ")}. Install them with: sudo apt-get install -y ${packagesOf(names).join(" ")}`;
 }
@@ -81,6 +121,11 @@ function packagesOf(names) {
 /** Finds a program by the names of its binary; a RegExp for versioned ones. */
 function binary(...names) {
   return () => names.map(findBinary).find((path) => path !== undefined);
+}
+
+/** Finds a file at its one place. */
+function file(path) {
+  return () => (existsSync(path) ? path : undefined);
 }
 
 /** Finds a C header where the compiler finds it. */

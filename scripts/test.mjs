@@ -2,7 +2,7 @@
 // With arguments only vitest runs, and gets them: npm test -- test/codec
 import { join } from "node:path";
 import { projectFolder, run, runNpm } from "./run.mjs";
-import { ensurePackages, ensureServers } from "./setup.mjs";
+import { ensurePackages, ensureRuntimes, ensureServers } from "./setup.mjs";
 
 const args = process.argv.slice(2);
 const bin = (name) => join(projectFolder, "node_modules/.bin", name);
@@ -17,6 +17,7 @@ const tests = { title: "Tests", run: () => run(bin("vitest"), ["run", "--execArg
 
 try {
   await ensurePackages();
+  await ensureRuntimes();
   await ensureServers();
   for (const step of args.length > 0 ? [tests] : [...checks, tests]) {
     console.log(`\n== ${step.title} ==`);

@@ -2,6 +2,7 @@
 
 import type { Socket } from "node:net";
 import type { ConnectionAddress, FastCgiConnection } from "../../src/index.ts";
+import { tcpAddress } from "../shared/target.ts";
 
 /** Chunks that are kept when nobody reads, before the socket is paused: pausing and resuming for each would cost more. */
 const READ_AHEAD_CHUNKS = 2;
@@ -27,29 +28,11 @@ export interface SocketAddresses {
 }
 
 /** The ends of a TCP socket; a socket of another kind has none. */
-export function tcpAddresses(socket: Socket): SocketAddresses {
-  const { remoteAddress, remotePort, localAddress, localPort } = socket;
-  if (remoteAddress === undefined || remotePort === undefined) return {};
-  const remote = { hostname: unmapped(remoteAddress), port: remotePort };
-  if (localAddress === undefined || localPort === undefined) return { remoteAddress: remote };
-  return { remoteAddress: remote, localAddress: { hostname: unmapped(localAddress), port: localPort } };
-}
-
-/** An IPv4 address that came to a socket which listens for both kinds. */
-function unmapped(address: string): string {
-  return address.startsWith("::ffff:") ? address.slice("::ffff:".length) : address;
-}
-
-/**
- * Node cuts a path that is too long without a word, and then it is another socket. 108 bytes with the zero at the end on Linux, 104
- * on macOS and BSD; a name of a pipe on Windows is none of this.
- */
-export function checkSocketPath(path: string, verb: string): void {
-  if (path === "") throw new TypeError(`Cannot ${verb} a socket: its path is empty`);
-  const most = process.platform === "linux" ? 107 : 103;
-  const length = Buffer.byteLength(path);
-  if (length <= most || process.platform === "win32") return;
-  throw new TypeError(`Cannot ${verb} ${path}: the path of a socket may have ${most} bytes, this one has ${length}`);
+export function tcpAddresses({ remoteAddress, remotePort, localAddress, localPort }: Socket): SocketAddresses {
+  const remote = tcpAddress(remoteAddress, remotePort);
+  const local = tcpAddress(localAddress, localPort);
+  if (remote === undefined) return {};
+  return { remoteAddress: remote, ...(local !== undefined && { localAddress: local }) };
 }
 
 class SocketSource implements UnderlyingDefaultSource<Uint8Array> {
@@ -65,7 +48,8 @@ class SocketSource implements UnderlyingDefaultSource<Uint8Array> {
     const socket = this.#socket;
     socket.on("data", (chunk: Uint8Array) => {
       if (this.#over) return;
-      controller.enqueue(chunk);
+      // Not the Buffer itself: its slice() is no copy, and whoever reads the body of a Response knows no Buffer.
+      controller.enqueue(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
       if (controller.desiredSize! <= 0) socket.pause();
     });
     socket.on("end", () => {

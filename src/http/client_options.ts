@@ -66,7 +66,7 @@ export interface FastCgiHttpClientOptions extends FastCgiClientOptions, FastCgiP
   /**
    * Opens a place for such a body when it is too large for memory.
    *
-   * @default {a temporary file, with the connectors of Node; none elsewhere, so larger bodies fail with `lengthRequired`}
+   * @default {a temporary file, with the connectors of Node, Bun and Deno; none elsewhere: larger bodies fail with `lengthRequired`}
    */
   openSpool?: OpenSpool;
   /**

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, writeFileSync } from "node:fs";
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -16,11 +16,12 @@ import {
   FastCgiUnixConnector,
   serve,
 } from "../../adapters/node/index.ts";
-import { openTemporaryFile } from "../../adapters/node/spool.ts";
+import { openTemporaryFile } from "../../adapters/system/spool.ts";
 import { freePort } from "../support/free_port.ts";
 import { startProcess, waitUntil } from "../support/process.ts";
 import { isSettled } from "../support/streams.ts";
 import { createTemporaryDirectory, type TemporaryDirectory } from "../support/temporary_directory.ts";
+import { unansweredPort } from "../support/unanswered_port.ts";
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
@@ -291,25 +292,4 @@ describe("giving up", () => {
 /** TCP connections of this process, also those that are being opened. */
 function handles(): number {
   return process.getActiveResourcesInfo().filter((name) => name === "TCPSocketWrap").length;
-}
-
-/** A port on which a connection is neither accepted nor refused: its owner is stopped, and its queue is full. */
-async function unansweredPort(): Promise<{ port: number }> {
-  const port = await freePort();
-  const code = `require("net").createServer().listen({ port: ${port}, host: "127.0.0.1", backlog: 1 }, () => {
-    console.log("ready");
-  })`;
-  const child = await startProcess(process.execPath, { name: "the application", args: ["-e", code], graceTime: 100 });
-  await waitUntil(() => child.stdout() !== "");
-  process.kill(child.pid, "SIGSTOP");
-  const fillers: Socket[] = [];
-  for (let count = 0; count < 8; count++) fillers.push(connect({ port, host: "127.0.0.1" }).on("error", () => {}));
-  onTestFinished(async () => {
-    for (const socket of fillers) socket.destroy();
-    process.kill(child.pid, "SIGKILL");
-    await child.exited;
-  });
-  // The queue takes backlog + 1.
-  await waitUntil(() => fillers.filter(({ connecting }) => !connecting).length >= 2);
-  return { port };
 }

@@ -241,6 +241,18 @@ describe("tcpAddresses", () => {
   });
 });
 
+describe.each(kinds)("what a %s socket reads", (kind) => {
+  it("connectionOfSocket gives bytes that are no Buffer, whose slice() would be no copy", async () => {
+    const [ours, peer] = await socketPair(kind);
+    const reader = connectionOfSocket(ours, {}).readable.getReader();
+    peer.write("abc");
+    const { value } = await reader.read();
+    expect(value?.constructor).toBe(Uint8Array);
+    expect([...value!]).toEqual([97, 98, 99]);
+    await reader.cancel();
+  });
+});
+
 describe("TCP_NODELAY", () => {
   it("connectionOfSocket turns Nagle's algorithm off when we serve and when we connect", async () => {
     const delayed = new Set<Socket>();

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { openTemporaryFile } from "../../adapters/node/spool.ts";
+import { openTemporaryFile } from "../../adapters/system/spool.ts";
 import { sha256 } from "../support/bytes.ts";
 import { patternBytes, patternChunks, patternSha256 } from "../support/pattern.ts";
 import { createTemporaryDirectory, type TemporaryDirectory } from "../support/temporary_directory.ts";

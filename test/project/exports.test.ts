@@ -1,11 +1,17 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import * as bun from "../../adapters/bun/index.ts";
+import * as cloudflare from "../../adapters/cloudflare/index.ts";
+import * as deno from "../../adapters/deno/index.ts";
 import * as node from "../../adapters/node/index.ts";
 import { SERVER_SOFTWARE } from "../../src/http/request_to_params.ts";
 import * as core from "../../src/index.ts";
 import tsup from "../../tsup.config.ts";
+
+// A module of the runtime, not of a package.
+vi.mock("cloudflare:sockets", () => ({ connect() {} }));
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const read = (name: string): Record<string, unknown> => JSON.parse(readFileSync(join(root, name), "utf8"));
@@ -47,12 +53,19 @@ describe("exports", () => {
     expect(packageJson.dependencies).toBeUndefined();
   });
 
-  it("an adapter has all of the core, the same objects", () => {
-    for (const [name, value] of Object.entries(core)) expect(node, name).toHaveProperty(name, value);
+  const adapters: Record<string, object> = { node, bun, deno, cloudflare };
+
+  it.each(Object.keys(adapters))("the adapter for %s has all of the core, the same objects", (name) => {
+    for (const [key, value] of Object.entries(core)) expect(adapters[name], key).toHaveProperty(key, value);
   });
 
-  it("the adapter for Node adds serve and the connectors", () => {
-    const added = Object.keys(node).filter((name) => !(name in core));
-    expect(added.sort()).toEqual(["FastCgiTcpConnector", "FastCgiUnixConnector", "scriptOnDisk", "serve"]);
+  it.each([
+    ["node", ["FastCgiTcpConnector", "FastCgiUnixConnector", "scriptOnDisk", "serve"]],
+    ["bun", ["FastCgiTcpConnector", "FastCgiUnixConnector", "scriptOnDisk", "serve"]],
+    ["deno", ["FastCgiTcpConnector", "FastCgiUnixConnector", "scriptOnDisk", "serve"]],
+    ["cloudflare", ["FastCgiTcpConnector"]],
+  ])("the adapter for %s adds %j", (name, names) => {
+    const added = Object.keys(adapters[name]!).filter((key) => !(key in core));
+    expect(added.sort()).toEqual(names);
   });
 });

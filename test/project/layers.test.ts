@@ -14,7 +14,12 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
   "src/client": ["src/protocol", "src/codec", "src/transport"],
   "src/http": ["src/protocol", "src/codec", "src/transport", "src/server", "src/client"],
   "src/index.ts": ["src/protocol", "src/codec", "src/transport", "src/server", "src/client", "src/http"],
-  "adapters/node": ["src/index.ts", "node:"],
+  "adapters/shared": ["src/index.ts"],
+  "adapters/system": ["src/index.ts", "adapters/shared", "node:crypto", "node:fs", "node:os", "node:path"],
+  "adapters/node": ["src/index.ts", "adapters/shared", "adapters/system", "node:"],
+  "adapters/bun": ["src/index.ts", "adapters/shared", "adapters/system"],
+  "adapters/deno": ["src/index.ts", "adapters/shared", "adapters/system", "node:fs"],
+  "adapters/cloudflare": ["src/index.ts", "adapters/shared", "cloudflare:sockets"],
 };
 
 function sourceFiles(folder: string): string[] {

@@ -6,10 +6,10 @@ import { describe, expect, it } from "vitest";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Compiles src as its own tsconfig says, with one more file in it, and returns the errors in that file. */
-function errorsInside(text: string): string[] {
+/** Compiles a folder as its own tsconfig says, with one more file in it, and returns the errors in that file. */
+function errorsInside(text: string, folder = "src"): string[] {
   const config = ts.getParsedCommandLineOfConfigFile(
-    join(root, "src/tsconfig.json"),
+    join(root, folder, "tsconfig.json"),
     {},
     {
       ...ts.sys,
@@ -18,7 +18,7 @@ function errorsInside(text: string): string[] {
       },
     },
   )!;
-  const probe = join(root, "src/probe.ts");
+  const probe = join(root, folder, "probe.ts");
   const host = ts.createCompilerHost(config.options);
   const { getSourceFile, fileExists } = host;
   host.fileExists = (name) => name === probe || fileExists(name);
@@ -49,5 +49,28 @@ describe("src", () => {
       f.endsWith(".ts"),
     );
     expect(files.filter((file) => /\bconsole\b/.test(readFileSync(join(root, "src", file), "utf8")))).toEqual([]);
+  });
+});
+
+describe("adapters/cloudflare", () => {
+  it("does not compile when it names another runtime", () => {
+    for (const name of ["Buffer", "process", "Bun", "Deno"]) {
+      expect(errorsInside(`export const probe: unknown = ${name};`, "adapters/cloudflare"), name).toHaveLength(1);
+    }
+  });
+});
+
+describe("the types that are published", () => {
+  const declared = ["adapters", "src"].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+      .filter((file) => file.endsWith(".ts"))
+      .map((file) => join(folder, file)),
+  );
+
+  it("come without the types of a runtime", () => {
+    const references = declared.filter((file) =>
+      /<reference (types|lib)=/.test(readFileSync(join(root, file), "utf8")),
+    );
+    expect(references).toEqual([]);
   });
 });

@@ -1,6 +1,6 @@
 // Writes pieces of 64 KiB to a spool until that fails, or 16 MiB are in it. Prints how that ended.
 
-import { openTemporaryFile } from "../../../adapters/node/spool.ts";
+import { openTemporaryFile } from "../../../adapters/system/spool.ts";
 
 const spool = await openTemporaryFile();
 let pieces = 0;

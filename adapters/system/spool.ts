@@ -11,8 +11,12 @@ const READ_BYTES = 64 * 1024;
  * behind, also where the process is killed.
  */
 export async function openTemporaryFile(): Promise<Spool> {
-  const path = join(tmpdir(), `fetchcgi-${randomUUID()}`);
-  const file = await open(path, "wx+", 0o600);
+  return openUnnamed(join(tmpdir(), `fetchcgi-${randomUUID()}`), "wx+");
+}
+
+/** Opens a file that nobody else uses, and takes its name away. */
+export async function openUnnamed(path: string, flags: "r+" | "wx+"): Promise<Spool> {
+  const file = await open(path, flags, 0o600);
   try {
     await unlink(path);
   } catch (error) {

@@ -1,0 +1,58 @@
+import type { FastCgiConnection, FastCgiHttpPreset, FastCgiScript, FastCgiScriptResolver } from "../../src/index.ts";
+import { phpFpmPreset, TcpConnector } from "../shared/connect.ts";
+import type { TcpAddress, TcpTarget } from "../shared/target.ts";
+import { openTemporaryFile } from "../system/spool.ts";
+import { UnixConnector } from "../system/unix_connector.ts";
+import { bun } from "./runtime.ts";
+import { type SocketData, socketHandlers } from "./socket.ts";
+
+/** Opens TCP connections to an application. */
+export class FastCgiTcpConnector extends TcpConnector {
+  /** @throws {TypeError} If the target is not one. */
+  constructor(target: TcpTarget | string, preset?: FastCgiHttpPreset) {
+    super(target, { openSpool: openTemporaryFile, ...preset }, openTcp);
+  }
+
+  /**
+   * php-fpm on TCP. `target` is `"127.0.0.1:9000"` or an object; `script` the file that answers every request, or a folder with
+   * a script for each URL.
+   */
+  static phpFpm(
+    target: TcpTarget | string,
+    script: string | FastCgiScript | FastCgiScriptResolver,
+  ): FastCgiTcpConnector {
+    return new FastCgiTcpConnector(target, phpFpmPreset(script));
+  }
+}
+
+/** Opens connections to an application on a Unix socket. */
+export class FastCgiUnixConnector extends UnixConnector {
+  /** @throws {TypeError} If the path is not one that a socket can have. */
+  constructor(path: string, preset?: FastCgiHttpPreset) {
+    super(path, { openSpool: openTemporaryFile, ...preset }, openUnix);
+  }
+
+  /** php-fpm on a Unix socket. `script` is the file that answers every request, or a folder with a script for each URL. */
+  static phpFpm(path: string, script: string | FastCgiScript | FastCgiScriptResolver): FastCgiUnixConnector {
+    return new FastCgiUnixConnector(path, phpFpmPreset(script));
+  }
+}
+
+// Bun can't give an attempt up. When the signal is aborted nobody waits for it any more, and the connection is closed as soon as
+// it is there.
+
+function openTcp({ hostname, port }: TcpAddress): Promise<FastCgiConnection> {
+  return new Promise((resolve, reject) => {
+    const socket = socketHandlers(resolve);
+    // Half-open: an application may answer behind our end of file.
+    bun().connect<SocketData>({ hostname, port, allowHalfOpen: true, data: undefined, socket }).catch(reject);
+  });
+}
+
+/** Connects to a Unix socket. */
+export function openUnix(path: string): Promise<FastCgiConnection> {
+  return new Promise((resolve, reject) => {
+    const socket = socketHandlers(resolve, { path });
+    bun().connect<SocketData>({ unix: path, allowHalfOpen: true, data: undefined, socket }).catch(reject);
+  });
+}

@@ -1,0 +1,46 @@
+import type { ConnectionAddress } from "../../src/index.ts";
+import type { Listener, ListenerEvents, ListenPlace, ServerRuntime } from "../system/listen.ts";
+import { type FastCgiListener, type ServeOptions, serveOn } from "../system/serve.ts";
+import { openUnix } from "./connect.ts";
+import { type BunListener, type BunTcpPlace, bun } from "./runtime.ts";
+import { type SocketData, socketHandlers } from "./socket.ts";
+
+const RUNTIME: ServerRuntime = { bind, openUnix, environment: (name) => bun().env[name] };
+
+/**
+ * Serves a fetch handler over FastCGI.
+ *
+ * ```ts
+ * import { serve } from "fetchcgi/bun";
+ *
+ * const server = await serve({ path: "/run/app.sock", fetch: () => new Response("Hello") });
+ * ```
+ *
+ * `onError` prints to the console unless it is given, and so does `onStderr`.
+ *
+ * @throws {TypeError | RangeError} If an option has a value it can't have.
+ * @throws {Error} If it can't listen.
+ */
+export function serve(options: ServeOptions): Promise<FastCgiListener> {
+  return serveOn(RUNTIME, options);
+}
+
+async function bind(place: ListenPlace, { onConnection }: ListenerEvents): Promise<Listener> {
+  // Half-open, so that the end of the web server's input is ours to act on.
+  const options = { allowHalfOpen: true, data: undefined, socket: socketHandlers(onConnection) };
+  // One kind of place is as good as another, but each is an overload of its own, and descriptors are none.
+  const where = ("path" in place ? { unix: place.path } : place) as BunTcpPlace;
+  const server = bun().listen<SocketData>({ ...options, ...where });
+  return {
+    address: addressOf(place, server),
+    async stop() {
+      server.stop();
+    },
+  };
+}
+
+/** Of a descriptor Bun knows nothing. */
+function addressOf(place: ListenPlace, { port }: BunListener): ConnectionAddress | undefined {
+  if ("path" in place) return place;
+  return "hostname" in place && port !== undefined ? { hostname: place.hostname, port } : undefined;
+}

@@ -1,0 +1,5 @@
+// fetchcgi in a Cloudflare Worker: the whole core, and the client half over TCP sockets. Workers accept no FastCGI connections.
+
+export * from "../../src/index.ts";
+export type { TcpTarget } from "../shared/target.ts";
+export { FastCgiTcpConnector } from "./connect.ts";

@@ -1,0 +1,77 @@
+import { rmSync } from "node:fs";
+import type { ConnectionAddress } from "../../src/index.ts";
+import type { Listener, ListenerEvents, ListenPlace, ServerRuntime } from "../system/listen.ts";
+import { type FastCgiListener, type ServeOptions, serveOn } from "../system/serve.ts";
+import { openUnix } from "./connect.ts";
+import { type DenoConn, type DenoListener, deno } from "./runtime.ts";
+import { connectionOfConn } from "./socket.ts";
+
+/** Time before the next attempt when no connection could be accepted, in milliseconds: descriptors may have run out. */
+const ACCEPT_DELAY = 100;
+
+const RUNTIME: ServerRuntime = { bind, openUnix, environment: (name) => deno().env.get(name) };
+
+/**
+ * Serves a fetch handler over FastCGI.
+ *
+ * ```ts
+ * import { serve } from "fetchcgi/deno";
+ *
+ * const server = await serve({ path: "/run/app.sock", fetch: () => new Response("Hello") });
+ * ```
+ *
+ * `onError` prints to the console unless it is given, and so does `onStderr`. Deno can't take over a socket that was inherited, so
+ * there is no `fd`.
+ *
+ * Needs `--allow-net` for a port; `--allow-read` and `--allow-write` for a path; and `--allow-env=FCGI_WEB_SERVER_ADDRS`, unless
+ * `webServerAddresses` is given.
+ *
+ * @throws {TypeError | RangeError} If an option has a value it can't have.
+ * @throws {Error} If it can't listen.
+ */
+export function serve(options: ServeOptions): Promise<FastCgiListener> {
+  return serveOn(RUNTIME, options);
+}
+
+async function bind(place: ListenPlace, events: ListenerEvents): Promise<Listener> {
+  if ("fd" in place) throw new TypeError("Deno can't take over a socket that was inherited; give path or port");
+  const server = "path" in place ? deno().listen({ transport: "unix", ...place }) : deno().listen(place);
+  const { addr } = server;
+  const address: ConnectionAddress = addr.transport === "tcp" ? { hostname: addr.hostname, port: addr.port } : place;
+  let isOpen = true;
+  void acceptAll(server, events, () => isOpen);
+  return {
+    address,
+    async stop() {
+      if (!isOpen) return;
+      isOpen = false;
+      server.close();
+      if ("path" in place) rmSync(place.path, { force: true });
+    },
+  };
+}
+
+async function acceptAll(
+  server: DenoListener,
+  { onConnection, onError }: ListenerEvents,
+  isOpen: () => boolean,
+): Promise<void> {
+  while (isOpen()) {
+    let conn: DenoConn;
+    try {
+      conn = await server.accept();
+    } catch (error) {
+      if (!isOpen()) return;
+      onError(error);
+      await new Promise((resolve) => setTimeout(resolve, ACCEPT_DELAY));
+      continue;
+    }
+    try {
+      onConnection(connectionOfConn(conn));
+    } catch (error) {
+      // Gone already.
+      conn.close();
+      onError(error);
+    }
+  }
+}

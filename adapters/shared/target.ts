@@ -1,0 +1,46 @@
+import type { ConnectionAddress } from "../../src/index.ts";
+
+/** Where a TCP application listens. */
+export interface TcpTarget {
+  /**
+   * Host name or address.
+   *
+   * @default {"127.0.0.1"}
+   */
+  hostname?: string;
+  /** Port; php-fpm's usual one is 9000. */
+  port: number;
+}
+
+/** An end of a TCP connection. */
+export type TcpAddress = Extract<ConnectionAddress, { port: number }>;
+
+/** @throws {TypeError} If the target is not one. */
+export function parseTcpTarget(target: TcpTarget | string): TcpAddress {
+  const { hostname = "127.0.0.1", port } = typeof target === "string" ? splitTcpTarget(target) : target;
+  if (hostname === "" || !Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new TypeError(
+      `Cannot connect to ${JSON.stringify(target)}: expected "host:port", with a port from 1 to 65535`,
+    );
+  }
+  return { hostname, port };
+}
+
+/** `9000`, `host:9000` or `[::1]:9000`. What is none of these has no port. */
+export function splitTcpTarget(target: string): TcpTarget {
+  const match = /^(?:(?:([^:[\]]*)|\[([^[\]]*)\]):)?([0-9]+)$/.exec(target);
+  const hostname = match?.[1] ?? match?.[2];
+  return { port: Number(match?.[3]), ...(hostname !== undefined && { hostname }) };
+}
+
+/** The other way round, for messages. */
+export function formatTcpTarget({ hostname, port }: TcpAddress): string {
+  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+}
+
+/** An end of a TCP connection as a runtime tells it; undefined where it tells none. */
+export function tcpAddress(hostname: string | undefined, port: number | undefined): TcpAddress | undefined {
+  if (hostname === undefined || port === undefined) return undefined;
+  // An IPv4 address that came to a socket which listens for both kinds.
+  return { hostname: hostname.startsWith("::ffff:") ? hostname.slice("::ffff:".length) : hostname, port };
+}

@@ -1,0 +1,95 @@
+// serve(), but for the sockets themselves.
+
+import {
+  type CloseOptions,
+  type ConnectionAddress,
+  type FastCgiConnection,
+  FastCgiError,
+  type FastCgiFetchHandler,
+  FastCgiHttpService,
+  type FastCgiHttpServiceOptions,
+  FastCgiServer,
+  type FastCgiServerOptions,
+} from "../../src/index.ts";
+import { checkTarget, type ListenTarget, listen, type ServerRuntime } from "./listen.ts";
+
+/** Options of `serve`. */
+export interface ServeOptions extends ListenTarget, FastCgiServerOptions, FastCgiHttpServiceOptions {
+  /** Answers the requests. */
+  fetch: FastCgiFetchHandler;
+  /**
+   * Addresses that TCP connections may come from (FastCGI 3.2). With a list, connections that are not TCP are refused too.
+   *
+   * @default {the list in the environment variable FCGI_WEB_SERVER_ADDRS, or everybody without it}
+   */
+  webServerAddresses?: readonly string[];
+  /** Closes the server, as {@linkcode FastCgiListener.close} does. */
+  signal?: AbortSignal;
+}
+
+/** A server that listens. */
+export interface FastCgiListener extends AsyncDisposable {
+  /** Where it listens; an inherited descriptor may say nothing of it. */
+  readonly address: ConnectionAddress | undefined;
+  /** Stops accepting, lets the requests that run finish, and closes. */
+  close(options?: CloseOptions): Promise<void>;
+  /** Resolves when the server is closed. */
+  readonly closed: Promise<void>;
+}
+
+/** Serves on a runtime's sockets. */
+export async function serveOn(runtime: ServerRuntime, options: ServeOptions): Promise<FastCgiListener> {
+  checkTarget(options);
+  const { onError = printError, onStderr = printStderr, signal } = options;
+  const service = new FastCgiHttpService(options.fetch, { ...options, onStderr });
+  const application = new FastCgiServer(service.handler, { ...options, onError });
+  const allowed = options.webServerAddresses ?? addressesIn(runtime.environment("FCGI_WEB_SERVER_ADDRS"));
+  const onConnection = (connection: FastCgiConnection): void => {
+    const refused = allowed === null ? null : refusalOf(connection, allowed);
+    if (refused === null) return void application.serve(connection);
+    void connection.close();
+    onError(refused);
+  };
+  signal?.throwIfAborted();
+  const listener = await listen(runtime, options, { onConnection, onError });
+
+  let finished!: () => void;
+  const closed = new Promise<void>((resolve) => {
+    finished = resolve;
+  });
+  // Also a second time: with a timeout it ends what a close without one waits for.
+  const close = async (closeOptions?: CloseOptions): Promise<void> => {
+    const stopped = listener.stop();
+    await application.close(closeOptions);
+    await stopped;
+    finished();
+  };
+  const onAbort = (): void => void close();
+  signal?.addEventListener("abort", onAbort, { once: true });
+  void closed.then(() => signal?.removeEventListener("abort", onAbort));
+  if (signal?.aborted) {
+    await close();
+    throw signal.reason;
+  }
+  return { address: listener.address, close, closed, [Symbol.asyncDispose]: () => close() };
+}
+
+/** FastCGI 2.3, 3.2: addresses separated by commas. */
+function addressesIn(variable: string | undefined): readonly string[] | null {
+  return variable === undefined ? null : variable.split(",").map((address) => address.trim());
+}
+
+function refusalOf({ remoteAddress }: FastCgiConnection, allowed: readonly string[]): FastCgiError | null {
+  const hostname = remoteAddress !== undefined && "hostname" in remoteAddress ? remoteAddress.hostname : undefined;
+  if (hostname !== undefined && allowed.includes(hostname)) return null;
+  const from = hostname ?? "a socket that is not TCP";
+  return new FastCgiError("connectionClosed", `Refused a connection from ${from}: not one of FCGI_WEB_SERVER_ADDRS`);
+}
+
+function printError(error: unknown): void {
+  console.error(error);
+}
+
+function printStderr(message: string): void {
+  console.error(message);
+}

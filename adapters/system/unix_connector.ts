@@ -1,0 +1,30 @@
+import type { ConnectOptions, FastCgiConnection, FastCgiHttpConnector, FastCgiHttpPreset } from "../../src/index.ts";
+import { connectTo, type OpenSocket } from "../shared/connect.ts";
+import { checkSocketPath, codeOfUnixError } from "./socket_file.ts";
+
+/** The connectors for Unix sockets are this, with the runtime's sockets. */
+export abstract class UnixConnector implements FastCgiHttpConnector {
+  /** What the client takes from here where its own options say nothing. */
+  readonly preset: FastCgiHttpPreset;
+  readonly #path: string;
+  readonly #open: OpenSocket<string>;
+
+  /** @throws {TypeError} If the path is not one that a socket can have. */
+  constructor(path: string, preset: FastCgiHttpPreset, open: OpenSocket<string>) {
+    checkSocketPath(path, "connect to");
+    this.#path = path;
+    this.preset = preset;
+    this.#open = open;
+  }
+
+  /** Opens a connection; see {@linkcode FastCgiHttpConnector.connect}. */
+  async connect({ signal }: ConnectOptions): Promise<FastCgiConnection> {
+    const path = this.#path;
+    return connectTo(
+      path,
+      () => this.#open(path, signal),
+      signal,
+      (error) => codeOfUnixError(error, path),
+    );
+  }
+}
