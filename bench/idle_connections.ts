@@ -1,0 +1,51 @@
+import { connect, type Socket } from "node:net";
+import { RecordType } from "fetchcgi";
+import { encodedGet } from "./encoded_get.ts";
+
+/** Connections that had one answer each and are kept. */
+export interface IdleConnections {
+  /** How many had the right one. */
+  readonly answered: number;
+  close(): Promise<void>;
+}
+
+/** Connections that are opened at the same time: a listener's queue has an end. */
+const AT_ONCE = 100;
+
+/** Opens connections to a server and asks for one hello on each. */
+export async function openIdleConnections(path: string, count: number): Promise<IdleConnections> {
+  const request = encodedGet(RecordType.Stdin);
+  const sockets: Socket[] = [];
+  let answered = 0;
+  const open = async (): Promise<void> => {
+    while (sockets.length < count) {
+      const socket = connect(path);
+      sockets.push(socket);
+      if (await answers(socket, request)) answered++;
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, open));
+  return {
+    answered,
+    async close() {
+      const closed = sockets.map((socket) => new Promise((resolve) => socket.once("close", resolve)));
+      for (const socket of sockets) socket.destroy();
+      await Promise.all(closed);
+    },
+  };
+}
+
+/** Whether the server greets, and ends the request with a record that says so. */
+function answers(socket: Socket, request: Uint8Array): Promise<boolean> {
+  return new Promise((resolve) => {
+    let text = "";
+    socket.on("data", (chunk) => {
+      text += chunk.toString("latin1");
+      // FCGI_END_REQUEST of request 1 with eight bytes of content.
+      if (text.includes("\x01\x03\x00\x01\x00\x08")) resolve(text.includes("Hello, world!\n"));
+    });
+    socket.on("error", () => resolve(false));
+    socket.on("close", () => resolve(false));
+    socket.write(request);
+  });
+}

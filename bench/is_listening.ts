@@ -1,0 +1,14 @@
+import { connect } from "node:net";
+
+/** Whether somebody listens on `host:port`. */
+export function isListening(address: string): Promise<boolean> {
+  const [host, port] = address.split(":");
+  return new Promise((resolve) => {
+    const socket = connect({ host: host!, port: Number(port) });
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}

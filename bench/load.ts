@@ -1,0 +1,106 @@
+// Requests from the load generators, and what they say of the process under test.
+
+import type { Server } from "./contenders.ts";
+import { runProgram } from "./program.ts";
+import type { Bench } from "./setup.ts";
+import type { Sample } from "./types.ts";
+
+/** What is asked of a server. */
+export interface Load {
+  /** REQUEST_URI. */
+  readonly path: string;
+  /** Connections, 64 by default. */
+  readonly connections?: number;
+  /** Requests at once on each connection, 1 by default. */
+  readonly inFlight?: number;
+  /** false: a connection for each request. */
+  readonly keep?: boolean;
+  /** Bytes of the request's body. */
+  readonly body?: number;
+  /** What the body of the answer must be: a text, `@` and a file, or `alphabet`; and its length. */
+  readonly answer: string;
+  readonly answerLength: number;
+}
+
+interface Report {
+  readonly requests: number;
+  readonly errors: number;
+  readonly rps: number;
+  readonly lat_us: { readonly p99: number };
+  readonly stalled: boolean;
+  readonly self: { readonly cpu_us_per_req: number };
+  readonly server?: { readonly cpu_us_per_req: number; readonly cpu_us_per_req_sched: number };
+}
+
+/** Seconds in which a load generator fills its connections before it measures. */
+function settling(connections: number): number {
+  return 0.1 + connections / 2_500;
+}
+
+/** Loads a FastCGI server. */
+export async function loadFastCgi(bench: Bench, server: Server, load: Load, seconds: number): Promise<Sample> {
+  return measure(bench, "fastcgi_load", fastCgiArguments(server, load, seconds), server.pids(), bench.cores.load);
+}
+
+/** Measures the FastCGI load generator itself: a client in C. */
+export async function measureLoad(bench: Bench, server: Server, load: Load, seconds: number): Promise<Sample> {
+  return measure(bench, "fastcgi_load", fastCgiArguments(server, load, seconds), [], bench.cores.tested);
+}
+
+function fastCgiArguments({ address, script }: Server, load: Load, seconds: number): string[] {
+  const { connections = 64, inFlight = 1, keep = true, body = 0 } = load;
+  return [
+    ...["-a", address, "-u", load.path, "-c", connections, "-p", inFlight, "-k", keep ? "on" : "off"],
+    ...["-b", body, "-y", load.answerLength, "-C", load.answer, "-w", settling(connections), "-d", seconds],
+    ...(script === undefined ? [] : ["-S", script]),
+  ].map(String);
+}
+
+/** Loads an HTTP server. `tested` is what is measured, if it is not that server. */
+export async function loadHttp(
+  bench: Bench,
+  server: Server,
+  load: Load,
+  seconds: number,
+  tested = server,
+): Promise<Sample> {
+  const args = [
+    "-a",
+    server.address,
+    "-u",
+    load.path,
+    "-c",
+    load.connections ?? 64,
+    "-y",
+    load.answerLength,
+    "-C",
+    load.answer,
+  ];
+  return measure(
+    bench,
+    "http_load",
+    [...args, "-w", settling(load.connections ?? 64), "-d", seconds].map(String),
+    tested.pids(),
+    bench.cores.load,
+  );
+}
+
+async function measure(
+  bench: Bench,
+  program: "fastcgi_load" | "http_load",
+  args: string[],
+  pids: readonly number[],
+  core: number,
+): Promise<Sample> {
+  const tested = pids.length === 0 ? [] : ["-m", pids.join(",")];
+  const report: Report = JSON.parse(await runProgram(await bench.compiled(program), [...args, ...tested], core));
+  if (report.requests === 0) throw new Error(`none of its answers was right and in time (${report.errors} errors)`);
+  // Kernels without schedstat have the coarser figure only.
+  const { cpu_us_per_req, cpu_us_per_req_sched } = { cpu_us_per_req_sched: 0, ...(report.server ?? report.self) };
+  return {
+    value: cpu_us_per_req_sched || cpu_us_per_req,
+    rate: report.rps,
+    p99: report.lat_us.p99,
+    errors: report.errors + (report.stalled ? 1 : 0),
+  };
+}

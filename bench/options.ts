@@ -1,0 +1,74 @@
+import { parseArgs } from "node:util";
+
+/** What the command line asks for. */
+export interface BenchOptions {
+  /** `profile`: a CPU profile of our contender. */
+  readonly command: "run" | "profile" | "list";
+  /** Cases whose id is one of these or begins with one of them; all without any. */
+  readonly cases: readonly string[];
+  readonly quick: boolean;
+  readonly rounds: number;
+  /** Seconds of a round, for each contender. */
+  readonly seconds: number;
+  /** The most seconds for which a contender runs before its first round; it stops when it gets no faster. */
+  readonly warmUp: number;
+  /** The Node.js that runs our contender and all that are written in JavaScript. */
+  readonly node: string;
+  readonly bun: string | undefined;
+  readonly deno: string | undefined;
+  /** A folder with another build of this library, to compare with. */
+  readonly base: string | undefined;
+  /** A folder for the report. */
+  readonly report: string | undefined;
+}
+
+export const usage = `npm run bench                       all cases; writes bench/RESULTS.md and bench/results.svg
+npm run bench -- quick              the main cases, with whom their targets name, in short rounds; writes nothing
+npm run bench -- serve client-hello cases by id or by the start of it
+npm run bench -- list               the cases
+npm run bench -- profile serve-hello  a CPU profile of our contender and where its time goes
+  --node PATH  --bun PATH  --deno PATH   runtimes to use; Node.js is the current one by default
+  --base FOLDER      another build of this library, as a further contender
+  --rounds N  --seconds S  --warm-up S   how often and how long
+  --report FOLDER    write the report there
+`;
+
+/** @throws {TypeError} If an option is not one. */
+export function parseOptions(args: readonly string[]): BenchOptions {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      node: { type: "string" },
+      bun: { type: "string" },
+      deno: { type: "string" },
+      base: { type: "string" },
+      rounds: { type: "string" },
+      seconds: { type: "string" },
+      "warm-up": { type: "string" },
+      report: { type: "string" },
+    },
+  });
+  const quick = positionals.includes("quick");
+  const command = positionals.includes("profile") ? "profile" : positionals.includes("list") ? "list" : "run";
+  return {
+    command,
+    cases: positionals.filter((word) => !["quick", "profile", "list"].includes(word)),
+    quick,
+    rounds: number("--rounds", values.rounds, quick ? 3 : 5),
+    seconds: number("--seconds", values.seconds, quick ? 0.3 : 1.5),
+    warmUp: number("--warm-up", values["warm-up"], quick ? 6 : 12),
+    node: values.node ?? process.execPath,
+    bun: values.bun,
+    deno: values.deno,
+    base: values.base,
+    report: values.report,
+  };
+}
+
+function number(name: string, value: string | undefined, preset: number): number {
+  if (value === undefined) return preset;
+  const given = Number(value);
+  if (!(given > 0)) throw new TypeError(`Cannot use ${name} ${value}: expected a number above 0`);
+  return given;
+}

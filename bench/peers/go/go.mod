@@ -1,0 +1,3 @@
+module fetchcgi.test/bench
+
+go 1.19

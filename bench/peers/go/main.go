@@ -1,0 +1,61 @@
+// The application on Go's net/http/fcgi: main ADDRESS. And its decoder alone: main -codec (see codec.go).
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/fcgi"
+	"os"
+	"strings"
+)
+
+const large = 1 << 20
+const streamChunk = 64 * 1024
+const chunk, chunks = 100, 10_000
+
+func main() {
+	if os.Args[1] == "-codec" {
+		codec()
+		return
+	}
+	network := "tcp"
+	if strings.HasPrefix(os.Args[1], "/") {
+		network = "unix"
+	}
+	listener, err := net.Listen(network, os.Args[1])
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("ready")
+	panic(fcgi.Serve(listener, http.HandlerFunc(answer)))
+}
+
+var hello = []byte("Hello, world!\n")
+var alphabet = bytes.Repeat([]byte("abcdefghijklmnopqrstuvwxyz"), large/26+1)[:large]
+
+func answer(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/plain")
+	switch r.URL.Path {
+	case "/drain":
+		n, _ := io.Copy(io.Discard, r.Body)
+		fmt.Fprintf(w, "%d\n", n)
+	case "/echo":
+		io.Copy(w, r.Body)
+	case "/bytes":
+		w.Write(alphabet)
+	case "/stream":
+		for at := 0; at < large; at += streamChunk {
+			w.Write(alphabet[at : at+streamChunk])
+			w.(http.Flusher).Flush()
+		}
+	case "/chunks":
+		for at := 0; at < chunk*chunks; at += chunk {
+			w.Write(alphabet[at : at+chunk])
+		}
+	default:
+		w.Write(hello)
+	}
+}

@@ -1,0 +1,18 @@
+// npm run bench: measures the library against its peers, on a fresh clone as well. Arguments go to bench/main.ts.
+import { run } from "./run.mjs";
+import { ensureBenchPackages, ensurePackages, ensureServers } from "./setup.mjs";
+
+try {
+  await ensurePackages();
+  await ensureBenchPackages();
+  try {
+    await ensureServers(["cc", "libfcgi", "go", "nginx", "php-fpm", "caddy"]);
+  } catch (error) {
+    // The report says of each that is missing that it was not run, and why.
+    console.error(error.message);
+  }
+  process.exitCode = await run(process.execPath, ["--import", "tsx", "bench/main.ts", ...process.argv.slice(2)]);
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = 1;
+}

@@ -1,0 +1,44 @@
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { describe, expect, it } from "vitest";
+import { createTemporaryDirectory } from "../support/temporary_directory.ts";
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const bench = (...args: string[]): Promise<{ stdout: string }> =>
+  run(process.execPath, ["--import", "tsx", "bench/main.ts", ...args], { cwd: root });
+
+const tiny = ["--rounds", "1", "--seconds", "0.05", "--warm-up", "0.1"];
+
+// Whether it runs, not how fast: other tests run at the same time.
+// On Linux: load generators and figures need epoll and /proc, and the bench is run nowhere else.
+describe.runIf(process.platform === "linux")("npm run bench", () => {
+  it("measures contenders, says why others were not run, and writes a report when it has cases and a folder", async () => {
+    const directory = await createTemporaryDirectory("bench-report");
+    const { stdout } = await bench(
+      "serve-json",
+      "codec-small",
+      ...tiny,
+      "--report",
+      directory.path,
+      "--base",
+      "/nonexistent",
+    );
+    for (const name of ["fetchcgi", "reference by hand"]) {
+      const row = stdout.split("\n").find((line) => line.startsWith(`| ${name} |`));
+      // Figures, and no errors.
+      expect(row).toMatch(/ \d[\d.,]* \(.+–.+\) \|.+\| 0 \|$/);
+    }
+    expect(stdout).toMatch(/\| fetchcgi \(base\) \| not run: .+ \|/);
+    expect(await readFile(join(directory.path, "RESULTS.md"), "utf8")).toContain("Left out of this run");
+    expect(await readFile(join(directory.path, "results.svg"), "utf8")).toContain("<svg");
+    await directory.remove();
+  }, 60_000);
+
+  it("fails with the words it knows when the case is none", async () => {
+    await expect(bench("no-such-case")).rejects.toThrow("Cannot find a case that begins with no-such-case");
+  });
+});
