@@ -58,11 +58,15 @@ export async function cgiFromResponse(response: Response, options: CgiResponseOp
 function encodeHeader(response: Response, hasBody: boolean, { role }: CgiResponseOptions): Uint8Array {
   const { status, statusText, headers } = response;
   // Always there: without it Apache and Caddy send Location with a 200.
-  let header = `Status: ${status} ${statusText || reasonPhrase(status)}\r\n`;
+  const statusLine = `Status: ${status} ${statusText || reasonPhrase(status)}\r\n`;
+  // HAProxy 2.6 makes 302 of whatever Status a Location comes behind. Everywhere else the order is of no matter.
+  const isStatusLast = headers.has("location");
+  let header = isStatusLast ? "" : statusLine;
   for (const [name, value] of headers) {
     if (isHopByHop(name) || name === "status" || (status === 204 && name === "content-length")) continue;
     header += `${role === Role.Authorizer ? variableName(name) : name}: ${value}\r\n`;
   }
+  if (isStatusLast) header += statusLine;
   // RFC 3875 6.3.1 wants a type with every body. Never text/html by default: that made pages of uploads (CVE-2020-24553).
   if (hasBody && !headers.has("content-type")) header += "content-type: application/octet-stream\r\n";
   const bytes = encodeByteString(`${header}\r\n`);

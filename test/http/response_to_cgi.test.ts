@@ -37,8 +37,8 @@ describe("cgiFromResponse: header", () => {
       "Status: 404 Not Found",
     ]);
     expect(await headerOf(Response.redirect("http://a.test/x"))).toEqual([
-      "Status: 302 Found",
       "location: http://a.test/x",
+      "Status: 302 Found",
     ]);
     expect(await headerOf(new Response(null, { status: 599, statusText: "caf\xe9" }))).toEqual(["Status: 599 caf\xe9"]);
   });
@@ -77,10 +77,16 @@ describe("cgiFromResponse: header", () => {
     expect(await headerOf(new Response(null, { headers }))).toEqual(["Status: 200 OK", "x-kept: 1"]);
   });
 
+  it("cgiFromResponse sends Status behind a Location, because HAProxy makes 302 of it otherwise", async () => {
+    const headers = { location: "/new", "x-first": "1" };
+    const lines = await headerOf(new Response(null, { status: 201, headers }));
+    expect(lines).toEqual(["location: /new", "x-first: 1", "Status: 201 Created"]);
+  });
+
   it("cgiFromResponse passes a Location as the handler wrote it", async () => {
     for (const location of ["/path", "relative?x#y", "https://a.test/"]) {
       const response = new Response(null, { status: 303, headers: { location } });
-      expect(await headerOf(response)).toEqual(["Status: 303 See Other", `location: ${location}`]);
+      expect(await headerOf(response)).toEqual([`location: ${location}`, "Status: 303 See Other"]);
     }
   });
 

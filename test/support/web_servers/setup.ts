@@ -1,0 +1,93 @@
+// A web server with the battery's application behind it.
+
+import { chmod, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "tsup";
+import { type ServeOptions, serve } from "../../../adapters/node/index.ts";
+import { createTemporaryDirectory } from "../temporary_directory.ts";
+import { batteryApplication } from "./application.ts";
+import { Control } from "./control.ts";
+import { exampleText } from "./example_config.ts";
+import { type RunningWebServer, startWebServer, type WebServer } from "./web_server.ts";
+
+/** A web server with one of the examples, as a column of the matrix. */
+export interface Setup {
+  readonly server: WebServer;
+  /** What the matrix calls it, if there are several with the same server. */
+  readonly name?: string;
+  /** A file below `examples/web-servers`. */
+  readonly example: string;
+  /** Whether the web server starts the application. */
+  readonly spawns?: boolean;
+  /** Changes the example, for what it does not show. */
+  readonly edit?: (config: string) => string;
+}
+
+/** A web server that runs, and its application. */
+export interface World extends RunningWebServer {
+  readonly control: Control;
+  /** Where the application listens, unless the web server starts it. */
+  readonly socket: string;
+}
+
+/** Starts the application, unless the web server does, and the web server. */
+export async function startSetup(setup: Setup, application?: ServeOptions["fetch"]): Promise<World> {
+  const { server, example, spawns = false, edit } = setup;
+  const control = new Control();
+  const stops: (() => Promise<unknown>)[] = [];
+  const stop = async (): Promise<void> => {
+    control.openAll();
+    for (const step of stops.splice(0).reverse()) await step();
+  };
+  try {
+    const folder = await createTemporaryDirectory("application");
+    stops.push(() => folder.remove());
+    await chmod(folder.path, 0o750); // Apache's workers come in as our group.
+    const socket = join(folder.path, "app.sock");
+    let program: string | undefined;
+    if (spawns) {
+      const listening = await control.listen(join(folder.path, "control.sock"));
+      await chmod(join(folder.path, "control.sock"), 0o660);
+      stops.push(() => listening.close());
+      program = await writeProgram(folder.path);
+    } else {
+      const own = batteryApplication(control);
+      const listener = await serve({ ...own, ...(application && { fetch: application }), path: socket });
+      stops.push(() => listener.close({ timeout: 1000 }));
+    }
+    const running = await startWebServer(server, {
+      example,
+      socket,
+      ...(program !== undefined && { program }),
+      ...(edit !== undefined && { edit }),
+    });
+    stops.push(() => running.stop());
+    return { ...running, control, socket, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** The example's start script for the battery's application. */
+async function writeProgram(folder: string): Promise<string> {
+  const bundle = join(folder, "app.mjs");
+  await build({
+    config: false,
+    silent: true,
+    entry: { app: fileURLToPath(new URL("spawned.ts", import.meta.url)) },
+    outDir: folder,
+    outExtension: () => ({ js: ".mjs" }),
+    format: "esm",
+    target: "node20",
+  });
+  await chmod(bundle, 0o640);
+  const script = exampleText("app.fcgi")
+    .replace("/usr/bin/node", process.execPath)
+    .replace("/srv/app/app.js", `${bundle} ${join(folder, "control.sock")}`);
+  const program = join(folder, "app.fcgi");
+  await writeFile(program, script);
+  await chmod(program, 0o750);
+  return program;
+}
