@@ -89,6 +89,7 @@ export {
 export type { FastCgiServerLimits, FastCgiServerOptions } from "./server/options.ts";
 export type { FastCgiHandler, FastCgiHandlerContext, FastCgiResponse } from "./server/response.ts";
 export { type CloseOptions, FastCgiServer } from "./server/server.ts";
+export { connectOrAbort } from "./transport/attempt.ts";
 export type { ByteReader, ByteSource } from "./transport/byte_source.ts";
 export type { ConnectionAddress, ConnectOptions, Connector, FastCgiConnection } from "./transport/connection.ts";
 export { type ComposedConnector, type ComposedConnectorOptions, failover, roundRobin } from "./transport/connectors.ts";

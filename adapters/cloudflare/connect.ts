@@ -1,13 +1,7 @@
 /// <reference path="./sockets.d.ts" />
 import { connect } from "cloudflare:sockets";
-import type {
-  ConnectionAddress,
-  FastCgiConnection,
-  FastCgiHttpPreset,
-  FastCgiScript,
-  FastCgiScriptResolver,
-} from "../../src/index.ts";
-import { phpFpmPreset, TcpConnector } from "../shared/connect.ts";
+import type { ConnectionAddress, FastCgiConnection, FastCgiHttpPreset } from "../../src/index.ts";
+import { TcpConnector } from "../shared/connect.ts";
 import { splitTcpTarget, type TcpAddress, type TcpTarget, tcpAddress } from "../shared/target.ts";
 
 /**
@@ -32,17 +26,6 @@ export class FastCgiTcpConnector extends TcpConnector {
   /** @throws {TypeError} If the target is not one. */
   constructor(target: TcpTarget | string, preset: FastCgiHttpPreset = {}) {
     super(target, preset, openTcp);
-  }
-
-  /**
-   * php-fpm on TCP. `target` is `"127.0.0.1:9000"` or an object; `script` the file that answers every request, or a folder with
-   * a script for each URL.
-   */
-  static phpFpm(
-    target: TcpTarget | string,
-    script: string | FastCgiScript | FastCgiScriptResolver,
-  ): FastCgiTcpConnector {
-    return new FastCgiTcpConnector(target, phpFpmPreset(script));
   }
 }
 

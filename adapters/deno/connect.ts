@@ -1,5 +1,5 @@
-import type { FastCgiConnection, FastCgiHttpPreset, FastCgiScript, FastCgiScriptResolver } from "../../src/index.ts";
-import { phpFpmPreset, TcpConnector } from "../shared/connect.ts";
+import type { FastCgiConnection, FastCgiHttpPreset } from "../../src/index.ts";
+import { TcpConnector } from "../shared/connect.ts";
 import type { TcpAddress, TcpTarget } from "../shared/target.ts";
 import { UnixConnector } from "../system/unix_connector.ts";
 import { deno } from "./runtime.ts";
@@ -15,17 +15,6 @@ export class FastCgiTcpConnector extends TcpConnector {
   constructor(target: TcpTarget | string, preset?: FastCgiHttpPreset) {
     super(target, { openSpool: openTemporaryFile, ...preset }, openTcp);
   }
-
-  /**
-   * php-fpm on TCP. `target` is `"127.0.0.1:9000"` or an object; `script` the file that answers every request, or a folder with
-   * a script for each URL.
-   */
-  static phpFpm(
-    target: TcpTarget | string,
-    script: string | FastCgiScript | FastCgiScriptResolver,
-  ): FastCgiTcpConnector {
-    return new FastCgiTcpConnector(target, phpFpmPreset(script));
-  }
 }
 
 /** Opens connections to an application on a Unix socket. Needs `--allow-read` and `--allow-write` for its path. */
@@ -33,11 +22,6 @@ export class FastCgiUnixConnector extends UnixConnector {
   /** @throws {TypeError} If the path is not one that a socket can have. */
   constructor(path: string, preset?: FastCgiHttpPreset) {
     super(path, { openSpool: openTemporaryFile, ...preset }, openUnix);
-  }
-
-  /** php-fpm on a Unix socket. `script` is the file that answers every request, or a folder with a script for each URL. */
-  static phpFpm(path: string, script: string | FastCgiScript | FastCgiScriptResolver): FastCgiUnixConnector {
-    return new FastCgiUnixConnector(path, phpFpmPreset(script));
   }
 }
 

@@ -1,12 +1,6 @@
 import { connect, type NetConnectOpts } from "node:net";
-import type {
-  ConnectionAddress,
-  FastCgiConnection,
-  FastCgiHttpPreset,
-  FastCgiScript,
-  FastCgiScriptResolver,
-} from "../../src/index.ts";
-import { phpFpmPreset, TcpConnector } from "../shared/connect.ts";
+import type { ConnectionAddress, FastCgiConnection, FastCgiHttpPreset } from "../../src/index.ts";
+import { TcpConnector } from "../shared/connect.ts";
 import type { TcpAddress, TcpTarget } from "../shared/target.ts";
 import { openTemporaryFile } from "../system/spool.ts";
 import { UnixConnector } from "../system/unix_connector.ts";
@@ -18,17 +12,6 @@ export class FastCgiTcpConnector extends TcpConnector {
   constructor(target: TcpTarget | string, preset?: FastCgiHttpPreset) {
     super(target, { openSpool: openTemporaryFile, ...preset }, openTcp);
   }
-
-  /**
-   * php-fpm on TCP. `target` is `"127.0.0.1:9000"` or an object; `script` the file that answers every request, or a folder with
-   * a script for each URL.
-   */
-  static phpFpm(
-    target: TcpTarget | string,
-    script: string | FastCgiScript | FastCgiScriptResolver,
-  ): FastCgiTcpConnector {
-    return new FastCgiTcpConnector(target, phpFpmPreset(script));
-  }
 }
 
 /** Opens connections to an application on a Unix socket. */
@@ -36,11 +19,6 @@ export class FastCgiUnixConnector extends UnixConnector {
   /** @throws {TypeError} If the path is not one that a socket can have. */
   constructor(path: string, preset?: FastCgiHttpPreset) {
     super(path, { openSpool: openTemporaryFile, ...preset }, openUnix);
-  }
-
-  /** php-fpm on a Unix socket. `script` is the file that answers every request, or a folder with a script for each URL. */
-  static phpFpm(path: string, script: string | FastCgiScript | FastCgiScriptResolver): FastCgiUnixConnector {
-    return new FastCgiUnixConnector(path, phpFpmPreset(script));
   }
 }
 

@@ -2,6 +2,7 @@
 
 import {
   type ConnectOptions,
+  connectOrAbort,
   type FastCgiConnection,
   FastCgiError,
   type FastCgiHttpConnector,
@@ -36,6 +37,21 @@ export abstract class TcpConnector implements FastCgiHttpConnector {
     this.#open = open;
   }
 
+  /**
+   * php-fpm on TCP. `target` is `"127.0.0.1:9000"` or an object; `script` the path of the file that answers every request, or what
+   * the option of that name takes.
+   */
+  static phpFpm<Self>(
+    this: new (
+      target: TcpTarget | string,
+      preset: FastCgiHttpPreset,
+    ) => Self,
+    target: TcpTarget | string,
+    script: string | FastCgiScript | FastCgiScriptResolver,
+  ): Self {
+    return new this(target, phpFpmPreset(script));
+  }
+
   /** Opens a connection; see {@linkcode FastCgiHttpConnector.connect}. */
   async connect({ signal }: ConnectOptions): Promise<FastCgiConnection> {
     return connectTo(formatTcpTarget(this.#target), () => this.#open(this.#target, signal), signal);
@@ -56,7 +72,8 @@ export async function connectTo(
 ): Promise<FastCgiConnection> {
   signal.throwIfAborted();
   try {
-    return await unlessAborted(open(), signal);
+    // Not every runtime can give an attempt up.
+    return await connectOrAbort({ connect: open }, signal);
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     throw connectFailed(name, error as SystemError, codeOf(error as SystemError));
@@ -75,32 +92,4 @@ function connectFailed(name: string, error: SystemError, code: string | undefine
   const hint = HINTS[code ?? ""] ?? error.message;
   const suffix = error.code === undefined ? "" : ` (${error.code})`;
   return new FastCgiError("connectFailed", `Cannot connect to ${name}: ${hint}${suffix}`, { cause: error });
-}
-
-/** Not every runtime can give an attempt up: a connection that nobody waits for any more is closed when it is there. */
-function unlessAborted(opening: Promise<FastCgiConnection>, signal: AbortSignal): Promise<FastCgiConnection> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    const over = (): void => signal.removeEventListener("abort", onAbort);
-    opening.then(
-      (connection) => {
-        over();
-        if (signal.aborted) void closeQuietly(connection);
-        else resolve(connection);
-      },
-      (error) => {
-        over();
-        reject(error);
-      },
-    );
-  });
-}
-
-async function closeQuietly(connection: FastCgiConnection): Promise<void> {
-  try {
-    await connection.close();
-  } catch {
-    // Gone already.
-  }
 }

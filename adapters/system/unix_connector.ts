@@ -1,5 +1,12 @@
-import type { ConnectOptions, FastCgiConnection, FastCgiHttpConnector, FastCgiHttpPreset } from "../../src/index.ts";
-import { connectTo, type OpenSocket } from "../shared/connect.ts";
+import type {
+  ConnectOptions,
+  FastCgiConnection,
+  FastCgiHttpConnector,
+  FastCgiHttpPreset,
+  FastCgiScript,
+  FastCgiScriptResolver,
+} from "../../src/index.ts";
+import { connectTo, type OpenSocket, phpFpmPreset } from "../shared/connect.ts";
 import { checkSocketPath, codeOfUnixError } from "./socket_file.ts";
 
 /** The connectors for Unix sockets are this, with the runtime's sockets. */
@@ -15,6 +22,20 @@ export abstract class UnixConnector implements FastCgiHttpConnector {
     this.#path = path;
     this.preset = preset;
     this.#open = open;
+  }
+
+  /**
+   * php-fpm on a Unix socket. `script` is the path of the file that answers every request, or what the option of that name takes.
+   */
+  static phpFpm<Self>(
+    this: new (
+      path: string,
+      preset: FastCgiHttpPreset,
+    ) => Self,
+    path: string,
+    script: string | FastCgiScript | FastCgiScriptResolver,
+  ): Self {
+    return new this(path, phpFpmPreset(script));
   }
 
   /** Opens a connection; see {@linkcode FastCgiHttpConnector.connect}. */

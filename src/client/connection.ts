@@ -31,6 +31,8 @@ export interface ClientConnectionOwner {
 
 /** A connection of a {@linkcode FastCgiClient}. */
 export class ClientConnection {
+  /** Requests that may be on it at once; more than one only where the application multiplexes. */
+  capacity = 1;
   readonly #connection: FastCgiConnection;
   readonly #options: ResolvedClientOptions;
   readonly #owner: ClientConnectionOwner;
@@ -43,7 +45,6 @@ export class ClientConnection {
   /** The idle timeout, and that of FCGI_GET_VALUES: what is waited for without a request. */
   readonly #silence: Deadline;
   readonly #stall: Deadline;
-  #capacity = 1;
   #values: { resolve(values: Map<string, string>): void; reject(reason: unknown): void } | null = null;
   /** Whether FCGI_GET_VALUES was sent. Answers may come when nobody waits for them any more. */
   #hasAsked = false;
@@ -85,15 +86,6 @@ export class ClientConnection {
     void this.#run();
   }
 
-  /** Requests that may be on it at once; more than one only where the application multiplexes. */
-  get capacity(): number {
-    return this.#capacity;
-  }
-
-  set capacity(capacity: number) {
-    this.#capacity = capacity;
-  }
-
   /** Requests on it. */
   get active(): number {
     return this.#exchanges.size;
@@ -101,7 +93,7 @@ export class ClientConnection {
 
   /** Whether it can take a request now. */
   get isFree(): boolean {
-    return !this.#closed && !this.#retired && this.#exchanges.size < this.#capacity;
+    return !this.#closed && !this.#retired && this.#exchanges.size < this.capacity;
   }
 
   /** Whether it was kept, and the application may have closed it without our knowing. */
@@ -254,10 +246,10 @@ export class ClientConnection {
   /** FCGI_END_REQUEST came. */
   #onComplete(exchange: Exchange, protocolStatus: number): void {
     if (protocolStatus === ProtocolStatus.CantMpxConn) {
-      this.#capacity = 1;
+      this.capacity = 1;
       this.#owner.onCantMultiplex(this);
     }
-    if (this.#capacity === 1 && this.#exchanges.size === 1) this.#completed = exchange;
+    if (this.capacity === 1 && this.#exchanges.size === 1) this.#completed = exchange;
     else this.#release(exchange);
   }
 
@@ -279,7 +271,7 @@ export class ClientConnection {
     const { sentWhole } = exchange;
     exchange.end(NOT_USED);
     // The rest of a request that was answered early would be read as the start of the next.
-    if (!sentWhole && this.#capacity === 1) this.#retired = true;
+    if (!sentWhole && this.capacity === 1) this.#retired = true;
     if (this.#retired && this.#exchanges.size === 0) {
       this.close(NOT_USED);
       return;
@@ -294,7 +286,7 @@ export class ClientConnection {
    */
   #abort(exchange: Exchange, reason: unknown): void {
     const { requestId } = exchange;
-    if (this.#capacity === 1 && this.#exchanges.size === 1) {
+    if (this.capacity === 1 && this.#exchanges.size === 1) {
       this.close(reason);
     } else if (exchange.isLive) {
       exchange.abort(reason);
@@ -308,7 +300,7 @@ export class ClientConnection {
 
   /** Records for a request that is over. Go sends them behind an abort; where requests follow one another, none is to meet them. */
   #onStray(error: FastCgiError): void {
-    if (this.#capacity === 1) this.close(error);
+    if (this.capacity === 1) this.close(error);
   }
 
   /**

@@ -48,7 +48,10 @@ export async function withController<Result>(
   }
 }
 
-/** Connects, or rejects with the signal's reason even where the connector does not look at it. What comes too late is closed. */
+/**
+ * Connects, or rejects with the signal's reason as soon as it is aborted, even where the connector can't give an attempt up. What comes
+ * too late is closed.
+ */
 export function connectOrAbort(connector: Connector, signal: AbortSignal): Promise<FastCgiConnection> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(signal.reason);
