@@ -14,7 +14,7 @@ const form = "a=1&b=%C3%A9";
 
 /** A request off the wire; with a body, its end included. */
 function incoming(params: Record<string, string> = {}, body?: string): IncomingRequest {
-  const pairs = Object.entries({
+  const named = Object.entries({
     REQUEST_METHOD: body === undefined ? "GET" : "POST",
     REQUEST_URI: "/path?query=1",
     HTTP_HOST: "example.com",
@@ -24,7 +24,13 @@ function incoming(params: Record<string, string> = {}, body?: string): IncomingR
     ...params,
   });
   const limits = { maxStdinBytes: Number.POSITIVE_INFINITY, maxDataBytes: Number.POSITIVE_INFINITY };
-  const request = new IncomingRequest(1, Role.Responder, true, pairs, limits);
+  const request = new IncomingRequest(
+    1,
+    Role.Responder,
+    true,
+    { params: new Map(named), repeatedParams: null },
+    limits,
+  );
   if (body !== undefined) request.stdinQueue.push(latin1(body));
   request.stdinQueue.end();
   return request;
@@ -197,8 +203,9 @@ describe("lazyRequest", () => {
   });
 
   it("lazyRequest keeps its body when stdin turns out to be empty later", async () => {
-    const pairs = Object.entries({ REQUEST_METHOD: "POST", HTTP_HOST: "example.com" });
-    const source = new IncomingRequest(1, Role.Responder, true, pairs, { maxStdinBytes: 9, maxDataBytes: 9 });
+    const named = Object.entries({ REQUEST_METHOD: "POST", HTTP_HOST: "example.com" });
+    const params = { params: new Map(named), repeatedParams: null };
+    const source = new IncomingRequest(1, Role.Responder, true, params, { maxStdinBytes: 9, maxDataBytes: 9 });
     const request = lazyRequest(partsFromParams(source), source);
     const { body } = request;
     expect(body).not.toBeNull();
