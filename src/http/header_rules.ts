@@ -61,7 +61,6 @@ export function isToken(text: string): boolean {
 
 /** Whether a header value holds what would end it early (RFC 9110 5.5). */
 export function hasControlBytes(value: string): boolean {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   return /[\0\r\n]/.test(value);
 }
 
