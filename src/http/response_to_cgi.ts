@@ -5,8 +5,11 @@ import { MAX_SENT_CONTENT_LENGTH, Role } from "../protocol/constants.ts";
 import { parseLength } from "../protocol/params.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
 import { type ByteReader, type ByteSource, cancelSource, checkLength, readerOf } from "../transport/byte_source.ts";
+import { heldResponse } from "./fast_response.ts";
 import { isHopByHop, isNullBodyStatus } from "./header_rules.ts";
 import { reasonPhrase } from "./reason_phrase.ts";
+
+const encoder = /* @__PURE__ */ new TextEncoder();
 
 /** What of the request decides how its response is written. */
 export interface CgiResponseOptions {
@@ -23,7 +26,22 @@ export interface CgiResponseOptions {
  * @throws {TypeError} If the status is none to send, the body was used already, or the header block does not fit one record.
  * @throws {FastCgiError} `lengthMismatch` if the body is shorter or longer than Content-Length says.
  */
-export async function cgiFromResponse(response: Response, options: CgiResponseOptions): Promise<ByteSource[]> {
+export function cgiFromResponse(
+  response: Response,
+  options: CgiResponseOptions,
+): readonly ByteSource[] | Promise<readonly ByteSource[]> {
+  const held = heldResponse(response);
+  if (held === null) return cgiFromNative(response, options);
+  const header = readHeader(held, options);
+  const isBodiless = isNullBodyStatus(held.status) || options.method === "HEAD";
+  if (isBodiless || held.body === null || held.body.length === 0) return [encodeHeader(header, false)];
+  const body = typeof held.body === "string" ? encoder.encode(held.body) : held.body;
+  const length = parseLength(header.contentLength);
+  if (length !== null) checkLength(body, length, "the response body");
+  return withHeader(header, [body]);
+}
+
+async function cgiFromNative(response: Response, options: CgiResponseOptions): Promise<readonly ByteSource[]> {
   const { status, body, bodyUsed } = response;
   // Response.error() has the status 0, and only lighttpd relays a 1xx.
   if (status < 200) throw new TypeError(`Cannot send the response: its status is ${status}`);
@@ -39,13 +57,22 @@ export async function cgiFromResponse(response: Response, options: CgiResponseOp
   const reader = readerOf(checked);
   try {
     const { pieces, next } = await readWhatIsThere(reader);
-    const first = encodeHeader(header, pieces.length > 0 || next !== null, pieces);
-    return next === null ? [first] : [first, resume(reader, next)];
+    if (next === null) return pieces.length === 0 ? [encodeHeader(header, false)] : withHeader(header, pieces);
+    return [...withHeader(header, pieces), resume(reader, next)];
   } catch (error) {
     // Nobody will read the rest. The body may be what failed; then cancelling says nothing new.
     void cancelSource(reader, error);
     throw error;
   }
+}
+
+/** Header and body put together up to this many bytes leave in one record; more is not copied. */
+const MAX_COPIED_LENGTH = 32 * 1024;
+
+/** A header, and what there is of the body behind it. */
+function withHeader(header: CgiHeader, pieces: readonly Uint8Array[]): ByteSource[] {
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  return length <= MAX_COPIED_LENGTH ? [encodeHeader(header, true, pieces)] : [encodeHeader(header, true), ...pieces];
 }
 
 /** A header block, and what decides about it. */
@@ -55,7 +82,7 @@ interface CgiHeader {
   readonly hasType: boolean;
 }
 
-function readHeader({ status, statusText, headers }: Response, { role }: CgiResponseOptions): CgiHeader {
+function readHeader({ status, statusText, headers }: Pick<Response, "status" | "statusText" | "headers">, { role }: CgiResponseOptions): CgiHeader {
   // Always there: without it Apache and Caddy send Location with a 200.
   const statusLine = `Status: ${status} ${statusText || reasonPhrase(status)}\r\n`;
   let lines = "";

@@ -98,12 +98,13 @@ export class FastCgiHttpService {
     const build = this.#options.lazyRequest === false ? nativeRequest : lazyRequest;
     const fetchRequest = build(parts, request);
     const context = new FetchContext(request, fetchRequest, server, this.#options);
-    const response = await this.#fetch(fetchRequest, context);
+    const answer = this.#fetch(fetchRequest, context);
+    const response = answer instanceof Response ? answer : await answer;
     if (!(response instanceof Response)) {
       throw new TypeError(`Cannot send the response: expected a Response, got ${typeof response}`);
     }
-    const stdout = await cgiFromResponse(response, { method, role: request.role });
-    return context.respond(stdout);
+    const stdout = cgiFromResponse(response, { method, role: request.role });
+    return context.respond(stdout instanceof Promise ? await stdout : stdout);
   }
 }
 
