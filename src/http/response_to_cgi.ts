@@ -66,13 +66,15 @@ async function cgiFromNative(response: Response, options: CgiResponseOptions): P
   }
 }
 
-/** Header and body put together up to this many bytes leave in one record; more is not copied. */
+/** A piece of a body that is longer than this is not copied behind the header. */
 const MAX_COPIED_LENGTH = 32 * 1024;
 
 /** A header, and what there is of the body behind it. */
 function withHeader(header: CgiHeader, pieces: readonly Uint8Array[]): ByteSource[] {
-  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  return length <= MAX_COPIED_LENGTH ? [encodeHeader(header, true, pieces)] : [encodeHeader(header, true), ...pieces];
+  // What comes before the last piece is less than a record.
+  const last = pieces.at(-1);
+  if (last === undefined || last.length <= MAX_COPIED_LENGTH) return [encodeHeader(header, true, pieces)];
+  return [encodeHeader(header, true, pieces.slice(0, -1)), last];
 }
 
 /** A header block, and what decides about it. */

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { RecordDecoder, RecordDecoderStream } from "../../src/codec/record_decoder.ts";
 import { encodeRecords } from "../../src/codec/record_encoder.ts";
 import { RecordType } from "../../src/protocol/constants.ts";
@@ -7,6 +7,7 @@ import type { FastCgiRecord } from "../../src/protocol/record.ts";
 import { chunksOf, hex, joined, latin1, splitsOf } from "../support/bytes.ts";
 import { caught } from "../support/decoders.ts";
 import { patternBytes } from "../support/pattern.ts";
+import { record } from "../support/records.ts";
 import { collected, isSettled, streamOf } from "../support/streams.ts";
 
 function decode(...chunks: readonly Uint8Array[]): FastCgiRecord[] {
@@ -227,4 +228,66 @@ it("RecordDecoderStream takes no more than a chunk when nobody takes the records
   await reader.read();
   await reader.read();
   expect(await isSettled(second)).toBe(true);
+});
+
+describe("RecordDecoder with splitStreams", () => {
+  it("passes content of streams on as it comes, and puts the content of others together", () => {
+    const bytes = encodeRecords([
+      record(RecordType.Params, 1, "params"),
+      record(RecordType.Stdin, 1, "content"),
+      record(RecordType.Stdin, 1),
+    ]);
+    const decoder = new RecordDecoder({ splitStreams: true });
+    const records: FastCgiRecord[] = [];
+    for (const byte of bytes) decoder.transform(Uint8Array.of(byte), { enqueue: (piece) => void records.push(piece) });
+    expect(records.map(({ type, contentData }) => [type, Buffer.from(contentData).toString()])).toEqual([
+      [RecordType.Params, "params"],
+      ...[..."content"].map((letter) => [RecordType.Stdin, letter]),
+      [RecordType.Stdin, ""],
+    ]);
+    expect(decoder.isBetweenRecords).toBe(true);
+    decoder.flush();
+  });
+
+  it("says that the input ended inside the content when it did", () => {
+    const decoder = new RecordDecoder({ splitStreams: true });
+    const bytes = encodeRecords([record(RecordType.Stdin, 1, "content")]);
+    decoder.transform(bytes.subarray(0, 8), { enqueue: () => expect.unreachable() });
+    expect(decoder.isBetweenRecords).toBe(false);
+    decoder.transform(bytes.subarray(8, 10), { enqueue() {} });
+    expect(decoder.isBetweenRecords).toBe(false);
+    expect(() => decoder.flush()).toThrow("Cannot decode a record: the input ended inside its content");
+  });
+
+  it("gives the same streams as without when records and cuts are any", () => {
+    const anyRecord = fc.record({
+      type: fc.constantFrom(...Object.values(RecordType)),
+      requestId: fc.integer({ min: 0, max: 3 }),
+      contentData: fc.uint8Array({ maxLength: 40 }),
+      paddingLength: fc.integer({ min: 0, max: 9 }),
+    });
+    fc.assert(
+      fc.property(fc.array(anyRecord, { maxLength: 8 }), fc.integer({ min: 1, max: 30 }), (records, size) => {
+        const bytes = encodeRecords(records);
+        const run = (splitStreams: boolean): string[] => {
+          const contents: string[] = [];
+          const decoder = new RecordDecoder({ splitStreams });
+          const enqueue = ({ type, requestId, contentData }: FastCgiRecord): void => {
+            const stream = type >= RecordType.Stdin && type <= RecordType.Data && contentData.length > 0;
+            const key = `${type}:${requestId}:`;
+            const text = Buffer.from(contentData).toString("hex");
+            if (stream && contents.at(-1)?.startsWith(key) && !contents.at(-1)!.endsWith(":"))
+              contents.push(contents.pop() + text);
+            else contents.push(key + text);
+          };
+          for (let start = 0; start < bytes.length; start += size) {
+            decoder.transform(bytes.subarray(start, start + size), { enqueue });
+          }
+          decoder.flush();
+          return contents;
+        };
+        expect(run(true)).toEqual(run(false));
+      }),
+    );
+  });
 });

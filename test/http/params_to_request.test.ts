@@ -15,6 +15,45 @@ function partsOf(params: Record<string, string> | NameValuePair[]): RequestParts
   return partsFromParams({ params: paramsFromPairs(paramPairs), repeatedParams: paramPairs });
 }
 
+it("partsFromParams gives the URL that the URL parser gives when the target is any", () => {
+  const part = fc.constantFrom(
+    "/",
+    ".",
+    "..",
+    "%2e",
+    "%2E",
+    "%2f",
+    "a",
+    "A b",
+    "?",
+    "&",
+    "=",
+    "'",
+    '"',
+    "%",
+    "%zz",
+    ":",
+    "@",
+    "~",
+    "^",
+    "|",
+    "{",
+    "é",
+    "//",
+  );
+  fc.assert(
+    fc.property(fc.array(part, { maxLength: 12 }), (parts) => {
+      const target = `/${parts.join("")}`;
+      const escaped = target.replace(
+        /[^!-~]/g,
+        (one) => `%${one.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
+      );
+      expect(urlOf({ REQUEST_URI: target })).toBe(new URL(`http://example.com${escaped}`).href);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
 function urlOf(params: Record<string, string>): string {
   return partsOf(params).url();
 }

@@ -168,7 +168,7 @@ describe("cgiFromResponse: body", () => {
   it("cgiFromResponse lets the header of a slow body leave at once", async () => {
     const open = new OpenStream();
     const result = cgiFromResponse(new Response(open.stream), get);
-    expect(await isSettled(result)).toBe(true);
+    expect(await isSettled(result as Promise<unknown>)).toBe(true);
     const [first, body] = (await result) as [Uint8Array, ByteReader];
     expect(Buffer.from(first).toString()).toBe("Status: 200 OK\r\ncontent-type: application/octet-stream\r\n\r\n");
     const read = body.read();
