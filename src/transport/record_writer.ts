@@ -13,8 +13,8 @@ import { Deadline } from "./deadline.ts";
 const MAX_BATCH_BYTES = 64 * 1024;
 
 /**
- * Turns of the microtask queue in which the first batch gathers. The end of a response comes some turns behind its last
- * bytes, and a small response is to leave as one write.
+ * Turns of the microtask queue that a batch waits for more, as long as it is not full. The end of a response comes some turns behind its
+ * last bytes, and a small response is to leave as one write; so are the many small pieces of a stream that has them ready.
  */
 const GATHERING_TURNS = 8;
 
@@ -210,7 +210,12 @@ export class RecordWriter {
 
   async #gather(): Promise<void> {
     this.#isGathering = true;
-    for (let turn = 0; turn < GATHERING_TURNS; turn++) await null;
+    let gathered = 0;
+    for (let turn = 0; turn < GATHERING_TURNS && this.#batches.length === 1; turn++) {
+      if (this.#pendingBytes > gathered) turn = 0;
+      gathered = this.#pendingBytes;
+      await null;
+    }
     this.#isGathering = false;
     this.#flush();
   }

@@ -38,8 +38,8 @@ export class StreamSender {
   }
 
   /** Sends `source` to its end, or until {@linkcode StreamSender.stop}. Rejects if reading or writing fails. */
-  send(source: ByteSource): Promise<void> {
-    return source instanceof Uint8Array ? this.#sendBytes(source) : this.#sendStream(source);
+  async send(source: ByteSource): Promise<void> {
+    await (source instanceof Uint8Array ? this.#sendBytes(source) : this.#sendStream(source));
   }
 
   /** Sends nothing more, and cancels what is being read. */
@@ -61,7 +61,8 @@ export class StreamSender {
       for (;;) {
         const { done, value } = await reader.read();
         if (done || this.#stopped) return;
-        await this.#sendBytes(value!);
+        const sending = this.#sendBytes(value!);
+        if (sending !== undefined) await sending;
       }
     } catch (error) {
       // Nobody will read the rest. The source may be what failed; then cancelling says nothing new.
@@ -72,8 +73,16 @@ export class StreamSender {
     }
   }
 
-  async #sendBytes(bytes: Uint8Array): Promise<void> {
+  /** A promise where there is something to wait for: most pieces are small. */
+  #sendBytes(bytes: Uint8Array): Promise<void> | undefined {
     if (!(bytes instanceof Uint8Array)) throw new TypeError(`Cannot send ${typeof bytes}: expected a Uint8Array`);
+    if (bytes.length === 0 || this.#stopped) return undefined;
+    if (this.#ahead + bytes.length > this.#maxLength) return this.#sendRecords(bytes);
+    this.#sendRecord(bytes);
+    return undefined;
+  }
+
+  async #sendRecords(bytes: Uint8Array): Promise<void> {
     const length = this.#recordLength(bytes.length);
     for (let start = 0; start < bytes.length; start += length) {
       const contentData = bytes.subarray(start, start + length);
@@ -82,11 +91,15 @@ export class StreamSender {
         this.#ahead = 0;
       }
       if (this.#stopped) return;
-      this.#ahead += contentData.length;
-      this.#sent += contentData.length;
-      const paddingLength = this.#paddingLength;
-      this.#pending = this.#writer.write({ type: this.#type, requestId: this.#requestId, contentData, paddingLength });
+      this.#sendRecord(contentData);
     }
+  }
+
+  #sendRecord(contentData: Uint8Array): void {
+    this.#ahead += contentData.length;
+    this.#sent += contentData.length;
+    const record = { type: this.#type, requestId: this.#requestId, contentData, paddingLength: this.#paddingLength };
+    this.#pending = this.#writer.write(record);
   }
 
   /** Records of the same size, and no more of them than it takes: a chunk of 64 KiB does not end in a record of eight bytes. */
