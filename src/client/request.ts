@@ -1,3 +1,4 @@
+import type { FastCgiClientResponse } from "../codec/incoming_response.ts";
 import { RecordType, Role } from "../protocol/constants.ts";
 import { encodeNameValuePairChunks, type NameValuePair } from "../protocol/name_value_pairs.ts";
 import { parseLength } from "../protocol/params.ts";
@@ -32,7 +33,7 @@ export interface FastCgiRequestInit {
   /** Cancels the exchange at any point: while connecting, sending or receiving. */
   signal?: AbortSignal | null;
   /** Told of each piece of FCGI_STDERR, whether or not anybody reads the response's `stderr`. */
-  onStderr?: (piece: Uint8Array) => void;
+  onStderr?: (piece: Uint8Array, response: FastCgiClientResponse) => void;
 }
 
 /** The streams that a request comes with. */

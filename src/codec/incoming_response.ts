@@ -28,7 +28,7 @@ export interface IncomingResponseHooks {
   /** Called once when nobody will take the rest of stdout. */
   onAbandoned?: (reason: unknown) => void;
   /** Called with each piece of FCGI_STDERR. */
-  onStderr?: ((piece: Uint8Array) => void) | undefined;
+  onStderr?: ((piece: Uint8Array, response: FastCgiClientResponse) => void) | undefined;
   /** Called with each record of FCGI_STDOUT or FCGI_STDERR. */
   onOutput?: (type: "stdout" | "stderr") => void;
   /** Called when the application said how the request ended. */
@@ -105,7 +105,7 @@ export class IncomingResponse implements FastCgiClientResponse {
     this.#noteOutput("stderr");
     const kept = this.#stderr.push(content);
     // A copy, because nobody knows how long it will be kept. Not slice(): a Node Buffer's copies nothing.
-    if (kept > 0) this.#options.onStderr?.(new Uint8Array(content.subarray(0, kept)));
+    if (kept > 0) this.#options.onStderr?.(new Uint8Array(content.subarray(0, kept)), this);
   }
 
   /** Resolves when anything of the response is there, its end included. Rejects if it fails before. */

@@ -50,9 +50,15 @@ export function encodeByteString(string: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
+function isAscii(text: string): boolean {
+  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) > 0x7f) return false;
+  return true;
+}
+
 /** Text as the byte string of its UTF-8 form: what to put into a param that carries text, such as a file path. */
 export function utf8ToByteString(text: string): string {
-  return decodeByteString(utf8Encoder.encode(text));
+  // ASCII, as most of it is, stays what it is.
+  return isAscii(text) ? text : decodeByteString(utf8Encoder.encode(text));
 }
 
 /** The text in a byte string that holds UTF-8, such as `PATH_INFO`. Bytes that are not UTF-8 become U+FFFD. */
