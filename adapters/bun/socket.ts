@@ -1,26 +1,32 @@
-// A socket of Bun as a FastCgiConnection. Bun buffers nothing that is written: `write` takes what the kernel takes, and `drain`
-// tells when there is room again.
+// A socket of Bun as a channel. Bun buffers nothing that is written: `write` takes what the kernel takes, and `drain` tells when there
+// is room again.
 
-import type { ConnectionAddress, FastCgiConnection } from "../../src/index.ts";
+import {
+  type ByteChannel,
+  type ByteChannelEvents,
+  ChannelConnection,
+  type ConnectionAddress,
+  type FastCgiConnection,
+} from "../../src/index.ts";
 import { tcpAddress } from "../shared/target.ts";
 import type { BunSocket, BunSocketHandler } from "./runtime.ts";
 
-/** Chunks that are kept when nobody reads, before the socket is paused: pausing and resuming for each would cost more. */
-const READ_AHEAD_CHUNKS = 2;
-
 /** A socket knows what its events are told to: Bun calls the same handlers for all sockets of a listener. */
-export type SocketData = SocketEnds | undefined;
+export type SocketData = SocketChannel | undefined;
 
-/** What Bun tells of sockets, told to their ends. `onOpen` gets the connection of a new socket. */
+/** What Bun tells of sockets, told to their channels. `onOpen` gets the connection of a new socket. */
 export function socketHandlers(
   onOpen: (connection: FastCgiConnection) => void,
   address?: ConnectionAddress,
 ): BunSocketHandler<SocketData> {
   return {
     open(socket) {
-      const ends = new SocketEnds(socket);
-      socket.data = ends;
-      onOpen(connectionOfSocket(socket, ends, address));
+      const channel = new SocketChannel(socket);
+      socket.data = channel;
+      // `address` is the peer's, where that is not TCP.
+      const remoteAddress = address ?? tcpAddress(socket.remoteAddress, socket.remotePort);
+      const localAddress = tcpAddress(socket.localAddress, socket.localPort);
+      onOpen(new ChannelConnection(channel, { remoteAddress, localAddress }));
     },
     data: (socket, chunk) => socket.data?.received(chunk),
     drain: (socket) => socket.data?.drained(),
@@ -34,115 +40,102 @@ export function socketHandlers(
   };
 }
 
-/** `address` is the peer's, where that is not TCP. */
-function connectionOfSocket(
-  socket: BunSocket<SocketData>,
-  ends: SocketEnds,
-  address: ConnectionAddress | undefined,
-): FastCgiConnection {
-  // Without it a small last record waits for the peer's delayed acknowledgement, 40 ms.
-  socket.setNoDelay(true);
-  return {
-    readable: new ReadableStream(
-      {
-        start(controller) {
-          ends.source = controller;
-        },
-        pull: () => ends.resume(),
-        cancel: () => ends.discard(),
-      },
-      { highWaterMark: READ_AHEAD_CHUNKS },
-    ),
-    writable: new WritableStream({
-      start(controller) {
-        ends.sink = controller;
-      },
-      write: (chunk) => ends.write(chunk),
-      close: () => ends.halfClose(),
-      abort: () => ends.close(),
-    }),
-    close: () => ends.close(),
-    remoteAddress: address ?? tcpAddress(socket.remoteAddress, socket.remotePort),
-    localAddress: tcpAddress(socket.localAddress, socket.localPort),
-  };
-}
-
-/** Both directions of one socket. */
-class SocketEnds {
-  source!: ReadableStreamDefaultController<Uint8Array>;
-  sink!: WritableStreamDefaultController;
+class SocketChannel implements ByteChannel {
   readonly #socket: BunSocket<SocketData>;
-  #isPaused = false;
-  /** Whether `source` takes nothing any more. */
-  #isRead = false;
+  #events: ByteChannelEvents | null = null;
+  /** What came before anybody listened. */
+  #early: ((events: ByteChannelEvents) => void)[] = [];
+  #hasEnded = false;
+  #isClosed = false;
   /** Why nothing can be written any more. */
-  #failure: Error | null = null;
+  #failure: unknown = null;
   #wake: (() => void) | null = null;
 
   constructor(socket: BunSocket<SocketData>) {
     this.#socket = socket;
+    // Without it a small last record waits for the peer's delayed acknowledgement, 40 ms.
+    socket.setNoDelay(true);
   }
 
-  received(chunk: Uint8Array): void {
-    if (this.#isRead) return;
-    this.source.enqueue(chunk);
-    if (this.source.desiredSize! > 0 || this.#isPaused) return;
-    this.#isPaused = true;
+  start(events: ByteChannelEvents): void {
+    if (this.#early.length === 0) {
+      this.#events = events;
+      return;
+    }
+    queueMicrotask(() => {
+      this.#events = events;
+      for (const tell of this.#early) this.#tell(tell);
+      this.#early = [];
+      this.#socket.resume();
+    });
+  }
+
+  pause(): void {
     this.#socket.pause();
   }
 
   resume(): void {
-    if (!this.#isPaused) return;
-    this.#isPaused = false;
     this.#socket.resume();
   }
 
-  /** Nobody reads any more. The socket flows on, so that the peer's end of file is seen; what comes is dropped. */
-  discard(): void {
-    this.#isRead = true;
-    this.resume();
+  received(chunk: Uint8Array): void {
+    this.#tell((events) => events.onData(chunk));
   }
 
   ended(): void {
-    if (this.#isRead) return;
-    this.#isRead = true;
-    this.source.close();
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#tell((events) => events.onEnd());
   }
 
   /** The socket is closed. When we half-closed it before, this is all that tells of the peer's end of file. */
   gone(error?: Error): void {
     if (error === undefined) this.ended();
-    // A peer that resets the connection is noticed also while nothing is written.
-    else if (this.#failure === null) this.sink.error(error);
-    this.#over(error ?? new Error("The socket was closed"));
-  }
-
-  close(): void {
-    this.#over(new Error("The socket was closed"));
-    this.#socket.close();
+    else if (this.#failure === null) this.#tell((events) => events.onError(error));
+    this.#failure ??= error ?? new Error("The socket was closed");
+    this.#wake?.();
   }
 
   drained(): void {
     this.#wake?.();
   }
 
-  /** Resolves when the kernel has taken the bytes. */
-  write(chunk: Uint8Array): Promise<void> | undefined {
-    const taken = this.#offer(chunk);
-    return taken === chunk.length ? undefined : this.#writeRest(chunk, taken);
+  /** The kernel has taken the bytes. */
+  write(pieces: readonly Uint8Array[]): Promise<void> | undefined {
+    for (let index = 0; index < pieces.length; index++) {
+      const piece = pieces[index]!;
+      const taken = this.#offer(piece);
+      if (taken < piece.length) return this.#writeRest([piece.subarray(taken), ...pieces.slice(index + 1)]);
+    }
+    return undefined;
   }
 
-  halfClose(): void {
+  async end(): Promise<void> {
     if (this.#failure === null) this.#socket.shutdown();
   }
 
-  async #writeRest(chunk: Uint8Array, taken: number): Promise<void> {
-    for (let start = taken; start < chunk.length; start += this.#offer(chunk.subarray(start))) {
-      if (this.#failure !== null) throw this.#failure;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+  close(reason: unknown): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#failure ??= reason;
+    this.#wake?.();
+    this.#socket.close();
+  }
+
+  async #writeRest(pieces: readonly Uint8Array[]): Promise<void> {
+    await this.#room();
+    for (const piece of pieces) {
+      for (let start = this.#offer(piece); start < piece.length; start += this.#offer(piece.subarray(start))) {
+        await this.#room();
+      }
     }
+  }
+
+  async #room(): Promise<void> {
+    if (this.#failure !== null) throw this.#failure;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
   }
 
   /** Returns how many bytes the kernel took. */
@@ -154,12 +147,13 @@ class SocketEnds {
     throw this.#failure ?? new Error("The socket was closed");
   }
 
-  #over(reason: Error): void {
-    if (!this.#isRead) {
-      this.#isRead = true;
-      this.source.error(reason);
+  #tell(tell: (events: ByteChannelEvents) => void): void {
+    if (this.#isClosed) return;
+    if (this.#events !== null) {
+      tell(this.#events);
+      return;
     }
-    this.#failure ??= reason;
-    this.#wake?.();
+    this.#early.push(tell);
+    this.#socket.pause();
   }
 }

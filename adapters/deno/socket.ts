@@ -1,7 +1,13 @@
-// A connection of Deno as a FastCgiConnection. Its own streams would close the whole connection at the peer's end of file, and when
-// `writable` is closed.
+// A connection of Deno as a channel. Its own streams would close the whole connection at the peer's end of file, and when `writable`
+// is closed.
 
-import type { ConnectionAddress, FastCgiConnection } from "../../src/index.ts";
+import {
+  type ByteChannel,
+  type ByteChannelEvents,
+  ChannelConnection,
+  type ConnectionAddress,
+  type FastCgiConnection,
+} from "../../src/index.ts";
 import { tcpAddress } from "../shared/target.ts";
 import { type DenoAddress, type DenoConn, deno } from "./runtime.ts";
 
@@ -11,21 +17,10 @@ const READ_BYTES = 64 * 1024;
 export function connectionOfConn(conn: DenoConn, address?: ConnectionAddress): FastCgiConnection {
   // Without it a small last record waits for the peer's delayed acknowledgement, 40 ms.
   conn.setNoDelay?.(true);
-  const ends = new ConnEnds(conn);
-  return {
-    readable: new ReadableStream({ pull: (controller) => ends.read(controller), cancel: () => void ends.discard() }),
-    writable: new WritableStream({
-      start: (controller) => {
-        ends.sink = controller;
-      },
-      write: (chunk) => ends.write(chunk),
-      close: () => ends.halfClose(),
-      abort: () => ends.close(),
-    }),
-    close: () => ends.close(),
+  return new ChannelConnection(new ConnChannel(conn), {
     remoteAddress: address ?? addressOf(conn.remoteAddr),
     localAddress: addressOf(conn.localAddr),
-  };
+  });
 }
 
 /** Of TCP only. */
@@ -33,48 +28,47 @@ function addressOf(address: DenoAddress): ConnectionAddress | undefined {
   return address.transport === "tcp" ? tcpAddress(address.hostname, address.port) : undefined;
 }
 
-class ConnEnds {
-  sink!: WritableStreamDefaultController;
+class ConnChannel implements ByteChannel {
   readonly #conn: DenoConn;
+  #events: ByteChannelEvents | null = null;
   #buffer = new Uint8Array(READ_BYTES);
-  /** What is being read: two may not read at a time. */
-  #reading: Promise<number | null> = Promise.resolve(0);
-  #isDiscarded = false;
+  #isPaused = false;
+  #wake: (() => void) | null = null;
   #isClosed = false;
+  /** Why nothing can be written any more. */
+  #failure: unknown = null;
 
   constructor(conn: DenoConn) {
     this.#conn = conn;
   }
 
-  /** One chunk is read ahead by the stream, so that the peer's end is noticed while nobody reads. */
-  async read(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
-    this.#reading = this.#read();
-    const length = await this.#reading;
-    if (this.#isDiscarded) return;
-    if (length === null) controller.close();
-    else controller.enqueue(this.#take(length));
+  start(events: ByteChannelEvents): void {
+    this.#events = events;
+    void this.#read(events);
   }
 
-  /** Nobody reads any more. The connection flows on, so that the peer can send what it has and its end; it is dropped. */
-  async discard(): Promise<void> {
-    this.#isDiscarded = true;
-    try {
-      if ((await this.#reading) === null) return;
-      while ((await this.#read()) !== null);
-    } catch {
-      // Over, in another way.
-    }
+  pause(): void {
+    this.#isPaused = true;
   }
 
-  async write(chunk: Uint8Array): Promise<void> {
+  resume(): void {
+    this.#isPaused = false;
+    this.#wake?.();
+  }
+
+  async write(pieces: readonly Uint8Array[]): Promise<void> {
+    this.#check();
     try {
-      for (let start = 0; start < chunk.length; ) start += await this.#conn.write(chunk.subarray(start));
+      for (const piece of pieces) {
+        for (let start = 0; start < piece.length; ) start += await this.#conn.write(piece.subarray(start));
+      }
     } catch (error) {
-      throw this.#reason(error);
+      this.#fail(error);
     }
+    this.#check();
   }
 
-  async halfClose(): Promise<void> {
+  async end(): Promise<void> {
     if (this.#isClosed) return;
     try {
       await this.#conn.closeWrite();
@@ -84,21 +78,34 @@ class ConnEnds {
     }
   }
 
-  close(): void {
+  close(reason: unknown): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#failure ??= reason;
+    this.#wake?.();
     // Also ends what is being read and written.
     this.#conn.close();
   }
 
-  async #read(): Promise<number | null> {
+  /** One piece is read ahead of a pause, so that the peer's end is noticed while nobody reads. */
+  async #read(events: ByteChannelEvents): Promise<void> {
     try {
-      return await this.#conn.read(this.#buffer);
+      for (;;) {
+        const length = await this.#conn.read(this.#buffer);
+        while (this.#isPaused && !this.#isClosed) {
+          await new Promise<void>((resolve) => {
+            this.#wake = resolve;
+          });
+        }
+        if (this.#isClosed) return;
+        if (length === null) break;
+        events.onData(this.#take(length));
+      }
     } catch (error) {
-      // A peer that resets the connection is noticed also while nothing is written.
-      if (!this.#isClosed) this.sink.error(error);
-      throw this.#reason(error);
+      this.#fail(error);
+      return;
     }
+    events.onEnd();
   }
 
   /** What was read. A large piece takes the buffer with it, a small one would hold too much of it. */
@@ -109,7 +116,13 @@ class ConnEnds {
     return piece;
   }
 
-  #reason(error: unknown): unknown {
-    return this.#isClosed ? new Error("The socket was closed") : error;
+  #fail(error: unknown): void {
+    if (this.#failure !== null) return;
+    this.#failure = error;
+    this.#events?.onError(error);
+  }
+
+  #check(): void {
+    if (this.#failure !== null) throw this.#failure;
   }
 }

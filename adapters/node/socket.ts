@@ -1,115 +1,83 @@
-// A net.Socket as a FastCgiConnection. Readable.toWeb and Writable.toWeb would do the same at twice the cost.
+// A net.Socket as a channel.
 
 import type { Socket } from "node:net";
-import type { ConnectionAddress, FastCgiConnection } from "../../src/index.ts";
+import {
+  type ByteChannel,
+  type ByteChannelEvents,
+  ChannelConnection,
+  type ConnectionAddresses,
+  type FastCgiConnection,
+} from "../../src/index.ts";
 import { tcpAddress } from "../shared/target.ts";
 
-/** Chunks that are kept when nobody reads, before the socket is paused: pausing and resuming for each would cost more. */
-const READ_AHEAD_CHUNKS = 2;
-
 /** Wraps a socket that is connected. Its data must not have been read by anybody else. */
-export function connectionOfSocket(socket: Socket, addresses: SocketAddresses): FastCgiConnection {
-  // Without it a small last record waits for the peer's delayed acknowledgement, 40 ms.
-  socket.setNoDelay(true);
-  return {
-    readable: new ReadableStream(new SocketSource(socket), { highWaterMark: READ_AHEAD_CHUNKS }),
-    writable: new WritableStream(new SocketSink(socket)),
-    close() {
-      socket.destroy();
-    },
-    ...addresses,
-  };
-}
-
-/** The ends of a connection. */
-export interface SocketAddresses {
-  readonly remoteAddress?: ConnectionAddress;
-  readonly localAddress?: ConnectionAddress;
+export function connectionOfSocket(socket: Socket, addresses: ConnectionAddresses): FastCgiConnection {
+  return new ChannelConnection(new SocketChannel(socket), addresses);
 }
 
 /** The ends of a TCP socket; a socket of another kind has none. */
-export function tcpAddresses({ remoteAddress, remotePort, localAddress, localPort }: Socket): SocketAddresses {
+export function tcpAddresses({ remoteAddress, remotePort, localAddress, localPort }: Socket): ConnectionAddresses {
   const remote = tcpAddress(remoteAddress, remotePort);
-  const local = tcpAddress(localAddress, localPort);
-  if (remote === undefined) return {};
-  return { remoteAddress: remote, ...(local !== undefined && { localAddress: local }) };
+  return remote === undefined ? {} : { remoteAddress: remote, localAddress: tcpAddress(localAddress, localPort) };
 }
 
-class SocketSource implements UnderlyingDefaultSource<Uint8Array> {
+class SocketChannel implements ByteChannel {
   readonly #socket: Socket;
-  /** Whether the stream takes nothing any more. */
-  #over = false;
-
-  constructor(socket: Socket) {
-    this.#socket = socket;
-  }
-
-  start(controller: ReadableStreamDefaultController<Uint8Array>): void {
-    const socket = this.#socket;
-    socket.on("data", (chunk: Uint8Array) => {
-      if (this.#over) return;
-      // Not the Buffer itself: its slice() is no copy, and whoever reads the body of a Response knows no Buffer.
-      controller.enqueue(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
-      if (controller.desiredSize! <= 0) socket.pause();
-    });
-    socket.on("end", () => {
-      if (this.#over) return;
-      this.#over = true;
-      controller.close();
-    });
-    socket.on("error", (error) => {
-      if (this.#over) return;
-      this.#over = true;
-      controller.error(error);
-    });
-    socket.on("close", () => {
-      if (this.#over) return;
-      this.#over = true;
-      // Without an end of file before it: destroyed, by us.
-      controller.error(new Error("The socket was closed"));
-    });
-  }
-
-  pull(): void {
-    this.#socket.resume();
-  }
-
-  /** Nobody reads any more. The socket flows on, so that the peer's end of file is seen; what comes is dropped. */
-  cancel(): void {
-    this.#over = true;
-    this.#socket.removeAllListeners("data");
-    this.#socket.resume();
-  }
-}
-
-class SocketSink implements UnderlyingSink<Uint8Array> {
-  readonly #socket: Socket;
-  #error: Error | null = null;
+  #events: ByteChannelEvents | null = null;
+  /** Why nothing can be written any more. */
+  #failure: unknown = null;
+  #isClosed = false;
+  #hasEnded = false;
   #wake: (() => void) | null = null;
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    const wake = (): void => this.#wake?.();
-    socket.on("drain", wake);
-    socket.on("close", wake);
-    socket.on("error", (error) => {
-      this.#error = error;
-      wake();
+    // Without it a small last record waits for the peer's delayed acknowledgement, 40 ms.
+    socket.setNoDelay(true);
+    socket.on("error", (error) => this.#fail(error));
+    socket.on("close", () => {
+      // Without both ends before it: destroyed, by somebody else.
+      if (!this.#hasEnded || !socket.writableFinished) this.#fail(new Error("The socket was closed"));
     });
   }
 
-  start(controller: WritableStreamDefaultController): void {
-    // A peer that resets the connection is noticed also while nothing is written.
-    this.#socket.on("error", (error) => controller.error(error));
+  start(events: ByteChannelEvents): void {
+    this.#events = events;
+    const socket = this.#socket;
+    socket.on("data", (chunk: Uint8Array) => {
+      // Not the Buffer itself: its slice() is no copy, and whoever reads the body of a Response knows no Buffer.
+      if (!this.#isClosed) events.onData(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+    });
+    socket.on("end", () => {
+      if (this.#isClosed) return;
+      this.#hasEnded = true;
+      events.onEnd();
+    });
+    // It may have broken before anybody listened.
+    if (this.#failure !== null) queueMicrotask(() => this.#tellFailure());
   }
 
-  /** Resolves when the kernel, or the socket's own buffer up to its high-water mark, has taken the bytes. */
-  write(chunk: Uint8Array): Promise<void> | undefined {
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** The kernel has taken the bytes, or the socket's own buffer up to its high-water mark. */
+  write(pieces: readonly Uint8Array[]): Promise<void> | undefined {
+    const socket = this.#socket;
     this.#check();
-    return this.#socket.write(chunk) ? undefined : this.#drained();
+    if (pieces.length === 1) return socket.write(pieces[0]!) ? undefined : this.#drained();
+    // One system call for all.
+    socket.cork();
+    for (const piece of pieces) socket.write(piece);
+    socket.uncork();
+    return socket.writableNeedDrain ? this.#drained() : undefined;
   }
 
-  close(): Promise<void> {
+  end(): Promise<void> {
     return new Promise((resolve, reject) => {
       const socket = this.#socket;
       if (socket.destroyed || socket.writableFinished) {
@@ -122,21 +90,37 @@ class SocketSink implements UnderlyingSink<Uint8Array> {
     });
   }
 
-  abort(): void {
+  close(reason: unknown): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#failure ??= reason;
     this.#socket.destroy();
+    this.#wake?.();
   }
 
   async #drained(): Promise<void> {
-    while (this.#socket.writableNeedDrain && !this.#socket.destroyed) {
+    const socket = this.#socket;
+    while (socket.writableNeedDrain && this.#failure === null) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
+        socket.once("drain", resolve);
       });
     }
     this.#check();
   }
 
   #check(): void {
-    if (this.#error !== null) throw this.#error;
-    if (this.#socket.destroyed) throw new Error("The socket was closed");
+    if (this.#failure !== null) throw this.#failure;
+  }
+
+  #fail(error: Error): void {
+    if (this.#failure !== null) return;
+    this.#failure = error;
+    this.#wake?.();
+    this.#tellFailure();
+  }
+
+  #tellFailure(): void {
+    if (!this.#isClosed) this.#events?.onError(this.#failure);
   }
 }

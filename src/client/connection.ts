@@ -12,7 +12,8 @@ import { FCGI_NULL_REQUEST_ID, MAX_REQUEST_ID, ProtocolStatus, RecordType } from
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
 import { decodeNameValuePairs, encodeNameValuePairs } from "../protocol/name_value_pairs.ts";
 import { type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
-import { closeConnection, type FastCgiConnection } from "../transport/connection.ts";
+import { type ByteChannel, channelOf } from "../transport/byte_channel.ts";
+import type { FastCgiConnection } from "../transport/connection.ts";
 import { Deadline } from "../transport/deadline.ts";
 import { RecordWriter } from "../transport/record_writer.ts";
 import { Exchange } from "./exchange.ts";
@@ -36,10 +37,10 @@ export class ClientConnection {
   readonly #connection: FastCgiConnection;
   readonly #options: ResolvedClientOptions;
   readonly #owner: ClientConnectionOwner;
-  readonly #records = new RecordDecoder();
+  readonly #records = new RecordDecoder({ splitStreams: true });
   readonly #decoder: ResponseDecoder;
   readonly #stages: Stage<Uint8Array, FastCgiClientResponse>;
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #channel: ByteChannel;
   readonly #writer: RecordWriter;
   readonly #exchanges = new Map<number, Exchange>();
   /** The idle timeout, and that of FCGI_GET_VALUES: what is waited for without a request. */
@@ -54,8 +55,8 @@ export class ClientConnection {
   #lastId = 0;
   #requests = 0;
   #heard = false;
-  /** Whether a response has no room, so that nothing is read. */
-  #paused = false;
+  /** Pieces that a response had no room for: nothing is read while there are any. */
+  #pauses = 0;
   /** Takes no more requests, and is closed when none is left. */
   #retired = false;
   #writeError: unknown;
@@ -74,8 +75,8 @@ export class ClientConnection {
       options,
     );
     this.#stages = composeStages(this.#records, this.#decoder);
-    this.#reader = connection.readable.getReader();
-    this.#writer = new RecordWriter(connection.writable, {
+    this.#channel = channelOf(connection);
+    this.#writer = new RecordWriter(this.#channel, {
       writeTimeout: options.writeTimeout,
       onError: (error) => this.#onWriteError(error),
     });
@@ -83,7 +84,12 @@ export class ClientConnection {
     this.#stall = new Deadline(() => this.#onStalled());
     // Whoever it was opened for may be gone, and then it is idle from the start.
     if (options.keepAlive) this.#silence.restart(options.idleTimeout);
-    void this.#run();
+    this.#channel.start({
+      onData: (piece) => this.#onData(piece),
+      // Not the stages' flush(): it would fail the response without saying that writing had failed before.
+      onEnd: () => this.#fail("the application closed the connection before its end", this.#writeError),
+      onError: (error) => this.#onBroken(error),
+    });
   }
 
   /** Requests on it. */
@@ -139,7 +145,7 @@ export class ClientConnection {
       requestId,
       writer: this.#writer,
       options: this.#options,
-      isPaused: () => this.#paused,
+      isPaused: () => this.#pauses > 0,
       expect: (hooks) => this.#decoder.expect(requestId, hooks),
       abort: (reason) => this.#abort(exchange, reason),
       onComplete: ({ protocolStatus }) => this.#onComplete(exchange, protocolStatus),
@@ -182,8 +188,7 @@ export class ClientConnection {
     this.#exchanges.clear();
     this.#values?.reject(reason);
     this.#writer.fail(reason);
-    this.#reader.cancel(reason).catch(() => {});
-    void closeConnection(this.#connection);
+    this.#channel.close(reason);
     this.#owner.onClose(this);
   }
 
@@ -194,42 +199,39 @@ export class ClientConnection {
     return this.#lastId;
   }
 
-  async #run(): Promise<void> {
+  #onData(piece: Uint8Array): void {
+    this.#heard = true;
     try {
-      await this.#read();
-      // Not the stages' flush(): it would fail the response without saying that writing had failed before.
-      this.#fail("the application closed the connection before its end", this.#writeError);
-    } catch (error) {
-      if (error instanceof FastCgiError) this.close(error);
-      else this.#fail(`the connection failed: ${error instanceof Error ? error.message : String(error)}`, error);
-    }
-  }
-
-  async #read(): Promise<void> {
-    const controller = { enqueue(): void {} };
-    for (;;) {
-      const { done, value } = await this.#reader.read();
-      if (done || this.#closed) return;
-      this.#heard = true;
       if (this.#exchanges.size === 0 && !this.#hasAsked) {
         throw protocolError("Cannot read a record: no request is under way");
       }
-      const pause = this.#stages.transform(value, controller);
-      if (pause !== undefined) await this.#waitForRoom(pause);
-      if (this.#completed !== null) this.#releaseCompleted(this.#completed);
-      // A record that comes slowly is no silence. On a shared connection nobody knows whose it will be.
-      else if (this.#exchanges.size === 1) for (const exchange of this.#exchanges.values()) exchange.noteBytes();
+      const pause = this.#stages.transform(piece, NOTHING_COMES_OUT);
+      if (pause !== undefined) void this.#waitForRoom(pause);
+    } catch (error) {
+      this.#onBroken(error);
+      return;
     }
+    if (this.#completed !== null) this.#releaseCompleted(this.#completed);
+    // A record that comes slowly is no silence. On a shared connection nobody knows whose it will be.
+    else if (this.#exchanges.size === 1) for (const exchange of this.#exchanges.values()) exchange.noteBytes();
+  }
+
+  #onBroken(error: unknown): void {
+    if (error instanceof FastCgiError) this.close(error);
+    else this.#fail(`the connection failed: ${error instanceof Error ? error.message : String(error)}`, error);
   }
 
   async #waitForRoom(pause: Promise<void>): Promise<void> {
-    this.#paused = true;
+    this.#pauses++;
+    this.#channel.pause();
     for (const exchange of this.#exchanges.values()) exchange.pause();
     this.#stall.restart(this.#options.stallTimeout);
     await pause;
+    this.#pauses--;
+    if (this.#closed || this.#pauses > 0) return;
     this.#stall.stop();
-    this.#paused = false;
     for (const exchange of this.#exchanges.values()) exchange.resume();
+    this.#channel.resume();
   }
 
   /** Nobody reads a response: it holds up the application, and the others on the connection. */
@@ -348,6 +350,9 @@ export class ClientConnection {
     this.close(new FastCgiError("timeout", message, { limit: "readTimeout" }));
   }
 }
+
+/** Responses are announced, so the stages give nothing out. */
+const NOTHING_COMES_OUT = { enqueue(): void {} };
 
 /** Why a connection that is of no more use is closed. One for all, as an error with its stack costs more than many a request. */
 const NOT_USED: FastCgiError = /* @__PURE__ */ new FastCgiError("connectionClosed", "The exchange is over");

@@ -94,7 +94,7 @@ export class RequestSender {
     if (role === Role.Filter) {
       await this.#sendStream(RecordType.Data, data, parseLength(lengths.get("FCGI_DATA_LENGTH")), "the data");
     }
-    await begun;
+    await begun.taken;
     return !this.#stopped;
   }
 

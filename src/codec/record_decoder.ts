@@ -2,10 +2,21 @@
 // chunks is put together in a buffer of its own, so content is copied at most once. What is kept between chunks is
 // bounded by one record, 64 KiB. To keep in step with record_encoder.ts.
 
-import { FCGI_HEADER_LEN, FCGI_VERSION_1 } from "../protocol/constants.ts";
+import { FCGI_HEADER_LEN, FCGI_VERSION_1, RecordType } from "../protocol/constants.ts";
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
 import { decodeRecordHeader, type FastCgiRecord, type RecordHeader } from "../protocol/record.ts";
 import type { Stage, StageController } from "./stage.ts";
+
+/** Options of a {@linkcode RecordDecoder}. */
+export interface RecordDecoderOptions {
+  /**
+   * Whether content of FCGI_STDIN, FCGI_DATA, FCGI_STDOUT and FCGI_STDERR that comes in several chunks comes out in as many records,
+   * each a view into its chunk, instead of being put together. In a stream it is of no matter where records begin.
+   *
+   * @default {false}
+   */
+  splitStreams?: boolean;
+}
 
 /** Sans-IO stage: bytes, cut anywhere, → records (FastCGI 3.3). Padding is skipped, whatever it holds. */
 export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
@@ -18,11 +29,19 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
   #contentFilled = 0;
   /** Padding bytes still to come. */
   #paddingLeft = 0;
+  /** The record whose content is passed on as it comes, and the bytes of it still to come. */
+  #split: RecordHeader | null = null;
+  #splitLeft = 0;
+  readonly #splitStreams: boolean;
   #dead: FastCgiError | null = null;
+
+  constructor({ splitStreams = false }: RecordDecoderOptions = {}) {
+    this.#splitStreams = splitStreams;
+  }
 
   /** Whether the input so far ends with a record and its padding. */
   get isBetweenRecords(): boolean {
-    return this.#headerFilled === 0 && this.#header === null && this.#paddingLeft === 0;
+    return this.#headerFilled === 0 && this.#header === null && this.#split === null && this.#paddingLeft === 0;
   }
 
   /**
@@ -40,6 +59,8 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
         offset += skipped;
       } else if (this.#header !== null) {
         offset = this.#fillContent(chunk, offset, controller);
+      } else if (this.#split !== null) {
+        offset = this.#passOn(this.#split, chunk, offset, controller);
       } else if (this.#headerFilled > 0 || length - offset < FCGI_HEADER_LEN) {
         offset = this.#fillHeader(chunk, offset);
         if (this.#headerFilled === FCGI_HEADER_LEN) {
@@ -56,8 +77,8 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
   /** @throws {FastCgiError} `connectionClosed` if the input ended inside a record. Missing padding is nothing lost. */
   flush(): void {
     if (this.#dead !== null) throw this.#dead;
-    if (this.#headerFilled > 0 || this.#header !== null) {
-      const at = this.#header === null ? "header" : "content";
+    if (this.#headerFilled > 0 || this.#header !== null || this.#split !== null) {
+      const at = this.#headerFilled > 0 ? "header" : "content";
       this.#dead = new FastCgiError("connectionClosed", `Cannot decode a record: the input ended inside its ${at}`);
       throw this.#dead;
     }
@@ -84,6 +105,11 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
       this.#emit(header, chunk.subarray(offset, end), controller);
       return end;
     }
+    if (this.#splitStreams && isStream(header.type)) {
+      this.#split = header;
+      this.#splitLeft = header.contentLength;
+      return this.#passOn(header, chunk, offset, controller);
+    }
     this.#header = header;
     this.#content = new Uint8Array(header.contentLength);
     this.#contentFilled = chunk.length - offset;
@@ -104,6 +130,20 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
     return end;
   }
 
+  #passOn(header: RecordHeader, chunk: Uint8Array, offset: number, controller: StageController<FastCgiRecord>): number {
+    const end = Math.min(chunk.length, offset + this.#splitLeft);
+    const { type, requestId, paddingLength } = header;
+    this.#splitLeft -= end - offset;
+    if (this.#splitLeft === 0) {
+      this.#split = null;
+      this.#paddingLeft = paddingLength;
+    }
+    // A record without content would be the end of the stream.
+    if (offset < end)
+      controller.enqueue({ type, requestId, contentData: chunk.subarray(offset, end), paddingLength: 0 });
+    return end;
+  }
+
   #checkVersion(version: number): void {
     if (version === FCGI_VERSION_1) return;
     this.#dead = protocolError(
@@ -116,6 +156,18 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
     this.#paddingLeft = header.paddingLength;
     const { type, requestId, paddingLength } = header;
     controller.enqueue({ type, requestId, contentData, paddingLength });
+  }
+}
+
+function isStream(type: number): boolean {
+  switch (type) {
+    case RecordType.Stdin:
+    case RecordType.Data:
+    case RecordType.Stdout:
+    case RecordType.Stderr:
+      return true;
+    default:
+      return false;
   }
 }
 

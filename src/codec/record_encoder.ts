@@ -28,16 +28,25 @@ export function encodedRecordLength({ type, contentData, paddingLength }: FastCg
  * be read as the next record.
  */
 export function encodeRecordInto(record: FastCgiRecord, target: Uint8Array, offset: number): number {
-  const { type, requestId, contentData } = record;
-  const contentLength = contentData.length;
-  const paddingLength = record.paddingLength ?? defaultPadding(type, contentLength);
+  const { type, contentData } = record;
+  const { length } = contentData;
+  const paddingLength = record.paddingLength ?? defaultPadding(type, length);
+  const start = encodeHeaderInto(record, paddingLength, target, offset);
+  if (length > 0) target.set(contentData, start);
+  return start + length + paddingLength;
+}
+
+function encodeHeaderInto(
+  { type, requestId, contentData }: FastCgiRecord,
+  paddingLength: number,
+  target: Uint8Array,
+  offset: number,
+): number {
   check("type", type, 0xff);
   check("requestId", requestId, MAX_REQUEST_ID);
-  check("contentLength", contentLength, MAX_CONTENT_LENGTH);
+  check("contentLength", contentData.length, MAX_CONTENT_LENGTH);
   check("paddingLength", paddingLength, MAX_PADDING_LENGTH);
-  const start = encodeRecordHeader(target, offset, type, requestId, contentLength, paddingLength);
-  target.set(contentData, start);
-  return start + contentLength + paddingLength;
+  return encodeRecordHeader(target, offset, type, requestId, contentData.length, paddingLength);
 }
 
 function check(field: string, value: number, max: number): void {
@@ -54,6 +63,33 @@ export function encodeRecords(records: readonly FastCgiRecord[]): Uint8Array {
   let offset = 0;
   for (const record of records) offset = encodeRecordInto(record, bytes, offset);
   return bytes;
+}
+
+/** Content of this size is cheaper to write as a piece of its own than to copy. */
+const MIN_UNCOPIED_LENGTH = 16 * 1024;
+
+/** Several records as pieces of bytes, one behind the other: large content as it is, what lies between put together. */
+export function encodeRecordPieces(records: readonly FastCgiRecord[]): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  let first = 0;
+  for (let index = 0; index < records.length; index++) {
+    const record = records[index]!;
+    const { contentData } = record;
+    if (contentData.length < MIN_UNCOPIED_LENGTH) continue;
+    if (first < index) pieces.push(encodeRecords(records.slice(first, index)));
+    first = index + 1;
+    const paddingLength = encodedRecordLength(record) - FCGI_HEADER_LEN - contentData.length;
+    pieces.push(encodeHeader(record, paddingLength), contentData);
+    if (paddingLength > 0) pieces.push(new Uint8Array(paddingLength));
+  }
+  if (first < records.length) pieces.push(encodeRecords(first === 0 ? records : records.slice(first)));
+  return pieces;
+}
+
+function encodeHeader(record: FastCgiRecord, paddingLength: number): Uint8Array {
+  const header = new Uint8Array(FCGI_HEADER_LEN);
+  encodeHeaderInto(record, paddingLength, header, 0);
+  return header;
 }
 
 /** Sans-IO stage: records → bytes (FastCGI 3.3), one chunk a record, so that no other write can come between. */

@@ -9,36 +9,45 @@ import { composeStages, type Stage } from "../codec/stage.ts";
 import { ProtocolStatus, RecordType, Role } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import { encodeEndRequestBody, type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
-import { closeConnection, type FastCgiConnection } from "../transport/connection.ts";
+import { type ByteChannel, channelOf } from "../transport/byte_channel.ts";
+import type { FastCgiConnection } from "../transport/connection.ts";
 import { Deadline } from "../transport/deadline.ts";
 import { RecordWriter } from "../transport/record_writer.ts";
 import type { ResolvedServerOptions } from "./options.ts";
-import { type FastCgiHandler, type FastCgiHandlerContext, type FastCgiResponse, ResponseSender } from "./response.ts";
+import {
+  type FastCgiHandler,
+  type FastCgiHandlerContext,
+  type FastCgiResponse,
+  ResponseSender,
+  type SendResult,
+} from "./response.ts";
 
 /** Beyond this many unsent replies nothing more is read: whoever sends management records without reading answers waits. */
 const MAX_UNSENT_REPLIES = 1024;
 
 /** A connection of a {@linkcode FastCgiServer}. */
 export class ServerConnection {
-  readonly #connection: FastCgiConnection;
+  readonly #channel: ByteChannel;
   readonly #handler: FastCgiHandler;
   readonly #context: FastCgiHandlerContext;
   readonly #options: ResolvedServerOptions;
+  readonly #records = new RecordDecoder({ splitStreams: true });
   readonly #decoder: RequestDecoder;
   readonly #stages: Stage<Uint8Array, FastCgiRequest>;
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #requests = { enqueue: (request: FastCgiRequest): void => this.#start(request as IncomingRequest) };
   readonly #writer: RecordWriter;
   /** Read or idle timeout, by what the connection waits for. */
   readonly #silence: Deadline;
   readonly #paramsTimeout: Deadline;
   readonly #linger: Deadline;
-  /** Whether input is waited for. It is not while a request's queue is full, and then silence is no fault of the web server. */
-  #reading = false;
-  readonly #running = new Set<Promise<void>>();
+  /** What has to be over before more is read. Meanwhile silence is no fault of the web server. */
+  #pauses = 0;
+  /** Requests whose handler or response is not through. */
+  #running = 0;
+  #finish: (() => void) | null = null;
   /** Requests whose output failed under way. They stay active, and unanswered, until the connection is closed. */
   readonly #truncated = new Set<IncomingRequest>();
   #unsentReplies = 0;
-  #lastReply: Promise<void> | undefined;
   #begun = 0;
   /** Close as soon as no request is active. */
   #closing = false;
@@ -54,7 +63,7 @@ export class ServerConnection {
     context: FastCgiHandlerContext,
     options: ResolvedServerOptions,
   ) {
-    this.#connection = connection;
+    this.#channel = channelOf(connection);
     this.#handler = handler;
     this.#context = context;
     this.#options = options;
@@ -65,9 +74,8 @@ export class ServerConnection {
       },
       options,
     );
-    this.#stages = composeStages(new RecordDecoder(), this.#decoder);
-    this.#reader = connection.readable.getReader();
-    this.#writer = new RecordWriter(connection.writable, {
+    this.#stages = composeStages(this.#records, this.#decoder);
+    this.#writer = new RecordWriter(this.#channel, {
       writeTimeout: options.writeTimeout,
       onError: (error) => this.#fail(error),
     });
@@ -77,19 +85,16 @@ export class ServerConnection {
   }
 
   /** Runs until the connection is closed and every handler has settled. */
-  async run(): Promise<void> {
-    try {
-      await this.#read();
-    } catch (error) {
-      // A web server may stop sending a body, also inside a record, when it has its answer: nobody waits for the rest.
-      if (!(this.#unreadInput && this.#decoder.activeRequests === 0 && !isFault(error))) this.#fail(error);
-    }
-    if (!this.#closed) {
-      this.#close(
-        new FastCgiError("connectionClosed", "Cannot finish the request: the web server closed the connection"),
-      );
-    }
-    while (this.#running.size > 0) await Promise.all(this.#running);
+  run(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#finish = resolve;
+      this.#channel.start({
+        onData: (piece) => this.#onData(piece),
+        onEnd: () => this.#onEnd(),
+        onError: (error) => this.#onBroken(error),
+      });
+      this.#watch();
+    });
   }
 
   /** Closes the connection once no request is active on it. */
@@ -103,28 +108,49 @@ export class ServerConnection {
     this.#close(reason);
   }
 
-  async #read(): Promise<void> {
-    const controller = { enqueue: (request: FastCgiRequest): void => this.#start(request as IncomingRequest) };
-    for (;;) {
-      this.#reading = true;
-      this.#watch();
-      const { done, value } = await this.#reader.read();
-      this.#reading = false;
-      this.#silence.stop();
-      if (done) break;
-      const pause = this.#stages.transform(value, controller);
-      if (pause !== undefined) {
-        this.#paramsTimeout.stop();
-        await pause;
-      }
-      if (this.#unsentReplies > MAX_UNSENT_REPLIES) await this.#lastReply;
+  #onData(piece: Uint8Array): void {
+    if (this.#closed) return;
+    try {
+      const pause = this.#stages.transform(piece, this.#requests);
+      if (pause !== undefined) void this.#pauseFor(pause);
+    } catch (error) {
+      this.#onBroken(error);
     }
-    if (!this.#closed) await this.#stages.flush(controller);
+    this.#watch();
+  }
+
+  async #pauseFor(reason: Promise<void>): Promise<void> {
+    this.#pauses++;
+    this.#channel.pause();
+    this.#paramsTimeout.stop();
+    this.#silence.stop();
+    // Whoever is waited for may fail, and says so elsewhere.
+    await reason.catch(() => {});
+    this.#pauses--;
+    if (this.#pauses > 0 || this.#closed) return;
+    this.#channel.resume();
+    this.#watch();
+  }
+
+  #onEnd(): void {
+    if (this.#closed) return;
+    try {
+      this.#records.flush();
+    } catch (error) {
+      this.#onBroken(error);
+    }
+    this.#close(left(this.#decoder));
+  }
+
+  #onBroken(error: unknown): void {
+    // A web server may stop sending a body, also inside a record, when it has its answer: nobody waits for the rest.
+    if (this.#unreadInput && this.#decoder.activeRequests === 0 && !isFault(error)) this.#close(FINISHED);
+    else this.#fail(error);
   }
 
   /** Starts the timeout for what the connection now waits for. */
   #watch(): void {
-    if (this.#closed || this.#halfClosed || !this.#reading) return;
+    if (this.#closed || this.#halfClosed || this.#pauses > 0) return;
     const { activeRequests, waitingForParams, expectsInput } = this.#decoder;
     if (waitingForParams === 0) this.#paramsTimeout.stop();
     else if (!this.#paramsTimeout.running) this.#paramsTimeout.restart(this.#options.paramsTimeout);
@@ -155,20 +181,24 @@ export class ServerConnection {
     if (this.#begun >= this.#options.maxRequestsPerConnection) this.#closing = true;
     // Progress: what still waits for its params began later.
     this.#paramsTimeout.stop();
-    const done = this.#serve(request).finally(() => this.#running.delete(done));
-    this.#running.add(done);
+    this.#running++;
+    void this.#serve(request);
   }
 
   async #serve(request: IncomingRequest): Promise<void> {
-    const { requestId } = request;
-    const sender = new ResponseSender(this.#writer, requestId, (error) => this.#options.onError(error, request));
-    request.onAbort((reason) => sender.stop(reason));
-    const { outcome, appStatus } = await sender.send(
-      request.role === Role.Filter ? () => this.#filter(request) : () => this.#handler(request, this.#context),
+    const sender = new ResponseSender(this.#writer, request.requestId, (error) =>
+      this.#options.onError(error, request),
     );
-    if (this.#closed) return;
-    if (outcome === "sent") this.#end(request, appStatus, sender.sentStderr);
-    else this.#leaveUnanswered(request);
+    request.onAbort((reason) => sender.stop(reason));
+    const result = await sender.send(() =>
+      request.role === Role.Filter ? this.#filter(request) : this.#handler(request, this.#context),
+    );
+    this.#running--;
+    if (!this.#closed) {
+      if (result.outcome === "sent") this.#end(request, result);
+      else this.#leaveUnanswered(request);
+    }
+    this.#finishIfDone();
   }
 
   /**
@@ -184,17 +214,18 @@ export class ServerConnection {
   }
 
   /** Ends a request (FastCGI 5.5). */
-  #end(request: IncomingRequest, appStatus: number, sentStderr: boolean): void {
+  #end(request: IncomingRequest, { unsent, sentStderr, appStatus }: SendResult): void {
     const { requestId, keepConn } = request;
-    const records: FastCgiRecord[] = [{ type: RecordType.Stdout, requestId, contentData: NO_CONTENT }];
+    const records: FastCgiRecord[] = [];
+    if (unsent !== null) records.push({ type: RecordType.Stdout, requestId, contentData: unsent, paddingLength: 0 });
+    records.push({ type: RecordType.Stdout, requestId, contentData: NO_CONTENT });
     if (sentStderr) records.push({ type: RecordType.Stderr, requestId, contentData: NO_CONTENT });
-    records.push({
-      type: RecordType.EndRequest,
-      requestId,
-      contentData: encodeEndRequestBody({ appStatus, protocolStatus: ProtocolStatus.RequestComplete }),
-    });
+    const contentData = encodeEndRequestBody({ appStatus, protocolStatus: ProtocolStatus.RequestComplete });
+    records.push({ type: RecordType.EndRequest, requestId, contentData });
     this.#writer.write(...records);
     if (!this.#decoder.end(requestId)) this.#unreadInput = true;
+    // Nobody is there whose records could leave with these.
+    if (this.#decoder.activeRequests === 0) this.#writer.flush();
     // FastCGI 3.5, 5.1: without FCGI_KEEP_CONN closing is the application's part.
     if (!keepConn) this.#closing = true;
     this.#closeIfDone();
@@ -214,17 +245,19 @@ export class ServerConnection {
     request.stdinQueue.fail(reason);
     request.dataQueue.fail(reason);
     request.onAbort(() => {
-      if (this.#truncated.delete(request) && !this.#closed) this.#end(request, 1, false);
+      if (this.#truncated.delete(request) && !this.#closed) this.#end(request, BROKEN_OFF);
     });
     this.#closeIfDone();
   }
 
   #reply(records: FastCgiRecord[], closeConnection: boolean): void {
     this.#unsentReplies++;
+    const { taken } = this.#writer.write(...records);
     const sent = (): void => {
       this.#unsentReplies--;
     };
-    this.#lastReply = this.#writer.write(...records).then(sent, sent);
+    taken.then(sent, sent);
+    if (this.#unsentReplies > MAX_UNSENT_REPLIES) void this.#pauseFor(taken);
     if (closeConnection) {
       this.#closing = true;
       this.#unreadInput = true;
@@ -270,8 +303,12 @@ export class ServerConnection {
     this.#linger.dispose();
     this.#decoder.abortAll(reason);
     this.#writer.fail(reason);
-    this.#reader.cancel(reason).catch(() => {});
-    void closeConnection(this.#connection);
+    this.#channel.close(reason);
+    this.#finishIfDone();
+  }
+
+  #finishIfDone(): void {
+    if (this.#closed && this.#running === 0) this.#finish?.();
   }
 }
 
@@ -279,6 +316,15 @@ export class ServerConnection {
 function isFault(error: unknown): boolean {
   return error instanceof FastCgiError && error.code !== "connectionClosed";
 }
+
+/** What is told to whoever answers requests on a connection that the web server has closed. */
+function left({ activeRequests }: RequestDecoder): FastCgiError {
+  if (activeRequests === 0) return FINISHED;
+  return new FastCgiError("connectionClosed", "Cannot finish the request: the web server closed the connection");
+}
+
+/** What a request that broke off gets, if the web server aborts it before the connection is closed. */
+const BROKEN_OFF: SendResult = { outcome: "sent", appStatus: 1, unsent: null, sentStderr: false };
 
 /** Why a connection that is of no more use is closed. One for all, as an error with its stack costs more than many a request. */
 const FINISHED: FastCgiError = /* @__PURE__ */ new FastCgiError("connectionClosed", "The connection is closed");

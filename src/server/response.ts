@@ -1,6 +1,6 @@
 import type { FastCgiRequest } from "../codec/incoming_request.ts";
 import { type ErrorStatus, errorDocument } from "../codec/refusal.ts";
-import { RecordType } from "../protocol/constants.ts";
+import { MAX_SENT_CONTENT_LENGTH, RecordType } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import { type ByteSource, cancelSource } from "../transport/byte_source.ts";
 import type { RecordWriter } from "../transport/record_writer.ts";
@@ -50,8 +50,23 @@ function statusOf(error: unknown): ErrorStatus {
   }
 }
 
-/** What became of a response that was sent. `truncated`: output was under way when it failed. */
-export type SendResult = { outcome: "sent" | "truncated"; appStatus: number };
+/** What became of a response. */
+export interface SendResult {
+  /** `truncated`: output was under way when it failed. */
+  outcome: "sent" | "truncated";
+  appStatus: number;
+  /** Output that is whole and fits one record. It is left to whoever ends the request, so that it leaves with the end. */
+  unsent: Uint8Array | null;
+  /** Whether anything was sent to FCGI_STDERR, so that the stream wants an end. */
+  sentStderr: boolean;
+}
+
+/** The output of a response that is nothing but bytes for one record, or null. */
+function wholeOutput({ stdout, stderr, appStatus = 0 }: FastCgiResponse): Uint8Array | null {
+  if (stderr !== undefined || appStatus !== 0) return null;
+  const only = Array.isArray(stdout) && stdout.length === 1 ? stdout[0] : stdout;
+  return only instanceof Uint8Array && only.length > 0 && only.length <= MAX_SENT_CONTENT_LENGTH ? only : null;
+}
 
 /**
  * Sends what `handler` answers, all but the ends of the streams and FCGI_END_REQUEST. Never rejects: a handler that fails or says
@@ -69,11 +84,6 @@ export class ResponseSender {
     this.#onError = onError;
   }
 
-  /** Whether anything was sent to FCGI_STDERR, so that the stream wants an end. */
-  get sentStderr(): boolean {
-    return this.#stderr.sent > 0;
-  }
-
   /** Sends nothing more, and cancels the response's streams. */
   stop(reason: unknown): void {
     this.#stopped = true;
@@ -84,6 +94,8 @@ export class ResponseSender {
   async send(answer: () => FastCgiResponse | Promise<FastCgiResponse>): Promise<SendResult> {
     try {
       const response = await answer();
+      const whole = wholeOutput(response);
+      if (whole !== null) return this.#result(0, whole);
       const { appStatus = 0 } = response;
       // It is waited for when the streams are through, but may fail before.
       if (typeof appStatus === "object") Promise.resolve(appStatus).catch(() => {});
@@ -91,17 +103,21 @@ export class ResponseSender {
       await this.#sendStdout(response.stdout ?? []);
       if (stderr !== undefined) await stderr;
       if (this.#stdout.sent === 0 && !this.#stopped) throw new TypeError("Cannot send a response: its stdout is empty");
-      return { outcome: "sent", appStatus: typeof appStatus === "object" ? await appStatus : appStatus };
+      return this.#result(typeof appStatus === "object" ? await appStatus : appStatus);
     } catch (error) {
       // A source that was cancelled because the request is aborted may well fail; nobody is there to tell.
-      if (this.#stopped) return { outcome: "sent", appStatus: 0 };
+      if (this.#stopped) return this.#result(0);
       // Nothing may come behind FCGI_END_REQUEST.
       this.#stderr.stop(error);
       this.#onError(error);
-      if (this.#stdout.sent > 0) return { outcome: "truncated", appStatus: 1 };
-      await this.#stdout.send(errorDocument(statusOf(error)));
-      return { outcome: "sent", appStatus: 1 };
+      if (this.#stdout.sent > 0) return { ...this.#result(1), outcome: "truncated" };
+      return this.#result(1, errorDocument(statusOf(error)));
     }
+  }
+
+  #result(appStatus: number, output: Uint8Array | null = null): SendResult {
+    const unsent = this.#stopped ? null : output;
+    return { outcome: "sent", appStatus, unsent, sentStderr: this.#stderr.sent > 0 };
   }
 
   async #sendStdout(stdout: ByteSource | readonly ByteSource[]): Promise<void> {

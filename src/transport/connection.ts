@@ -1,3 +1,5 @@
+import type { ByteChannel } from "./byte_channel.ts";
+
 /** One open transport connection (FastCGI 3.3): the shape of `Deno.Conn` and of a Workers `Socket`. */
 export interface FastCgiConnection {
   /** What the peer sends. Closes at its end of file, fails when the connection breaks. */
@@ -9,6 +11,11 @@ export interface FastCgiConnection {
   readonly writable: WritableStream<Uint8Array>;
   /** Closes the connection at once, both ways. Calling it again does nothing. */
   close(): void | Promise<void>;
+  /**
+   * The same bytes by calls, where the transport offers that. It costs a fraction of the streams, so it is taken instead of them;
+   * who takes it leaves the streams alone.
+   */
+  readonly channel?: ByteChannel | undefined;
   /** The peer's address, where the transport has addresses. */
   readonly remoteAddress?: ConnectionAddress | undefined;
   /** Our own address, where the transport has addresses. */

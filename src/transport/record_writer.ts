@@ -1,11 +1,12 @@
-// The only way onto a connection's writable. Records are written whole and in the order they come; what gathers in one turn
+// The only way out for a connection's records. They are written whole and in the order they come; what gathers in one turn
 // or while the transport is busy leaves as one write. Who writes a stream gives no more than one full record before it waits,
 // so that is all of a stream that is here, and streams take turns by record.
 
-import { encodedRecordLength, encodeRecords } from "../codec/record_encoder.ts";
+import { encodedRecordLength, encodeRecordPieces } from "../codec/record_encoder.ts";
 import { FCGI_HEADER_LEN } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
+import type { ByteChannel } from "./byte_channel.ts";
 import { Deadline } from "./deadline.ts";
 
 /** A batch that has this many bytes takes no further record: a write is smaller than this and one record together. */
@@ -26,41 +27,62 @@ export interface RecordWriterOptions {
 }
 
 /** Records that leave together. */
-class Batch {
+export class WriteBatch {
   readonly records: FastCgiRecord[] = [];
   bytes = 0;
-  readonly written: Promise<void>;
-  resolve!: () => void;
-  reject!: (reason: unknown) => void;
+  #state: "waiting" | "taken" | "failed" = "waiting";
+  #error: unknown;
+  /** Few wait, and a promise for each batch would cost more than the batch. */
+  #promise: Promise<void> | null = null;
+  #resolve!: () => void;
+  #reject!: (reason: unknown) => void;
 
-  constructor() {
-    this.written = new Promise((resolve, reject) => {
-      this.resolve = resolve;
-      this.reject = reject;
-    });
-    // Not everybody who writes waits.
-    this.written.catch(() => {});
+  /** Resolves when the transport has taken these records, and so all before them: waiting for it is back-pressure. */
+  get taken(): Promise<void> {
+    if (this.#promise !== null) return this.#promise;
+    if (this.#state === "taken") return Promise.resolve();
+    if (this.#state === "failed") {
+      this.#promise = Promise.reject(this.#error);
+    } else {
+      this.#promise = new Promise((resolve, reject) => {
+        this.#resolve = resolve;
+        this.#reject = reject;
+      });
+    }
+    // Not everybody who asks waits to the end.
+    this.#promise.catch(() => {});
+    return this.#promise;
+  }
+
+  take(): void {
+    this.#state = "taken";
+    if (this.#promise !== null) this.#resolve();
+  }
+
+  fail(error: unknown): void {
+    this.#state = "failed";
+    this.#error = error;
+    if (this.#promise !== null) this.#reject(error);
   }
 }
 
 /** Writes records to a connection. */
 export class RecordWriter {
-  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #channel: ByteChannel;
   readonly #onError: (error: unknown) => void;
   readonly #timeout: Deadline;
   readonly #writeTimeout: number;
-  #batches: Batch[] = [];
+  #batches: WriteBatch[] = [];
   /** The batch that the transport is taking. */
-  #sending: Batch | null = null;
-  #writing: Promise<void> | null = null;
+  #sending: WriteBatch | null = null;
+  #isGathering = false;
   #closing: Promise<void> | null = null;
   #pendingBytes = 0;
   #failed = false;
   #error: unknown;
 
-  constructor(writable: WritableStream<Uint8Array>, { writeTimeout, onError }: RecordWriterOptions) {
-    this.#writer = writable.getWriter();
-    this.#writer.closed.catch(() => {});
+  constructor(channel: ByteChannel, { writeTimeout, onError }: RecordWriterOptions) {
+    this.#channel = channel;
     this.#onError = onError;
     this.#writeTimeout = writeTimeout;
     this.#timeout = new Deadline(() => {
@@ -79,20 +101,18 @@ export class RecordWriter {
     return this.#failed;
   }
 
-  /**
-   * Adds records, in one piece as far as they fit. Resolves when the transport has taken them: waiting for it is
-   * back-pressure.
-   */
-  write(...records: FastCgiRecord[]): Promise<void> {
+  /** Adds records, in one piece as far as they fit. They leave within this turn, or with {@linkcode RecordWriter.flush}. */
+  write(...records: FastCgiRecord[]): WriteBatch {
+    let batch = this.#batches.at(-1) ?? new WriteBatch();
     if (this.#failed || this.#closing !== null) {
-      const rejected = Promise.reject(this.#error ?? new TypeError("Cannot write: the writer was closed"));
-      rejected.catch(() => {});
-      return rejected;
+      batch = new WriteBatch();
+      batch.fail(this.#error ?? new TypeError("Cannot write: the writer was closed"));
+      return batch;
     }
-    let batch = this.#batches.at(-1);
+    if (this.#batches.length === 0) this.#batches.push(batch);
     for (const record of records) {
-      if (batch === undefined || batch.bytes >= MAX_BATCH_BYTES) {
-        batch = new Batch();
+      if (batch.bytes >= MAX_BATCH_BYTES) {
+        batch = new WriteBatch();
         this.#batches.push(batch);
       }
       const length = encodedRecordLength(record);
@@ -100,13 +120,35 @@ export class RecordWriter {
       batch.bytes += length;
       this.#pendingBytes += length;
     }
-    this.#writing ??= this.#drain();
-    return batch?.written ?? Promise.resolve();
+    if (!this.#isGathering && this.#sending === null) void this.#gather();
+    return batch;
+  }
+
+  /** Writes what has gathered, if the transport is not busy. */
+  flush(): void {
+    while (this.#sending === null && this.#batches.length > 0) {
+      const batch = this.#batches.shift()!;
+      this.#sending = batch;
+      let busy: Promise<void> | undefined;
+      try {
+        busy = this.#channel.write(encodeRecordPieces(batch.records));
+      } catch (error) {
+        this.fail(error);
+        return;
+      }
+      if (busy === undefined) {
+        this.#onTaken(batch);
+      } else {
+        this.#timeout.restart(this.#writeTimeout);
+        void this.#waitFor(busy, batch);
+      }
+    }
   }
 
   /** Resolves when everything so far has been taken, or nothing will be any more. */
   async idle(): Promise<void> {
-    while (this.#writing !== null) await this.#writing;
+    this.flush();
+    while (this.#sending !== null) await (this.#batches.at(-1) ?? this.#sending).taken.catch(() => {});
   }
 
   /** Half-closes the connection after everything so far. Nothing can be written any more then. Never rejects. */
@@ -131,13 +173,12 @@ export class RecordWriter {
     this.#failed = true;
     this.#error = error;
     this.#timeout.dispose();
-    const batches = this.#batches;
+    // Also what is under way: a transport that is stuck may never say so.
+    const batches = [this.#sending, ...this.#batches];
+    this.#sending = null;
     this.#batches = [];
     this.#pendingBytes = 0;
-    // Also what is under way: a transport that is stuck may never say so.
-    this.#sending?.reject(error);
-    for (const batch of batches) batch.reject(error);
-    this.#writer.abort(error).catch(() => {});
+    for (const batch of batches) batch?.fail(error);
     this.#onError(error);
   }
 
@@ -146,8 +187,8 @@ export class RecordWriter {
     if (this.#failed) return;
     this.#timeout.restart(this.#writeTimeout);
     try {
-      if (last !== undefined) await this.#writer.write(last);
-      await this.#writer.close();
+      if (last !== undefined) await this.#channel.write([last]);
+      await this.#channel.end();
     } catch (error) {
       this.fail(error);
     } finally {
@@ -155,22 +196,28 @@ export class RecordWriter {
     }
   }
 
-  async #drain(): Promise<void> {
+  async #gather(): Promise<void> {
+    this.#isGathering = true;
     for (let turn = 0; turn < GATHERING_TURNS; turn++) await null;
-    for (let batch = this.#batches.shift(); batch !== undefined; batch = this.#batches.shift()) {
-      this.#sending = batch;
-      this.#timeout.restart(this.#writeTimeout);
-      try {
-        await this.#writer.write(encodeRecords(batch.records));
-      } catch (error) {
-        this.fail(error);
-      }
-      if (this.#failed) break;
-      this.#pendingBytes -= batch.bytes;
-      batch.resolve();
+    this.#isGathering = false;
+    this.flush();
+  }
+
+  async #waitFor(busy: Promise<void>, batch: WriteBatch): Promise<void> {
+    try {
+      await busy;
+    } catch (error) {
+      this.fail(error);
     }
-    this.#sending = null;
+    if (this.#failed) return;
     this.#timeout.stop();
-    this.#writing = null;
+    this.#onTaken(batch);
+    this.flush();
+  }
+
+  #onTaken(batch: WriteBatch): void {
+    this.#sending = null;
+    this.#pendingBytes -= batch.bytes;
+    batch.take();
   }
 }

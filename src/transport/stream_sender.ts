@@ -1,6 +1,6 @@
 import { MAX_SENT_CONTENT_LENGTH, RecordType } from "../protocol/constants.ts";
 import { type ByteReader, type ByteSource, cancelSource, readerOf } from "./byte_source.ts";
-import type { RecordWriter } from "./record_writer.ts";
+import type { RecordWriter, WriteBatch } from "./record_writer.ts";
 
 /**
  * Sends one stream of a request as records, without its end. Gives the writer no more than one full record, or small ones of
@@ -14,8 +14,8 @@ export class StreamSender {
   readonly #maxLength: number;
   /** The encoder's choice, but none for FCGI_STDOUT. */
   readonly #paddingLength: number | undefined;
-  /** Settles when the transport has taken the last record given, and so all before it. */
-  #pending: Promise<void> | null = null;
+  /** Where the last record given is. */
+  #pending: WriteBatch | null = null;
   /** Bytes given since that was last waited for. */
   #ahead = 0;
   #stopped = false;
@@ -78,7 +78,7 @@ export class StreamSender {
     for (let start = 0; start < bytes.length; start += length) {
       const contentData = bytes.subarray(start, start + length);
       if (this.#pending !== null && this.#ahead + contentData.length > this.#maxLength) {
-        await this.#pending;
+        await this.#pending.taken;
         this.#ahead = 0;
       }
       if (this.#stopped) return;

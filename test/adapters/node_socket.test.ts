@@ -118,8 +118,8 @@ describe.each(kinds)("connectionOfSocket on a %s socket", (kind) => {
     peer.on("end", () => peer.end());
     await close();
     await close();
-    await expect(reading).rejects.toThrow("The socket was closed");
-    await expect(writer.write(new Uint8Array(1))).rejects.toThrow("The socket was closed");
+    await expect(reading).rejects.toThrow("The connection was closed");
+    await expect(writer.write(new Uint8Array(1))).rejects.toThrow("The connection was closed");
     await closed;
   });
 
@@ -167,7 +167,7 @@ describe.each(kinds)("connectionOfSocket on a %s socket", (kind) => {
     const writing = writable.getWriter().write(new Uint8Array(32 * MIB));
     expect(await isSettled(writing)).toBe(false);
     await close();
-    await expect(writing).rejects.toThrow("The socket was closed");
+    await expect(writing).rejects.toThrow("The connection was closed");
   });
 
   it(`nothing is thrown when the peer sends and half-closes after readable was cancelled (${kind})`, async () => {

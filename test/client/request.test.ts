@@ -9,6 +9,7 @@ import {
   RecordType,
   Role,
 } from "../../src/index.ts";
+import { channelOf } from "../../src/transport/byte_channel.ts";
 import { RecordWriter } from "../../src/transport/record_writer.ts";
 import { joined, latin1, sha256 } from "../support/bytes.ts";
 import { OpenStream } from "../support/open_stream.ts";
@@ -25,7 +26,10 @@ const requestId = 5;
 function senderOf(request: FastCgiRequestInit): { sender: RequestSender; records: FastCgiRecord[] } {
   const records: FastCgiRecord[] = [];
   const writable = new WritableStream<Uint8Array>({ write: (bytes) => void records.push(...recordsIn(bytes)) });
-  const writer = new RecordWriter(writable, { writeTimeout: 10_000, onError: () => {} });
+  const writer = new RecordWriter(channelOf({ readable: new ReadableStream(), writable, close() {} }), {
+    writeTimeout: 10_000,
+    onError: () => {},
+  });
   return { sender: new RequestSender(writer, requestId, request), records };
 }
 

@@ -430,7 +430,9 @@ describe.each([false, true])("FastCgiHttpClient and a hostile application, keepA
     const reader = response.body!.getReader();
     expect(Buffer.from((await reader.read()).value!).toString()).toBe("a");
     headerRead.resolve();
-    await expect(reader.read()).rejects.toMatchObject({ code: "connectionClosed" });
+    // What came of the record that was cut is given out before the error.
+    reader.releaseLock();
+    expect((await drain(response.body!)).error).toMatchObject({ code: "connectionClosed" });
     await expectGood(client);
   });
 

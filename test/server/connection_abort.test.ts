@@ -218,6 +218,7 @@ describe("ServerConnection and the end of its input", () => {
     const { web, served, application: end } = application.connect();
     await web.send(request(1), request(2), begin(3), params(3, {}), record(RecordType.Stdin, 3, "half"), begin(4));
     await body.pulled();
+    await turns();
     await web.end();
     await served;
     expect(await Promise.all(reasons)).toMatchObject(Array(3).fill({ code: "connectionClosed" }));

@@ -14,7 +14,7 @@ const broken = new Error("broken");
 
 function sending(): { sender: ResponseSender; transport: SlowTransport; errors: unknown[] } {
   const transport = new SlowTransport({ patient: true });
-  const writer = new RecordWriter(transport.writable, { writeTimeout: 1000, onError() {} });
+  const writer = new RecordWriter(transport.channel, { writeTimeout: 1000, onError() {} });
   const errors: unknown[] = [];
   return { sender: new ResponseSender(writer, 1, (error) => errors.push(error)), transport, errors };
 }
@@ -27,17 +27,34 @@ describe("ResponseSender.send", () => {
     await turns();
     body.write("body");
     body.close();
-    expect(await sent).toEqual({ outcome: "sent", appStatus: 3 });
+    expect(await sent).toEqual({ outcome: "sent", appStatus: 3, unsent: null, sentStderr: false });
     await turns();
     expect(transport.summary.join(" ")).toBe("6:1:6 6:1:4 6:1:1");
-    expect(sender.sentStderr).toBe(false);
     expect(errors).toEqual([]);
   });
 
   it("does not change the array it is given", async () => {
     const stdout = Object.freeze([latin1("a"), latin1("b")]);
-    expect(await sending().sender.send(() => ({ stdout }))).toEqual({ outcome: "sent", appStatus: 0 });
+    expect(await sending().sender.send(() => ({ stdout }))).toMatchObject({ outcome: "sent", appStatus: 0 });
     expect(stdout).toHaveLength(2);
+  });
+
+  it.each<[string, NonNullable<FastCgiResponse["stdout"]>]>([
+    ["bytes", latin1("all")],
+    ["one piece of bytes", [latin1("all")]],
+  ])("leaves the output to whoever ends the request when it is %s", async (_, stdout) => {
+    const { sender, transport } = sending();
+    const sent = await sender.send(() => ({ stdout }));
+    expect(sent).toEqual({ outcome: "sent", appStatus: 0, unsent: latin1("all"), sentStderr: false });
+    await turns();
+    expect(transport.writes).toEqual([]);
+  });
+
+  it("sends the output when it does not fit one record", async () => {
+    const { sender, transport } = sending();
+    expect(await sender.send(() => ({ stdout: new Uint8Array(65_529) }))).toMatchObject({ unsent: null });
+    await turns();
+    expect(transport.records.flat()).toHaveLength(2);
   });
 
   it("waits for appStatus when that is a promise", async () => {
@@ -46,7 +63,7 @@ describe("ResponseSender.send", () => {
     const sent = sender.send(() => ({ stdout: latin1("a"), appStatus: appStatus.promise }));
     expect(await isSettled(sent)).toBe(false);
     appStatus.resolve(5);
-    expect(await sent).toEqual({ outcome: "sent", appStatus: 5 });
+    expect(await sent).toMatchObject({ outcome: "sent", appStatus: 5 });
   });
 
   it.each<[string, (body: OpenStream) => FastCgiResponse]>([
@@ -59,7 +76,7 @@ describe("ResponseSender.send", () => {
     await turns();
     body.write("x");
     body.close();
-    expect(await sent).toEqual({ outcome: "truncated", appStatus: 1 });
+    expect(await sent).toMatchObject({ outcome: "truncated", appStatus: 1 });
     expect(errors).toHaveLength(1);
   });
 
@@ -68,12 +85,14 @@ describe("ResponseSender.send", () => {
     const [failing, next, last] = [new OpenStream(), new OpenStream(), new OpenStream()] as const;
     failing.fail(broken);
     const stdout = [failing.stream, latin1("never"), next.stream, last.stream.getReader()];
-    expect(await sender.send(() => ({ stdout }))).toEqual({ outcome: "sent", appStatus: 1 });
+    const { unsent, ...result } = await sender.send(() => ({ stdout }));
+    expect(result).toEqual({ outcome: "sent", appStatus: 1, sentStderr: false });
     expect([next.cancelled, last.cancelled]).toEqual([broken, broken]);
     expect(errors).toEqual([broken]);
     await turns();
     // Nothing but the document that says 500.
-    expect(transport.records.flat()).toHaveLength(1);
+    expect(new TextDecoder().decode(unsent!)).toMatch(/^Status: 500 /);
+    expect(transport.writes).toEqual([]);
   });
 
   it.each([
@@ -89,9 +108,8 @@ describe("ResponseSender.send", () => {
     if (start !== "") stdout.write(start);
     await turns();
     stdout.fail(broken);
-    expect(await sent).toMatchObject({ outcome });
+    expect(await sent).toMatchObject({ outcome, sentStderr: true });
     expect(stderr.cancelled).toBe(broken);
-    expect(sender.sentStderr).toBe(true);
     await turns();
     expect(transport.records.flat().filter(({ type }) => type === 7)).toHaveLength(1);
   });
@@ -101,7 +119,7 @@ describe("ResponseSender.send", () => {
     const stderr = new OpenStream();
     stderr.fail(broken);
     const sent = sender.send(() => ({ stdout: latin1("fine"), stderr: stderr.stream }));
-    expect(await sent).toEqual({ outcome: "sent", appStatus: 0 });
+    expect(await sent).toMatchObject({ outcome: "sent", appStatus: 0 });
     expect(errors).toEqual([broken]);
   });
 
@@ -116,13 +134,11 @@ describe("ResponseSender.send", () => {
     [500, new FastCgiError("connectFailed", "no backend")],
     [500, "a string"],
   ])("answers %i when the handler fails with %s", async (status, error) => {
-    const { sender, transport, errors } = sending();
-    const result = await sender.send(() => Promise.reject(error));
-    expect(result).toEqual({ outcome: "sent", appStatus: 1 });
+    const { sender, errors } = sending();
+    const { unsent, ...result } = await sender.send(() => Promise.reject(error));
+    expect(result).toEqual({ outcome: "sent", appStatus: 1, sentStderr: false });
     expect(errors).toEqual([error]);
-    await turns();
-    const [document] = transport.records.flat();
-    const text = new TextDecoder().decode(document!.contentData);
+    const text = new TextDecoder().decode(unsent!);
     expect(text).toMatch(new RegExp(`^Status: ${status} .*\r\nContent-Type: text/plain; charset=utf-8\r\n`));
     // What went wrong is nobody's business.
     expect(text).not.toMatch(/broken|string|backend/);
@@ -137,7 +153,7 @@ describe("ResponseSender.stop", () => {
     sender.stop(broken);
     const late = [new OpenStream(), new OpenStream()] as const;
     answer.resolve({ stdout: [latin1("late"), late[0].stream], stderr: late[1].stream });
-    expect(await sent).toEqual({ outcome: "sent", appStatus: 0 });
+    expect(await sent).toMatchObject({ outcome: "sent", appStatus: 0 });
     expect(late.map(({ cancelled }) => cancelled)).toEqual([broken, broken]);
     await turns();
     expect(transport.writes).toEqual([]);

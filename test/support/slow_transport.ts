@@ -1,9 +1,10 @@
-import type { FastCgiRecord } from "../../src/index.ts";
+import type { ByteChannel, FastCgiRecord } from "../../src/index.ts";
+import { channelOf } from "../../src/transport/byte_channel.ts";
 import { bytesOf, recordsIn } from "./records.ts";
 
 /** A transport that takes a write when it is told to. */
 export class SlowTransport {
-  readonly writable: WritableStream<Uint8Array>;
+  readonly channel: ByteChannel;
   #waiting: { resolve(): void; reject(reason: unknown): void }[] = [];
   #closeWaits = false;
   /** The writes that came, taken or not. */
@@ -15,7 +16,7 @@ export class SlowTransport {
   /** @param patient Take every write at once. */
   constructor({ patient = false, closeWaits = false } = {}) {
     this.#closeWaits = closeWaits;
-    this.writable = new WritableStream<Uint8Array>({
+    const writable = new WritableStream<Uint8Array>({
       write: (bytes) => {
         this.writes.push(bytes);
         return patient ? undefined : this.#wait();
@@ -28,6 +29,7 @@ export class SlowTransport {
         this.aborted = reason;
       },
     });
+    this.channel = channelOf({ readable: new ReadableStream(), writable, close() {} });
   }
 
   /** Takes the oldest write that waits. */

@@ -15,7 +15,7 @@ function senderOver(
   transport: SlowTransport,
   type: number = RecordType.Stdout,
 ): { sender: StreamSender; writer: RecordWriter } {
-  const writer = new RecordWriter(transport.writable, { writeTimeout: 1000, onError() {} });
+  const writer = new RecordWriter(transport.channel, { writeTimeout: 1000, onError() {} });
   return { sender: new StreamSender(writer, type, 1), writer };
 }
 
