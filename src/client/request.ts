@@ -1,8 +1,9 @@
 import type { FastCgiClientResponse } from "../codec/incoming_response.ts";
+import { encodeRequestHead } from "../codec/request_encoder.ts";
 import { RecordType, Role } from "../protocol/constants.ts";
-import { encodeNameValuePairChunks, type NameValuePair } from "../protocol/name_value_pairs.ts";
+import type { NameValuePair } from "../protocol/name_value_pairs.ts";
 import { parseLength } from "../protocol/params.ts";
-import { encodeBeginRequestBody, type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
+import { NO_CONTENT } from "../protocol/record.ts";
 import { type ByteSource, cancelSource, checkLength } from "../transport/byte_source.ts";
 import type { RecordWriter } from "../transport/record_writer.ts";
 import { StreamSender } from "../transport/stream_sender.ts";
@@ -41,14 +42,24 @@ export function streamsOf({ stdin, data }: FastCgiRequestInit): ByteSource[] {
   return [stdin, data].filter((source) => source !== undefined && source !== null);
 }
 
+/** The value of a variable; the last one counts. */
+function paramOf(params: Iterable<NameValuePair>, wanted: string): string | undefined {
+  if (params instanceof Map) return params.get(wanted);
+  let found: string | undefined;
+  for (const [name, value] of params) if (name === wanted) found = value;
+  return found;
+}
+
 /** Methods that do no harm when they happen twice (RFC 9110 9.2.2). */
-const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);
+const IDEMPOTENT: ReadonlySet<string | undefined> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);
 
 /** Whether sending a request twice does no harm, and is possible: all of it is still there. */
-export function isRepeatable(request: FastCgiRequestInit): boolean {
-  if (!streamsOf(request).every((source) => source instanceof Uint8Array)) return false;
-  for (const [name, value] of request.params) if (name === "REQUEST_METHOD") return IDEMPOTENT.has(value);
-  return false;
+export function isRepeatable({ stdin, data, params }: FastCgiRequestInit): boolean {
+  return isAtHand(stdin) && isAtHand(data) && IDEMPOTENT.has(paramOf(params, "REQUEST_METHOD"));
+}
+
+function isAtHand(source: ByteSource | null | undefined): boolean {
+  return source === undefined || source === null || source instanceof Uint8Array;
 }
 
 /** Sends one request: its params, then the streams of its role, in the order of FastCGI 6. */
@@ -57,15 +68,16 @@ export class RequestSender {
   readonly #requestId: number;
   readonly #request: FastCgiRequestInit;
   /** What is still to be sent. */
-  readonly #waiting: Set<ByteSource>;
+  #waiting: ByteSource[];
   #stream: StreamSender | null = null;
   #stopped = false;
 
+  /** @param request Its `params` are read more than once. */
   constructor(writer: RecordWriter, requestId: number, request: FastCgiRequestInit) {
     this.#writer = writer;
     this.#requestId = requestId;
     this.#request = request;
-    this.#waiting = new Set(streamsOf(request));
+    this.#waiting = isAtHand(request.stdin) && isAtHand(request.data) ? [] : streamsOf(request);
   }
 
   /** Sends nothing more, and cancels the request's streams. */
@@ -76,23 +88,23 @@ export class RequestSender {
     for (const source of this.#waiting) void cancelSource(source, reason);
   }
 
-  /** Resolves to whether all was sent. Rejects if a stream fails or is not as long as announced. */
-  async send(keepConn: boolean): Promise<boolean> {
-    const { role = Role.Responder, stdin, data } = this.#request;
-    const params = [...this.#request.params];
-    const lengths = new Map(params);
+  /**
+   * Sends it. Resolves to whether all was sent. Rejects if a stream fails or is not as long as announced.
+   *
+   * @param atOnce Whether a request without a body leaves at once, instead of with others of this turn.
+   */
+  async send(keepConn: boolean, atOnce = false): Promise<boolean> {
+    const { role = Role.Responder, stdin, data, params } = this.#request;
     const requestId = this.#requestId;
-    const records: FastCgiRecord[] = [
-      { type: RecordType.BeginRequest, requestId, contentData: encodeBeginRequestBody({ role, keepConn }) },
-      ...encodeNameValuePairChunks(params).map((contentData) => ({ type: RecordType.Params, requestId, contentData })),
-      { type: RecordType.Params, requestId, contentData: NO_CONTENT },
-    ];
-    const begun = this.#writer.write(...records);
-    if (role !== Role.Authorizer) {
-      await this.#sendStream(RecordType.Stdin, stdin, parseLength(lengths.get("CONTENT_LENGTH")), "the request body");
+    const length = parseLength(paramOf(params, "CONTENT_LENGTH"));
+    const endsStdin = role === Role.Responder && !length && isEmpty(stdin);
+    const begun = this.#writer.writeBytes(encodeRequestHead({ requestId, role, keepConn, params, endsStdin }));
+    if (endsStdin && atOnce) this.#writer.flush();
+    if (!endsStdin && role !== Role.Authorizer) {
+      await this.#sendStream(RecordType.Stdin, stdin, length, "the request body");
     }
     if (role === Role.Filter) {
-      await this.#sendStream(RecordType.Data, data, parseLength(lengths.get("FCGI_DATA_LENGTH")), "the data");
+      await this.#sendStream(RecordType.Data, data, parseLength(paramOf(params, "FCGI_DATA_LENGTH")), "the data");
     }
     await begun.taken;
     return !this.#stopped;
@@ -106,10 +118,14 @@ export class RequestSender {
   ): Promise<void> {
     if (this.#stopped) return;
     const bytes = source ?? NO_CONTENT;
-    this.#waiting.delete(bytes);
+    this.#waiting = this.#waiting.filter((other) => other !== bytes);
     this.#stream = new StreamSender(this.#writer, type, this.#requestId);
     await this.#stream.send(expected === null ? bytes : checkLength(bytes, expected, name));
     // Only what is whole gets an end: without it a backend can tell that the body was cut.
     if (!this.#stopped) this.#writer.write({ type, requestId: this.#requestId, contentData: NO_CONTENT });
   }
+}
+
+function isEmpty(source: ByteSource | null | undefined): boolean {
+  return source === undefined || source === null || (source instanceof Uint8Array && source.length === 0);
 }

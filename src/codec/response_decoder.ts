@@ -171,8 +171,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
   }
 
   #open(requestId: number, hooks: IncomingResponseHooks): ActiveResponse {
-    const { maxStdoutBytes, maxStderrBytes } = this.#options;
-    const response = new IncomingResponse(requestId, { maxStdoutBytes, maxStderrBytes, ...hooks });
+    const response = new IncomingResponse(requestId, this.#options, hooks);
     const active: ActiveResponse = { state: "open", response };
     this.#active.set(requestId, active);
     return active;
