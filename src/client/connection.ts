@@ -344,7 +344,11 @@ export class ClientConnection {
   }
 
   #timeOut(): void {
-    for (const exchange of this.#exchanges.values()) if (exchange.isLive) return exchange.timeOut();
+    const [exchange] = this.#exchanges.values();
+    if (exchange?.isLive) {
+      exchange.timeOut();
+      return;
+    }
     if (this.#values === null) {
       const message = `The connection was idle for ${this.#options.idleTimeout} ms`;
       this.close(new FastCgiError("timeout", message, { limit: "idleTimeout" }));

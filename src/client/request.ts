@@ -98,8 +98,8 @@ export class RequestSender {
     const requestId = this.#requestId;
     const length = parseLength(paramOf(params, "CONTENT_LENGTH"));
     const endsStdin = role === Role.Responder && !length && isEmpty(stdin);
-    const begun = this.#writer.writeBytes(encodeRequestHead({ requestId, role, keepConn, params, endsStdin }));
-    if (endsStdin && atOnce) this.#writer.flush();
+    const head = encodeRequestHead({ requestId, role, keepConn, params, endsStdin });
+    const begun = this.#writer.writeBytes(head, atOnce && endsStdin);
     if (!endsStdin && role !== Role.Authorizer) {
       await this.#sendStream(RecordType.Stdin, stdin, length, "the request body");
     }

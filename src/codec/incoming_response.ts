@@ -94,7 +94,7 @@ export class IncomingResponse implements FastCgiClientResponse {
   }
 
   get stderrTruncated(): boolean {
-    return this.#stderrBuffer !== null && this.#stderrBuffer.truncated;
+    return this.#stderrBuffer?.truncated ?? false;
   }
 
   get end(): Promise<EndRequestBody> {

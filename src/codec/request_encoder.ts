@@ -2,7 +2,11 @@
 // to be, and memory comes from a larger block, because making a small buffer takes as long as filling it.
 
 import { FCGI_HEADER_LEN, FCGI_KEEP_CONN, RecordType, type Role } from "../protocol/constants.ts";
-import { encodeNameValuePairChunks, encodeNameValuePairInto, type NameValuePair } from "../protocol/name_value_pairs.ts";
+import {
+  encodeNameValuePairChunks,
+  encodeNameValuePairInto,
+  type NameValuePair,
+} from "../protocol/name_value_pairs.ts";
 import { encodeBeginRequestBody, encodeRecordHeader, type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
 import { encodeRecords } from "./record_encoder.ts";
 
@@ -37,33 +41,37 @@ export function encodeRequestHead(head: RequestHead): Uint8Array {
 }
 
 /** The bytes, or null where the block has no room for them. */
-function encodeIntoBlock({ requestId, role, keepConn, params, endsStdin }: RequestHead, isNew = false): Uint8Array | null {
+function encodeIntoBlock(
+  { requestId, role, keepConn, params, endsStdin }: RequestHead,
+  isNew = false,
+): Uint8Array | null {
   if (isNew) {
     block = new Uint8Array(BLOCK_LENGTH);
     used = 0;
   }
   const start = used;
+  const target = block;
   const paramsStart = start + BEGIN_LENGTH + FCGI_HEADER_LEN;
-  const limit = block.length - MAX_END_LENGTH;
+  const limit = target.length - MAX_END_LENGTH;
   let offset = paramsStart;
   for (const [name, value] of params) {
     // Two lengths of at most four bytes.
     if (offset + name.length + value.length + 8 > limit) return null;
-    offset = encodeNameValuePairInto(name, value, block, offset);
+    offset = encodeNameValuePairInto(name, value, target, offset);
   }
   const length = offset - paramsStart;
   // A record without content would be the end of the params.
   if (length === 0) return null;
-  encodeRecordHeader(block, start, RecordType.BeginRequest, requestId, FCGI_HEADER_LEN, 0);
-  block[start + FCGI_HEADER_LEN] = role >>> 8;
-  block[start + FCGI_HEADER_LEN + 1] = role;
-  block[start + FCGI_HEADER_LEN + 2] = keepConn ? FCGI_KEEP_CONN : 0;
+  encodeRecordHeader(target, start, RecordType.BeginRequest, requestId, FCGI_HEADER_LEN, 0);
+  target[start + FCGI_HEADER_LEN] = role >>> 8;
+  target[start + FCGI_HEADER_LEN + 1] = role;
+  target[start + FCGI_HEADER_LEN + 2] = keepConn ? FCGI_KEEP_CONN : 0;
   const padding = -length & 7;
-  encodeRecordHeader(block, start + BEGIN_LENGTH, RecordType.Params, requestId, length, padding);
-  offset = encodeRecordHeader(block, offset + padding, RecordType.Params, requestId, 0, 0);
-  if (endsStdin) offset = encodeRecordHeader(block, offset, RecordType.Stdin, requestId, 0, 0);
+  encodeRecordHeader(target, start + BEGIN_LENGTH, RecordType.Params, requestId, length, padding);
+  offset = encodeRecordHeader(target, offset + padding, RecordType.Params, requestId, 0, 0);
+  if (endsStdin) offset = encodeRecordHeader(target, offset, RecordType.Stdin, requestId, 0, 0);
   used = offset;
-  return block.subarray(start, offset);
+  return target.subarray(start, offset);
 }
 
 /** The same as records, however many they are. */

@@ -3,11 +3,17 @@
 
 import { type FastCgiFetchInit, OWN_INIT } from "./client_options.ts";
 
+/** What is read of headers: Headers, or a Map by names in lower case. */
+export interface HeaderFields {
+  get(name: string): string | null | undefined;
+  forEach(callback: (value: string, name: string) => void): void;
+}
+
 /** What is made into variables: the head of a Request. */
 export interface RequestHead {
   readonly method: string;
   readonly url: string | URL;
-  readonly headers: Headers;
+  readonly headers: HeaderFields;
 }
 
 /** A request that is to be sent. */
@@ -60,7 +66,7 @@ function plainRequest(input: URL | string, init: FastCgiFetchInit): OutgoingRequ
   if (!isPlain) return null;
   const url = new URL(input);
   if (url.username !== "" || url.password !== "") return null;
-  const headers = new Headers(init.headers);
+  const headers = plainHeaders(init.headers) ?? new Headers(init.headers);
   if (typeof body === "string" && !headers.has("content-type")) {
     headers.set("content-type", "text/plain;charset=UTF-8");
   }
@@ -73,10 +79,29 @@ function plainRequest(input: URL | string, init: FastCgiFetchInit): OutgoingRequ
     body: typeof body === "string" ? encoder.encode(body) : body,
     bodyUsed: false,
     native() {
-      native ??= new Request(url, { method, headers, signal });
+      native ??= new Request(url, { method, headers: headers instanceof Map ? [...headers] : headers, signal });
       return native;
     },
   };
+}
+
+/** What needs no look: a name that is a token, and a value of visible ASCII with single blanks inside, if any. */
+const PLAIN_NAME = /^[A-Za-z0-9-]+$/;
+const PLAIN_VALUE = /^[!-~]+(?: [!-~]+)*$/;
+
+/** The headers of an object that Headers would leave as they are, but for the case of their names; null for all else. */
+function plainHeaders(init: FastCgiFetchInit["headers"]): Map<string, string> | null {
+  const headers = new Map<string, string>();
+  if (init === undefined) return headers;
+  const prototype: unknown = Object.getPrototypeOf(init);
+  if (prototype !== Object.prototype && prototype !== null) return null;
+  for (const [name, value] of Object.entries(init as Record<string, unknown>)) {
+    const lower = name.toLowerCase();
+    if (typeof value !== "string" || !PLAIN_VALUE.test(value) || !PLAIN_NAME.test(name) || headers.has(lower))
+      return null;
+    headers.set(lower, value);
+  }
+  return headers;
 }
 
 function isPlainBody(body: unknown): body is Uint8Array<ArrayBuffer> | string {

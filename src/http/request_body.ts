@@ -5,7 +5,7 @@ import { FastCgiError } from "../protocol/errors.ts";
 import { parseLength } from "../protocol/params.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
 import { type ByteSource, cancelSource, joinBytes } from "../transport/byte_source.ts";
-import type { OutgoingRequest } from "./outgoing_request.ts";
+import type { HeaderFields, OutgoingRequest } from "./outgoing_request.ts";
 import type { OpenSpool, Spool } from "./spool.ts";
 
 /** A request body that is ready to be sent. */
@@ -81,7 +81,7 @@ export async function measureBody(request: BodyOwner, options: MeasureBodyOption
 }
 
 /** What CONTENT_LENGTH can be said to be before the body was read; null if it has to be. */
-function announcedLength(headers: Headers, options: MeasureBodyOptions): MeasuredBody["length"] {
+function announcedLength(headers: HeaderFields, options: MeasureBodyOptions): MeasuredBody["length"] {
   const { requestBuffering, knownLength = null, maxBufferedRequestBytes } = options;
   const announced = announcedBy(headers);
   if (announced !== null) return announced;
@@ -90,7 +90,7 @@ function announcedLength(headers: Headers, options: MeasureBodyOptions): Measure
   return knownLength !== null && knownLength > maxBufferedRequestBytes ? knownLength : null;
 }
 
-function announcedBy(headers: Headers): number | null {
+function announcedBy(headers: HeaderFields): number | null {
   return parseLength(headers.get("content-length") ?? undefined);
 }
 

@@ -101,21 +101,21 @@ function addScript(params: Map<string, string>, path: string, script: FastCgiScr
     params.set("SCRIPT_NAME", "").set("PATH_INFO", path).set("DOCUMENT_URI", path);
     return;
   }
-  const slash = script.filename.lastIndexOf("/");
-  const name = utf8ToByteString(script.name ?? `/${script.filename.slice(slash + 1)}`);
-  const { pathInfo = "" } = script;
+  const { filename, pathInfo = "" } = script;
+  const name = utf8ToByteString(script.name ?? `/${filename.slice(filename.lastIndexOf("/") + 1)}`);
   // PHP and its splitting rules have made something of an empty one (CVE-2019-11043).
   if (pathInfo !== "") params.set("PATH_INFO", pathInfo);
   params
-    .set("SCRIPT_FILENAME", utf8ToByteString(script.filename))
+    .set("SCRIPT_FILENAME", utf8ToByteString(filename))
     .set("SCRIPT_NAME", name)
     .set("DOCUMENT_URI", name + pathInfo)
-    .set(
-      "DOCUMENT_ROOT",
-      utf8ToByteString(script.documentRoot ?? (script.filename.slice(0, Math.max(slash, 0)) || "/")),
-    )
+    .set("DOCUMENT_ROOT", utf8ToByteString(script.documentRoot ?? folderOf(filename)))
     // PHP built with --enable-force-cgi-redirect runs nothing without it.
     .set("REDIRECT_STATUS", "200");
+}
+
+function folderOf(filename: string): string {
+  return filename.slice(0, Math.max(filename.lastIndexOf("/"), 0)) || "/";
 }
 
 function addPeers(params: Map<string, string>, url: URL, peers: FastCgiHttpPeers): void {

@@ -116,14 +116,19 @@ export class RecordWriter {
     return batch;
   }
 
-  /** As {@linkcode RecordWriter.write}, for records that are encoded already. */
-  writeBytes(bytes: Uint8Array): WriteBatch {
+  /**
+   * As {@linkcode RecordWriter.write}, for records that are encoded already.
+   *
+   * @param atOnce Whether they leave at once, with what has gathered.
+   */
+  writeBytes(bytes: Uint8Array, atOnce: boolean): WriteBatch {
     if (this.#isOver) return this.#refused();
     let batch = this.#lastBatch();
     if (batch.bytes >= MAX_BATCH_BYTES || batch.records.length > 0) batch = this.#newBatch();
     batch.pieces.push(bytes);
     this.#count(batch, bytes.length);
-    if (!this.#isGathering && this.#sending === null) void this.#gather();
+    if (atOnce) this.flush();
+    else if (!this.#isGathering && this.#sending === null) void this.#gather();
     return batch;
   }
 
