@@ -117,16 +117,18 @@ export class RecordWriter {
   }
 
   /**
-   * As {@linkcode RecordWriter.write}, for records that are encoded already.
+   * As {@linkcode RecordWriter.write}, for records that are encoded already. They leave in one piece.
    *
-   * @param atOnce Whether they leave at once, with what has gathered.
+   * @param atOnce Whether they leave now, with what has gathered.
    */
-  writeBytes(bytes: Uint8Array, atOnce: boolean): WriteBatch {
+  writePieces(pieces: readonly Uint8Array[], atOnce: boolean): WriteBatch {
     if (this.#isOver) return this.#refused();
     let batch = this.#lastBatch();
     if (batch.bytes >= MAX_BATCH_BYTES || batch.records.length > 0) batch = this.#newBatch();
-    batch.pieces.push(bytes);
-    this.#count(batch, bytes.length);
+    for (const piece of pieces) {
+      batch.pieces.push(piece);
+      this.#count(batch, piece.length);
+    }
     if (atOnce) this.flush();
     else if (!this.#isGathering && this.#sending === null) void this.#gather();
     return batch;
