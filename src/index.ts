@@ -36,6 +36,7 @@ export type {
   FastCgiHttpConnector,
   FastCgiHttpPreset,
 } from "./http/client_options.ts";
+export { FastResponse } from "./http/fast_response.ts";
 export type { FastCgiFilterData } from "./http/filter_data.ts";
 export type { FastCgiSendFile, InternalRedirectOptions } from "./http/internal_redirect.ts";
 export type { FastCgiPhpOptions, PhpValues } from "./http/php_values.ts";

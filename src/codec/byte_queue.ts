@@ -46,7 +46,7 @@ export class ByteQueue {
   #onPiece: (() => void) | null = null;
   #onProgress: (() => void) | null = null;
   /** Who waits for room, by limit: one promise for all, or every piece that is read would wake all of them. */
-  readonly #waits = new Map<number, RoomWait>();
+  #waits: Map<number, RoomWait> | null = null;
 
   constructor(options: ByteQueueOptions) {
     this.#options = options;
@@ -139,6 +139,7 @@ export class ByteQueue {
   /** Resolves once less than `limit` is queued; undefined if that is so already. */
   whenBelow(limit: number): Promise<void> | undefined {
     if (this.#cost < limit || this.#state !== "open") return undefined;
+    this.#waits ??= new Map();
     let wait = this.#waits.get(limit);
     if (wait === undefined) {
       let resolve!: () => void;
@@ -240,6 +241,7 @@ export class ByteQueue {
   }
 
   #makeRoom(): void {
+    if (this.#waits === null) return;
     for (const [limit, { resolve }] of this.#waits) {
       if (this.#cost >= limit && this.#state === "open") continue;
       this.#waits.delete(limit);

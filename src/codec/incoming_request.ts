@@ -1,7 +1,7 @@
 import { Role } from "../protocol/constants.ts";
 import type { FastCgiError } from "../protocol/errors.ts";
 import type { NameValuePair } from "../protocol/name_value_pairs.ts";
-import { type FastCgiParams, paramsFromPairs, parseLength } from "../protocol/params.ts";
+import { type DecodedParams, type FastCgiParams, parseLength } from "../protocol/params.ts";
 import { ByteQueue } from "./byte_queue.ts";
 
 /** One request as an application receives it (FastCGI 6). Its params are complete, its streams may still be arriving. */
@@ -35,14 +35,15 @@ export interface IncomingStreamLimits {
 }
 
 /** A {@linkcode FastCgiRequest} and what its connection does with it. Everything is built when it is first asked for. */
-export class IncomingRequest implements FastCgiRequest {
+export class IncomingRequest implements FastCgiRequest, DecodedParams {
   readonly requestId: number;
   readonly role: Role;
   readonly keepConn: boolean;
-  readonly paramPairs: readonly NameValuePair[];
+  readonly params: FastCgiParams;
+  readonly repeatedParams: readonly NameValuePair[] | null;
   readonly stdinQueue: ByteQueue;
-  readonly dataQueue: ByteQueue;
-  #params: FastCgiParams | null = null;
+  readonly #maxDataBytes: number;
+  #dataQueue: ByteQueue | null = null;
   #controller: AbortController | null = null;
   #abortReason: FastCgiError | null = null;
   #onAbort: ((reason: FastCgiError) => void)[] = [];
@@ -51,14 +52,14 @@ export class IncomingRequest implements FastCgiRequest {
     requestId: number,
     role: Role,
     keepConn: boolean,
-    paramPairs: readonly NameValuePair[],
+    { params, repeatedParams }: DecodedParams,
     limits: IncomingStreamLimits,
   ) {
     this.requestId = requestId;
     this.role = role;
     this.keepConn = keepConn;
-    this.paramPairs = paramPairs;
-    const { params } = this;
+    this.params = params;
+    this.repeatedParams = repeatedParams;
     this.stdinQueue = new ByteQueue({
       name: "stdin",
       requestId,
@@ -67,20 +68,34 @@ export class IncomingRequest implements FastCgiRequest {
       maxBytes: limits.maxStdinBytes,
       limit: "maxStdinBytes",
     });
-    this.dataQueue = new ByteQueue({
-      name: "data",
-      requestId,
-      expectedBytes: role === Role.Filter ? parseLength(params.get("FCGI_DATA_LENGTH")) : null,
-      maxBytes: limits.maxDataBytes,
-      limit: "maxDataBytes",
-    });
+    this.#maxDataBytes = limits.maxDataBytes;
     if (role === Role.Authorizer) this.stdinQueue.end();
-    if (role !== Role.Filter) this.dataQueue.end();
   }
 
-  get params(): FastCgiParams {
-    this.#params ??= paramsFromPairs(this.paramPairs);
-    return this.#params;
+  get paramPairs(): readonly NameValuePair[] {
+    return this.repeatedParams ?? [...this.params];
+  }
+
+  /** What a Filter gets; made when asked for, because few requests are for a Filter. */
+  get dataQueue(): ByteQueue {
+    if (this.#dataQueue === null) {
+      const { requestId, role, params } = this;
+      this.#dataQueue = new ByteQueue({
+        name: "data",
+        requestId,
+        expectedBytes: role === Role.Filter ? parseLength(params.get("FCGI_DATA_LENGTH")) : null,
+        maxBytes: this.#maxDataBytes,
+        limit: "maxDataBytes",
+      });
+      if (role !== Role.Filter) this.#dataQueue.end();
+    }
+    return this.#dataQueue;
+  }
+
+  /** Fails what of the request's streams is still to come. */
+  failStreams(reason: unknown): void {
+    this.stdinQueue.fail(reason);
+    if (this.role === Role.Filter) this.dataQueue.fail(reason);
   }
 
   get stdin(): ReadableStream<Uint8Array> {
@@ -114,8 +129,7 @@ export class IncomingRequest implements FastCgiRequest {
   abort(reason: FastCgiError): void {
     if (this.#abortReason !== null) return;
     this.#abortReason = reason;
-    this.stdinQueue.fail(reason);
-    this.dataQueue.fail(reason);
+    this.failStreams(reason);
     for (const callback of this.#onAbort) callback(reason);
     this.#onAbort = [];
     this.#controller?.abort(reason);

@@ -14,7 +14,8 @@ import {
   type Role,
 } from "../protocol/constants.ts";
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
-import { decodeNameValuePairs, encodeNameValuePairs, type NameValuePair } from "../protocol/name_value_pairs.ts";
+import { decodeNameValuePairs, encodeNameValuePairs } from "../protocol/name_value_pairs.ts";
+import { type DecodedParams, decodeParams } from "../protocol/params.ts";
 import { decodeBeginRequestBody, encodeUnknownTypeBody, type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
 import type { ByteQueue } from "./byte_queue.ts";
 import { type FastCgiRequest, IncomingRequest } from "./incoming_request.ts";
@@ -94,8 +95,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, FastCgiRequest> {
     // Whoever still reads must not take what has come for the whole.
     const message = "Cannot read the rest of the request: it was answered before";
     const reason = new FastCgiError("aborted", message, { requestId });
-    active.request?.stdinQueue.fail(reason);
-    active.request?.dataQueue.fail(reason);
+    active.request?.failStreams(reason);
     return false;
   }
 
@@ -249,15 +249,15 @@ export class RequestDecoder implements Stage<FastCgiRecord, FastCgiRequest> {
 
   #start(active: ActiveRequest, controller: StageController<FastCgiRequest>): void {
     const content = active.params.subarray(0, active.paramsBytes);
-    let pairs: NameValuePair[];
+    let params: DecodedParams;
     try {
-      pairs = decodeNameValuePairs(content, { maxPairs: this.#options.maxParams });
+      params = decodeParams(content, { maxPairs: this.#options.maxParams });
     } catch (error) {
       this.#refuse(active, (error as FastCgiError).code === "limit" ? 431 : 400, error as FastCgiError);
       return;
     }
     active.params = NO_CONTENT;
-    active.request = new IncomingRequest(active.requestId, active.role, active.keepConn, pairs, this.#options);
+    active.request = new IncomingRequest(active.requestId, active.role, active.keepConn, params, this.#options);
     controller.enqueue(active.request);
   }
 

@@ -61,7 +61,7 @@ export function isToken(text: string): boolean {
 
 /** Whether a header value holds what would end it early (RFC 9110 5.5). */
 export function hasControlBytes(value: string): boolean {
-  return value.includes("\0") || value.includes("\r") || value.includes("\n");
+  return /[\0\r\n]/.test(value);
 }
 
 /** Statuses whose responses have no body (Fetch: null body statuses). */

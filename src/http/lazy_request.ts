@@ -7,6 +7,7 @@
 // the others they throw; `request.clone()` is native, and so is everything with `lazyRequest: false`.
 
 import type { IncomingRequest } from "../codec/incoming_request.ts";
+import { completeWith } from "./native_members.ts";
 import type { RequestParts } from "./params_to_request.ts";
 
 /** Builds the native Request. */
@@ -73,46 +74,13 @@ class LazyRequest {
   }
 }
 
-/** Lets every other member of Request, and what a runtime hides in symbols, be found on the native object. */
-function complete(prototype: object, sample: Request): void {
-  Object.setPrototypeOf(prototype, Request.prototype);
-  Object.defineProperty(prototype, "constructor", { value: Request, configurable: true, writable: true });
-  for (const name of Object.getOwnPropertyNames(Request.prototype)) {
-    if (Object.hasOwn(prototype, name)) continue;
-    const { value } = Object.getOwnPropertyDescriptor(Request.prototype, name)!;
-    Object.defineProperty(
-      prototype,
-      name,
-      typeof value === "function"
-        ? { value: delegateMethod(name), configurable: true, writable: true }
-        : { get: delegateGetter(name), configurable: true },
-    );
-  }
-  for (const symbol of Object.getOwnPropertySymbols(sample)) {
-    Object.defineProperty(prototype, symbol, { get: delegateGetter(symbol), configurable: true });
-  }
-}
-
-function delegateGetter(name: string | symbol): (this: LazyRequest) => unknown {
-  return function () {
-    return Reflect.get(LazyRequest.native(this), name);
-  };
-}
-
-function delegateMethod(name: string): (this: LazyRequest, ...args: unknown[]) => unknown {
-  return function (...args) {
-    const native = LazyRequest.native(this);
-    return Reflect.apply(Reflect.get(native, name), native, args);
-  };
-}
-
 let completed = false;
 
 /** A Request that builds itself when asked. */
 export function lazyRequest(parts: RequestParts, source: IncomingRequest): Request {
   if (!completed) {
     completed = true;
-    complete(LazyRequest.prototype, new Request("http://localhost/"));
+    completeWith(LazyRequest.prototype, Request, LazyRequest.native, new Request("http://localhost/"));
   }
   return new LazyRequest(parts, source) as unknown as Request;
 }

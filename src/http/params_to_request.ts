@@ -1,8 +1,7 @@
 // CGI meta-variables → Fetch request: method, URL, headers (RFC 3875 4.1). The reverse of request_to_params.ts.
 
-import type { FastCgiRequest } from "../codec/incoming_request.ts";
 import { FastCgiError } from "../protocol/errors.ts";
-import { type FastCgiParams, findConflict } from "../protocol/params.ts";
+import { type DecodedParams, type FastCgiParams, findConflict } from "../protocol/params.ts";
 import { hasControlBytes, headerFromParam, isToken } from "./header_rules.ts";
 
 /** The parts of a Fetch request. URL and headers cost time, so they are made when asked for. */
@@ -21,29 +20,35 @@ const NORMALIZED: ReadonlySet<string> = new Set(["DELETE", "GET", "HEAD", "OPTIO
  *
  * @throws {FastCgiError} `malformedRequest` if they do not describe an HTTP request.
  */
-export function partsFromParams(request: Pick<FastCgiRequest, "params" | "paramPairs">): RequestParts {
-  const { params, paramPairs } = request;
-  if (paramPairs.length !== params.size) {
-    const conflict = findConflict(paramPairs);
+export function partsFromParams({ params, repeatedParams }: DecodedParams): RequestParts {
+  if (repeatedParams !== null) {
+    const conflict = findConflict(repeatedParams);
     if (conflict !== null) throw malformed(`${conflict} came twice with different values`);
   }
   const contentLength = params.get("CONTENT_LENGTH") ?? "";
   if (!/^[0-9]{0,15}$/.test(contentLength) && contentLength !== "-1") {
     throw malformed(`CONTENT_LENGTH is ${JSON.stringify(contentLength)}`);
   }
-  for (const [name, value] of params) {
-    if ((name.startsWith("HTTP_") || name === "CONTENT_TYPE") && hasControlBytes(value)) {
-      throw malformed(`${name} holds a control byte`);
-    }
-  }
+  params.forEach(checkHeaderValue);
   const method = readMethod(params);
   const { scheme, authority, path } = readTarget(params);
   const origin = checkOrigin(`${scheme}://${authority}`);
   return {
     method,
-    url: () => new URL(origin + path).href,
+    url: () => (isPlainPath(path) ? origin + path : new URL(origin + path).href),
     headers: () => readHeaders(params),
   };
+}
+
+function checkHeaderValue(value: string, name: string): void {
+  if (hasControlBytes(value) && (name.startsWith("HTTP_") || name === "CONTENT_TYPE")) {
+    throw malformed(`${name} holds a control byte`);
+  }
+}
+
+/** Whether the URL parser would change nothing of a path and query: no dot segments, nothing to be escaped. */
+function isPlainPath(path: string): boolean {
+  return /^[A-Za-z0-9\-._~!$&()*+,;=:@/%?]*$/.test(path) && !/\/\.|%2e/i.test(path);
 }
 
 function readMethod(params: FastCgiParams): string {
@@ -104,22 +109,27 @@ function readAuthority(params: FastCgiParams): string {
   return !/^[0-9]{1,5}$/.test(port) || /:[0-9]+$/.test(server.slice(-6)) ? server : `${server}:${port}`;
 }
 
-/** Origins that the URL parser has accepted. Sites have few, and asking it again costs as much as the rest together. */
-const knownOrigins = new Set<string>();
+/**
+ * Origins that the URL parser has accepted, as it writes them. Sites have few, and asking it again costs as much as the rest
+ * together.
+ */
+const knownOrigins = new Map<string, string>();
 const MAX_KNOWN_ORIGINS = 256;
 /** Longer ones are not remembered: no host name is (RFC 1035 2.3.4), and a client could fill the memory with them. */
 const MAX_KNOWN_LENGTH = 300;
 
 function checkOrigin(origin: string): string {
-  if (knownOrigins.has(origin)) return origin;
+  const known = knownOrigins.get(origin);
+  if (known !== undefined) return known;
   const host = origin.slice(origin.indexOf("//") + 2);
   // Bytes that end a host, or that the parser strips, would let a Host header write the path.
   if (/[^!-~]|[/\\?#@]/.test(host) || !URL.canParse(origin)) throw malformed(`the host is ${JSON.stringify(host)}`);
+  const serialized = new URL(origin).origin;
   if (origin.length <= MAX_KNOWN_LENGTH) {
     if (knownOrigins.size >= MAX_KNOWN_ORIGINS) knownOrigins.clear();
-    knownOrigins.add(origin);
+    knownOrigins.set(origin, serialized);
   }
-  return origin;
+  return serialized;
 }
 
 /** Escapes what the URL parser would strip, convert or take for a fragment; it leaves the rest of a target as it is. */

@@ -1,19 +1,15 @@
 // Fetch response → CGI response (RFC 3875 6). The reverse of cgi_to_response.ts.
 
-import { encodeByteString } from "../protocol/byte_string.ts";
+import { encodeByteStringInto } from "../protocol/byte_string.ts";
 import { MAX_SENT_CONTENT_LENGTH, Role } from "../protocol/constants.ts";
 import { parseLength } from "../protocol/params.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
-import {
-  type ByteReader,
-  type ByteSource,
-  cancelSource,
-  checkLength,
-  joinBytes,
-  readerOf,
-} from "../transport/byte_source.ts";
+import { type ByteReader, type ByteSource, cancelSource, checkLength, readerOf } from "../transport/byte_source.ts";
+import { heldResponse } from "./fast_response.ts";
 import { isHopByHop, isNullBodyStatus } from "./header_rules.ts";
 import { reasonPhrase } from "./reason_phrase.ts";
+
+const encoder = /* @__PURE__ */ new TextEncoder();
 
 /** What of the request decides how its response is written. */
 export interface CgiResponseOptions {
@@ -30,24 +26,39 @@ export interface CgiResponseOptions {
  * @throws {TypeError} If the status is none to send, the body was used already, or the header block does not fit one record.
  * @throws {FastCgiError} `lengthMismatch` if the body is shorter or longer than Content-Length says.
  */
-export async function cgiFromResponse(response: Response, options: CgiResponseOptions): Promise<ByteSource[]> {
-  const { status, headers, body, bodyUsed } = response;
+export function cgiFromResponse(
+  response: Response,
+  options: CgiResponseOptions,
+): readonly ByteSource[] | Promise<readonly ByteSource[]> {
+  const held = heldResponse(response);
+  if (held === null) return cgiFromNative(response, options);
+  const header = readHeader(held, options);
+  const isBodiless = isNullBodyStatus(held.status) || options.method === "HEAD";
+  if (isBodiless || held.body === null || held.body.length === 0) return [encodeHeader(header, false)];
+  const body = typeof held.body === "string" ? encoder.encode(held.body) : held.body;
+  const length = parseLength(header.contentLength);
+  if (length !== null) checkLength(body, length, "the response body");
+  return withHeader(header, [body]);
+}
+
+async function cgiFromNative(response: Response, options: CgiResponseOptions): Promise<readonly ByteSource[]> {
+  const { status, body, bodyUsed } = response;
   // Response.error() has the status 0, and only lighttpd relays a 1xx.
   if (status < 200) throw new TypeError(`Cannot send the response: its status is ${status}`);
   if (bodyUsed || body?.locked) throw new TypeError("Cannot send the response: its body was read already");
+  const header = readHeader(response, options);
   if (isNullBodyStatus(status) || options.method === "HEAD") {
     body?.cancel("The response has no body").catch(() => {});
-    return [encodeHeader(response, false, options)];
+    return [encodeHeader(header, false)];
   }
-  const length = parseLength(headers.get("content-length") ?? undefined);
+  const length = parseLength(header.contentLength);
   const checked = length === null ? (body ?? NO_CONTENT) : checkLength(body ?? NO_CONTENT, length, "the response body");
-  if (checked instanceof Uint8Array) return [encodeHeader(response, false, options)];
+  if (checked instanceof Uint8Array) return [encodeHeader(header, false)];
   const reader = readerOf(checked);
   try {
     const { pieces, next } = await readWhatIsThere(reader);
-    const header = encodeHeader(response, pieces.length > 0 || next !== null, options);
-    const first = joinBytes([header, ...pieces]);
-    return next === null ? [first] : [first, resume(reader, next)];
+    if (next === null) return pieces.length === 0 ? [encodeHeader(header, false)] : withHeader(header, pieces);
+    return [...withHeader(header, pieces), resume(reader, next)];
   } catch (error) {
     // Nobody will read the rest. The body may be what failed; then cancelling says nothing new.
     void cancelSource(reader, error);
@@ -55,23 +66,56 @@ export async function cgiFromResponse(response: Response, options: CgiResponseOp
   }
 }
 
-function encodeHeader(response: Response, hasBody: boolean, { role }: CgiResponseOptions): Uint8Array {
-  const { status, statusText, headers } = response;
+/** Header and body put together up to this many bytes leave in one record; more is not copied. */
+const MAX_COPIED_LENGTH = 32 * 1024;
+
+/** A header, and what there is of the body behind it. */
+function withHeader(header: CgiHeader, pieces: readonly Uint8Array[]): ByteSource[] {
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  return length <= MAX_COPIED_LENGTH ? [encodeHeader(header, true, pieces)] : [encodeHeader(header, true), ...pieces];
+}
+
+/** A header block, and what decides about it. */
+interface CgiHeader {
+  readonly lines: string;
+  readonly contentLength: string | undefined;
+  readonly hasType: boolean;
+}
+
+function readHeader(
+  { status, statusText, headers }: Pick<Response, "status" | "statusText" | "headers">,
+  { role }: CgiResponseOptions,
+): CgiHeader {
   // Always there: without it Apache and Caddy send Location with a 200.
   const statusLine = `Status: ${status} ${statusText || reasonPhrase(status)}\r\n`;
-  // HAProxy 2.6 makes 302 of whatever Status a Location comes behind. Everywhere else the order is of no matter.
-  const isStatusLast = headers.has("location");
-  let header = isStatusLast ? "" : statusLine;
+  let lines = "";
+  let contentLength: string | undefined;
+  let hasType = false;
+  let isStatusLast = false;
   for (const [name, value] of headers) {
+    if (name === "content-type") hasType = true;
+    else if (name === "content-length") contentLength = value;
+    // HAProxy 2.6 makes 302 of whatever Status a Location comes behind. Everywhere else the order is of no matter.
+    else if (name === "location") isStatusLast = true;
     if (isHopByHop(name) || name === "status" || (status === 204 && name === "content-length")) continue;
-    header += `${role === Role.Authorizer ? variableName(name) : name}: ${value}\r\n`;
+    lines += `${role === Role.Authorizer ? variableName(name) : name}: ${value}\r\n`;
   }
-  if (isStatusLast) header += statusLine;
+  return { lines: isStatusLast ? lines + statusLine : statusLine + lines, contentLength, hasType };
+}
+
+/** The bytes of a header block, and behind it what there is of the body. */
+function encodeHeader({ lines, hasType }: CgiHeader, hasBody: boolean, pieces: readonly Uint8Array[] = []): Uint8Array {
   // RFC 3875 6.3.1 wants a type with every body. Never text/html by default: that made pages of uploads (CVE-2020-24553).
-  if (hasBody && !headers.has("content-type")) header += "content-type: application/octet-stream\r\n";
-  const bytes = encodeByteString(`${header}\r\n`);
-  if (bytes.length > MAX_SENT_CONTENT_LENGTH) {
-    throw new TypeError(`Cannot send the response: its header of ${bytes.length} bytes does not fit one record`);
+  const type = hasBody && !hasType ? "content-type: application/octet-stream\r\n" : "";
+  const block = `${lines}${type}\r\n`;
+  if (block.length > MAX_SENT_CONTENT_LENGTH) {
+    throw new TypeError(`Cannot send the response: its header of ${block.length} bytes does not fit one record`);
+  }
+  const bytes = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, block.length));
+  let offset = encodeByteStringInto(block, bytes, 0);
+  for (const piece of pieces) {
+    bytes.set(piece, offset);
+    offset += piece.length;
   }
   return bytes;
 }

@@ -62,8 +62,8 @@ export interface FastCgiHttpServiceOptions {
   lazyRequest?: boolean;
 }
 
-/** Methods that Fetch forbids. */
-const FORBIDDEN: ReadonlySet<string> = new Set(["CONNECT", "TRACE", "TRACK"]);
+/** Methods that Fetch forbids, in any case. */
+const FORBIDDEN = /^(?:CONNECT|TRACE|TRACK)$/i;
 
 const encoder = /* @__PURE__ */ new TextEncoder();
 
@@ -94,30 +94,67 @@ export class FastCgiHttpService {
     const parts = partsFromParams(request);
     const { method } = parts;
     // Fetch has no Request for these, and no web server forwards them to an application on purpose.
-    if (FORBIDDEN.has(method.toUpperCase())) return { stdout: errorDocument(501) };
+    if (FORBIDDEN.test(method)) return { stdout: errorDocument(501) };
     const build = this.#options.lazyRequest === false ? nativeRequest : lazyRequest;
     const fetchRequest = build(parts, request);
-    const stderr = new StderrLog(request, this.#options);
-    const context: FastCgiContext = {
-      params: request.params,
-      role: request.role,
-      requestId: request.requestId,
-      get stdin() {
-        // The same stream is the body of the Request, which can't be built with one that was read.
-        void fetchRequest.body;
-        return request.stdin;
-      },
-      get data() {
-        return request.data;
-      },
-      stderr,
-      waitUntil: (promise) => server.waitUntil(promise),
-    };
-    const response = await this.#fetch(fetchRequest, context);
+    const context = new FetchContext(request, fetchRequest, server, this.#options);
+    const answer = this.#fetch(fetchRequest, context);
+    const response = answer instanceof Response ? answer : await answer;
     if (!(response instanceof Response)) {
       throw new TypeError(`Cannot send the response: expected a Response, got ${typeof response}`);
     }
-    return stderr.respond(await cgiFromResponse(response, { method, role: request.role }));
+    const stdout = cgiFromResponse(response, { method, role: request.role });
+    return context.respond(stdout instanceof Promise ? await stdout : stdout);
+  }
+}
+
+/** The context of one request. */
+class FetchContext implements FastCgiContext {
+  readonly params: FastCgiParams;
+  readonly role: Role;
+  readonly requestId: number;
+  readonly waitUntil: (promise: PromiseLike<unknown>) => void;
+  readonly #source: IncomingRequest;
+  readonly #request: Request;
+  readonly #options: FastCgiHttpServiceOptions;
+  #stderr: StderrLog | null = null;
+
+  constructor(
+    source: IncomingRequest,
+    request: Request,
+    server: FastCgiHandlerContext,
+    options: FastCgiHttpServiceOptions,
+  ) {
+    this.params = source.params;
+    this.role = source.role;
+    this.requestId = source.requestId;
+    // Not a method: handlers take it out of its object.
+    this.waitUntil = (promise) => server.waitUntil(promise);
+    this.#source = source;
+    this.#request = request;
+    this.#options = options;
+  }
+
+  get stdin(): ReadableStream<Uint8Array> {
+    // The same stream is the body of the Request, which can't be built with one that was read.
+    void this.#request.body;
+    return this.#source.stdin;
+  }
+
+  get data(): ReadableStream<Uint8Array> {
+    return this.#source.data;
+  }
+
+  get stderr(): FastCgiStderr {
+    this.#stderr ??= new StderrLog(this.#source, this.#options);
+    return this.#stderr;
+  }
+
+  /** What is sent: `stdout`, and with `sendStderr` the messages beside it. */
+  respond(stdout: readonly ByteSource[]): FastCgiResponse {
+    // Messages may also come while the body is sent.
+    if (this.#options.sendStderr) this.#stderr ??= new StderrLog(this.#source, this.#options);
+    return this.#stderr === null ? { stdout } : this.#stderr.respond(stdout);
   }
 }
 

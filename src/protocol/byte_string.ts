@@ -11,12 +11,18 @@ const SHORT = 48;
 /** `String.fromCharCode` takes its characters as arguments, and those live on the stack. */
 const MAX_ARGUMENTS = 4096;
 
+/** The text of `bytes`, or null if they are not all ASCII. */
+export function decodeAscii(bytes: Uint8Array): string | null {
+  // UTF-8 needs more bytes than characters for anything else, or says U+FFFD where it is not UTF-8.
+  const text = utf8.decode(bytes);
+  return text.length === bytes.length && !text.includes("\ufffd") ? text : null;
+}
+
 /** The byte string of `bytes`. */
 export function decodeByteString(bytes: Uint8Array): string {
   if (bytes.length > SHORT) {
-    // UTF-8 needs more bytes than characters for anything that is not ASCII, or says U+FFFD where it is not UTF-8.
-    const text = utf8.decode(bytes);
-    if (text.length === bytes.length && !text.includes("\ufffd")) return text;
+    const text = decodeAscii(bytes);
+    if (text !== null) return text;
   }
   let string = "";
   for (let start = 0; start < bytes.length; start += MAX_ARGUMENTS) {

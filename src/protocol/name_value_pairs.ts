@@ -1,4 +1,4 @@
-import { decodeByteString, encodeByteStringInto } from "./byte_string.ts";
+import { decodeAscii, decodeByteString, encodeByteStringInto } from "./byte_string.ts";
 import { MAX_SENT_CONTENT_LENGTH } from "./constants.ts";
 import { FastCgiError } from "./errors.ts";
 
@@ -104,14 +104,42 @@ export interface DecodeNameValuePairsOptions {
  * @throws {FastCgiError} `protocol` if a pair reaches past the end, `limit` if there are more than `maxPairs`.
  */
 export function decodeNameValuePairs(bytes: Uint8Array, options: DecodeNameValuePairsOptions = {}): NameValuePair[] {
-  const { maxPairs = Number.POSITIVE_INFINITY } = options;
-  const { length } = bytes;
   const pairs: NameValuePair[] = [];
+  forEachNameValuePair(bytes, (name, value) => void pairs.push([name, value]), options);
+  return pairs;
+}
+
+/** As {@linkcode decodeNameValuePairs}, but each pair is told to `take`, once all are known to be good. */
+export function forEachNameValuePair(
+  bytes: Uint8Array,
+  take: (name: string, value: string) => void,
+  options: DecodeNameValuePairsOptions = {},
+): void {
+  const { bounds, text } = findPairs(bytes, options.maxPairs ?? Number.POSITIVE_INFINITY);
   // One string for all pairs: cutting it is cheaper than decoding fifty times.
-  const string = decodeByteString(bytes);
+  const ascii = decodeAscii(text);
+  const cut = (start: number, end: number): string =>
+    ascii === null ? decodeByteString(bytes.subarray(start, end)) : ascii.slice(start, end);
+  for (let index = 0; index < bounds.length; index += 3) {
+    const valueStart = bounds[index + 1]!;
+    take(cut(bounds[index]!, valueStart), cut(valueStart, bounds[index + 2]!));
+  }
+}
+
+interface FoundPairs {
+  /** For each pair where its name begins, where its value begins, and where that ends. */
+  bounds: number[];
+  /** The bytes, with zeros for lengths of four bytes: the first of those is not ASCII. */
+  text: Uint8Array;
+}
+
+function findPairs(bytes: Uint8Array, maxPairs: number): FoundPairs {
+  const { length } = bytes;
+  const bounds: number[] = [];
+  let text = bytes;
   let offset = 0;
   while (offset < length) {
-    if (pairs.length >= maxPairs) {
+    if (bounds.length >= 3 * maxPairs) {
       throw new FastCgiError("limit", `Cannot decode name-value pairs: more than ${maxPairs}`, { limit: "maxParams" });
     }
     const start = offset;
@@ -130,12 +158,17 @@ export function decodeNameValuePairs(bytes: Uint8Array, options: DecodeNameValue
     }
     // Plain numbers: two lengths of 31 bits and an offset cannot wrap.
     if (nameLength + valueLength > length - offset) throw truncated(start, length);
+    if (offset > start + 2) {
+      // Not slice(): a Node Buffer's copies nothing.
+      if (text === bytes) text = new Uint8Array(bytes);
+      text.fill(0, start, offset);
+    }
     const valueStart = offset + nameLength;
     const end = valueStart + valueLength;
-    pairs.push([string.slice(offset, valueStart), string.slice(valueStart, end)]);
+    bounds.push(offset, valueStart, end);
     offset = end;
   }
-  return pairs;
+  return { bounds, text };
 }
 
 function longLength(first: number, bytes: Uint8Array, offset: number): number {

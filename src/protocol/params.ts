@@ -1,4 +1,9 @@
-import type { NameValuePair } from "./name_value_pairs.ts";
+import {
+  type DecodeNameValuePairsOptions,
+  decodeNameValuePairs,
+  forEachNameValuePair,
+  type NameValuePair,
+} from "./name_value_pairs.ts";
 
 /** The variables of a request by name: byte strings, one value a name. */
 export type FastCgiParams = ReadonlyMap<string, string>;
@@ -16,6 +21,31 @@ const SINGLETONS: ReadonlySet<string> = new Set([
   "REQUEST_URI",
   "SERVER_PROTOCOL",
 ]);
+
+/** Variables as they came. */
+export interface DecodedParams {
+  readonly params: FastCgiParams;
+  /** All of them in order where a name came more than once, or null: then the map says as much. */
+  readonly repeatedParams: readonly NameValuePair[] | null;
+}
+
+/**
+ * Reads the variables in `bytes`, which hold the whole stream.
+ *
+ * @throws {FastCgiError} As {@linkcode decodeNameValuePairs}.
+ */
+export function decodeParams(bytes: Uint8Array, options?: DecodeNameValuePairsOptions): DecodedParams {
+  const params = new Map<string, string>();
+  let count = 0;
+  const take = (name: string, value: string): void => {
+    params.set(name, value);
+    count++;
+  };
+  forEachNameValuePair(bytes, take, options);
+  if (params.size === count) return { params, repeatedParams: null };
+  const repeatedParams = decodeNameValuePairs(bytes);
+  return { params: paramsFromPairs(repeatedParams), repeatedParams };
+}
 
 /**
  * The pairs as a map. nginx before 1.23, HAProxy and h2o send one variable per header line, so a name can come twice:

@@ -222,10 +222,10 @@ export class ServerConnection {
     if (sentStderr) records.push({ type: RecordType.Stderr, requestId, contentData: NO_CONTENT });
     const contentData = encodeEndRequestBody({ appStatus, protocolStatus: ProtocolStatus.RequestComplete });
     records.push({ type: RecordType.EndRequest, requestId, contentData });
-    this.#writer.write(...records);
     if (!this.#decoder.end(requestId)) this.#unreadInput = true;
-    // Nobody is there whose records could leave with these.
-    if (this.#decoder.activeRequests === 0) this.#writer.flush();
+    // Others may have records that could leave with these.
+    if (this.#decoder.activeRequests > 0) this.#writer.write(...records);
+    else this.#writer.writeNow(...records);
     // FastCGI 3.5, 5.1: without FCGI_KEEP_CONN closing is the application's part.
     if (!keepConn) this.#closing = true;
     this.#closeIfDone();
@@ -242,8 +242,7 @@ export class ServerConnection {
     // Nobody reads the rest of its input, and a full queue would stop the whole connection.
     const { requestId } = request;
     const reason = new FastCgiError("aborted", "Cannot read the request: its response broke off", { requestId });
-    request.stdinQueue.fail(reason);
-    request.dataQueue.fail(reason);
+    request.failStreams(reason);
     request.onAbort(() => {
       if (this.#truncated.delete(request) && !this.#closed) this.#end(request, BROKEN_OFF);
     });

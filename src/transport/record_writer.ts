@@ -103,8 +103,21 @@ export class RecordWriter {
     return this.#failed;
   }
 
-  /** Adds records, in one piece as far as they fit. They leave within this turn, or with {@linkcode RecordWriter.flush}. */
+  /** Adds records, in one piece as far as they fit. They leave within this turn. */
   write(...records: FastCgiRecord[]): WriteBatch {
+    const batch = this.#add(records);
+    if (!this.#isGathering && this.#sending === null && !this.#failed) void this.#gather();
+    return batch;
+  }
+
+  /** As {@linkcode RecordWriter.write}, but they leave now, with what has gathered, unless the transport is busy. */
+  writeNow(...records: FastCgiRecord[]): WriteBatch {
+    const batch = this.#add(records);
+    this.#flush();
+    return batch;
+  }
+
+  #add(records: readonly FastCgiRecord[]): WriteBatch {
     if (this.#isOver) return this.#refused();
     let batch = this.#lastBatch();
     for (const record of records) {
@@ -112,7 +125,6 @@ export class RecordWriter {
       batch.records.push(record);
       this.#count(batch, encodedRecordLength(record));
     }
-    if (!this.#isGathering && this.#sending === null) void this.#gather();
     return batch;
   }
 
@@ -129,13 +141,13 @@ export class RecordWriter {
       batch.pieces.push(piece);
       this.#count(batch, piece.length);
     }
-    if (atOnce) this.flush();
+    if (atOnce) this.#flush();
     else if (!this.#isGathering && this.#sending === null) void this.#gather();
     return batch;
   }
 
   /** Writes what has gathered, if the transport is not busy. */
-  flush(): void {
+  #flush(): void {
     while (this.#sending === null && this.#batches.length > 0) {
       const batch = this.#batches.shift()!;
       this.#sending = batch;
@@ -157,7 +169,7 @@ export class RecordWriter {
 
   /** Resolves when everything so far has been taken, or nothing will be any more. */
   async idle(): Promise<void> {
-    this.flush();
+    this.#flush();
     while (this.#sending !== null) await (this.#batches.at(-1) ?? this.#sending).taken.catch(() => {});
   }
 
@@ -235,7 +247,7 @@ export class RecordWriter {
     this.#isGathering = true;
     for (let turn = 0; turn < GATHERING_TURNS; turn++) await null;
     this.#isGathering = false;
-    this.flush();
+    this.#flush();
   }
 
   async #waitFor(busy: Promise<void>, batch: WriteBatch): Promise<void> {
@@ -247,7 +259,7 @@ export class RecordWriter {
     if (this.#failed) return;
     this.#timeout.stop();
     this.#onTaken(batch);
-    this.flush();
+    this.#flush();
   }
 
   #onTaken(batch: WriteBatch): void {

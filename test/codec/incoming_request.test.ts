@@ -2,6 +2,7 @@ import { afterEach, expect, it, vi } from "vitest";
 import { IncomingRequest } from "../../src/codec/incoming_request.ts";
 import { Role } from "../../src/protocol/constants.ts";
 import { FastCgiError } from "../../src/protocol/errors.ts";
+import { paramsFromPairs } from "../../src/protocol/params.ts";
 import { latin1 } from "../support/bytes.ts";
 import { drain, failureOf, textFrom } from "../support/streams.ts";
 
@@ -11,7 +12,7 @@ function incoming(
   params: Record<string, string> = {},
   { role = Role.Responder as Role, limits = NO_LIMITS } = {},
 ): IncomingRequest {
-  return new IncomingRequest(7, role, true, Object.entries(params), limits);
+  return new IncomingRequest(7, role, true, { params: new Map(Object.entries(params)), repeatedParams: null }, limits);
 }
 
 const aborted = (): FastCgiError => new FastCgiError("aborted", "The web server aborted it", { requestId: 7 });
@@ -25,7 +26,13 @@ it("IncomingRequest has the pairs as they came and the params merged", () => {
     ["HTTP_COOKIE", "a=1"],
     ["HTTP_COOKIE", "b=2"],
   ] as const;
-  const request = new IncomingRequest(7, Role.Responder, true, pairs, NO_LIMITS);
+  const request = new IncomingRequest(
+    7,
+    Role.Responder,
+    true,
+    { params: paramsFromPairs(pairs), repeatedParams: pairs },
+    NO_LIMITS,
+  );
   expect(request).toMatchObject({ requestId: 7, role: Role.Responder, keepConn: true });
   expect(request.paramPairs).toEqual(pairs);
   expect([...request.params]).toEqual([["HTTP_COOKIE", "a=1; b=2"]]);

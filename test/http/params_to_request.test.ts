@@ -12,7 +12,7 @@ function partsOf(params: Record<string, string> | NameValuePair[]): RequestParts
   const paramPairs: NameValuePair[] = Array.isArray(params)
     ? params
     : Object.entries({ REQUEST_METHOD: "GET", HTTP_HOST: "example.com", REQUEST_URI: "/", ...params });
-  return partsFromParams({ params: paramsFromPairs(paramPairs), paramPairs });
+  return partsFromParams({ params: paramsFromPairs(paramPairs), repeatedParams: paramPairs });
 }
 
 function urlOf(params: Record<string, string>): string {
@@ -399,7 +399,8 @@ describe("partsFromParams: recorded web servers", () => {
   /** The native Request of a recorded one, or the FastCgiError that refuses it. */
   function replay({ requestId, keepConn, roleNumber, paramsList }: (typeof recorded)[number]["request"]) {
     const limits = { maxStdinBytes: 1, maxDataBytes: 1 };
-    const source = new IncomingRequest(requestId, roleNumber as Role, keepConn, paramsList, limits);
+    const params = { params: paramsFromPairs(paramsList), repeatedParams: paramsList };
+    const source = new IncomingRequest(requestId, roleNumber as Role, keepConn, params, limits);
     try {
       return nativeRequest(partsFromParams(source), source);
     } catch (error) {
