@@ -66,19 +66,12 @@ export class FastCgiClient implements AsyncDisposable {
    * @throws {unknown} The reason of `signal`.
    */
   send(request: FastCgiRequestInit): Promise<FastCgiClientResponse> {
-    return this.start(request);
+    return this.#run(request, true);
   }
 
-  /** As {@linkcode FastCgiClient.send}, for the HTTP layer, which reads the response by itself. */
-  async start(request: FastCgiRequestInit): Promise<IncomingResponse> {
-    try {
-      request.signal?.throwIfAborted();
-      // What is given may be given only once.
-      return await this.#start({ ...request, params: [...request.params] });
-    } catch (error) {
-      for (const source of streamsOf(request)) void cancelSource(source, error);
-      throw error;
-    }
+  /** As {@linkcode FastCgiClient.send}, for the HTTP layer: it reads the response by itself, and leaves the params as they are. */
+  start(request: FastCgiRequestInit): Promise<IncomingResponse> {
+    return this.#run(request, false);
   }
 
   /**
@@ -119,28 +112,42 @@ export class FastCgiClient implements AsyncDisposable {
     return this.close();
   }
 
+  /** @param copies Whether the params may be there only once, or change. */
+  async #run(request: FastCgiRequestInit, copies: boolean): Promise<IncomingResponse> {
+    try {
+      request.signal?.throwIfAborted();
+      return await this.#start(copies ? { ...request, params: [...request.params] } : request);
+    } catch (error) {
+      for (const source of streamsOf(request)) void cancelSource(source, error);
+      throw error;
+    }
+  }
+
   async #start(request: FastCgiRequestInit): Promise<IncomingResponse> {
-    const { reuseForAll, onRetry } = this.#options;
     const signal = request.signal ?? undefined;
     const repeatable = isRepeatable(request);
     for (let attempt = 1; ; attempt++) {
-      const { connection, mayBeStale, response } = await this.#pool.run({
-        // The second attempt is to be the last.
-        fresh: attempt > 1 || !(repeatable || reuseForAll),
+      // The second attempt is to be the last.
+      const fresh = attempt > 1 || !(repeatable || this.#options.reuseForAll);
+      let mayBeStale = false;
+      const started = this.#pool.run({
+        fresh,
         signal,
-        start: (connection) => {
-          const { mayBeStale } = connection;
-          return { connection, mayBeStale, response: connection.send(request) };
+        start(connection) {
+          ({ mayBeStale } = connection);
+          return { connection, response: connection.send(request) };
         },
       });
+      const { connection, response } = started instanceof Promise ? await started : started;
       if (!mayBeStale || !repeatable) return response;
-      const error = await response.started().then(
-        () => null,
-        (reason: unknown) => reason,
-      );
-      const isStale = error instanceof FastCgiError && error.code === "connectionClosed" && !connection.heard;
-      if (!isStale || this.#closed) return response;
-      onRetry({ reason: "stale", error, attempt });
+      try {
+        await response.started();
+        return response;
+      } catch (error) {
+        const isStale = error instanceof FastCgiError && error.code === "connectionClosed" && !connection.heard;
+        if (!isStale || this.#closed) return response;
+        this.#options.onRetry({ reason: "stale", error, attempt });
+      }
     }
   }
 

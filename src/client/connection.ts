@@ -16,7 +16,7 @@ import { type ByteChannel, channelOf } from "../transport/byte_channel.ts";
 import type { FastCgiConnection } from "../transport/connection.ts";
 import { Deadline } from "../transport/deadline.ts";
 import { RecordWriter } from "../transport/record_writer.ts";
-import { Exchange } from "./exchange.ts";
+import { Exchange, type ExchangeHost } from "./exchange.ts";
 import type { ResolvedClientOptions } from "./options.ts";
 import type { FastCgiRequestInit } from "./request.ts";
 
@@ -43,7 +43,9 @@ export class ClientConnection {
   readonly #channel: ByteChannel;
   readonly #writer: RecordWriter;
   readonly #exchanges = new Map<number, Exchange>();
-  /** The idle timeout, and that of FCGI_GET_VALUES: what is waited for without a request. */
+  /** What its exchanges get of it. */
+  readonly #host: ExchangeHost;
+  /** The timeout of the only exchange; without one the idle timeout, or that of FCGI_GET_VALUES. */
   readonly #silence: Deadline;
   readonly #stall: Deadline;
   #values: { resolve(values: Map<string, string>): void; reject(reason: unknown): void } | null = null;
@@ -80,6 +82,14 @@ export class ClientConnection {
       writeTimeout: options.writeTimeout,
       onError: (error) => this.#onWriteError(error),
     });
+    this.#host = {
+      writer: this.#writer,
+      options,
+      isPaused: () => this.#pauses > 0,
+      expect: (requestId, hooks) => this.#decoder.expect(requestId, hooks),
+      abort: (exchange, reason) => this.#abort(exchange, reason),
+      complete: (exchange, { protocolStatus }) => this.#onComplete(exchange, protocolStatus),
+    };
     this.#silence = new Deadline(() => this.#timeOut());
     this.#stall = new Deadline(() => this.#onStalled());
     // Whoever it was opened for may be gone, and then it is idle from the start.
@@ -141,15 +151,8 @@ export class ClientConnection {
     const { keepAlive, maxRequestsPerConnection } = this.#options;
     if (!keepAlive || this.#requests >= maxRequestsPerConnection) this.#retired = true;
     this.#silence.stop();
-    const exchange: Exchange = new Exchange(request, {
-      requestId,
-      writer: this.#writer,
-      options: this.#options,
-      isPaused: () => this.#pauses > 0,
-      expect: (hooks) => this.#decoder.expect(requestId, hooks),
-      abort: (reason) => this.#abort(exchange, reason),
-      onComplete: ({ protocolStatus }) => this.#onComplete(exchange, protocolStatus),
-    });
+    // A timer for each request costs more than one that goes on.
+    const exchange = new Exchange(request, requestId, this.#host, this.capacity > 1 ? null : this.#silence);
     this.#exchanges.set(requestId, exchange);
     exchange.start();
     return exchange.response;
@@ -341,6 +344,11 @@ export class ClientConnection {
   }
 
   #timeOut(): void {
+    const [exchange] = this.#exchanges.values();
+    if (exchange?.isLive) {
+      exchange.timeOut();
+      return;
+    }
     if (this.#values === null) {
       const message = `The connection was idle for ${this.#options.idleTimeout} ms`;
       this.close(new FastCgiError("timeout", message, { limit: "idleTimeout" }));

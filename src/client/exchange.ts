@@ -1,6 +1,6 @@
 // One request and its response on a connection: when it is sent, what it waits for, and how long. The mirror of server/response.ts.
 
-import type { IncomingResponse, IncomingResponseHooks } from "../codec/incoming_response.ts";
+import type { FastCgiClientResponse, IncomingResponse, IncomingResponseHooks } from "../codec/incoming_response.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { EndRequestBody } from "../protocol/record.ts";
 import { Deadline } from "../transport/deadline.ts";
@@ -9,18 +9,17 @@ import type { ResolvedClientOptions } from "./options.ts";
 import { type FastCgiRequestInit, RequestSender } from "./request.ts";
 
 /** What an {@linkcode Exchange} needs of its connection. */
-export interface ExchangeOptions {
-  requestId: number;
-  writer: RecordWriter;
-  options: ResolvedClientOptions;
+export interface ExchangeHost {
+  readonly writer: RecordWriter;
+  readonly options: ResolvedClientOptions;
   /** Whether the connection is not read because a response has no room: silence is our own then. */
   isPaused(): boolean;
   /** Makes the response, which the connection feeds from then on. */
-  expect(hooks: IncomingResponseHooks): IncomingResponse;
+  expect(requestId: number, hooks: IncomingResponseHooks): IncomingResponse;
   /** Ends the exchange early: nobody wants the response, or something has gone wrong. */
-  abort(reason: unknown): void;
-  /** Called when the application has said that the request is over. */
-  onComplete(body: EndRequestBody): void;
+  abort(exchange: Exchange, reason: unknown): void;
+  /** The application has said that the request is over. */
+  complete(exchange: Exchange, body: EndRequestBody): void;
 }
 
 /** How far an exchange has come. */
@@ -35,34 +34,32 @@ type ExchangeState =
   | "over";
 
 /** One request and its response. */
-export class Exchange {
+export class Exchange implements IncomingResponseHooks {
   readonly requestId: number;
   readonly response: IncomingResponse;
   readonly #request: FastCgiRequestInit;
-  readonly #connection: ExchangeOptions;
+  readonly #connection: ExchangeHost;
   readonly #sender: RequestSender;
   readonly #silence: Deadline;
+  readonly #isShared: boolean;
   readonly #onSignal: () => void;
   #state: ExchangeState = "sending";
   #hasOutput = false;
   #sentWhole = false;
 
-  constructor(request: FastCgiRequestInit, connection: ExchangeOptions) {
-    const { requestId, writer } = connection;
+  /**
+   * @param silence What runs out when the application is silent for too long, if the connection lends its own; it tells of every byte
+   * then. Without one, others may be on the connection.
+   */
+  constructor(request: FastCgiRequestInit, requestId: number, connection: ExchangeHost, silence: Deadline | null) {
     this.requestId = requestId;
     this.#request = request;
     this.#connection = connection;
-    this.#sender = new RequestSender(writer, requestId, request);
-    this.#silence = new Deadline(() => this.#timeOut());
-    this.#onSignal = () => connection.abort(request.signal!.reason);
-    this.response = connection.expect({
-      onAbandoned: (reason) => {
-        if (this.isLive) connection.abort(reason ?? this.#cancelled());
-      },
-      onStderr: request.onStderr,
-      onOutput: (type) => this.#onOutput(type),
-      onComplete: (body) => connection.onComplete(body),
-    });
+    this.#sender = new RequestSender(connection.writer, requestId, request);
+    this.#isShared = silence === null;
+    this.#silence = silence ?? new Deadline(() => this.timeOut());
+    this.#onSignal = () => connection.abort(this, request.signal!.reason);
+    this.response = connection.expect(requestId, this);
   }
 
   /** Whether anybody waits for the response. */
@@ -79,7 +76,7 @@ export class Exchange {
   start(): void {
     const { options, writer } = this.#connection;
     this.#request.signal?.addEventListener("abort", this.#onSignal, { once: true });
-    this.#sender.send(options.keepAlive).then(
+    this.#sender.send(options.keepAlive, !this.#isShared).then(
       (sent) => {
         if (!sent) return;
         this.#sentWhole = true;
@@ -87,7 +84,7 @@ export class Exchange {
       },
       (error) => {
         // A request that can't be read must not look whole. One that can't be written may have its answer already.
-        if (this.isLive && !writer.failed) this.#connection.abort(error);
+        if (this.isLive && !writer.failed) this.#connection.abort(this, error);
       },
     );
   }
@@ -113,7 +110,8 @@ export class Exchange {
     if (this.#state === "over") return;
     this.#state = "over";
     this.#release(reason);
-    this.#silence.dispose();
+    if (this.#isShared) this.#silence.dispose();
+    else this.#silence.stop();
   }
 
   /** Stops counting silence. */
@@ -130,6 +128,36 @@ export class Exchange {
   /** Something came: the silence is counted anew. What comes before the first output does not put it off. */
   noteBytes(): void {
     if (this.#state !== "waiting for the header") this.resume();
+  }
+
+  onOutput(type: "stdout" | "stderr"): void {
+    if (type === "stdout") {
+      this.#hasOutput = true;
+      if (this.#state === "waiting for the header") this.#state = "receiving";
+    }
+    if (this.#isShared) this.noteBytes();
+  }
+
+  onStderr(piece: Uint8Array, response: FastCgiClientResponse): void {
+    this.#request.onStderr?.(piece, response);
+  }
+
+  onComplete(body: EndRequestBody): void {
+    this.#connection.complete(this, body);
+  }
+
+  onAbandoned(reason: unknown): void {
+    if (this.isLive) this.#connection.abort(this, reason ?? this.#cancelled());
+  }
+
+  /** The application was silent for too long. */
+  timeOut(): void {
+    const { requestId } = this;
+    const limit = this.#limit!;
+    const what = limit === "headerTimeout" ? "sent no output" : "was silent";
+    const message = `Cannot read the response: the application ${what} for ${this.#connection.options[limit]} ms`;
+    const stderr = this.response.stderrText;
+    this.#connection.abort(this, new FastCgiError("timeout", message, { requestId, limit, stderr }));
   }
 
   /** The timeout that applies, or null where the application may be silent. */
@@ -151,26 +179,9 @@ export class Exchange {
     this.resume();
   }
 
-  #onOutput(type: "stdout" | "stderr"): void {
-    if (type === "stdout") {
-      this.#hasOutput = true;
-      if (this.#state === "waiting for the header") this.#state = "receiving";
-    }
-    this.noteBytes();
-  }
-
   #release(reason: unknown): void {
     this.#sender.stop(reason);
     this.#request.signal?.removeEventListener("abort", this.#onSignal);
-  }
-
-  #timeOut(): void {
-    const { requestId } = this;
-    const limit = this.#limit!;
-    const what = limit === "headerTimeout" ? "sent no output" : "was silent";
-    const message = `Cannot read the response: the application ${what} for ${this.#connection.options[limit]} ms`;
-    const stderr = this.response.stderrText;
-    this.#connection.abort(new FastCgiError("timeout", message, { requestId, limit, stderr }));
   }
 
   #cancelled(): FastCgiError {

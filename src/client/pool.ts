@@ -41,8 +41,9 @@ export interface PoolStatus {
 export class Pool {
   readonly #dial: (controller: AbortController) => Promise<ClientConnection>;
   readonly #options: ResolvedClientOptions;
-  /** The one that became free last is the last. */
   readonly #connections = new Set<ClientConnection>();
+  /** Those with room for a request. The one that became free last is the last. */
+  readonly #free = new Set<ClientConnection>();
   readonly #dials = new Set<AbortController>();
   #waiters: Waiter[] = [];
   #lastTicket = 0;
@@ -69,12 +70,26 @@ export class Pool {
   }
 
   /**
-   * Puts a request on a connection as soon as one has room.
+   * Puts a request on a connection as soon as one has room: at once, if there is one.
    *
    * @throws {FastCgiError} `limit` if too many wait already; what opening a connection failed with.
    * @throws {unknown} The reason of its signal.
    */
-  run<Result>({ fresh, signal, start }: PoolRequest<Result>): Promise<Result> {
+  run<Result>(request: PoolRequest<Result>): Result | Promise<Result> {
+    const connection = this.#closed || this.#waiters.length > 0 ? undefined : this.#takeFree(request.fresh);
+    return connection === undefined ? this.#wait(request) : this.#put(request, connection);
+  }
+
+  #put<Result>({ start }: PoolRequest<Result>, connection: ClientConnection): Result {
+    try {
+      return start(connection);
+    } finally {
+      if (!connection.isFree) this.#free.delete(connection);
+    }
+  }
+
+  #wait<Result>(request: PoolRequest<Result>): Promise<Result> {
+    const { fresh, signal } = request;
     if (this.#closed) return Promise.reject(new TypeError("Cannot send a request: the client is closed"));
     const { maxQueuedRequests, maxConnections } = this.#options;
     // Those for whom a connection is being opened do not wait for another request.
@@ -94,10 +109,10 @@ export class Pool {
       const waiter: Waiter = {
         fresh,
         ticket: ++this.#lastTicket,
-        start(connection) {
+        start: (connection) => {
           settle();
           try {
-            resolve(start(connection));
+            resolve(this.#put(request, connection));
           } catch (error) {
             reject(error);
           }
@@ -115,14 +130,15 @@ export class Pool {
 
   /** A connection has room again. */
   onFree(connection: ClientConnection): void {
-    this.#connections.delete(connection);
-    this.#connections.add(connection);
+    this.#free.delete(connection);
+    this.#free.add(connection);
     this.#serve();
   }
 
   /** A connection is gone. */
   onClose(connection: ClientConnection): void {
     this.#connections.delete(connection);
+    this.#free.delete(connection);
     this.#serve();
     this.#checkDrained();
   }
@@ -166,6 +182,7 @@ export class Pool {
   }
 
   #giveOut(): void {
+    if (this.#waiters.length === 0) return;
     const left: Waiter[] = [];
     for (const [index, waiter] of this.#waiters.entries()) {
       const connection = this.#takeFree(waiter.fresh);
@@ -185,7 +202,7 @@ export class Pool {
   /** A busy connection that can take one more, so that the others can go idle; else the one that was used last. */
   #takeFree(fresh: boolean): ClientConnection | undefined {
     let best: ClientConnection | undefined;
-    for (const connection of this.#connections) {
+    for (const connection of this.#free) {
       if (!connection.isFree || (fresh && connection.mayBeStale)) continue;
       if (best === undefined || connection.active >= best.active) best = connection;
     }
@@ -204,6 +221,7 @@ export class Pool {
       this.#doubtful = false;
       this.#expectedCapacity = connection.capacity;
       this.#connections.add(connection);
+      this.#free.add(connection);
     } catch (error) {
       // One that was given up is no longer among them.
       if (this.#dials.delete(attempt)) this.#onDialFailed(error, ticket);
@@ -236,14 +254,14 @@ export class Pool {
 
   /** Connections without a request, the one unused for longest first. */
   #idle(): ClientConnection[] {
-    return [...this.#connections].filter((connection) => connection.active === 0);
+    return [...this.#free].filter((connection) => connection.active === 0);
   }
 
   /** Closes idle connections that are too many. */
   #retireSurplus(): void {
     const { keepAlive, maxIdle } = this.#options;
     const keep = this.#closed || !keepAlive ? 0 : maxIdle;
-    if (this.#connections.size <= keep) return;
+    if (this.#free.size <= keep) return;
     const idle = this.#idle();
     for (const connection of idle.slice(0, Math.max(0, idle.length - keep))) connection.retire();
   }

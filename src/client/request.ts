@@ -1,7 +1,10 @@
-import { RecordType, Role } from "../protocol/constants.ts";
-import { encodeNameValuePairChunks, type NameValuePair } from "../protocol/name_value_pairs.ts";
+import type { FastCgiClientResponse } from "../codec/incoming_response.ts";
+import { encodeRecordPieces } from "../codec/record_encoder.ts";
+import { encodeRequestHead } from "../codec/request_encoder.ts";
+import { MAX_SENT_CONTENT_LENGTH, RecordType, Role } from "../protocol/constants.ts";
+import type { NameValuePair } from "../protocol/name_value_pairs.ts";
 import { parseLength } from "../protocol/params.ts";
-import { encodeBeginRequestBody, type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
+import { type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
 import { type ByteSource, cancelSource, checkLength } from "../transport/byte_source.ts";
 import type { RecordWriter } from "../transport/record_writer.ts";
 import { StreamSender } from "../transport/stream_sender.ts";
@@ -32,7 +35,7 @@ export interface FastCgiRequestInit {
   /** Cancels the exchange at any point: while connecting, sending or receiving. */
   signal?: AbortSignal | null;
   /** Told of each piece of FCGI_STDERR, whether or not anybody reads the response's `stderr`. */
-  onStderr?: (piece: Uint8Array) => void;
+  onStderr?: (piece: Uint8Array, response: FastCgiClientResponse) => void;
 }
 
 /** The streams that a request comes with. */
@@ -40,15 +43,31 @@ export function streamsOf({ stdin, data }: FastCgiRequestInit): ByteSource[] {
   return [stdin, data].filter((source) => source !== undefined && source !== null);
 }
 
+/** The value of a variable; the last one counts. */
+function paramOf(params: Iterable<NameValuePair>, wanted: string): string | undefined {
+  if (params instanceof Map) return params.get(wanted);
+  let found: string | undefined;
+  for (const [name, value] of params) if (name === wanted) found = value;
+  return found;
+}
+
 /** Methods that do no harm when they happen twice (RFC 9110 9.2.2). */
-const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);
+const IDEMPOTENT: ReadonlySet<string | undefined> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);
 
 /** Whether sending a request twice does no harm, and is possible: all of it is still there. */
-export function isRepeatable(request: FastCgiRequestInit): boolean {
-  if (!streamsOf(request).every((source) => source instanceof Uint8Array)) return false;
-  for (const [name, value] of request.params) if (name === "REQUEST_METHOD") return IDEMPOTENT.has(value);
-  return false;
+export function isRepeatable({ stdin, data, params }: FastCgiRequestInit): boolean {
+  return isAtHand(stdin) && isAtHand(data) && IDEMPOTENT.has(paramOf(params, "REQUEST_METHOD"));
 }
+
+function isAtHand(source: ByteSource | null | undefined): boolean {
+  return source === undefined || source === null || source instanceof Uint8Array;
+}
+
+/** For messages: whose bytes they are. */
+const BODY = "the request body";
+
+/** Bytes of a body that leave in one write. A write has `writeTimeout`, so it must not grow with the body. */
+const MAX_WRITE_LENGTH = 4 * MAX_SENT_CONTENT_LENGTH;
 
 /** Sends one request: its params, then the streams of its role, in the order of FastCGI 6. */
 export class RequestSender {
@@ -56,15 +75,16 @@ export class RequestSender {
   readonly #requestId: number;
   readonly #request: FastCgiRequestInit;
   /** What is still to be sent. */
-  readonly #waiting: Set<ByteSource>;
+  #waiting: ByteSource[];
   #stream: StreamSender | null = null;
   #stopped = false;
 
+  /** @param request Its `params` are read more than once. */
   constructor(writer: RecordWriter, requestId: number, request: FastCgiRequestInit) {
     this.#writer = writer;
     this.#requestId = requestId;
     this.#request = request;
-    this.#waiting = new Set(streamsOf(request));
+    this.#waiting = isAtHand(request.stdin) && isAtHand(request.data) ? [] : streamsOf(request);
   }
 
   /** Sends nothing more, and cancels the request's streams. */
@@ -75,26 +95,50 @@ export class RequestSender {
     for (const source of this.#waiting) void cancelSource(source, reason);
   }
 
-  /** Resolves to whether all was sent. Rejects if a stream fails or is not as long as announced. */
-  async send(keepConn: boolean): Promise<boolean> {
-    const { role = Role.Responder, stdin, data } = this.#request;
-    const params = [...this.#request.params];
-    const lengths = new Map(params);
+  /**
+   * Sends it. Resolves to whether all was sent. Rejects if a stream fails or is not as long as announced.
+   *
+   * @param alone Whether no other request is on the connection: then what is at hand leaves at once, and in large writes.
+   */
+  async send(keepConn: boolean, alone = false): Promise<boolean> {
+    const { role = Role.Responder, stdin, data, params } = this.#request;
     const requestId = this.#requestId;
-    const records: FastCgiRecord[] = [
-      { type: RecordType.BeginRequest, requestId, contentData: encodeBeginRequestBody({ role, keepConn }) },
-      ...encodeNameValuePairChunks(params).map((contentData) => ({ type: RecordType.Params, requestId, contentData })),
-      { type: RecordType.Params, requestId, contentData: NO_CONTENT },
-    ];
-    const begun = this.#writer.write(...records);
-    if (role !== Role.Authorizer) {
-      await this.#sendStream(RecordType.Stdin, stdin, parseLength(lengths.get("CONTENT_LENGTH")), "the request body");
+    const length = parseLength(paramOf(params, "CONTENT_LENGTH"));
+    const endsStdin = role === Role.Responder && !length && isEmpty(stdin);
+    const head = encodeRequestHead({ requestId, role, keepConn, params, endsStdin });
+    if (alone && role === Role.Responder && !endsStdin && stdin instanceof Uint8Array) {
+      await this.#sendBytes(head, length === null ? stdin : (checkLength(stdin, length, BODY) as Uint8Array));
+      return !this.#stopped;
     }
+    const begun = this.#writer.writePieces([head], alone && endsStdin);
+    if (!endsStdin && role !== Role.Authorizer) await this.#sendStream(RecordType.Stdin, stdin, length, BODY);
     if (role === Role.Filter) {
-      await this.#sendStream(RecordType.Data, data, parseLength(lengths.get("FCGI_DATA_LENGTH")), "the data");
+      await this.#sendStream(RecordType.Data, data, parseLength(paramOf(params, "FCGI_DATA_LENGTH")), "the data");
     }
     await begun.taken;
     return !this.#stopped;
+  }
+
+  /** Sends a request whose body is at hand: fewer and larger writes than a stream's. */
+  async #sendBytes(head: Uint8Array, bytes: Uint8Array): Promise<void> {
+    let pieces = [head];
+    for (let start = 0; !this.#stopped && start <= bytes.length; start += MAX_WRITE_LENGTH) {
+      const end = Math.min(start + MAX_WRITE_LENGTH, bytes.length);
+      pieces.push(...encodeRecordPieces(this.#stdinRecords(bytes, start, end)));
+      await this.#writer.writePieces(pieces, true).taken;
+      pieces = [];
+    }
+  }
+
+  /** Records of a part of the body, and its end behind the last. */
+  #stdinRecords(bytes: Uint8Array, start: number, end: number): FastCgiRecord[] {
+    const record = { type: RecordType.Stdin, requestId: this.#requestId };
+    const records: FastCgiRecord[] = [];
+    for (let at = start; at < end; at += MAX_SENT_CONTENT_LENGTH) {
+      records.push({ ...record, contentData: bytes.subarray(at, Math.min(at + MAX_SENT_CONTENT_LENGTH, end)) });
+    }
+    if (bytes.length < start + MAX_WRITE_LENGTH) records.push({ ...record, contentData: NO_CONTENT });
+    return records;
   }
 
   async #sendStream(
@@ -105,10 +149,14 @@ export class RequestSender {
   ): Promise<void> {
     if (this.#stopped) return;
     const bytes = source ?? NO_CONTENT;
-    this.#waiting.delete(bytes);
+    this.#waiting = this.#waiting.filter((other) => other !== bytes);
     this.#stream = new StreamSender(this.#writer, type, this.#requestId);
     await this.#stream.send(expected === null ? bytes : checkLength(bytes, expected, name));
     // Only what is whole gets an end: without it a backend can tell that the body was cut.
     if (!this.#stopped) this.#writer.write({ type, requestId: this.#requestId, contentData: NO_CONTENT });
   }
+}
+
+function isEmpty(source: ByteSource | null | undefined): boolean {
+  return source === undefined || source === null || (source instanceof Uint8Array && source.length === 0);
 }

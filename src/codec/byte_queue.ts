@@ -166,12 +166,30 @@ export class ByteQueue {
 
   /** The next piece, or null at the end. One reader at a time. */
   async read(): Promise<Uint8Array | null> {
-    while (this.#first === this.#pieces.length) {
+    for (;;) {
+      const piece = this.take();
+      if (piece !== undefined) return piece;
+      await this.whenReadable();
+    }
+  }
+
+  /** Resolves when {@linkcode ByteQueue.take} has something to give or to say. One reader at a time. */
+  whenReadable(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onPiece = resolve;
+    });
+  }
+
+  /** Whether all that came was taken, and the stream came to its end. */
+  get isRead(): boolean {
+    return this.#first === this.#pieces.length && this.#state !== "open" && !this.#failed;
+  }
+
+  /** As {@linkcode ByteQueue.read}, without waiting: undefined where there is nothing yet. */
+  take(): Uint8Array | null | undefined {
+    if (this.#first === this.#pieces.length) {
       if (this.#failed) throw this.#error;
-      if (this.#state !== "open") return null;
-      await new Promise<void>((resolve) => {
-        this.#onPiece = resolve;
-      });
+      return this.#state === "open" ? undefined : null;
     }
     const piece = this.#pieces[this.#first]!;
     this.#pieces[this.#first++] = NO_CONTENT;

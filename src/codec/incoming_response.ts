@@ -28,7 +28,7 @@ export interface IncomingResponseHooks {
   /** Called once when nobody will take the rest of stdout. */
   onAbandoned?: (reason: unknown) => void;
   /** Called with each piece of FCGI_STDERR. */
-  onStderr?: ((piece: Uint8Array) => void) | undefined;
+  onStderr?: ((piece: Uint8Array, response: FastCgiClientResponse) => void) | undefined;
   /** Called with each record of FCGI_STDOUT or FCGI_STDERR. */
   onOutput?: (type: "stdout" | "stderr") => void;
   /** Called when the application said how the request ended. */
@@ -48,35 +48,41 @@ const REFUSALS: ReadonlyMap<number, readonly [code: FastCgiErrorCode, reason: st
   [ProtocolStatus.UnknownRole, ["unknownRole", "it does not know the role"]],
 ]);
 
-/** A {@linkcode FastCgiClientResponse} and what its connection does with it. */
+/** How a response ended; null where it has not. */
+type Ending = { readonly body: EndRequestBody } | { readonly error: unknown } | null;
+
+function promiseOf(ending: NonNullable<Ending>): Promise<EndRequestBody> {
+  return "body" in ending ? Promise.resolve(ending.body) : Promise.reject(ending.error);
+}
+
+/** A {@linkcode FastCgiClientResponse} and what its connection does with it. What nobody may ask for is made when it is asked for. */
 export class IncomingResponse implements FastCgiClientResponse {
   readonly requestId: number;
-  readonly end: Promise<EndRequestBody>;
   readonly stdoutQueue: ByteQueue;
-  readonly #stderr: StderrBuffer;
-  readonly #options: IncomingResponseOptions;
-  #resolveEnd!: (body: EndRequestBody) => void;
-  #rejectEnd!: (reason: unknown) => void;
+  readonly #maxStderrBytes: number;
+  readonly #hooks: IncomingResponseHooks;
+  #stderrBuffer: StderrBuffer | null = null;
   #hasOutput = false;
+  #ending: Ending = null;
+  #end: Promise<EndRequestBody> | null = null;
+  #settleEnd: ((ending: Promise<EndRequestBody>) => void) | null = null;
   #onStarted: (() => void) | undefined;
 
-  constructor(requestId: number, options: IncomingResponseOptions) {
+  constructor(
+    requestId: number,
+    { maxStdoutBytes, maxStderrBytes, ...others }: IncomingResponseOptions,
+    hooks: IncomingResponseHooks = others,
+  ) {
     this.requestId = requestId;
-    this.#options = options;
+    this.#hooks = hooks;
+    this.#maxStderrBytes = maxStderrBytes;
     this.stdoutQueue = new ByteQueue({
       name: "stdout",
       requestId,
-      maxBytes: options.maxStdoutBytes,
+      maxBytes: maxStdoutBytes,
       limit: "maxStdoutBytes",
-      ...(options.onAbandoned && { onAbandoned: options.onAbandoned }),
+      onAbandoned: (reason) => hooks.onAbandoned?.(reason),
     });
-    this.#stderr = new StderrBuffer(options.maxStderrBytes);
-    this.end = new Promise((resolve, reject) => {
-      this.#resolveEnd = resolve;
-      this.#rejectEnd = reject;
-    });
-    // Whoever only reads stdout learns of a failure there.
-    this.end.catch(() => {});
   }
 
   get stdout(): ReadableStream<Uint8Array> {
@@ -88,12 +94,20 @@ export class IncomingResponse implements FastCgiClientResponse {
   }
 
   get stderrTruncated(): boolean {
-    return this.#stderr.truncated;
+    return this.#stderrBuffer?.truncated ?? false;
+  }
+
+  get end(): Promise<EndRequestBody> {
+    if (this.#end !== null) return this.#end;
+    this.#end = this.#ending === null ? new Promise((settle) => (this.#settleEnd = settle)) : promiseOf(this.#ending);
+    // Whoever only reads stdout learns of a failure there.
+    this.#end.catch(() => {});
+    return this.#end;
   }
 
   /** FCGI_STDERR so far as text, for messages. */
   get stderrText(): string {
-    return this.#stderr.text;
+    return this.#stderrBuffer === null ? "" : this.#stderrBuffer.text;
   }
 
   pushStdout(content: Uint8Array): void {
@@ -105,38 +119,53 @@ export class IncomingResponse implements FastCgiClientResponse {
     this.#noteOutput("stderr");
     const kept = this.#stderr.push(content);
     // A copy, because nobody knows how long it will be kept. Not slice(): a Node Buffer's copies nothing.
-    if (kept > 0) this.#options.onStderr?.(new Uint8Array(content.subarray(0, kept)));
+    if (kept > 0) this.#hooks.onStderr?.(new Uint8Array(content.subarray(0, kept)), this);
   }
 
-  /** Resolves when anything of the response is there, its end included. Rejects if it fails before. */
-  started(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (this.#hasOutput) resolve();
-      this.#onStarted = resolve;
-      this.end.then(() => resolve(), reject);
-    });
+  /** Resolves when anything of the response is there, its end included. Rejects if it fails before. One at a time. */
+  async started(): Promise<void> {
+    if (!this.#hasOutput && this.#ending === null) {
+      await new Promise<void>((resolve) => {
+        this.#onStarted = resolve;
+      });
+    }
+    if (!this.#hasOutput && this.#ending !== null) await promiseOf(this.#ending);
   }
 
   /** The application said how the request ended. */
   complete(body: EndRequestBody): void {
     if (body.protocolStatus === ProtocolStatus.RequestComplete) this.stdoutQueue.end();
     else this.stdoutQueue.fail(this.#refusal(body.protocolStatus));
-    this.#stderr.end();
-    this.#resolveEnd(body);
-    this.#options.onComplete?.(body);
+    this.#finish({ body });
+    this.#hooks.onComplete?.(body);
   }
 
   /** The request can't be finished. */
   fail(error: unknown): void {
     this.stdoutQueue.fail(error);
-    this.#stderr.end();
-    this.#rejectEnd(error);
+    this.#finish({ error });
+  }
+
+  get #stderr(): StderrBuffer {
+    if (this.#stderrBuffer === null) {
+      this.#stderrBuffer = new StderrBuffer(this.#maxStderrBytes);
+      if (this.#ending !== null) this.#stderrBuffer.end();
+    }
+    return this.#stderrBuffer;
+  }
+
+  #finish(ending: NonNullable<Ending>): void {
+    if (this.#ending !== null) return;
+    this.#ending = ending;
+    this.#stderrBuffer?.end();
+    this.#settleEnd?.(promiseOf(ending));
+    this.#onStarted?.();
   }
 
   #noteOutput(type: "stdout" | "stderr"): void {
     this.#hasOutput = true;
     this.#onStarted?.();
-    this.#options.onOutput?.(type);
+    this.#hooks.onOutput?.(type);
   }
 
   #refusal(protocolStatus: number): FastCgiError {

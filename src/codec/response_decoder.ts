@@ -61,9 +61,10 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
   readonly #options: Required<ResponseDecoderOptions>;
   readonly #outlet: ResponseDecoderOutlet;
   readonly #active = new Map<number, ActiveResponse>();
-  /** Ids that were expected and are over: Go sends records for an aborted request after its FCGI_END_REQUEST. */
-  readonly #over = new Set<number>();
-  #expecting = false;
+  /**
+   * The highest id that was expected; 0 where nobody says what to expect. Those up to it that are not active are over: ids count up.
+   */
+  #highestId = 0;
   #dead: FastCgiError | null = null;
 
   /** @throws {RangeError} If an option is not a positive number. */
@@ -79,8 +80,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
 
   /** Announces a request that was begun, and returns its response, which is still empty. */
   expect(requestId: number, hooks: IncomingResponseHooks = {}): IncomingResponse {
-    this.#expecting = true;
-    this.#over.delete(requestId);
+    this.#highestId = Math.max(this.#highestId, requestId);
     return this.#open(requestId, hooks).response;
   }
 
@@ -138,11 +138,13 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
     }
     let active = this.#active.get(requestId);
     if (active === undefined) {
-      if (this.#over.has(requestId)) {
+      // Go sends records for an aborted request after its FCGI_END_REQUEST.
+      if (requestId <= this.#highestId) {
         this.#outlet.report?.(protocolError(`Dropped ${input}: request ${requestId} is over`, requestId));
         return;
       }
-      if (this.#expecting) throw protocolError(`Cannot read ${input}: nobody began request ${requestId}`, requestId);
+      if (this.#highestId > 0)
+        throw protocolError(`Cannot read ${input}: nobody began request ${requestId}`, requestId);
       active = this.#open(requestId, {});
       controller.enqueue(active.response);
     }
@@ -162,7 +164,6 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
       case "complete": {
         const body = decodeEndRequestBody(contentData);
         this.#active.delete(requestId);
-        if (this.#expecting) this.#over.add(requestId);
         return response.complete(body);
       }
       case "ignore":
@@ -171,8 +172,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
   }
 
   #open(requestId: number, hooks: IncomingResponseHooks): ActiveResponse {
-    const { maxStdoutBytes, maxStderrBytes } = this.#options;
-    const response = new IncomingResponse(requestId, { maxStdoutBytes, maxStderrBytes, ...hooks });
+    const response = new IncomingResponse(requestId, this.#options, hooks);
     const active: ActiveResponse = { state: "open", response };
     this.#active.set(requestId, active);
     return active;

@@ -1,26 +1,36 @@
 // CGI response → Fetch response (RFC 3875 6). The reverse of response_to_cgi.ts.
 
+import type { ByteQueue } from "../codec/byte_queue.ts";
 import type { IncomingResponse } from "../codec/incoming_response.ts";
 import { decodeByteString } from "../protocol/byte_string.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import { parseLength } from "../protocol/params.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
-import { type ByteReader, checkLength } from "../transport/byte_source.ts";
+import type { ByteReader } from "../transport/byte_source.ts";
 import { discardBody } from "./discard_body.ts";
 import { hasControlBytes, isHopByHop, isNullBodyStatus, isToken } from "./header_rules.ts";
 
-/** The head of a CGI response. */
-export interface CgiHeader {
-  status: number;
-  statusText: string;
-  headers: Headers;
+/** What a response asks of the web server, beside passing it on. */
+export interface CgiOrders {
   /**
    * Where a local redirect leads: a path of the same site, perhaps with a query. Null unless the header block is that Location
    * and nothing else (RFC 3875 6.2.2).
    */
   localRedirect: string | null;
+  /** Whether there is an X-Accel-Redirect or X-Sendfile among the headers. */
+  asksForFile: boolean;
   /** What the `Variable-` fields of an Authorizer say, by the name behind that prefix as it was written (FastCGI 6.3). */
   variables: ReadonlyMap<string, string>;
+}
+
+/** The head of a CGI response. */
+interface CgiHeader extends CgiOrders {
+  status: number;
+  statusText: string;
+  /** Names are in lower case. */
+  fields: [name: string, value: string][];
+  /** What Content-Length says. */
+  length: number | null;
 }
 
 /** What decides how a CGI response is read. */
@@ -34,12 +44,8 @@ export interface CgiToResponseOptions {
 }
 
 /** A response, and what it asks of the web server. */
-export interface CgiResponse {
+export interface CgiResponse extends CgiOrders {
   response: Response;
-  /** See {@linkcode CgiHeader.localRedirect}. */
-  localRedirect: string | null;
-  /** See {@linkcode CgiHeader.variables}. */
-  variables: ReadonlyMap<string, string>;
 }
 
 const LF = 0x0a;
@@ -52,20 +58,23 @@ const CR = 0x0d;
  * ended the response before its header was there.
  */
 export async function responseFromCgi(incoming: IncomingResponse, options: CgiToResponseOptions): Promise<CgiResponse> {
-  const { header, rest } = await readHeader(incoming, options.maxResponseHeaderBytes).catch((error) => {
-    incoming.stdoutQueue.abandon(error);
+  const { stdoutQueue } = incoming;
+  let found: HeaderAndRest;
+  try {
+    found = await readHeader(incoming, options.maxResponseHeaderBytes);
+  } catch (error) {
+    stdoutQueue.abandon(error);
     throw error;
-  });
-  const { status, statusText, headers, localRedirect, variables } = header;
-  const init = { status, statusText, headers };
-  const source: ByteReader = queueReader(incoming, rest);
-  if (isNullBodyStatus(status) || options.method === "HEAD") {
-    void discardBody(source, options.maxDrainBytes);
-    return { response: new Response(null, init), localRedirect, variables };
   }
-  const length = parseLength(headers.get("content-length") ?? undefined);
-  const body = length === null ? source : (checkLength(source, length, "the response body") as ByteReader);
-  return { response: new Response(streamOf(body), init), localRedirect, variables };
+  const { status, statusText, fields, length, ...orders } = found.header;
+  const hasBody = !isNullBodyStatus(status) && options.method !== "HEAD";
+  const source = new BodySource(stdoutQueue, found.rest, hasBody ? length : null);
+  if (!hasBody) void discardBody(source, options.maxDrainBytes);
+  const response = new Response(hasBody ? source.stream() : null, { status, statusText });
+  // Cheaper than headers in the init, which are looked at twice.
+  const { headers } = response;
+  for (const [name, value] of fields) headers.append(name, value);
+  return { ...orders, response };
 }
 
 interface HeaderAndRest {
@@ -101,7 +110,11 @@ async function readHeader(response: IncomingResponse, maxBytes: number): Promise
       searched = 0;
       continue;
     }
-    const piece = await response.stdoutQueue.read();
+    let piece = response.stdoutQueue.take();
+    while (piece === undefined) {
+      await response.stdoutQueue.whenReadable();
+      piece = response.stdoutQueue.take();
+    }
     if (piece === null) throw malformed(length === 0 ? "it is empty" : "it has no end of header", response);
     // The end may have begun two bytes ago.
     searched = Math.max(0, length - 2);
@@ -144,41 +157,57 @@ const SINGLE_FIELDS: ReadonlySet<string> = new Set([...CGI_FIELDS, "content-leng
  */
 const LOCAL_LOCATION = /^\/(?!\/)[!-"$-[\]-~\x80-\xff]*$/;
 
+/** Fields by which an application asks its web server for a file. */
+const FILE_FIELDS: ReadonlySet<string> = new Set(["x-accel-redirect", "x-sendfile"]);
+
+const NO_VARIABLES: ReadonlyMap<string, string> = new Map();
+
 /** The fields of a header block, checked before anything is made of them. */
 function parseHeader(block: string, response: IncomingResponse): CgiHeader {
-  const headers = new Headers();
+  const fields: [name: string, value: string][] = [];
   const single = new Map<string, string>();
-  const variables = new Map<string, string>();
-  let fields = 0;
-  for (const [index, line] of block.split("\n").entries()) {
-    const text = line.endsWith("\r") ? line.slice(0, -1) : line;
+  let variables: Map<string, string> | null = null;
+  let count = 0;
+  let asksForFile = false;
+  for (let start = 0, end = 0; start < block.length; start = end + 1) {
+    end = block.indexOf("\n", start);
+    const text = block.slice(start, block[end - 1] === "\r" ? end - 1 : end);
     if (text === "") break;
     // FastCGI 6.1 has no NPH output, but fcgiwrap lets it through.
-    const statusLine = index === 0 ? /^HTTP\/[0-9.]+ (.*)$/.exec(text) : null;
-    const [name, value] = statusLine === null ? parseField(text, response) : ["status", statusLine[1]!];
+    const statusLine = start === 0 ? /^HTTP\/[0-9.]+ (.*)$/.exec(text) : null;
+    const field = statusLine === null ? parseField(text, response) : (["status", statusLine[1]!] as const);
+    const [name, value] = field;
     // RFC 3875 6.3: such a field says nothing.
     if (value === "" && CGI_FIELDS.has(name)) continue;
-    fields++;
-    const earlier = single.get(name);
-    if (earlier !== undefined && earlier !== value) throw malformed(`it has two different ${name} fields`, response);
-    if (SINGLE_FIELDS.has(name)) single.set(name, value);
-    else if (!isHopByHop(name)) headers.append(name, value);
-    if (name.startsWith(VARIABLE)) addVariable(variables, text.slice(VARIABLE.length, name.length), value, response);
+    count++;
+    if (SINGLE_FIELDS.has(name)) {
+      const earlier = single.get(name);
+      if (earlier !== undefined && earlier !== value) throw malformed(`it has two different ${name} fields`, response);
+      single.set(name, value);
+      if (name === "status" || earlier !== undefined) continue;
+    }
+    if (isHopByHop(name)) continue;
+    fields.push([name, value]);
+    asksForFile ||= FILE_FIELDS.has(name);
+    if (name.startsWith(VARIABLE)) {
+      variables ??= new Map();
+      addVariable(variables, text.slice(VARIABLE.length, name.length), value, response);
+    }
   }
-  const length = single.get("content-length");
-  if (length !== undefined && parseLength(length) === null) {
-    throw malformed(`its Content-Length is ${quote(length)}`, response);
+  const contentLength = single.get("content-length");
+  const length = parseLength(contentLength);
+  if (contentLength !== undefined && length === null) {
+    throw malformed(`its Content-Length is ${quote(contentLength)}`, response);
   }
-  const status = single.get("status");
-  single.delete("status");
-  for (const [name, value] of single) headers.set(name, value);
-  const location = headers.get("location");
-  const isLocal = fields === 1 && location !== null && LOCAL_LOCATION.test(location);
+  const location = single.get("location");
+  const isLocal = count === 1 && location !== undefined && LOCAL_LOCATION.test(location);
   return {
-    ...parseStatus(status, location !== null, response),
-    headers,
+    ...parseStatus(single.get("status"), location !== undefined, response),
+    fields,
+    length,
+    asksForFile,
     localRedirect: isLocal ? location : null,
-    variables,
+    variables: variables ?? NO_VARIABLES,
   };
 }
 
@@ -229,37 +258,62 @@ function isBlank(code: number): boolean {
   return code === 0x20 || code === 0x09;
 }
 
-/** What is left of stdout: first what came with the header. */
-function queueReader({ stdoutQueue }: IncomingResponse, rest: Uint8Array): ByteReader {
-  let first: Uint8Array | null = rest.length > 0 ? rest : null;
-  return {
-    async read() {
-      const value = first ?? (await stdoutQueue.read());
-      first = null;
-      return value === null ? { done: true } : { done: false, value };
-    },
-    cancel: async (reason) => stdoutQueue.abandon(reason),
-  };
-}
+/** The body of a response: what came with the header, and what is left of stdout. One that is not as long as announced fails. */
+class BodySource implements UnderlyingDefaultSource<Uint8Array>, ByteReader {
+  readonly #queue: ByteQueue;
+  readonly #length: number | null;
+  #first: Uint8Array | null;
+  #count = 0;
 
-function streamOf(source: ByteReader): ReadableStream<Uint8Array<ArrayBuffer>> {
-  return new ReadableStream<Uint8Array<ArrayBuffer>>(
-    {
-      async pull(controller) {
-        try {
-          const { done, value } = await source.read();
-          if (done) controller.close();
-          else controller.enqueue(value as Uint8Array<ArrayBuffer>);
-        } catch (error) {
-          controller.error(error);
-          // A body of the wrong length: its exchange must not go on as if somebody read it.
-          await source.cancel(error);
-        }
-      },
-      cancel: (reason) => source.cancel(reason),
-    },
-    { highWaterMark: 0 },
-  );
+  constructor(queue: ByteQueue, first: Uint8Array, length: number | null) {
+    this.#queue = queue;
+    this.#first = first.length > 0 ? first : null;
+    this.#length = length;
+  }
+
+  /** A stream of it, which reads nothing ahead. */
+  stream(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return new ReadableStream(this, { highWaterMark: 0 }) as ReadableStream<Uint8Array<ArrayBuffer>>;
+  }
+
+  pull(controller: ReadableStreamDefaultController<Uint8Array>): void | Promise<void> {
+    const piece = this.#take();
+    if (piece === undefined) return this.#queue.whenReadable().then(() => this.pull(controller));
+    if (piece !== null) controller.enqueue(piece);
+    if (piece === null || (this.#queue.isRead && this.#isWhole)) controller.close();
+  }
+
+  async read(): Promise<{ done: boolean; value?: Uint8Array }> {
+    for (;;) {
+      const value = this.#take();
+      if (value !== undefined) return value === null ? { done: true } : { done: false, value };
+      await this.#queue.whenReadable();
+    }
+  }
+
+  async cancel(reason: unknown): Promise<void> {
+    this.#queue.abandon(reason);
+  }
+
+  get #isWhole(): boolean {
+    return this.#length === null || this.#count === this.#length;
+  }
+
+  #take(): Uint8Array | null | undefined {
+    const piece = this.#first ?? this.#queue.take();
+    this.#first = null;
+    if (piece) this.#count += piece.length;
+    const isWrong = piece === null ? !this.#isWhole : this.#length !== null && this.#count > this.#length;
+    if (!isWrong) return piece;
+    const actual = piece === null ? this.#count : `at least ${this.#count}`;
+    const error = new FastCgiError(
+      "lengthMismatch",
+      `Cannot read the response body: expected ${this.#length} bytes, got ${actual}`,
+    );
+    // Its exchange must not go on as if somebody read it.
+    this.#queue.abandon(error);
+    throw error;
+  }
 }
 
 function facts({ requestId, stderrText }: IncomingResponse): { requestId: number; stderr: string } {

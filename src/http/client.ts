@@ -13,14 +13,14 @@ import {
   type FastCgiHttpClientOptions,
   type FastCgiHttpConnector,
   type FastCgiHttpPreset,
-  OWN_INIT,
 } from "./client_options.ts";
 import { addFilterData } from "./filter_data.ts";
-import { inheritInit, redirectInternally } from "./internal_redirect.ts";
+import { asksInternally, inheritInit, redirectInternally } from "./internal_redirect.ts";
+import { type OutgoingRequest, outgoing, outgoingRequest, requestOf } from "./outgoing_request.ts";
 import { paramsFromPhpOptions } from "./php_values.ts";
-import { lengthOfBodyInit, type MeasuredBody, measureBody } from "./request_body.ts";
+import { bodyAtHand, lengthOfBodyInit, type MeasuredBody, measureBody } from "./request_body.ts";
 import { paramsFromRequest } from "./request_to_params.ts";
-import { checkScript, type FastCgiScript } from "./script.ts";
+import { checkScript, type FastCgiScript, type FastCgiScriptResolver } from "./script.ts";
 import type { FastCgiContext } from "./service.ts";
 import { StderrText } from "./stderr_text.ts";
 
@@ -36,19 +36,26 @@ export class FastCgiHttpClient implements AsyncDisposable {
   readonly #client: FastCgiClient;
   readonly #options: FastCgiHttpClientOptions & typeof DEFAULT_HTTP_CLIENT_OPTIONS;
   readonly #preset: FastCgiHttpPreset;
+  readonly #script: FastCgiScript | FastCgiScriptResolver | undefined;
 
   /** @throws {RangeError | TypeError} If an option has a value it can't have. */
   constructor(connector: FastCgiHttpConnector, options: FastCgiHttpClientOptions = {}) {
     this.#client = new FastCgiClient(connector, options);
-    this.#options = { ...options, ...resolveOptions(DEFAULT_HTTP_CLIENT_OPTIONS, options) };
     this.#preset = connector.preset ?? {};
+    const { openSpool } = this.#preset;
+    this.#options = {
+      ...(openSpool && { openSpool }),
+      ...options,
+      ...resolveOptions(DEFAULT_HTTP_CLIENT_OPTIONS, options),
+    };
+    this.#script = options.script ?? this.#preset.script;
     const { requestBuffering = "measure" } = options;
     if (requestBuffering !== "measure" && requestBuffering !== "stream") {
       throw new TypeError(
         `Cannot use requestBuffering: expected "measure" or "stream", got ${String(requestBuffering)}`,
       );
     }
-    checkScript(options.script ?? this.#preset.script);
+    checkScript(this.#script);
     paramsFromPhpOptions([this.#preset, options]);
     // So that it can be passed on alone, as fetch can: `app.mount("/", php.fetch)`.
     this.fetch = this.fetch.bind(this);
@@ -67,18 +74,22 @@ export class FastCgiHttpClient implements AsyncDisposable {
   async fetch(input: Request | URL | string, init: FastCgiFetchInit | FastCgiContext = {}): Promise<Response> {
     // `serve({ fetch: php.fetch })` calls it with a context: the `params` there are what another web server sent.
     const given: FastCgiFetchInit = "waitUntil" in init ? {} : init;
-    const request = requestOf(input, given);
+    // A function that chooses the script may do with the Request what it likes.
+    const request =
+      typeof this.#script === "function" ? outgoing(requestOf(input, given)) : outgoingRequest(input, given);
     const own = inheritInit(input, request, given);
     try {
-      const script = await this.#script(request);
+      request.signal?.throwIfAborted();
+      const script = typeof this.#script === "function" ? await this.#chooseScript(request) : this.#script;
       if (script instanceof Response) {
         cancelUnsent(request, own, "No script answers the request");
         return script;
       }
-      const response = await this.#exchange(request, own, script, lengthOfBodyInit(given.body));
+      const answer = await this.#exchange(request, own, script, lengthOfBodyInit(given.body));
+      if (!asksInternally(answer)) return answer.response;
       // The file of a Filter was for this request.
       const { data: _, ...init } = own;
-      return await redirectInternally(response, { ...this.#options, request, init });
+      return await redirectInternally(answer, { ...this.#options, native: request.native, init });
     } catch (error) {
       cancelUnsent(request, own, error);
       throw error;
@@ -93,12 +104,14 @@ export class FastCgiHttpClient implements AsyncDisposable {
    * @throws {unknown} The reason of the signal.
    */
   async authorize(request: Request, init: FastCgiAuthorizeInit = {}): Promise<FastCgiAuthorization> {
-    const script = await this.#script(request);
+    const asked = outgoing(request);
+    asked.signal?.throwIfAborted();
+    const script = await this.#chooseScript(asked);
     if (script instanceof Response) return { allowed: false, response: script };
     return askAuthorizer(request, {
       ...this.#options,
-      params: this.#params(request, init, script, null),
-      send: (exchange) => this.#send(request, { ...exchange, signal: init.signal ?? request.signal }),
+      params: this.#params(asked, init, script, null),
+      send: (exchange) => this.#send(asked, { ...exchange, signal: init.signal ?? asked.signal ?? null }),
     });
   }
 
@@ -118,51 +131,49 @@ export class FastCgiHttpClient implements AsyncDisposable {
   }
 
   /** The script that answers, or the response where the application is not asked. */
-  async #script(request: Request): Promise<FastCgiScript | Response | undefined> {
-    request.signal.throwIfAborted();
-    const script = this.#options.script ?? this.#preset.script;
-    if (typeof script !== "function") return script;
-    const chosen = await script(request);
+  async #chooseScript({ native }: OutgoingRequest): Promise<FastCgiScript | Response | undefined> {
+    if (typeof this.#script !== "function") return this.#script;
+    const request = native();
+    const chosen = await this.#script(request);
     if (!(chosen instanceof Response)) checkScript(chosen);
+    request.signal.throwIfAborted();
     return chosen;
   }
 
   async #exchange(
-    request: Request,
+    request: OutgoingRequest,
     init: FastCgiFetchInit,
     script: FastCgiScript | undefined,
     knownLength: number | null,
   ): Promise<CgiResponse> {
-    const { signal, method } = request;
-    const { openSpool = this.#preset.openSpool } = this.#options;
-    signal.throwIfAborted();
-    const body = await measureBody(request, { ...this.#options, openSpool, knownLength });
+    const body = bodyAtHand(request) ?? (await measureBody(request, { ...this.#options, knownLength }));
+    const { dispose } = body;
     try {
       const response = await this.#start(request, init, script, body);
-      const dispose = (): void => void body.dispose();
-      response.end.then(dispose, dispose);
-      return await responseFromCgi(response, { ...this.#options, method });
+      if (dispose !== undefined) response.end.then(dispose, dispose);
+      const { maxResponseHeaderBytes, maxDrainBytes } = this.#options;
+      return await responseFromCgi(response, { method: request.method, maxResponseHeaderBytes, maxDrainBytes });
     } catch (error) {
-      await body.dispose();
+      await dispose?.();
       throw error;
     }
   }
 
   #start(
-    request: Request,
+    request: OutgoingRequest,
     init: FastCgiFetchInit,
     script: FastCgiScript | undefined,
     body: MeasuredBody,
   ): Promise<IncomingResponse> {
     const params = this.#params(request, init, script, body.length);
-    const exchange: FastCgiRequestInit = { params, stdin: body.source, signal: request.signal };
+    const exchange: FastCgiRequestInit = { params, stdin: body.source, signal: request.signal ?? null };
     if (!init.data) return this.#send(request, exchange);
     addFilterData(params, init.data);
     return this.#send(request, { ...exchange, role: Role.Filter, data: init.data.source });
   }
 
   #params(
-    request: Request,
+    request: OutgoingRequest,
     init: OwnInit,
     script: FastCgiScript | undefined,
     contentLength: MeasuredBody["length"],
@@ -172,29 +183,31 @@ export class FastCgiHttpClient implements AsyncDisposable {
     return paramsFromRequest(request, { ...init, contentLength, script, overrides });
   }
 
-  async #send(request: Request, exchange: FastCgiRequestInit): Promise<IncomingResponse> {
+  #send({ native }: OutgoingRequest, exchange: FastCgiRequestInit): Promise<IncomingResponse> {
     const { onStderr } = this.#options;
-    // There even if nobody listens: on Node 20 the signal of a Request that was collected does not follow the caller's any more,
-    // and this keeps the Request as long as the exchange.
-    const stderr = new StderrText((text) => onStderr?.(text, request));
-    const response = await this.#client.start({ ...exchange, onStderr: (piece) => stderr.push(piece) });
-    const end = (): void => stderr.end(response.stderrTruncated);
-    response.end.then(end, end);
-    return response;
+    let stderr: StderrText | null = null;
+    return this.#client.start({
+      ...exchange,
+      // There even if nobody listens: on Node 20 the signal of a Request that was collected does not follow the caller's any
+      // more, and this keeps the Request as long as the exchange.
+      onStderr: (piece, response) => {
+        if (stderr === null) {
+          const text = new StderrText((text) => onStderr?.(text, native()));
+          const end = (): void => text.end(response.stderrTruncated);
+          response.end.then(end, end);
+          stderr = text;
+        }
+        stderr.push(piece);
+      },
+    });
   }
 }
 
 /** What only FastCGI has of an init. */
 type OwnInit = Omit<FastCgiFetchInit, keyof RequestInit>;
 
-/** `input` itself where `init` asks nothing of Fetch: a new Request costs, and may not accept one of another maker. */
-function requestOf(input: Request | URL | string, init: FastCgiFetchInit): Request {
-  const isPlain = Object.keys(init).every((name) => OWN_INIT.has(name));
-  return input instanceof Request && isPlain ? input : new Request(input, init);
-}
-
 /** What is left of a request's streams, nobody will read. */
-function cancelUnsent({ body }: Request, { data }: FastCgiFetchInit, reason: unknown): void {
+function cancelUnsent({ body }: OutgoingRequest, { data }: FastCgiFetchInit, reason: unknown): void {
   if (body !== null) void cancelSource(body, reason);
   if (data) void cancelSource(data.source, reason);
 }

@@ -5,6 +5,7 @@ import { byteStringToUtf8 } from "../protocol/byte_string.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { CgiResponse } from "./cgi_to_response.ts";
 import { discardBody } from "./discard_body.ts";
+import type { OutgoingRequest } from "./outgoing_request.ts";
 
 /**
  * Answers in place of the application.
@@ -64,17 +65,18 @@ const origins = new WeakMap<Request, Origin<object>>();
 /**
  * What `init` says for a request made of `input`, over what was said for the request that a local redirect led here from.
  */
-export function inheritInit<Init extends object>(input: unknown, request: Request, init: Init): Init {
+export function inheritInit<Init extends object>(input: unknown, { native }: OutgoingRequest, init: Init): Init {
   const origin = input instanceof Request ? origins.get(input) : undefined;
   if (origin === undefined) return init;
-  origins.set(request, origin);
+  origins.set(native(), origin);
   const given = Object.entries(init).filter(([, value]) => value !== undefined);
   return { ...origin.init, ...Object.fromEntries(given) } as Init;
 }
 
 /** What {@linkcode redirectInternally} needs beside the response. */
 export interface RedirectContext extends InternalRedirectOptions {
-  request: Request;
+  /** Makes the request that was answered. */
+  native(): Request;
   /** What a request that the response leads to inherits. */
   init: object;
   maxLocalRedirects: number;
@@ -102,10 +104,15 @@ export function dropFileRequests(headers: Headers): void {
   take(headers, "x-sendfile");
 }
 
+/** Whether the response asks for anything that {@linkcode redirectInternally} has to look at. */
+export function asksInternally({ localRedirect, asksForFile }: CgiResponse): boolean {
+  return asksForFile || localRedirect !== null;
+}
+
 /** The response, or what a hook answers in its place. What the application sent is dropped then, without waiting for its end. */
 export async function redirectInternally(answer: CgiResponse, context: RedirectContext): Promise<Response> {
   const { response, localRedirect } = answer;
-  const { request, onLocalRedirect, onAccelRedirect, onSendFile } = context;
+  const { onLocalRedirect, onAccelRedirect, onSendFile } = context;
   const accelRedirect = take(response.headers, "x-accel-redirect");
   const sendFile = take(response.headers, "x-sendfile");
   if (onLocalRedirect !== undefined && localRedirect !== null) {
@@ -114,17 +121,18 @@ export async function redirectInternally(answer: CgiResponse, context: RedirectC
   }
   if (onAccelRedirect !== undefined && accelRedirect !== null) {
     const head = headOf(response, context);
-    return checked("onAccelRedirect", await onAccelRedirect(accelRedirect, request, head));
+    return checked("onAccelRedirect", await onAccelRedirect(accelRedirect, context.native(), head));
   }
   if (onSendFile !== undefined && sendFile !== null) {
     const head = headOf(response, context);
-    return checked("onSendFile", await onSendFile(sendFile, request, head));
+    return checked("onSendFile", await onSendFile(sendFile, context.native(), head));
   }
   return response;
 }
 
 /** "as if the server had received a request for it" (RFC 3875 6.2.2), without the body, which the application has had. */
-function requestFor(location: string, { request, init, maxLocalRedirects }: RedirectContext): Request {
+function requestFor(location: string, { native, init, maxLocalRedirects }: RedirectContext): Request {
+  const request = native();
   const hops = (origins.get(request)?.hops ?? 0) + 1;
   if (hops > maxLocalRedirects) {
     const message = `Cannot follow the local redirect to ${JSON.stringify(location)}: more than ${maxLocalRedirects} in a row`;

@@ -31,6 +31,7 @@ export function paramsFromPhpOptions(sources: readonly FastCgiPhpOptions[]): Nam
     ["PHP_VALUE", "phpValues"],
     ["PHP_ADMIN_VALUE", "phpAdminValues"],
   ] as const) {
+    if (sources.every((source) => source[option] === undefined)) continue;
     const values = new Map(sources.flatMap((source) => Object.entries(source[option] ?? {})));
     if (values.size > 0) pairs.push([param, encodePhpValues(values, option)]);
   }

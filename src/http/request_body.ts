@@ -5,6 +5,7 @@ import { FastCgiError } from "../protocol/errors.ts";
 import { parseLength } from "../protocol/params.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
 import { type ByteSource, cancelSource, joinBytes } from "../transport/byte_source.ts";
+import type { HeaderFields, OutgoingRequest } from "./outgoing_request.ts";
 import type { OpenSpool, Spool } from "./spool.ts";
 
 /** A request body that is ready to be sent. */
@@ -13,7 +14,7 @@ export interface MeasuredBody {
   length: number | null | "unknown";
   source: ByteSource;
   /** Throws away what was kept of it outside memory. To be called on every path. */
-  dispose(): Promise<void>;
+  dispose?: () => Promise<void>;
 }
 
 /** What is done about a body of unknown length, and how much may be kept of it. */
@@ -32,7 +33,14 @@ export interface MeasureBodyOptions {
 
 const encoder = /* @__PURE__ */ new TextEncoder();
 
-const nothing = async (): Promise<void> => {};
+/** What a request's body needs to be measured. */
+type BodyOwner = Omit<OutgoingRequest, "url" | "native">;
+
+/** The body of a request that has none or has its bytes at hand; null where it has to be measured. */
+export function bodyAtHand({ body, method, headers }: BodyOwner): MeasuredBody | null {
+  if (body === null) return { length: method === "GET" || method === "HEAD" ? null : 0, source: NO_CONTENT };
+  return body instanceof Uint8Array ? { length: announcedBy(headers) ?? body.length, source: body } : null;
+}
 
 /**
  * Finds out how long a request's body is: by its Content-Length, and else by reading it, into memory and beyond that into a
@@ -42,23 +50,23 @@ const nothing = async (): Promise<void> => {};
  * @throws {TypeError} If the body was read already, or is not of bytes.
  * @throws {unknown} The reason of the request's signal, and whatever the body fails with.
  */
-export async function measureBody(request: Request, options: MeasureBodyOptions): Promise<MeasuredBody> {
-  const { body, method, signal } = request;
-  if (body === null) {
-    return { length: method === "GET" || method === "HEAD" ? null : 0, source: NO_CONTENT, dispose: nothing };
-  }
+export async function measureBody(request: BodyOwner, options: MeasureBodyOptions): Promise<MeasuredBody> {
+  const atHand = bodyAtHand(request);
+  if (atHand !== null) return atHand;
+  const { signal } = request;
+  const body = request.body as ReadableStream<Uint8Array>;
   if (request.bodyUsed || body.locked) throw new TypeError("Cannot send the request: its body was read already");
-  const announced = announcedLength(request, options);
-  if (announced !== null) return { length: announced, source: body, dispose: nothing };
+  const announced = announcedLength(request.headers, options);
+  if (announced !== null) return { length: announced, source: body };
   const reader = body.getReader();
   const keeper = new BodyKeeper(options);
-  const onAbort = (): void => void cancelSource(reader, signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
+  const onAbort = (): void => void cancelSource(reader, signal!.reason);
+  signal?.addEventListener("abort", onAbort, { once: true });
   try {
     for (;;) {
       const { done, value } = await reader.read();
       // A reader that was cancelled looks like one that came to its end.
-      signal.throwIfAborted();
+      signal?.throwIfAborted();
       if (done) return keeper.finish();
       if (!(value instanceof Uint8Array)) throw new TypeError("Cannot send the request: its body is not of bytes");
       await keeper.add(value);
@@ -68,18 +76,22 @@ export async function measureBody(request: Request, options: MeasureBodyOptions)
     await keeper.dispose();
     throw error;
   } finally {
-    signal.removeEventListener("abort", onAbort);
+    signal?.removeEventListener("abort", onAbort);
   }
 }
 
 /** What CONTENT_LENGTH can be said to be before the body was read; null if it has to be. */
-function announcedLength(request: Request, options: MeasureBodyOptions): MeasuredBody["length"] {
+function announcedLength(headers: HeaderFields, options: MeasureBodyOptions): MeasuredBody["length"] {
   const { requestBuffering, knownLength = null, maxBufferedRequestBytes } = options;
-  const announced = parseLength(request.headers.get("content-length") ?? undefined);
+  const announced = announcedBy(headers);
   if (announced !== null) return announced;
   if (requestBuffering === "stream") return knownLength ?? "unknown";
   // A small body is better held: then it could be sent a second time.
   return knownLength !== null && knownLength > maxBufferedRequestBytes ? knownLength : null;
+}
+
+function announcedBy(headers: HeaderFields): number | null {
+  return parseLength(headers.get("content-length") ?? undefined);
 }
 
 /** Bytes of a body as `fetch` takes it, or null where that is not known without reading it. */

@@ -5,6 +5,7 @@ import { utf8ToByteString } from "../protocol/byte_string.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { NameValuePair } from "../protocol/name_value_pairs.ts";
 import { hasControlBytes, paramFromHeader } from "./header_rules.ts";
+import type { RequestHead } from "./outgoing_request.ts";
 import type { FastCgiScript } from "./script.ts";
 
 /** Who talks to whom: what a Request does not know. */
@@ -48,25 +49,25 @@ export const SERVER_SOFTWARE = "fetchcgi/0.1.0";
  *
  * @throws {FastCgiError} `malformedRequest` if the decoded path holds NUL, CR, LF or a `..` segment.
  */
-export function paramsFromRequest(request: Request, options: RequestToParamsOptions): Map<string, string> {
+export function paramsFromRequest(request: RequestHead, options: RequestToParamsOptions): Map<string, string> {
   const { script, overrides = [] } = options;
-  const url = new URL(request.url);
-  const params = new Map<string, string>([
-    ["GATEWAY_INTERFACE", "CGI/1.1"],
-    ["SERVER_SOFTWARE", SERVER_SOFTWARE],
-    ["SERVER_PROTOCOL", "HTTP/1.1"],
-    ["REQUEST_METHOD", request.method],
-    ["REQUEST_URI", url.pathname + url.search],
-    ["QUERY_STRING", url.search.slice(1)],
-    ["CONTENT_TYPE", request.headers.get("content-type") ?? ""],
-    ["CONTENT_LENGTH", ""],
-  ]);
-  addScript(params, decodePath(url.pathname), script);
+  const url = typeof request.url === "string" ? new URL(request.url) : request.url;
+  const { pathname, search } = url;
+  const params = new Map<string, string>()
+    .set("GATEWAY_INTERFACE", "CGI/1.1")
+    .set("SERVER_SOFTWARE", SERVER_SOFTWARE)
+    .set("SERVER_PROTOCOL", "HTTP/1.1")
+    .set("REQUEST_METHOD", request.method)
+    .set("REQUEST_URI", pathname + search)
+    .set("QUERY_STRING", search.slice(1))
+    .set("CONTENT_TYPE", request.headers.get("content-type") ?? "")
+    .set("CONTENT_LENGTH", "");
+  addScript(params, decodePath(pathname), script);
   addPeers(params, url, options);
-  for (const [name, value] of request.headers) {
-    const param = paramFromHeader(name);
+  request.headers.forEach((value, name) => {
+    const param = knownParam(name);
     if (param !== null) params.set(param, value);
-  }
+  });
   // A Request made by a program has no Host header, but its URL says the same.
   if (!params.has("HTTP_HOST")) params.set("HTTP_HOST", url.host);
   for (const override of overrides) {
@@ -74,6 +75,19 @@ export function paramsFromRequest(request: Request, options: RequestToParamsOpti
   }
   addContentLength(params, options.contentLength);
   return params;
+}
+
+/** Variables of headers by their names, which are few and come again and again; what is made up fills it only once. */
+const knownParams = new Map<string, string | null>();
+const MAX_KNOWN_PARAMS = 256;
+
+function knownParam(header: string): string | null {
+  let param = knownParams.get(header);
+  if (param === undefined) {
+    param = paramFromHeader(header);
+    if (knownParams.size < MAX_KNOWN_PARAMS) knownParams.set(header, param);
+  }
+  return param;
 }
 
 /** Whatever anybody said before: php-fpm loses, cuts or waits for ever where this is not the truth. */
@@ -87,21 +101,21 @@ function addScript(params: Map<string, string>, path: string, script: FastCgiScr
     params.set("SCRIPT_NAME", "").set("PATH_INFO", path).set("DOCUMENT_URI", path);
     return;
   }
-  const slash = script.filename.lastIndexOf("/");
-  const name = utf8ToByteString(script.name ?? `/${script.filename.slice(slash + 1)}`);
-  const { pathInfo = "" } = script;
+  const { filename, pathInfo = "" } = script;
+  const name = utf8ToByteString(script.name ?? `/${filename.slice(filename.lastIndexOf("/") + 1)}`);
   // PHP and its splitting rules have made something of an empty one (CVE-2019-11043).
   if (pathInfo !== "") params.set("PATH_INFO", pathInfo);
   params
-    .set("SCRIPT_FILENAME", utf8ToByteString(script.filename))
+    .set("SCRIPT_FILENAME", utf8ToByteString(filename))
     .set("SCRIPT_NAME", name)
     .set("DOCUMENT_URI", name + pathInfo)
-    .set(
-      "DOCUMENT_ROOT",
-      utf8ToByteString(script.documentRoot ?? (script.filename.slice(0, Math.max(slash, 0)) || "/")),
-    )
+    .set("DOCUMENT_ROOT", utf8ToByteString(script.documentRoot ?? folderOf(filename)))
     // PHP built with --enable-force-cgi-redirect runs nothing without it.
     .set("REDIRECT_STATUS", "200");
+}
+
+function folderOf(filename: string): string {
+  return filename.slice(0, Math.max(filename.lastIndexOf("/"), 0)) || "/";
 }
 
 function addPeers(params: Map<string, string>, url: URL, peers: FastCgiHttpPeers): void {
@@ -118,6 +132,8 @@ function addPeers(params: Map<string, string>, url: URL, peers: FastCgiHttpPeers
 
 /** The decoded path (RFC 3875 4.1.5), as a byte string. */
 function decodePath(pathname: string): string {
+  // A parsed URL has control bytes as %XX only.
+  if (!pathname.includes("%") && !pathname.includes("..")) return pathname;
   const path = pathname.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
     String.fromCharCode(Number.parseInt(hex, 16)),
   );

@@ -84,7 +84,10 @@ interface CgiHeader {
   readonly hasType: boolean;
 }
 
-function readHeader({ status, statusText, headers }: Pick<Response, "status" | "statusText" | "headers">, { role }: CgiResponseOptions): CgiHeader {
+function readHeader(
+  { status, statusText, headers }: Pick<Response, "status" | "statusText" | "headers">,
+  { role }: CgiResponseOptions,
+): CgiHeader {
   // Always there: without it Apache and Caddy send Location with a 200.
   const statusLine = `Status: ${status} ${statusText || reasonPhrase(status)}\r\n`;
   let lines = "";

@@ -33,7 +33,12 @@ function encodeLength(length: number, target: Uint8Array, offset: number): numbe
   return offset + 4;
 }
 
-function encodePair([name, value]: NameValuePair, target: Uint8Array, offset: number): number {
+/**
+ * Writes one pair to `target` at `offset` and returns the offset behind it.
+ *
+ * @throws {TypeError} If a character of a name or value is not a byte.
+ */
+export function encodeNameValuePairInto(name: string, value: string, target: Uint8Array, offset: number): number {
   let end = encodeLength(name.length, target, offset);
   end = encodeLength(value.length, target, end);
   end = encodeByteStringInto(name, target, end);
@@ -47,9 +52,11 @@ function encodePair([name, value]: NameValuePair, target: Uint8Array, offset: nu
  */
 export function encodeNameValuePairs(pairs: Iterable<NameValuePair>): Uint8Array {
   const list = [...pairs];
-  const bytes = new Uint8Array(list.reduce((sum, pair) => sum + pairLength(pair), 0));
+  let length = 0;
+  for (const pair of list) length += pairLength(pair);
+  const bytes = new Uint8Array(length);
   let offset = 0;
-  for (const pair of list) offset = encodePair(pair, bytes, offset);
+  for (const [name, value] of list) offset = encodeNameValuePairInto(name, value, bytes, offset);
   return bytes;
 }
 

@@ -29,6 +29,8 @@ export interface RecordWriterOptions {
 /** Records that leave together. */
 export class WriteBatch {
   readonly records: FastCgiRecord[] = [];
+  /** Records that were encoded before, instead of `records`. */
+  readonly pieces: Uint8Array[] = [];
   bytes = 0;
   #state: "waiting" | "taken" | "failed" = "waiting";
   #error: unknown;
@@ -116,23 +118,31 @@ export class RecordWriter {
   }
 
   #add(records: readonly FastCgiRecord[]): WriteBatch {
-    let batch = this.#batches.at(-1) ?? new WriteBatch();
-    if (this.#failed || this.#closing !== null) {
-      batch = new WriteBatch();
-      batch.fail(this.#error ?? new TypeError("Cannot write: the writer was closed"));
-      return batch;
-    }
-    if (this.#batches.length === 0) this.#batches.push(batch);
+    if (this.#isOver) return this.#refused();
+    let batch = this.#lastBatch();
     for (const record of records) {
-      if (batch.bytes >= MAX_BATCH_BYTES) {
-        batch = new WriteBatch();
-        this.#batches.push(batch);
-      }
-      const length = encodedRecordLength(record);
+      if (batch.bytes >= MAX_BATCH_BYTES || batch.pieces.length > 0) batch = this.#newBatch();
       batch.records.push(record);
-      batch.bytes += length;
-      this.#pendingBytes += length;
+      this.#count(batch, encodedRecordLength(record));
     }
+    return batch;
+  }
+
+  /**
+   * As {@linkcode RecordWriter.write}, for records that are encoded already. They leave in one piece.
+   *
+   * @param atOnce Whether they leave now, with what has gathered.
+   */
+  writePieces(pieces: readonly Uint8Array[], atOnce: boolean): WriteBatch {
+    if (this.#isOver) return this.#refused();
+    let batch = this.#lastBatch();
+    if (batch.bytes >= MAX_BATCH_BYTES || batch.records.length > 0) batch = this.#newBatch();
+    for (const piece of pieces) {
+      batch.pieces.push(piece);
+      this.#count(batch, piece.length);
+    }
+    if (atOnce) this.#flush();
+    else if (!this.#isGathering && this.#sending === null) void this.#gather();
     return batch;
   }
 
@@ -143,7 +153,7 @@ export class RecordWriter {
       this.#sending = batch;
       let busy: Promise<void> | undefined;
       try {
-        busy = this.#channel.write(encodeRecordPieces(batch.records));
+        busy = this.#channel.write(batch.pieces.length > 0 ? batch.pieces : encodeRecordPieces(batch.records));
       } catch (error) {
         this.fail(error);
         return;
@@ -192,6 +202,31 @@ export class RecordWriter {
     this.#pendingBytes = 0;
     for (const batch of batches) batch?.fail(error);
     this.#onError(error);
+  }
+
+  get #isOver(): boolean {
+    return this.#failed || this.#closing !== null;
+  }
+
+  #refused(): WriteBatch {
+    const batch = new WriteBatch();
+    batch.fail(this.#error ?? new TypeError("Cannot write: the writer was closed"));
+    return batch;
+  }
+
+  #lastBatch(): WriteBatch {
+    return this.#batches.at(-1) ?? this.#newBatch();
+  }
+
+  #newBatch(): WriteBatch {
+    const batch = new WriteBatch();
+    this.#batches.push(batch);
+    return batch;
+  }
+
+  #count(batch: WriteBatch, length: number): void {
+    batch.bytes += length;
+    this.#pendingBytes += length;
   }
 
   async #close(last?: Uint8Array): Promise<void> {

@@ -61,7 +61,7 @@ describe("measureBody with a spool", () => {
   it("measureBody opens no spool when the body fits in memory", async () => {
     const body = await measureBody(post(streamOf(...patternChunks(1000, 100))), limits(new Error("opened")));
     expect(body).toMatchObject({ length: 1000, source: patternBytes(1000) });
-    await body.dispose();
+    await body.dispose?.();
   });
 
   it("measureBody keeps a body in the spool, in order, when it is too large for memory", async () => {
@@ -71,7 +71,7 @@ describe("measureBody with a spool", () => {
       expect(body.length).toBe(length);
       expect(Buffer.compare(await bytesOf(body), patternBytes(length))).toBe(0);
       expect(spool.closed).toBe(0);
-      await body.dispose();
+      await body.dispose?.();
       expect(spool.closed).toBe(1);
     }
   });

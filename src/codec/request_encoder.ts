@@ -1,0 +1,86 @@
+// The start of a request as bytes. This is all of most requests, so it is written in one go: params are encoded where they are
+// to be, and memory comes from a larger block, because making a small buffer takes as long as filling it.
+
+import { FCGI_HEADER_LEN, FCGI_KEEP_CONN, RecordType, type Role } from "../protocol/constants.ts";
+import {
+  encodeNameValuePairChunks,
+  encodeNameValuePairInto,
+  type NameValuePair,
+} from "../protocol/name_value_pairs.ts";
+import { encodeBeginRequestBody, encodeRecordHeader, type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
+import { encodeRecords } from "./record_encoder.ts";
+
+/** How a request begins (FastCGI 6). */
+export interface RequestHead {
+  requestId: number;
+  role: Role;
+  keepConn: boolean;
+  params: Iterable<NameValuePair>;
+  /** Whether the end of FCGI_STDIN follows at once: the request has no body. */
+  endsStdin: boolean;
+}
+
+/** What a block holds: some twenty requests. Its bytes are used once, so that they are zero where padding goes. */
+const BLOCK_LENGTH = 16 * 1024;
+
+const BEGIN_LENGTH = 2 * FCGI_HEADER_LEN;
+/** Padding, the end of the params and that of stdin. */
+const MAX_END_LENGTH = 7 + 2 * FCGI_HEADER_LEN;
+
+let block: Uint8Array = NO_CONTENT;
+let used = 0;
+
+/**
+ * FCGI_BEGIN_REQUEST, the FCGI_PARAMS and their end. Records are cut between pairs: PHP and others parse each by itself.
+ *
+ * @throws {TypeError} If a character of a name or value is not a byte.
+ */
+export function encodeRequestHead(head: RequestHead): Uint8Array {
+  // Twice, as the first block may have been used up for the most part.
+  return encodeIntoBlock(head) ?? encodeIntoBlock(head, true) ?? encodeRecords(recordsOf(head));
+}
+
+/** The bytes, or null where the block has no room for them. */
+function encodeIntoBlock(
+  { requestId, role, keepConn, params, endsStdin }: RequestHead,
+  isNew = false,
+): Uint8Array | null {
+  if (isNew) {
+    block = new Uint8Array(BLOCK_LENGTH);
+    used = 0;
+  }
+  const start = used;
+  const target = block;
+  const paramsStart = start + BEGIN_LENGTH + FCGI_HEADER_LEN;
+  const limit = target.length - MAX_END_LENGTH;
+  let offset = paramsStart;
+  for (const [name, value] of params) {
+    // Two lengths of at most four bytes.
+    if (offset + name.length + value.length + 8 > limit) return null;
+    offset = encodeNameValuePairInto(name, value, target, offset);
+  }
+  const length = offset - paramsStart;
+  // A record without content would be the end of the params.
+  if (length === 0) return null;
+  encodeRecordHeader(target, start, RecordType.BeginRequest, requestId, FCGI_HEADER_LEN, 0);
+  target[start + FCGI_HEADER_LEN] = role >>> 8;
+  target[start + FCGI_HEADER_LEN + 1] = role;
+  target[start + FCGI_HEADER_LEN + 2] = keepConn ? FCGI_KEEP_CONN : 0;
+  const padding = -length & 7;
+  encodeRecordHeader(target, start + BEGIN_LENGTH, RecordType.Params, requestId, length, padding);
+  offset = encodeRecordHeader(target, offset + padding, RecordType.Params, requestId, 0, 0);
+  if (endsStdin) offset = encodeRecordHeader(target, offset, RecordType.Stdin, requestId, 0, 0);
+  used = offset;
+  return target.subarray(start, offset);
+}
+
+/** The same as records, however many they are. */
+function recordsOf({ requestId, role, keepConn, params, endsStdin }: RequestHead): FastCgiRecord[] {
+  const records: FastCgiRecord[] = [
+    { type: RecordType.BeginRequest, requestId, contentData: encodeBeginRequestBody({ role, keepConn }) },
+    ...encodeNameValuePairChunks(params).map((contentData) => ({ type: RecordType.Params, requestId, contentData })),
+    { type: RecordType.Params, requestId, contentData: NO_CONTENT },
+  ];
+  if (endsStdin) records.push({ type: RecordType.Stdin, requestId, contentData: NO_CONTENT });
+  return records;
+}
