@@ -4,7 +4,7 @@
 
 import { FCGI_HEADER_LEN, FCGI_VERSION_1, RecordType } from "../protocol/constants.ts";
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
-import { decodeRecordHeader, type FastCgiRecord, type RecordHeader } from "../protocol/record.ts";
+import { decodeRecordHeader, type FastCgiRecord, NO_CONTENT, type RecordHeader } from "../protocol/record.ts";
 import type { Stage, StageController } from "./stage.ts";
 
 /** Options of a {@linkcode RecordDecoder}. */
@@ -21,11 +21,11 @@ export interface RecordDecoderOptions {
 /** Sans-IO stage: bytes, cut anywhere, → records (FastCGI 3.3). Padding is skipped, whatever it holds. */
 export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
   /** The start of a header that was cut. */
-  readonly #headerBytes = new Uint8Array(FCGI_HEADER_LEN);
+  #headerBytes = NO_CONTENT;
   #headerFilled = 0;
   /** The record whose content is being put together. */
   #header: RecordHeader | null = null;
-  #content: Uint8Array = this.#headerBytes;
+  #content = NO_CONTENT;
   #contentFilled = 0;
   /** Padding bytes still to come. */
   #paddingLeft = 0;
@@ -85,6 +85,7 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
   }
 
   #fillHeader(chunk: Uint8Array, offset: number): number {
+    if (this.#headerFilled === 0) this.#headerBytes = new Uint8Array(FCGI_HEADER_LEN);
     const end = Math.min(chunk.length, offset + FCGI_HEADER_LEN - this.#headerFilled);
     this.#headerBytes.set(chunk.subarray(offset, end), this.#headerFilled);
     this.#headerFilled += end - offset;
@@ -125,7 +126,7 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
       const header = this.#header!;
       this.#header = null;
       this.#emit(header, this.#content, controller);
-      this.#content = this.#headerBytes;
+      this.#content = NO_CONTENT;
     }
     return end;
   }

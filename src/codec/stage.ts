@@ -22,44 +22,58 @@ export interface Stage<Input, Output> {
  * piece has been worked through, so what lies between is bounded by one piece.
  */
 export function composeStages<A, B, C>(first: Stage<A, B>, second: Stage<B, C>): Stage<A, C> {
+  return new ComposedStage(first, second);
+}
+
+class ComposedStage<A, B, C> implements Stage<A, C>, StageController<B> {
+  readonly #first: Stage<A, B>;
+  readonly #second: Stage<B, C>;
   /** A set, because many pieces may wait for the same room. */
-  const pauses = new Set<Promise<void>>();
-  let controller: StageController<C>;
-  let dead: { readonly error: unknown } | null = null;
-  const between: StageController<B> = {
-    enqueue(piece) {
-      let wait: void | Promise<void>;
-      try {
-        wait = second.transform(piece, controller);
-      } catch (error) {
-        // The first stage was stopped inside its input, so it can't say by itself that all is over.
-        dead = { error };
-        throw error;
-      }
-      if (wait !== undefined) pauses.add(wait);
-    },
-  };
-  const finish = (): Promise<void> | undefined => {
-    if (pauses.size === 0) return undefined;
-    const waits = [...pauses];
-    pauses.clear();
+  #pauses: Set<Promise<void>> | null = null;
+  #controller!: StageController<C>;
+  #dead: { readonly error: unknown } | null = null;
+
+  constructor(first: Stage<A, B>, second: Stage<B, C>) {
+    this.#first = first;
+    this.#second = second;
+  }
+
+  transform(piece: A, controller: StageController<C>): void | Promise<void> {
+    if (this.#dead !== null) throw this.#dead.error;
+    this.#controller = controller;
+    // The first stage works synchronously in all we compose; a pause of its own is waited for as well.
+    const own = this.#first.transform(piece, this);
+    return own === undefined ? this.#finish() : own.then(() => this.#finish());
+  }
+
+  async flush(controller: StageController<C>): Promise<void> {
+    this.#controller = controller;
+    await this.#first.flush(this);
+    await this.#finish();
+    await this.#second.flush(controller);
+  }
+
+  /** What the first stage makes. */
+  enqueue(piece: B): void {
+    let wait: void | Promise<void>;
+    try {
+      wait = this.#second.transform(piece, this.#controller);
+    } catch (error) {
+      // The first stage was stopped inside its input, so it can't say by itself that all is over.
+      this.#dead = { error };
+      throw error;
+    }
+    if (wait === undefined) return;
+    this.#pauses ??= new Set();
+    this.#pauses.add(wait);
+  }
+
+  #finish(): Promise<void> | undefined {
+    if (this.#pauses === null) return undefined;
+    const waits = [...this.#pauses];
+    this.#pauses = null;
     return waits.length === 1 ? waits[0] : Promise.all(waits).then(() => {});
-  };
-  return {
-    transform(piece, next) {
-      if (dead !== null) throw dead.error;
-      controller = next;
-      // The first stage works synchronously in all we compose; a pause of its own is waited for as well.
-      const own = first.transform(piece, between);
-      return own === undefined ? finish() : own.then(finish);
-    },
-    async flush(next) {
-      controller = next;
-      await first.flush(between);
-      await finish();
-      await second.flush(next);
-    },
-  };
+  }
 }
 
 /** With the `cancel` of the Streams standard, which TypeScript does not know yet. */

@@ -4,12 +4,12 @@
 
 import type { FastCgiRequest, IncomingRequest } from "../codec/incoming_request.ts";
 import { RecordDecoder } from "../codec/record_decoder.ts";
-import { RequestDecoder } from "../codec/request_decoder.ts";
-import { composeStages, type Stage } from "../codec/stage.ts";
+import { RequestDecoder, type RequestDecoderOutlet } from "../codec/request_decoder.ts";
+import { composeStages, type Stage, type StageController } from "../codec/stage.ts";
 import { ProtocolStatus, RecordType, Role } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import { encodeEndRequestBody, type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
-import { type ByteChannel, channelOf } from "../transport/byte_channel.ts";
+import { type ByteChannel, type ByteChannelEvents, channelOf } from "../transport/byte_channel.ts";
 import type { FastCgiConnection } from "../transport/connection.ts";
 import { Deadline } from "../transport/deadline.ts";
 import { RecordWriter } from "../transport/record_writer.ts";
@@ -26,7 +26,7 @@ import {
 const MAX_UNSENT_REPLIES = 1024;
 
 /** A connection of a {@linkcode FastCgiServer}. */
-export class ServerConnection {
+export class ServerConnection implements ByteChannelEvents, StageController<FastCgiRequest>, RequestDecoderOutlet {
   readonly #channel: ByteChannel;
   readonly #handler: FastCgiHandler;
   readonly #context: FastCgiHandlerContext;
@@ -34,19 +34,19 @@ export class ServerConnection {
   readonly #records = new RecordDecoder({ splitStreams: true });
   readonly #decoder: RequestDecoder;
   readonly #stages: Stage<Uint8Array, FastCgiRequest>;
-  readonly #requests = { enqueue: (request: FastCgiRequest): void => this.#start(request as IncomingRequest) };
   readonly #writer: RecordWriter;
   /** Read or idle timeout, by what the connection waits for. */
   readonly #silence: Deadline;
-  readonly #paramsTimeout: Deadline;
-  readonly #linger: Deadline;
+  /** Most params come at once, and most connections are closed by the web server: these are made when they are needed. */
+  #paramsTimeout: Deadline | null = null;
+  #linger: Deadline | null = null;
   /** What has to be over before more is read. Meanwhile silence is no fault of the web server. */
   #pauses = 0;
   /** Requests whose handler or response is not through. */
   #running = 0;
   #finish: (() => void) | null = null;
   /** Requests whose output failed under way. They stay active, and unanswered, until the connection is closed. */
-  readonly #truncated = new Set<IncomingRequest>();
+  #truncated: Set<IncomingRequest> | null = null;
   #unsentReplies = 0;
   #begun = 0;
   /** Close as soon as no request is active. */
@@ -67,32 +67,20 @@ export class ServerConnection {
     this.#handler = handler;
     this.#context = context;
     this.#options = options;
-    this.#decoder = new RequestDecoder(
-      {
-        reply: (records, closeConnection) => this.#reply(records, closeConnection),
-        report: (error) => options.onError(error),
-      },
-      options,
-    );
+    this.#decoder = new RequestDecoder(this, options);
     this.#stages = composeStages(this.#records, this.#decoder);
     this.#writer = new RecordWriter(this.#channel, {
       writeTimeout: options.writeTimeout,
       onError: (error) => this.#fail(error),
     });
     this.#silence = new Deadline(() => this.#onSilence());
-    this.#paramsTimeout = new Deadline(() => this.#timeOut("paramsTimeout"));
-    this.#linger = new Deadline(() => this.#close(FINISHED));
   }
 
   /** Runs until the connection is closed and every handler has settled. */
   run(): Promise<void> {
     return new Promise((resolve) => {
       this.#finish = resolve;
-      this.#channel.start({
-        onData: (piece) => this.#onData(piece),
-        onEnd: () => this.#onEnd(),
-        onError: (error) => this.#onBroken(error),
-      });
+      this.#channel.start(this);
       this.#watch();
     });
   }
@@ -108,13 +96,14 @@ export class ServerConnection {
     this.#close(reason);
   }
 
-  #onData(piece: Uint8Array): void {
+  /** Input came. */
+  onData(piece: Uint8Array): void {
     if (this.#closed) return;
     try {
-      const pause = this.#stages.transform(piece, this.#requests);
+      const pause = this.#stages.transform(piece, this);
       if (pause !== undefined) void this.#pauseFor(pause);
     } catch (error) {
-      this.#onBroken(error);
+      this.onError(error);
     }
     this.#watch();
   }
@@ -122,7 +111,7 @@ export class ServerConnection {
   async #pauseFor(reason: Promise<void>): Promise<void> {
     this.#pauses++;
     this.#channel.pause();
-    this.#paramsTimeout.stop();
+    this.#paramsTimeout?.stop();
     this.#silence.stop();
     // Whoever is waited for may fail, and says so elsewhere.
     await reason.catch(() => {});
@@ -132,17 +121,19 @@ export class ServerConnection {
     this.#watch();
   }
 
-  #onEnd(): void {
+  /** The web server sends no more. */
+  onEnd(): void {
     if (this.#closed) return;
     try {
       this.#records.flush();
     } catch (error) {
-      this.#onBroken(error);
+      this.onError(error);
     }
     this.#close(left(this.#decoder));
   }
 
-  #onBroken(error: unknown): void {
+  /** The connection broke, or its input can't be understood. */
+  onError(error: unknown): void {
     // A web server may stop sending a body, also inside a record, when it has its answer: nobody waits for the rest.
     if (this.#unreadInput && this.#decoder.activeRequests === 0 && !isFault(error)) this.#close(FINISHED);
     else this.#fail(error);
@@ -152,11 +143,16 @@ export class ServerConnection {
   #watch(): void {
     if (this.#closed || this.#halfClosed || this.#pauses > 0) return;
     const { activeRequests, waitingForParams, expectsInput } = this.#decoder;
-    if (waitingForParams === 0) this.#paramsTimeout.stop();
-    else if (!this.#paramsTimeout.running) this.#paramsTimeout.restart(this.#options.paramsTimeout);
+    if (waitingForParams === 0) this.#paramsTimeout?.stop();
+    else this.#limitParams();
     if (activeRequests === 0) this.#silence.restart(this.#options.idleTimeout);
     else if (expectsInput) this.#silence.restart(this.#options.readTimeout);
     else this.#silence.stop();
+  }
+
+  #limitParams(): void {
+    this.#paramsTimeout ??= new Deadline(() => this.#timeOut("paramsTimeout"));
+    if (!this.#paramsTimeout.running) this.#paramsTimeout.restart(this.#options.paramsTimeout);
   }
 
   #onSilence(): void {
@@ -171,7 +167,9 @@ export class ServerConnection {
     this.#fail(new FastCgiError("timeout", message, { limit }));
   }
 
-  #start(request: IncomingRequest): void {
+  /** A request came. */
+  enqueue(incoming: FastCgiRequest): void {
+    const request = incoming as IncomingRequest;
     if (this.#halfClosed) {
       // It crossed our close on the way, and can't be answered.
       this.#decoder.end(request.requestId);
@@ -180,7 +178,7 @@ export class ServerConnection {
     this.#begun++;
     if (this.#begun >= this.#options.maxRequestsPerConnection) this.#closing = true;
     // Progress: what still waits for its params began later.
-    this.#paramsTimeout.stop();
+    this.#paramsTimeout?.stop();
     this.#running++;
     void this.#serve(request);
   }
@@ -238,18 +236,20 @@ export class ServerConnection {
    * answer.
    */
   #leaveUnanswered(request: IncomingRequest): void {
+    this.#truncated ??= new Set();
     this.#truncated.add(request);
     // Nobody reads the rest of its input, and a full queue would stop the whole connection.
     const { requestId } = request;
     const reason = new FastCgiError("aborted", "Cannot read the request: its response broke off", { requestId });
     request.failStreams(reason);
     request.onAbort(() => {
-      if (this.#truncated.delete(request) && !this.#closed) this.#end(request, BROKEN_OFF);
+      if (this.#truncated?.delete(request) && !this.#closed) this.#end(request, BROKEN_OFF);
     });
     this.#closeIfDone();
   }
 
-  #reply(records: FastCgiRecord[], closeConnection: boolean): void {
+  /** The decoder has an answer of its own. */
+  reply(records: FastCgiRecord[], closeConnection: boolean): void {
     this.#unsentReplies++;
     const { taken } = this.#writer.write(...records);
     const sent = (): void => {
@@ -264,9 +264,18 @@ export class ServerConnection {
     this.#closeIfDone();
   }
 
+  /** Input was dropped or refused. */
+  report(error: FastCgiError): void {
+    this.#options.onError(error);
+  }
+
   #closeIfDone(): void {
-    if (this.#closed || this.#decoder.activeRequests > this.#truncated.size) return;
-    if (this.#closing || this.#truncated.size > 0) void this.#closeGently();
+    if (this.#closed || this.#decoder.activeRequests > this.#brokenOff) return;
+    if (this.#closing || this.#brokenOff > 0) void this.#closeGently();
+  }
+
+  get #brokenOff(): number {
+    return this.#truncated?.size ?? 0;
   }
 
   /**
@@ -277,11 +286,15 @@ export class ServerConnection {
     if (this.#halfClosed) return;
     this.#halfClosed = true;
     this.#silence.stop();
-    this.#paramsTimeout.stop();
-    await (this.#truncated.size > 0 ? this.#writer.breakOff() : this.#writer.close());
+    this.#paramsTimeout?.stop();
+    await (this.#brokenOff > 0 ? this.#writer.breakOff() : this.#writer.close());
     if (this.#closed) return;
-    if (this.#unreadInput || this.#decoder.expectsInput) this.#linger.restart(this.#options.lingerTimeout);
-    else this.#close(FINISHED);
+    if (!this.#unreadInput && !this.#decoder.expectsInput) {
+      this.#close(FINISHED);
+      return;
+    }
+    this.#linger = new Deadline(() => this.#close(FINISHED));
+    this.#linger.restart(this.#options.lingerTimeout);
   }
 
   #fail(error: unknown): void {
@@ -298,8 +311,8 @@ export class ServerConnection {
     if (this.#closed) return;
     this.#closed = true;
     this.#silence.dispose();
-    this.#paramsTimeout.dispose();
-    this.#linger.dispose();
+    this.#paramsTimeout?.dispose();
+    this.#linger?.dispose();
     this.#decoder.abortAll(reason);
     this.#writer.fail(reason);
     this.#channel.close(reason);

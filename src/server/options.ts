@@ -69,7 +69,8 @@ export type ResolvedServerOptions = Required<FastCgiServerLimits> & Required<Pic
 
 /** @throws {RangeError | TypeError} If an option has a value it can't have. */
 export function resolveServerOptions(options: FastCgiServerOptions): ResolvedServerOptions {
-  return { ...resolveOptions(SERVER_DEFAULTS, options), onError: contained(options.onError ?? (() => {})) };
+  // The same object, so that decoders know it as checked.
+  return Object.assign(resolveOptions(SERVER_DEFAULTS, options), { onError: contained(options.onError ?? (() => {})) });
 }
 
 /**

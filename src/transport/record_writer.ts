@@ -72,7 +72,8 @@ export class WriteBatch {
 export class RecordWriter {
   readonly #channel: ByteChannel;
   readonly #onError: (error: unknown) => void;
-  readonly #timeout: Deadline;
+  /** Made when the transport is busy for the first time: few ever are. */
+  #timeout: Deadline | null = null;
   readonly #writeTimeout: number;
   #batches: WriteBatch[] = [];
   /** The batch that the transport is taking. */
@@ -87,10 +88,6 @@ export class RecordWriter {
     this.#channel = channel;
     this.#onError = onError;
     this.#writeTimeout = writeTimeout;
-    this.#timeout = new Deadline(() => {
-      const message = `Cannot write: the peer took nothing for ${writeTimeout} ms`;
-      this.fail(new FastCgiError("timeout", message, { limit: "writeTimeout" }));
-    });
   }
 
   /** Bytes that wait for the transport. */
@@ -161,7 +158,7 @@ export class RecordWriter {
       if (busy === undefined) {
         this.#onTaken(batch);
       } else {
-        this.#timeout.restart(this.#writeTimeout);
+        this.#limitWrite();
         void this.#waitFor(busy, batch);
       }
     }
@@ -194,7 +191,7 @@ export class RecordWriter {
     if (this.#failed) return;
     this.#failed = true;
     this.#error = error;
-    this.#timeout.dispose();
+    this.#timeout?.dispose();
     // Also what is under way: a transport that is stuck may never say so.
     const batches = [this.#sending, ...this.#batches];
     this.#sending = null;
@@ -232,15 +229,23 @@ export class RecordWriter {
   async #close(last?: Uint8Array): Promise<void> {
     await this.idle();
     if (this.#failed) return;
-    this.#timeout.restart(this.#writeTimeout);
+    this.#limitWrite();
     try {
       if (last !== undefined) await this.#channel.write([last]);
       await this.#channel.end();
     } catch (error) {
       this.fail(error);
     } finally {
-      this.#timeout.dispose();
+      this.#timeout?.dispose();
     }
+  }
+
+  #limitWrite(): void {
+    this.#timeout ??= new Deadline(() => {
+      const message = `Cannot write: the peer took nothing for ${this.#writeTimeout} ms`;
+      this.fail(new FastCgiError("timeout", message, { limit: "writeTimeout" }));
+    });
+    this.#timeout.restart(this.#writeTimeout);
   }
 
   async #gather(): Promise<void> {
@@ -262,7 +267,7 @@ export class RecordWriter {
       this.fail(error);
     }
     if (this.#failed) return;
-    this.#timeout.stop();
+    this.#timeout?.stop();
     this.#onTaken(batch);
     this.#flush();
   }
