@@ -13,7 +13,7 @@ import { FastCgiError, protocolError } from "../protocol/errors.ts";
 import { decodeNameValuePairs, encodeNameValuePairs } from "../protocol/name_value_pairs.ts";
 import { type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
 import { type ByteChannel, channelOf } from "../transport/byte_channel.ts";
-import type { FastCgiConnection } from "../transport/connection.ts";
+import { closeConnection, type FastCgiConnection } from "../transport/connection.ts";
 import { Deadline } from "../transport/deadline.ts";
 import { RecordWriter } from "../transport/record_writer.ts";
 import { Exchange, type ExchangeHost } from "./exchange.ts";
@@ -192,6 +192,8 @@ export class ClientConnection {
     this.#values?.reject(reason);
     this.#writer.fail(reason);
     this.#channel.close(reason);
+    // Whoever wrapped the connection of an adapter counts on being told.
+    if (this.#connection.channel !== undefined) void closeConnection(this.#connection);
     this.#owner.onClose(this);
   }
 

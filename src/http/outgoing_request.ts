@@ -45,7 +45,9 @@ export function outgoingRequest(input: Request | URL | string, init: FastCgiFetc
 
 /** `request` as it is. */
 export function outgoing(request: Request): OutgoingRequest {
-  const { method, url, headers, signal, body, bodyUsed } = request;
+  const { method, url, headers, signal, body } = request;
+  // Asked where there is a body only: lazy Requests of others build themselves for it.
+  const bodyUsed = body !== null && request.bodyUsed;
   return { method, url, headers, signal, body, bodyUsed, native: () => request };
 }
 
