@@ -4,7 +4,7 @@ import { chmod, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "tsup";
-import { type ServeOptions, serve } from "../../../adapters/node/index.ts";
+import { type CloseOptions, serve } from "../../../adapters/node/index.ts";
 import { createTemporaryDirectory } from "../temporary_directory.ts";
 import { batteryApplication } from "./application.ts";
 import { Control } from "./control.ts";
@@ -31,8 +31,11 @@ export interface World extends RunningWebServer {
   readonly socket: string;
 }
 
+/** Another application than the battery's: listens on a Unix socket. */
+export type Listen = (socket: string) => Promise<{ close(options?: CloseOptions): Promise<void> }>;
+
 /** Starts the application, unless the web server does, and the web server. */
-export async function startSetup(setup: Setup, application?: ServeOptions["fetch"]): Promise<World> {
+export async function startSetup(setup: Setup, listen?: Listen): Promise<World> {
   const { server, example, spawns = false, edit } = setup;
   const control = new Control();
   const stops: (() => Promise<unknown>)[] = [];
@@ -52,8 +55,8 @@ export async function startSetup(setup: Setup, application?: ServeOptions["fetch
       stops.push(() => listening.close());
       program = await writeProgram(folder.path);
     } else {
-      const own = batteryApplication(control);
-      const listener = await serve({ ...own, ...(application && { fetch: application }), path: socket });
+      const application = batteryApplication(control);
+      const listener = await (listen?.(socket) ?? serve({ ...application, path: socket }));
       stops.push(() => listener.close({ timeout: 1000 }));
     }
     const running = await startWebServer(server, {
