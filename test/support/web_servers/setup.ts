@@ -2,9 +2,8 @@
 
 import { chmod, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { build } from "tsup";
 import { type CloseOptions, serve } from "../../../adapters/node/index.ts";
+import { bundle } from "../bundle.ts";
 import { createTemporaryDirectory } from "../temporary_directory.ts";
 import { batteryApplication } from "./application.ts";
 import { Control } from "./control.ts";
@@ -75,20 +74,10 @@ export async function startSetup(setup: Setup, listen?: Listen): Promise<World> 
 
 /** The example's start script for the battery's application. */
 async function writeProgram(folder: string): Promise<string> {
-  const bundle = join(folder, "app.mjs");
-  await build({
-    config: false,
-    silent: true,
-    entry: { app: fileURLToPath(new URL("spawned.ts", import.meta.url)) },
-    outDir: folder,
-    outExtension: () => ({ js: ".mjs" }),
-    format: "esm",
-    target: "node20",
-  });
-  await chmod(bundle, 0o640);
+  const file = await bundle("test/support/web_servers/spawned.ts", folder);
   const script = exampleText("app.fcgi")
     .replace("/usr/bin/node", process.execPath)
-    .replace("/srv/app/app.js", `${bundle} ${join(folder, "control.sock")}`);
+    .replace("/srv/app/app.js", `${file} ${join(folder, "control.sock")}`);
   const program = join(folder, "app.fcgi");
   await writeFile(program, script);
   await chmod(program, 0o750);
