@@ -9,13 +9,17 @@ export type ProgramName =
   | "php-fpm"
   | "php-cgi"
   | "fcgiwrap"
+  | "spawn-fcgi"
+  | "multiwatch"
+  | "systemd-socket-activate"
   | "go"
   | "cc"
   | "libfcgi"
   | "perl"
-  | "perl-fcgi";
+  | "perl-fcgi"
+  | "chromium";
 
-export type RuntimeName = "bun" | "deno" | "workerd";
+export type RuntimeName = "bun" | "deno" | "workerd" | "node22" | "node24" | "node26";
 
 export function ensurePackages(): Promise<void>;
 export function ensureRuntimes(): Promise<void>;
@@ -23,4 +27,5 @@ export function ensureBenchPackages(): Promise<void>;
 export function ensureServers(names?: readonly ProgramName[]): Promise<void>;
 export function findProgram(name: ProgramName): string | undefined;
 export function requireProgram(name: ProgramName): string;
+export function findRuntime(name: RuntimeName): string | undefined;
 export function requireRuntime(name: RuntimeName): string;

@@ -1,7 +1,7 @@
 // What a fresh clone lacks: the npm packages, and the real servers and applications that the tests talk to.
 import { execFileSync } from "node:child_process";
 import { accessSync, constants, existsSync, readdirSync, readFileSync } from "node:fs";
-import { delimiter, join, sep } from "node:path";
+import { delimiter, join } from "node:path";
 import { projectFolder, run, runNpm } from "./run.mjs";
 
 /** The real programs and libraries: how each is found, and the Debian packages that bring it. */
@@ -16,18 +16,28 @@ const programs = {
   haproxy: { find: binary("haproxy"), packages: ["haproxy"] },
   h2o: { find: binary("h2o"), packages: ["h2o"] },
   fcgiwrap: { find: binary("fcgiwrap"), packages: ["fcgiwrap"] },
+  "spawn-fcgi": { find: binary("spawn-fcgi"), packages: ["spawn-fcgi"] },
+  multiwatch: { find: binary("multiwatch"), packages: ["multiwatch"] },
+  "systemd-socket-activate": { find: binary("systemd-socket-activate"), packages: ["systemd"] },
   go: { find: binary("go"), packages: ["golang-go"] },
   cc: { find: binary("cc", "gcc", "clang"), packages: ["gcc", "libc6-dev"] },
   libfcgi: { find: header("fcgiapp.h"), packages: ["libfcgi-dev", "gcc", "libc6-dev"] },
   perl: { find: binary("perl"), packages: ["perl"] },
   "perl-fcgi": { find: perlModule("FCGI"), packages: ["libfcgi-perl"] },
+  chromium: { find: binary("chromium", "chromium-browser", "google-chrome"), packages: ["chromium"] },
 };
 
-/** The other runtimes, at the versions of runtimes/package-lock.json: where the package for this platform has its binary. */
+/**
+ * The other runtimes, at the versions of runtimes/package-lock.json: a package, or the scope of one for each platform, and the
+ * binary in it. The versions of Node are for Linux on x64 only.
+ */
 const runtimes = {
-  bun: /^@oven\/bun-[^/]+\/bin\/bun(\.exe)?$/,
-  deno: /^@deno\/[^/]+\/deno(\.exe)?$/,
-  workerd: /^@cloudflare\/workerd-[^/]+\/bin\/workerd(\.exe)?$/,
+  bun: { folder: "@oven", file: "bin/bun" },
+  deno: { folder: "@deno", file: "deno" },
+  workerd: { folder: "@cloudflare", file: "bin/workerd" },
+  node22: { folder: "node22", file: "bin/node" },
+  node24: { folder: "node24", file: "bin/node" },
+  node26: { folder: "node26", file: "bin/node" },
 };
 const runtimesFolder = "scripts/runtimes";
 
@@ -100,12 +110,18 @@ export function requireProgram(name) {
   return path;
 }
 
+/** The path of a runtime, or undefined when it is not installed. */
+export function findRuntime(name) {
+  const { folder, file } = runtimes[name];
+  const top = join(projectFolder, runtimesFolder, "node_modules", folder);
+  const packages = existsSync(top) ? [top, ...readdirSync(top).map((entry) => join(top, entry))] : [];
+  return packages.flatMap((path) => [join(path, file), join(path, `${file}.exe`)]).find((path) => existsSync(path));
+}
+
 /** The path of a runtime; throws with the line that installs it. */
 export function requireRuntime(name) {
-  const folder = join(projectFolder, runtimesFolder, "node_modules");
-  const files = existsSync(folder) ? readdirSync(folder, { recursive: true }) : [];
-  const path = files.find((file) => runtimes[name].test(file.replaceAll(sep, "/")));
-  if (path !== undefined) return join(folder, path);
+  const path = findRuntime(name);
+  if (path !== undefined) return path;
   const line = `npm install --prefix ${runtimesFolder} --no-save --ignore-scripts`;
   throw new Error(`Cannot use ${name}: not installed. Install it with: ${line}`);
 }

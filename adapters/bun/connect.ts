@@ -8,7 +8,11 @@ import { type SocketData, socketHandlers } from "./socket.ts";
 
 /** Opens TCP connections to an application. */
 export class FastCgiTcpConnector extends TcpConnector {
-  /** @throws {TypeError} If the target is not one. */
+  /**
+   * Connects to `target`; `preset` is what the application wants of every client.
+   *
+   * @throws {TypeError} If the target is not one.
+   */
   constructor(target: TcpTarget | string, preset?: FastCgiHttpPreset) {
     super(target, { openSpool: openTemporaryFile, ...preset }, openTcp);
   }
@@ -16,7 +20,11 @@ export class FastCgiTcpConnector extends TcpConnector {
 
 /** Opens connections to an application on a Unix socket. */
 export class FastCgiUnixConnector extends UnixConnector {
-  /** @throws {TypeError} If the path is not one that a socket can have. */
+  /**
+   * Connects to the socket at `path`; `preset` is what the application wants of every client.
+   *
+   * @throws {TypeError} If the path is not one that a socket can have.
+   */
   constructor(path: string, preset?: FastCgiHttpPreset) {
     super(path, { openSpool: openTemporaryFile, ...preset }, openUnix);
   }

@@ -1,11 +1,11 @@
 import type { ConnectionAddress } from "../../src/index.ts";
-import type { Listener, ListenerEvents, ListenPlace, ServerRuntime } from "../system/listen.ts";
+import type { ListenerEvents, ListeningSocket, ListenPlace, ServerRuntime } from "../system/listen.ts";
 import { type FastCgiListener, type ServeOptions, serveOn } from "../system/serve.ts";
 import { openUnix } from "./connect.ts";
 import { type BunListener, type BunTcpPlace, bun } from "./runtime.ts";
 import { type SocketData, socketHandlers } from "./socket.ts";
 
-const RUNTIME: ServerRuntime = { bind, openUnix, environment: (name) => bun().env[name] };
+const RUNTIME: ServerRuntime = { bind, openUnix, environment: (name) => bun().env[name], pid: () => process.pid };
 
 /**
  * Serves a fetch handler over FastCGI.
@@ -25,7 +25,7 @@ export function serve(options: ServeOptions): Promise<FastCgiListener> {
   return serveOn(RUNTIME, options);
 }
 
-async function bind(place: ListenPlace, { onConnection }: ListenerEvents): Promise<Listener> {
+async function bind(place: ListenPlace, { onConnection }: ListenerEvents): Promise<ListeningSocket> {
   // Half-open, so that the end of the web server's input is ours to act on.
   const options = { allowHalfOpen: true, data: undefined, socket: socketHandlers(onConnection) };
   // One kind of place is as good as another, but each is an overload of its own, and descriptors are none.
@@ -33,7 +33,7 @@ async function bind(place: ListenPlace, { onConnection }: ListenerEvents): Promi
   const server = bun().listen<SocketData>({ ...options, ...where });
   return {
     address: addressOf(place, server),
-    async stop() {
+    async close() {
       server.stop();
     },
   };

@@ -23,7 +23,11 @@ import { splitTcpTarget, type TcpAddress, type TcpTarget, tcpAddress } from "../
  * ```
  */
 export class FastCgiTcpConnector extends TcpConnector {
-  /** @throws {TypeError} If the target is not one. */
+  /**
+   * Connects to `target`; `preset` is what the application wants of every client.
+   *
+   * @throws {TypeError} If the target is not one.
+   */
   constructor(target: TcpTarget | string, preset: FastCgiHttpPreset = {}) {
     super(target, preset, openTcp);
   }

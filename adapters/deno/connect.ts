@@ -11,7 +11,11 @@ import { openTemporaryFile } from "./spool.ts";
  * files where a request body of unknown length is too large for memory.
  */
 export class FastCgiTcpConnector extends TcpConnector {
-  /** @throws {TypeError} If the target is not one. */
+  /**
+   * Connects to `target`; `preset` is what the application wants of every client.
+   *
+   * @throws {TypeError} If the target is not one.
+   */
   constructor(target: TcpTarget | string, preset?: FastCgiHttpPreset) {
     super(target, { openSpool: openTemporaryFile, ...preset }, openTcp);
   }
@@ -19,7 +23,11 @@ export class FastCgiTcpConnector extends TcpConnector {
 
 /** Opens connections to an application on a Unix socket. Needs `--allow-read` and `--allow-write` for its path. */
 export class FastCgiUnixConnector extends UnixConnector {
-  /** @throws {TypeError} If the path is not one that a socket can have. */
+  /**
+   * Connects to the socket at `path`; `preset` is what the application wants of every client.
+   *
+   * @throws {TypeError} If the path is not one that a socket can have.
+   */
   constructor(path: string, preset?: FastCgiHttpPreset) {
     super(path, { openSpool: openTemporaryFile, ...preset }, openUnix);
   }

@@ -1,6 +1,5 @@
-import { rmSync } from "node:fs";
 import type { ConnectionAddress } from "../../src/index.ts";
-import type { Listener, ListenerEvents, ListenPlace, ServerRuntime } from "../system/listen.ts";
+import type { ListenerEvents, ListeningSocket, ListenPlace, ServerRuntime } from "../system/listen.ts";
 import { type FastCgiListener, type ServeOptions, serveOn } from "../system/serve.ts";
 import { openUnix } from "./connect.ts";
 import { type DenoConn, type DenoListener, deno } from "./runtime.ts";
@@ -23,7 +22,7 @@ const RUNTIME: ServerRuntime = { bind, openUnix, environment: (name) => deno().e
  * `onError` prints to the console unless it is given, and so does `onStderr`. Deno can't take over a socket that was inherited, so
  * there is no `fd`.
  *
- * Needs `--allow-net` for a port; `--allow-read` and `--allow-write` for a path; and `--allow-env=FCGI_WEB_SERVER_ADDRS`, unless
+ * Needs `--allow-net` for a port; `--allow-read` and `--allow-write` for the folder of a path; and `--allow-env=FCGI_WEB_SERVER_ADDRS`, unless
  * `webServerAddresses` is given.
  *
  * @throws {TypeError | RangeError} If an option has a value it can't have.
@@ -33,7 +32,7 @@ export function serve(options: ServeOptions): Promise<FastCgiListener> {
   return serveOn(RUNTIME, options);
 }
 
-async function bind(place: ListenPlace, events: ListenerEvents): Promise<Listener> {
+async function bind(place: ListenPlace, events: ListenerEvents): Promise<ListeningSocket> {
   if ("fd" in place) throw new TypeError("Deno can't take over a socket that was inherited; give path or port");
   const server = "path" in place ? deno().listen({ transport: "unix", ...place }) : deno().listen(place);
   const { addr } = server;
@@ -42,11 +41,10 @@ async function bind(place: ListenPlace, events: ListenerEvents): Promise<Listene
   void acceptAll(server, events, () => isOpen);
   return {
     address,
-    async stop() {
+    async close() {
       if (!isOpen) return;
       isOpen = false;
       server.close();
-      if ("path" in place) rmSync(place.path, { force: true });
     },
   };
 }

@@ -2,6 +2,7 @@ import type { SystemError } from "../shared/connect.ts";
 
 const HINTS: Readonly<Record<string, string>> = {
   EADDRINUSE: "something else listens there",
+  EEXIST: "something else listens there",
   EACCES: "this user may not listen there",
   ENOENT: "its folder does not exist",
   EINVAL: "it is not a listening socket; start the program from spawn-fcgi or a web server, or give path or port",

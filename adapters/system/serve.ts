@@ -31,7 +31,10 @@ export interface ServeOptions extends ListenTarget, FastCgiServerOptions, FastCg
 export interface FastCgiListener extends AsyncDisposable {
   /** Where it listens; an inherited descriptor may say nothing of it. */
   readonly address: ConnectionAddress | undefined;
-  /** Stops accepting, lets the requests that run finish, and closes. */
+  /**
+   * Removes the socket file, answers what was sent to it and what runs, and closes. What a web server sends on a connection that it
+   * has kept, and that is closed at the same moment, is lost: see `grace`.
+   */
   close(options?: CloseOptions): Promise<void>;
   /** Resolves when the server is closed. */
   readonly closed: Promise<void>;
@@ -39,7 +42,13 @@ export interface FastCgiListener extends AsyncDisposable {
 
 /** Serves on a runtime's sockets. */
 export async function serveOn(runtime: ServerRuntime, options: ServeOptions): Promise<FastCgiListener> {
-  checkTarget(options);
+  checkTarget(options, runtime);
+  // A guard in middleware that is passed over lets everybody in, and TypeScript does not look into `...app`.
+  if ("middleware" in options) {
+    throw new TypeError(
+      "Cannot serve: middleware would be ignored; give a fetch that runs it, as examples/moving-srvx does",
+    );
+  }
   const { onError = printError, onStderr = printStderr, signal } = options;
   const service = new FastCgiHttpService(options.fetch, { ...options, onStderr });
   const application = new FastCgiServer(service.handler, { ...options, onError });
@@ -59,9 +68,8 @@ export async function serveOn(runtime: ServerRuntime, options: ServeOptions): Pr
   });
   // Also a second time: with a timeout it ends what a close without one waits for.
   const close = async (closeOptions?: CloseOptions): Promise<void> => {
-    const stopped = listener.stop();
+    await listener.stop();
     await application.close(closeOptions);
-    await stopped;
     finished();
   };
   const onAbort = (): void => void close();

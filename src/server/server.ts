@@ -8,12 +8,23 @@ import type { FastCgiHandler, FastCgiHandlerContext } from "./response.ts";
 /** How {@linkcode FastCgiServer.close} ends. */
 export interface CloseOptions {
   /**
+   * Milliseconds for which connections go on as before, until the web server closes them. What it has connected for may still be under
+   * way, and so may the next request on a connection that it keeps: FastCGI has no way to announce that a connection ends.
+   * Then idle connections are closed, and the others behind their requests.
+   *
+   * @default {250}
+   */
+  grace?: number;
+  /**
    * Milliseconds after which what still runs is aborted.
    *
    * @default {Infinity}
    */
   timeout?: number;
 }
+
+/** Long enough for a web server to send what it has connected for: it writes as soon as it is connected. */
+const DEFAULT_GRACE = 250;
 
 /**
  * A FastCGI application over any transport. It listens to nothing itself: an adapter accepts connections and gives each to
@@ -31,7 +42,11 @@ export class FastCgiServer implements FastCgiHandlerContext {
   readonly #background = new Set<Promise<unknown>>();
   #closed = false;
 
-  /** @throws {RangeError | TypeError} If an option has a value it can't have. */
+  /**
+   * Serves every request with `handler`.
+   *
+   * @throws {RangeError | TypeError} If an option has a value it can't have.
+   */
   constructor(handler: FastCgiHandler, options: FastCgiServerOptions = {}) {
     this.#handler = handler;
     this.#options = resolveServerOptions(options);
@@ -74,18 +89,25 @@ export class FastCgiServer implements FastCgiHandlerContext {
   }
 
   /**
-   * Takes no more connections, lets the requests that run finish, and closes each connection as soon as none is active on it.
-   * Resolves when all is done.
+   * Takes no more connections, lets the requests finish that run or come within `grace`, and closes each connection as soon as none is
+   * active on it. Resolves when all is done.
    */
-  async close({ timeout = Number.POSITIVE_INFINITY }: CloseOptions = {}): Promise<void> {
+  async close({ grace = DEFAULT_GRACE, timeout = Number.POSITIVE_INFINITY }: CloseOptions = {}): Promise<void> {
     this.#closed = true;
-    for (const connection of this.#connections.keys()) connection.shutDown();
-    const deadline = new Deadline(() => this.#abort(timeout));
-    deadline.restart(timeout);
+    const graceEnd = new Deadline(() => this.#shutDown());
+    const end = new Deadline(() => this.#abort(timeout));
+    if (grace > 0) graceEnd.restart(grace);
+    else this.#shutDown();
+    end.restart(timeout);
     while (this.#connections.size + this.#background.size > 0) {
       await Promise.all([...this.#connections.values(), ...this.#background]);
     }
-    deadline.dispose();
+    graceEnd.dispose();
+    end.dispose();
+  }
+
+  #shutDown(): void {
+    for (const connection of this.#connections.keys()) connection.shutDown();
   }
 
   #abort(timeout: number): void {

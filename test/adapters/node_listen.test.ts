@@ -6,6 +6,7 @@ import {
   existsSync,
   lstatSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   statSync,
@@ -24,12 +25,15 @@ import {
   type FastCgiListener,
   FastCgiTcpConnector,
   FastCgiUnixConnector,
+  RecordType,
   type ServeOptions,
   serve,
 } from "../../adapters/node/index.ts";
 import { freePort } from "../support/free_port.ts";
 import { guardAgainstLoss, unguard } from "../support/guard.ts";
 import { startProcess } from "../support/process.ts";
+import { RawConnection } from "../support/raw_connection.ts";
+import { bytesOf, recordsIn, request, textOf } from "../support/records.ts";
 import { createTemporaryDirectory, type TemporaryDirectory } from "../support/temporary_directory.ts";
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
 
@@ -68,7 +72,6 @@ function modeOf(path: string): number {
 
 describe("the target of serve", () => {
   it.each([
-    ["none of path, port and fd", {}, "Cannot serve: expected one of path, port and fd, got 0"],
     ["a path and a port", { path: "/tmp/x.sock", port: 0 }, "Cannot serve: expected one of path, port and fd, got 2"],
     ["a port and a descriptor", { port: 0, fd: 0 }, "Cannot serve: expected one of path, port and fd, got 2"],
     ["all three", { path: "/tmp/x.sock", port: 0, fd: 0 }, "Cannot serve: expected one of path, port and fd, got 3"],
@@ -186,6 +189,60 @@ describe("a Unix socket", () => {
     expect(await textFrom(new FastCgiUnixConnector(path))).toBe("answered");
   });
 
+  it("serve takes the path over from the server that listens there when takeOver is true", async () => {
+    const path = newPath();
+    const old = await serve({ path, fetch: () => new Response("from the old one") });
+    const connection = await RawConnection.open({ path });
+    await listening({ path, takeOver: true, mode: 0o600 });
+    expect(await textFrom(new FastCgiUnixConnector(path))).toBe("answered");
+    expect(modeOf(path)).toBe(0o600);
+    const closing = old.close();
+    await connection.write(bytesOf(request(1, { keepConn: false })));
+    expect(textOf(recordsIn(await connection.readToEnd()), RecordType.Stdout, 1)).toMatch(/from the old one$/);
+    await closing;
+    // The file is not its own any more.
+    expect(await textFrom(new FastCgiUnixConnector(path))).toBe("answered");
+    expect(readdirSync(folder.path).filter((name) => name.startsWith("."))).toEqual([]);
+  });
+
+  it("serve listens when takeOver is true and nobody listened there", async () => {
+    const path = newPath();
+    const server = await serve({ path, takeOver: true, fetch: () => new Response("answered") });
+    expect(await textFrom(new FastCgiUnixConnector(path))).toBe("answered");
+    await server.close();
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it("serve refuses the path and leaves the file untouched when takeOver is true and it is no socket", async () => {
+    const path = newPath();
+    writeFileSync(path, "precious");
+    await expect(serve({ path, takeOver: true, fetch: () => new Response() })).rejects.toThrow("is not a socket");
+    expect(readFileSync(path, "utf8")).toBe("precious");
+  });
+
+  it("serve gives the path to one of two servers when both start at the same moment", async () => {
+    const path = newPath();
+    const start = (): Promise<FastCgiListener> => serve({ path, fetch: () => new Response("answered") });
+    const both = await Promise.allSettled([start(), start()]);
+    for (const one of both) if (one.status === "fulfilled") onTestFinished(() => one.value.close());
+    expect(both.map(({ status }) => status).toSorted()).toEqual(["fulfilled", "rejected"]);
+    expect(both.find(({ status }) => status === "rejected")).toMatchObject({
+      reason: { message: `Cannot listen on ${path}: something else listens there (EEXIST)` },
+    });
+    expect(await textFrom(new FastCgiUnixConnector(path))).toBe("answered");
+    expect(readdirSync(folder.path).filter((name) => name.startsWith("."))).toEqual([]);
+  });
+
+  it("serve leaves the path alone when it is closed and another process has taken it over", async () => {
+    const path = newPath();
+    const server = await serve({ path, fetch: () => new Response() });
+    const child = await runApplication({ path, takeOver: true });
+    await server.close();
+    expect(await textFrom(new FastCgiUnixConnector(path))).toBe("answered /path");
+    await child.stop();
+    expect(existsSync(path)).toBe(false);
+  });
+
   it("serve refuses the path and leaves the file untouched when it is no socket", async () => {
     const path = newPath();
     writeFileSync(path, "precious");
@@ -300,6 +357,54 @@ describe("an inherited descriptor", () => {
   });
 });
 
+describe("no address", () => {
+  it("serve takes descriptor 0 when it is a listening socket", async () => {
+    const path = newPath();
+    await runWithListening(path, (handle) => runApplication({}, { stdin: handle }));
+    expect(await textFrom(new FastCgiUnixConnector(path))).toBe("answered /path");
+  });
+
+  it("serve takes the socket of systemd when LISTEN_FDS and LISTEN_PID say so", async () => {
+    const path = newPath();
+    await runWithListening(path, (handle) => runApplication({}, { sockets: [handle], listenPid: "$$" }));
+    expect(await textFrom(new FastCgiUnixConnector(path))).toBe("answered /path");
+  });
+
+  it("serve rejects with what to do when systemd passes several sockets, and takes the one that is asked for", async () => {
+    const path = newPath();
+    await runWithListening(path, async (handle) => {
+      const { output } = await runApplication({}, { sockets: [handle, handle], listenPid: "$$" });
+      expect(output).toEqual({ error: "Cannot serve: 2 sockets were inherited; give fd, one of 3 to 4" });
+      return runApplication({ fd: 4 }, { sockets: [handle, handle], listenPid: "$$" });
+    });
+    expect(await textFrom(new FastCgiUnixConnector(path))).toBe("answered /path");
+  });
+
+  it("serve leaves the socket alone and says why when LISTEN_PID names another process", async () => {
+    await runWithListening(newPath(), async (handle) => {
+      const application = await runApplication({}, { sockets: [handle], listenPid: "1" });
+      expect(application.output).toEqual({
+        error: `Cannot serve: LISTEN_PID is 1 and this process is ${application.pid}; start it without another program in between`,
+      });
+      return application;
+    });
+  });
+
+  it("serve rejects when there is no socket to inherit", async () => {
+    const { output } = await runApplication({});
+    expect(output).toEqual({
+      error: "Cannot serve: expected one of path, port and fd, and no socket was inherited",
+    });
+  });
+
+  it("serve rejects with what to do when descriptor 0 is a socket that does not listen", async () => {
+    const { output } = await runApplication({}, { stdin: "pipe" });
+    expect(output).toEqual({
+      error: expect.stringContaining("Cannot listen on descriptor 0: it is not a listening socket"),
+    });
+  });
+});
+
 interface Application {
   /** What it printed: its address, or an error. */
   readonly output: unknown;
@@ -308,13 +413,28 @@ interface Application {
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
+interface RunOptions {
+  readonly stdin?: IOType | Stream;
+  readonly uid?: number;
+  /** Descriptors from 3 on, as systemd passes them (sd_listen_fds(3)). */
+  readonly sockets?: readonly Stream[];
+  /** LISTEN_PID, as a word of the shell. */
+  readonly listenPid?: string;
+}
+
 /** Runs an application of its own until the test is over. */
-async function runApplication(
-  target: object,
-  { stdin = "ignore", uid }: { stdin?: IOType | Stream; uid?: number } = {},
-): Promise<Application> {
+async function runApplication(target: object, options: RunOptions = {}): Promise<Application> {
+  const { stdin = "ignore", uid, sockets: inherited = [], listenPid } = options;
   const args = ["--import", "tsx", program, JSON.stringify(target)];
-  const child = spawn(process.execPath, args, { stdio: [stdin, "pipe", "inherit"], ...(uid !== undefined && { uid }) });
+  const variables = `LISTEN_FDS=${inherited.length} LISTEN_PID=${listenPid}`;
+  const [command, ...rest] =
+    listenPid === undefined
+      ? [process.execPath, ...args]
+      : ["sh", "-c", `${variables} exec "$@"`, "sh", process.execPath, ...args];
+  const child = spawn(command!, rest, {
+    stdio: [stdin, "pipe", "inherit", ...inherited],
+    ...(uid !== undefined && { uid }),
+  });
   guardAgainstLoss(child.pid!);
   const stop = async (signal: NodeJS.Signals = "SIGTERM"): Promise<void> => {
     if (child.exitCode === null && child.signalCode === null) {
@@ -329,15 +449,24 @@ async function runApplication(
 }
 
 /** Runs an application as a web server does (FastCGI 2.2): the listening socket is descriptor 0. */
-async function runWithDescriptor0(where: { path: string } | { port: number }): Promise<Application> {
+function runWithDescriptor0(where: { path: string } | { port: number }): Promise<Application> {
+  const run = (handle: Stream): Promise<Application> => runApplication({ fd: 0 }, { stdin: handle });
+  return runWithListening("path" in where ? where.path : where.port, run);
+}
+
+/** Runs an application with a socket that listens on a path or port. */
+async function runWithListening(
+  where: string | number,
+  run: (handle: Stream) => Promise<Application>,
+): Promise<Application> {
   const socket = createServer();
   const temporary = newPath();
-  await once("path" in where ? socket.listen(temporary) : socket.listen(where.port, "127.0.0.1"), "listening");
+  await once(typeof where === "string" ? socket.listen(temporary) : socket.listen(where, "127.0.0.1"), "listening");
   // Closing a server removes the file by its first name.
-  if ("path" in where) renameSync(temporary, where.path);
+  if (typeof where === "string") renameSync(temporary, where);
   const { _handle: handle } = socket as unknown as { _handle: Stream };
   try {
-    return await runApplication({ fd: 0 }, { stdin: handle });
+    return await run(handle);
   } finally {
     // From here on only the application accepts.
     socket.close();

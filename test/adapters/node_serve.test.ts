@@ -223,24 +223,47 @@ describe("closing", () => {
     expect(aborted).toEqual([]);
   });
 
-  it("close refuses new connections on TCP when it is called", async () => {
-    const { server, client, answer, letGo } = await busy({ port: 0 });
-    const closing = server.close();
-    await expect(answerOf(client)).rejects.toThrow("ECONNREFUSED");
+  it("close refuses new connections on TCP when nobody connects any more", async () => {
+    const { server, connect, answer, letGo } = await busy({ port: 0 });
+    const closing = server.close({ grace: 0 });
+    await waitUntil(() =>
+      connect().then(
+        (connection) => {
+          connection.close();
+          return false;
+        },
+        (error) => error.code === "ECONNREFUSED",
+      ),
+    );
     letGo();
     expect(await answer).toBe("answered");
     await closing;
   });
 
-  it("close closes idle connections when it is called", async () => {
+  it("close closes idle connections when its grace is over", async () => {
     const { server, connect } = await served();
-    const connection = await connect();
-    await connection.write(bytesOf(request(1)));
-    await connection.readUntil((bytes) => recordsIn(bytes).some(({ type }) => type === RecordType.EndRequest));
-    expect(connection.closed).toBe(false);
-    await server.close();
-    await connection.readToEnd();
-    expect(connection.closed).toBe(true);
+    const [used, fresh] = [await connect(), await connect()];
+    await used.write(bytesOf(request(1)));
+    await used.readUntil((bytes) => recordsIn(bytes).some(({ type }) => type === RecordType.EndRequest));
+    expect(used.closed).toBe(false);
+    await server.close({ grace: 1 });
+    await used.readToEnd();
+    expect(await fresh.readToEnd()).toHaveLength(0);
+  });
+
+  it.each([{}, { port: 0 }])("close answers who has connected before it, with %j", async (where) => {
+    const { server, connect } = await served(where);
+    // The kernel connects them, and the server has not heard of it yet.
+    const connecting = Array.from({ length: 50 }, () => connect());
+    const closing = server.close({ grace: 20_000 });
+    const connections = await Promise.all(connecting);
+    for (const connection of connections) await connection.write(bytesOf(request(1, { keepConn: false })));
+    for (const connection of connections) {
+      const records = recordsIn(await connection.readToEnd());
+      expect(textOf(records, RecordType.Stdout, 1)).toMatch(/answered$/);
+      expect(records.at(-1)!.type).toBe(RecordType.EndRequest);
+    }
+    await closing;
   });
 
   it("close aborts the requests that run when its timeout is over", async () => {
@@ -471,4 +494,9 @@ describe("a connection", () => {
     await waitUntil(() => errors.length > 0);
     expect(errors).toMatchObject([{ code: "ECONNRESET" }]);
   });
+});
+
+it("serve refuses middleware, which it would pass over", async () => {
+  const app = { fetch: () => new Response("secret"), middleware: [] };
+  await expect(serve({ port: 0, ...app })).rejects.toThrow("Cannot serve: middleware would be ignored");
 });

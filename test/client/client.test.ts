@@ -13,11 +13,11 @@ import {
   RecordType,
   Role,
 } from "../../src/index.ts";
-import { latin1 } from "../support/bytes.ts";
+import { joined, latin1 } from "../support/bytes.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
 import { connectionPair, type MemoryConnection } from "../support/memory_connection.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
-import { record } from "../support/records.ts";
+import { bytesOf, record } from "../support/records.ts";
 import {
   answer,
   answering,
@@ -190,6 +190,56 @@ describe("FastCgiClient: kept connections", () => {
       expect(connector.connections[0]!.isClosed).toBe(true);
       expect(await exchange(client)).toBe("answer 2");
     }
+  });
+
+  it("FastCgiClient does not keep a connection while a record behind the end has come in part", async () => {
+    const parts: [name: string, bytes: Uint8Array][] = [
+      ["the start of a header", latin1("\x01\x06\x00")],
+      ["a header without its content", latin1("\x01\x06\x00\x02\x00\x04\x00\x00")],
+      ["a header and a part of its content", latin1("\x01\x06\x00\x02\x00\x04\x00\x00fo")],
+    ];
+    for (const [name, part] of parts) {
+      const { client, connector } = clientOf(
+        async (application, connection) => {
+          const { requestId } = (await application.request())!;
+          const whole = bytesOf(answer(requestId, `answer ${connection}`));
+          await application.sendBytes(connection === 1 ? joined(whole, part) : whole);
+        },
+        { keepAlive: true },
+      );
+      expect(await exchange(client), name).toBe("answer 1");
+      expect(client.status.idle, name).toBe(0);
+      expect(await exchange(client), name).toBe("answer 2");
+      expect(connector.connections.length, name).toBe(2);
+    }
+  });
+
+  it("FastCgiClient keeps a connection when the last of the padding has come", async () => {
+    const goOn = deferred();
+    const { client, connector } = clientOf(
+      async (application, connection) => {
+        const { requestId } = (await application.request())!;
+        if (connection === 2) {
+          await application.send(answer(requestId, "of the second"));
+          return application.end();
+        }
+        await application.send(stdout(requestId, "of the first"));
+        // FCGI_END_REQUEST with eight bytes of padding, of which three come at first.
+        await application.sendBytes(latin1(`\x01\x03\x00\x01\x00\x08\x08\x00${"\0".repeat(8 + 3)}`));
+        await goOn.promise;
+        await application.sendBytes(new Uint8Array(5));
+        await application.send(answer((await application.request())!.requestId, "of the first again"));
+      },
+      { keepAlive: true },
+    );
+    expect(await exchange(client)).toBe("of the first");
+    expect(client.status.idle).toBe(0);
+    expect(await exchange(client)).toBe("of the second");
+    goOn.resolve();
+    await turns();
+    expect(client.status.idle).toBe(1);
+    expect(await exchange(client)).toBe("of the first again");
+    expect(connector.connections.length).toBe(2);
   });
 
   it("FastCgiClient fails a request that meets the late answer of another, and gives out nothing of it", async () => {

@@ -586,6 +586,35 @@ describe("ClientConnection: timeouts", () => {
     }
   });
 
+  it("ClientConnection puts headerTimeout off for nothing that comes before the first output", async () => {
+    const output = bytesOf(stdout(1, "at last"));
+    const spoken: [name: string, pieces: Uint8Array[]][] = [
+      ["messages", Array.from({ length: 6 }, () => bytesOf(record(RecordType.Stderr, 1, "working")))],
+      ["bytes of a record", Array.from(output.subarray(0, 6), (byte) => Uint8Array.of(byte))],
+    ];
+    for (const [name, pieces] of spoken) {
+      const go = deferred<ScriptedApplication>();
+      const { response } = await send(
+        async (application) => {
+          await application.request();
+          go.resolve(application);
+        },
+        get,
+        options,
+      );
+      const application = await go.promise;
+      await turns();
+      for (const piece of pieces.slice(0, 5)) {
+        await pass(500);
+        await application.sendBytes(piece);
+      }
+      await pass(499);
+      expect(await isSettled(response.end), name).toBe(false);
+      await pass(2);
+      await expect(response.end, name).rejects.toMatchObject({ code: "timeout", limit: "headerTimeout" });
+    }
+  });
+
   it("ClientConnection gives up an application that is silent for readTimeout within its output", async () => {
     const { response, connection } = await send(
       async (application) => {

@@ -189,6 +189,32 @@ describe("multiplexing: asking the application", () => {
     expect(connector.connections.length).toBe(2);
   });
 
+  it("FastCgiClient shares no connection that it opens after a refusal with CANT_MPX_CONN", async () => {
+    let atOnce = 0;
+    const connector = shared(async (application, connection) => {
+      if (connection === 1) {
+        const [first, second] = await requests(application, 2);
+        await application.send(end(second!, ProtocolStatus.CantMpxConn), answer(first!, "first"));
+        await application.end();
+        return;
+      }
+      const ids = await requests(application, 1);
+      // Whatever else is sent on this connection is here before it is answered.
+      const more = application.next().then((piece) => piece !== null && ids.push(piece.requestId));
+      await turns(50);
+      atOnce = Math.max(atOnce, ids.length);
+      await application.send(...ids.map((id) => answer(id, "x")));
+      await more;
+    });
+    const client = clientOf(connector);
+    await Promise.allSettled([text(client), text(client)]);
+    await turns();
+    expect(client.status.connections).toBe(0);
+    expect(await Promise.all([text(client), text(client)])).toEqual(["x", "x"]);
+    expect(atOnce).toBe(1);
+    expect(connector.connections.length).toBe(3);
+  });
+
   describe("with time", () => {
     useFakeTime();
 
@@ -439,6 +465,40 @@ describe("multiplexing: a response that nobody reads", () => {
       limit: "stallTimeout",
       message: "Cannot read the response: nobody read it for 5000 ms",
     });
+  });
+
+  it("FastCgiClient drops what it holds of an aborted response, which counts for nothing from then on", async () => {
+    const seen: number[] = [];
+    const endThem = deferred();
+    const connector = shared(async (application) => {
+      const [first, second] = (await requests(application, 2)) as [number, number];
+      await application.send(stdout(first, patternBytes(50_000)), stdout(first, patternBytes(60_000)));
+      seen.push((await application.next())!.requestId);
+      // It takes its time to end the first; meanwhile nobody reads the second either.
+      await application.send(stdout(second, patternBytes(50_000)), stdout(second, patternBytes(60_000)));
+      seen.push((await application.next())!.requestId);
+      await endThem.promise;
+      await application.send(end(first), end(second));
+      await application.send(answer((await requests(application, 1))[0]!, "third"));
+    });
+    const client = clientOf(connector, { maxQueuedBytes: 100_000, stallTimeout: 5000 });
+    const controller = new AbortController();
+    const first = await client.send({ ...get, signal: controller.signal });
+    const second = await client.send(get);
+    await turns(50);
+    const reason = new Error("Enough");
+    controller.abort(reason);
+    const { bytes, error } = await drain(first.stdout);
+    expect([bytes.length, error]).toEqual([0, reason]);
+    await pass(5001);
+    expect((await drain(second.stdout)).error).toMatchObject({ limit: "stallTimeout", requestId: second.requestId });
+    expect(seen).toEqual([first.requestId, second.requestId]);
+    expect(client.status.active).toBe(2);
+    endThem.resolve();
+    await turns(50);
+    expect(client.status).toMatchObject({ active: 0, idle: 1 });
+    expect(await text(client)).toBe("third");
+    expect(connector.connections.length).toBe(1);
   });
 
   it("FastCgiClient gives up only the request whose application is silent", async () => {

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { FastCgiContext, FastCgiFetchHandler, FastCgiRequest } from "../../adapters/node/index.ts";
+import { bodyOf } from "../support/body_of.ts";
 import { patternChunks } from "../support/pattern.ts";
 
 /** How the application saw a request: the answer of `/echo`. Strings have one character per byte where Fetch has them so. */
@@ -113,18 +114,4 @@ function cookies(request: Request): Response {
 function big(bytes: number, withLength: boolean): Response {
   const headers: HeadersInit = withLength ? { "content-length": String(bytes) } : {};
   return new Response(bodyOf(patternChunks(bytes)), { headers });
-}
-
-/** A body that takes the next piece when somebody reads. */
-export function bodyOf(
-  pieces: Iterable<Uint8Array<ArrayBuffer>> | AsyncIterable<Uint8Array<ArrayBuffer>>,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const iterator = Symbol.asyncIterator in pieces ? pieces[Symbol.asyncIterator]() : pieces[Symbol.iterator]();
-  return new ReadableStream({
-    async pull(controller) {
-      const { done, value } = await iterator.next();
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-  });
 }

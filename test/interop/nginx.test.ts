@@ -1,10 +1,10 @@
-import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { FastCgiError, type FastCgiListener, type ServeOptions, serve } from "../../adapters/node/index.ts";
+import { bodyOf } from "../support/body_of.ts";
 import { latin1, sha256 } from "../support/bytes.ts";
-import { abortMidResponse, type HttpRequestOptions, httpOpen, httpRequest } from "../support/http.ts";
+import { connectionsOpened } from "../support/connections_opened.ts";
+import { abortMidResponse, type HttpRequestOptions, httpOpen, httpRequest, nextPiece } from "../support/http.ts";
 import { fastCgiLocation, type Nginx, startNginx } from "../support/nginx.ts";
 import { deferred } from "../support/open_stream.ts";
 import { patternBytes, patternChunks, patternSha256 } from "../support/pattern.ts";
@@ -13,7 +13,7 @@ import { rawExchange } from "../support/raw_connection.ts";
 import type { FastCgiTarget, FastCgiTargets } from "../support/target.ts";
 import { createTemporaryDirectory, type TemporaryDirectory } from "../support/temporary_directory.ts";
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
-import { bodyOf, type Digest, type Echo, InteropApp } from "./app.ts";
+import { type Digest, type Echo, InteropApp } from "./app.ts";
 
 // Our server behind a real nginx. Where a test cares about order, it holds the application or the client until it saw what
 // came before: nothing here depends on time.
@@ -43,33 +43,6 @@ async function listen(
 }
 
 let sockets = 0;
-
-/** How many connections nginx opened while `action` ran. */
-async function connectionsOpened(action: () => Promise<void>): Promise<number> {
-  let count = 0;
-  const onSocket = (): void => {
-    count++;
-  };
-  subscribe("net.server.socket", onSocket);
-  try {
-    await action();
-  } finally {
-    unsubscribe("net.server.socket", onSocket);
-  }
-  return count;
-}
-
-/** The next piece of a response that is still under way. */
-async function nextPiece(response: IncomingMessage): Promise<string> {
-  for (;;) {
-    const piece: Buffer | null = response.read();
-    if (piece !== null) return piece.toString();
-    await new Promise((resolve, reject) => {
-      response.once("readable", resolve).once("error", reject);
-      response.once("end", () => reject(new Error("The response has ended")));
-    });
-  }
-}
 
 /** "broken", or the status of a response that looks whole to its client. */
 async function outcomeOf(url: string): Promise<string> {

@@ -15,11 +15,21 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
   "src/http": ["src/protocol", "src/codec", "src/transport", "src/server", "src/client"],
   "src/index.ts": ["src/protocol", "src/codec", "src/transport", "src/server", "src/client", "src/http"],
   "adapters/shared": ["src/index.ts"],
-  "adapters/system": ["src/index.ts", "adapters/shared", "node:crypto", "node:fs", "node:os", "node:path"],
+  "adapters/system": [
+    "src/index.ts",
+    "adapters/shared",
+    "node:crypto",
+    "node:fs",
+    "node:os",
+    "node:path",
+    "node:process",
+    "node:timers",
+  ],
   "adapters/node": ["src/index.ts", "adapters/shared", "adapters/system", "node:"],
   "adapters/bun": ["src/index.ts", "adapters/shared", "adapters/system"],
   "adapters/deno": ["src/index.ts", "adapters/shared", "adapters/system", "node:fs"],
   "adapters/cloudflare": ["src/index.ts", "adapters/shared", "cloudflare:sockets"],
+  cli: ["adapters/shared", "adapters/system", "adapters/node", "node:"],
 };
 
 function sourceFiles(folder: string): string[] {
@@ -43,7 +53,7 @@ function layerOf(path: string): string | undefined {
   return Object.keys(LAW).find((layer) => path === layer || path.startsWith(`${layer}/`));
 }
 
-const files = [...sourceFiles("src"), ...sourceFiles("adapters")];
+const files = [...sourceFiles("src"), ...sourceFiles("adapters"), ...sourceFiles("cli")];
 
 describe("layers", () => {
   it("every file belongs to a layer", () => {

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { RecordType } from "../../src/index.ts";
 import { latin1 } from "../support/bytes.ts";
+import { heldBytes } from "../support/memory.ts";
 import { begin, params, record } from "../support/records.ts";
 import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
 import { MemoryApplication } from "../support/web_server_end.ts";
@@ -10,18 +11,11 @@ failOnUnhandledRejections();
 const MEBIBYTE = 1024 * 1024;
 const HEADER = latin1("Status: 200 OK\r\n\r\n");
 
-/** Memory in use, garbage left out. */
-function used(): number {
-  (globalThis as { gc?: () => void }).gc?.();
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
-}
-
 it("FastCgiServer needs a bounded amount of memory when 256 MiB stream both ways and the web server is slow", async () => {
   const total = 256 * MEBIBYTE;
   const application = new MemoryApplication(({ stdin }) => ({ stdout: [HEADER, stdin] }));
   const { web, served } = application.connect();
-  const before = used();
+  const before = heldBytes();
   const sending = (async () => {
     await web.send(begin(1, { keepConn: false }), params(1, { CONTENT_LENGTH: String(total) }));
     const content = new Uint8Array(32 * 1024);
@@ -34,7 +28,7 @@ it("FastCgiServer needs a bounded amount of memory when 256 MiB stream both ways
     // Long enough to send all of it, if anybody took it.
     web.stopReading();
     await turns();
-    most = Math.max(most, used() - before);
+    most = Math.max(most, heldBytes() - before);
     web.startReading();
     await web.until(() => web.writes.length >= 500 || web.endsOf(1).length > 0);
     for (const { type, contentData } of web.writes.splice(0).flat()) {
@@ -60,7 +54,7 @@ it("FastCgiServer needs a bounded amount of memory when many requests are served
     }
   };
   await serve(1000);
-  const before = used();
+  const before = heldBytes();
   await serve(10_000);
-  expect(used() - before).toBeLessThan(2 * MEBIBYTE);
+  expect(heldBytes() - before).toBeLessThan(2 * MEBIBYTE);
 });

@@ -88,7 +88,7 @@ it("FastCgiServer echoes every body with exactly one END_REQUEST when requests a
         await turns(2);
         expectAnswers(web, exchanges);
         endWith(web);
-        await application.server.close();
+        await application.server.close({ grace: 0 });
         await served;
         expect(application.errors).toEqual([]);
       },

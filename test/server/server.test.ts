@@ -65,13 +65,13 @@ describe("FastCgiServer.close", () => {
     await new FastCgiServer(ok).close();
   });
 
-  it("closes kept connections at once when they are idle", async () => {
+  it("closes idle connections at once when it gives no grace", async () => {
     const application = new MemoryApplication(ok);
     const used = application.connect();
     const fresh = application.connect();
     await used.web.send(request(1));
     await used.web.answer(1);
-    await application.server.close();
+    await application.server.close({ grace: 0 });
     expect(used.application.events).toEqual(["write", "half-close", "close"]);
     expect(fresh.application.events).toEqual(["half-close", "close"]);
     await Promise.all([used.served, fresh.served]);
@@ -232,7 +232,91 @@ describe("FastCgiServer.close and time", () => {
     await connections[0]!.web.send(request(1));
     await connections[0]!.web.answer(1);
     await connections[1]!.web.send(request(1, { keepConn: false }));
-    await application.server.close({ timeout: 5000 });
+    const closed = application.server.close({ timeout: 5000 });
+    await pass(250);
+    await closed;
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe("FastCgiServer.close and its grace", () => {
+  useFakeTime();
+
+  it("closes idle connections when its grace has passed", async () => {
+    const application = new MemoryApplication(ok);
+    const [used, fresh] = [application.connect(), application.connect()];
+    await used.web.send(request(1));
+    await used.web.answer(1);
+    const closed = application.server.close();
+    await pass(249);
+    expect([used, fresh].map(({ application: end }) => end.isClosed)).toEqual([false, false]);
+    await pass(1);
+    await closed;
+    expect(used.application.events).toEqual(["write", "half-close", "close"]);
+    expect(fresh.application.events).toEqual(["half-close", "close"]);
+  });
+
+  it("resolves within its grace when the web server closes the last connection", async () => {
+    const application = new MemoryApplication(ok);
+    const [used, fresh] = [application.connect(), application.connect()];
+    const closed = application.server.close({ grace: 60_000 });
+    await used.web.send(request(1, { keepConn: false }));
+    await used.web.answer(1);
+    await fresh.web.end();
+    await closed;
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("answers requests that come within its grace, and closes the connection behind the last one", async () => {
+    const release = deferred();
+    const application = new MemoryApplication(async ({ requestId }) => {
+      if (requestId === 2) await release.promise;
+      return ok();
+    });
+    const { web, application: end } = application.connect();
+    const closed = application.server.close({ grace: 100 });
+    await web.send(request(1));
+    expect(await web.answer(1)).toEqual(complete(OK));
+    // The web server keeps the connection, and nobody has told it not to.
+    await pass(99);
+    await web.send(request(2));
+    await pass(1000);
+    expect(end.isClosed).toBe(false);
+    release.resolve();
+    expect(await web.answer(2)).toEqual(complete(OK));
+    await closed;
+    expect(web.output).toBe("ended");
+  });
+
+  it("answers a request of which only the beginning came within its grace", async () => {
+    const application = new MemoryApplication(ok);
+    const { web } = application.connect();
+    const closed = application.server.close({ grace: 100 });
+    await web.send(begin(1));
+    await pass(200);
+    await web.send(params(1, {}), record(RecordType.Stdin, 1));
+    expect(await web.answer(1)).toEqual(complete(OK));
+    await closed;
+  });
+
+  it("waits no longer when it is called again without a grace", async () => {
+    const application = new MemoryApplication(ok);
+    const { application: end } = application.connect();
+    const closed = application.server.close({ grace: Number.POSITIVE_INFINITY });
+    await pass(100_000);
+    expect(end.isClosed).toBe(false);
+    await application.server.close({ grace: 0 });
+    await closed;
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("ends its grace when its timeout has passed", async () => {
+    const application = new MemoryApplication(ok);
+    const { application: end } = application.connect();
+    const closed = application.server.close({ grace: 1000, timeout: 10 });
+    await pass(10);
+    await closed;
+    expect(end.isClosed).toBe(true);
     expect(vi.getTimerCount()).toBe(0);
   });
 });

@@ -66,3 +66,15 @@ export async function abortMidResponse(url: string, bytes: number, options: Http
   }
   return received;
 }
+
+/** The next piece of a response that is still under way. */
+export async function nextPiece(response: IncomingMessage): Promise<string> {
+  for (;;) {
+    const piece: Buffer | null = response.read();
+    if (piece !== null) return piece.toString();
+    await new Promise((resolve, reject) => {
+      response.once("readable", resolve).once("error", reject);
+      response.once("end", () => reject(new Error("The response has ended")));
+    });
+  }
+}

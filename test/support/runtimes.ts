@@ -1,21 +1,13 @@
-import { type ChildProcess, execFile, type IOType, spawn } from "node:child_process";
+import { type ChildProcess, type IOType, spawn } from "node:child_process";
 import { once } from "node:events";
-import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Stream } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
-import { build } from "tsup";
 import { requireRuntime } from "../../scripts/setup.mjs";
-import type { RuntimeName } from "../adapters/programs/adapter.ts";
-import type { Check, Outcome } from "../adapters/programs/client_checks.ts";
-import { freePort } from "./free_port.ts";
+import type { RuntimeName } from "../adapters/battery/programs/adapter.ts";
+import type { Operation, Outcome } from "../adapters/battery/programs/operations.ts";
 import { guardAgainstLoss, unguard } from "./guard.ts";
-import { startProcess, waitUntil } from "./process.ts";
-import { createTemporaryDirectory } from "./temporary_directory.ts";
-
-/** Runtimes that serve and connect. */
-export const runtimeNames = ["bun", "deno"] as const satisfies readonly RuntimeName[];
+import { waitUntil } from "./process.ts";
 
 /** How a runtime runs a program. Deno gets the permissions that the documentation of its adapter names, and no more. */
 const COMMANDS: Readonly<Record<RuntimeName, () => [command: string, ...args: string[]]>> = {
@@ -33,136 +25,114 @@ const COMMANDS: Readonly<Record<RuntimeName, () => [command: string, ...args: st
   ],
 };
 
-const programs = fileURLToPath(new URL("../adapters/programs", import.meta.url));
+const programs = fileURLToPath(new URL("../adapters/battery/programs", import.meta.url));
 
-/** A program that serves: runtime_server.ts. */
-export interface RuntimeServer {
-  readonly pid: number;
-  /** What it printed, a value for each line. */
-  lines(): Record<string, unknown>[];
-  /** Waits for a line that has this property; returns its value. */
-  line(property: string): Promise<unknown>;
-  /** Asks it to close, and does not wait. */
-  askToClose(): void;
+interface ProgramOptions {
+  readonly stdin?: IOType | Stream;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/** A program of the battery in a runtime. */
+class RuntimeProgram {
+  readonly child: ChildProcess;
   /** How it ended: its exit code, or the signal. */
   readonly exited: Promise<number | string>;
-  stop(): Promise<void>;
-}
+  #output = "";
+  /** Lines that `line` gave. */
+  readonly #taken = new Set<number>();
 
-/** Starts runtime_server.ts with options of serve, and waits for its first line. */
-export async function startRuntimeServer(
-  runtime: RuntimeName,
-  options: object,
-  { stdin = "ignore", env = {} }: { stdin?: IOType | Stream; env?: NodeJS.ProcessEnv } = {},
-): Promise<RuntimeServer> {
-  const [command, ...args] = COMMANDS[runtime]();
-  const child: ChildProcess = spawn(
-    command,
-    [...args, join(programs, "runtime_server.ts"), runtime, JSON.stringify(options)],
-    {
-      stdio: [stdin, "pipe", "inherit"],
-      env: { ...process.env, ...env },
-    },
-  );
-  let output = "";
-  child.stdout!.setEncoding("utf8").on("data", (text: string) => {
-    output += text;
-  });
-  const exited = once(child, "exit").then(([code, signal]) => (signal ?? code) as number | string);
-  const pid = child.pid!;
-  guardAgainstLoss(pid);
-  void exited.then(() => unguard(pid));
-  const lines = (): Record<string, unknown>[] =>
-    output
-      .split("\n")
-      .slice(0, -1)
-      .map((line) => JSON.parse(line));
-  await waitUntil(() => lines().length > 0 || child.exitCode !== null, { timeout: 20_000 });
-  return {
-    pid,
-    lines,
-    async line(property) {
-      const find = (): Record<string, unknown> | undefined => lines().find((line) => property in line);
-      await waitUntil(() => find() !== undefined, { message: `No line with ${property}: ${output}` });
-      return find()![property];
-    },
-    askToClose: () => void child.kill("SIGTERM"),
-    exited,
-    async stop() {
-      child.kill("SIGKILL");
-      await exited;
-    },
-  };
-}
+  constructor(runtime: RuntimeName, [program, ...args]: [string, ...string[]], options: ProgramOptions) {
+    const [command, ...own] = COMMANDS[runtime]();
+    this.child = spawn(command, [...own, join(programs, program), runtime, ...args], {
+      stdio: [options.stdin ?? "ignore", "pipe", "inherit"],
+      env: { ...process.env, ...options.env },
+    });
+    this.child.stdout!.setEncoding("utf8").on("data", (text: string) => {
+      this.#output += text;
+    });
+    const { pid } = this;
+    guardAgainstLoss(pid);
+    this.exited = once(this.child, "exit").then(([code, signal]) => (signal ?? code) as number | string);
+    void this.exited.then(() => unguard(pid));
+  }
 
-/** Sends requests from a runtime, one after the other. */
-export async function runChecks(runtime: RuntimeName, checks: readonly Check[]): Promise<Outcome[]> {
-  const [command, ...args] = COMMANDS[runtime]();
-  const program = join(programs, "runtime_client.ts");
-  const { stdout } = await promisify(execFile)(command, [...args, program, runtime, JSON.stringify(checks)]);
-  return JSON.parse(stdout);
-}
+  get pid(): number {
+    return this.child.pid!;
+  }
 
-/** A Worker that sends requests: worker.ts in workerd. */
-export interface Worker {
-  runChecks(checks: readonly Check[]): Promise<Outcome[]>;
-  stop(): Promise<void>;
-}
+  /** What it printed, a value for each line. */
+  lines(): Record<string, unknown>[] {
+    const lines = this.#output.split("\n").slice(0, -1);
+    return lines.map((line) => JSON.parse(line));
+  }
 
-/** Bundles worker.ts without anything of Node, and starts it in workerd. */
-export async function startWorker(): Promise<Worker> {
-  const command = requireRuntime("workerd");
-  const directory = await createTemporaryDirectory("workerd");
-  await build({
-    entry: { worker: join(programs, "worker.ts") },
-    outDir: directory.path,
-    config: false,
-    silent: true,
-    format: "esm",
-    platform: "neutral",
-    target: "es2022",
-    external: ["cloudflare:sockets"],
-  });
-  const port = await freePort();
-  const configuration = join(directory.path, "config.capnp");
-  await writeFile(configuration, workerdConfiguration(port));
-  const workerd = await startProcess(command, {
-    name: "workerd",
-    args: ["serve", configuration],
-    ready: () => answers(port),
-  });
-  return {
-    async runChecks(checks) {
-      const response = await fetch(`http://127.0.0.1:${port}/`, { method: "POST", body: JSON.stringify(checks) });
-      if (!response.ok) throw new Error(`The Worker answered ${response.status}: ${await response.text()}`);
-      return (await response.json()) as Outcome[];
-    },
-    async stop() {
-      await workerd.stop();
-      await directory.remove();
-    },
-  };
-}
+  /** Waits for the next line that has this property; returns its value. */
+  async line(property: string): Promise<unknown> {
+    const find = (): number => this.lines().findIndex((line, i) => property in line && !this.#taken.has(i));
+    await waitUntil(() => find() >= 0, {
+      message: `Cannot go on: the program printed no ${property}, but ${this.#output}`,
+    });
+    const at = find();
+    this.#taken.add(at);
+    return this.lines()[at]![property];
+  }
 
-async function answers(port: number): Promise<boolean> {
-  try {
-    const response = await fetch(`http://127.0.0.1:${port}/`, { method: "POST", body: "[]" });
-    return response.ok;
-  } catch {
-    return false;
+  async stop(): Promise<void> {
+    this.child.kill("SIGKILL");
+    await this.exited;
   }
 }
 
-/** One Worker, without compatibility with Node, that may connect to this machine. */
-function workerdConfiguration(port: number): string {
-  return `using Workerd = import "/workerd/workerd.capnp";
-const config :Workerd.Config = (
-  services = [(name = "main", worker = .worker), (name = "internet", network = (allow = ["public", "private", "local"]))],
-  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
-);
-const worker :Workerd.Worker = (
-  modules = [(name = "worker.js", esModule = embed "worker.js")],
-  compatibilityDate = "2025-01-01",
-);
-`;
+/** A program that serves: server.ts. */
+export interface RuntimeServer extends Pick<RuntimeProgram, "pid" | "lines" | "line" | "exited" | "stop"> {
+  /** Asks it to close, and does not wait. */
+  askToClose(): void;
+}
+
+/** Starts server.ts with options of serve, and waits for its first line. */
+export async function startRuntimeServer(
+  runtime: RuntimeName,
+  options: object,
+  programOptions: ProgramOptions = {},
+): Promise<RuntimeServer> {
+  const program = new RuntimeProgram(runtime, ["server.ts", JSON.stringify(options)], programOptions);
+  const { child } = program;
+  await waitUntil(() => program.lines().length > 0 || child.exitCode !== null, { timeout: 20_000 });
+  return Object.assign(program, { askToClose: () => void child.kill("SIGTERM") });
+}
+
+/** A program that sends requests. */
+export interface RuntimeClient {
+  readonly pid: number;
+  /** Does one thing after the other. */
+  run(operation: Operation): Promise<Outcome>;
+  stop(): Promise<void>;
+}
+
+/** Starts client.ts. */
+export function startRuntimeClient(runtime: RuntimeName): RuntimeClient {
+  const program = new RuntimeProgram(runtime, ["client.ts"], { stdin: "pipe" });
+  const { child } = program;
+  // How it ended says more.
+  child.stdin!.on("error", () => {});
+  const waiting: ((outcome: Outcome) => void)[] = [];
+  let done = 0;
+  child.stdout!.on("data", () => {
+    for (const outcome of program.lines().slice(done)) {
+      done++;
+      waiting.shift()!(outcome);
+    }
+  });
+  return {
+    pid: program.pid,
+    async run(operation) {
+      const outcome = new Promise<Outcome>((resolve) => waiting.push(resolve));
+      child.stdin!.write(`${JSON.stringify(operation)}\n`);
+      const ended = program.exited.then((how) => {
+        throw new Error(`The client on ${runtime} ended with ${how}`);
+      });
+      return Promise.race([outcome, ended]);
+    },
+    stop: () => program.stop(),
+  };
 }

@@ -2,7 +2,7 @@
 // what the tables of limits say of a web server.
 
 import { type HttpRequestOptions, httpRequest } from "../../support/http.ts";
-import { rawExchange } from "../../support/raw_connection.ts";
+import { exchangeHttp, type HttpMessage } from "../../support/http_message.ts";
 import type { Echo } from "../../support/web_servers/application.ts";
 import type { World } from "../../support/web_servers/setup.ts";
 
@@ -35,20 +35,9 @@ export async function echo(world: World, path: string, options?: HttpRequestOpti
   return JSON.parse(response.text());
 }
 
-/** A response as it came. */
-export interface RawResponse {
-  readonly status: number;
-  readonly body: string;
-}
-
 /** Sends a request byte by byte as it stands here. */
-export async function rawRequest(world: World, start: string, lines = "", body = ""): Promise<RawResponse> {
-  const head = `${start} HTTP/1.1\r\nHost: example.test\r\nConnection: close\r\n${lines}\r\n`;
-  const text = await rawExchange(world.port, head + body);
-  const end = text.indexOf("\r\n\r\n");
-  const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(text)?.[1]);
-  const rest = text.slice(end + 4);
-  return { status, body: /^transfer-encoding: *chunked/im.test(text.slice(0, end)) ? dechunked(rest) : rest };
+export function rawRequest(world: World, start: string, lines = "", body = ""): Promise<HttpMessage> {
+  return exchangeHttp(world.port, start, `Host: example.test\r\n${lines}`, body);
 }
 
 /** What the application saw of a request that is sent as it stands here. */
@@ -88,16 +77,5 @@ export async function within<Value>(promise: Promise<Value>, patience: number): 
     return await Promise.race([promise, never]);
   } finally {
     clearTimeout(timer);
-  }
-}
-
-function dechunked(text: string): string {
-  let body = "";
-  for (let rest = text; ; ) {
-    const size = /^([0-9a-f]+)[^\r]*\r\n/i.exec(rest);
-    const bytes = Number.parseInt(size?.[1] ?? "0", 16);
-    if (size === null || bytes === 0) return body;
-    body += rest.slice(size[0].length, size[0].length + bytes);
-    rest = rest.slice(size[0].length + bytes + 2);
   }
 }

@@ -1,6 +1,6 @@
-import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sha256 } from "../../support/bytes.ts";
+import { connectionsOpened } from "../../support/connections_opened.ts";
 import { type HttpResponse, httpRequest } from "../../support/http.ts";
 import { patternBytes, patternSha256 } from "../../support/pattern.ts";
 import { haproxy } from "../../support/web_servers/servers.ts";
@@ -35,21 +35,6 @@ describeColumn({
     },
   },
 });
-
-/** How many connections the application took while `action` ran. */
-async function connectionsOpened(action: () => Promise<void>): Promise<number> {
-  let count = 0;
-  const onSocket = (): void => {
-    count++;
-  };
-  subscribe("net.server.socket", onSocket);
-  try {
-    await action();
-  } finally {
-    unsubscribe("net.server.socket", onSocket);
-  }
-  return count;
-}
 
 /**
  * On shared connections HAProxy 2.6.12 does not bear several uploads that begin at the same moment: what does not fit its buffer

@@ -73,6 +73,15 @@ export const requestCases: readonly Case[] = [
     run: (world) => digest(world.url, 10 * MiB),
   },
   {
+    name: "request.headers has no Transfer-Encoding when the upload is chunked",
+    expected: { body: "chunked", encoding: null },
+    async run(world) {
+      const body = [Buffer.from("chun"), Buffer.from("ked")];
+      const seen = await echo(world, "/echo", { method: "POST", body });
+      return { body: seen.body, encoding: seen.headers["transfer-encoding"] ?? null };
+    },
+  },
+  {
     name: "request.headers has 90 fields",
     expected: 90,
     run: (world) =>

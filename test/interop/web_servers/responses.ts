@@ -1,8 +1,7 @@
 // Cases: what the client gets.
 
-import type { IncomingMessage } from "node:http";
 import { sha256 } from "../../support/bytes.ts";
-import { httpOpen, httpRequest } from "../../support/http.ts";
+import { httpOpen, httpRequest, nextPiece } from "../../support/http.ts";
 import { patternSha256 } from "../../support/pattern.ts";
 import { RawConnection } from "../../support/raw_connection.ts";
 import { type Case, within } from "./case.ts";
@@ -104,6 +103,11 @@ export const responseCases: readonly Case[] = [
     name: "the client gets header bytes that are not ASCII",
     expected: "caf\xe9 \x80\xff",
     run: async (world) => (await httpRequest(`${world.url}/bytes`)).headers["x-latin"],
+  },
+  {
+    name: "the client gets application/octet-stream when the response has no type",
+    expected: "application/octet-stream",
+    run: async (world) => (await httpRequest(`${world.url}/big/10`)).headers["content-type"] ?? null,
   },
   {
     name: "the client gets a header field of 7 KB",
@@ -215,16 +219,4 @@ async function brokenOutcome(url: string): Promise<string> {
     ({ status, body }) => (status >= 500 ? "broken" : `looks whole: ${status} with ${body.length} bytes`),
     (error) => (error.code === "ABORT_ERR" || error.name === "TimeoutError" ? "hangs" : "broken"),
   );
-}
-
-/** The next piece of a response that is still under way. */
-async function nextPiece(response: IncomingMessage): Promise<string> {
-  for (;;) {
-    const piece: Buffer | null = response.read();
-    if (piece !== null) return piece.toString();
-    await new Promise((resolve, reject) => {
-      response.once("readable", resolve).once("error", reject);
-      response.once("end", () => reject(new Error("The response has ended")));
-    });
-  }
 }

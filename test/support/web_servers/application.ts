@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 import type { FastCgiContext, FastCgiFetchHandler, ServeOptions } from "../../../adapters/node/index.ts";
+import { bodyOf } from "../body_of.ts";
 import { patternBytes, patternChunks } from "../pattern.ts";
 import type { Stage } from "./control.ts";
 import { honoSite } from "./hono_site.ts";
@@ -211,18 +212,4 @@ function endless(request: Request, key: string, stage: Stage): Response {
 /** The header, or the piece before, is on its way behind this. */
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
-}
-
-/** A body that takes the next piece when somebody reads. */
-function bodyOf(
-  pieces: Iterable<Uint8Array<ArrayBuffer>> | AsyncIterable<Uint8Array<ArrayBuffer>>,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const iterator = Symbol.asyncIterator in pieces ? pieces[Symbol.asyncIterator]() : pieces[Symbol.iterator]();
-  return new ReadableStream({
-    async pull(controller) {
-      const { done, value } = await iterator.next();
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-  });
 }

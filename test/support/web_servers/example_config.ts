@@ -8,8 +8,6 @@ export interface Places {
   readonly socket: string;
   /** The folder of the site's files. */
   readonly www: string;
-  /** Two sockets that the application listens on in turn. */
-  readonly sockets?: readonly [a: string, b: string];
   /** Where the authorizer listens. */
   readonly authorizer?: { readonly socket: string; readonly port: number };
   /** The program that the web server starts. */
@@ -17,12 +15,11 @@ export interface Places {
 }
 
 /** The text of a file below `examples/web-servers`, with nothing replaced but the places. */
-export function exampleConfig(name: string, { port, socket, sockets, www, program, authorizer }: Places): string {
+export function exampleConfig(name: string, { port, socket, www, program, authorizer }: Places): string {
   const replacements = {
     "8080": String(port),
     "/run/app/app.sock": socket,
     "/srv/www": www,
-    ...(sockets !== undefined && { "/run/app/a.sock": sockets[0], "/run/app/b.sock": sockets[1] }),
     ...(program !== undefined && { "/srv/app/app.fcgi": program }),
     ...(authorizer !== undefined && { "/run/app/auth.sock": authorizer.socket, "9001": String(authorizer.port) }),
   };

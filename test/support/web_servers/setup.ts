@@ -2,9 +2,8 @@
 
 import { chmod, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { build } from "tsup";
-import { type ServeOptions, serve } from "../../../adapters/node/index.ts";
+import { type CloseOptions, serve } from "../../../adapters/node/index.ts";
+import { bundle } from "../bundle.ts";
 import { createTemporaryDirectory } from "../temporary_directory.ts";
 import { batteryApplication } from "./application.ts";
 import { Control } from "./control.ts";
@@ -31,8 +30,11 @@ export interface World extends RunningWebServer {
   readonly socket: string;
 }
 
+/** Another application than the battery's: listens on a Unix socket. */
+export type Listen = (socket: string) => Promise<{ close(options?: CloseOptions): Promise<void> }>;
+
 /** Starts the application, unless the web server does, and the web server. */
-export async function startSetup(setup: Setup, application?: ServeOptions["fetch"]): Promise<World> {
+export async function startSetup(setup: Setup, listen?: Listen): Promise<World> {
   const { server, example, spawns = false, edit } = setup;
   const control = new Control();
   const stops: (() => Promise<unknown>)[] = [];
@@ -52,8 +54,8 @@ export async function startSetup(setup: Setup, application?: ServeOptions["fetch
       stops.push(() => listening.close());
       program = await writeProgram(folder.path);
     } else {
-      const own = batteryApplication(control);
-      const listener = await serve({ ...own, ...(application && { fetch: application }), path: socket });
+      const application = batteryApplication(control);
+      const listener = await (listen?.(socket) ?? serve({ ...application, path: socket }));
       stops.push(() => listener.close({ timeout: 1000 }));
     }
     const running = await startWebServer(server, {
@@ -72,20 +74,10 @@ export async function startSetup(setup: Setup, application?: ServeOptions["fetch
 
 /** The example's start script for the battery's application. */
 async function writeProgram(folder: string): Promise<string> {
-  const bundle = join(folder, "app.mjs");
-  await build({
-    config: false,
-    silent: true,
-    entry: { app: fileURLToPath(new URL("spawned.ts", import.meta.url)) },
-    outDir: folder,
-    outExtension: () => ({ js: ".mjs" }),
-    format: "esm",
-    target: "node20",
-  });
-  await chmod(bundle, 0o640);
+  const file = await bundle("test/support/web_servers/spawned.ts", folder);
   const script = exampleText("app.fcgi")
     .replace("/usr/bin/node", process.execPath)
-    .replace("/srv/app/app.js", `${bundle} ${join(folder, "control.sock")}`);
+    .replace("/srv/app/app.js", `${file} ${join(folder, "control.sock")}`);
   const program = join(folder, "app.fcgi");
   await writeFile(program, script);
   await chmod(program, 0o750);

@@ -57,14 +57,13 @@ export interface StartOptions {
   readonly socket: string;
   readonly program?: string;
   readonly authorizer?: Places["authorizer"];
-  readonly sockets?: Places["sockets"];
   /** Changes the example further, for what it does not show. */
   readonly edit?: (config: string) => string;
 }
 
 /** Starts a web server of our own with an example's configuration on a free port. */
 export async function startWebServer(server: WebServer, options: StartOptions): Promise<RunningWebServer> {
-  const { example, socket, program, authorizer, sockets, edit = (text) => text } = options;
+  const { example, socket, program, authorizer, edit = (text) => text } = options;
   const commands = server.programs.map(requireProgram);
   const directory = await createTemporaryDirectory(server.programs[0]);
   try {
@@ -81,7 +80,6 @@ export async function startWebServer(server: WebServer, options: StartOptions): 
       www,
       ...(program !== undefined && { program }),
       ...(authorizer !== undefined && { authorizer }),
-      ...(sockets !== undefined && { sockets }),
     };
     await writeFile(file, server.configure(edit(exampleConfig(example, places)), setting));
     const log = (): string => readIfThere(join(directory.path, "error.log"));

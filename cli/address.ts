@@ -1,0 +1,31 @@
+import { type Connector, FastCgiTcpConnector, FastCgiUnixConnector } from "../adapters/node/index.ts";
+import { parseTcpTarget } from "../adapters/shared/target.ts";
+import type { ListenTarget } from "../adapters/system/listen.ts";
+
+/** The path in `unix:/run/app.sock`, or in what has a slash. */
+function pathIn(address: string): string | undefined {
+  if (address.startsWith("unix:")) return address.slice("unix:".length);
+  return address.includes("/") ? address : undefined;
+}
+
+/**
+ * A connector for `127.0.0.1:9000`, `9000`, `unix:/run/app.sock` or `/run/app.sock`.
+ *
+ * @throws {TypeError} If it is none of them.
+ */
+export function connectorFor(address: string): Connector {
+  const path = pathIn(address);
+  return path === undefined ? new FastCgiTcpConnector(address) : new FastCgiUnixConnector(path);
+}
+
+/**
+ * Where to listen: as above, or `fd:0` for a socket that was inherited.
+ *
+ * @throws {TypeError} If it is none of them.
+ */
+export function listenTargetFor(address: string): ListenTarget {
+  const descriptor = /^fd:(\d+)$/.exec(address);
+  if (descriptor !== null) return { fd: Number(descriptor[1]) };
+  const path = pathIn(address);
+  return path === undefined ? parseTcpTarget(address) : { path };
+}

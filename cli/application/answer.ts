@@ -1,0 +1,36 @@
+// What a Responder wrote, as CGI (RFC 3875 6). The lines as they are: what is wrong with them is what rules are about.
+
+import { decodeByteString } from "../../adapters/node/index.ts";
+
+/** A header block and what follows it. */
+export interface CgiAnswer {
+  /** The lines of the header block; null where no empty line ends it. */
+  readonly lines: readonly string[] | null;
+  /** Byte string. */
+  readonly body: string;
+  /** Bytes of the header block, with its empty line. */
+  readonly headerLength: number;
+}
+
+export function readCgiAnswer(stdout: Uint8Array): CgiAnswer {
+  const text = decodeByteString(stdout);
+  const end = /\r?\n\r?\n/.exec(text);
+  if (end === null) return { lines: null, body: text, headerLength: 0 };
+  const headerLength = end.index + end[0].length;
+  return { lines: text.slice(0, end.index).split(/\r?\n/), body: text.slice(headerLength), headerLength };
+}
+
+/** The values of a field. */
+export function fieldsOf({ lines }: CgiAnswer, name: string): string[] {
+  return (lines ?? []).flatMap((line) => {
+    const colon = line.indexOf(":");
+    return line.slice(0, colon).trim().toLowerCase() === name ? [line.slice(colon + 1).trim()] : [];
+  });
+}
+
+/** The status that a web server makes of it (RFC 3875 6.2). */
+export function statusOf(answer: CgiAnswer): number {
+  const [status] = fieldsOf(answer, "status");
+  if (status !== undefined) return Number.parseInt(status, 10);
+  return fieldsOf(answer, "location").length > 0 ? 302 : 200;
+}

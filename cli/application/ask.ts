@@ -1,0 +1,99 @@
+// The question that most rules come down to: is a request that is sent in an unusual but valid way answered as any other, and does
+// what it carries arrive?
+
+import { decodeByteString, encodeRecords, type FastCgiRecord, ProtocolStatus } from "../../adapters/node/index.ts";
+import { constantName } from "../report/records.ts";
+import { broken, kept, notTold, type Outcome } from "../report/rule.ts";
+import { readCgiAnswer, statusOf } from "./answer.ts";
+import type { Exchange } from "./exchange.ts";
+import { type RequestShape, requestRecords } from "./request.ts";
+import { CHECK_PARAM, type Session, token } from "./session.ts";
+
+/** What is unusual about a request. */
+export interface Question extends Carried {
+  /** Makes other records of the usual ones. */
+  readonly records?: (usual: FastCgiRecord[]) => FastCgiRecord[];
+  /** Makes bytes of the records, in pieces that are sent one by one; and says in words what they are. */
+  readonly pieces?: (records: FastCgiRecord[]) => { bytes: Iterable<Uint8Array>; description: string };
+}
+
+/** What a request carries that its answer should show. */
+export interface Carried extends RequestShape {
+  /** Instead of the values of `params`. */
+  readonly shows?: readonly string[];
+}
+
+/** Asks, on a connection of its own unless one is given. */
+export async function ask(session: Session, question: Question = {}, on?: Exchange): Promise<Outcome> {
+  const { records: change = (usual) => usual, pieces } = question;
+  const { params = [] } = question;
+  const isMarked = params.some(([name]) => name === CHECK_PARAM);
+  const shape: Carried = { ...question, params: isMarked ? params : [[CHECK_PARAM, token()], ...params] };
+  const exchange = on ?? (await session.open());
+  const records = change(requestRecords(session.options, shape));
+  exchange.ids.add(question.id ?? 1);
+  const sent = pieces?.(records);
+  if (sent === undefined) await exchange.send(...records);
+  else await exchange.sendPieces(sent.bytes, sent.description);
+  return judge(session, exchange, shape);
+}
+
+/** Whether a request was answered as usual, with what it carried. */
+export async function judge(session: Session, exchange: Exchange, shape: Carried): Promise<Outcome> {
+  const { id = 1, body, params = [] } = shape;
+  const shown = shape.shows ?? params.map(([, value]) => value);
+  const end = await exchange.untilEnd(id);
+  if (end === null) return broken(`no END_REQUEST: ${exchange.silence}`);
+  if (end.protocolStatus !== ProtocolStatus.RequestComplete) {
+    return broken(`refused with ${constantName(ProtocolStatus, end.protocolStatus)}`);
+  }
+  const answer = readCgiAnswer(exchange.stdout(id));
+  const usual = session.usualStatus[body === undefined ? "GET" : "POST"];
+  if (answer.lines === null) return broken("the answer has no header, which it usually has");
+  if (statusOf(answer) !== usual) return broken(`status ${statusOf(answer)}, usually ${usual}`);
+  return body === undefined ? judgePage(session, answer.body, shown) : judgeBody(session, answer.body, body);
+}
+
+function judgePage(session: Session, page: string, shown: readonly string[]): Outcome {
+  if (!session.showsParams) return notTold("answered as usual; the page does not show what arrived");
+  const lost = shown.find((value) => !page.includes(value));
+  return lost === undefined
+    ? kept("answered, and the page shows what was sent")
+    : broken(`answered, but a value of ${lost.length} bytes did not arrive`);
+}
+
+function judgeBody(session: Session, page: string, body: Uint8Array): Outcome {
+  if (!session.sendsBodyBack) return notTold("answered as usual; the page does not send the body back");
+  return page === decodeByteString(body)
+    ? kept(`answered, and ${body.length} bytes came back`)
+    : broken(`answered, but the body came back with ${page.length} bytes instead of ${body.length}, or changed`);
+}
+
+/** How records are encoded: each is 0 by default. */
+export interface OddEncoding {
+  /** Bytes of padding behind every record. */
+  readonly padding?: number;
+  /** Each of those bytes. */
+  readonly fill?: number;
+  /** The reserved byte of every header. */
+  readonly reserved?: number;
+}
+
+/** The bytes of records with padding and reserved bytes of our choice. */
+export function encodeOddly(
+  records: readonly FastCgiRecord[],
+  { padding = 0, fill = 0, reserved = 0 }: OddEncoding,
+): Uint8Array {
+  return Buffer.concat(
+    records.map((record) => {
+      const bytes = encodeRecords([{ ...record, paddingLength: padding }]);
+      bytes[7] = reserved;
+      return bytes.fill(fill, bytes.length - padding);
+    }),
+  );
+}
+
+/** Bytes one by one. */
+export function* singly(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let offset = 0; offset < bytes.length; offset++) yield bytes.subarray(offset, offset + 1);
+}

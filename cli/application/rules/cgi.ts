@@ -1,0 +1,113 @@
+// What is wrong with the header that the application writes (RFC 3875 6): on the page it was checked with, and no other.
+
+import { kept, notApplicable, notTold, type Outcome, type Rule, type RuleGroup, unless } from "../../report/rule.ts";
+import { type CgiAnswer, fieldsOf, readCgiAnswer } from "../answer.ts";
+import type { Session } from "../session.ts";
+
+type Judge = (answer: CgiAnswer) => Outcome;
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const CGI_FIELDS = ["content-type", "location", "status"] as const;
+/** Fields that concern the connection to the client, which is the web server's (RFC 3875 6.3.4). */
+const CONNECTION_FIELDS = [
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+];
+
+/** A rule about the answer to a usual GET. */
+function about(rule: Omit<Rule<Session>, "run">, judge: Judge): Rule<Session> {
+  return {
+    ...rule,
+    async run(session) {
+      const exchange = await session.request();
+      if (exchange.end(1) === null) return notTold(`no answer: ${exchange.silence}`);
+      const answer = readCgiAnswer(exchange.stdout(1));
+      if (answer.lines === null && rule.id !== "CGI-6.1-1" && rule.id !== "CGI-6.2-2")
+        return notTold("there is no header");
+      return judge(answer);
+    },
+  };
+}
+
+function badLine(line: string): boolean {
+  const colon = line.indexOf(":");
+  return colon < 1 || !TOKEN.test(line.slice(0, colon));
+}
+
+export const cgi: RuleGroup<Session> = {
+  name: "The CGI response",
+  rules: [
+    about({ id: "CGI-6.1-1", section: "RFC 3875 6.1", title: "A response is never empty" }, ({ lines, body }) =>
+      unless(lines === null && body === "" ? "there is no byte on STDOUT" : null, "there is one"),
+    ),
+    about(
+      { id: "CGI-6.2-2", section: "RFC 3875 6.2", title: "Header fields, an empty line, the body" },
+      ({ lines, body }) =>
+        unless(
+          lines === null ? `no empty line in ${body.length} bytes` : null,
+          `${lines?.length} fields, and an empty line`,
+        ),
+    ),
+    about(
+      { id: "CGI-6.3-6", section: "RFC 3875 6.3", title: "Every line of the header is a field: name, colon, value" },
+      ({ lines }) => {
+        const bad = lines?.find(badLine);
+        return unless(bad === undefined ? null : `one line is ${JSON.stringify(bad.slice(0, 60))}`, "all are");
+      },
+    ),
+    about(
+      { id: "CGI-6.3-1", section: "RFC 3875 6.3", title: "There is Content-Type, Location or Status" },
+      (answer) => {
+        const found = CGI_FIELDS.filter((name) => fieldsOf(answer, name).length > 0);
+        return unless(found.length === 0 ? "none of them" : null, found.join(", "));
+      },
+    ),
+    about({ id: "CGI-6.3-2", section: "RFC 3875 6.3", title: "None of them comes twice" }, (answer) => {
+      const twice = CGI_FIELDS.find((name) => fieldsOf(answer, name).length > 1);
+      return unless(twice && `${twice} comes ${fieldsOf(answer, twice).length} times`, "each once at most");
+    }),
+    about({ id: "CGI-6.3.1-1", section: "RFC 3875 6.3.1", title: "A body has a Content-Type" }, (answer) => {
+      if (answer.body === "") return notApplicable("there is no body");
+      const [type] = fieldsOf(answer, "content-type");
+      return unless(type === undefined ? "there is none" : null, String(type));
+    }),
+    about(
+      { id: "CGI-6.3.3-1", section: "RFC 3875 6.3.3", title: "Status is three digits, a space and a phrase" },
+      (answer) => {
+        const [status] = fieldsOf(answer, "status");
+        if (status === undefined) return notApplicable("there is no Status");
+        return unless(/^[1-5]\d\d( .*)?$/.test(status) ? null : `it is ${JSON.stringify(status)}`, status);
+      },
+    ),
+    about(
+      { id: "CGI-6.3.4-2", section: "RFC 3875 6.3.4", title: "No field concerns the connection to the client" },
+      (answer) => {
+        const found = CONNECTION_FIELDS.find((name) => fieldsOf(answer, name).length > 0);
+        return unless(found && `there is ${found}`, "none does");
+      },
+    ),
+    about(
+      { id: "FIELD-3", section: "RFC 3875 6.3.3", title: "There is exactly one Status", isAdvice: true },
+      (answer) => {
+        const { length } = fieldsOf(answer, "status");
+        return unless(length === 1 ? null : `there are ${length}`, "there is one");
+      },
+    ),
+    {
+      id: "CGI-4.3.3-1",
+      section: "RFC 3875 4.3.3",
+      title: "The answer to HEAD has no body",
+      async run(session) {
+        const exchange = await session.request({ method: "HEAD" });
+        if (exchange.end(1) === null) return notTold(`no answer: ${exchange.silence}`);
+        const { body } = readCgiAnswer(exchange.stdout(1));
+        return body === "" ? kept("it has none") : unless(`it has ${body.length} bytes`, "");
+      },
+    },
+  ],
+};

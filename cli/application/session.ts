@@ -1,0 +1,114 @@
+// The application under check: how to reach it, what is known of it, and all that was said so far.
+
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Connector, FastCgiError } from "../../adapters/node/index.ts";
+import type { ExchangeLog } from "../report/rule.ts";
+import { Exchange } from "./exchange.ts";
+import { type RequestOptions, type RequestShape, requestRecords } from "./request.ts";
+
+/** How an application is checked. */
+export interface ApplicationCheckOptions extends RequestOptions {
+  readonly connector: Connector;
+  /** Milliseconds for every answer. */
+  readonly timeout: number;
+}
+
+/** The variable that shows whether variables arrive. */
+export const CHECK_PARAM = "FETCHCGI_CHECK";
+
+/** Letters and digits that are on no page by chance. */
+export function token(): string {
+  return `x${randomBytes(12).toString("hex")}`;
+}
+
+/** How often an application that has gone is looked for. */
+const POLL_INTERVAL = 100;
+
+const GONE = "the application is gone: nobody listens there any more";
+
+/** One check of an application. */
+export class Session {
+  readonly options: ApplicationCheckOptions;
+  readonly #journal: Exchange[] = [];
+  #current: Exchange[] = [];
+  /** Whether the page shows its variables. */
+  showsParams = false;
+  /** Whether the other page sends back the body. */
+  sendsBodyBack = false;
+  /** The statuses of usual answers. */
+  readonly usualStatus = { GET: 200, POST: 200 };
+  /** What it answered FCGI_GET_VALUES with; null where it did not. */
+  values: ReadonlyMap<string, string> | null = null;
+
+  constructor(options: ApplicationCheckOptions) {
+    this.options = options;
+  }
+
+  /** Connections on which usual requests were sent. */
+  get usualExchanges(): readonly Exchange[] {
+    return this.#journal.filter((exchange) => !exchange.isOdd);
+  }
+
+  /** All connections so far. */
+  get exchanges(): readonly Exchange[] {
+    return this.#journal;
+  }
+
+  /** Opens a connection. `isOdd`: for what is no usual request, so that its answer says nothing of usual ones. */
+  async open(isOdd = false): Promise<Exchange> {
+    const { connector, timeout } = this.options;
+    const connection = await connector.connect({ signal: AbortSignal.timeout(timeout) });
+    const exchange = new Exchange(connection, { timeout, isOdd });
+    this.#journal.push(exchange);
+    this.#current.push(exchange);
+    return exchange;
+  }
+
+  /** Sends a usual request on a connection of its own and waits for its end. */
+  async request(shape: RequestShape = {}): Promise<Exchange> {
+    const exchange = await this.open();
+    await exchange.send(...requestRecords(this.options, shape));
+    await exchange.untilEnd(shape.id ?? 1);
+    return exchange;
+  }
+
+  /** Closes what the last rule has opened, and tells what was said there. */
+  take(): ExchangeLog[] {
+    const logs = this.#current.map((exchange) => exchange.log());
+    for (const exchange of this.#current) exchange.close();
+    this.#current = [];
+    return logs;
+  }
+
+  /** Why the application does not answer the next request, or null. */
+  async complaint(): Promise<string | null> {
+    const complaint = await this.#tryOnce();
+    // It may be on its way out, and take connections still.
+    if (complaint === null || complaint === GONE) return complaint;
+    await sleep(POLL_INTERVAL);
+    return (await this.#tryOnce()) === GONE ? GONE : complaint;
+  }
+
+  async #tryOnce(): Promise<string | null> {
+    try {
+      const exchange = await this.request();
+      return exchange.end(1) === null ? `the next request is not answered: ${exchange.silence}` : null;
+    } catch (error) {
+      if (!(error instanceof FastCgiError)) throw error;
+      return GONE;
+    } finally {
+      this.take();
+    }
+  }
+
+  /** Waits for an application that somebody starts again. */
+  async returns(): Promise<boolean> {
+    const deadline = performance.now() + this.options.timeout;
+    while (performance.now() < deadline) {
+      if ((await this.#tryOnce()) === null) return true;
+      await sleep(POLL_INTERVAL);
+    }
+    return false;
+  }
+}

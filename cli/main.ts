@@ -1,0 +1,13 @@
+#!/usr/bin/env node
+// The program `fetchcgi`: what a process is, and nothing else.
+
+import { runCommand } from "./command.ts";
+
+const controller = new AbortController();
+process.once("SIGINT", () => controller.abort()).once("SIGTERM", () => controller.abort());
+
+process.exitCode = await runCommand(process.argv.slice(2), {
+  print: (text) => console.log(text),
+  printError: (text) => console.error(text),
+  signal: controller.signal,
+});

@@ -1,0 +1,81 @@
+/** What a check found. `not told`: nothing that came says it, either way. */
+export type Verdict = "kept" | "broken" | "not told" | "not applicable";
+
+/** A verdict, and why. */
+export interface Outcome {
+  readonly verdict: Verdict;
+  /** One line. */
+  readonly reason: string;
+}
+
+/** One check of one rule of `specifications/conformance.md`. */
+export interface Rule<Subject> {
+  /** The rule's id there. Several checks can be about one rule. */
+  readonly id: string;
+  /** Such as "FastCGI 4.1" or "RFC 3875 6.2". */
+  readonly section: string;
+  /** What is expected of the other side. */
+  readonly title: string;
+  /** A recommendation of the specification, or what the field has taught: breaking it does not fail the check. */
+  readonly isAdvice?: boolean;
+  run(subject: Subject): Outcome | Promise<Outcome>;
+}
+
+/** Checks that belong together. */
+export interface RuleGroup<Subject> {
+  readonly name: string;
+  readonly rules: readonly Rule<Subject>[];
+}
+
+/** What became of a check. */
+export interface Finding extends Outcome {
+  readonly group: string;
+  readonly id: string;
+  readonly section: string;
+  readonly title: string;
+  readonly isAdvice: boolean;
+  /** Each connection's traffic, as far as the check made some of its own. */
+  readonly exchanges: readonly ExchangeLog[];
+}
+
+/** What crossed one connection, in words. */
+export interface ExchangeLog {
+  readonly sent: readonly string[];
+  readonly came: readonly string[];
+}
+
+export function kept(reason: string): Outcome {
+  return { verdict: "kept", reason };
+}
+
+export function broken(reason: string): Outcome {
+  return { verdict: "broken", reason };
+}
+
+export function notTold(reason: string): Outcome {
+  return { verdict: "not told", reason };
+}
+
+export function notApplicable(reason: string): Outcome {
+  return { verdict: "not applicable", reason };
+}
+
+/** `broken` with the first complaint, or `kept`. */
+export function unless(complaint: string | null | undefined, reason: string): Outcome {
+  return typeof complaint === "string" ? broken(complaint) : kept(reason);
+}
+
+/** The finding of a check. */
+export function finding<Subject>(
+  group: string,
+  { id, section, title, isAdvice = false }: Rule<Subject>,
+  { verdict, reason }: Outcome,
+  exchanges: readonly ExchangeLog[] = [],
+): Finding {
+  return { group, id, section, title, isAdvice, verdict, reason, exchanges };
+}
+
+/** Whether no rule is broken but such as are advice. */
+export function passes(findings: readonly Finding[]): boolean {
+  return !findings.some(({ verdict, isAdvice }) => verdict === "broken" && !isAdvice);
+}

@@ -1,0 +1,8 @@
+import { serve } from "srvx";
+import { LISTEN, onStop } from "../shared/program.ts";
+import { app } from "./app.ts";
+
+const server = await serve({ ...LISTEN, ...app });
+
+console.log(`moving-srvx: listening on port ${LISTEN.port}  (Ctrl+C stops it)`);
+onStop(() => server.close());

@@ -1,0 +1,3 @@
+import { describeRuntime } from "./battery.ts";
+
+describeRuntime("deno");

@@ -1,0 +1,3 @@
+import { describeWorkers } from "./battery.ts";
+
+describeWorkers();

@@ -1,0 +1,145 @@
+import { readFileSync } from "node:fs";
+import { createConnection } from "node:net";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { FastCgiClient, FastCgiTcpConnector, Role } from "../../adapters/node/index.ts";
+import { applicationRules } from "../../cli/application/check.ts";
+import { connectionRules, requestRules } from "../../cli/server/report.ts";
+import { freePort } from "../support/free_port.ts";
+import { waitUntil } from "../support/process.ts";
+import { textFrom } from "../support/streams.ts";
+import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
+import { fetchcgi, findingsOf } from "./run.ts";
+
+failOnUnhandledRejections();
+
+const conformance = readFileSync(
+  fileURLToPath(new URL("../../specifications/conformance.md", import.meta.url)),
+  "utf8",
+);
+const rows = [...conformance.matchAll(/^\| ([A-Z]+-[\w.-]+) *\|/gm)].map((match) => match[1]);
+const ruleGroups = [...applicationRules, ...requestRules, connectionRules];
+
+describe("fetchcgi", () => {
+  it("checks no rule that specifications/conformance.md does not have", () => {
+    const ids = ruleGroups.flatMap(({ rules }) => rules.map(({ id }) => id));
+    expect(ids.filter((id) => !rows.includes(id))).toEqual([]);
+    expect(new Set(ids).size).toBeGreaterThan(50);
+  });
+
+  it("names every check differently", () => {
+    const names = [applicationRules, requestRules].map((groups) =>
+      groups.flatMap(({ rules }) => rules.map(({ id, title }) => `${id} ${title}`)),
+    );
+    for (const list of names) expect(new Set(list).size).toBe(list.length);
+  });
+
+  it("prints how it is used when it is asked for help", async () => {
+    for (const args of [["--help"], ["-h"], ["check", "application", "--help"], ["check", "server", "-h"]]) {
+      const { code, text } = await fetchcgi(args);
+      expect(text).toContain("fetchcgi check application <address>");
+      expect(code).toBe(0);
+    }
+  });
+
+  it.each([
+    [[], "Expected `check application <address>`"],
+    [["check"], "Expected `check application <address>`"],
+    [["check", "application"], "Expected one address, got 0"],
+    [["check", "application", "1", "2"], "Expected one address, got 2"],
+    [["check", "application", "nowhere"], 'Cannot connect to "nowhere": expected "host:port"'],
+    [["check", "application", "9000", "--param", "=x"], 'Expected --param NAME=VALUE, got "=x"'],
+    [["check", "application", "9000", "--timeout", "0"], 'Expected --timeout with a number above 0, got "0"'],
+    [["check", "application", "9000", "--verbos"], "Unknown option '--verbos'"],
+    [["check", "server"], "Expected --listen <address>"],
+    [["check", "server", "--listen", "9000", "--mode", "rw"], 'Expected --mode with three digits, got "rw"'],
+    [["check", "server", "--listen", "9000", "--requests", "-1"], "--requests"],
+    [["check", "server", "--listen", "9000", "--url", "nowhere"], "Invalid URL"],
+  ] as const)("says what is wrong when the arguments are %j", async (args, message) => {
+    const { code, text, errors } = await fetchcgi(args);
+    expect(errors).toContain(message);
+    expect(text).toBe("");
+    expect(code).toBe(2);
+  });
+
+  it("ends with 2 when nobody listens at the address", async () => {
+    const { code, errors } = await fetchcgi(["check", "application", `127.0.0.1:${await freePort()}`]);
+    expect(errors).toContain("nobody listens there; is the application running?");
+    expect(code).toBe(2);
+  });
+
+  it("ends with 2 when nobody answers a plain request", async () => {
+    const { createServer } = await import("node:net");
+    const server = createServer((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")).listen(0, "127.0.0.1");
+    onTestFinished(() => void server.close());
+    await waitUntil(() => server.listening);
+    const { port } = server.address() as { port: number };
+    const { code, errors } = await fetchcgi(["check", "application", String(port)]);
+    expect(errors).toContain("a plain GET is not answered, Cannot decode a record: expected version 1, got 72");
+    expect(code).toBe(2);
+  });
+});
+
+describe("fetchcgi check server", () => {
+  it("answers with a report on the request, and ends after so many", async () => {
+    const port = await freePort();
+    const checked = fetchcgi(["check", "server", "--listen", String(port), "--requests", "1"]);
+    await waitUntil(() => accepts(port));
+    const client = new FastCgiClient(new FastCgiTcpConnector({ port }));
+    onTestFinished(() => client.close());
+    const { stdout } = await client.send({
+      role: Role.Responder,
+      params: [
+        ["REQUEST_METHOD", "GET"],
+        ["REQUEST_URI", "/page"],
+        ["SCRIPT_NAME", "/page"],
+        ["SERVER_NAME", "example.com:80"],
+      ],
+    });
+    const page = await textFrom(stdout);
+    expect(page).toMatch(/^kept +CGI-4\.1\.12-1 +REQUEST_METHOD is set$/m);
+    expect(page).toMatch(/^broken +CGI-4\.1\.14-1 +SERVER_NAME .*\n +it is "example\.com:80"$/m);
+    expect(page).toContain("\n  SCRIPT_NAME=/page\n");
+    const { code, text, errors } = await checked;
+    expect(errors).toBe(`fetchcgi: listening on ${port}`);
+    expect(text).toContain("GET /page 4 variables, 0 bytes of STDIN");
+    expect(text).toMatch(/there is no QUERY_STRING \(1 of 1 requests\)/);
+    expect(text).toMatch(/^failed: \d+ kept, 7 broken/m);
+    expect(code).toBe(1);
+  });
+
+  it("reports what is no FastCGI, and ends when it is interrupted", async () => {
+    const port = await freePort();
+    const controller = new AbortController();
+    const checked = fetchcgi(["check", "server", "--listen", String(port), "--json"], controller.signal);
+    await waitUntil(() => accepts(port));
+    await new Promise<void>((resolve) => {
+      const socket = createConnection(port, "127.0.0.1", () => socket.write("GET / HTTP/1.1\r\n\r\n"));
+      socket.once("close", () => resolve()).resume();
+    });
+    controller.abort();
+    const run = await checked;
+    const broken = findingsOf(run).filter(({ verdict }) => verdict === "broken");
+    expect(broken.map(({ id, reason }) => [id, reason])).toEqual([
+      ["FCGI-3.3-2", expect.stringContaining("expected version 1, got 71")],
+    ]);
+    expect(run.code).toBe(1);
+  });
+
+  it("says so when no request has come", async () => {
+    const { text, code } = await fetchcgi(
+      ["check", "server", "--listen", String(await freePort())],
+      AbortSignal.abort(),
+    );
+    expect(text).toBe("\nNo request has come.");
+    expect(code).toBe(2);
+  });
+});
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection(port, "127.0.0.1");
+    socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+    socket.once("connect", () => socket.destroy());
+  });
+}

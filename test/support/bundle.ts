@@ -1,0 +1,27 @@
+// Programs in one file: they start in a moment, and run under users who can't read this folder.
+
+import { chmod } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "tsup";
+
+const projectFolder = fileURLToPath(new URL("../..", import.meta.url));
+
+/** Bundles a program, named from the top of the project, into `app.mjs` of a folder; returns its path. */
+export async function bundle(program: string, folder: string): Promise<string> {
+  await build({
+    config: false,
+    silent: true,
+    entry: { app: join(projectFolder, program) },
+    outDir: folder,
+    outExtension: () => ({ js: ".mjs" }),
+    format: "esm",
+    target: "node20",
+    esbuildOptions(options) {
+      options.alias = { "fetchcgi/node": join(projectFolder, "adapters/node/index.ts") };
+    },
+  });
+  const file = join(folder, "app.mjs");
+  await chmod(file, 0o640);
+  return file;
+}

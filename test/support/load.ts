@@ -1,0 +1,58 @@
+export interface Load {
+  /** What went wrong. */
+  readonly failures: readonly string[];
+  /** Who answered, of all who did. */
+  readonly answeredBy: ReadonlySet<string>;
+  /** Resolves when so many more requests were answered or failed. */
+  more(requests: number): Promise<void>;
+  /** Sends no more, and waits for what was sent. */
+  stop(): Promise<void>;
+}
+
+/** Requests at once, beyond which the rate falls: a machine that can't keep up is not what is tested. */
+const MAX_RUNNING = 50;
+
+/**
+ * Sends requests at a steady rate, whether the ones before were answered or not. `ask` sends one, checks the answer, and says who
+ * answered; the number is of the request.
+ */
+export function startLoad(requestsPerSecond: number, ask: (id: number) => Promise<string>): Load {
+  const running = new Set<Promise<void>>();
+  const failures: string[] = [];
+  const answeredBy = new Set<string>();
+  let sent = 0;
+  let done = 0;
+  let wake = (): void => {};
+
+  const send = async (id: number): Promise<void> => {
+    try {
+      answeredBy.add(await ask(id));
+    } catch (error) {
+      failures.push(`${id}: ${error}`);
+    }
+    done++;
+    wake();
+  };
+  const timer = setInterval(() => {
+    if (running.size >= MAX_RUNNING) return;
+    const one = send(++sent).finally(() => running.delete(one));
+    running.add(one);
+  }, 1000 / requestsPerSecond);
+
+  return {
+    failures,
+    answeredBy,
+    async more(requests) {
+      const goal = done + requests;
+      while (done < goal) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    },
+    async stop() {
+      clearInterval(timer);
+      await Promise.all(running);
+    },
+  };
+}

@@ -1,0 +1,76 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "tsup";
+import { requireRuntime } from "../../scripts/setup.mjs";
+import { freePort } from "./free_port.ts";
+import { startProcess } from "./process.ts";
+import type { RuntimeClient } from "./runtimes.ts";
+import { createTemporaryDirectory } from "./temporary_directory.ts";
+
+/** The client in a Worker, where each operation is a request to it. */
+export interface Worker extends RuntimeClient {
+  /** What the adapter exports. */
+  exports(): Promise<string[]>;
+}
+
+/** Bundles the battery's worker.ts without anything of Node, and starts it in workerd. */
+export async function startWorker(): Promise<Worker> {
+  const command = requireRuntime("workerd");
+  const directory = await createTemporaryDirectory("workerd");
+  await build({
+    entry: { worker: fileURLToPath(new URL("../adapters/battery/programs/worker.ts", import.meta.url)) },
+    outDir: directory.path,
+    config: false,
+    silent: true,
+    format: "esm",
+    platform: "neutral",
+    target: "es2022",
+    external: ["cloudflare:sockets"],
+  });
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}/`;
+  const configuration = join(directory.path, "config.capnp");
+  await writeFile(configuration, configurationOf(port));
+  const workerd = await startProcess(command, {
+    name: "workerd",
+    args: ["serve", configuration],
+    ready: () => answers(url),
+  });
+  const ask = async (init?: RequestInit): Promise<unknown> => {
+    const response = await fetch(url, init);
+    if (!response.ok) throw new Error(`The Worker answered ${response.status}: ${await response.text()}`);
+    return response.json();
+  };
+  return {
+    pid: workerd.pid,
+    exports: () => ask() as Promise<string[]>,
+    run: (operation) => ask({ method: "POST", body: JSON.stringify(operation) }) as ReturnType<Worker["run"]>,
+    async stop() {
+      await workerd.stop();
+      await directory.remove();
+    },
+  };
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    return (await fetch(url)).ok;
+  } catch {
+    return false;
+  }
+}
+
+/** One Worker, without compatibility with Node, that may connect to this machine. */
+function configurationOf(port: number): string {
+  return `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [(name = "main", worker = .worker), (name = "internet", network = (allow = ["public", "private", "local"]))],
+  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
+);
+const worker :Workerd.Worker = (
+  modules = [(name = "worker.js", esModule = embed "worker.js")],
+  compatibilityDate = "2025-01-01",
+);
+`;
+}
