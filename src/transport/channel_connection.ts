@@ -4,6 +4,9 @@ import type { ConnectionAddress, FastCgiConnection } from "./connection.ts";
 /** Pieces that are kept when nobody reads, before the channel is paused: pausing and resuming for each would cost more. */
 const READ_AHEAD_PIECES = 2;
 
+/** One for all, as an error with its stack costs more than closing. */
+const CLOSED: Error = /* @__PURE__ */ new Error("The connection was closed");
+
 /** The ends of a connection. */
 export interface ConnectionAddresses {
   /** The peer's address, where the transport has addresses. */
@@ -38,9 +41,8 @@ export class ChannelConnection implements FastCgiConnection {
 
   /** Closes the connection at once, both ways. Calling it again does nothing. */
   readonly close = (): void => {
-    const reason = new Error("The connection was closed");
-    this.#streams?.onError(reason);
-    this.channel.close(reason);
+    this.#streams?.onError(CLOSED);
+    this.channel.close(CLOSED);
   };
 }
 
