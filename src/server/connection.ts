@@ -319,7 +319,7 @@ export class ServerConnection implements ByteChannelEvents, StageController<Fast
     this.#writer.fail(reason);
     this.#channel.close(reason);
     // Who wraps a connection counts on its own close().
-    void closeConnection(this.#connection);
+    if (this.#connection.channel !== undefined) void closeConnection(this.#connection);
     this.#finishIfDone();
   }
 
