@@ -77,20 +77,25 @@ class LazyRequest {
 function complete(prototype: object, sample: Request): void {
   Object.setPrototypeOf(prototype, Request.prototype);
   Object.defineProperty(prototype, "constructor", { value: Request, configurable: true, writable: true });
-  for (const name of Object.getOwnPropertyNames(Request.prototype)) {
-    if (Object.hasOwn(prototype, name)) continue;
-    const { value } = Object.getOwnPropertyDescriptor(Request.prototype, name)!;
-    Object.defineProperty(
-      prototype,
-      name,
-      typeof value === "function"
-        ? { value: delegateMethod(name), configurable: true, writable: true }
-        : { get: delegateGetter(name), configurable: true },
-    );
+  // In a Worker, Request has the members of a body from a class below it.
+  for (let level = Request.prototype; level !== Object.prototype; level = Object.getPrototypeOf(level)) {
+    for (const name of Object.getOwnPropertyNames(level)) {
+      if (!Object.hasOwn(prototype, name)) delegate(prototype, name, Object.getOwnPropertyDescriptor(level, name)!);
+    }
   }
   for (const symbol of Object.getOwnPropertySymbols(sample)) {
     Object.defineProperty(prototype, symbol, { get: delegateGetter(symbol), configurable: true });
   }
+}
+
+function delegate(prototype: object, name: string, { value }: PropertyDescriptor): void {
+  Object.defineProperty(
+    prototype,
+    name,
+    typeof value === "function"
+      ? { value: delegateMethod(name), configurable: true, writable: true }
+      : { get: delegateGetter(name), configurable: true },
+  );
 }
 
 function delegateGetter(name: string | symbol): (this: LazyRequest) => unknown {

@@ -37,15 +37,15 @@ export async function cgiFromResponse(response: Response, options: CgiResponseOp
   if (bodyUsed || body?.locked) throw new TypeError("Cannot send the response: its body was read already");
   if (isNullBodyStatus(status) || options.method === "HEAD") {
     body?.cancel("The response has no body").catch(() => {});
-    return [encodeHeader(response, false, options)];
+    return [encodeHeader(response, null, options)];
   }
   const length = parseLength(headers.get("content-length") ?? undefined);
   const checked = length === null ? (body ?? NO_CONTENT) : checkLength(body ?? NO_CONTENT, length, "the response body");
-  if (checked instanceof Uint8Array) return [encodeHeader(response, false, options)];
+  if (checked instanceof Uint8Array) return [encodeHeader(response, null, options)];
   const reader = readerOf(checked);
   try {
     const { pieces, next } = await readWhatIsThere(reader);
-    const header = encodeHeader(response, pieces.length > 0 || next !== null, options);
+    const header = encodeHeader(response, pieces.length > 0 || next !== null ? pieces : null, options);
     const first = joinBytes([header, ...pieces]);
     return next === null ? [first] : [first, resume(reader, next)];
   } catch (error) {
@@ -55,7 +55,12 @@ export async function cgiFromResponse(response: Response, options: CgiResponseOp
   }
 }
 
-function encodeHeader(response: Response, hasBody: boolean, { role }: CgiResponseOptions): Uint8Array {
+/** `start` is what is there of the body; null if there is no body. */
+function encodeHeader(
+  response: Response,
+  start: readonly Uint8Array[] | null,
+  { role }: CgiResponseOptions,
+): Uint8Array {
   const { status, statusText, headers } = response;
   // Always there: without it Apache and Caddy send Location with a 200.
   const statusLine = `Status: ${status} ${statusText || reasonPhrase(status)}\r\n`;
@@ -67,13 +72,34 @@ function encodeHeader(response: Response, hasBody: boolean, { role }: CgiRespons
     header += `${role === Role.Authorizer ? variableName(name) : name}: ${value}\r\n`;
   }
   if (isStatusLast) header += statusLine;
-  // RFC 3875 6.3.1 wants a type with every body. Never text/html by default: that made pages of uploads (CVE-2020-24553).
-  if (hasBody && !headers.has("content-type")) header += "content-type: application/octet-stream\r\n";
+  if (start !== null && !headers.has("content-type")) header += `content-type: ${typeOf(start)}\r\n`;
   const bytes = encodeByteString(`${header}\r\n`);
   if (bytes.length > MAX_SENT_CONTENT_LENGTH) {
     throw new TypeError(`Cannot send the response: its header of ${bytes.length} bytes does not fit one record`);
   }
   return bytes;
+}
+
+let isTextTyped: boolean | undefined;
+
+/**
+ * The type of a body without one: RFC 3875 6.3.1 wants it. Never text/html: that made pages of uploads (CVE-2020-24553). A body
+ * made of a string has its type by Fetch, but not on Bun, where only Bun.serve knows what a body was made of (oven-sh/bun issue
+ * 8530): there a body that begins like text is taken for text.
+ */
+function typeOf([first]: readonly Uint8Array[]): string {
+  isTextTyped ??= new Response("").headers.has("content-type");
+  const isText = !isTextTyped && first !== undefined && canBeText(first);
+  return isText ? "text/plain;charset=UTF-8" : "application/octet-stream";
+}
+
+function canBeText(bytes: Uint8Array): boolean {
+  try {
+    // `stream`: the last character may be cut.
+    return !new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: true }).includes("\0");
+  } catch {
+    return false;
+  }
 }
 
 /** `Variable-AUTH_METHOD` names a variable (FastCGI 6.3), and those are in upper case; Headers made it lower case. */
