@@ -8,6 +8,7 @@ export default defineConfig({
     bun: "adapters/bun/index.ts",
     deno: "adapters/deno/index.ts",
     cloudflare: "adapters/cloudflare/index.ts",
+    cli: "cli/main.ts",
   },
   format: "esm",
   platform: "neutral",

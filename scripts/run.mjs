@@ -8,16 +8,15 @@ export const projectFolder = fileURLToPath(new URL("..", import.meta.url));
 
 /**
  * Runs a command in the project folder and resolves to its exit code: 128 + n when signal n ended it, as in a shell.
- * With `quiet` its output is shown only when it fails.
+ * With `quiet` its output is shown only when it fails; `output` is where its pieces are kept.
  */
-export function run(command, args, { env = process.env, quiet = false } = {}) {
+export function run(command, args, { env = process.env, quiet = false, output = [] } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd: projectFolder,
       env,
       stdio: quiet ? ["ignore", "pipe", "pipe"] : "inherit",
     });
-    const output = [];
     child.stdout?.on("data", (chunk) => output.push(chunk));
     child.stderr?.on("data", (chunk) => output.push(chunk));
     const stopForwarding = forwardSignals(child);

@@ -13,13 +13,17 @@ const checks = [
   { title: "Build", run: () => runNpm(["run", "--silent", "build"], { quiet: true }) },
 ];
 // --expose-gc: tests of memory collect garbage before they measure.
+// The Node that runs this runs them as part of all tests.
+const others = ["bun", "deno", "node22", "node24", "node26"];
+const unitTests = join(projectFolder, "scripts/unit_tests.mjs");
+const runtimes = { title: "Tests of src/ on other runtimes", run: () => run(process.execPath, [unitTests, ...others]) };
 const tests = { title: "Tests", run: () => run(bin("vitest"), ["run", "--execArgv=--expose-gc", ...args]) };
 
 try {
   await ensurePackages();
   await ensureRuntimes();
   await ensureServers();
-  for (const step of args.length > 0 ? [tests] : [...checks, tests]) {
+  for (const step of args.length > 0 ? [tests] : [...checks, tests, runtimes]) {
     console.log(`\n== ${step.title} ==`);
     process.exitCode = await step.run();
     if (process.exitCode !== 0) {

@@ -45,6 +45,8 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
   }
 
   /**
+   * Takes bytes, and gives every record that is whole with them.
+   *
    * @throws {FastCgiError} `protocol` if a record is of another version. The decoder is dead then: without a known header
    * nothing says where the next record begins.
    */
@@ -74,7 +76,11 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
     }
   }
 
-  /** @throws {FastCgiError} `connectionClosed` if the input ended inside a record. Missing padding is nothing lost. */
+  /**
+   * Takes the end of the input.
+   *
+   * @throws {FastCgiError} `connectionClosed` if the input ended inside a record. Missing padding is nothing lost.
+   */
   flush(): void {
     if (this.#dead !== null) throw this.#dead;
     if (this.#headerFilled > 0 || this.#header !== null || this.#split !== null) {

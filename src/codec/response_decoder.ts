@@ -67,7 +67,11 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
   #highestId = 0;
   #dead: FastCgiError | null = null;
 
-  /** @throws {RangeError} If an option is not a positive number. */
+  /**
+   * Tells `outlet` what belongs to no response.
+   *
+   * @throws {RangeError} If an option is not a positive number.
+   */
   constructor(outlet: ResponseDecoderOutlet = {}, options: ResponseDecoderOptions = {}) {
     this.#options = resolveOptions(RESPONSE_DECODER_DEFAULTS, options);
     this.#outlet = outlet;
@@ -189,6 +193,11 @@ const MAX_WAITING_RESPONSES = 128;
  * after 128 of them.
  */
 export class ResponseDecoderStream extends TransformStream<FastCgiRecord, FastCgiClientResponse> {
+  /**
+   * Has no outlet: what belongs to no response is dropped.
+   *
+   * @throws {RangeError} If an option is not a positive number.
+   */
   constructor(options: ResponseDecoderOptions = {}) {
     const decoder = new ResponseDecoder({}, options);
     const fail = (cause: unknown): void =>

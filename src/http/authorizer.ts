@@ -11,6 +11,7 @@ import { dropFileRequests } from "./internal_redirect.ts";
 
 /** A request that may go on. */
 export interface FastCgiAllowed {
+  /** Tells it from {@linkcode FastCgiRefused}. */
   readonly allowed: true;
   /**
    * What the authorizer says about the request: its `Variable-` fields, by the name behind that prefix as it was written.
@@ -21,6 +22,7 @@ export interface FastCgiAllowed {
 
 /** A request that may not. */
 export interface FastCgiRefused {
+  /** Tells it from {@linkcode FastCgiAllowed}. */
   readonly allowed: false;
   /** What the HTTP client is to get. Its body streams: whoever does not pass it on must cancel it. */
   readonly response: Response;
@@ -41,6 +43,7 @@ export interface FastCgiAuthorizeInit extends Omit<FastCgiFetchInit, keyof Reque
 
 /** Who decides about requests: a `FastCgiHttpClient`, or anything that is asked as one. */
 export interface FastCgiAuthorizer {
+  /** Decides about a request. Rejects if it can't: then nobody is let in. */
   authorize(request: Request, init?: FastCgiAuthorizeInit): Promise<FastCgiAuthorization>;
 }
 

@@ -24,11 +24,14 @@ export function completeWith<Instance extends object>(
     };
   Object.setPrototypeOf(prototype, base.prototype);
   Object.defineProperty(prototype, "constructor", { value: base, configurable: true, writable: true });
-  for (const name of Object.getOwnPropertyNames(base.prototype)) {
-    if (Object.hasOwn(prototype, name)) continue;
-    const { value } = Object.getOwnPropertyDescriptor(base.prototype, name)!;
-    const member = typeof value === "function" ? { value: method(name), writable: true } : { get: getter(name) };
-    Object.defineProperty(prototype, name, { ...member, configurable: true });
+  // In a Worker, Request and Response have the members of a body from a class below them.
+  for (let level = base.prototype; level !== Object.prototype; level = Object.getPrototypeOf(level)) {
+    for (const name of Object.getOwnPropertyNames(level)) {
+      if (Object.hasOwn(prototype, name)) continue;
+      const { value } = Object.getOwnPropertyDescriptor(level, name)!;
+      const member = typeof value === "function" ? { value: method(name), writable: true } : { get: getter(name) };
+      Object.defineProperty(prototype, name, { ...member, configurable: true });
+    }
   }
   for (const symbol of Object.getOwnPropertySymbols(sample)) {
     Object.defineProperty(prototype, symbol, { get: getter(symbol), configurable: true });

@@ -34,7 +34,7 @@ export function cgiFromResponse(
   if (held === null) return cgiFromNative(response, options);
   const header = readHeader(held, options);
   const isBodiless = isNullBodyStatus(held.status) || options.method === "HEAD";
-  if (isBodiless || held.body === null || held.body.length === 0) return [encodeHeader(header, false)];
+  if (isBodiless || held.body === null || held.body.length === 0) return [encodeHeader(header, null)];
   const body = typeof held.body === "string" ? encoder.encode(held.body) : held.body;
   const length = parseLength(header.contentLength);
   if (length !== null) checkLength(body, length, "the response body");
@@ -49,15 +49,15 @@ async function cgiFromNative(response: Response, options: CgiResponseOptions): P
   const header = readHeader(response, options);
   if (isNullBodyStatus(status) || options.method === "HEAD") {
     body?.cancel("The response has no body").catch(() => {});
-    return [encodeHeader(header, false)];
+    return [encodeHeader(header, null)];
   }
   const length = parseLength(header.contentLength);
   const checked = length === null ? (body ?? NO_CONTENT) : checkLength(body ?? NO_CONTENT, length, "the response body");
-  if (checked instanceof Uint8Array) return [encodeHeader(header, false)];
+  if (checked instanceof Uint8Array) return [encodeHeader(header, null)];
   const reader = readerOf(checked);
   try {
     const { pieces, next } = await readWhatIsThere(reader);
-    if (next === null) return pieces.length === 0 ? [encodeHeader(header, false)] : withHeader(header, pieces);
+    if (next === null) return pieces.length === 0 ? [encodeHeader(header, null)] : withHeader(header, pieces);
     return [...withHeader(header, pieces), resume(reader, next)];
   } catch (error) {
     // Nobody will read the rest. The body may be what failed; then cancelling says nothing new.
@@ -73,8 +73,8 @@ const MAX_COPIED_LENGTH = 32 * 1024;
 function withHeader(header: CgiHeader, pieces: readonly Uint8Array[]): ByteSource[] {
   // What comes before the last piece is less than a record.
   const last = pieces.at(-1);
-  if (last === undefined || last.length <= MAX_COPIED_LENGTH) return [encodeHeader(header, true, pieces)];
-  return [encodeHeader(header, true, pieces.slice(0, -1)), last];
+  if (last === undefined || last.length <= MAX_COPIED_LENGTH) return [encodeHeader(header, pieces)];
+  return [encodeHeader(header, pieces, pieces.slice(0, -1)), last];
 }
 
 /** A header block, and what decides about it. */
@@ -105,21 +105,48 @@ function readHeader(
   return { lines: isStatusLast ? lines + statusLine : statusLine + lines, contentLength, hasType };
 }
 
-/** The bytes of a header block, and behind it what there is of the body. */
-function encodeHeader({ lines, hasType }: CgiHeader, hasBody: boolean, pieces: readonly Uint8Array[] = []): Uint8Array {
-  // RFC 3875 6.3.1 wants a type with every body. Never text/html by default: that made pages of uploads (CVE-2020-24553).
-  const type = hasBody && !hasType ? "content-type: application/octet-stream\r\n" : "";
+/**
+ * The bytes of a header block, and behind it `copied`. `start` is what is there of the body; null if there is no body.
+ */
+function encodeHeader(
+  { lines, hasType }: CgiHeader,
+  start: readonly Uint8Array[] | null,
+  copied: readonly Uint8Array[] = start ?? [],
+): Uint8Array {
+  const type = start === null || hasType ? "" : `content-type: ${typeOf(start)}\r\n`;
   const block = `${lines}${type}\r\n`;
   if (block.length > MAX_SENT_CONTENT_LENGTH) {
     throw new TypeError(`Cannot send the response: its header of ${block.length} bytes does not fit one record`);
   }
-  const bytes = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, block.length));
+  const bytes = new Uint8Array(copied.reduce((length, piece) => length + piece.length, block.length));
   let offset = encodeByteStringInto(block, bytes, 0);
-  for (const piece of pieces) {
+  for (const piece of copied) {
     bytes.set(piece, offset);
     offset += piece.length;
   }
   return bytes;
+}
+
+let isTextTyped: boolean | undefined;
+
+/**
+ * The type of a body without one: RFC 3875 6.3.1 wants it. Never text/html: that made pages of uploads (CVE-2020-24553). A body
+ * made of a string has its type by Fetch, but not on Bun, where only Bun.serve knows what a body was made of (oven-sh/bun issue
+ * 8530): there a body that begins like text is taken for text.
+ */
+function typeOf([first]: readonly Uint8Array[]): string {
+  isTextTyped ??= new Response("").headers.has("content-type");
+  const isText = !isTextTyped && first !== undefined && canBeText(first);
+  return isText ? "text/plain;charset=UTF-8" : "application/octet-stream";
+}
+
+function canBeText(bytes: Uint8Array): boolean {
+  try {
+    // `stream`: the last character may be cut.
+    return !new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: true }).includes("\0");
+  } catch {
+    return false;
+  }
 }
 
 /** `Variable-AUTH_METHOD` names a variable (FastCGI 6.3), and those are in upper case; Headers made it lower case. */

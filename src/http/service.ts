@@ -79,6 +79,11 @@ export class FastCgiHttpService {
   readonly #fetch: FastCgiFetchHandler;
   readonly #options: FastCgiHttpServiceOptions;
 
+  /**
+   * Serves `fetch`.
+   *
+   * @throws {TypeError} If `fetch` is not a function.
+   */
   constructor(fetch: FastCgiFetchHandler, options: FastCgiHttpServiceOptions = {}) {
     if (typeof fetch !== "function") throw new TypeError(`Cannot serve: fetch must be a function, got ${typeof fetch}`);
     this.#fetch = fetch;

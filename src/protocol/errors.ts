@@ -66,6 +66,7 @@ export interface FastCgiErrorOptions {
 
 /** Everything that can go wrong between a web server and an application. Caller mistakes are `TypeError`s instead. */
 export class FastCgiError extends Error {
+  /** The same where a minifier gave the class another name. */
   override readonly name = "FastCgiError";
   /** What went wrong. */
   readonly code: FastCgiErrorCode;
@@ -78,6 +79,7 @@ export class FastCgiError extends Error {
   /** What the application wrote to FCGI_STDERR until then. */
   readonly stderr: string | undefined;
 
+  /** Makes one, as a connector or a handler may that fails in one of these ways. */
   constructor(code: FastCgiErrorCode, message: string, options: FastCgiErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;

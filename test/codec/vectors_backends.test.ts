@@ -5,7 +5,14 @@ import { decodeNameValuePairs } from "../../src/protocol/name_value_pairs.ts";
 import { decodeUnknownTypeBody, type FastCgiRecord } from "../../src/protocol/record.ts";
 import { sha256, splitsOf } from "../support/bytes.ts";
 import { recordRuns } from "../support/record_runs.ts";
-import { byServer, piecesOf, type ReplayedResponse, replayResponses, responsesDiffer } from "../support/replay.ts";
+import {
+  byServer,
+  CUT_STEP,
+  piecesOf,
+  type ReplayedResponse,
+  replayResponses,
+  responsesDiffer,
+} from "../support/replay.ts";
 import { drain } from "../support/streams.ts";
 import {
   type BackendCase,
@@ -85,7 +92,7 @@ describe.each(byServer(loadBackends()))("backends/%s", (_, cases) => {
     for (const { name, bytes } of cases) {
       if (bytes.length >= SMALL_BYTES) continue;
       const whole = await replayResponses([bytes]);
-      for (const split of splitsOf(bytes)) {
+      for (const split of splitsOf(bytes, CUT_STEP)) {
         const difference = responsesDiffer(await replayResponses(split), whole);
         if (difference !== null) expect.fail(`${name}, cut at ${split[0].length}: ${difference}`);
       }

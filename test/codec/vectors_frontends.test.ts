@@ -6,7 +6,14 @@ import { decodeNameValuePairs } from "../../src/protocol/name_value_pairs.ts";
 import { parseLength } from "../../src/protocol/params.ts";
 import { sha256, splitsOf } from "../support/bytes.ts";
 import { recordRuns } from "../support/record_runs.ts";
-import { byServer, piecesOf, type ReplayedRequest, replayRequests, requestsDiffer } from "../support/replay.ts";
+import {
+  byServer,
+  CUT_STEP,
+  piecesOf,
+  type ReplayedRequest,
+  replayRequests,
+  requestsDiffer,
+} from "../support/replay.ts";
 import { type ExpectedRequest, type FrontendCase, loadFrontends } from "../support/vectors.ts";
 
 /** Cut at every point when smaller. */
@@ -106,7 +113,7 @@ describe.each(byServer(withTraffic))("frontends/%s", (_, cases) => {
     for (const { name, bytes } of cases) {
       if (bytes.length >= SMALL_BYTES) continue;
       const whole = await replayRequests([bytes]);
-      for (const split of splitsOf(bytes)) {
+      for (const split of splitsOf(bytes, CUT_STEP)) {
         const difference = requestsDiffer(await replayRequests(split), whole);
         if (difference !== null) expect.fail(`${name}, cut at ${split[0].length}: ${difference}`);
       }

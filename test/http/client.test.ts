@@ -1,5 +1,3 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import {
   type FastCgiFetchHandler,
@@ -14,10 +12,12 @@ import {
   scriptsIn,
 } from "../../src/index.ts";
 import { latin1, sha256 } from "../support/bytes.ts";
+import { collectGarbage } from "../support/memory.ts";
 import { connectionPair } from "../support/memory_connection.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
 import { patternBytes, patternSha256 } from "../support/pattern.ts";
 import { record, request } from "../support/records.ts";
+import { isBun } from "../support/runtime.ts";
 import {
   answer,
   answering,
@@ -540,9 +540,10 @@ describe("FastCgiHttpClient: request bodies", () => {
     const form = new FormData();
     form.set("a", "é");
     form.set("file", new File(["content"], "name.txt", { type: "text/plain" }));
+    const textType = isBun ? /^$/ : /^text\/plain;charset=UTF-8$/;
     const kinds: [body: BodyInit, type: RegExp, text: string | RegExp][] = [
-      ["é", /^text\/plain;charset=UTF-8$/, "é"],
-      ["", /^text\/plain;charset=UTF-8$/, ""],
+      ["é", textType, "é"],
+      ["", textType, ""],
       [new TextEncoder().encode("bytes"), /^$/, "bytes"],
       [new Blob(["blob"], { type: "a/b" }), /^a\/b$/, "blob"],
       [new URLSearchParams({ a: "1", b: "é" }), /^application\/x-www-form-urlencoded;charset=UTF-8$/, "a=1&b=%C3%A9"],
@@ -727,8 +728,6 @@ describe("FastCgiHttpClient: signal", () => {
   });
 
   it("FastCgiHttpClient fails the body when the signal aborts, also when nothing else holds the Request any more", async () => {
-    setFlagsFromString("--expose-gc");
-    const collect = runInNewContext("gc") as () => void;
     const controller = new AbortController();
     const { client, connector } = scripted(async (application) => {
       await application.request();
@@ -739,7 +738,7 @@ describe("FastCgiHttpClient: signal", () => {
     // On Node 20 the signal of a Request stops following the caller's when the Request is collected.
     for (let count = 0; count < 3; count++) {
       await turns();
-      collect();
+      collectGarbage();
     }
     controller.abort(reason);
     expect(await drain(response.body!)).toEqual({ bytes: latin1("part"), error: reason });
@@ -767,6 +766,7 @@ describe("FastCgiHttpClient and FastCgiHttpService", () => {
         authorization: "Bearer x",
         x_dropped: "1",
         proxy: "http://evil.test/",
+        "content-type": "text/plain",
       },
       body: "é",
     };
@@ -777,7 +777,7 @@ describe("FastCgiHttpClient and FastCgiHttpService", () => {
       headers: [
         ["authorization", "Bearer x"],
         ["content-length", "2"],
-        ["content-type", "text/plain;charset=UTF-8"],
+        ["content-type", "text/plain"],
         ["cookie", "a=1"],
         ["host", "example.com:8443"],
         ["x-test", "\xe9"],
@@ -812,7 +812,8 @@ describe("FastCgiHttpClient and FastCgiHttpService", () => {
     );
     const response = await client.fetch("http://a.test/");
     expect([response.status, response.statusText, await response.text()]).toEqual([404, "Not Found", "body"]);
-    expect([...response.headers]).toEqual([
+    // Bun lists cookies last.
+    expect([...response.headers].toSorted()).toEqual([
       ["content-length", "4"],
       ["content-type", "text/plain;charset=UTF-8"],
       ["location", "/x"],

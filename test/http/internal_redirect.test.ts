@@ -1,5 +1,3 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import {
   FastCgiHttpClient,
@@ -8,6 +6,7 @@ import {
   RecordType,
 } from "../../src/index.ts";
 import { latin1 } from "../support/bytes.ts";
+import { collectGarbage } from "../support/memory.ts";
 import { record } from "../support/records.ts";
 import {
   answer,
@@ -269,8 +268,6 @@ describe("onLocalRedirect", () => {
   });
 
   it("FastCgiHttpClient cancels a response that a local redirect led to with the signal of the first request", async () => {
-    setFlagsFromString("--expose-gc");
-    const collect = runInNewContext("gc") as () => void;
     const controller = new AbortController();
     const { client } = scripted(
       async (application, connection) => {
@@ -285,7 +282,7 @@ describe("onLocalRedirect", () => {
     // On Node 20 the signal of a Request stops following another's when that other Request is collected.
     for (let count = 0; count < 3; count++) {
       await turns();
-      collect();
+      collectGarbage();
     }
     const reason = new Error("Enough");
     controller.abort(reason);
@@ -314,7 +311,8 @@ describe("onAccelRedirect, onSendFile", () => {
       const { client, connector } = site(page, options);
       const response = await client.fetch("http://a.test/");
       expect([response.status, response.statusText, await response.text()]).toEqual([203, "Other", "the file"]);
-      expect([...response.headers]).toEqual([
+      // Bun lists cookies last.
+      expect([...response.headers].toSorted()).toEqual([
         ["content-type", "a/b"],
         ["set-cookie", "a=1"],
         ["x-accel-buffering", "no"],
@@ -329,7 +327,7 @@ describe("onAccelRedirect, onSendFile", () => {
     const { client } = site(page, { onLocalRedirect: () => throwing(new Error("Not this one")) });
     const response = await client.fetch("http://a.test/");
     expect([response.status, await response.text()]).toEqual([203, "abc"]);
-    expect([...response.headers.keys()]).toEqual([
+    expect([...response.headers.keys()].toSorted()).toEqual([
       "content-encoding",
       "content-length",
       "content-type",

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { partsFromParams } from "../../src/http/params_to_request.ts";
 import { paramsFromRequest, type RequestToParamsOptions } from "../../src/http/request_to_params.ts";
 import { FastCgiError, utf8ToByteString } from "../../src/index.ts";
+import { isBun, isDeno } from "../support/runtime.ts";
 
 function paramsOf(
   url: string,
@@ -88,9 +89,14 @@ describe("paramsFromRequest", () => {
   });
 
   it("paramsFromRequest passes the method as it is", () => {
-    for (const method of ["GET", "PATCH", "propfind", "M-SEARCH"]) {
+    for (const method of ["GET", "PATCH", "PROPFIND", "M-SEARCH"]) {
       expect(paramsOf("http://a.test/", { method }).REQUEST_METHOD).toBe(method);
     }
+  });
+
+  it("paramsFromRequest leaves the case of a method that Fetch does not know", ({ skip }) => {
+    skip(isBun, "Bun's Request makes upper case of every method that it knows");
+    expect(paramsOf("http://a.test/", { method: "propfind" }).REQUEST_METHOD).toBe("propfind");
   });
 
   it("paramsFromRequest passes path and query undecoded, and without the fragment", () => {
@@ -273,7 +279,8 @@ describe("paramsFromRequest: headers", () => {
     ).toEqual({});
   });
 
-  it("paramsFromRequest joins repeated headers, and cookies with semicolons", () => {
+  it("paramsFromRequest joins repeated headers, and cookies with semicolons", ({ skip }) => {
+    skip(isDeno, "Deno's Headers join them with commas, as Fetch says; Deno.serve gives one Cookie header");
     const params = headerParams([
       ["X-A", "1"],
       ["x-a", "2"],

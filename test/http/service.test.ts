@@ -48,12 +48,12 @@ describe("FastCgiHttpService", () => {
   it("FastCgiHttpService answers with what the handler returns", async () => {
     const { web } = serve(async (request) => {
       const text = `${request.method} ${request.url} ${request.headers.get("x-test")} ${await request.text()}`;
-      return new Response(text, { status: 201, headers: { "x-a": "1" } });
+      return new Response(text, { status: 201, headers: { "content-type": "text/plain", "x-a": "1" } });
     });
     await web.send(request(1, { uri: "/path?x=1", body: "body", extra: { HTTP_X_TEST: "yes" } }));
     expect(await web.answer(1)).toEqual(
       complete(
-        "Status: 201 Created\r\ncontent-type: text/plain;charset=UTF-8\r\nx-a: 1\r\n\r\nPOST http://example.com/path?x=1 yes body",
+        "Status: 201 Created\r\ncontent-type: text/plain\r\nx-a: 1\r\n\r\nPOST http://example.com/path?x=1 yes body",
       ),
     );
   });

@@ -40,6 +40,6 @@ export function* chunksOf(bytes: Uint8Array, size: number): Generator<Uint8Array
 }
 
 /** `bytes` cut in two at every point, from nothing in front to nothing behind. */
-export function* splitsOf(bytes: Uint8Array): Generator<readonly [head: Uint8Array, tail: Uint8Array]> {
-  for (let at = 0; at <= bytes.length; at++) yield [bytes.subarray(0, at), bytes.subarray(at)];
+export function* splitsOf(bytes: Uint8Array, step = 1): Generator<readonly [head: Uint8Array, tail: Uint8Array]> {
+  for (let at = 0; at <= bytes.length; at += step) yield [bytes.subarray(0, at), bytes.subarray(at)];
 }

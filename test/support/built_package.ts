@@ -1,0 +1,36 @@
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { cp, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "tsup";
+import config from "../../tsup.config.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** What the package is built from. */
+const sources = ["src", "adapters", "cli", "tsup.config.ts"].map((path) => join(root, path)).filter(existsSync);
+
+/** Puts the built package below `folder`, as `dist`: the project's own where it is newer than its sources, else a new build. */
+export async function buildPackage(folder: string): Promise<string> {
+  const dist = join(folder, "dist");
+  await mkdir(folder, { recursive: true });
+  if (isFresh()) await cp(join(root, "dist"), dist, { recursive: true });
+  else await build({ ...(config as object), config: false, silent: true, outDir: dist });
+  return dist;
+}
+
+function isFresh(): boolean {
+  // Written last: the types.
+  const built = ["dist/index.js", "dist/index.d.ts"].map((path) => timeOf(join(root, path)));
+  const changed = sources.flatMap((path) => filesIn(path).map(timeOf));
+  return Math.min(...built) > Math.max(...changed);
+}
+
+function timeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
+
+function filesIn(path: string): string[] {
+  if (!statSync(path).isDirectory()) return [path];
+  return readdirSync(path, { recursive: true, encoding: "utf8" }).map((name) => join(path, name));
+}
