@@ -6,21 +6,25 @@ export type { PoolStatus } from "./client/pool.ts";
 export type { FastCgiRequestInit } from "./client/request.ts";
 export type { FastCgiRequest } from "./codec/incoming_request.ts";
 export type { FastCgiClientResponse } from "./codec/incoming_response.ts";
-export { RecordDecoder, RecordDecoderStream } from "./codec/record_decoder.ts";
-export { encodeRecords, RecordEncoder, RecordEncoderStream } from "./codec/record_encoder.ts";
+export { RecordDecoder } from "./codec/record_decoder.ts";
+export { encodeRecords, RecordEncoder } from "./codec/record_encoder.ts";
 export {
   RequestDecoder,
   type RequestDecoderOutlet,
-  RequestDecoderStream,
 } from "./codec/request_decoder.ts";
 export type { RequestDecoderOptions } from "./codec/request_decoder_options.ts";
 export {
   ResponseDecoder,
   type ResponseDecoderOptions,
   type ResponseDecoderOutlet,
-  ResponseDecoderStream,
 } from "./codec/response_decoder.ts";
 export { composeStages, type Stage, type StageController } from "./codec/stage.ts";
+export {
+  RecordDecoderStream,
+  RecordEncoderStream,
+  RequestDecoderStream,
+  ResponseDecoderStream,
+} from "./codec/streams.ts";
 export {
   type FastCgiAllowed,
   type FastCgiAuthorization,

@@ -12,10 +12,11 @@ import { FCGI_NULL_REQUEST_ID, MAX_REQUEST_ID, ProtocolStatus, RecordType } from
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
 import { decodeNameValuePairs, encodeNameValuePairs } from "../protocol/name_value_pairs.ts";
 import { type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
-import { type ByteChannel, channelOf } from "../transport/byte_channel.ts";
+import type { ByteChannel } from "../transport/byte_channel.ts";
 import { closeConnection, type FastCgiConnection } from "../transport/connection.ts";
 import { Deadline } from "../transport/deadline.ts";
 import { RecordWriter } from "../transport/record_writer.ts";
+import { channelOf } from "../transport/stream_channel.ts";
 import { Exchange, type ExchangeHost } from "./exchange.ts";
 import type { ResolvedClientOptions } from "./options.ts";
 import type { FastCgiRequestInit } from "./request.ts";

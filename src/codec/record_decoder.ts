@@ -177,10 +177,3 @@ function isStream(type: number): boolean {
       return false;
   }
 }
-
-/** {@linkcode RecordDecoder} as a TransformStream. Reading stops when nobody takes the records. */
-export class RecordDecoderStream extends TransformStream<Uint8Array, FastCgiRecord> {
-  constructor() {
-    super(new RecordDecoder());
-  }
-}

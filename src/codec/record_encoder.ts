@@ -100,10 +100,3 @@ export class RecordEncoder implements Stage<FastCgiRecord, Uint8Array> {
 
   flush(): void {}
 }
-
-/** {@linkcode RecordEncoder} as a TransformStream. */
-export class RecordEncoderStream extends TransformStream<FastCgiRecord, Uint8Array> {
-  constructor() {
-    super(new RecordEncoder());
-  }
-}

@@ -23,7 +23,7 @@ import { refusal, refuseWithStatus } from "./refusal.ts";
 import { REQUEST_DECODER_DEFAULTS, type RequestDecoderOptions } from "./request_decoder_options.ts";
 import { isKnownRole, type RequestInput, type RequestState, requestInput, requestStep } from "./request_state.ts";
 import { resolveOptions } from "./resolve_options.ts";
-import { type Stage, type StageController, toTransformer } from "./stage.ts";
+import type { Stage, StageController } from "./stage.ts";
 
 /** What a {@linkcode RequestDecoder} gives out beside requests. */
 export interface RequestDecoderOutlet {
@@ -323,58 +323,4 @@ function append(buffer: Uint8Array, length: number, piece: Uint8Array): Uint8Arr
   }
   target.set(piece, length);
   return target;
-}
-
-/** Replies that may wait to be read. Beyond, a {@linkcode RequestDecoderStream} takes nothing more in. */
-const MAX_WAITING_REPLIES = 64;
-
-const ignore = (): void => {};
-
-/**
- * {@linkcode RequestDecoder} as a TransformStream. Records that must go back to the web server come out of
- * {@linkcode RequestDecoderStream.replies}.
- *
- * If nobody reads a request's `stdin`, everything stops after `maxQueuedBytes`. If nobody reads `replies`, everything stops after
- * 64 of them. Requests that nobody reads stop nothing, because the bodies of others would stop as well; there can be no more
- * than `maxConcurrentRequests`.
- */
-export class RequestDecoderStream extends TransformStream<FastCgiRecord, FastCgiRequest> {
-  /** Answers to management records, and refusals. */
-  readonly replies: ReadableStream<FastCgiRecord>;
-  readonly #decoder: RequestDecoder;
-
-  constructor(options: RequestDecoderOptions = {}) {
-    const { readable, writable } = new TransformStream<FastCgiRecord>({}, { highWaterMark: MAX_WAITING_REPLIES });
-    const replies = writable.getWriter();
-    // Whoever cancels `replies` wants none.
-    const reply = (record: FastCgiRecord): void => void replies.write(record).catch(ignore);
-    const endReplies = (): void => void replies.close().catch(ignore);
-    const decoder = new RequestDecoder({ reply: (records) => records.forEach(reply) }, options);
-    const stage: Stage<FastCgiRecord, FastCgiRequest> = {
-      transform(record, controller) {
-        const pause = decoder.transform(record, controller);
-        const { desiredSize } = replies;
-        if (desiredSize === null || desiredSize > 0) return pause;
-        return Promise.all([pause, replies.ready.catch(ignore)]).then(ignore);
-      },
-      flush() {
-        decoder.flush();
-        endReplies();
-      },
-    };
-    const fail = (cause: unknown): void => {
-      decoder.abortAll(
-        new FastCgiError("connectionClosed", "Cannot finish the request: its connection failed", { cause }),
-      );
-      endReplies();
-    };
-    super(toTransformer(stage, fail), undefined, { highWaterMark: Number.POSITIVE_INFINITY });
-    this.replies = readable;
-    this.#decoder = decoder;
-  }
-
-  /** Marks a request as over: its FCGI_END_REQUEST was sent (FastCGI 3.3). */
-  end(requestId: number): void {
-    this.#decoder.end(requestId);
-  }
 }

@@ -7,7 +7,7 @@ import { decodeEndRequestBody, type FastCgiRecord } from "../protocol/record.ts"
 import { type FastCgiClientResponse, IncomingResponse, type IncomingResponseHooks } from "./incoming_response.ts";
 import { resolveOptions } from "./resolve_options.ts";
 import { type ResponseState, responseInput, responseStep } from "./response_state.ts";
-import { type Stage, type StageController, toTransformer } from "./stage.ts";
+import type { Stage, StageController } from "./stage.ts";
 
 /** Limits of a {@linkcode ResponseDecoder}. Sizes are in bytes; `Infinity` turns a limit off. */
 export interface ResponseDecoderOptions {
@@ -180,30 +180,5 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
     const active: ActiveResponse = { state: "open", response };
     this.#active.set(requestId, active);
     return active;
-  }
-}
-
-/** Responses that may wait to be read: as many as a server of ours runs at once on a connection. */
-const MAX_WAITING_RESPONSES = 128;
-
-/**
- * {@linkcode ResponseDecoder} as a TransformStream.
- *
- * If nobody reads a response's `stdout`, everything stops after `maxQueuedBytes`. If nobody reads the responses, everything stops
- * after 128 of them.
- */
-export class ResponseDecoderStream extends TransformStream<FastCgiRecord, FastCgiClientResponse> {
-  /**
-   * Has no outlet: what belongs to no response is dropped.
-   *
-   * @throws {RangeError} If an option is not a positive number.
-   */
-  constructor(options: ResponseDecoderOptions = {}) {
-    const decoder = new ResponseDecoder({}, options);
-    const fail = (cause: unknown): void =>
-      decoder.failAll(
-        new FastCgiError("connectionClosed", "Cannot read the response: its connection failed", { cause }),
-      );
-    super(toTransformer(decoder, fail), undefined, { highWaterMark: MAX_WAITING_RESPONSES });
   }
 }

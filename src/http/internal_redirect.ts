@@ -5,7 +5,6 @@ import { byteStringToUtf8 } from "../protocol/byte_string.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { CgiResponse } from "./cgi_to_response.ts";
 import { discardBody } from "./discard_body.ts";
-import type { OutgoingRequest } from "./outgoing_request.ts";
 
 /**
  * Answers in place of the application.
@@ -65,7 +64,11 @@ const origins = new WeakMap<Request, Origin<object>>();
 /**
  * What `init` says for a request made of `input`, over what was said for the request that a local redirect led here from.
  */
-export function inheritInit<Init extends object>(input: unknown, { native }: OutgoingRequest, init: Init): Init {
+export function inheritInit<Init extends object>(
+  input: unknown,
+  { native }: Pick<RedirectContext, "native">,
+  init: Init,
+): Init {
   const origin = input instanceof Request ? origins.get(input) : undefined;
   if (origin === undefined) return init;
   origins.set(native(), origin);

@@ -67,6 +67,11 @@ class LazyRequest {
     return this.#source.signal;
   }
 
+  /** What `new Request(request)` and `fetch(request)` quote where they find no native object inside. */
+  toString(): string {
+    return "[object Request] (built lazily: pass its clone() on, or serve with lazyRequest: false)";
+  }
+
   get body(): ReadableStream<Uint8Array> | null {
     // What a native one was built with stays, also where stdin has turned out to be empty since.
     if (this.#native === null && !hasBody(this.#parts.method, this.#source)) return null;

@@ -2,19 +2,7 @@
 // plain init. Whatever is not plain goes through one, so that Fetch's own rules and errors hold.
 
 import { type FastCgiFetchInit, OWN_INIT } from "./client_options.ts";
-
-/** What is read of headers: Headers, or a Map by names in lower case. */
-export interface HeaderFields {
-  get(name: string): string | null | undefined;
-  forEach(callback: (value: string, name: string) => void): void;
-}
-
-/** What is made into variables: the head of a Request. */
-export interface RequestHead {
-  readonly method: string;
-  readonly url: string | URL;
-  readonly headers: HeaderFields;
-}
+import type { RequestHead } from "./request_to_params.ts";
 
 /** A request that is to be sent. */
 export interface OutgoingRequest extends RequestHead {

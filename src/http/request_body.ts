@@ -5,7 +5,8 @@ import { FastCgiError } from "../protocol/errors.ts";
 import { parseLength } from "../protocol/params.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
 import { type ByteSource, cancelSource, joinBytes } from "../transport/byte_source.ts";
-import type { HeaderFields, OutgoingRequest } from "./outgoing_request.ts";
+import type { OutgoingRequest } from "./outgoing_request.ts";
+import type { HeaderFields } from "./request_to_params.ts";
 import type { OpenSpool, Spool } from "./spool.ts";
 
 /** A request body that is ready to be sent. */

@@ -5,8 +5,20 @@ import { utf8ToByteString } from "../protocol/byte_string.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { NameValuePair } from "../protocol/name_value_pairs.ts";
 import { hasControlBytes, paramFromHeader } from "./header_rules.ts";
-import type { RequestHead } from "./outgoing_request.ts";
 import type { FastCgiScript } from "./script.ts";
+
+/** What is read of headers: Headers, or a Map by names in lower case. */
+export interface HeaderFields {
+  get(name: string): string | null | undefined;
+  forEach(callback: (value: string, name: string) => void): void;
+}
+
+/** What is made into variables: the head of a Request. */
+export interface RequestHead {
+  readonly method: string;
+  readonly url: string | URL;
+  readonly headers: HeaderFields;
+}
 
 /** Who talks to whom: what a Request does not know. */
 export interface FastCgiHttpPeers {

@@ -9,10 +9,11 @@ import { composeStages, type Stage, type StageController } from "../codec/stage.
 import { ProtocolStatus, RecordType, Role } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import { encodeEndRequestBody, type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
-import { type ByteChannel, type ByteChannelEvents, channelOf } from "../transport/byte_channel.ts";
+import type { ByteChannel, ByteChannelEvents } from "../transport/byte_channel.ts";
 import { closeConnection, type FastCgiConnection } from "../transport/connection.ts";
 import { Deadline } from "../transport/deadline.ts";
 import { RecordWriter } from "../transport/record_writer.ts";
+import { channelOf } from "../transport/stream_channel.ts";
 import type { ResolvedServerOptions } from "./options.ts";
 import {
   type FastCgiHandler,

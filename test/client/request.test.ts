@@ -9,8 +9,8 @@ import {
   RecordType,
   Role,
 } from "../../src/index.ts";
-import { channelOf } from "../../src/transport/byte_channel.ts";
 import { RecordWriter } from "../../src/transport/record_writer.ts";
+import { channelOf } from "../../src/transport/stream_channel.ts";
 import { joined, latin1, sha256 } from "../support/bytes.ts";
 import { OpenStream } from "../support/open_stream.ts";
 import { patternBytes } from "../support/pattern.ts";

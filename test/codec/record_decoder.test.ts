@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { RecordDecoder, RecordDecoderStream } from "../../src/codec/record_decoder.ts";
+import { RecordDecoder } from "../../src/codec/record_decoder.ts";
 import { encodeRecords } from "../../src/codec/record_encoder.ts";
+import { RecordDecoderStream } from "../../src/codec/streams.ts";
 import { RecordType } from "../../src/protocol/constants.ts";
 import type { FastCgiRecord } from "../../src/protocol/record.ts";
 import { chunksOf, hex, joined, latin1, splitsOf } from "../support/bytes.ts";

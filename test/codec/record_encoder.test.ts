@@ -1,13 +1,8 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { RecordDecoder } from "../../src/codec/record_decoder.ts";
-import {
-  encodedRecordLength,
-  encodeRecordInto,
-  encodeRecords,
-  RecordEncoder,
-  RecordEncoderStream,
-} from "../../src/codec/record_encoder.ts";
+import { encodedRecordLength, encodeRecordInto, encodeRecords, RecordEncoder } from "../../src/codec/record_encoder.ts";
+import { RecordEncoderStream } from "../../src/codec/streams.ts";
 import { MAX_SENT_CONTENT_LENGTH, RecordType } from "../../src/protocol/constants.ts";
 import { decodeRecordHeader, type FastCgiRecord } from "../../src/protocol/record.ts";
 import { hexOf, latin1 } from "../support/bytes.ts";

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { RecordDecoderStream } from "../../src/codec/record_decoder.ts";
-import { RequestDecoderStream } from "../../src/codec/request_decoder.ts";
+
+import { RecordDecoderStream, RequestDecoderStream } from "../../src/codec/streams.ts";
 import { RecordType } from "../../src/protocol/constants.ts";
 import { FastCgiError } from "../../src/protocol/errors.ts";
 import type { FastCgiRecord } from "../../src/protocol/record.ts";

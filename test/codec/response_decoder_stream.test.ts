@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { RecordDecoderStream } from "../../src/codec/record_decoder.ts";
-import { ResponseDecoderStream } from "../../src/codec/response_decoder.ts";
+
+import { RecordDecoderStream, ResponseDecoderStream } from "../../src/codec/streams.ts";
 import { RecordType } from "../../src/protocol/constants.ts";
 import { chunksOf, latin1 } from "../support/bytes.ts";
 import { end } from "../support/decoders.ts";

@@ -1,5 +1,5 @@
 import type { ByteChannel, FastCgiRecord } from "../../src/index.ts";
-import { channelOf } from "../../src/transport/byte_channel.ts";
+import { channelOf } from "../../src/transport/stream_channel.ts";
 import { bytesOf, recordsIn } from "./records.ts";
 
 /** A transport that takes a write when it is told to. */

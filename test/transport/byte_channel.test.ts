@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type ByteChannel, type ByteChannelEvents, ChannelConnection } from "../../src/index.ts";
-import { channelOf } from "../../src/transport/byte_channel.ts";
+import { channelOf } from "../../src/transport/stream_channel.ts";
 import { latin1 } from "../support/bytes.ts";
 import { connectionPair } from "../support/memory_connection.ts";
 import { waitUntil } from "../support/process.ts";

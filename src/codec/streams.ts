@@ -1,0 +1,108 @@
+// The stages as streams.
+
+import { FastCgiError } from "../protocol/errors.ts";
+import type { FastCgiRecord } from "../protocol/record.ts";
+import type { FastCgiRequest } from "./incoming_request.ts";
+import type { FastCgiClientResponse } from "./incoming_response.ts";
+import { RecordDecoder } from "./record_decoder.ts";
+import { RecordEncoder } from "./record_encoder.ts";
+import { RequestDecoder } from "./request_decoder.ts";
+import type { RequestDecoderOptions } from "./request_decoder_options.ts";
+import { ResponseDecoder, type ResponseDecoderOptions } from "./response_decoder.ts";
+import { type Stage, toTransformer } from "./stage.ts";
+
+/** Bundlers keep what extends a global, used or not, and with these the decoders of both sides. */
+const Base: typeof TransformStream = /* @__PURE__ */ (() => TransformStream)();
+
+/** {@linkcode RecordDecoder} as a TransformStream. Reading stops when nobody takes the records. */
+export class RecordDecoderStream extends Base<Uint8Array, FastCgiRecord> {
+  constructor() {
+    super(new RecordDecoder());
+  }
+}
+
+/** {@linkcode RecordEncoder} as a TransformStream. */
+export class RecordEncoderStream extends Base<FastCgiRecord, Uint8Array> {
+  constructor() {
+    super(new RecordEncoder());
+  }
+}
+
+/** Replies that may wait to be read. Beyond, a {@linkcode RequestDecoderStream} takes nothing more in. */
+const MAX_WAITING_REPLIES = 64;
+
+const ignore = (): void => {};
+
+/**
+ * {@linkcode RequestDecoder} as a TransformStream. Records that must go back to the web server come out of
+ * {@linkcode RequestDecoderStream.replies}.
+ *
+ * If nobody reads a request's `stdin`, everything stops after `maxQueuedBytes`. If nobody reads `replies`, everything stops after
+ * 64 of them. Requests that nobody reads stop nothing, because the bodies of others would stop as well; there can be no more
+ * than `maxConcurrentRequests`.
+ */
+export class RequestDecoderStream extends Base<FastCgiRecord, FastCgiRequest> {
+  /** Answers to management records, and refusals. */
+  readonly replies: ReadableStream<FastCgiRecord>;
+  readonly #decoder: RequestDecoder;
+
+  constructor(options: RequestDecoderOptions = {}) {
+    const { readable, writable } = new TransformStream<FastCgiRecord>({}, { highWaterMark: MAX_WAITING_REPLIES });
+    const replies = writable.getWriter();
+    // Whoever cancels `replies` wants none.
+    const reply = (record: FastCgiRecord): void => void replies.write(record).catch(ignore);
+    const endReplies = (): void => void replies.close().catch(ignore);
+    const decoder = new RequestDecoder({ reply: (records) => records.forEach(reply) }, options);
+    const stage: Stage<FastCgiRecord, FastCgiRequest> = {
+      transform(record, controller) {
+        const pause = decoder.transform(record, controller);
+        const { desiredSize } = replies;
+        if (desiredSize === null || desiredSize > 0) return pause;
+        return Promise.all([pause, replies.ready.catch(ignore)]).then(ignore);
+      },
+      flush() {
+        decoder.flush();
+        endReplies();
+      },
+    };
+    const fail = (cause: unknown): void => {
+      decoder.abortAll(
+        new FastCgiError("connectionClosed", "Cannot finish the request: its connection failed", { cause }),
+      );
+      endReplies();
+    };
+    super(toTransformer(stage, fail), undefined, { highWaterMark: Number.POSITIVE_INFINITY });
+    this.replies = readable;
+    this.#decoder = decoder;
+  }
+
+  /** Marks a request as over: its FCGI_END_REQUEST was sent (FastCGI 3.3). */
+  end(requestId: number): void {
+    this.#decoder.end(requestId);
+  }
+}
+
+/** Responses that may wait to be read: as many as a server of ours runs at once on a connection. */
+const MAX_WAITING_RESPONSES = 128;
+
+/**
+ * {@linkcode ResponseDecoder} as a TransformStream.
+ *
+ * If nobody reads a response's `stdout`, everything stops after `maxQueuedBytes`. If nobody reads the responses, everything stops
+ * after 128 of them.
+ */
+export class ResponseDecoderStream extends Base<FastCgiRecord, FastCgiClientResponse> {
+  /**
+   * Has no outlet: what belongs to no response is dropped.
+   *
+   * @throws {RangeError} If an option is not a positive number.
+   */
+  constructor(options: ResponseDecoderOptions = {}) {
+    const decoder = new ResponseDecoder({}, options);
+    const fail = (cause: unknown): void =>
+      decoder.failAll(
+        new FastCgiError("connectionClosed", "Cannot read the response: its connection failed", { cause }),
+      );
+    super(toTransformer(decoder, fail), undefined, { highWaterMark: MAX_WAITING_RESPONSES });
+  }
+}
