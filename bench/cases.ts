@@ -83,6 +83,7 @@ function serveHello(options: BenchOptions): BenchCase[] {
       figure: CPU,
       entries: [
         ...ours(options, (name, start) => serving(name, start, hello)),
+        serving("fetchcgi, FastResponse", fetchcgi({ response: "FastResponse" }), hello),
         serving("floor: bare socket callbacks", floor, hello),
         serving("C, fixed bytes", sink(), hello),
         serving("libfcgi, 64 processes", libfcgi(64), hello),
@@ -95,6 +96,7 @@ function serveHello(options: BenchOptions): BenchCase[] {
         { of: "fetchcgi", against: "Go net/http/fcgi", most: 0.5 },
         { of: "fetchcgi", against: "node-fastcgi", most: 0.3 },
         { of: "fetchcgi", against: "floor: bare socket callbacks", most: 1.7 },
+        { of: "fetchcgi, FastResponse", against: "floor: bare socket callbacks", most: 1.7 },
       ],
     },
   ];
@@ -303,6 +305,7 @@ function bodies(options: BenchOptions, jsonFile: string): BenchCase[] {
       figure: CPU,
       entries: [
         ...ours(options, (name, start) => serving(name, start, bytes)),
+        serving("fetchcgi, FastResponse", fetchcgi({ response: "FastResponse" }), bytes),
         serving("floor: bare socket callbacks", floor, bytes),
         serving("libfcgi, 8 processes", libfcgi(8), bytes),
         serving("Go net/http/fcgi", go, bytes),

@@ -79,8 +79,11 @@ function handles(program: Program): Pick<Server, "pids" | "stop"> {
 }
 
 /** Our own server: the build of this run, or the one to compare with. */
-export function fetchcgi(options: Pick<ScriptServer, "listen" | "runtime"> & { base?: boolean } = {}): StartServer {
-  return scriptServer("fetchcgi_server.mjs", { ...options, args: (bench) => [libraryOf(bench, options.base)] });
+export function fetchcgi(
+  options: Pick<ScriptServer, "listen" | "runtime"> & { base?: boolean; response?: "FastResponse" } = {},
+): StartServer {
+  const { base, response = "Response" } = options;
+  return scriptServer("fetchcgi_server.mjs", { ...options, args: (bench) => [libraryOf(bench, base), response] });
 }
 
 /** The folder of the built library. */

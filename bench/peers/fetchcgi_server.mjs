@@ -1,12 +1,14 @@
-// Our contender: an ordinary handler. fetchcgi_server.mjs FOLDER ADDRESS, where FOLDER holds the built library.
+// Our contender: an ordinary handler. fetchcgi_server.mjs FOLDER RESPONSE ADDRESS, where FOLDER holds the built library and RESPONSE
+// is what answers: Response, or the library's FastResponse.
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { alphabet, CHUNK, CHUNKS, HELLO, JSON_BODY, JSON_HEADERS, LARGE, STREAM_CHUNK } from "./answers.mjs";
 import { ready, targetOf } from "./ready.mjs";
 
-const [folder, address] = process.argv.slice(2);
+const [folder, response, address] = process.argv.slice(2);
 const runtime = "Deno" in globalThis ? "deno" : "Bun" in globalThis ? "bun" : "node";
-const { serve } = await import(pathToFileURL(join(folder, `${runtime}.js`)).href);
+const { serve, FastResponse } = await import(pathToFileURL(join(folder, `${runtime}.js`)).href);
+const Answer = response === "FastResponse" ? FastResponse : Response;
 
 const large = alphabet(LARGE);
 const small = alphabet(CHUNK * CHUNKS);
@@ -29,9 +31,9 @@ async function answer(request) {
   const { pathname } = new URL(request.url);
   switch (pathname) {
     case "/json":
-      return new Response(JSON_BODY, { headers: JSON_HEADERS });
+      return new Answer(JSON_BODY, { headers: JSON_HEADERS });
     case "/bytes":
-      return new Response(large, plain);
+      return new Answer(large, plain);
     case "/stream":
       return new Response(pieces(large, STREAM_CHUNK), plain);
     case "/chunks":
@@ -57,7 +59,7 @@ await serve({
   maxRequestsPerConnection: Number.POSITIVE_INFINITY,
   fetch(request) {
     // The same for all peers: the cheapest question first.
-    if (request.url.endsWith("/")) return new Response(HELLO, plain);
+    if (request.url.endsWith("/")) return new Answer(HELLO, plain);
     return answer(request);
   },
   // A load generator that stops leaves requests behind.

@@ -20,7 +20,7 @@ export interface RequestHead {
   endsStdin: boolean;
 }
 
-/** What a block holds: some twenty requests. Its bytes are used once, so that they are zero where padding goes. */
+/** What a block holds: some twenty requests. */
 const BLOCK_LENGTH = 16 * 1024;
 
 const BEGIN_LENGTH = 2 * FCGI_HEADER_LEN;
@@ -63,11 +63,14 @@ function encodeIntoBlock(
   // A record without content would be the end of the params.
   if (length === 0) return null;
   encodeRecordHeader(target, start, RecordType.BeginRequest, requestId, FCGI_HEADER_LEN, 0);
+  // A request that did not fit, or could not be encoded, may have left its params here: they are nobody else's business.
+  target.fill(0, start + FCGI_HEADER_LEN, start + BEGIN_LENGTH);
   target[start + FCGI_HEADER_LEN] = role >>> 8;
   target[start + FCGI_HEADER_LEN + 1] = role;
   target[start + FCGI_HEADER_LEN + 2] = keepConn ? FCGI_KEEP_CONN : 0;
   const padding = -length & 7;
   encodeRecordHeader(target, start + BEGIN_LENGTH, RecordType.Params, requestId, length, padding);
+  target.fill(0, offset, offset + padding);
   offset = encodeRecordHeader(target, offset + padding, RecordType.Params, requestId, 0, 0);
   if (endsStdin) offset = encodeRecordHeader(target, offset, RecordType.Stdin, requestId, 0, 0);
   used = offset;

@@ -65,6 +65,8 @@ export class FastCgiHttpClient implements AsyncDisposable {
    * Sends a request and resolves with its response as soon as the header is there. Bodies stream both ways; the response's body
    * fails where the application does not bring it to its end. `signal` cancels at any point.
    *
+   * A body that is a `Uint8Array` is sent as it is, not copied: leave it alone until the response is there.
+   *
    * Where `script` has none for the URL, its response is the answer, such as a 404, and the application is not asked.
    *
    * @throws {FastCgiError} If there is no response to be had.

@@ -57,6 +57,21 @@ async function exchange(client: FastCgiClient, request = get): Promise<string> {
 }
 
 describe("FastCgiClient", () => {
+  it("FastCgiClient takes params that can be read only once", async () => {
+    const received = deferred<ReceivedRequest>();
+    const { client } = clientOf(async (application) => {
+      const request = (await application.request())!;
+      received.resolve(request);
+      await application.send(answer(request.requestId, "done"));
+    });
+    function* params(): Generator<NameValuePair> {
+      yield ["REQUEST_METHOD", "POST"];
+      yield ["CONTENT_LENGTH", "4"];
+    }
+    expect(await exchange(client, { params: params(), stdin: latin1("body") })).toBe("done");
+    expect((await received.promise).paramPairs).toEqual([...params()]);
+  });
+
   it("FastCgiClient sends params and stdin, and gives stdout, stderr and the end", async () => {
     const received = deferred<ReceivedRequest>();
     const { client } = clientOf(async (application) => {
