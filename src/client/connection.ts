@@ -13,7 +13,7 @@ import { FastCgiError, protocolError } from "../protocol/errors.ts";
 import { decodeNameValuePairs, encodeNameValuePairs } from "../protocol/name_value_pairs.ts";
 import { type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
 import type { ByteChannel } from "../transport/byte_channel.ts";
-import { closeConnection, type FastCgiConnection } from "../transport/connection.ts";
+import type { FastCgiConnection } from "../transport/connection.ts";
 import { Deadline } from "../transport/deadline.ts";
 import { RecordWriter } from "../transport/record_writer.ts";
 import { channelOf } from "../transport/stream_channel.ts";
@@ -193,8 +193,6 @@ export class ClientConnection {
     this.#values?.reject(reason);
     this.#writer.fail(reason);
     this.#channel.close(reason);
-    // Whoever wrapped the connection of an adapter counts on being told.
-    if (this.#connection.channel !== undefined) void closeConnection(this.#connection);
     this.#owner.onClose(this);
   }
 

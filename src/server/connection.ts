@@ -10,7 +10,7 @@ import { ProtocolStatus, RecordType, Role } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import { encodeEndRequestBody, type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
 import type { ByteChannel, ByteChannelEvents } from "../transport/byte_channel.ts";
-import { closeConnection, type FastCgiConnection } from "../transport/connection.ts";
+import type { FastCgiConnection } from "../transport/connection.ts";
 import { Deadline } from "../transport/deadline.ts";
 import { RecordWriter } from "../transport/record_writer.ts";
 import { channelOf } from "../transport/stream_channel.ts";
@@ -28,7 +28,6 @@ const MAX_UNSENT_REPLIES = 1024;
 
 /** A connection of a {@linkcode FastCgiServer}. */
 export class ServerConnection implements ByteChannelEvents, StageController<FastCgiRequest>, RequestDecoderOutlet {
-  readonly #connection: FastCgiConnection;
   readonly #channel: ByteChannel;
   readonly #handler: FastCgiHandler;
   readonly #context: FastCgiHandlerContext;
@@ -65,7 +64,6 @@ export class ServerConnection implements ByteChannelEvents, StageController<Fast
     context: FastCgiHandlerContext,
     options: ResolvedServerOptions,
   ) {
-    this.#connection = connection;
     this.#channel = channelOf(connection);
     this.#handler = handler;
     this.#context = context;
@@ -319,8 +317,6 @@ export class ServerConnection implements ByteChannelEvents, StageController<Fast
     this.#decoder.abortAll(reason);
     this.#writer.fail(reason);
     this.#channel.close(reason);
-    // Who wraps a connection counts on its own close().
-    if (this.#connection.channel !== undefined) void closeConnection(this.#connection);
     this.#finishIfDone();
   }
 

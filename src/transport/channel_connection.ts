@@ -15,36 +15,63 @@ export interface ConnectionAddresses {
   readonly localAddress?: ConnectionAddress | undefined;
 }
 
-/** A connection over a {@linkcode ByteChannel}. Its streams are made when somebody asks for them. */
+/**
+ * A connection over a {@linkcode ByteChannel}. Its streams are made when somebody asks for them. A copy, `{ ...connection, readable }`,
+ * has the streams and not the channel, so that who wraps a connection sees all of its bytes.
+ */
 export class ChannelConnection implements FastCgiConnection {
-  /** The bytes by calls. */
-  readonly channel: ByteChannel;
+  declare readonly readable: ReadableStream<Uint8Array>;
+  declare readonly writable: WritableStream<Uint8Array>;
   readonly remoteAddress: ConnectionAddress | undefined;
   readonly localAddress: ConnectionAddress | undefined;
-  #streams: ChannelStreams | null = null;
+  readonly #channel: ByteChannel;
 
   constructor(channel: ByteChannel, { remoteAddress, localAddress }: ConnectionAddresses = {}) {
-    this.channel = channel;
+    this.#channel = channel;
     this.remoteAddress = remoteAddress;
     this.localAddress = localAddress;
+    Object.defineProperties(this, STREAMS);
   }
 
-  get readable(): ReadableStream<Uint8Array> {
-    this.#streams ??= new ChannelStreams(this.channel);
-    return this.#streams.readable;
-  }
-
-  get writable(): WritableStream<Uint8Array> {
-    this.#streams ??= new ChannelStreams(this.channel);
-    return this.#streams.writable;
+  /** The bytes by calls. */
+  get channel(): ByteChannel {
+    return this.#channel;
   }
 
   /** Closes the connection at once, both ways. Calling it again does nothing. */
   readonly close = (): void => {
-    this.#streams?.onError(CLOSED);
-    this.channel.close(CLOSED);
+    made.get(this)?.onError(CLOSED);
+    this.#channel.close(CLOSED);
   };
 }
+
+/** The streams of those connections that were asked for them. */
+const made: WeakMap<ChannelConnection, ChannelStreams> = /* @__PURE__ */ new WeakMap();
+
+function streamsOf(connection: ChannelConnection): ChannelStreams {
+  let streams = made.get(connection);
+  if (streams === undefined) {
+    streams = new ChannelStreams(connection.channel);
+    made.set(connection, streams);
+  }
+  return streams;
+}
+
+/** Properties of each connection, because a copy of an object has only its own. */
+const STREAMS: PropertyDescriptorMap = {
+  readable: {
+    enumerable: true,
+    get(this: ChannelConnection) {
+      return streamsOf(this).readable;
+    },
+  },
+  writable: {
+    enumerable: true,
+    get(this: ChannelConnection) {
+      return streamsOf(this).writable;
+    },
+  },
+};
 
 /** A channel as streams. */
 class ChannelStreams implements ByteChannelEvents {

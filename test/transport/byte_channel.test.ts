@@ -1,5 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { type ByteChannel, type ByteChannelEvents, ChannelConnection } from "../../src/index.ts";
+import {
+  type ByteChannel,
+  type ByteChannelEvents,
+  ChannelConnection,
+  type FastCgiConnection,
+} from "../../src/index.ts";
 import { channelOf } from "../../src/transport/stream_channel.ts";
 import { latin1 } from "../support/bytes.ts";
 import { connectionPair } from "../support/memory_connection.ts";
@@ -163,6 +168,37 @@ describe("ChannelConnection", () => {
     channel.events!.onError(broken);
     expect((await drain(readable)).error).toBe(broken);
     await expect(writable.getWriter().write(latin1("x"))).rejects.toBe(broken);
+  });
+
+  it("a copy of it has its streams and not its channel, so that a wrapper sees every byte and the close", async () => {
+    const channel = new ManualChannel();
+    const connection = new ChannelConnection(channel);
+    let closed = 0;
+    const seen: string[] = [];
+    const tap = new TransformStream<Uint8Array, Uint8Array>({
+      transform(piece, controller) {
+        seen.push(Buffer.from(piece).toString());
+        controller.enqueue(piece);
+      },
+    });
+    const wrapped: FastCgiConnection = {
+      ...connection,
+      readable: connection.readable.pipeThrough(tap),
+      close() {
+        closed++;
+        connection.close();
+      },
+    };
+    const notes = new Notes();
+    const wrapper = channelOf(wrapped);
+    wrapper.start(notes);
+    channel.events!.onData(latin1("tapped"));
+    await waitUntil(() => notes.pieces.length === 1);
+    await wrapper.write([latin1("answer")]);
+    wrapper.close("enough");
+    expect(seen).toEqual(["tapped"]);
+    expect(channel.calls.slice(0, 2)).toEqual(["write answer", "close enough"]);
+    expect(closed).toBe(1);
   });
 
   it("close fails its streams and closes the channel", async () => {

@@ -11,7 +11,12 @@ const MAX_GROWTH = 64;
  * Sent each way before anything is measured. Buffers that nobody holds any more gather before a runtime collects them; some are at
  * their usual size only late, and stay there, however much follows.
  */
-const WARM_UP_BYTES: Readonly<Record<Runtime, number>> = { node: GIB / 8, bun: GIB / 8, deno: GIB / 2, workerd: GIB };
+const WARM_UP_BYTES: Readonly<Record<Runtime, number>> = {
+  node: GIB / 8,
+  bun: GIB / 8,
+  deno: GIB / 2,
+  workerd: 2 * GIB,
+};
 
 /** Bodies that are larger than what a process may take for them. */
 export function memoryCases({ column, half, kind, link }: Setting): void {
