@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Reporter, TestModule } from "vitest/node";
 import type { Cell } from "../../interop/web_servers/battery.ts";
+import { table } from "../table.ts";
 
 /** Closes a run with the table of web servers and cases, and with the limits that it refers to. */
 export default class MatrixReporter implements Reporter {
@@ -46,18 +47,6 @@ export default class MatrixReporter implements Reporter {
 
 function say(outcome: unknown): string {
   return typeof outcome === "string" ? outcome : JSON.stringify(outcome);
-}
-
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
-  return rows
-    .map((row) =>
-      row
-        .map((text, i) => text.padEnd(widths[i]!))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
 }
 
 function numbered(notes: readonly string[]): string {
