@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { cgiFromResponse } from "../../src/http/response_to_cgi.ts";
 import { type FastCgiResponse, FastResponse } from "../../src/index.ts";
+import { isBun } from "../support/runtime.ts";
 import { textFrom } from "../support/streams.ts";
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
 
@@ -44,19 +45,24 @@ const INITS: [string, BodyInit | null | undefined, ResponseInit | undefined][] =
   ["a form", new URLSearchParams({ a: "1" }), undefined],
 ];
 
+const OF_BUN = "Bun's own Response gives a string no type, and takes what Fetch refuses";
+
 describe("FastResponse", () => {
-  it.each(INITS)("FastResponse is sent as a native Response of the same is: %s", async (_, body, init) => {
+  it.for(INITS)("FastResponse is sent as a native Response of the same is: %s", async ([, body, init], { skip }) => {
+    skip(isBun, OF_BUN);
     const [first, second] = body instanceof ReadableStream ? body.tee() : [body, body];
     expect(await sent(new FastResponse(first, init))).toBe(await sent(new Response(second, init)));
   });
 
-  it("FastResponse sends no body when the method is HEAD", async () => {
+  it("FastResponse sends no body when the method is HEAD", async ({ skip }) => {
+    skip(isBun, OF_BUN);
     expect(await sent(new FastResponse("text"), "HEAD")).toBe(await sent(new Response("text"), "HEAD"));
   });
 
-  it.each(INITS.filter(([, body]) => !(body instanceof ReadableStream)))(
+  it.for(INITS.filter(([, body]) => !(body instanceof ReadableStream)))(
     "FastResponse has every member that a native Response has: %s",
-    async (_, body, init) => {
+    async ([, body, init], { skip }) => {
+      skip(isBun, OF_BUN);
       const [fast, native] = [new FastResponse(body, init), new Response(body, init)];
       expect(fast).toBeInstanceOf(Response);
       expect(Object.prototype.toString.call(fast)).toBe("[object Response]");
@@ -81,9 +87,16 @@ describe("FastResponse", () => {
     headers.append("set-cookie", "d=1");
     expect(response.headers).toBe(headers);
     expect([...response.clone().headers]).toEqual([...headers]);
-    expect(await sent(response)).toBe(
-      "Status: 200 OK\r\ncontent-type: text/plain;charset=UTF-8\r\nset-cookie: c=1\r\nset-cookie: d=1\r\nx-a: 2\r\n\r\ntext",
-    );
+    const [header, text] = (await sent(response)).split("\r\n\r\n");
+    expect(text).toBe("text");
+    // Every runtime has its own order.
+    expect(header!.split("\r\n").toSorted()).toEqual([
+      "Status: 200 OK",
+      "content-type: text/plain;charset=UTF-8",
+      "set-cookie: c=1",
+      "set-cookie: d=1",
+      "x-a: 2",
+    ]);
   });
 
   it("FastResponse can be the start of another Response", async () => {
@@ -100,14 +113,15 @@ describe("FastResponse", () => {
     await expect(sent(response)).rejects.toThrow("its body was read already");
   });
 
-  it.each<[string, BodyInit | null, ResponseInit]>([
+  it.for<[string, BodyInit | null, ResponseInit]>([
     ["a status", "x", { status: 99 }],
     ["a status that is none", "x", { status: 2.5e9 }],
     ["a body where there can be none", "x", { status: 204 }],
     ["a reason phrase", "x", { statusText: "a\nb" }],
     ["a header that breaks out of its line", "x", { headers: { "x-a": "1\r\nx-b: 2" } }],
     ["a header name", "x", { headers: { "x a": "1" } }],
-  ])("FastResponse throws what a native Response throws for %s", (_, body, init) => {
+  ])("FastResponse throws what a native Response throws for %s", ([, body, init], { skip }) => {
+    skip(isBun, OF_BUN);
     let expected: unknown;
     try {
       new Response(body, init);
@@ -128,7 +142,8 @@ describe("FastResponse", () => {
     expect(FastResponse.redirect("http://a.test/").status).toBe(302);
   });
 
-  it("FastResponse is sent as a native Response of the same when text and headers are any", async () => {
+  it("FastResponse is sent as a native Response of the same when text and headers are any", async ({ skip }) => {
+    skip(isBun, OF_BUN);
     const name = fc.stringMatching(/^[a-z][a-z-]{0,8}$/).filter((text) => text !== "content-length");
     const value = fc.stringMatching(/^[!-~\x80-\xff]{0,8}$/);
     await fc.assert(
