@@ -1,23 +1,25 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { cgiFromResponse } from "../../src/http/response_to_cgi.ts";
-import { type FastCgiResponse, FastResponse } from "../../src/index.ts";
+import { FastResponse } from "../../src/index.ts";
+import { readerOf } from "../../src/transport/byte_source.ts";
 import { isBun } from "../support/runtime.ts";
-import { textFrom } from "../support/streams.ts";
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
 
 /** What is sent for a response, as text. */
 async function sent(response: Response, method = "GET"): Promise<string> {
-  const sources = (await cgiFromResponse(response, { method })) as Extract<
-    FastCgiResponse["stdout"],
-    readonly unknown[]
-  >;
   let text = "";
-  for (const source of sources) {
-    text +=
-      source instanceof Uint8Array ? Buffer.from(source).toString("latin1") : await textFrom(source as ReadableStream);
+  for (const source of await cgiFromResponse(response, { method })) {
+    if (source instanceof Uint8Array) {
+      text += Buffer.from(source).toString("latin1");
+      continue;
+    }
+    const reader = readerOf(source);
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      text += Buffer.from(next.value!).toString("latin1");
+    }
   }
   return text;
 }
