@@ -1,6 +1,6 @@
 import type { ByteChannel } from "./byte_channel.ts";
 
-/** One open transport connection (FastCGI 3.3): the shape of `Deno.Conn` and of a Workers `Socket`. */
+/** One open transport connection (FastCGI 3.3): two streams and a way to close it, as sockets of web-standard runtimes have them. */
 export interface FastCgiConnection {
   /** What the peer sends. Closes at its end of file, fails when the connection breaks. */
   readonly readable: ReadableStream<Uint8Array>;
