@@ -3,6 +3,7 @@
 
 import { FastCgiError } from "../protocol/errors.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
+import { type PieceSource, pieceStream } from "./piece_stream.ts";
 
 /** What every queued piece is counted for at least, so that one-byte records cannot outgrow the limit by bookkeeping. */
 const MIN_PIECE_COST = 256;
@@ -33,7 +34,7 @@ interface RoomWait {
 }
 
 /** A byte stream between a connection that pushes and a reader that pulls. */
-export class ByteQueue {
+export class ByteQueue implements PieceSource {
   readonly #options: ByteQueueOptions;
   #pieces: Uint8Array[] = [];
   #first = 0;
@@ -43,6 +44,10 @@ export class ByteQueue {
   #error: unknown;
   #failed = false;
   #stream: ReadableStream<Uint8Array> | null = null;
+  /** Somebody has asked for a piece. */
+  #isUsed = false;
+  /** Somebody takes everything without the stream. */
+  #isTaken = false;
   #onPiece: (() => void) | null = null;
   #onProgress: (() => void) | null = null;
   /** Who waits for room, by limit: one promise for all, or every piece that is read would wake all of them. */
@@ -131,6 +136,7 @@ export class ByteQueue {
 
   /** The reader wants no more: as {@linkcode ByteQueue.cancel}, and whoever feeds the queue is told. */
   abandon(reason: unknown): void {
+    this.#isUsed = true;
     const unfinished = this.#state === "open";
     this.cancel();
     if (unfinished) this.#options.onAbandoned?.(reason);
@@ -187,6 +193,7 @@ export class ByteQueue {
 
   /** As {@linkcode ByteQueue.read}, without waiting: undefined where there is nothing yet. */
   take(): Uint8Array | null | undefined {
+    this.#isUsed = true;
     if (this.#first === this.#pieces.length) {
       if (this.#failed) throw this.#error;
       return this.#state === "open" ? undefined : null;
@@ -203,20 +210,36 @@ export class ByteQueue {
     return piece;
   }
 
-  /** The queue as a ReadableStream, made when it is first asked for. It reads nothing ahead; `cancel()` drops the rest. */
+  /**
+   * The queue as a ReadableStream, made when it is first asked for; `cancel()` drops the rest. It is locked if somebody has taken
+   * everything without it.
+   */
   get stream(): ReadableStream<Uint8Array> {
-    this.#stream ??= new ReadableStream<Uint8Array>(
-      {
-        pull: async (controller) => {
-          const piece = await this.read();
-          if (piece === null) controller.close();
-          else controller.enqueue(piece);
-        },
-        cancel: (reason) => this.abandon(reason),
-      },
-      { highWaterMark: 0 },
-    );
+    if (this.#stream === null) {
+      this.#stream = pieceStream(this);
+      if (this.#isTaken) this.#stream.getReader();
+    }
     return this.#stream;
+  }
+
+  /** Whether anybody has begun to read it. */
+  get isUsed(): boolean {
+    return this.#isUsed;
+  }
+
+  /** Whether somebody has the only right to read it. */
+  get isLocked(): boolean {
+    return this.#isTaken || this.#stream?.locked === true;
+  }
+
+  /** All that is still to come. Nobody else can read it then. Rejects if somebody has that right already. */
+  async takeAll(): Promise<Uint8Array[]> {
+    const pieces: Uint8Array[] = [];
+    this.#isTaken = true;
+    // Whoever has it already must find it locked.
+    this.#stream?.getReader();
+    for (let piece = await this.read(); piece !== null; piece = await this.read()) pieces.push(piece);
+    return pieces;
   }
 
   #failAndAbandon(error: FastCgiError): void {

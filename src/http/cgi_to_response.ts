@@ -2,11 +2,11 @@
 
 import type { ByteQueue } from "../codec/byte_queue.ts";
 import type { IncomingResponse } from "../codec/incoming_response.ts";
+import { type PieceSource, pieceStream } from "../codec/piece_stream.ts";
 import { decodeByteString } from "../protocol/byte_string.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import { parseLength } from "../protocol/params.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
-import type { ByteReader } from "../transport/byte_source.ts";
 import { discardBody } from "./discard_body.ts";
 import { hasControlBytes, isHopByHop, isNullBodyStatus, isToken } from "./header_rules.ts";
 
@@ -69,8 +69,8 @@ export async function responseFromCgi(incoming: IncomingResponse, options: CgiTo
   const { status, statusText, fields, length, ...orders } = found.header;
   const hasBody = !isNullBodyStatus(status) && options.method !== "HEAD";
   const source = new BodySource(stdoutQueue, found.rest, hasBody ? length : null);
-  if (!hasBody) void discardBody(source, options.maxDrainBytes);
-  const response = new Response(hasBody ? source.stream() : null, { status, statusText });
+  if (!hasBody) void discardBody(pieceStream(source).getReader(), options.maxDrainBytes);
+  const response = new Response(hasBody ? pieceStream(source) : null, { status, statusText });
   // Cheaper than headers in the init, which are looked at twice.
   const { headers } = response;
   for (const [name, value] of fields) headers.append(name, value);
@@ -259,7 +259,7 @@ function isBlank(code: number): boolean {
 }
 
 /** The body of a response: what came with the header, and what is left of stdout. One that is not as long as announced fails. */
-class BodySource implements UnderlyingDefaultSource<Uint8Array>, ByteReader {
+class BodySource implements PieceSource {
   readonly #queue: ByteQueue;
   readonly #length: number | null;
   #first: Uint8Array | null;
@@ -271,27 +271,15 @@ class BodySource implements UnderlyingDefaultSource<Uint8Array>, ByteReader {
     this.#length = length;
   }
 
-  /** A stream of it, which reads nothing ahead. */
-  stream(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return new ReadableStream(this, { highWaterMark: 0 }) as ReadableStream<Uint8Array<ArrayBuffer>>;
+  get isRead(): boolean {
+    return this.#queue.isRead && this.#isWhole;
   }
 
-  pull(controller: ReadableStreamDefaultController<Uint8Array>): void | Promise<void> {
-    const piece = this.#take();
-    if (piece === undefined) return this.#queue.whenReadable().then(() => this.pull(controller));
-    if (piece !== null) controller.enqueue(piece);
-    if (piece === null || (this.#queue.isRead && this.#isWhole)) controller.close();
+  whenReadable(): Promise<void> {
+    return this.#queue.whenReadable();
   }
 
-  async read(): Promise<{ done: boolean; value?: Uint8Array }> {
-    for (;;) {
-      const value = this.#take();
-      if (value !== undefined) return value === null ? { done: true } : { done: false, value };
-      await this.#queue.whenReadable();
-    }
-  }
-
-  async cancel(reason: unknown): Promise<void> {
+  abandon(reason: unknown): void {
     this.#queue.abandon(reason);
   }
 
@@ -299,7 +287,7 @@ class BodySource implements UnderlyingDefaultSource<Uint8Array>, ByteReader {
     return this.#length === null || this.#count === this.#length;
   }
 
-  #take(): Uint8Array | null | undefined {
+  take(): Uint8Array | null | undefined {
     const piece = this.#first ?? this.#queue.take();
     this.#first = null;
     if (piece) this.#count += piece.length;

@@ -2,7 +2,7 @@
 // on Node.js that is half of what a small request costs. It is opt-in, because nothing but this library knows it.
 
 import { isNullBodyStatus } from "./header_rules.ts";
-import { completeWith } from "./native_members.ts";
+import { completeWith, copyHeaders } from "./native_members.ts";
 
 /** What a {@linkcode FastResponse} was made of. */
 interface HeldResponse {
@@ -59,10 +59,7 @@ class HeldBodyResponse {
       response.#held = null;
     }
     const native = response.#native!;
-    if (native.headers !== headers) {
-      for (const name of [...native.headers.keys()]) native.headers.delete(name);
-      for (const [name, value] of headers) native.headers.append(name, value);
-    }
+    if (native.headers !== headers) copyHeaders(headers, native.headers);
     return native;
   }
 }
@@ -98,7 +95,9 @@ export function heldResponse(response: Response): HeldResponse | null {
 export const FastResponse: typeof Response = /* @__PURE__ */ defineFastResponse();
 
 function defineFastResponse(): typeof Response {
-  completeWith(HeldBodyResponse.prototype, Response, HeldBodyResponse.native, new Response());
+  const { native } = HeldBodyResponse;
+  const natives = { forGetter: native, forSymbol: native, forMethod: native };
+  completeWith(HeldBodyResponse.prototype, Response, natives, new Response());
   Object.setPrototypeOf(HeldBodyResponse, Response);
   return HeldBodyResponse as unknown as typeof Response;
 }

@@ -7,14 +7,22 @@
 // the others they throw; `request.clone()` is native, and so is everything with `lazyRequest: false`.
 
 import type { IncomingRequest } from "../codec/incoming_request.ts";
-import { completeWith } from "./native_members.ts";
+import { joinBytes } from "../transport/byte_source.ts";
+import { completeWith, copyHeaders } from "./native_members.ts";
 import type { RequestParts } from "./params_to_request.ts";
 
-/** Builds the native Request. */
-export function nativeRequest(parts: RequestParts, source: IncomingRequest): Request {
-  const { method } = parts;
-  const init: RequestInit & { duplex?: "half" } = { method, headers: parts.headers(), signal: source.signal };
-  if (hasBody(method, source)) {
+/** Builds the native Request. Its body is `stdin`, which nobody may have read. */
+export function nativeRequest(
+  parts: RequestParts,
+  source: IncomingRequest,
+  withBody = hasBody(parts, source),
+): Request {
+  const init: RequestInit & { duplex?: "half" } = {
+    method: parts.method,
+    headers: parts.headers(),
+    signal: source.signal,
+  };
+  if (withBody) {
     init.body = source.stdin;
     init.duplex = "half";
   }
@@ -22,28 +30,54 @@ export function nativeRequest(parts: RequestParts, source: IncomingRequest): Req
 }
 
 /** Fetch knows no body on GET and HEAD; the handler finds one in `context.stdin`. */
-function hasBody(method: string, { stdinQueue, params }: IncomingRequest): boolean {
+function hasBody({ method }: RequestParts, { stdinQueue, params }: IncomingRequest): boolean {
   return method !== "GET" && method !== "HEAD" && params.get("CONTENT_LENGTH") !== "0" && !stdinQueue.isEmpty;
 }
+
+const utf8 = /* @__PURE__ */ new TextDecoder();
 
 class LazyRequest {
   readonly #parts: RequestParts;
   readonly #source: IncomingRequest;
+  /** Has the body, so that only it can say what becomes of that. */
   #native: Request | null = null;
+  /** A native one without the body, for what has nothing to do with it. */
+  #bare: Request | null = null;
   #url: string | null = null;
   #headers: Headers | null = null;
+  /** Decided once: what had a body keeps it, also where stdin has turned out to be empty since. */
+  #hasBody: boolean | null = null;
 
   constructor(parts: RequestParts, source: IncomingRequest) {
     this.#parts = parts;
     this.#source = source;
   }
 
-  /** The native Request of `request`, built on first need. */
-  static native(request: LazyRequest): Request {
-    request.#native ??= nativeRequest(
-      { method: request.method, url: () => request.url, headers: () => request.headers },
-      request.#source,
-    );
+  /** A native Request to read properties of. */
+  static forGetter(request: LazyRequest): Request {
+    if (request.#native !== null) return request.#native;
+    request.#bare ??= request.#build(false);
+    return request.#bare;
+  }
+
+  /** A native Request for functions that look inside, with the body if it can be had. */
+  static forSymbol(request: LazyRequest): Request {
+    return request.#native === null && request.#isTaken
+      ? LazyRequest.forGetter(request)
+      : LazyRequest.forMethod(request);
+  }
+
+  /**
+   * The native Request, with the body.
+   *
+   * @throws {TypeError} If that was read, or is being read.
+   */
+  static forMethod(request: LazyRequest): Request {
+    if (request.#native === null) {
+      request.#checkUntaken();
+      request.#native = request.#build(request.#knowsBody);
+    }
+    copyHeaders(request.headers, request.#native.headers);
     return request.#native;
   }
 
@@ -57,8 +91,6 @@ class LazyRequest {
   }
 
   get headers(): Headers {
-    // The headers of a Request are the same object every time, and a native one makes its own.
-    if (this.#native !== null) return this.#native.headers;
     this.#headers ??= this.#parts.headers();
     return this.#headers;
   }
@@ -73,9 +105,70 @@ class LazyRequest {
   }
 
   get body(): ReadableStream<Uint8Array> | null {
-    // What a native one was built with stays, also where stdin has turned out to be empty since.
-    if (this.#native === null && !hasBody(this.#parts.method, this.#source)) return null;
-    return LazyRequest.native(this).body;
+    if (this.#native !== null) return this.#native.body;
+    return this.#knowsBody ? this.#source.stdin : null;
+  }
+
+  get bodyUsed(): boolean {
+    if (this.#native !== null) return this.#native.bodyUsed;
+    return this.#knowsBody && this.#source.stdinQueue.isUsed;
+  }
+
+  async text(): Promise<string> {
+    if (this.#native !== null) return this.#native.text();
+    const pieces = await this.#takeBody();
+    if (pieces.length === 1) return utf8.decode(pieces[0]);
+    let text = "";
+    for (const piece of pieces) text += utf8.decode(piece, { stream: true });
+    return text + utf8.decode();
+  }
+
+  async json(): Promise<unknown> {
+    return JSON.parse(await this.text());
+  }
+
+  async bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    if (this.#native !== null) return new Uint8Array(await this.#native.arrayBuffer());
+    // A copy even of one piece, which is part of what was read from the connection.
+    return new Uint8Array(joinBytes(await this.#takeBody()));
+  }
+
+  async arrayBuffer(): Promise<ArrayBuffer> {
+    return (await this.bytes()).buffer;
+  }
+
+  async blob(): Promise<Blob> {
+    return LazyRequest.forMethod(this).blob();
+  }
+
+  async formData(): Promise<FormData> {
+    return LazyRequest.forMethod(this).formData();
+  }
+
+  get #knowsBody(): boolean {
+    this.#hasBody ??= hasBody(this.#parts, this.#source);
+    return this.#hasBody;
+  }
+
+  /** Whether the body was read, or somebody has the right to. */
+  get #isTaken(): boolean {
+    const { isUsed, isLocked } = this.#source.stdinQueue;
+    return this.#knowsBody && (isUsed || isLocked);
+  }
+
+  #checkUntaken(): void {
+    if (this.#isTaken) throw new TypeError("Cannot read the request body: it was read already, or is being read");
+  }
+
+  #build(withBody: boolean): Request {
+    const { method } = this;
+    return nativeRequest({ method, url: () => this.url, headers: () => this.headers }, this.#source, withBody);
+  }
+
+  async #takeBody(): Promise<Uint8Array[]> {
+    if (!this.#knowsBody) return [];
+    this.#checkUntaken();
+    return this.#source.stdinQueue.takeAll();
   }
 }
 
@@ -85,7 +178,7 @@ let completed = false;
 export function lazyRequest(parts: RequestParts, source: IncomingRequest): Request {
   if (!completed) {
     completed = true;
-    completeWith(LazyRequest.prototype, Request, LazyRequest.native, new Request("http://localhost/"));
+    completeWith(LazyRequest.prototype, Request, LazyRequest, new Request("http://localhost/"));
   }
   return new LazyRequest(parts, source) as unknown as Request;
 }

@@ -1,25 +1,34 @@
 // For objects that stand in for a native Request or Response: what they do not answer themselves, the native one does.
 
+/** The native objects behind instances, built on need. */
+interface NativeObjects<Instance> {
+  /** Read a property of it. */
+  forGetter(instance: Instance): object;
+  /** Give it to functions that look for what is hidden in symbols. */
+  forSymbol(instance: Instance): object;
+  /** Call a method of it. */
+  forMethod(instance: Instance): object;
+}
+
 /**
  * Lets every other member of `base`, and what a runtime hides in symbols, be found on the native object behind `prototype`'s
  * instances.
  *
- * @param nativeOf The native object behind an instance, built on need.
  * @param sample A native object, to see its symbols.
  */
 export function completeWith<Instance extends object>(
   prototype: Instance,
   base: { readonly prototype: object },
-  nativeOf: (instance: Instance) => object,
+  natives: NativeObjects<Instance>,
   sample: object,
 ): void {
-  const getter = (name: string | symbol) =>
+  const getter = (name: string) =>
     function (this: Instance): unknown {
-      return Reflect.get(nativeOf(this), name);
+      return Reflect.get(natives.forGetter(this), name);
     };
   const method = (name: string) =>
     function (this: Instance, ...args: unknown[]): unknown {
-      const native = nativeOf(this);
+      const native = natives.forMethod(this);
       return Reflect.apply(Reflect.get(native, name), native, args);
     };
   Object.setPrototypeOf(prototype, base.prototype);
@@ -34,6 +43,15 @@ export function completeWith<Instance extends object>(
     }
   }
   for (const symbol of Object.getOwnPropertySymbols(sample)) {
-    Object.defineProperty(prototype, symbol, { get: getter(symbol), configurable: true });
+    const get = function (this: Instance): unknown {
+      return Reflect.get(natives.forSymbol(this), symbol);
+    };
+    Object.defineProperty(prototype, symbol, { get, configurable: true });
   }
+}
+
+/** Makes `target` hold the headers of `source`. */
+export function copyHeaders(source: Headers, target: Headers): void {
+  for (const name of [...target.keys()]) target.delete(name);
+  for (const [name, value] of source) target.append(name, value);
 }

@@ -102,7 +102,7 @@ export class FastCgiHttpService {
     if (FORBIDDEN.test(method)) return { stdout: errorDocument(501) };
     const build = this.#options.lazyRequest === false ? nativeRequest : lazyRequest;
     const fetchRequest = build(parts, request);
-    const context = new FetchContext(request, fetchRequest, server, this.#options);
+    const context = new FetchContext(request, server, this.#options);
     const answer = this.#fetch(fetchRequest, context);
     const response = answer instanceof Response ? answer : await answer;
     if (!(response instanceof Response)) {
@@ -120,29 +120,20 @@ class FetchContext implements FastCgiContext {
   readonly requestId: number;
   readonly waitUntil: (promise: PromiseLike<unknown>) => void;
   readonly #source: IncomingRequest;
-  readonly #request: Request;
   readonly #options: FastCgiHttpServiceOptions;
   #stderr: StderrLog | null = null;
 
-  constructor(
-    source: IncomingRequest,
-    request: Request,
-    server: FastCgiHandlerContext,
-    options: FastCgiHttpServiceOptions,
-  ) {
+  constructor(source: IncomingRequest, server: FastCgiHandlerContext, options: FastCgiHttpServiceOptions) {
     this.params = source.params;
     this.role = source.role;
     this.requestId = source.requestId;
     // Not a method: handlers take it out of its object.
     this.waitUntil = (promise) => server.waitUntil(promise);
     this.#source = source;
-    this.#request = request;
     this.#options = options;
   }
 
   get stdin(): ReadableStream<Uint8Array> {
-    // The same stream is the body of the Request, which can't be built with one that was read.
-    void this.#request.body;
     return this.#source.stdin;
   }
 

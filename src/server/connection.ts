@@ -72,6 +72,7 @@ export class ServerConnection implements ByteChannelEvents, StageController<Fast
     this.#stages = composeStages(this.#records, this.#decoder);
     this.#writer = new RecordWriter(this.#channel, {
       writeTimeout: options.writeTimeout,
+      isShared: () => this.#decoder.activeRequests > 1,
       onError: (error) => this.#fail(error),
     });
     this.#silence = new Deadline(() => this.#onSilence());

@@ -1,6 +1,6 @@
 // The only way out for a connection's records. They are written whole and in the order they come; what gathers in one turn
-// or while the transport is busy leaves as one write. Who writes a stream gives no more than one full record before it waits,
-// so that is all of a stream that is here, and streams take turns by record.
+// or while the transport is busy leaves as one write. Who writes a stream waits after a few records, so that is all of a stream that
+// is here, and streams take turns.
 
 import { encodedRecordLength, encodeRecordPieces } from "../codec/record_encoder.ts";
 import { FCGI_HEADER_LEN } from "../protocol/constants.ts";
@@ -9,8 +9,11 @@ import type { FastCgiRecord } from "../protocol/record.ts";
 import type { ByteChannel } from "./byte_channel.ts";
 import { Deadline } from "./deadline.ts";
 
-/** A batch that has this many bytes takes no further record: a write is smaller than this and one record together. */
-const MAX_BATCH_BYTES = 64 * 1024;
+/**
+ * A batch that has this many bytes takes no further record: a write is smaller than this and one record together. A write has
+ * `writeTimeout`, so it must not grow with what there is to send.
+ */
+const MAX_BATCH_BYTES = 256 * 1024;
 
 /**
  * Turns of the microtask queue that a batch waits for more, as long as it is not full. The end of a response comes some turns behind its
@@ -22,6 +25,12 @@ const GATHERING_TURNS = 8;
 export interface RecordWriterOptions {
   /** Milliseconds that one write may take. */
   writeTimeout: number;
+  /**
+   * Whether several streams may want to write, so that each gives little at a time.
+   *
+   * @default {() => false}
+   */
+  isShared?: () => boolean;
   /** Called once when a write fails or takes too long. Nothing is written any more then. */
   onError: (error: unknown) => void;
 }
@@ -71,6 +80,7 @@ export class WriteBatch {
 /** Writes records to a connection. */
 export class RecordWriter {
   readonly #channel: ByteChannel;
+  readonly #isShared: () => boolean;
   readonly #onError: (error: unknown) => void;
   /** Made when the transport is busy for the first time: few ever are. */
   #timeout: Deadline | null = null;
@@ -84,8 +94,9 @@ export class RecordWriter {
   #failed = false;
   #error: unknown;
 
-  constructor(channel: ByteChannel, { writeTimeout, onError }: RecordWriterOptions) {
+  constructor(channel: ByteChannel, { writeTimeout, isShared = () => false, onError }: RecordWriterOptions) {
     this.#channel = channel;
+    this.#isShared = isShared;
     this.#onError = onError;
     this.#writeTimeout = writeTimeout;
   }
@@ -93,6 +104,11 @@ export class RecordWriter {
   /** Bytes that wait for the transport. */
   get pendingBytes(): number {
     return this.#pendingBytes;
+  }
+
+  /** Whether several streams may want to write. */
+  get isShared(): boolean {
+    return this.#isShared();
   }
 
   /** Whether nothing can be written any more. */

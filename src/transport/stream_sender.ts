@@ -2,9 +2,13 @@ import { MAX_SENT_CONTENT_LENGTH, RecordType } from "../protocol/constants.ts";
 import { type ByteReader, type ByteSource, cancelSource, readerOf } from "./byte_source.ts";
 import type { RecordWriter, WriteBatch } from "./record_writer.ts";
 
+/** Full records of one piece that leave as one write where nobody else waits for a turn: the bytes are there anyhow. */
+const MAX_RECORDS_AHEAD = 4;
+
 /**
- * Sends one stream of a request as records, without its end. Gives the writer no more than one full record, or small ones of
- * that size together, before it waits for them. The last ones are not waited for, so that what follows can leave with them.
+ * Sends one stream of a request as records, without its end. Once it has given the writer as much as a full record it waits before
+ * it gives it more, or inside a large piece after every four if it is alone. The last ones are not waited for, so that what follows
+ * can leave with them.
  */
 export class StreamSender {
   readonly #writer: RecordWriter;
@@ -77,21 +81,22 @@ export class StreamSender {
   #sendBytes(bytes: Uint8Array): Promise<void> | undefined {
     if (!(bytes instanceof Uint8Array)) throw new TypeError(`Cannot send ${typeof bytes}: expected a Uint8Array`);
     if (bytes.length === 0 || this.#stopped) return undefined;
-    if (this.#ahead + bytes.length > this.#maxLength) return this.#sendRecords(bytes);
+    if (this.#ahead >= this.#maxLength || bytes.length > this.#maxLength) return this.#sendRecords(bytes);
     this.#sendRecord(bytes);
     return undefined;
   }
 
   async #sendRecords(bytes: Uint8Array): Promise<void> {
     const length = this.#recordLength(bytes.length);
+    let limit = this.#maxLength;
     for (let start = 0; start < bytes.length; start += length) {
-      const contentData = bytes.subarray(start, start + length);
-      if (this.#pending !== null && this.#ahead + contentData.length > this.#maxLength) {
+      if (this.#pending !== null && this.#ahead >= limit) {
         await this.#pending.taken;
         this.#ahead = 0;
       }
       if (this.#stopped) return;
-      this.#sendRecord(contentData);
+      this.#sendRecord(bytes.subarray(start, start + length));
+      limit = this.#writer.isShared ? length : MAX_RECORDS_AHEAD * length;
     }
   }
 

@@ -299,9 +299,46 @@ it("ByteQueue.stream reads nothing before it is read", async () => {
   const queue = filled("a", "b");
   const reader = queue.stream.getReader();
   await isSettled(Promise.resolve());
-  expect(queue.cost).toBe(512);
+  expect(queue).toMatchObject({ cost: 512, isUsed: false });
   await reader.read();
-  expect(queue.cost).toBe(256);
+  expect(queue.isUsed).toBe(true);
+});
+
+it("ByteQueue.stream hands out no more than 64 KiB and a piece for one reading", async () => {
+  const queue = queueWith({});
+  for (let count = 0; count < 10; count++) queue.push(new Uint8Array(30_000));
+  const reader = queue.stream.getReader();
+  expect((await reader.read()).value).toHaveLength(30_000);
+  expect(queue.cost).toBe(7 * 30_000);
+});
+
+it("ByteQueue.stream gives all that came before a failure, also where that is known when it is read", async () => {
+  const queue = filled("a", "b", "c");
+  queue.fail(new Error("Gone"));
+  expect(await drain(queue.stream)).toMatchObject({ bytes: latin1("abc"), error: { message: "Gone" } });
+});
+
+it("ByteQueue.takeAll gives all pieces, and locks the stream whenever that is made", async () => {
+  for (const isMadeBefore of [true, false]) {
+    const queue = filled("a", "b");
+    if (isMadeBefore) expect(queue.stream.locked).toBe(false);
+    const all = queue.takeAll();
+    expect(queue).toMatchObject({ isUsed: true, isLocked: true });
+    expect(queue.stream.locked).toBe(true);
+    queue.push(latin1("c"));
+    queue.end();
+    expect(await all).toEqual([latin1("a"), latin1("b"), latin1("c")]);
+    await expect(queue.takeAll()).rejects.toThrow(TypeError);
+  }
+});
+
+it("ByteQueue.takeAll rejects as the queue fails, and where somebody else reads", async () => {
+  const failed = filled("a");
+  failed.fail(new Error("Gone"));
+  await expect(failed.takeAll()).rejects.toThrow("Gone");
+  const read = filled("a");
+  read.stream.getReader();
+  await expect(read.takeAll()).rejects.toThrow(TypeError);
 });
 
 it("ByteQueue.stream fails as the queue does", async () => {

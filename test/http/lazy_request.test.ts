@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { IncomingRequest } from "../../src/codec/incoming_request.ts";
 import { lazyRequest, nativeRequest } from "../../src/http/lazy_request.ts";
@@ -13,6 +14,8 @@ failOnUnhandledRejections();
 
 const form = "a=1&b=%C3%A9";
 
+const NO_LIMITS = { maxStdinBytes: Number.POSITIVE_INFINITY, maxDataBytes: Number.POSITIVE_INFINITY };
+
 /** A request off the wire; with a body, its end included. */
 function incoming(params: Record<string, string> = {}, body?: string): IncomingRequest {
   const named = Object.entries({
@@ -24,17 +27,17 @@ function incoming(params: Record<string, string> = {}, body?: string): IncomingR
     CONTENT_LENGTH: body === undefined ? "" : String(body.length),
     ...params,
   });
-  const limits = { maxStdinBytes: Number.POSITIVE_INFINITY, maxDataBytes: Number.POSITIVE_INFINITY };
-  const request = new IncomingRequest(
-    1,
-    Role.Responder,
-    true,
-    { params: new Map(named), repeatedParams: null },
-    limits,
-  );
+  const decoded = { params: new Map(named), repeatedParams: null };
+  const request = new IncomingRequest(1, Role.Responder, true, decoded, NO_LIMITS);
   if (body !== undefined) request.stdinQueue.push(latin1(body));
   request.stdinQueue.end();
   return request;
+}
+
+/** A POST whose body is still to come. */
+function arriving(contentLength: string): IncomingRequest {
+  const { params } = incoming({ REQUEST_METHOD: "POST", CONTENT_LENGTH: contentLength });
+  return new IncomingRequest(1, Role.Responder, true, { params, repeatedParams: null }, NO_LIMITS);
 }
 
 function lazy(source = incoming()): Request {
@@ -66,7 +69,7 @@ describe("lazyRequest", () => {
     expect(request.constructor).toBe(Request);
   });
 
-  it("lazyRequest builds nothing before it is asked for", () => {
+  it("lazyRequest builds nothing before it is asked for", async () => {
     // The first one ever looks at a native sample.
     lazy();
     const source = incoming({}, "body");
@@ -86,7 +89,19 @@ describe("lazyRequest", () => {
     expect(request.signal).toBe(request.signal);
     expect(numbers()).toEqual([0, 1, 0, 0, 1]);
     expect(request.body).toBe(request.body);
+    expect(numbers()).toEqual([0, 1, 0, 1, 1]);
+    expect(await request.text()).toBe("body");
+    expect(request.mode).toBe("cors");
     expect(numbers()[0]).toBe(1);
+  });
+
+  it("lazyRequest reads its body without a stream or a native Request", async () => {
+    lazy();
+    const counts = (["Request", "Headers", "ReadableStream"] as const).map(countConstructions);
+    expect(await lazy(incoming({}, form)).text()).toBe(form);
+    expect(await lazy(incoming({}, "[1]")).json()).toEqual([1]);
+    expect((await lazy(incoming({}, form)).arrayBuffer()).byteLength).toBe(form.length);
+    expect(counts.map((count) => count())).toEqual([0, 0, 0]);
   });
 
   it("lazyRequest needs no native Request to say that a GET has no body", () => {
@@ -165,6 +180,46 @@ describe("lazyRequest", () => {
     await expect(request.text()).rejects.toThrow(TypeError);
   });
 
+  it("lazyRequest reads text of many pieces that begins with a byte order mark", async () => {
+    for (const make of [lazy, native]) {
+      const bytes = new TextEncoder().encode("\ufeffgrüße 🎉");
+      const source = arriving(String(bytes.length));
+      const text = make(source).text();
+      for (const byte of bytes) source.stdinQueue.push(new Uint8Array([byte]));
+      source.stdinQueue.end();
+      expect(await text).toBe("grüße 🎉");
+    }
+  });
+
+  it("lazyRequest locks its body for all others while it is read as text", async () => {
+    const source = incoming({}, form);
+    const request = lazy(source);
+    const text = request.text();
+    expect(request.body!.locked).toBe(true);
+    expect(source.stdin.locked).toBe(true);
+    await expect(request.formData()).rejects.toThrow(TypeError);
+    await expect(request.text()).rejects.toThrow("it was read already, or is being read");
+    expect(await text).toBe(form);
+    expect(request.body!.locked).toBe(true);
+  });
+
+  it("lazyRequest has its other properties whatever became of its body", async () => {
+    const request = lazy(incoming({}, form));
+    expect(request.mode).toBe("cors");
+    expect(await textFrom(request.body!)).toBe(form);
+    expect(request.redirect).toBe("follow");
+    expect(() => inspect(request, { getters: true, showHidden: true })).not.toThrow();
+  });
+
+  it("lazyRequest keeps its headers the same object, whatever is built of it", () => {
+    const request = lazy(incoming({}, form));
+    const { headers } = request;
+    expect(request.clone().headers.get("x-test")).toBe("yes");
+    headers.set("x-test", "changed");
+    expect(request.headers).toBe(headers);
+    expect(request.clone().headers.get("x-test")).toBe("changed");
+  });
+
   it("lazyRequest clones into a native Request with a body of its own", async () => {
     const request = lazy(incoming({}, form));
     const clone = request.clone();
@@ -205,10 +260,8 @@ describe("lazyRequest", () => {
   });
 
   it("lazyRequest keeps its body when stdin turns out to be empty later", async () => {
-    const named = Object.entries({ REQUEST_METHOD: "POST", HTTP_HOST: "example.com" });
-    const params = { params: new Map(named), repeatedParams: null };
-    const source = new IncomingRequest(1, Role.Responder, true, params, { maxStdinBytes: 9, maxDataBytes: 9 });
-    const request = lazyRequest(partsFromParams(source), source);
+    const source = arriving("");
+    const request = lazy(source);
     const { body } = request;
     expect(body).not.toBeNull();
     source.stdinQueue.end();
@@ -286,6 +339,75 @@ describe("lazyRequest", () => {
   it("lazyRequest keeps two requests apart", () => {
     const [first, second] = [lazy(incoming({ REQUEST_URI: "/1" })), lazy(incoming({ REQUEST_URI: "/2" }))];
     expect([first.clone().url, second.clone().url]).toEqual(["http://example.com/1", "http://example.com/2"]);
+  });
+});
+
+/** What somebody may do with a Request; what it answers is compared. */
+const STEPS: Readonly<Record<string, (request: Request) => unknown>> = {
+  text: (request) => request.text(),
+  json: (request) => request.json(),
+  arrayBuffer: async (request) => [...new Uint8Array(await request.arrayBuffer())],
+  blob: async (request) => {
+    const blob = await request.blob();
+    return [blob.type, await blob.text()];
+  },
+  formData: async (request) => [...(await request.formData())],
+  bodyUsed: (request) => request.bodyUsed,
+  body: (request) => request.body === null,
+  "body is the same": (request) => Object.is(request.body, request.body),
+  locked: (request) => request.body?.locked,
+  read: async (request) => {
+    const reader = request.body!.getReader();
+    const { done, value } = await reader.read();
+    reader.releaseLock();
+    return [done, value && String(value)];
+  },
+  lock: (request) => void request.body!.getReader(),
+  cancel: (request) => request.body!.cancel(),
+  tee: async (request) => {
+    const [first, second] = request.body!.tee();
+    return [await textFrom(first), await textFrom(second)];
+  },
+  clone: (request) => request.clone().text(),
+  "clone unread": (request) => void request.clone(),
+  mode: (request) => request.mode,
+  headers: (request) => {
+    request.headers.append("x-step", "more");
+    return request.headers.get("x-step");
+  },
+  "headers of a clone": (request) => request.clone().headers.get("x-step"),
+  signal: (request) => request.signal.aborted,
+};
+
+/** What a step answers, or the class of what it throws. */
+async function outcome(request: Request, step: string): Promise<unknown> {
+  try {
+    // A body that was teed is cancelled when both halves are.
+    const late = new Promise((resolve) => setTimeout(resolve, 50, "waits"));
+    return await Promise.race([STEPS[step]!(request), late]);
+  } catch (error) {
+    return `throws ${(error as Error).constructor.name}`;
+  }
+}
+
+describe("lazyRequest beside nativeRequest", () => {
+  it("lazyRequest answers as a native Request, whatever is done with it in whatever order", async () => {
+    const bodies = fc.constantFrom(undefined, "", form, "[1]", "x".repeat(70_000));
+    await fc.assert(
+      fc.asyncProperty(
+        bodies,
+        fc.array(fc.constantFrom(...Object.keys(STEPS)), { maxLength: 6 }),
+        async (body, steps) => {
+          const pair = [lazy(incoming({}, body)), native(incoming({}, body))];
+          const outcomes: unknown[][] = [[], []];
+          for (const step of steps) {
+            for (const [index, request] of pair.entries()) outcomes[index]!.push(await outcome(request, step));
+          }
+          expect(outcomes[0]).toEqual(outcomes[1]);
+        },
+      ),
+      { numRuns: 1000 },
+    );
   });
 });
 

@@ -22,6 +22,11 @@ function stdout(requestId: number, length: number): FastCgiRecord {
   return record(RecordType.Stdout, requestId, new Uint8Array(length));
 }
 
+/** Records that fill a write. */
+function fullWrite(): FastCgiRecord[] {
+  return Array.from({ length: 4 }, () => stdout(1, RECORD_BYTES));
+}
+
 describe("RecordWriter.write", () => {
   it("writes whole records when they come, in their order", async () => {
     const transport = new SlowTransport({ patient: true });
@@ -58,16 +63,16 @@ describe("RecordWriter.write", () => {
     expect(transport.summary).toEqual(["6:1:5", "6:2:1 6:3:1 6:4:1 6:5:1"]);
   });
 
-  it("begins another write when one has 64 KiB", async () => {
+  it("begins another write when one has 256 KiB", async () => {
     const transport = new SlowTransport({ patient: true });
     const { writer } = writerOver(transport);
-    const records = Array.from({ length: 100 }, (_, index) => stdout(index + 1, 1000 * (index % 9)));
+    const records = Array.from({ length: 200 }, (_, index) => stdout(index + 1, 1000 * (index % 9)));
     for (const one of records) writer.write(one);
     await writer.write(...records, stdout(1, RECORD_BYTES)).taken;
-    expect(transport.records.flat()).toHaveLength(201);
+    expect(transport.records.flat()).toHaveLength(401);
     for (const [index, bytes] of transport.writes.entries()) {
-      expect(bytes.length).toBeLessThan(64 * 1024 + 8 + RECORD_BYTES);
-      if (index < transport.writes.length - 1) expect(bytes.length).toBeGreaterThanOrEqual(64 * 1024);
+      expect(bytes.length).toBeLessThan(256 * 1024 + 8 + RECORD_BYTES);
+      if (index < transport.writes.length - 1) expect(bytes.length).toBeGreaterThanOrEqual(256 * 1024);
     }
   });
 
@@ -167,14 +172,14 @@ describe("RecordWriter.idle", () => {
     const transport = new SlowTransport();
     const { writer } = writerOver(transport);
     await writer.idle();
-    writer.write(stdout(1, RECORD_BYTES), stdout(1, RECORD_BYTES));
+    writer.write(...fullWrite(), stdout(1, 5));
     const idle = writer.idle();
     await turns();
     transport.take();
     expect(await isSettled(idle)).toBe(false);
     transport.take();
     await idle;
-    expect(transport.records.flat()).toHaveLength(2);
+    expect(transport.records.map((records) => records.length)).toEqual([4, 1]);
   });
 });
 
@@ -182,7 +187,7 @@ describe("RecordWriter.close", () => {
   it("half-closes behind everything when something waits", async () => {
     const transport = new SlowTransport();
     const { writer } = writerOver(transport);
-    writer.write(stdout(1, RECORD_BYTES), stdout(1, 5));
+    writer.write(...fullWrite(), stdout(1, 5));
     const closed = writer.close();
     await turns();
     expect(transport.closed).toBe(false);
@@ -192,7 +197,7 @@ describe("RecordWriter.close", () => {
     transport.take();
     await closed;
     expect(transport.closed).toBe(true);
-    expect(transport.summary).toEqual([`6:1:${RECORD_BYTES}`, "6:1:5"]);
+    expect(transport.records.map((records) => records.length)).toEqual([4, 1]);
   });
 
   it("reports nothing when it is called twice, or something is written behind it", async () => {
@@ -218,10 +223,10 @@ describe("RecordWriter.breakOff", () => {
   it("half-closes behind what is no record when something waits", async () => {
     const transport = new SlowTransport({ patient: true });
     const { writer, errors } = writerOver(transport);
-    writer.write(stdout(1, RECORD_BYTES), stdout(1, 5));
+    writer.write(...fullWrite(), stdout(1, 5));
     await Promise.all([writer.breakOff(), writer.breakOff(), writer.close()]);
     expect(transport.closed).toBe(true);
-    expect(transport.writes.map(({ length }) => length)).toEqual([RECORD_BYTES + 8, 16, 8]);
+    expect(transport.writes.map(({ length }) => length)).toEqual([4 * (RECORD_BYTES + 8), 16, 8]);
     expect(transport.writes[2]).toEqual(new Uint8Array(8));
     await expect(writer.write(stdout(1, 5)).taken).rejects.toThrow("Cannot write: the writer was closed");
     expect(errors).toEqual([]);

@@ -14,8 +14,9 @@ failOnUnhandledRejections();
 function senderOver(
   transport: SlowTransport,
   type: number = RecordType.Stdout,
+  isShared = false,
 ): { sender: StreamSender; writer: RecordWriter } {
-  const writer = new RecordWriter(transport.channel, { writeTimeout: 1000, onError() {} });
+  const writer = new RecordWriter(transport.channel, { writeTimeout: 1000, isShared: () => isShared, onError() {} });
   return { sender: new StreamSender(writer, type, 1), writer };
 }
 
@@ -88,22 +89,61 @@ describe("StreamSender.send", () => {
     expect(transport.summary).toEqual(["6:1:5 6:1:6 6:1:0"]);
   });
 
-  it("waits when a full record waits for the transport", async () => {
+  it("waits when four full records of a piece wait for the transport", async () => {
     const transport = new SlowTransport();
     const { sender, writer } = senderOver(transport);
-    const sent = sender.send(new Uint8Array(65_528 * 3));
+    const sent = sender.send(new Uint8Array(65_528 * 9));
     await turns();
-    expect(sender.sent).toBe(65_528);
+    expect(sender.sent).toBe(65_528 * 4);
     transport.take();
     await turns();
-    expect(sender.sent).toBe(65_528 * 2);
+    expect(sender.sent).toBe(65_528 * 8);
     expect(await isSettled(sent)).toBe(false);
     transport.take();
     await sent;
-    expect(sender.sent).toBe(65_528 * 3);
+    expect(sender.sent).toBe(65_528 * 9);
     await turns();
     transport.take();
     await writer.idle();
+    // Four records are one write.
+    expect(transport.records.map((records) => records.length)).toEqual([4, 4, 1]);
+  });
+
+  it("waits after each record of a piece where others want their turn", async () => {
+    const transport = new SlowTransport();
+    const { sender } = senderOver(transport, RecordType.Stdout, true);
+    const sent = sender.send(new Uint8Array(65_528 * 3));
+    for (let records = 1; records <= 3; records++) {
+      await turns();
+      expect(sender.sent).toBe(65_528 * records);
+      expect(await isSettled(sent)).toBe(records === 3);
+      transport.take();
+    }
+  });
+
+  it("sends a small piece and a large one behind it as one write", async () => {
+    const transport = new SlowTransport();
+    const { sender } = senderOver(transport);
+    await sender.send(new Uint8Array(60));
+    await sender.send(new Uint8Array(65_536));
+    await turns();
+    expect(transport.summary).toEqual(["6:1:60 6:1:32768 6:1:32768"]);
+  });
+
+  it("takes no further piece when one that is larger than a record waits", async () => {
+    const transport = new SlowTransport();
+    const { sender } = senderOver(transport);
+    const source = new OpenStream();
+    const sent = sender.send(source.stream);
+    source.write(new Uint8Array(65_536));
+    source.write(new Uint8Array(65_536));
+    await turns();
+    expect(sender.sent).toBe(65_536);
+    transport.take();
+    await turns();
+    expect(sender.sent).toBe(2 * 65_536);
+    source.close();
+    await sent;
   });
 
   it("stops pulling from its source when the transport takes nothing", async () => {
@@ -121,15 +161,15 @@ describe("StreamSender.send", () => {
     );
     const sent = sender.send(endless);
     await turns();
-    // 65 records of 1000 bytes are there, the next one waits.
-    expect(pulled).toBe(66);
-    expect(sender.sent).toBe(65_000);
+    // 66 records of 1000 bytes are more than a full one; the next one waits.
+    expect(pulled).toBe(67);
+    expect(sender.sent).toBe(66_000);
     // What is ready without a wait leaves as one write.
     expect(transport.writes).toHaveLength(1);
     transport.take();
     await turns();
-    // Now all 65 are taken, and so many again are there.
-    expect(pulled).toBe(131);
+    // Now all 66 are taken, and so many again are there.
+    expect(pulled).toBe(133);
     sender.stop("enough");
     while (!(await isSettled(sent))) transport.take();
   });
@@ -198,14 +238,14 @@ describe("StreamSender.stop", () => {
   it("sends nothing more when bytes wait for the transport", async () => {
     const transport = new SlowTransport();
     const { sender } = senderOver(transport);
-    const sent = sender.send(new Uint8Array(65_528 * 3));
+    const sent = sender.send(new Uint8Array(65_528 * 5));
     await turns();
     sender.stop("aborted");
     transport.take();
     await sent;
     await sender.send(new Uint8Array(5));
     await turns();
-    expect(lengths(transport)).toEqual([65_528]);
+    expect(lengths(transport)).toEqual([65_528, 65_528, 65_528, 65_528]);
   });
 
   it("cancels a source that is given afterwards, whatever that says", async () => {
