@@ -81,7 +81,7 @@ export class ClientConnection {
     this.#channel = channelOf(connection);
     this.#writer = new RecordWriter(this.#channel, {
       writeTimeout: options.writeTimeout,
-      isShared: () => this.#exchanges.size > 1,
+      isShared: () => this.capacity > 1,
       onError: (error) => this.#onWriteError(error),
     });
     this.#host = {

@@ -10,9 +10,6 @@ export interface PieceSource {
   abandon(reason: unknown): void;
 }
 
-/** As long as fewer bytes were handed out by one pull, what else is there comes with them: a pull costs more than a small piece. */
-const MAX_PULLED_BYTES = 64 * 1024;
-
 /** The source as a ReadableStream. It takes nothing before somebody reads; `cancel()` drops the rest. */
 export function pieceStream(source: PieceSource): ReadableStream<Uint8Array<ArrayBuffer>> {
   return new ReadableStream(new PulledPieces(source), { highWaterMark: 0 }) as ReadableStream<Uint8Array<ArrayBuffer>>;
@@ -20,35 +17,19 @@ export function pieceStream(source: PieceSource): ReadableStream<Uint8Array<Arra
 
 class PulledPieces implements UnderlyingDefaultSource<Uint8Array> {
   readonly #source: PieceSource;
-  #failure: { readonly error: unknown } | null = null;
 
   constructor(source: PieceSource) {
     this.#source = source;
   }
 
   pull(controller: ReadableStreamDefaultController<Uint8Array>): void | Promise<void> {
-    if (this.#failure !== null) throw this.#failure.error;
-    let piece = this.#source.take();
+    const piece = this.#source.take();
     if (piece === undefined) return this.#source.whenReadable().then(() => this.pull(controller));
-    for (let bytes = 0; piece !== undefined && piece !== null; piece = this.#takeMore(bytes)) {
-      controller.enqueue(piece);
-      bytes += piece.length;
-    }
+    if (piece !== null) controller.enqueue(piece);
     if (piece === null || this.#source.isRead) controller.close();
   }
 
   cancel(reason: unknown): void {
     this.#source.abandon(reason);
-  }
-
-  /** A failure is for the next pull: now it would take back what was handed out. */
-  #takeMore(bytes: number): Uint8Array | null | undefined {
-    if (bytes >= MAX_PULLED_BYTES) return undefined;
-    try {
-      return this.#source.take();
-    } catch (error) {
-      this.#failure = { error };
-      return undefined;
-    }
   }
 }

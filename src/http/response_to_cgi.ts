@@ -171,17 +171,23 @@ const TURNS = 8;
 /** Reads until the body ends, a record is full, or there is a wait: a header must not wait for a slow body. */
 async function readWhatIsThere(reader: ByteReader): Promise<BodyStart> {
   const pieces: Uint8Array[] = [];
-  let length = 0;
-  for (;;) {
-    let settled = false;
+  for (let length = 0; ; ) {
+    // Without waiting for `next` itself, which takes turns of its own.
+    let result: ReadResult | undefined;
+    let isSettled = false;
     const next = reader.read();
-    const settle = (): void => {
-      settled = true;
-    };
-    next.then(settle, settle);
-    for (let turn = 0; turn < TURNS && !settled; turn++) await null;
-    if (!settled || length >= MAX_SENT_CONTENT_LENGTH) return { pieces, next };
-    const { done, value } = await next;
+    next.then(
+      (settled) => {
+        result = settled;
+        isSettled = true;
+      },
+      () => {
+        isSettled = true;
+      },
+    );
+    for (let turn = 0; turn < TURNS && !isSettled; turn++) await null;
+    if (!isSettled || length >= MAX_SENT_CONTENT_LENGTH) return { pieces, next };
+    const { done, value } = result ?? (await next);
     if (done) return { pieces, next: null };
     if (!(value instanceof Uint8Array)) throw new TypeError("Cannot send the response: its body is not of bytes");
     if (value.length > 0) pieces.push(value);

@@ -5,10 +5,11 @@
 import type { FastCgiRequest, IncomingRequest } from "../codec/incoming_request.ts";
 import { RecordDecoder } from "../codec/record_decoder.ts";
 import { RequestDecoder, type RequestDecoderOutlet } from "../codec/request_decoder.ts";
+import { encodeResponseEnd } from "../codec/response_encoder.ts";
 import { composeStages, type Stage, type StageController } from "../codec/stage.ts";
-import { ProtocolStatus, RecordType, Role } from "../protocol/constants.ts";
+import { Role } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
-import { encodeEndRequestBody, type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
+import { type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
 import type { ByteChannel, ByteChannelEvents } from "../transport/byte_channel.ts";
 import type { FastCgiConnection } from "../transport/connection.ts";
 import { Deadline } from "../transport/deadline.ts";
@@ -216,16 +217,11 @@ export class ServerConnection implements ByteChannelEvents, StageController<Fast
   /** Ends a request (FastCGI 5.5). */
   #end(request: IncomingRequest, { unsent, sentStderr, appStatus }: SendResult): void {
     const { requestId, keepConn } = request;
-    const records: FastCgiRecord[] = [];
-    if (unsent !== null) records.push({ type: RecordType.Stdout, requestId, contentData: unsent, paddingLength: 0 });
-    records.push({ type: RecordType.Stdout, requestId, contentData: NO_CONTENT });
-    if (sentStderr) records.push({ type: RecordType.Stderr, requestId, contentData: NO_CONTENT });
-    const contentData = encodeEndRequestBody({ appStatus, protocolStatus: ProtocolStatus.RequestComplete });
-    records.push({ type: RecordType.EndRequest, requestId, contentData });
+    const stdout = unsent ?? NO_CONTENT;
+    const pieces = encodeResponseEnd({ requestId, stdout, endsStderr: sentStderr, appStatus });
     if (!this.#decoder.end(requestId)) this.#unreadInput = true;
     // Others may have records that could leave with these.
-    if (this.#decoder.activeRequests > 0) this.#writer.write(...records);
-    else this.#writer.writeNow(...records);
+    this.#writer.writePieces(pieces, this.#decoder.activeRequests === 0);
     // FastCGI 3.5, 5.1: without FCGI_KEEP_CONN closing is the application's part.
     if (!keepConn) this.#closing = true;
     this.#closeIfDone();

@@ -73,22 +73,27 @@ function wholeOutput({ stdout, stderr, appStatus = 0 }: FastCgiResponse): Uint8A
  * nothing is answered for with a plain 500, because no web server makes anything good of an empty response.
  */
 export class ResponseSender {
-  readonly #stdout: StreamSender;
-  readonly #stderr: StreamSender;
+  readonly #writer: RecordWriter;
+  readonly #requestId: number;
   readonly #onError: (error: unknown) => void;
+  /** Made when they are needed: most responses are whole at once. */
+  #stdout: StreamSender | null = null;
+  #stderr: StreamSender | null = null;
   #stopped = false;
+  #reason: unknown;
 
   constructor(writer: RecordWriter, requestId: number, onError: (error: unknown) => void) {
-    this.#stdout = new StreamSender(writer, RecordType.Stdout, requestId);
-    this.#stderr = new StreamSender(writer, RecordType.Stderr, requestId);
+    this.#writer = writer;
+    this.#requestId = requestId;
     this.#onError = onError;
   }
 
   /** Sends nothing more, and cancels the response's streams. */
   stop(reason: unknown): void {
     this.#stopped = true;
-    this.#stdout.stop(reason);
-    this.#stderr.stop(reason);
+    this.#reason = reason;
+    this.#stdout?.stop(reason);
+    this.#stderr?.stop(reason);
   }
 
   async send(answer: () => FastCgiResponse | Promise<FastCgiResponse>): Promise<SendResult> {
@@ -102,29 +107,41 @@ export class ResponseSender {
       const stderr = response.stderr === undefined ? undefined : this.#sendStderr(response.stderr);
       await this.#sendStdout(response.stdout ?? []);
       if (stderr !== undefined) await stderr;
-      if (this.#stdout.sent === 0 && !this.#stopped) throw new TypeError("Cannot send a response: its stdout is empty");
+      if (this.#sentStdout === 0 && !this.#stopped) throw new TypeError("Cannot send a response: its stdout is empty");
       return this.#result(typeof appStatus === "object" ? await appStatus : appStatus);
     } catch (error) {
       // A source that was cancelled because the request is aborted may well fail; nobody is there to tell.
       if (this.#stopped) return this.#result(0);
       // Nothing may come behind FCGI_END_REQUEST.
-      this.#stderr.stop(error);
+      this.#stderr?.stop(error);
       this.#onError(error);
-      if (this.#stdout.sent > 0) return { ...this.#result(1), outcome: "truncated" };
+      if (this.#sentStdout > 0) return { ...this.#result(1), outcome: "truncated" };
       return this.#result(1, errorDocument(statusOf(error)));
     }
   }
 
   #result(appStatus: number, output: Uint8Array | null = null): SendResult {
     const unsent = this.#stopped ? null : output;
-    return { outcome: "sent", appStatus, unsent, sentStderr: this.#stderr.sent > 0 };
+    return { outcome: "sent", appStatus, unsent, sentStderr: (this.#stderr?.sent ?? 0) > 0 };
+  }
+
+  get #sentStdout(): number {
+    return this.#stdout?.sent ?? 0;
+  }
+
+  #senderOf(type: RecordType): StreamSender {
+    const sender = new StreamSender(this.#writer, type, this.#requestId);
+    if (this.#stopped) sender.stop(this.#reason);
+    return sender;
   }
 
   async #sendStdout(stdout: ByteSource | readonly ByteSource[]): Promise<void> {
-    if (!Array.isArray(stdout)) return this.#stdout.send(stdout as ByteSource);
+    const sender = this.#senderOf(RecordType.Stdout);
+    this.#stdout = sender;
+    if (!Array.isArray(stdout)) return sender.send(stdout as ByteSource);
     const rest: ByteSource[] = [...stdout];
     try {
-      while (rest.length > 0) await this.#stdout.send(rest.shift()!);
+      while (rest.length > 0) await sender.send(rest.shift()!);
     } catch (error) {
       for (const source of rest) void cancelSource(source, error);
       throw error;
@@ -133,6 +150,7 @@ export class ResponseSender {
 
   /** FCGI_STDERR is for the log: that it fails must not fail the response. */
   async #sendStderr(source: ByteSource): Promise<void> {
+    this.#stderr = this.#senderOf(RecordType.Stderr);
     try {
       await this.#stderr.send(source);
     } catch (error) {

@@ -7,6 +7,7 @@ import { FCGI_HEADER_LEN } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
 import type { ByteChannel } from "./byte_channel.ts";
+import { joinBytes } from "./byte_source.ts";
 import { Deadline } from "./deadline.ts";
 
 /**
@@ -38,7 +39,7 @@ export interface RecordWriterOptions {
 /** Records that leave together. */
 export class WriteBatch {
   readonly records: FastCgiRecord[] = [];
-  /** Records that were encoded before, instead of `records`. */
+  /** Records that were encoded before; they come behind `records`. */
   readonly pieces: Uint8Array[] = [];
   bytes = 0;
   #state: "waiting" | "taken" | "failed" = "waiting";
@@ -65,6 +66,13 @@ export class WriteBatch {
     return this.#promise;
   }
 
+  /** What is to be written. */
+  encode(): readonly Uint8Array[] {
+    const { records, pieces } = this;
+    const all = records.length === 0 ? pieces : [...encodeRecordPieces(records), ...pieces];
+    return all.length === 1 ? all : withSmallOnesJoined(all);
+  }
+
   take(): void {
     this.#state = "taken";
     if (this.#promise !== null) this.#resolve();
@@ -75,6 +83,25 @@ export class WriteBatch {
     this.#error = error;
     if (this.#promise !== null) this.#reject(error);
   }
+}
+
+/** Pieces that are smaller are cheaper to copy than to hand to the system one by one. */
+const MIN_ALONE = 2 * 1024;
+
+function withSmallOnesJoined(pieces: readonly Uint8Array[]): Uint8Array[] {
+  const joined: Uint8Array[] = [];
+  let small: Uint8Array[] = [];
+  for (const piece of pieces) {
+    if (piece.length < MIN_ALONE) {
+      small.push(piece);
+      continue;
+    }
+    if (small.length > 0) joined.push(joinBytes(small));
+    joined.push(piece);
+    small = [];
+  }
+  if (small.length > 0) joined.push(joinBytes(small));
+  return joined;
 }
 
 /** Writes records to a connection. */
@@ -118,19 +145,6 @@ export class RecordWriter {
 
   /** Adds records, in one piece as far as they fit. They leave within this turn. */
   write(...records: FastCgiRecord[]): WriteBatch {
-    const batch = this.#add(records);
-    if (!this.#isGathering && this.#sending === null && !this.#failed) void this.#gather();
-    return batch;
-  }
-
-  /** As {@linkcode RecordWriter.write}, but they leave now, with what has gathered, unless the transport is busy. */
-  writeNow(...records: FastCgiRecord[]): WriteBatch {
-    const batch = this.#add(records);
-    this.#flush();
-    return batch;
-  }
-
-  #add(records: readonly FastCgiRecord[]): WriteBatch {
     if (this.#isOver) return this.#refused();
     let batch = this.#lastBatch();
     for (const record of records) {
@@ -138,6 +152,7 @@ export class RecordWriter {
       batch.records.push(record);
       this.#count(batch, encodedRecordLength(record));
     }
+    this.#gatherMore();
     return batch;
   }
 
@@ -149,13 +164,13 @@ export class RecordWriter {
   writePieces(pieces: readonly Uint8Array[], atOnce: boolean): WriteBatch {
     if (this.#isOver) return this.#refused();
     let batch = this.#lastBatch();
-    if (batch.bytes >= MAX_BATCH_BYTES || batch.records.length > 0) batch = this.#newBatch();
+    if (batch.bytes >= MAX_BATCH_BYTES) batch = this.#newBatch();
     for (const piece of pieces) {
       batch.pieces.push(piece);
       this.#count(batch, piece.length);
     }
     if (atOnce) this.#flush();
-    else if (!this.#isGathering && this.#sending === null) void this.#gather();
+    else this.#gatherMore();
     return batch;
   }
 
@@ -166,7 +181,7 @@ export class RecordWriter {
       this.#sending = batch;
       let busy: Promise<void> | undefined;
       try {
-        busy = this.#channel.write(batch.pieces.length > 0 ? batch.pieces : encodeRecordPieces(batch.records));
+        busy = this.#channel.write(batch.encode());
       } catch (error) {
         this.fail(error);
         return;
@@ -262,6 +277,10 @@ export class RecordWriter {
       this.fail(new FastCgiError("timeout", message, { limit: "writeTimeout" }));
     });
     this.#timeout.restart(this.#writeTimeout);
+  }
+
+  #gatherMore(): void {
+    if (!this.#isGathering && this.#sending === null) void this.#gather();
   }
 
   async #gather(): Promise<void> {
