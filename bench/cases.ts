@@ -10,6 +10,7 @@ import {
   libfcgi,
   nginxGateway,
   phpFpm,
+  type Runtime,
   type StartServer,
   scriptServer,
   sink,
@@ -34,7 +35,8 @@ import type { BenchCase, Entry } from "./types.ts";
 
 const CPU = "µs CPU per request";
 
-const floor: StartServer = scriptServer("floor_server.mjs");
+const floorOn = (runtime: Runtime): StartServer => scriptServer("floor_server.mjs", { runtime });
+const floor: StartServer = floorOn("node");
 const nodeFastcgi: StartServer = scriptServer("node_fastcgi_server.mjs");
 const nodeHttp: StartServer = scriptServer("node_http_server.mjs", { listen: "tcp" });
 const srvx: StartServer = scriptServer("srvx_server.mjs", { listen: "tcp" });
@@ -45,6 +47,8 @@ const large = { connections: 8, answer: "alphabet", answerLength: LARGE } as con
 const four = { connections: 4 } as const;
 
 const denoFcgi = { name: "deno x/fcgi", reason: "not on npm or JSR, and deno.land is not asked" } as const;
+
+const NAMES = { bun: "Bun", deno: "Deno" } as const;
 
 /** Our entries beside the one on Node.js: another build, other runtimes, where the command line names them. */
 function ours(options: BenchOptions, make: (name: string, start: StartServer) => Entry): Entry[] {
@@ -71,10 +75,9 @@ export function casesFor(options: BenchOptions, folder: string): readonly BenchC
 }
 
 function serveHello(options: BenchOptions): BenchCase[] {
-  const missing = [
-    ...(options.bun === undefined ? [{ name: "fetchcgi on Bun", reason: "no --bun PATH was given" }] : []),
-    ...(options.deno === undefined ? [{ name: "fetchcgi on Deno", reason: "no --deno PATH was given" }] : []),
-  ];
+  const missing = (["bun", "deno"] as const)
+    .filter((runtime) => options[runtime] === undefined)
+    .map((runtime) => ({ name: `fetchcgi on ${NAMES[runtime]}`, reason: `no --${runtime} PATH was given` }));
   return [
     {
       id: "serve-hello",
@@ -99,7 +102,28 @@ function serveHello(options: BenchOptions): BenchCase[] {
         { of: "fetchcgi, FastResponse", against: "floor: bare socket callbacks", most: 1.7 },
       ],
     },
+    serveRuntimes(options),
   ];
+}
+
+/** Each runtime against its own floor: how fast it is by itself is not our doing. */
+function serveRuntimes({ bun, deno, nodes }: BenchOptions): BenchCase {
+  const runtimes: (readonly [name: string, runtime: Runtime])[] = [
+    ...[...nodes.keys()].map((major) => [`Node.js ${major}`, major] as const),
+    ...(bun === undefined ? [] : [[NAMES.bun, "bun"] as const]),
+    ...(deno === undefined ? [] : [[NAMES.deno, "deno"] as const]),
+  ];
+  return {
+    id: "serve-runtimes",
+    title: "Serving hello on each runtime, beside its own bare sockets",
+    figure: CPU,
+    entries: runtimes.flatMap(([name, runtime]) => [
+      serving(name, fetchcgi({ runtime }), hello),
+      serving(`${name}, FastResponse`, fetchcgi({ runtime, response: "FastResponse" }), hello),
+      serving(`${name}, floor`, floorOn(runtime), hello),
+    ]),
+    targets: runtimes.map(([name]) => ({ of: name, against: `${name}, floor`, most: 2 })),
+  };
 }
 
 function calls(options: BenchOptions): BenchCase[] {

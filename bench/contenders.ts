@@ -27,15 +27,16 @@ export interface Server {
 /** Starts a server on the core for what is tested, or on another. */
 export type StartServer = (bench: Bench, core?: number) => Promise<Server>;
 
-/** The JavaScript runtimes that can run a contender. */
-export type Runtime = "node" | "bun" | "deno";
+/** The JavaScript runtimes that can run a contender: by name, or a Node.js by its major version. */
+export type Runtime = "node" | "bun" | "deno" | number;
 
 /** The command that runs a script. */
 export function runtimeCommand({ options }: Bench, runtime: Runtime): [command: string, args: string[]] {
   if (runtime === "bun" && options.bun !== undefined) return [options.bun, []];
   if (runtime === "deno" && options.deno !== undefined) return [options.deno, ["run", "--quiet", "--allow-all"]];
-  if (runtime !== "node") throw new Error(`no ${runtime} was given: --${runtime} PATH`);
-  return [options.node, ["--no-deprecation", "--expose-gc"]];
+  const node = typeof runtime === "number" ? options.nodes.get(runtime) : options.node;
+  if (node === undefined || runtime === "bun" || runtime === "deno") throw new Error(`no ${runtime} was given`);
+  return [node, ["--no-deprecation", "--expose-gc"]];
 }
 
 interface ScriptServer {

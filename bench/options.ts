@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { findRuntime } from "../scripts/setup.mjs";
 
 /** What the command line asks for. */
 export interface BenchOptions {
@@ -16,6 +17,8 @@ export interface BenchOptions {
   readonly node: string;
   readonly bun: string | undefined;
   readonly deno: string | undefined;
+  /** More versions of Node.js, by their major version. */
+  readonly nodes: ReadonlyMap<number, string>;
   /** A folder with another build of this library, to compare with. */
   readonly base: string | undefined;
   /** A folder for the report. */
@@ -27,7 +30,7 @@ npm run bench -- quick              the main cases, with whom their targets name
 npm run bench -- serve client-hello cases by id or by the start of it
 npm run bench -- list               the cases
 npm run bench -- profile serve-hello  a CPU profile of our contender and where its time goes
-  --node PATH  --bun PATH  --deno PATH   runtimes to use; Node.js is the current one by default
+  --node PATH  --bun PATH  --deno PATH   runtimes to use; by default the current Node.js, and the others from scripts/runtimes
   --base FOLDER      another build of this library, as a further contender
   --rounds N  --seconds S  --warm-up S   how often and how long
   --report FOLDER    write the report there
@@ -59,11 +62,22 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     seconds: number("--seconds", values.seconds, quick ? 0.3 : 1.5),
     warmUp: number("--warm-up", values["warm-up"], quick ? 6 : 12),
     node: values.node ?? process.execPath,
-    bun: values.bun,
-    deno: values.deno,
+    bun: values.bun ?? findRuntime("bun"),
+    deno: values.deno ?? findRuntime("deno"),
+    nodes: foundNodes(),
     base: values.base,
     report: values.report,
   };
+}
+
+/** The Node.js that runs this, and those that the tests use. */
+function foundNodes(): Map<number, string> {
+  const nodes = new Map([[Number(process.versions.node.split(".")[0]), process.execPath]]);
+  for (const major of [24, 26] as const) {
+    const path = findRuntime(`node${major}`);
+    if (path !== undefined) nodes.set(major, path);
+  }
+  return nodes;
 }
 
 function number(name: string, value: string | undefined, preset: number): number {

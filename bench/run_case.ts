@@ -47,15 +47,19 @@ export async function runCase(bench: Bench, benchCase: BenchCase, tell: (text: s
 
 /** How much faster a slice of the warm-up must be than all before it to count as progress. */
 const PROGRESS = 0.05;
-/** Slices that the warm-up has at the most, and how many without progress end it. */
+/**
+ * Slices that the warm-up has at the most and at the least, and how many without progress end it. A client of many promises was seen
+ * to stand still for three slices before it halved its time.
+ */
 const SLICES = 15;
+const MIN_SLICES = 8;
 const PATIENCE = 3;
 
 /** Lets a contender run until it gets no faster: a JIT compiler may need ten thousand requests. Resolves to the best figure. */
 export async function warm(running: Running, seconds: number): Promise<number> {
   let best = Number.POSITIVE_INFINITY;
   let idle = 0;
-  for (let slice = 0; slice < SLICES && idle < PATIENCE; slice++) {
+  for (let slice = 0; slice < SLICES && (slice < MIN_SLICES || idle < PATIENCE); slice++) {
     const { value } = await running.measure(seconds / SLICES);
     idle = value < best * (1 - PROGRESS) ? 0 : idle + 1;
     best = Math.min(best, value);

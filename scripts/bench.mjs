@@ -1,17 +1,19 @@
 // npm run bench: measures the library against its peers, on a fresh clone as well. Arguments go to bench/main.ts.
 import { run } from "./run.mjs";
-import { ensureBenchPackages, ensurePackages, ensureServers } from "./setup.mjs";
+import { ensureBenchPackages, ensurePackages, ensureRuntimes, ensureServers } from "./setup.mjs";
 
 try {
   await ensurePackages();
   await ensureBenchPackages();
+  const args = process.argv.slice(2);
+  if (!args.includes("quick")) await ensureRuntimes();
   try {
     await ensureServers(["cc", "libfcgi", "go", "nginx", "php-fpm", "caddy"]);
   } catch (error) {
     // The report says of each that is missing that it was not run, and why.
     console.error(error.message);
   }
-  process.exitCode = await run(process.execPath, ["--import", "tsx", "bench/main.ts", ...process.argv.slice(2)]);
+  process.exitCode = await run(process.execPath, ["--import", "tsx", "bench/main.ts", ...args]);
 } catch (error) {
   console.error(error.message);
   process.exitCode = 1;

@@ -1,6 +1,8 @@
 // The floor: what bare socket callbacks cost that decode the params to strings and answer fixed bytes. No streams, no
 // objects of Fetch, no limits, no timeouts, no multiplexing. floor_server.mjs ADDRESS
+import { Buffer } from "node:buffer";
 import { createServer } from "node:net";
+import process from "node:process";
 import { alphabet, HELLO, LARGE } from "./answers.mjs";
 import { DecodedRequests } from "./floor_codec.mjs";
 import { ready, targetOf } from "./ready.mjs";
@@ -26,13 +28,48 @@ function answer(params, stdinLength) {
   return path === "/drain" ? stdout(Buffer.from(`${HEADER}${stdinLength}\n`)) : hello;
 }
 
-createServer({ noDelay: true }, (socket) => {
-  const requests = new DecodedRequests((params, stdinLength) => socket.write(answer(params, stdinLength)));
-  socket.on("data", (chunk) => requests.push(chunk));
-  socket.on("error", () => {});
-}).listen({ ...targetOf(address()), backlog: 4096 }, ready);
-process.on("SIGUSR2", () => globalThis.gc?.());
+/** What a connection says to the bytes that came, for each runtime's own sockets. */
+const listeners = {
+  node: (target) =>
+    createServer({ noDelay: true }, (socket) => {
+      const requests = new DecodedRequests((params, stdinLength) => socket.write(answer(params, stdinLength)));
+      socket.on("data", (chunk) => requests.push(chunk));
+      socket.on("error", () => {});
+    }).listen({ ...target, backlog: 4096 }, ready),
 
-function address() {
-  return process.argv[2];
+  bun({ path, host, port }) {
+    Bun.listen({
+      ...(path === undefined ? { hostname: host, port } : { unix: path }),
+      socket: {
+        open(socket) {
+          socket.data = new DecodedRequests((params, stdinLength) => socket.write(answer(params, stdinLength)));
+        },
+        data: (socket, chunk) => socket.data.push(chunk),
+        error() {},
+      },
+    });
+    ready();
+  },
+
+  async deno({ path, host, port }) {
+    const listener = Deno.listen(path === undefined ? { hostname: host, port } : { transport: "unix", path });
+    ready();
+    for await (const conn of listener) void readAll(conn).catch(() => {});
+  },
+};
+
+async function readAll(conn) {
+  const requests = new DecodedRequests((params, stdinLength) => {
+    conn.write(answer(params, stdinLength)).catch(() => {});
+  });
+  // Nothing of what was read is kept, so one buffer will do.
+  const bytes = Buffer.alloc(64 * 1024);
+  for (let length = await conn.read(bytes); length !== null; length = await conn.read(bytes)) {
+    requests.push(bytes.subarray(0, length));
+  }
+  conn.close();
 }
+
+const runtime = "Deno" in globalThis ? "deno" : "Bun" in globalThis ? "bun" : "node";
+process.on("SIGUSR2", () => globalThis.gc?.());
+listeners[runtime](targetOf(process.argv[2]));

@@ -41,7 +41,7 @@ export function partsFromParams({ params, repeatedParams }: DecodedParams): Requ
 }
 
 function checkHeaderValue(value: string, name: string): void {
-  if (hasControlBytes(value) && (name.startsWith("HTTP_") || name === "CONTENT_TYPE")) {
+  if ((name.startsWith("HTTP_") || name === "CONTENT_TYPE") && hasControlBytes(value)) {
     throw malformed(`${name} holds a control byte`);
   }
 }
@@ -53,6 +53,7 @@ function isPlainPath(path: string): boolean {
 
 function readMethod(params: FastCgiParams): string {
   const method = params.get("REQUEST_METHOD") ?? "";
+  if (NORMALIZED.has(method)) return method;
   if (!isToken(method)) throw malformed(`REQUEST_METHOD is ${JSON.stringify(method)}`);
   const upper = method.toUpperCase();
   return NORMALIZED.has(upper) ? upper : method;

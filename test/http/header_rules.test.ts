@@ -70,6 +70,19 @@ describe("paramFromHeader", () => {
   });
 });
 
+describe("remembered rules", () => {
+  it("headerFromParam and paramFromHeader answer the same, however many names they were asked about", () => {
+    for (let round = 0; round < 2; round++) {
+      for (let index = 0; index < 1000; index++) {
+        const name = `x-${index}${"-y".repeat(index % 50)}`;
+        const param = `HTTP_${name.replaceAll("-", "_").toUpperCase()}`;
+        expect([paramFromHeader(name), headerFromParam(param)]).toEqual([param, name]);
+        expect([paramFromHeader(`x_${index}`), headerFromParam(`X_${index}`)]).toEqual([null, null]);
+      }
+    }
+  });
+});
+
 describe("header rules", () => {
   it("isHopByHop knows the headers of RFC 9110 7.6.1", () => {
     const names = ["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
