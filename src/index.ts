@@ -13,6 +13,7 @@ export {
   type RequestDecoderOutlet,
 } from "./codec/request_decoder.ts";
 export type { RequestDecoderOptions } from "./codec/request_decoder_options.ts";
+export { encodeRequestHead, type RequestHead } from "./codec/request_encoder.ts";
 export {
   ResponseDecoder,
   type ResponseDecoderOptions,

@@ -219,18 +219,14 @@ function ours() {
   return import(pathToFileURL(join(folder, "index.js")).href);
 }
 
-function encodeWith({ encodeRecords, encodeNameValuePairs, encodeBeginRequestBody, RecordType, Role }) {
-  const empty = new Uint8Array(0);
-  return encodeRecords([
-    {
-      type: RecordType.BeginRequest,
-      requestId: 1,
-      contentData: encodeBeginRequestBody({ role: Role.Responder, keepConn: true }),
-    },
-    { type: RecordType.Params, requestId: 1, contentData: encodeNameValuePairs(Object.entries(params)) },
-    { type: RecordType.Params, requestId: 1, contentData: empty },
-    { type: RecordType.Stdin, requestId: 1, contentData: empty },
-  ]);
+function encodeWith({ encodeRequestHead, Role }) {
+  return encodeRequestHead({
+    requestId: 1,
+    role: Role.Responder,
+    keepConn: true,
+    params: Object.entries(params),
+    endsStdin: true,
+  });
 }
 
 /** One chunk in, one request out, again and again. */

@@ -12,9 +12,13 @@ import { encodeRecords } from "./record_encoder.ts";
 
 /** How a request begins (FastCGI 6). */
 export interface RequestHead {
+  /** The request on its connection, 1 to 65,535. */
   requestId: number;
+  /** What is wanted of the application. */
   role: Role;
+  /** Whether the connection is kept afterwards (FastCGI 5.1). */
   keepConn: boolean;
+  /** The variables: pairs, or a Map. Byte strings: one character per byte. */
   params: Iterable<NameValuePair>;
   /** Whether the end of FCGI_STDIN follows at once: the request has no body. */
   endsStdin: boolean;
@@ -31,7 +35,8 @@ let block: Uint8Array = NO_CONTENT;
 let used = 0;
 
 /**
- * FCGI_BEGIN_REQUEST, the FCGI_PARAMS and their end. Records are cut between pairs: PHP and others parse each by itself.
+ * FCGI_BEGIN_REQUEST, the FCGI_PARAMS and their end. Records are cut between pairs: PHP and others parse each by itself. The bytes
+ * may be part of a larger buffer that holds other requests: it must not be transferred.
  *
  * @throws {TypeError} If a character of a name or value is not a byte.
  */

@@ -15,7 +15,7 @@ import type { RequestParts } from "./params_to_request.ts";
 export function nativeRequest(
   parts: RequestParts,
   source: IncomingRequest,
-  withBody = hasBody(parts, source),
+  withBody: boolean = hasBody(parts, source),
 ): Request {
   const init: RequestInit & { duplex?: "half" } = {
     method: parts.method,
@@ -118,9 +118,11 @@ class LazyRequest {
     if (this.#native !== null) return this.#native.text();
     const pieces = await this.#takeBody();
     if (pieces.length === 1) return utf8.decode(pieces[0]);
+    // One of its own: what is left in it where a text gets too long must not come out in another's.
+    const decoder = new TextDecoder();
     let text = "";
-    for (const piece of pieces) text += utf8.decode(piece, { stream: true });
-    return text + utf8.decode();
+    for (const piece of pieces) text += decoder.decode(piece, { stream: true });
+    return text + decoder.decode();
   }
 
   async json(): Promise<unknown> {
@@ -129,8 +131,9 @@ class LazyRequest {
 
   async bytes(): Promise<Uint8Array<ArrayBuffer>> {
     if (this.#native !== null) return new Uint8Array(await this.#native.arrayBuffer());
+    const pieces = await this.#takeBody();
     // A copy even of one piece, which is part of what was read from the connection.
-    return new Uint8Array(joinBytes(await this.#takeBody()));
+    return pieces.length === 1 ? new Uint8Array(pieces[0]!) : (joinBytes(pieces) as Uint8Array<ArrayBuffer>);
   }
 
   async arrayBuffer(): Promise<ArrayBuffer> {
