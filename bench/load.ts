@@ -95,12 +95,17 @@ async function measure(
   const tested = pids.length === 0 ? [] : ["-m", pids.join(",")];
   const report: Report = JSON.parse(await runProgram(await bench.compiled(program), [...args, ...tested], core));
   if (report.requests === 0) throw new Error(`none of its answers was right and in time (${report.errors} errors)`);
-  // Kernels without schedstat have the coarser figure only.
   const { cpu_us_per_req, cpu_us_per_req_sched } = { cpu_us_per_req_sched: 0, ...(report.server ?? report.self) };
   return {
-    value: cpu_us_per_req_sched || cpu_us_per_req,
+    value: finer(cpu_us_per_req_sched, cpu_us_per_req),
     rate: report.rps,
     p99: report.lat_us.p99,
     errors: report.errors + (report.stalled ? 1 : 0),
   };
+}
+
+/** The finer figure is the sum of the threads': one that ends takes its share along. Kernels without schedstat have only the other. */
+function finer(ofThreads: number, ofProcess: number): number {
+  const isPlausible = ofThreads > 0 && (ofProcess === 0 || Math.abs(ofThreads / ofProcess - 1) < 0.2);
+  return isPlausible ? ofThreads : ofProcess;
 }

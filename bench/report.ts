@@ -77,7 +77,8 @@ export function resultsPage(
   const notRun = left.map(({ id, title }) => `- \`${id}\`: ${title}`);
   return `# Results
 
-Made by \`npm run bench\`; do not edit. What each case does and how it is measured: [README.md](README.md).
+Made by \`npm run bench\`; do not edit. What each case does and how it is measured: [README.md](README.md). Why targets are missed:
+[FINDINGS.md](FINDINGS.md).
 
 - ${machine.join("\n- ")}
 - ${how}
