@@ -60,7 +60,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     quick,
     rounds: number("--rounds", values.rounds, quick ? 3 : 5),
     seconds: number("--seconds", values.seconds, quick ? 0.3 : 1.5),
-    warmUp: number("--warm-up", values["warm-up"], quick ? 6 : 12),
+    warmUp: number("--warm-up", values["warm-up"], quick ? 4 : 12),
     node: values.node ?? process.execPath,
     bun: values.bun ?? findRuntime("bun"),
     deno: values.deno ?? findRuntime("deno"),
