@@ -6,12 +6,15 @@ try {
   await ensurePackages();
   await ensureBenchPackages();
   const args = process.argv.slice(2);
-  if (!args.includes("quick")) await ensureRuntimes();
-  try {
-    await ensureServers(["cc", "libfcgi", "go", "nginx", "php-fpm", "caddy"]);
-  } catch (error) {
-    // The report says of each that is missing that it was not run, and why.
-    console.error(error.message);
+  const isShort = ["quick", "list", "profile"].some((word) => args.includes(word));
+  const ensureServersOfBench = () => ensureServers(["cc", "libfcgi", "go", "nginx", "php-fpm", "caddy"]);
+  for (const ensure of [ensureServersOfBench, ...(isShort ? [] : [ensureRuntimes])]) {
+    try {
+      await ensure();
+    } catch (error) {
+      // The report says of each that is missing that it was not run, and why.
+      console.error(error.message);
+    }
   }
   process.exitCode = await run(process.execPath, ["--import", "tsx", "bench/main.ts", ...args]);
 } catch (error) {

@@ -76,7 +76,7 @@ export class Exchange implements IncomingResponseHooks {
   start(): void {
     const { options, writer } = this.#connection;
     this.#request.signal?.addEventListener("abort", this.#onSignal, { once: true });
-    this.#sender.send(options.keepAlive, !this.#isShared).then(
+    this.#sender.send(options.keepAlive).then(
       (sent) => {
         if (!sent) return;
         this.#sentWhole = true;

@@ -1,10 +1,9 @@
 import type { FastCgiClientResponse } from "../codec/incoming_response.ts";
-import { encodeRecordPieces } from "../codec/record_encoder.ts";
 import { encodeRequestHead } from "../codec/request_encoder.ts";
-import { MAX_SENT_CONTENT_LENGTH, RecordType, Role } from "../protocol/constants.ts";
+import { RecordType, Role } from "../protocol/constants.ts";
 import type { NameValuePair } from "../protocol/name_value_pairs.ts";
 import { parseLength } from "../protocol/params.ts";
-import { type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
+import { NO_CONTENT } from "../protocol/record.ts";
 import { type ByteSource, cancelSource, checkLength } from "../transport/byte_source.ts";
 import type { RecordWriter } from "../transport/record_writer.ts";
 import { StreamSender } from "../transport/stream_sender.ts";
@@ -66,9 +65,6 @@ function isAtHand(source: ByteSource | null | undefined): boolean {
 /** For messages: whose bytes they are. */
 const BODY = "the request body";
 
-/** Bytes of a body that leave in one write. A write has `writeTimeout`, so it must not grow with the body. */
-const MAX_WRITE_LENGTH = 4 * MAX_SENT_CONTENT_LENGTH;
-
 /** Sends one request: its params, then the streams of its role, in the order of FastCGI 6. */
 export class RequestSender {
   readonly #writer: RecordWriter;
@@ -95,50 +91,23 @@ export class RequestSender {
     for (const source of this.#waiting) void cancelSource(source, reason);
   }
 
-  /**
-   * Sends it. Resolves to whether all was sent. Rejects if a stream fails or is not as long as announced.
-   *
-   * @param alone Whether no other request is on the connection: then what is at hand leaves at once, and in large writes.
-   */
-  async send(keepConn: boolean, alone = false): Promise<boolean> {
+  /** Sends it. Resolves to whether all was sent. Rejects if a stream fails or is not as long as announced. */
+  async send(keepConn: boolean): Promise<boolean> {
     const { role = Role.Responder, stdin, data, params } = this.#request;
     const requestId = this.#requestId;
     const length = parseLength(paramOf(params, "CONTENT_LENGTH"));
+    // What is wrong already is not begun.
+    if (stdin instanceof Uint8Array && length !== null && role !== Role.Authorizer) checkLength(stdin, length, BODY);
     const endsStdin = role === Role.Responder && !length && isEmpty(stdin);
     const head = encodeRequestHead({ requestId, role, keepConn, params, endsStdin });
-    if (alone && role === Role.Responder && !endsStdin && stdin instanceof Uint8Array) {
-      await this.#sendBytes(head, length === null ? stdin : (checkLength(stdin, length, BODY) as Uint8Array));
-      return !this.#stopped;
-    }
-    const begun = this.#writer.writePieces([head], alone && endsStdin);
+    // Nothing is to come that could leave with it.
+    const begun = this.#writer.writePieces([head], endsStdin && !this.#writer.isShared);
     if (!endsStdin && role !== Role.Authorizer) await this.#sendStream(RecordType.Stdin, stdin, length, BODY);
     if (role === Role.Filter) {
       await this.#sendStream(RecordType.Data, data, parseLength(paramOf(params, "FCGI_DATA_LENGTH")), "the data");
     }
     await begun.taken;
     return !this.#stopped;
-  }
-
-  /** Sends a request whose body is at hand: fewer and larger writes than a stream's. */
-  async #sendBytes(head: Uint8Array, bytes: Uint8Array): Promise<void> {
-    let pieces = [head];
-    for (let start = 0; !this.#stopped && start <= bytes.length; start += MAX_WRITE_LENGTH) {
-      const end = Math.min(start + MAX_WRITE_LENGTH, bytes.length);
-      pieces.push(...encodeRecordPieces(this.#stdinRecords(bytes, start, end)));
-      await this.#writer.writePieces(pieces, true).taken;
-      pieces = [];
-    }
-  }
-
-  /** Records of a part of the body, and its end behind the last. */
-  #stdinRecords(bytes: Uint8Array, start: number, end: number): FastCgiRecord[] {
-    const record = { type: RecordType.Stdin, requestId: this.#requestId };
-    const records: FastCgiRecord[] = [];
-    for (let at = start; at < end; at += MAX_SENT_CONTENT_LENGTH) {
-      records.push({ ...record, contentData: bytes.subarray(at, Math.min(at + MAX_SENT_CONTENT_LENGTH, end)) });
-    }
-    if (bytes.length < start + MAX_WRITE_LENGTH) records.push({ ...record, contentData: NO_CONTENT });
-    return records;
   }
 
   async #sendStream(

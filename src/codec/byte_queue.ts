@@ -235,9 +235,9 @@ export class ByteQueue implements PieceSource {
   /** All that is still to come. Nobody else can read it then. Rejects if somebody has that right already. */
   async takeAll(): Promise<Uint8Array[]> {
     const pieces: Uint8Array[] = [];
-    this.#isTaken = true;
     // Whoever has it already must find it locked.
     this.#stream?.getReader();
+    this.#isTaken = true;
     for (let piece = await this.read(); piece !== null; piece = await this.read()) pieces.push(piece);
     return pieces;
   }

@@ -57,33 +57,57 @@ function check(field: string, value: number, max: number): void {
 
 /** Several records as one piece of bytes. */
 export function encodeRecords(records: readonly FastCgiRecord[]): Uint8Array {
-  let length = 0;
-  for (const record of records) length += encodedRecordLength(record);
-  const bytes = new Uint8Array(length);
-  let offset = 0;
-  for (const record of records) offset = encodeRecordInto(record, bytes, offset);
-  return bytes;
+  return encodeTogether(records);
 }
 
 /** Content of this size is cheaper to write as a piece of its own than to copy. */
-const MIN_UNCOPIED_LENGTH = 16 * 1024;
+export const MIN_UNCOPIED_LENGTH: number = 16 * 1024;
 
-/** Several records as pieces of bytes, one behind the other: large content as it is, what lies between put together. */
-export function encodeRecordPieces(records: readonly FastCgiRecord[]): Uint8Array[] {
+/** A record, or records as bytes already. */
+export type Encodable = FastCgiRecord | Uint8Array;
+
+/** Bytes that `item` takes on the wire. */
+export function encodedLength(item: Encodable): number {
+  return item instanceof Uint8Array ? item.length : encodedRecordLength(item);
+}
+
+/** The items as pieces of bytes, one behind the other: large content as it is, what lies between put together. */
+export function encodePieces(items: readonly Encodable[]): Uint8Array[] {
   const pieces: Uint8Array[] = [];
   let first = 0;
-  for (let index = 0; index < records.length; index++) {
-    const record = records[index]!;
-    const { contentData } = record;
-    if (contentData.length < MIN_UNCOPIED_LENGTH) continue;
-    if (first < index) pieces.push(encodeRecords(records.slice(first, index)));
+  for (let index = 0; index < items.length; index++) {
+    const item = items[index]!;
+    const content = item instanceof Uint8Array ? item : item.contentData;
+    if (content.length < MIN_UNCOPIED_LENGTH) continue;
+    if (first < index) pieces.push(encodeTogether(items.slice(first, index)));
     first = index + 1;
-    const paddingLength = encodedRecordLength(record) - FCGI_HEADER_LEN - contentData.length;
-    pieces.push(encodeHeader(record, paddingLength), contentData);
+    if (item instanceof Uint8Array) {
+      pieces.push(item);
+      continue;
+    }
+    const paddingLength = encodedRecordLength(item) - FCGI_HEADER_LEN - content.length;
+    pieces.push(encodeHeader(item, paddingLength), content);
     if (paddingLength > 0) pieces.push(new Uint8Array(paddingLength));
   }
-  if (first < records.length) pieces.push(encodeRecords(first === 0 ? records : records.slice(first)));
+  if (first < items.length) pieces.push(encodeTogether(first === 0 ? items : items.slice(first)));
   return pieces;
+}
+
+function encodeTogether(items: readonly Encodable[]): Uint8Array {
+  if (items.length === 1 && items[0] instanceof Uint8Array) return items[0];
+  let length = 0;
+  for (const item of items) length += encodedLength(item);
+  const bytes = new Uint8Array(length);
+  let offset = 0;
+  for (const item of items) {
+    if (item instanceof Uint8Array) {
+      bytes.set(item, offset);
+      offset += item.length;
+    } else {
+      offset = encodeRecordInto(item, bytes, offset);
+    }
+  }
+  return bytes;
 }
 
 function encodeHeader(record: FastCgiRecord, paddingLength: number): Uint8Array {

@@ -3,6 +3,7 @@
 
 import { FCGI_HEADER_LEN, ProtocolStatus, RecordType } from "../protocol/constants.ts";
 import { encodeRecordHeader, NO_CONTENT } from "../protocol/record.ts";
+import { MIN_UNCOPIED_LENGTH } from "./record_encoder.ts";
 
 /** How a response ends (FastCGI 5.5, 6.1). */
 export interface ResponseEnd {
@@ -15,8 +16,8 @@ export interface ResponseEnd {
 }
 
 const BLOCK_LENGTH = 16 * 1024;
-/** Longer output is not copied. */
-const MAX_COPIED_LENGTH = 2 * 1024;
+/** What takes more than this of a block has a buffer of its own. */
+const MAX_BLOCK_SHARE = BLOCK_LENGTH / 4;
 /** FCGI_END_REQUEST, whose body is as long as its header (FastCGI 5.5). */
 const END_REQUEST_LENGTH = 2 * FCGI_HEADER_LEN;
 
@@ -27,7 +28,7 @@ let used = 0;
 export function encodeResponseEnd(end: ResponseEnd): Uint8Array[] {
   const { requestId, stdout, endsStderr } = end;
   const hasOutput = stdout.length > 0;
-  const isCopied = stdout.length <= MAX_COPIED_LENGTH;
+  const isCopied = stdout.length < MIN_UNCOPIED_LENGTH;
   const endLength = FCGI_HEADER_LEN * (endsStderr ? 2 : 1) + END_REQUEST_LENGTH;
   const startLength = (hasOutput ? FCGI_HEADER_LEN : 0) + (isCopied ? stdout.length : 0);
   const bytes = roomFor(startLength + endLength);
@@ -50,6 +51,7 @@ function encodeEndRequest({ requestId, appStatus }: ResponseEnd, target: Uint8Ar
 
 /** Zeros that nobody has used yet. */
 function roomFor(length: number): Uint8Array {
+  if (length > MAX_BLOCK_SHARE) return new Uint8Array(length);
   if (used + length > block.length) {
     block = new Uint8Array(BLOCK_LENGTH);
     used = 0;

@@ -1,6 +1,8 @@
 // Which HTTP headers cross between a web server and an application, and under what name. RFC 3875 4.1.18 maps a header to a
 // variable by upper-casing and turning "-" into "_", and that can't be undone: what could collide or pretend is kept out.
 
+import { remembered } from "./remembered.ts";
+
 /** Headers of one connection, not of the message (RFC 9110 7.6.1). */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "connection",
@@ -24,32 +26,17 @@ export function isHopByHop(name: string): boolean {
  */
 const IMPOSTORS: ReadonlySet<string> = new Set(["content-length", "content-type", "proxy", "transfer-encoding"]);
 
-/** Names that a rule has been asked about are few. Longer ones are not remembered: a client could fill the memory with them. */
-const MAX_REMEMBERED = 256;
-const MAX_REMEMBERED_LENGTH = 64;
-
-/** `rule`, which is asked about the same names again and again. */
-function remembered(rule: (name: string) => string | null): (name: string) => string | null {
-  const answers = new Map<string, string | null>();
-  return (name) => {
-    const known = answers.get(name);
-    if (known !== undefined) return known;
-    const answer = rule(name);
-    if (name.length <= MAX_REMEMBERED_LENGTH) {
-      if (answers.size >= MAX_REMEMBERED) answers.clear();
-      // A copy: the name may be a part of all the params there were.
-      answers.set([...name].join(""), answer);
-    }
-    return answer;
-  };
-}
+const MAX_NAME_LENGTH = 64;
 
 /** The header behind a variable, in lower case, or null if there is none to be had. */
-export const headerFromParam: (param: string) => string | null = /* @__PURE__ */ remembered((param) => {
-  if (!param.startsWith("HTTP_")) return null;
-  const name = param.slice("HTTP_".length).replaceAll("_", "-").toLowerCase();
-  return isToken(name) && !IMPOSTORS.has(name) ? name : null;
-});
+export const headerFromParam: (param: string) => string | null = /* @__PURE__ */ remembered(
+  MAX_NAME_LENGTH,
+  (param) => {
+    if (!param.startsWith("HTTP_")) return null;
+    const name = param.slice("HTTP_".length).replaceAll("_", "-").toLowerCase();
+    return isToken(name) && !IMPOSTORS.has(name) ? name : null;
+  },
+);
 
 /**
  * Headers that never become a variable: they have one of their own, belong to the connection, or are believed by somebody
@@ -68,7 +55,7 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
  * The variable for a header, or null for one that must not cross. Names outside `[A-Za-z0-9-]` would collide: `Remote_User` and
  * `Remote.User` are `Remote-User` to PHP.
  */
-export const paramFromHeader: (name: string) => string | null = /* @__PURE__ */ remembered((name) => {
+export const paramFromHeader: (name: string) => string | null = /* @__PURE__ */ remembered(MAX_NAME_LENGTH, (name) => {
   const lower = name.toLowerCase();
   if (HOP_BY_HOP.has(lower) || NOT_FORWARDED.has(lower) || !/^[a-z0-9-]+$/.test(lower)) return null;
   return `HTTP_${lower.replaceAll("-", "_").toUpperCase()}`;

@@ -3,6 +3,7 @@
 import { FastCgiError } from "../protocol/errors.ts";
 import { type DecodedParams, type FastCgiParams, findConflict } from "../protocol/params.ts";
 import { hasControlBytes, headerFromParam, isToken } from "./header_rules.ts";
+import { remembered } from "./remembered.ts";
 
 /** The parts of a Fetch request. URL and headers cost time, so they are made when asked for. */
 export interface RequestParts {
@@ -110,28 +111,16 @@ function readAuthority(params: FastCgiParams): string {
   return !/^[0-9]{1,5}$/.test(port) || /:[0-9]+$/.test(server.slice(-6)) ? server : `${server}:${port}`;
 }
 
-/**
- * Origins that the URL parser has accepted, as it writes them. Sites have few, and asking it again costs as much as the rest
- * together.
- */
-const knownOrigins = new Map<string, string>();
-const MAX_KNOWN_ORIGINS = 256;
-/** Longer ones are not remembered: no host name is (RFC 1035 2.3.4), and a client could fill the memory with them. */
-const MAX_KNOWN_LENGTH = 300;
+/** No host name is longer (RFC 1035 2.3.4), but for its scheme and port. */
+const MAX_ORIGIN_LENGTH = 300;
 
-function checkOrigin(origin: string): string {
-  const known = knownOrigins.get(origin);
-  if (known !== undefined) return known;
+/** The origin as the URL parser writes it. Sites have few, and asking the parser again costs as much as the rest together. */
+const checkOrigin: (origin: string) => string = /* @__PURE__ */ remembered(MAX_ORIGIN_LENGTH, (origin) => {
   const host = origin.slice(origin.indexOf("//") + 2);
   // Bytes that end a host, or that the parser strips, would let a Host header write the path.
   if (/[^!-~]|[/\\?#@]/.test(host) || !URL.canParse(origin)) throw malformed(`the host is ${JSON.stringify(host)}`);
-  const serialized = new URL(origin).origin;
-  if (origin.length <= MAX_KNOWN_LENGTH) {
-    if (knownOrigins.size >= MAX_KNOWN_ORIGINS) knownOrigins.clear();
-    knownOrigins.set(origin, serialized);
-  }
-  return serialized;
-}
+  return new URL(origin).origin;
+});
 
 /** Escapes what the URL parser would strip, convert or take for a fragment; it leaves the rest of a target as it is. */
 function escapeTarget(target: string): string {

@@ -2,12 +2,11 @@
 // or while the transport is busy leaves as one write. Who writes a stream waits after a few records, so that is all of a stream that
 // is here, and streams take turns.
 
-import { encodedRecordLength, encodeRecordPieces } from "../codec/record_encoder.ts";
+import { type Encodable, encodedLength, encodePieces } from "../codec/record_encoder.ts";
 import { FCGI_HEADER_LEN } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
 import type { ByteChannel } from "./byte_channel.ts";
-import { joinBytes } from "./byte_source.ts";
 import { Deadline } from "./deadline.ts";
 
 /**
@@ -38,9 +37,7 @@ export interface RecordWriterOptions {
 
 /** Records that leave together. */
 export class WriteBatch {
-  readonly records: FastCgiRecord[] = [];
-  /** Records that were encoded before; they come behind `records`. */
-  readonly pieces: Uint8Array[] = [];
+  readonly items: Encodable[] = [];
   bytes = 0;
   #state: "waiting" | "taken" | "failed" = "waiting";
   #error: unknown;
@@ -66,13 +63,6 @@ export class WriteBatch {
     return this.#promise;
   }
 
-  /** What is to be written. */
-  encode(): readonly Uint8Array[] {
-    const { records, pieces } = this;
-    const all = records.length === 0 ? pieces : [...encodeRecordPieces(records), ...pieces];
-    return all.length === 1 ? all : withSmallOnesJoined(all);
-  }
-
   take(): void {
     this.#state = "taken";
     if (this.#promise !== null) this.#resolve();
@@ -83,25 +73,6 @@ export class WriteBatch {
     this.#error = error;
     if (this.#promise !== null) this.#reject(error);
   }
-}
-
-/** Pieces that are smaller are cheaper to copy than to hand to the system one by one. */
-const MIN_ALONE = 2 * 1024;
-
-function withSmallOnesJoined(pieces: readonly Uint8Array[]): Uint8Array[] {
-  const joined: Uint8Array[] = [];
-  let small: Uint8Array[] = [];
-  for (const piece of pieces) {
-    if (piece.length < MIN_ALONE) {
-      small.push(piece);
-      continue;
-    }
-    if (small.length > 0) joined.push(joinBytes(small));
-    joined.push(piece);
-    small = [];
-  }
-  if (small.length > 0) joined.push(joinBytes(small));
-  return joined;
 }
 
 /** Writes records to a connection. */
@@ -146,11 +117,10 @@ export class RecordWriter {
   /** Adds records, in one piece as far as they fit. They leave within this turn. */
   write(...records: FastCgiRecord[]): WriteBatch {
     if (this.#isOver) return this.#refused();
-    let batch = this.#lastBatch();
+    let batch = this.#batchWithRoom();
     for (const record of records) {
-      if (batch.bytes >= MAX_BATCH_BYTES || batch.pieces.length > 0) batch = this.#newBatch();
-      batch.records.push(record);
-      this.#count(batch, encodedRecordLength(record));
+      if (batch.bytes >= MAX_BATCH_BYTES) batch = this.#batchWithRoom();
+      this.#put(batch, record);
     }
     this.#gatherMore();
     return batch;
@@ -163,12 +133,8 @@ export class RecordWriter {
    */
   writePieces(pieces: readonly Uint8Array[], atOnce: boolean): WriteBatch {
     if (this.#isOver) return this.#refused();
-    let batch = this.#lastBatch();
-    if (batch.bytes >= MAX_BATCH_BYTES) batch = this.#newBatch();
-    for (const piece of pieces) {
-      batch.pieces.push(piece);
-      this.#count(batch, piece.length);
-    }
+    const batch = this.#batchWithRoom();
+    for (const piece of pieces) this.#put(batch, piece);
     if (atOnce) this.#flush();
     else this.#gatherMore();
     return batch;
@@ -181,7 +147,7 @@ export class RecordWriter {
       this.#sending = batch;
       let busy: Promise<void> | undefined;
       try {
-        busy = this.#channel.write(batch.encode());
+        busy = this.#channel.write(encodePieces(batch.items));
       } catch (error) {
         this.fail(error);
         return;
@@ -242,17 +208,17 @@ export class RecordWriter {
     return batch;
   }
 
-  #lastBatch(): WriteBatch {
-    return this.#batches.at(-1) ?? this.#newBatch();
-  }
-
-  #newBatch(): WriteBatch {
+  #batchWithRoom(): WriteBatch {
+    const last = this.#batches.at(-1);
+    if (last !== undefined && last.bytes < MAX_BATCH_BYTES) return last;
     const batch = new WriteBatch();
     this.#batches.push(batch);
     return batch;
   }
 
-  #count(batch: WriteBatch, length: number): void {
+  #put(batch: WriteBatch, item: Encodable): void {
+    const length = encodedLength(item);
+    batch.items.push(item);
     batch.bytes += length;
     this.#pendingBytes += length;
   }

@@ -19,7 +19,7 @@ function expected({ requestId, stdout, endsStderr, appStatus }: ResponseEnd): Ui
 }
 
 describe("encodeResponseEnd", () => {
-  it.each([0, 1, 2048, 2049, 65_535])(
+  it.each([0, 1, 4063, 4064, 16_383, 16_384, 65_535])(
     "encodeResponseEnd gives the bytes of the records, with %d bytes of output",
     (length) => {
       for (const requestId of [1, 0xffff]) {
@@ -35,8 +35,8 @@ describe("encodeResponseEnd", () => {
 
   it("encodeResponseEnd copies little output, and no more", () => {
     for (const [length, pieces] of [
-      [2048, 1],
-      [2049, 3],
+      [16_383, 1],
+      [16_384, 3],
     ] as const) {
       const stdout = patternBytes(length);
       const encoded = encodeResponseEnd({ ...plain, stdout });
