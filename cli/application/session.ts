@@ -83,32 +83,45 @@ export class Session {
 
   /** Why the application does not answer the next request, or null. */
   async complaint(): Promise<string | null> {
-    const complaint = await this.#tryOnce();
-    // It may be on its way out, and take connections still.
-    if (complaint === null || complaint === GONE) return complaint;
-    await sleep(POLL_INTERVAL);
-    return (await this.#tryOnce()) === GONE ? GONE : complaint;
+    const { complaint, isEnding } = await this.#ask();
+    if (!isEnding) return complaint;
+    // The operating system takes connections for a process that is ending, until it is gone. That shows when it is, however long it
+    // takes; an application that closes such connections for other reasons answers again, or closes them for as long as we look.
+    let isGone = false;
+    await this.#poll(async () => {
+      const next = await this.#ask();
+      isGone = next.complaint === GONE;
+      return !next.isEnding;
+    });
+    return isGone ? GONE : complaint;
   }
 
-  async #tryOnce(): Promise<string | null> {
+  /** Waits for an application to be started again; false when the time is over before. */
+  returns(): Promise<boolean> {
+    return this.#poll(async () => (await this.#ask()).complaint === null);
+  }
+
+  /** Sends a usual request. `isEnding`: it got no answer but the end of its connection. */
+  async #ask(): Promise<{ complaint: string | null; isEnding: boolean }> {
     try {
       const exchange = await this.request();
-      return exchange.end(1) === null ? `the next request is not answered: ${exchange.silence}` : null;
+      if (exchange.end(1) !== null) return { complaint: null, isEnding: false };
+      return { complaint: `the next request is not answered: ${exchange.silence}`, isEnding: exchange.closed };
     } catch (error) {
       if (!(error instanceof FastCgiError)) throw error;
-      return GONE;
+      return { complaint: GONE, isEnding: false };
     } finally {
       this.take();
     }
   }
 
-  /** Waits for an application that somebody starts again. */
-  async returns(): Promise<boolean> {
+  /** Asks again and again until the answer is yes, or the time for an answer is over. */
+  async #poll(isTrue: () => Promise<boolean>): Promise<boolean> {
     const deadline = performance.now() + this.options.timeout;
-    while (performance.now() < deadline) {
-      if ((await this.#tryOnce()) === null) return true;
+    while (!(await isTrue())) {
+      if (performance.now() >= deadline) return false;
       await sleep(POLL_INTERVAL);
     }
-    return false;
+    return true;
   }
 }

@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { afterAll, describe, it, type TestContext } from "vitest";
+import { describe, it, type TestContext } from "vitest";
 import { serve } from "../../adapters/node/index.ts";
 import type { Finding } from "../../cli/report/rule.ts";
 import {
@@ -11,9 +11,7 @@ import {
   phpCgi,
   phpFpm,
 } from "../support/applications/list.ts";
-import { freePort } from "../support/free_port.ts";
-import { startProcess } from "../support/process.ts";
-import { RawConnection } from "../support/raw_connection.ts";
+import { startRevived } from "../support/revived_process.ts";
 import { formatTarget } from "../support/target.ts";
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
 import { brokenIn, fetchcgi, findingsOf, nameOf } from "./run.ts";
@@ -39,7 +37,7 @@ async function serveOwn({ onTestFinished }: TestContext): Promise<string> {
 }
 
 /** Enough for a process to start again, on a busy machine as well. */
-const restart = ["--timeout", "10000"];
+const restart = ["--timeout", "20000"];
 
 const joined = "FCGI-3.3-18 PARAMS are joined before they are read: a pair cut";
 
@@ -149,19 +147,13 @@ describe.concurrent("fetchcgi check application", () => {
     },
   );
 
-  const port = freePort();
-  const running = port.then((number) =>
-    startProcess(process.execPath, {
-      name: "node-fastcgi",
-      args: [fileURLToPath(new URL("programs/node_fastcgi.mjs", import.meta.url)), String(number)],
-      ready: () => isListening(number),
-    }),
-  );
-  afterAll(async () => (await running).stop());
+  const program = fileURLToPath(new URL("programs/node_fastcgi.mjs", import.meta.url));
 
-  it("finds the faults of node-fastcgi, also those that it dies of", async ({ expect }) => {
-    await running;
-    const run = await fetchcgi(["check", "application", `127.0.0.1:${await port}`, "--json", ...pages, ...restart]);
+  it("finds the faults of node-fastcgi, also those that it dies of", { timeout: 120_000 }, async (context) => {
+    const { expect } = context;
+    const revived = await startRevived("node-fastcgi", program);
+    context.onTestFinished(() => revived.stop());
+    const run = await fetchcgi(["check", "application", `127.0.0.1:${revived.port}`, "--json", ...pages, ...restart]);
     const broken = brokenIn(findingsOf(run));
     expect(run.code).toBe(1);
     const dies = /the application is gone: nobody listens there any more$/;
@@ -180,14 +172,6 @@ describe.concurrent("fetchcgi check application", () => {
     );
     // It was started again each time, so the rest could be told.
     expect(findingsOf(run).filter(({ verdict }) => verdict === "not told")).toEqual([]);
+    expect(revived.revivals).toBeGreaterThanOrEqual(3);
   });
 });
-
-async function isListening(port: number): Promise<boolean> {
-  try {
-    (await RawConnection.open({ port })).close();
-    return true;
-  } catch {
-    return false;
-  }
-}

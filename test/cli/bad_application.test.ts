@@ -43,7 +43,7 @@ it.concurrent("fetchcgi check application finds what is wrong with records and h
   ]);
   bytes[7] = 255;
   const address = await answering(bytes, context);
-  const findings = findingsOf(await fetchcgi(["check", "application", address, "--timeout", "500", "--json"]));
+  const findings = findingsOf(await fetchcgi(["check", "application", address, "--timeout", "2000", "--json"]));
   const broken = brokenIn(findings);
   const reasons = {
     "CGI-6.3-6 Every line of the header is a field: name, colon, value": 'one line is "no field"',
@@ -58,7 +58,7 @@ it.concurrent("fetchcgi check application finds what is wrong with records and h
       "FCGI_STDOUT has no end: no record without content before END_REQUEST",
     "FCGI-6.1-5 FCGI_STDERR is ended by an empty record, if there is any": "FCGI_STDERR has content and no end",
     "FCGI-5.5-2 The body of END_REQUEST has eight bytes and a status that exists": "protocolStatus is 9",
-    "FCGI-4.1-2 GET_VALUES is answered with GET_VALUES_RESULT": "no GET_VALUES_RESULT: nothing came for 500 ms",
+    "FCGI-4.1-2 GET_VALUES is answered with GET_VALUES_RESULT": "no GET_VALUES_RESULT: nothing came for 2000 ms",
   };
   expect(Object.fromEntries(Object.keys(reasons).map((name) => [name, broken.get(name)]))).toEqual(reasons);
   const advice = findings.filter(({ verdict, isAdvice }) => verdict === "broken" && isAdvice).map(({ id }) => id);
@@ -73,6 +73,41 @@ it.concurrent("fetchcgi check application finds records of another version behin
     record(RecordType.EndRequest, 1, new Uint8Array(8)),
   ]);
   const address = await answering(Buffer.concat([bytes, new Uint8Array(8)]), context);
-  const run = await fetchcgi(["check", "application", address, "--timeout", "500", "--json"]);
+  const run = await fetchcgi(["check", "application", address, "--timeout", "2000", "--json"]);
   expect(brokenIn(findingsOf(run)).get("FCGI-3.3-2 Everything is a record of version 1")).toContain("got 0");
+});
+
+it.concurrent("fetchcgi check application says that an application is gone, however long it takes to go", async (context) => {
+  const { expect, onTestFinished } = context;
+  const page = encodeRecords([
+    record(RecordType.Stdout, 1, "Content-Type: text/plain\r\n\r\npage"),
+    record(RecordType.Stdout, 1),
+    record(RecordType.EndRequest, 1, new Uint8Array(8)),
+  ]);
+  /** Connections that are taken after the record that it dies of, and closed without an answer. */
+  let left = Number.POSITIVE_INFINITY;
+  const server = createServer((socket) => {
+    socket.on("error", () => {});
+    if (left <= 0) return void socket.destroy();
+    if (--left <= 5) {
+      if (left === 0) server.close();
+      return void socket.destroy();
+    }
+    let received = Buffer.alloc(0);
+    socket.on("data", (chunk) => {
+      received = Buffer.concat([received, chunk]);
+      if (received[1] === 99) {
+        left = 6;
+        socket.destroy();
+      } else if (endsStdin(received)) {
+        socket.end(page);
+      }
+    });
+  }).listen(0, "127.0.0.1");
+  onTestFinished(() => void server.close());
+  await waitUntil(() => server.listening);
+  const { port } = server.address() as { port: number };
+  const run = await fetchcgi(["check", "application", String(port), "--timeout", "2000", "--json"]);
+  const [, reason] = [...brokenIn(findingsOf(run))].find(([name]) => name.startsWith("FCGI-4.2-1 ")) ?? [];
+  expect(reason).toMatch(/the application is gone: nobody listens there any more$/);
 });

@@ -1,10 +1,6 @@
-// node-fastcgi from npm with a page that shows its variables and one that sends the body back, started again whenever it dies.
-// node_fastcgi.mjs PORT
-import { fork } from "node:child_process";
-import { fileURLToPath } from "node:url";
+// node-fastcgi from npm with a page that shows its variables and one that sends the body back. Prints its port, which is the one of
+// its argument, or any. node_fastcgi.mjs [PORT]
 import { createServer } from "node-fastcgi";
-
-const port = Number(process.argv[2]);
 
 function answer(request, response) {
   response.setHeader("Content-Type", "text/plain");
@@ -16,26 +12,5 @@ function answer(request, response) {
   response.end();
 }
 
-function startAgain() {
-  const child = fork(fileURLToPath(import.meta.url), [String(port)], {
-    env: { ...process.env, NODE_FASTCGI_CHILD: "1" },
-    silent: true,
-  });
-  child.stderr.resume();
-  process.once("SIGTERM", () => {
-    child.removeAllListeners("exit");
-    child.kill("SIGKILL");
-    process.exit();
-  });
-  child.once("exit", () => {
-    process.removeAllListeners("SIGTERM");
-    startAgain();
-  });
-}
-
-if (process.env.NODE_FASTCGI_CHILD === undefined) {
-  startAgain();
-} else {
-  process.once("disconnect", () => process.exit());
-  createServer(answer).listen(port, "127.0.0.1");
-}
+const server = createServer(answer);
+server.listen(Number(process.argv[2] ?? 0), "127.0.0.1", () => console.log(server.address().port));
