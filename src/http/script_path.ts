@@ -4,6 +4,7 @@
 
 import { byteStringToUtf8 } from "../protocol/byte_string.ts";
 import { FastCgiError } from "../protocol/errors.ts";
+import { hasControlBytes } from "./header_rules.ts";
 import type { FastCgiScript, FastCgiScriptResolver } from "./script.ts";
 
 /**
@@ -18,11 +19,13 @@ import type { FastCgiScript, FastCgiScriptResolver } from "./script.ts";
  * | anything else, also what `resolve` does not confirm | `frontController`, with the path in REQUEST_URI; without one a 404 |
  *
  * Names are compared byte by byte: `/a.PHP`, `/a.php5` and letters that only look like `.php` are no scripts. Nor is anything with
- * a part that starts with a dot (`/.git/x.php`) or an empty part (`//a.php`), which rules about paths elsewhere may not know. Files
- * that are no scripts are not sent: that is a file server's work, before this client is asked.
+ * a part that starts with a dot (`/.git/x.php`), an empty part (`//a.php`), an encoded slash (`/a%2Fb.php`), a backslash or a control
+ * byte, which rules about paths elsewhere may not know. Behind the name of the script, and for `frontController`, such bytes are
+ * data: `/rest.php/page/A%2FB` has the PATH_INFO `/page/A/B`, as with nginx and Caddy. Files that are no scripts are not sent:
+ * `phpSite` does that, with a file server.
  *
- * A path is refused (`malformedRequest`, 400) if it holds a control byte, a backslash, an encoded slash, a `..`, or a `%` without
- * two hexadecimal digits, whatever would have answered it.
+ * A path is refused (`malformedRequest`, 400), whatever would have answered it, if it holds NUL, CR or LF, a `..` that was encoded,
+ * or a `%` without two hexadecimal digits.
  */
 export interface FastCgiDocumentRoot {
   /** The folder, as the application sees it: DOCUMENT_ROOT. */
@@ -103,13 +106,14 @@ export function scriptsIn(root: FastCgiDocumentRoot): FastCgiScriptResolver {
 async function scriptForRequest(request: Request, script: FastCgiDocumentRoot): Promise<FastCgiScript | Response> {
   const { pathname, search } = new URL(request.url);
   const { index = DEFAULT_INDEX, extension, frontController } = script;
-  const path = decodeScriptPath(pathname);
+  const decoded = decodeScriptPath(pathname);
+  const { path } = decoded;
   const isFolder = path.endsWith("/");
   const split = splitScriptPath(path, extension) ?? (isFolder ? { scriptName: path + index, pathInfo: "" } : null);
-  const found = split && (await locate(script, split));
+  const found = split && (await locate(script, decoded, split));
   if (found) return found;
   // Relative links of a page only work below its folder.
-  if (split === null && (await locate(script, { scriptName: `${path}/${index}`, pathInfo: "" }))) {
+  if (split === null && (await locate(script, decoded, { scriptName: `${path}/${index}`, pathInfo: "" }))) {
     return new Response(null, { status: 308, headers: { location: `${pathname}/${search}` } });
   }
   const front =
@@ -130,29 +134,43 @@ export function splitScriptPath(path: string, extension: string = DEFAULT_EXTENS
   return null;
 }
 
+/** The path of a URL, decoded once to a byte string. */
+export interface DecodedPath {
+  path: string;
+  /**
+   * Where in `path` the first byte is that names no file: a slash that was encoded, a backslash, a control byte. `Infinity` if
+   * there is none.
+   */
+  doubtfulAt: number;
+}
+
 /**
- * The path of a URL as a byte string, refused where what it means is not certain.
+ * Decodes the path of a URL.
  *
- * @throws {FastCgiError} `malformedRequest` if it holds a control byte, a backslash, an encoded slash, a `..` or a broken escape.
+ * @throws {FastCgiError} `malformedRequest` if it holds NUL, CR, LF, a `..` or a broken escape.
  */
-export function decodeScriptPath(pathname: string): string {
+export function decodeScriptPath(pathname: string): DecodedPath {
   const refuse = (reason: string): FastCgiError =>
     new FastCgiError("malformedRequest", `Cannot send the request: its path ${JSON.stringify(pathname)} ${reason}`);
   let path = "";
+  let doubtfulAt = Number.POSITIVE_INFINITY;
   for (let at = 0; at < pathname.length; at++) {
     let code = pathname.charCodeAt(at);
-    if (code === PERCENT) {
+    const isEscape = code === PERCENT;
+    if (isEscape) {
       code = hexDigit(pathname.charCodeAt(at + 1)) * 16 + hexDigit(pathname.charCodeAt(at + 2));
       if (Number.isNaN(code)) throw refuse("has a % without two hexadecimal digits");
-      if (code === SLASH) throw refuse("holds an encoded slash");
       at += 2;
     }
-    if (code < 0x20 || code === 0x7f) throw refuse("holds a control byte");
-    if (code === BACKSLASH) throw refuse("holds a backslash");
+    const isDoubtful = (isEscape && code === SLASH) || code === BACKSLASH || code < 0x20 || code === 0x7f;
+    if (isDoubtful && doubtfulAt > path.length) doubtfulAt = path.length;
     path += String.fromCharCode(code);
   }
-  if (path.split("/").includes("..")) throw refuse("leads upwards");
-  return path;
+  // CVE-2019-11043 began with a %0a, and a NUL ends a name in C.
+  if (hasControlBytes(path)) throw refuse("holds a control byte");
+  // The URL parser has resolved those that were not encoded. An application that opens what PATH_INFO names must not be led out.
+  if (path.split(/[/\\]/).includes("..")) throw refuse("leads upwards");
+  return { path, doubtfulAt };
 }
 
 const PERCENT = 0x25;
@@ -167,7 +185,13 @@ function hexDigit(code: number): number {
 }
 
 /** Asks `resolve` for a script that may be asked for by a URL. */
-async function locate(root: FastCgiDocumentRoot, { scriptName, pathInfo }: SplitPath): Promise<FastCgiScript | null> {
+async function locate(
+  root: FastCgiDocumentRoot,
+  { path, doubtfulAt }: DecodedPath,
+  { scriptName, pathInfo }: SplitPath,
+): Promise<FastCgiScript | null> {
+  // Also the slash behind the name: a rule for `/admin.php/` does not know `/admin.php%2F`.
+  if (doubtfulAt <= Math.min(scriptName.length, path.length)) return null;
   const [, ...parts] = scriptName.split("/");
   if (parts.some((part) => part === "" || part.startsWith("."))) return null;
   const name = byteStringToUtf8(scriptName);

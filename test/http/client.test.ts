@@ -488,7 +488,7 @@ describe("FastCgiHttpClient: variables", () => {
       },
     });
     const { client, connector } = recording({ script });
-    for (const path of ["a%2fb.php", "a.php%0a", "a%5cb", "%zz"]) {
+    for (const path of ["a.php%0a", "a%00.php", "a.php/..%2fb", "%zz"]) {
       const open = new OpenStream();
       const init = { method: "POST", body: open.stream, duplex: "half" } as RequestInit;
       const error = await client.fetch(`http://a.test/${path}`, init).catch((reason) => reason);
