@@ -73,7 +73,7 @@ export function failover<Each extends Connector>(
   return compose(connectors, options, (all) => all);
 }
 
-const DEFAULTS: Required<Pick<ComposedConnectorOptions, "attemptTimeout" | "coolDown">> = Object.freeze({
+export const DEFAULTS: Required<Pick<ComposedConnectorOptions, "attemptTimeout" | "coolDown">> = Object.freeze({
   attemptTimeout: 3_000,
   coolDown: 10_000,
 });
