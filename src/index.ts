@@ -4,6 +4,7 @@ export { type ClientCloseOptions, FastCgiClient } from "./client/client.ts";
 export type { FastCgiClientLimits, FastCgiClientOptions, FastCgiRetry } from "./client/options.ts";
 export type { PoolStatus } from "./client/pool.ts";
 export type { FastCgiRequestInit } from "./client/request.ts";
+export { contained } from "./codec/contained.ts";
 export type { FastCgiRequest } from "./codec/incoming_request.ts";
 export type { FastCgiClientResponse } from "./codec/incoming_response.ts";
 export { RecordDecoder } from "./codec/record_decoder.ts";

@@ -3,6 +3,7 @@
 import {
   type CloseOptions,
   type ConnectionAddress,
+  contained,
   type FastCgiConnection,
   FastCgiError,
   type FastCgiFetchHandler,
@@ -49,7 +50,8 @@ export async function serveOn(runtime: ServerRuntime, options: ServeOptions): Pr
       "Cannot serve: middleware would be ignored; give a fetch that runs it, as examples/moving-srvx does",
     );
   }
-  const { onError = printError, onStderr = printStderr, signal } = options;
+  const { onStderr = printStderr, signal } = options;
+  const onError = contained("onError", options.onError ?? printError);
   const service = new FastCgiHttpService(options.fetch, { ...options, onStderr });
   const application = new FastCgiServer(service.handler, { ...options, onError });
   const allowed = options.webServerAddresses ?? addressesIn(runtime.environment("FCGI_WEB_SERVER_ADDRS"));

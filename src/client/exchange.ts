@@ -1,5 +1,6 @@
 // One request and its response on a connection: when it is sent, what it waits for, and how long. The mirror of server/response.ts.
 
+import { contained } from "../codec/contained.ts";
 import type { FastCgiClientResponse, IncomingResponse, IncomingResponseHooks } from "../codec/incoming_response.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { EndRequestBody } from "../protocol/record.ts";
@@ -43,6 +44,8 @@ export class Exchange implements IncomingResponseHooks {
   readonly #silence: Deadline;
   readonly #isShared: boolean;
   readonly #onSignal: () => void;
+  /** Made with the first piece: most applications write nothing. */
+  #onStderr: ((piece: Uint8Array, response: FastCgiClientResponse) => void) | null = null;
   #state: ExchangeState = "sending";
   #hasOutput = false;
   #sentWhole = false;
@@ -139,7 +142,8 @@ export class Exchange implements IncomingResponseHooks {
   }
 
   onStderr(piece: Uint8Array, response: FastCgiClientResponse): void {
-    this.#request.onStderr?.(piece, response);
+    this.#onStderr ??= contained("onStderr", this.#request.onStderr);
+    this.#onStderr(piece, response);
   }
 
   onComplete(body: EndRequestBody): void {

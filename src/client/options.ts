@@ -1,3 +1,4 @@
+import { contained } from "../codec/contained.ts";
 import { resolveOptions } from "../codec/resolve_options.ts";
 import { RESPONSE_DECODER_DEFAULTS, type ResponseDecoderOptions } from "../codec/response_decoder.ts";
 
@@ -151,6 +152,6 @@ export function resolveClientOptions(options: FastCgiClientOptions): ResolvedCli
   return {
     ...resolved,
     keepAlive: resolved.keepAlive || resolved.multiplexing,
-    onRetry: options.onRetry ?? (() => {}),
+    onRetry: contained("onRetry", options.onRetry),
   };
 }

@@ -18,6 +18,7 @@ import { decodeNameValuePairs, encodeNameValuePairs } from "../protocol/name_val
 import { type DecodedParams, decodeParams } from "../protocol/params.ts";
 import { decodeBeginRequestBody, encodeUnknownTypeBody, type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
 import type { ByteQueue } from "./byte_queue.ts";
+import { contained } from "./contained.ts";
 import { type FastCgiRequest, IncomingRequest } from "./incoming_request.ts";
 import { refusal, refuseWithStatus } from "./refusal.ts";
 import { REQUEST_DECODER_DEFAULTS, type RequestDecoderOptions } from "./request_decoder_options.ts";
@@ -52,6 +53,7 @@ interface ActiveRequest {
 export class RequestDecoder implements Stage<FastCgiRecord, FastCgiRequest> {
   readonly #options: Required<RequestDecoderOptions>;
   readonly #outlet: RequestDecoderOutlet;
+  readonly #report: (error: FastCgiError) => void;
   readonly #active = new Map<number, ActiveRequest>();
   #waitingForParams = 0;
   #drained = 0;
@@ -61,6 +63,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, FastCgiRequest> {
   constructor(outlet: RequestDecoderOutlet, options: RequestDecoderOptions = {}) {
     this.#options = resolveOptions(REQUEST_DECODER_DEFAULTS, options);
     this.#outlet = outlet;
+    this.#report = contained("report", (error) => outlet.report?.(error));
   }
 
   /** Requests that have begun and not ended, whether or not they came out yet. */
@@ -302,10 +305,6 @@ export class RequestDecoder implements Stage<FastCgiRecord, FastCgiRequest> {
 
   #reply(records: FastCgiRecord[], closeConnection = false): void {
     this.#outlet.reply(records, closeConnection);
-  }
-
-  #report(error: FastCgiError): void {
-    this.#outlet.report?.(error);
   }
 }
 

@@ -4,6 +4,7 @@
 import { FCGI_NULL_REQUEST_ID, nameOf, RecordType } from "../protocol/constants.ts";
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
 import { decodeEndRequestBody, type FastCgiRecord } from "../protocol/record.ts";
+import { contained } from "./contained.ts";
 import { type FastCgiClientResponse, IncomingResponse, type IncomingResponseHooks } from "./incoming_response.ts";
 import { resolveOptions } from "./resolve_options.ts";
 import { type ResponseState, responseInput, responseStep } from "./response_state.ts";
@@ -60,6 +61,7 @@ interface ActiveResponse {
 export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientResponse> {
   readonly #options: Required<ResponseDecoderOptions>;
   readonly #outlet: ResponseDecoderOutlet;
+  readonly #report: (error: FastCgiError) => void;
   readonly #active = new Map<number, ActiveResponse>();
   /**
    * The highest id that was expected; 0 where nobody says what to expect. Those up to it that are not active are over: ids count up.
@@ -75,6 +77,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
   constructor(outlet: ResponseDecoderOutlet = {}, options: ResponseDecoderOptions = {}) {
     this.#options = resolveOptions(RESPONSE_DECODER_DEFAULTS, options);
     this.#outlet = outlet;
+    this.#report = contained("report", (error) => outlet.report?.(error));
   }
 
   /** Responses that have begun or are expected, and have not ended. */
@@ -144,7 +147,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
     if (active === undefined) {
       // Go sends records for an aborted request after its FCGI_END_REQUEST.
       if (requestId <= this.#highestId) {
-        this.#outlet.report?.(protocolError(`Dropped ${input}: request ${requestId} is over`, requestId));
+        this.#report(protocolError(`Dropped ${input}: request ${requestId} is over`, requestId));
         return;
       }
       if (this.#highestId > 0)

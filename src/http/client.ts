@@ -1,6 +1,7 @@
 import { type ClientCloseOptions, FastCgiClient } from "../client/client.ts";
 import type { PoolStatus } from "../client/pool.ts";
 import type { FastCgiRequestInit } from "../client/request.ts";
+import { contained } from "../codec/contained.ts";
 import type { IncomingResponse } from "../codec/incoming_response.ts";
 import { resolveOptions } from "../codec/resolve_options.ts";
 import { Role } from "../protocol/constants.ts";
@@ -34,7 +35,9 @@ import { StderrText } from "./stderr_text.ts";
  */
 export class FastCgiHttpClient implements AsyncDisposable {
   readonly #client: FastCgiClient;
-  readonly #options: FastCgiHttpClientOptions & typeof DEFAULT_HTTP_CLIENT_OPTIONS;
+  readonly #options: FastCgiHttpClientOptions &
+    typeof DEFAULT_HTTP_CLIENT_OPTIONS &
+    Required<Pick<FastCgiHttpClientOptions, "onStderr">>;
   readonly #preset: FastCgiHttpPreset;
   readonly #script: FastCgiScript | FastCgiScriptResolver | undefined;
 
@@ -47,6 +50,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
       ...(openSpool && { openSpool }),
       ...options,
       ...resolveOptions(DEFAULT_HTTP_CLIENT_OPTIONS, options),
+      onStderr: contained("onStderr", options.onStderr),
     };
     this.#script = options.script ?? this.#preset.script;
     const { requestBuffering = "measure" } = options;
@@ -194,7 +198,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
       // more, and this keeps the Request as long as the exchange.
       onStderr: (piece, response) => {
         if (stderr === null) {
-          const text = new StderrText((text) => onStderr?.(text, native()));
+          const text = new StderrText((text) => onStderr(text, native()));
           const end = (): void => text.end(response.stderrTruncated);
           response.end.then(end, end);
           stderr = text;

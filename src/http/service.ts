@@ -1,4 +1,5 @@
 import { ByteQueue } from "../codec/byte_queue.ts";
+import { contained } from "../codec/contained.ts";
 import type { FastCgiRequest, IncomingRequest } from "../codec/incoming_request.ts";
 import { errorDocument } from "../codec/refusal.ts";
 import { byteStringToUtf8, decodeByteString } from "../protocol/byte_string.ts";
@@ -87,7 +88,7 @@ export class FastCgiHttpService {
   constructor(fetch: FastCgiFetchHandler, options: FastCgiHttpServiceOptions = {}) {
     if (typeof fetch !== "function") throw new TypeError(`Cannot serve: fetch must be a function, got ${typeof fetch}`);
     this.#fetch = fetch;
-    this.#options = options;
+    this.#options = { ...options, onStderr: contained("onStderr", options.onStderr) };
   }
 
   /** For {@linkcode FastCgiServer}. */

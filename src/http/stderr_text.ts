@@ -4,7 +4,7 @@ export class StderrText {
   #decoder: TextDecoder | null = null;
   readonly #tell: (text: string) => void;
 
-  /** @param tell Called with whole characters. What it throws becomes an unhandled rejection: the request is not at fault. */
+  /** @param tell Called with whole characters. Must not throw. */
   constructor(tell: (text: string) => void) {
     this.#tell = tell;
   }
@@ -21,11 +21,6 @@ export class StderrText {
   }
 
   #give(text: string): void {
-    if (text === "") return;
-    try {
-      this.#tell(text);
-    } catch (thrown) {
-      void Promise.reject(thrown);
-    }
+    if (text !== "") this.#tell(text);
   }
 }

@@ -1,3 +1,4 @@
+import { contained } from "../codec/contained.ts";
 import type { FastCgiRequest } from "../codec/incoming_request.ts";
 import { REQUEST_DECODER_DEFAULTS, type RequestDecoderOptions } from "../codec/request_decoder_options.ts";
 import { resolveOptions } from "../codec/resolve_options.ts";
@@ -70,19 +71,5 @@ export type ResolvedServerOptions = Required<FastCgiServerLimits> & Required<Pic
 /** @throws {RangeError | TypeError} If an option has a value it can't have. */
 export function resolveServerOptions(options: FastCgiServerOptions): ResolvedServerOptions {
   // The same object, so that decoders know it as checked.
-  return Object.assign(resolveOptions(SERVER_DEFAULTS, options), { onError: contained(options.onError ?? (() => {})) });
-}
-
-/**
- * A callback that throws must not take the request with it that it is told of. What it throws becomes an unhandled rejection, as
- * what an async callback throws.
- */
-function contained(onError: ResolvedServerOptions["onError"]): ResolvedServerOptions["onError"] {
-  return (error, request) => {
-    try {
-      onError(error, request);
-    } catch (thrown) {
-      void Promise.reject(thrown);
-    }
-  };
+  return Object.assign(resolveOptions(SERVER_DEFAULTS, options), { onError: contained("onError", options.onError) });
 }

@@ -1,6 +1,7 @@
 // Several applications as one connector. This spreads connections and goes round what is down; it asks nobody how busy they
 // are: weights and health checks are a load balancer's work.
 
+import { contained } from "../codec/contained.ts";
 import { resolveOptions } from "../codec/resolve_options.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import { connectOrAbort, withController, withTimeLimit } from "./attempt.ts";
@@ -93,12 +94,12 @@ function compose<Each extends Connector>(
 /** Connects to one of several applications, and notes which of them failed lately. */
 class Backends<Each extends Connector> {
   readonly #options: typeof DEFAULTS;
-  readonly #onFailure: ((error: unknown, connector: Each) => void) | undefined;
+  readonly #onFailure: (error: unknown, connector: Each) => void;
   readonly #failedAt = new Map<Each, number>();
 
   constructor(options: ComposedConnectorOptions<Each>) {
     this.#options = resolveOptions(DEFAULTS, options, ["coolDown"]);
-    this.#onFailure = options.onFailure;
+    this.#onFailure = contained("onFailure", options.onFailure);
   }
 
   /** Tries them in this order, but those that failed lately last, until one connects. */
@@ -135,12 +136,7 @@ class Backends<Each extends Connector> {
 
   #fail(error: unknown, connector: Each): void {
     this.#failedAt.set(connector, performance.now());
-    try {
-      this.#onFailure?.(error, connector);
-    } catch (thrown) {
-      // An unhandled rejection, as what an async callback throws; the next connector is tried all the same.
-      void Promise.reject(thrown);
-    }
+    this.#onFailure(error, connector);
   }
 
   /** One connector's turn. */

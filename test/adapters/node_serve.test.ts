@@ -18,7 +18,7 @@ import { RawConnection } from "../support/raw_connection.ts";
 import { begin, bytesOf, params, recordsIn, request, textOf } from "../support/records.ts";
 import { isSettled } from "../support/streams.ts";
 import { createTemporaryDirectory, type TemporaryDirectory } from "../support/temporary_directory.ts";
-import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
+import { failOnUnhandledRejections, unhandledRejectionsOf } from "../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
 
@@ -92,6 +92,21 @@ describe("FCGI_WEB_SERVER_ADDRS", () => {
       },
     ]);
     expect(handler).not.toHaveBeenCalled();
+  });
+
+  it("serve goes on when onError throws", async () => {
+    const thrown = new Error("The log is full");
+    const addresses = ["192.0.2.1"];
+    const onError = (): never => {
+      throw thrown;
+    };
+    const unhandled = await unhandledRejectionsOf(async () => {
+      const { client, connect } = await served({ port: 0, webServerAddresses: addresses, onError });
+      expect(await (await connect()).readToEnd()).toHaveLength(0);
+      addresses.push("127.0.0.1");
+      expect(await answerOf(client)).toBe("answered");
+    });
+    expect(unhandled).toEqual([thrown]);
   });
 
   it("serve refuses every connection when webServerAddresses is empty", async () => {

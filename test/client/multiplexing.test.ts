@@ -26,7 +26,7 @@ import {
   stdout,
 } from "../support/scripted_application.ts";
 import { drain, isSettled, streamOf, textFrom } from "../support/streams.ts";
-import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
+import { failOnUnhandledRejections, turns, unhandledRejectionsOf } from "../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
 
@@ -365,6 +365,23 @@ describe("multiplexing: one of several requests", () => {
       counts.set(id, counts.get(id)! + 1);
       expect(Math.max(...counts.values()) - Math.min(...counts.values())).toBeLessThanOrEqual(2);
     }
+  });
+
+  it("FastCgiClient ends no request when the onStderr of one throws", async () => {
+    const thrown = new Error("The log is full");
+    const onStderr = (): never => {
+      throw thrown;
+    };
+    const script = shared(async (application) => {
+      const [first, second] = await requests(application, 2);
+      await application.send(record(RecordType.Stderr, first!, "warning"), answer(first!, "1"), answer(second!, "2"));
+    });
+    const unhandled = await unhandledRejectionsOf(async () => {
+      const client = clientOf(script);
+      expect(await Promise.all([text(client, { ...get, onStderr }), text(client)])).toEqual(["1", "2"]);
+      expect(script.connections.length).toBe(1);
+    });
+    expect(unhandled).toEqual([thrown]);
   });
 
   it("FastCgiClient fails all requests of a connection that breaks, each with what it wrote to stderr", async () => {

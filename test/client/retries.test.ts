@@ -20,7 +20,7 @@ import {
   stdout,
 } from "../support/scripted_application.ts";
 import { isSettled, streamOf, textFrom } from "../support/streams.ts";
-import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
+import { failOnUnhandledRejections, turns, unhandledRejectionsOf } from "../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
 
@@ -119,6 +119,21 @@ describe("retries of a connection", () => {
     expect(await sent).toMatchObject({ code: "timeout", limit: "connectTimeout" });
     expect(connector.attempts).toBe(2);
   });
+
+  it("FastCgiClient connects all the same when onRetry throws", async () => {
+    const thrown = new Error("The log is full");
+    const onRetry = (): never => {
+      throw thrown;
+    };
+    const unhandled = await unhandledRejectionsOf(async () => {
+      const client = new FastCgiClient(failing(1), { onRetry });
+      clients.push(client);
+      const sent = text(client);
+      await pass(50);
+      expect(await sent).toBe("x");
+    });
+    expect(unhandled).toEqual([thrown]);
+  });
 });
 
 describe("retries on a kept connection that is stale", () => {
@@ -147,6 +162,24 @@ describe("retries on a kept connection that is stale", () => {
         expect(retries).toMatchObject([{ reason: "stale", attempt: 1, error: { code: "connectionClosed" } }]);
       }
     }
+  });
+
+  it("FastCgiClient sends it again all the same when onRetry throws", async () => {
+    const thrown = new Error("The log is full");
+    const onRetry = (): never => {
+      throw thrown;
+    };
+    const unhandled = await unhandledRejectionsOf(async () => {
+      const client = new FastCgiClient(
+        stale((application) => application.end()),
+        { keepAlive: true, onRetry },
+      );
+      clients.push(client);
+      await text(client);
+      await turns();
+      expect(await text(client)).toBe("2 0");
+    });
+    expect(unhandled).toEqual([thrown]);
   });
 
   it("FastCgiClient sends nothing again when anything came", async () => {

@@ -12,7 +12,7 @@ import { latin1 } from "../support/bytes.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
 import { begin, params, record, request, stdin } from "../support/records.ts";
 import { isSettled, textFrom } from "../support/streams.ts";
-import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
+import { failOnUnhandledRejections, turns, unhandledRejectionsOf } from "../support/unhandled_rejections.ts";
 import { complete, MemoryApplication, type WebServerEnd } from "../support/web_server_end.ts";
 
 failOnUnhandledRejections();
@@ -384,6 +384,20 @@ describe("FastCgiHttpService: stderr", () => {
       ["text é\n", 3],
       ["bytes é\n", 3],
     ]);
+  });
+
+  it("FastCgiHttpService answers all the same when onStderr throws", async () => {
+    const thrown = new Error("The log is full");
+    const onStderr = (): never => {
+      throw thrown;
+    };
+    const unhandled = await unhandledRejectionsOf(async () => {
+      const { web, application } = serve(handler, { onStderr });
+      await web.send(request(1));
+      expect((await web.answer(1)).stdout).toMatch(/body$/);
+      expect(application.errors).toEqual([]);
+    });
+    expect(unhandled).toEqual([thrown, thrown]);
   });
 
   it("FastCgiHttpService needs no onStderr", async () => {

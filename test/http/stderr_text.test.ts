@@ -1,7 +1,6 @@
 import { expect, it } from "vitest";
 import { StderrText } from "../../src/http/stderr_text.ts";
 import { bytewise, latin1, splitsOf } from "../support/bytes.ts";
-import { unhandledRejectionsOf } from "../support/unhandled_rejections.ts";
 
 function told(): { text: StderrText; pieces: string[] } {
   const pieces: string[] = [];
@@ -48,21 +47,4 @@ it("StderrText tells nothing where nothing came", () => {
   const { text, pieces } = told();
   text.end(false);
   expect(pieces).toEqual([]);
-});
-
-it("StderrText goes on when what it tells throws, which becomes an unhandled rejection", async () => {
-  const reason = new Error("A broken logger");
-  const pieces: string[] = [];
-  const text = new StderrText((piece) => {
-    pieces.push(piece);
-    throw reason;
-  });
-  const unhandled = await unhandledRejectionsOf(async () => {
-    text.push(latin1("a"));
-    text.push(latin1("b"));
-  });
-  expect([pieces, unhandled]).toEqual([
-    ["a", "b"],
-    [reason, reason],
-  ]);
 });
