@@ -12,7 +12,7 @@ try {
   await ensureServers(["nginx", "apache2", "mod_fcgid", "lighttpd", "caddy", "haproxy", "h2o"]);
   const reporter = "--reporter=test/support/web_servers/matrix_reporter.ts";
   const vitest = join(projectFolder, "node_modules/.bin/vitest");
-  process.exitCode = await run(vitest, ["run", "--execArgv=--expose-gc", reporter, ...files]);
+  process.exitCode = await run(vitest, ["run", reporter, ...files]);
 } catch (error) {
   console.error(error.message);
   process.exitCode = 1;

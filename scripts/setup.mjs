@@ -65,9 +65,9 @@ async function install(folder, what, options = []) {
   if (lock !== undefined && isInstalled(lock, readPackages(join(folder, "node_modules/.package-lock.json")))) return;
 
   console.log(`Installing ${what} (npm) ...`);
-  // Not `npm ci`: npm 11 refuses a lock file that lacks builds for some other platform, npm 10 does not. `--no-save` keeps
-  // to the locked versions as well and never rewrites the file. `--include=dev` because with NODE_ENV=production npm would
-  // leave out the very tools that we are about to run.
+  // `npm ci` would remove what is there first, and download all of it again for one package that is new. `--no-save` keeps to the
+  // locked versions as well and never rewrites the file. `--include=dev` because with NODE_ENV=production npm would leave out the
+  // very tools that we are about to run.
   const args = ["install", ...options, "--no-save", "--include=dev", "--no-audit", "--no-fund"];
   const code = await runNpm(args, { quiet: true });
   if (code !== 0) throw new Error(`Cannot install ${what}: npm install ended with code ${code}`);
@@ -106,7 +106,7 @@ export function findProgram(name) {
 /** The path of a program; throws with the line that installs it. A test that needs a server must not pass without. */
 export function requireProgram(name) {
   const path = findProgram(name);
-  if (path === undefined) throw new Error(`Cannot use ${name}: not installed. ${missingMessage([name])}`);
+  if (path === undefined) throw new Error(`Cannot use ${name}: not installed. Install it with: ${installLine([name])}`);
   return path;
 }
 
@@ -127,7 +127,11 @@ export function requireRuntime(name) {
 }
 
 function missingMessage(names) {
-  return `Missing: ${names.join(", ")}. Install them with: sudo apt-get install -y ${packagesOf(names).join(" ")}`;
+  return `Missing: ${names.join(", ")}. Install them with: ${installLine(names)}`;
+}
+
+function installLine(names) {
+  return `sudo apt-get install -y ${packagesOf(names).join(" ")}`;
 }
 
 function packagesOf(names) {

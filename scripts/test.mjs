@@ -1,36 +1,32 @@
-// npm test: every check, on a fresh clone as well; stops at the first that fails and leaves with its code.
+// npm test: every check, on a fresh clone as well. All of them run; the end says which failed.
 // With arguments only vitest runs, and gets them: npm test -- test/codec
 import { join } from "node:path";
 import { projectFolder, run, runNpm } from "./run.mjs";
 import { ensurePackages, ensureRuntimes, ensureServers } from "./setup.mjs";
+import { runSteps } from "./steps.mjs";
 
 const args = process.argv.slice(2);
 const bin = (name) => join(projectFolder, "node_modules/.bin", name);
+const vitest = (...more) => run(bin("vitest"), ["run", ...more]);
+const runtimeTests = join(projectFolder, "scripts/runtime_tests.mjs");
+// The Node that runs this runs them as part of all tests.
+const otherRuntimes = ["bun", "deno", "node22", "node24", "node26"];
 
-const checks = [
+/** In the order of their bits in the exit code: CONTRIBUTING.md lists them. */
+const steps = [
+  { title: "Runtimes", run: () => ensureRuntimes() },
+  { title: "Servers", run: () => ensureServers() },
   { title: "Format and lint", run: () => run(bin("biome"), ["check", "."]) },
   { title: "Types", run: () => runNpm(["run", "--silent", "typecheck"]) },
   { title: "Build", run: () => runNpm(["run", "--silent", "build"], { quiet: true }) },
+  { title: "Tests", run: () => vitest() },
+  { title: "Tests of src/ on other runtimes", run: () => run(process.execPath, [runtimeTests, ...otherRuntimes]) },
 ];
-// --expose-gc: tests of memory collect garbage before they measure.
-// The Node that runs this runs them as part of all tests.
-const others = ["bun", "deno", "node22", "node24", "node26"];
-const unitTests = join(projectFolder, "scripts/unit_tests.mjs");
-const runtimes = { title: "Tests of src/ on other runtimes", run: () => run(process.execPath, [unitTests, ...others]) };
-const tests = { title: "Tests", run: () => run(bin("vitest"), ["run", "--execArgv=--expose-gc", ...args]) };
 
 try {
+  // All that runs is in them. The rest is asked for by the tests that need it: those that don't go on without.
   await ensurePackages();
-  await ensureRuntimes();
-  await ensureServers();
-  for (const step of args.length > 0 ? [tests] : [...checks, tests, runtimes]) {
-    console.log(`\n== ${step.title} ==`);
-    process.exitCode = await step.run();
-    if (process.exitCode !== 0) {
-      console.error(`\n${step.title}: failed with code ${process.exitCode}`);
-      break;
-    }
-  }
+  process.exitCode = args.length > 0 ? await vitest(...args) : await runSteps(steps);
 } catch (error) {
   console.error(error.message);
   process.exitCode = 1;

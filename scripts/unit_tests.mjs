@@ -1,66 +1,14 @@
-// npm run test:runtimes: the tests of src/ on every version of Node that is supported, on Bun and on Deno. A line for each, and
-// one for each test that it can't run, with the reason. Arguments choose some: npm run test:runtimes -- bun node26
-import { execFileSync } from "node:child_process";
+// npm run test:unit: the tests of src/, with nothing installed but the npm packages. Arguments go to vitest.
 import { join } from "node:path";
+import { layerTests } from "./layers.mjs";
 import { projectFolder, run } from "./run.mjs";
-import { ensurePackages, ensureRuntimes, findRuntime, requireRuntime } from "./setup.mjs";
-
-const folders = ["protocol", "codec", "transport", "client", "server", "http"].map((name) => `test/${name}`);
-const vitest = join(projectFolder, "node_modules/vitest/vitest.mjs");
-
-// Talks to a server of Node's through the adapter for Node; the other adapters have tests of their own.
-const overNode = "--exclude=test/http/hostile_backend.test.ts";
-
-/** What comes before vitest and behind it. Bun has the threads that vitest can use, but not the processes. */
-const runtimes = {
-  node: {},
-  node22: {},
-  node24: {},
-  node26: {},
-  bun: { after: ["--pool=threads", overNode] },
-  deno: { before: ["run", "--quiet", "--allow-all"], after: [overNode] },
-};
-
-/** Both cores of a small machine, where vitest leaves one free. */
-const options = ["--maxWorkers=2", "--no-color", "--reporter=minimal", "--reporter=test/support/summary_reporter.ts"];
-
-// Half a million cuts of the recorded traffic tell something once, in the run of all tests.
-const env = { ...process.env, CUT_STEP: "11" };
-
-/** Runs the tests on one runtime; tells whether they passed. */
-async function test(name) {
-  const command = name === "node" ? process.execPath : findRuntime(name);
-  if (command === undefined && name.startsWith("node") && `${process.platform}-${process.arch}` !== "linux-x64") {
-    console.log(`${name.padEnd(8)} not run: its package is for linux-x64`);
-    return true;
-  }
-  const { before = [], after = [] } = runtimes[name];
-  const output = [];
-  const start = performance.now();
-  const args = [...before, vitest, "run", ...after, ...options, ...folders];
-  const code = await run(command ?? requireRuntime(name), args, { env, quiet: true, output });
-  const seconds = Math.round((performance.now() - start) / 1000);
-  const text = Buffer.concat(output).toString();
-  const summary = /^\d+ passed, \d+ failed, \d+ skipped$/m.exec(text)?.[0] ?? `ended with code ${code}`;
-  console.log(`${name.padEnd(8)} ${versionOf(command).padEnd(10)} ${summary} (${seconds} s)`);
-  for (const [skipped] of text.matchAll(/^skipped: .*$/gm)) console.log(`  ${skipped}`);
-  return code === 0;
-}
-
-function versionOf(command) {
-  return /\d+\.\d+\.\d+/.exec(execFileSync(command, ["--version"], { encoding: "utf8" }))[0];
-}
+import { ensurePackages } from "./setup.mjs";
 
 try {
   await ensurePackages();
-  await ensureRuntimes();
-  const chosen = process.argv.slice(2);
-  const unknown = chosen.filter((name) => !(name in runtimes));
-  if (unknown.length > 0)
-    throw new Error(`Cannot test on ${unknown.join(", ")}: know ${Object.keys(runtimes).join(", ")}`);
-  for (const name of chosen.length > 0 ? chosen : Object.keys(runtimes)) {
-    if (!(await test(name))) process.exitCode = 1;
-  }
+  const vitest = join(projectFolder, "node_modules/.bin/vitest");
+  // Both cores of a small machine, where vitest leaves one free.
+  process.exitCode = await run(vitest, ["run", "--maxWorkers=100%", ...process.argv.slice(2), ...layerTests]);
 } catch (error) {
   console.error(error.message);
   process.exitCode = 1;

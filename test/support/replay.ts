@@ -16,7 +16,7 @@ import {
 } from "../../src/index.ts";
 import { bytewise, chunksOf } from "./bytes.ts";
 
-/** Bytes from one cut to the next: every point, unless scripts/unit_tests.mjs says otherwise. */
+/** Bytes from one cut to the next: every point, unless scripts/runtime_tests.mjs says otherwise. */
 export const CUT_STEP: number = Number(process.env.CUT_STEP ?? 1);
 
 /** What came out of a byte stream, and how it ended. */

@@ -1,0 +1,9 @@
+// npm run setup: everything that some test needs: the npm packages, the other runtimes, and the real servers and applications.
+import { ensurePackages, ensureRuntimes, ensureServers } from "./setup.mjs";
+import { runSteps } from "./steps.mjs";
+
+process.exitCode = await runSteps([
+  { title: "Packages", run: () => ensurePackages() },
+  { title: "Runtimes", run: () => ensureRuntimes() },
+  { title: "Servers", run: () => ensureServers() },
+]);

@@ -1,0 +1,83 @@
+// npm run test:runtimes: the tests of src/ on every version of Node that is supported, on Bun and on Deno. A line for each, and
+// one for each test that it can't run, with the reason. Arguments choose some: npm run test:runtimes -- bun node26
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+import { layerTests } from "./layers.mjs";
+import { projectFolder, run } from "./run.mjs";
+import { ensurePackages, ensureRuntimes, findRuntime, requireRuntime } from "./setup.mjs";
+
+const vitest = join(projectFolder, "node_modules/vitest/vitest.mjs");
+
+// Talks to a server of Node's through the adapter for Node; the other adapters have tests of their own.
+const overNode = "--exclude=test/http/hostile_backend.test.ts";
+
+/** What comes before vitest and behind it. Bun has the threads that vitest can use, but not the processes. */
+const runtimes = {
+  node: {},
+  node22: {},
+  node24: {},
+  node26: {},
+  bun: { after: ["--pool=threads", overNode] },
+  deno: { before: ["run", "--quiet", "--allow-all"], after: [overNode] },
+};
+
+/** Both cores of a small machine, where vitest leaves one free. */
+const options = ["--maxWorkers=2", "--no-color", "--reporter=minimal", "--reporter=test/support/summary_reporter.ts"];
+
+// Half a million cuts of the recorded traffic tell something once, in the run of all tests.
+const env = { ...process.env, CUT_STEP: "11" };
+
+/** Runs the tests on one runtime; tells whether they passed. One that is missing does not hide the next. */
+async function test(name) {
+  if (isForOthers(name)) {
+    console.log(`${name.padEnd(8)} not run: its package is for linux-x64`);
+    return true;
+  }
+  try {
+    return await testOn(name, name === "node" ? process.execPath : requireRuntime(name));
+  } catch (error) {
+    console.error(`${name.padEnd(8)} not run: ${error.message}`);
+    return false;
+  }
+}
+
+/** Whether a runtime has no package for this platform. */
+function isForOthers(name) {
+  return (
+    /^node\d/.test(name) && findRuntime(name) === undefined && `${process.platform}-${process.arch}` !== "linux-x64"
+  );
+}
+
+async function testOn(name, command) {
+  const { before = [], after = [] } = runtimes[name];
+  const output = [];
+  const start = performance.now();
+  const args = [...before, vitest, "run", ...after, ...options, ...layerTests];
+  const code = await run(command, args, { env, quiet: true, output });
+  const seconds = Math.round((performance.now() - start) / 1000);
+  const text = Buffer.concat(output).toString();
+  const summary = /^\d+ passed, \d+ failed, \d+ skipped$/m.exec(text)?.[0] ?? `ended with code ${code}`;
+  console.log(`${name.padEnd(8)} ${versionOf(command).padEnd(10)} ${summary} (${seconds} s)`);
+  for (const [skipped] of text.matchAll(/^skipped: .*$/gm)) console.log(`  ${skipped}`);
+  return code === 0;
+}
+
+function versionOf(command) {
+  return /\d+\.\d+\.\d+/.exec(execFileSync(command, ["--version"], { encoding: "utf8" }))[0];
+}
+
+try {
+  await ensurePackages();
+  const chosen = process.argv.slice(2);
+  const unknown = chosen.filter((name) => !(name in runtimes));
+  if (unknown.length > 0)
+    throw new Error(`Cannot test on ${unknown.join(", ")}: know ${Object.keys(runtimes).join(", ")}`);
+  const names = chosen.length > 0 ? chosen : Object.keys(runtimes);
+  if (names.some((name) => name !== "node")) await ensureRuntimes().catch((error) => console.error(error.message));
+  for (const name of names) {
+    if (!(await test(name))) process.exitCode = 1;
+  }
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = 1;
+}
