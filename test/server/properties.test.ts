@@ -2,12 +2,14 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { type FastCgiHandler, type FastCgiRecord, RecordType } from "../../src/index.ts";
 import { chunksOf, joined, latin1 } from "../support/bytes.ts";
+import { pass, useFakeTime } from "../support/fake_time.ts";
 import { begin, bytesOf, params, record } from "../support/records.ts";
 import { drain } from "../support/streams.ts";
 import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
 import { MemoryApplication, type WebServerEnd } from "../support/web_server_end.ts";
 
 failOnUnhandledRejections();
+useFakeTime();
 
 /** One request: the pieces of its body, whether its length is announced, and what its handler does with it. */
 interface Exchange {
@@ -121,8 +123,13 @@ it("FastCgiServer sends one END_REQUEST at most and settles when requests are ab
         if (ending === "end") await web.end();
         else if (ending === "break") web.break();
         else endWith(web);
-        if (ending === "close")
-          await Promise.all([application.server.close(), ...exchanges.map((_, index) => web.answer(index + 1))]);
+        if (ending === "close") {
+          const answers = exchanges.map((_, index) => web.answer(index + 1));
+          const closed = Promise.all([application.server.close(), ...answers]);
+          // The grace for what comes late.
+          await pass(1000);
+          await closed;
+        }
         await served;
         exchanges.forEach((_, index) => {
           const own = web.records.filter(({ requestId }) => requestId === index + 1);

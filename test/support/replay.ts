@@ -158,7 +158,7 @@ export function requestsDiffer(a: Replay<ReplayedRequest>, b: Replay<ReplayedReq
         return "head";
       if (left.abortReason?.code !== right.abortReason?.code) return "abort";
       return (
-        firstDifference("param", left.paramPairs, right.paramPairs, (pair, twin) =>
+        firstDifference("param", left.paramPairs, pairsOf(right), (pair, twin) =>
           pair[0] === twin[0] && pair[1] === twin[1] ? null : pair[0],
         ) ??
         streamsDiffer("stdin", one.stdin, other.stdin) ??
@@ -166,6 +166,18 @@ export function requestsDiffer(a: Replay<ReplayedRequest>, b: Replay<ReplayedReq
       );
     })
   );
+}
+
+const decodedPairs = new WeakMap<IncomingRequest, IncomingRequest["paramPairs"]>();
+
+/** What the other replays are compared with is decoded once. */
+function pairsOf(request: IncomingRequest): IncomingRequest["paramPairs"] {
+  let pairs = decodedPairs.get(request);
+  if (pairs === undefined) {
+    pairs = request.paramPairs;
+    decodedPairs.set(request, pairs);
+  }
+  return pairs;
 }
 
 /** The first difference between two replays of the same responses, or null. */
