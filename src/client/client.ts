@@ -10,7 +10,7 @@ import { ClientConnection, type ClientConnectionOwner } from "./connection.ts";
 import { dial } from "./dial.ts";
 import { type FastCgiClientOptions, type ResolvedClientOptions, resolveClientOptions } from "./options.ts";
 import { Pool, type PoolStatus } from "./pool.ts";
-import { type FastCgiRequestInit, isRepeatable, streamsOf } from "./request.ts";
+import { checkedRequest, type FastCgiRequestInit, isRepeatable, streamsOf } from "./request.ts";
 
 /** Milliseconds after which an application that has not answered FCGI_GET_VALUES is taken for one that does not multiplex. */
 const PROBE_TIMEOUT = 2_000;
@@ -62,16 +62,17 @@ export class FastCgiClient implements AsyncDisposable {
    * Sends one request. Resolves once it is on its way, or with its first output where it may have to be sent again (see
    * {@linkcode FastCgiClientOptions.onRetry}); its streams and its end come as they come.
    *
+   * @throws {TypeError} If the request has a value that it can't have.
    * @throws {FastCgiError} `connectFailed` or `timeout` if there is no connection to be had, `limit` if too many requests wait.
    * @throws {unknown} The reason of `signal`.
    */
   send(request: FastCgiRequestInit): Promise<FastCgiClientResponse> {
-    return this.#run(request, true);
+    return this.#run(request, checkedRequest);
   }
 
-  /** As {@linkcode FastCgiClient.send}, for the HTTP layer: it reads the response by itself, and leaves the params as they are. */
+  /** As {@linkcode FastCgiClient.send}, for the HTTP layer, which reads the response by itself and leaves the params as they are. */
   start(request: FastCgiRequestInit): Promise<IncomingResponse> {
-    return this.#run(request, false);
+    return this.#run(request, asItIs);
   }
 
   /**
@@ -112,11 +113,14 @@ export class FastCgiClient implements AsyncDisposable {
     return this.close();
   }
 
-  /** @param copies Whether the params may be there only once, or change. */
-  async #run(request: FastCgiRequestInit, copies: boolean): Promise<IncomingResponse> {
+  async #run(
+    request: FastCgiRequestInit,
+    prepare: (request: FastCgiRequestInit) => FastCgiRequestInit,
+  ): Promise<IncomingResponse> {
     try {
-      request.signal?.throwIfAborted();
-      return await this.#start(copies ? { ...request, params: [...request.params] } : request);
+      const prepared = prepare(request);
+      prepared.signal?.throwIfAborted();
+      return await this.#start(prepared);
     } catch (error) {
       for (const source of streamsOf(request)) void cancelSource(source, error);
       throw error;
@@ -188,6 +192,10 @@ export class FastCgiClient implements AsyncDisposable {
       return 1;
     }
   }
+}
+
+function asItIs(request: FastCgiRequestInit): FastCgiRequestInit {
+  return request;
 }
 
 function backendOf({ remoteAddress }: ClientConnection): string {

@@ -140,21 +140,22 @@ export class ClientConnection {
   }
 
   /**
-   * Sends a request. The response fails with whatever goes wrong.
+   * Sends a request. The response fails with whatever goes wrong from then on.
    *
-   * @throws {unknown} The reason why the connection is closed, or that of the request's signal.
+   * @throws {unknown} What is wrong with the request, the reason of its signal, or why the connection is closed. Nothing was sent then,
+   * and the connection is as it was.
    */
   send(request: FastCgiRequestInit): IncomingResponse {
     request.signal?.throwIfAborted();
     if (this.#closed) throw this.#closeReason;
-    if (this.#exchanges.size === 0) this.#heard = false;
     const requestId = this.#nextId();
+    // A timer for each request costs more than one that goes on.
+    const exchange = new Exchange(request, requestId, this.#host, this.capacity > 1 ? null : this.#silence);
+    if (this.#exchanges.size === 0) this.#heard = false;
     this.#requests++;
     const { keepAlive, maxRequestsPerConnection } = this.#options;
     if (!keepAlive || this.#requests >= maxRequestsPerConnection) this.#retired = true;
     this.#silence.stop();
-    // A timer for each request costs more than one that goes on.
-    const exchange = new Exchange(request, requestId, this.#host, this.capacity > 1 ? null : this.#silence);
     this.#exchanges.set(requestId, exchange);
     exchange.start();
     return exchange.response;

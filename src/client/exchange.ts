@@ -53,12 +53,13 @@ export class Exchange implements IncomingResponseHooks {
   /**
    * @param silence What runs out when the application is silent for too long, if the connection lends its own; it tells of every byte
    * then. Without one, others may be on the connection.
+   * @throws {unknown} What is wrong with the request. Nothing was done then.
    */
   constructor(request: FastCgiRequestInit, requestId: number, connection: ExchangeHost, silence: Deadline | null) {
     this.requestId = requestId;
     this.#request = request;
     this.#connection = connection;
-    this.#sender = new RequestSender(connection.writer, requestId, request);
+    this.#sender = new RequestSender(connection.writer, requestId, request, connection.options.keepAlive);
     this.#isShared = silence === null;
     this.#silence = silence ?? new Deadline(() => this.timeOut());
     this.#onSignal = () => connection.abort(this, request.signal!.reason);
@@ -77,9 +78,9 @@ export class Exchange implements IncomingResponseHooks {
 
   /** Sends the request. */
   start(): void {
-    const { options, writer } = this.#connection;
+    const { writer } = this.#connection;
     this.#request.signal?.addEventListener("abort", this.#onSignal, { once: true });
-    this.#sender.send(options.keepAlive).then(
+    this.#sender.send().then(
       (sent) => {
         if (!sent) return;
         this.#sentWhole = true;

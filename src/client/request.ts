@@ -1,7 +1,8 @@
 import type { FastCgiClientResponse } from "../codec/incoming_response.ts";
 import { encodeRequestHead } from "../codec/request_encoder.ts";
 import { RecordType, Role } from "../protocol/constants.ts";
-import type { NameValuePair } from "../protocol/name_value_pairs.ts";
+import { kindOf } from "../protocol/kind_of.ts";
+import { checkNameValuePair, type NameValuePair } from "../protocol/name_value_pairs.ts";
 import { parseLength } from "../protocol/params.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
 import { type ByteSource, cancelSource, checkLength } from "../transport/byte_source.ts";
@@ -16,7 +17,10 @@ export interface FastCgiRequestInit {
    * @default {Role.Responder}
    */
   role?: Role;
-  /** The variables: pairs, or a Map. Byte strings: one character per byte; `utf8ToByteString` makes them of text. */
+  /**
+   * The variables: pairs, or a Map. Names and values are byte strings, one character per byte; `utf8ToByteString` makes them of text.
+   * Other values, such as numbers, are refused with a TypeError that names the variable: `String(8080)`.
+   */
   params: Iterable<NameValuePair>;
   /**
    * The request body. Not sent to an Authorizer. If the params have a CONTENT_LENGTH, it must be that long: php-fpm hangs or
@@ -35,6 +39,40 @@ export interface FastCgiRequestInit {
   signal?: AbortSignal | null;
   /** Told of each piece of FCGI_STDERR, whether or not anybody reads the response's `stderr`. */
   onStderr?: (piece: Uint8Array, response: FastCgiClientResponse) => void;
+}
+
+/**
+ * A request as a program gave it, checked. Its params are copied: there may be only one chance to read them, and the program may change
+ * them.
+ *
+ * @throws {TypeError} If it has a value that it can't have.
+ */
+export function checkedRequest(request: FastCgiRequestInit): FastCgiRequestInit {
+  const { role, params, signal, onStderr } = request;
+  if (role !== undefined && !(Number.isInteger(role) && role > 0 && role <= MAX_ROLE)) {
+    throw new TypeError(`Cannot send the request: expected role to be an integer from 1 to ${MAX_ROLE}, got ${role}`);
+  }
+  if (onStderr !== undefined && typeof onStderr !== "function") {
+    throw new TypeError(`Cannot send the request: expected onStderr to be a function, got ${kindOf(onStderr)}`);
+  }
+  if (signal && typeof signal.throwIfAborted !== "function") {
+    throw new TypeError(`Cannot send the request: expected signal to be an AbortSignal, got ${kindOf(signal)}`);
+  }
+  return { ...request, params: checkedParams(params) };
+}
+
+/** FCGI_BEGIN_REQUEST has two bytes for the role (FastCGI 5.1). */
+const MAX_ROLE = 0xffff;
+
+function checkedParams(params: Iterable<NameValuePair>): NameValuePair[] {
+  const isIterable = typeof params === "object" && params !== null && Symbol.iterator in params;
+  const pairs = isIterable ? [...params] : null;
+  if (pairs === null || pairs.some((pair) => !Array.isArray(pair))) {
+    const actual = pairs === null ? kindOf(params) : "something else in it";
+    throw new TypeError(`Cannot send the request: expected params to be pairs [name, value] or a Map, got ${actual}`);
+  }
+  for (const [name, value] of pairs) checkNameValuePair(name, value);
+  return pairs;
 }
 
 /** The streams that a request comes with. */
@@ -62,25 +100,70 @@ function isAtHand(source: ByteSource | null | undefined): boolean {
   return source === undefined || source === null || source instanceof Uint8Array;
 }
 
-/** For messages: whose bytes they are. */
-const BODY = "the request body";
+/** One stream of a request (FastCGI 6). */
+interface OutgoingStream {
+  readonly type: RecordType;
+  /** For messages: whose bytes they are. */
+  readonly name: string;
+  readonly source: ByteSource;
+  /** The length that the params announce. */
+  readonly length: number | null;
+}
+
+/** The streams of the request's role, in the order in which they are sent. An Authorizer has none (FastCGI 6.3). */
+function outgoingStreams({ role, stdin, data, params }: FastCgiRequestInit): OutgoingStream[] {
+  if (role === Role.Authorizer) return [];
+  const lengthIn = (param: string): number | null => parseLength(paramOf(params, param));
+  const streams: OutgoingStream[] = [
+    {
+      type: RecordType.Stdin,
+      name: "the request body",
+      source: stdin ?? NO_CONTENT,
+      length: lengthIn("CONTENT_LENGTH"),
+    },
+  ];
+  if (role === Role.Filter) {
+    streams.push({
+      type: RecordType.Data,
+      name: "the data",
+      source: data ?? NO_CONTENT,
+      length: lengthIn("FCGI_DATA_LENGTH"),
+    });
+  }
+  return streams;
+}
 
 /** Sends one request: its params, then the streams of its role, in the order of FastCGI 6. */
 export class RequestSender {
   readonly #writer: RecordWriter;
   readonly #requestId: number;
-  readonly #request: FastCgiRequestInit;
-  /** What is still to be sent. */
+  readonly #head: Uint8Array;
+  /** Streams that are not in the head. */
+  readonly #streams: readonly OutgoingStream[];
+  /** What is still to be cancelled if the request ends early. */
   #waiting: ByteSource[];
   #stream: StreamSender | null = null;
   #stopped = false;
 
-  /** @param request Its `params` are read more than once. */
-  constructor(writer: RecordWriter, requestId: number, request: FastCgiRequestInit) {
+  /**
+   * What can be known to be wrong with the request is found out here, before anything of it is sent.
+   *
+   * @param request Its `params` are read more than once.
+   * @throws {TypeError} If a variable can't be sent.
+   * @throws {FastCgiError} `lengthMismatch` if a stream that is at hand is not as long as announced.
+   */
+  constructor(writer: RecordWriter, requestId: number, request: FastCgiRequestInit, keepConn: boolean) {
+    const { role = Role.Responder, params } = request;
     this.#writer = writer;
     this.#requestId = requestId;
-    this.#request = request;
-    this.#waiting = isAtHand(request.stdin) && isAtHand(request.data) ? [] : streamsOf(request);
+    this.#streams = outgoingStreams(request);
+    for (const { source, length, name } of this.#streams) {
+      if (source instanceof Uint8Array && length !== null) checkLength(source, length, name);
+    }
+    const endsStdin = this.#streams.length === 1 && isEmpty(this.#streams[0]!.source);
+    this.#head = encodeRequestHead({ requestId, role, keepConn, params, endsStdin });
+    if (endsStdin) this.#streams = [];
+    this.#waiting = streamsOf(request);
   }
 
   /** Sends nothing more, and cancels the request's streams. */
@@ -92,40 +175,24 @@ export class RequestSender {
   }
 
   /** Sends it. Resolves to whether all was sent. Rejects if a stream fails or is not as long as announced. */
-  async send(keepConn: boolean): Promise<boolean> {
-    const { role = Role.Responder, stdin, data, params } = this.#request;
-    const requestId = this.#requestId;
-    const length = parseLength(paramOf(params, "CONTENT_LENGTH"));
-    // What is wrong already is not begun.
-    if (stdin instanceof Uint8Array && length !== null && role !== Role.Authorizer) checkLength(stdin, length, BODY);
-    const endsStdin = role === Role.Responder && !length && isEmpty(stdin);
-    const head = encodeRequestHead({ requestId, role, keepConn, params, endsStdin });
-    // Nothing is to come that could leave with it.
-    const begun = this.#writer.writePieces([head], endsStdin && !this.#writer.isShared);
-    if (!endsStdin && role !== Role.Authorizer) await this.#sendStream(RecordType.Stdin, stdin, length, BODY);
-    if (role === Role.Filter) {
-      await this.#sendStream(RecordType.Data, data, parseLength(paramOf(params, "FCGI_DATA_LENGTH")), "the data");
-    }
+  async send(): Promise<boolean> {
+    // Where nothing follows, nothing could leave with it.
+    const begun = this.#writer.writePieces([this.#head], this.#streams.length === 0 && !this.#writer.isShared);
+    for (const stream of this.#streams) await this.#sendStream(stream);
     await begun.taken;
     return !this.#stopped;
   }
 
-  async #sendStream(
-    type: RecordType,
-    source: ByteSource | null | undefined,
-    expected: number | null,
-    name: string,
-  ): Promise<void> {
+  async #sendStream({ type, name, source, length }: OutgoingStream): Promise<void> {
     if (this.#stopped) return;
-    const bytes = source ?? NO_CONTENT;
-    this.#waiting = this.#waiting.filter((other) => other !== bytes);
+    this.#waiting = this.#waiting.filter((other) => other !== source);
     this.#stream = new StreamSender(this.#writer, type, this.#requestId);
-    await this.#stream.send(expected === null ? bytes : checkLength(bytes, expected, name));
+    await this.#stream.send(length === null ? source : checkLength(source, length, name));
     // Only what is whole gets an end: without it a backend can tell that the body was cut.
     if (!this.#stopped) this.#writer.write({ type, requestId: this.#requestId, contentData: NO_CONTENT });
   }
 }
 
-function isEmpty(source: ByteSource | null | undefined): boolean {
-  return source === undefined || source === null || (source instanceof Uint8Array && source.length === 0);
+function isEmpty(source: ByteSource): boolean {
+  return source instanceof Uint8Array && source.length === 0;
 }

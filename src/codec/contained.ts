@@ -1,6 +1,8 @@
 // Callbacks that a program gives to be told of something: onError, onRetry, onFailure, onStderr. They watch, they decide nothing, so
 // what goes wrong in one must not end the request or the connection that it is told of, nor a neighbour.
 
+import { kindOf } from "../protocol/kind_of.ts";
+
 /**
  * `callback` as a function that never throws; one that does nothing where there is no callback. Every callback that only watches is
  * called through this.
@@ -18,7 +20,7 @@ export function contained<Arguments extends unknown[]>(
 ): (...args: Arguments) => void {
   if (callback === undefined) return doNothing;
   if (typeof callback !== "function") {
-    throw new TypeError(`Cannot use ${name}: expected a function, got ${callback === null ? "null" : typeof callback}`);
+    throw new TypeError(`Cannot use ${name}: expected a function, got ${kindOf(callback)}`);
   }
   return (...args) => {
     try {

@@ -3,6 +3,7 @@
 
 import { FCGI_HEADER_LEN, FCGI_KEEP_CONN, RecordType, type Role } from "../protocol/constants.ts";
 import {
+  checkNameValuePair,
   encodeNameValuePairChunks,
   encodeNameValuePairInto,
   type NameValuePair,
@@ -31,6 +32,7 @@ const BEGIN_LENGTH = 2 * FCGI_HEADER_LEN;
 /** Padding, the end of the params and that of stdin. */
 const MAX_END_LENGTH = 7 + 2 * FCGI_HEADER_LEN;
 
+/** Shared by all connections: `used` is where the next request may begin. */
 let block: Uint8Array = NO_CONTENT;
 let used = 0;
 
@@ -38,28 +40,47 @@ let used = 0;
  * FCGI_BEGIN_REQUEST, the FCGI_PARAMS and their end. Records are cut between pairs: PHP and others parse each by itself. The bytes
  * may be part of a larger buffer that holds other requests: it must not be transferred.
  *
- * @throws {TypeError} If a character of a name or value is not a byte.
+ * @throws {TypeError} If a name or value is not a string, or one of their characters is not a byte.
  */
 export function encodeRequestHead(head: RequestHead): Uint8Array {
-  // Twice, as the first block may have been used up for the most part.
-  return encodeIntoBlock(head) ?? encodeIntoBlock(head, true) ?? encodeRecords(recordsOf(head));
+  const { params } = head;
+  // Up to three attempts read them, and a generator gives its pairs only once.
+  const pairs = Array.isArray(params) || params instanceof Map ? params : [...params];
+  // The second attempt has a new block: the first may have been used up for the most part.
+  return encodeIntoBlock(head, pairs) ?? encodeIntoBlock(head, pairs, true) ?? encodeRecords(recordsOf(head, pairs));
 }
 
 /** The bytes, or null where the block has no room for them. */
-function encodeIntoBlock(
-  { requestId, role, keepConn, params, endsStdin }: RequestHead,
-  isNew = false,
-): Uint8Array | null {
+function encodeIntoBlock(head: RequestHead, pairs: Iterable<NameValuePair>, isNew = false): Uint8Array | null {
   if (isNew) {
     block = new Uint8Array(BLOCK_LENGTH);
     used = 0;
   }
-  const start = used;
   const target = block;
+  const start = used;
+  let end: number | null = null;
+  // Nothing else may take the room while the pairs are read: their iterator may be the program's, and send a request itself.
+  used = target.length;
+  try {
+    end = encodeInto(target, start, head, pairs);
+    return end === null ? null : target.subarray(start, end);
+  } finally {
+    if (block === target) used = end ?? start;
+  }
+}
+
+/** Writes the bytes to `target` at `start`. Returns the offset behind them, or null where there is no room. */
+function encodeInto(
+  target: Uint8Array,
+  start: number,
+  { requestId, role, keepConn, endsStdin }: RequestHead,
+  pairs: Iterable<NameValuePair>,
+): number | null {
   const paramsStart = start + BEGIN_LENGTH + FCGI_HEADER_LEN;
   const limit = target.length - MAX_END_LENGTH;
   let offset = paramsStart;
-  for (const [name, value] of params) {
+  for (const [name, value] of pairs) {
+    checkNameValuePair(name, value);
     // Two lengths of at most four bytes.
     if (offset + name.length + value.length + 8 > limit) return null;
     offset = encodeNameValuePairInto(name, value, target, offset);
@@ -77,13 +98,14 @@ function encodeIntoBlock(
   encodeRecordHeader(target, start + BEGIN_LENGTH, RecordType.Params, requestId, length, padding);
   target.fill(0, offset, offset + padding);
   offset = encodeRecordHeader(target, offset + padding, RecordType.Params, requestId, 0, 0);
-  if (endsStdin) offset = encodeRecordHeader(target, offset, RecordType.Stdin, requestId, 0, 0);
-  used = offset;
-  return target.subarray(start, offset);
+  return endsStdin ? encodeRecordHeader(target, offset, RecordType.Stdin, requestId, 0, 0) : offset;
 }
 
 /** The same as records, however many they are. */
-function recordsOf({ requestId, role, keepConn, params, endsStdin }: RequestHead): FastCgiRecord[] {
+function recordsOf(
+  { requestId, role, keepConn, endsStdin }: RequestHead,
+  params: Iterable<NameValuePair>,
+): FastCgiRecord[] {
   const records: FastCgiRecord[] = [
     { type: RecordType.BeginRequest, requestId, contentData: encodeBeginRequestBody({ role, keepConn }) },
     ...encodeNameValuePairChunks(params).map((contentData) => ({ type: RecordType.Params, requestId, contentData })),

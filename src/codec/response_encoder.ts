@@ -51,7 +51,8 @@ function encodeEndRequest({ requestId, appStatus }: ResponseEnd, target: Uint8Ar
 
 /** Zeros that nobody has used yet. */
 function roomFor(length: number): Uint8Array {
-  if (length > MAX_BLOCK_SHARE) return new Uint8Array(length);
+  // Not `>`: what is no number must not be added to `used`, which all connections share.
+  if (!(length <= MAX_BLOCK_SHARE)) return new Uint8Array(length);
   if (used + length > block.length) {
     block = new Uint8Array(BLOCK_LENGTH);
     used = 0;

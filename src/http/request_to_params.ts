@@ -40,7 +40,10 @@ export interface FastCgiHttpPeers {
   serverPort?: number | undefined;
 }
 
-/** Variables by name. Byte strings: one character per byte; `utf8ToByteString` makes them of text. */
+/**
+ * Variables by name. Byte strings: one character per byte; `utf8ToByteString` makes them of text. Other values, such as numbers, are
+ * refused with a TypeError that names the variable: write `String(8080)`, or use the options `serverPort` and `remotePort`.
+ */
 export type FastCgiHttpParams = Readonly<Record<string, string>> | Iterable<NameValuePair>;
 
 /** What {@linkcode paramsFromRequest} needs beside the request. */
@@ -77,7 +80,7 @@ export function paramsFromRequest(request: RequestHead, options: RequestToParams
   addScript(params, decodePath(pathname), script);
   addPeers(params, url, options);
   request.headers.forEach((value, name) => {
-    const param = knownParam(name);
+    const param = paramFromHeader(name);
     if (param !== null) params.set(param, value);
   });
   // A Request made by a program has no Host header, but its URL says the same.
@@ -87,19 +90,6 @@ export function paramsFromRequest(request: RequestHead, options: RequestToParams
   }
   addContentLength(params, options.contentLength);
   return params;
-}
-
-/** Variables of headers by their names, which are few and come again and again; what is made up fills it only once. */
-const knownParams = new Map<string, string | null>();
-const MAX_KNOWN_PARAMS = 256;
-
-function knownParam(header: string): string | null {
-  let param = knownParams.get(header);
-  if (param === undefined) {
-    param = paramFromHeader(header);
-    if (knownParams.size < MAX_KNOWN_PARAMS) knownParams.set(header, param);
-  }
-  return param;
 }
 
 /** Whatever anybody said before: php-fpm loses, cuts or waits for ever where this is not the truth. */

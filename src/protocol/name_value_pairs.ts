@@ -1,6 +1,7 @@
 import { decodeAscii, decodeByteString, encodeByteStringInto } from "./byte_string.ts";
 import { MAX_SENT_CONTENT_LENGTH } from "./constants.ts";
 import { FastCgiError } from "./errors.ts";
+import { kindOf } from "./kind_of.ts";
 
 /** A name and its value (FastCGI 3.4), both byte strings: one character per byte. */
 export type NameValuePair = readonly [name: string, value: string];
@@ -13,6 +14,7 @@ const MAX_LENGTH = 0x7fff_ffff;
 
 /** Bytes that a pair takes on the wire. */
 function pairLength([name, value]: NameValuePair): number {
+  checkNameValuePair(name, value);
   return lengthOfLength(name.length) + lengthOfLength(value.length) + name.length + value.length;
 }
 
@@ -34,7 +36,21 @@ function encodeLength(length: number, target: Uint8Array, offset: number): numbe
 }
 
 /**
- * Writes one pair to `target` at `offset` and returns the offset behind it.
+ * A value that is not a string has no `length`, or the length of something else. Sums of such lengths would corrupt what is counted
+ * with them, so every pair is checked before its length is used.
+ *
+ * @throws {TypeError} If name or value is not a string.
+ */
+export function checkNameValuePair(name: unknown, value: unknown): void {
+  if (typeof name === "string" && typeof value === "string") return;
+  if (typeof name !== "string") {
+    throw new TypeError(`Cannot send a variable: expected its name to be a string, got ${kindOf(name)}`);
+  }
+  throw new TypeError(`Cannot send the variable ${JSON.stringify(name)}: expected a string, got ${kindOf(value)}`);
+}
+
+/**
+ * Writes one pair, which was checked, to `target` at `offset` and returns the offset behind it.
  *
  * @throws {TypeError} If a character of a name or value is not a byte.
  */
@@ -48,7 +64,7 @@ export function encodeNameValuePairInto(name: string, value: string, target: Uin
 /**
  * The pairs one after the other (FastCGI 3.4), lengths in their shortest form.
  *
- * @throws {TypeError} If a character of a name or value is not a byte.
+ * @throws {TypeError} If a name or value is not a string, or one of their characters is not a byte.
  */
 export function encodeNameValuePairs(pairs: Iterable<NameValuePair>): Uint8Array {
   const list = [...pairs];

@@ -23,19 +23,19 @@ failOnUnhandledRejections();
 const requestId = 5;
 
 /** A sender, and the records that it has written. */
-function senderOf(request: FastCgiRequestInit): { sender: RequestSender; records: FastCgiRecord[] } {
+function senderOf(request: FastCgiRequestInit, keepConn = false): { sender: RequestSender; records: FastCgiRecord[] } {
   const records: FastCgiRecord[] = [];
   const writable = new WritableStream<Uint8Array>({ write: (bytes) => void records.push(...recordsIn(bytes)) });
   const writer = new RecordWriter(channelOf({ readable: new ReadableStream(), writable, close() {} }), {
     writeTimeout: 10_000,
     onError: () => {},
   });
-  return { sender: new RequestSender(writer, requestId, request), records };
+  return { sender: new RequestSender(writer, requestId, request, keepConn), records };
 }
 
 async function recordsOf(request: FastCgiRequestInit, keepConn = false): Promise<FastCgiRecord[]> {
-  const { sender, records } = senderOf(request);
-  expect(await sender.send(keepConn)).toBe(true);
+  const { sender, records } = senderOf(request, keepConn);
+  expect(await sender.send()).toBe(true);
   await turns();
   return records;
 }
@@ -148,14 +148,11 @@ describe("RequestSender", () => {
 
   it("RequestSender fails, without an end of stdin, where it is not as long as CONTENT_LENGTH says", async () => {
     for (const [length, stdin] of [
-      ["5", latin1("1234")],
-      ["3", latin1("1234")],
-      ["1", null],
       ["5", streamOf(latin1("12"), latin1("34"))],
       ["3", streamOf(latin1("12"), latin1("34"))],
     ] as const) {
       const { sender, records } = senderOf({ params: [["CONTENT_LENGTH", length]], stdin });
-      await expect(sender.send(false)).rejects.toMatchObject({ code: "lengthMismatch" });
+      await expect(sender.send()).rejects.toMatchObject({ code: "lengthMismatch" });
       await turns();
       expect(contentOf(records, Stdin).length, length).toBeLessThanOrEqual(Number(length));
       expect(shapeOf(records)).not.toContainEqual([Stdin, 0]);
@@ -163,10 +160,29 @@ describe("RequestSender", () => {
     const { sender, records } = senderOf({
       role: Role.Filter,
       params: [["FCGI_DATA_LENGTH", "5"]],
-      data: latin1("file"),
+      data: streamOf(latin1("file")),
     });
-    await expect(sender.send(false)).rejects.toMatchObject({ code: "lengthMismatch" });
+    await expect(sender.send()).rejects.toMatchObject({ code: "lengthMismatch" });
     expect(shapeOf(records)).not.toContainEqual([Data, 0]);
+  });
+
+  it("RequestSender begins nothing where bytes at hand are not as long as announced", async () => {
+    const requests: FastCgiRequestInit[] = [
+      { params: [["CONTENT_LENGTH", "5"]], stdin: latin1("1234") },
+      { params: [["CONTENT_LENGTH", "3"]], stdin: latin1("1234") },
+      { params: [["CONTENT_LENGTH", "1"]], stdin: null },
+      { role: Role.Filter, params: [["FCGI_DATA_LENGTH", "5"]], data: latin1("file") },
+    ];
+    for (const request of requests) {
+      expect(() => senderOf(request)).toThrow(expect.objectContaining({ code: "lengthMismatch" }));
+    }
+    // No stdin is sent to an Authorizer, so its length is no matter.
+    const [begin] = await recordsOf({
+      role: Role.Authorizer,
+      params: [["CONTENT_LENGTH", "5"]],
+      stdin: latin1("1234"),
+    });
+    expect(begin!.type).toBe(BeginRequest);
   });
 
   it("RequestSender checks no length where the params have none", async () => {
@@ -179,7 +195,7 @@ describe("RequestSender", () => {
   it("RequestSender fails with a source that fails, without an end of stdin", async () => {
     const open = new OpenStream();
     const { sender, records } = senderOf({ params, stdin: open.stream });
-    const sent = sender.send(false);
+    const sent = sender.send();
     open.write("part");
     await turns();
     const reason = new Error("The disk is gone");
@@ -189,15 +205,14 @@ describe("RequestSender", () => {
     expect(shapeOf(records).at(-1)).toEqual([Stdin, 4]);
   });
 
-  it("RequestSender refuses params that are no byte strings", async () => {
-    const { sender } = senderOf({ params: [["X", "☃"]] });
-    await expect(sender.send(false)).rejects.toThrow(TypeError);
+  it("RequestSender refuses params that are no byte strings", () => {
+    expect(() => senderOf({ params: [["X", "☃"]] })).toThrow(TypeError);
   });
 
   it("RequestSender sends nothing more when it is stopped, and cancels what is being read", async () => {
     const open = new OpenStream();
     const { sender, records } = senderOf({ params, stdin: open.stream });
-    const sent = sender.send(false);
+    const sent = sender.send();
     await turns();
     const reason = new Error("Enough");
     sender.stop(reason);
@@ -211,7 +226,7 @@ describe("RequestSender", () => {
   it("RequestSender cancels a stream whose turn has not come when it is stopped", async () => {
     const [stdin, data] = [new OpenStream(), new OpenStream()];
     const { sender } = senderOf({ role: Role.Filter, params, stdin: stdin.stream, data: data.stream });
-    const sent = sender.send(false);
+    const sent = sender.send();
     await turns();
     const reason = new Error("Enough");
     sender.stop(reason);

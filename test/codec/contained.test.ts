@@ -44,7 +44,7 @@ describe("contained", () => {
     for (const [wrong, what] of [
       [null, "null"],
       ["text", "string"],
-      [{}, "object"],
+      [{}, "Object"],
     ] as const) {
       expect(() => contained("onEvent", wrong as never)).toThrow(
         new TypeError(`Cannot use onEvent: expected a function, got ${what}`),

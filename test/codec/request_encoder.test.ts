@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { encodeRequestHead, type RequestHead } from "../../src/codec/request_encoder.ts";
 import { RecordType, Role } from "../../src/protocol/constants.ts";
-import { encodeNameValuePairs, type NameValuePair } from "../../src/protocol/name_value_pairs.ts";
+import { decodeNameValuePairs, encodeNameValuePairs, type NameValuePair } from "../../src/protocol/name_value_pairs.ts";
 import { begin, bytesOf, record, recordsIn } from "../support/records.ts";
 
 const head = (params: Iterable<NameValuePair>, others: Partial<RequestHead> = {}): RequestHead => ({
@@ -57,6 +57,71 @@ describe("encodeRequestHead", () => {
         },
       ),
     );
+  });
+
+  /** What is left of a request's params when they are read from its bytes. */
+  const paramsOf = (bytes: Uint8Array): NameValuePair[] =>
+    recordsIn(bytes)
+      .filter(({ type }) => type === RecordType.Params)
+      .flatMap(({ contentData }) => decodeNameValuePairs(contentData));
+
+  it("encodeRequestHead writes every later request whole when one has a value that is not a string", () => {
+    const broken = (function* (): Generator<NameValuePair> {
+      yield ["A", "b"];
+      throw new RangeError("No more pairs");
+    })();
+    const wrong: [params: unknown, message: string][] = [
+      [[["SERVER_PORT", 8080]], 'Cannot send the variable "SERVER_PORT": expected a string, got number'],
+      [
+        [["REMOTE_ADDR", { address: "::1", port: 1 }]],
+        'Cannot send the variable "REMOTE_ADDR": expected a string, got Object',
+      ],
+      [[["A", { length: 3 }]], 'Cannot send the variable "A": expected a string, got Object'],
+      [[["A", undefined]], 'Cannot send the variable "A": expected a string, got undefined'],
+      [[["A", null]], 'Cannot send the variable "A": expected a string, got null'],
+      [[["A", ["b"]]], 'Cannot send the variable "A": expected a string, got Array'],
+      [[["A"]], 'Cannot send the variable "A": expected a string, got undefined'],
+      [[[1, "a"]], "Cannot send a variable: expected its name to be a string, got number"],
+      [broken, "No more pairs"],
+    ];
+    const right: NameValuePair[] = [["REQUEST_METHOD", "GET"]];
+    for (const [params, message] of wrong) {
+      expect(() => encodeRequestHead(head(params as NameValuePair[]))).toThrow(message);
+      for (let round = 0; round < 3; round++) expect(paramsOf(encodeRequestHead(head(right)))).toEqual(right);
+    }
+  });
+
+  it("encodeRequestHead keeps requests apart when the params of one encode another while they are read", () => {
+    const right: NameValuePair[] = [["NAME", "outer".repeat(20)]];
+    let inner = new Uint8Array(0);
+    const pairs = [
+      {
+        *[Symbol.iterator]() {
+          yield "NAME";
+          inner = encodeRequestHead(head([["NAME", "inner"]])) as Uint8Array<ArrayBuffer>;
+          yield "outer".repeat(20);
+        },
+      },
+    ] as unknown as NameValuePair[];
+    for (let round = 0; round < 3; round++) {
+      const outer = encodeRequestHead(head(pairs));
+      const next = encodeRequestHead(head([["NAME", "next"]]));
+      expect([outer, inner, next].map(paramsOf)).toEqual([right, [["NAME", "inner"]], [["NAME", "next"]]]);
+    }
+  });
+
+  it("encodeRequestHead sends all pairs of a generator, however large they are", () => {
+    const pairs = (length: number): NameValuePair[] => [
+      ["A", "a"],
+      ["B", "b".repeat(length)],
+      ["C", "c"],
+    ];
+    for (const length of [1, 15_000, 60_000]) {
+      const generator = (function* () {
+        yield* pairs(length);
+      })();
+      expect(paramsOf(encodeRequestHead(head(generator)))).toEqual(pairs(length));
+    }
   });
 
   it("encodeRequestHead sends nothing of another request that did not fit or could not be encoded", () => {

@@ -84,6 +84,22 @@ it("encodeNameValuePairs takes any iterable of pairs", () => {
   expect(encodeNameValuePairs(new Map([["A", "b"]]))).toEqual(hex("01 01 41 62"));
 });
 
+it("encodeNameValuePairs throws a TypeError that names the variable when it is not a string", () => {
+  for (const [value, kind] of [
+    [8080, "number"],
+    [undefined, "undefined"],
+    [null, "null"],
+    [{}, "Object"],
+  ] as const) {
+    expect(() => encodeNameValuePairs([["SERVER_PORT", value as never]])).toThrow(
+      new TypeError(`Cannot send the variable "SERVER_PORT": expected a string, got ${kind}`),
+    );
+  }
+  expect(() => encodeNameValuePairs([[7 as never, ""]])).toThrow(
+    new TypeError("Cannot send a variable: expected its name to be a string, got number"),
+  );
+});
+
 it("encodeNameValuePairs throws a TypeError when a character is not a byte", () => {
   expect(() => encodeNameValuePairs([["PATH", "/\u0100"]])).toThrow(TypeError);
   expect(() => encodeNameValuePairs([["\u20ac", ""]])).toThrow(TypeError);
