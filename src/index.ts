@@ -45,7 +45,10 @@ export type {
 export { FastResponse } from "./http/fast_response.ts";
 export type { FastCgiFilterData } from "./http/filter_data.ts";
 export type { FastCgiSendFile, InternalRedirectOptions } from "./http/internal_redirect.ts";
+export { type PhpSiteInit, type PhpSiteOptions, phpSite } from "./http/php_site.ts";
 export type { FastCgiPhpOptions, PhpValues } from "./http/php_values.ts";
+export { type FileServer, type PublicFilesOptions, publicFiles } from "./http/public_files.ts";
+export { isPublicPath } from "./http/public_path.ts";
 export type { FastCgiHttpParams, FastCgiHttpPeers } from "./http/request_to_params.ts";
 export type { FastCgiScript, FastCgiScriptResolver } from "./http/script.ts";
 export { type FastCgiDocumentRoot, type ScriptLocation, scriptsIn } from "./http/script_path.ts";

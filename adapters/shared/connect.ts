@@ -39,7 +39,7 @@ export abstract class TcpConnector implements FastCgiHttpConnector {
 
   /**
    * php-fpm on TCP. `target` is `"127.0.0.1:9000"` or an object; `script` the path of the file that answers every request, or what
-   * the option of that name takes.
+   * the option of that name takes. Leave it out where each request brings its own, as those of `phpSite` do.
    */
   static phpFpm<Self>(
     this: new (
@@ -47,7 +47,7 @@ export abstract class TcpConnector implements FastCgiHttpConnector {
       preset: FastCgiHttpPreset,
     ) => Self,
     target: TcpTarget | string,
-    script: string | FastCgiScript | FastCgiScriptResolver,
+    script?: string | FastCgiScript | FastCgiScriptResolver,
   ): Self {
     return new this(target, phpFpmPreset(script));
   }
@@ -59,7 +59,8 @@ export abstract class TcpConnector implements FastCgiHttpConnector {
 }
 
 /** The preset of `phpFpm`. */
-export function phpFpmPreset(script: string | FastCgiScript | FastCgiScriptResolver): FastCgiHttpPreset {
+export function phpFpmPreset(script: string | FastCgiScript | FastCgiScriptResolver | undefined): FastCgiHttpPreset {
+  if (script === undefined) return {};
   return { script: typeof script === "string" ? { filename: script } : script };
 }
 

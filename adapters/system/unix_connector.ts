@@ -26,6 +26,7 @@ export abstract class UnixConnector implements FastCgiHttpConnector {
 
   /**
    * php-fpm on a Unix socket. `script` is the path of the file that answers every request, or what the option of that name takes.
+   * Leave it out where each request brings its own, as those of `phpSite` do.
    */
   static phpFpm<Self>(
     this: new (
@@ -33,7 +34,7 @@ export abstract class UnixConnector implements FastCgiHttpConnector {
       preset: FastCgiHttpPreset,
     ) => Self,
     path: string,
-    script: string | FastCgiScript | FastCgiScriptResolver,
+    script?: string | FastCgiScript | FastCgiScriptResolver,
   ): Self {
     return new this(path, phpFpmPreset(script));
   }

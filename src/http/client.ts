@@ -80,21 +80,21 @@ export class FastCgiHttpClient implements AsyncDisposable {
   async fetch(input: Request | URL | string, init: FastCgiFetchInit | FastCgiContext = {}): Promise<Response> {
     // `serve({ fetch: php.fetch })` calls it with a context: the `params` there are what another web server sent.
     const given: FastCgiFetchInit = "waitUntil" in init ? {} : init;
+    const chosen = given.script ?? this.#script;
     // A function that chooses the script may do with the Request what it likes.
-    const request =
-      typeof this.#script === "function" ? outgoing(requestOf(input, given)) : outgoingRequest(input, given);
+    const request = typeof chosen === "function" ? outgoing(requestOf(input, given)) : outgoingRequest(input, given);
     const own = inheritInit(input, request, given);
     try {
       request.signal?.throwIfAborted();
-      const script = typeof this.#script === "function" ? await this.#chooseScript(request) : this.#script;
+      const script = await this.#chooseScript(request, chosen);
       if (script instanceof Response) {
         cancelUnsent(request, own, "No script answers the request");
         return script;
       }
       const answer = await this.#exchange(request, own, script, lengthOfBodyInit(given.body));
       if (!asksInternally(answer)) return answer.response;
-      // The file of a Filter was for this request.
-      const { data: _, ...init } = own;
+      // The file of a Filter, and the script, were for this request.
+      const { data: _, script: __, ...init } = own;
       return await redirectInternally(answer, { ...this.#options, native: request.native, init });
     } catch (error) {
       cancelUnsent(request, own, error);
@@ -112,7 +112,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
   async authorize(request: Request, init: FastCgiAuthorizeInit = {}): Promise<FastCgiAuthorization> {
     const asked = outgoing(request);
     asked.signal?.throwIfAborted();
-    const script = await this.#chooseScript(asked);
+    const script = await this.#chooseScript(asked, init.script ?? this.#script);
     if (script instanceof Response) return { allowed: false, response: script };
     return askAuthorizer(request, {
       ...this.#options,
@@ -137,10 +137,16 @@ export class FastCgiHttpClient implements AsyncDisposable {
   }
 
   /** The script that answers, or the response where the application is not asked. */
-  async #chooseScript({ native }: OutgoingRequest): Promise<FastCgiScript | Response | undefined> {
-    if (typeof this.#script !== "function") return this.#script;
+  async #chooseScript(
+    { native }: OutgoingRequest,
+    script: FastCgiScript | FastCgiScriptResolver | undefined,
+  ): Promise<FastCgiScript | Response | undefined> {
+    if (typeof script !== "function") {
+      checkScript(script);
+      return script;
+    }
     const request = native();
-    const chosen = await this.#script(request);
+    const chosen = await script(request);
     if (!(chosen instanceof Response)) checkScript(chosen);
     request.signal.throwIfAborted();
     return chosen;

@@ -93,6 +93,12 @@ export interface FastCgiHttpClientOptions extends FastCgiClientOptions, FastCgiP
 export interface FastCgiFetchInit extends RequestInit, FastCgiHttpPeers, FastCgiPhpOptions {
   /** Variables for this request, over all others: see {@linkcode FastCgiHttpClientOptions.params}. */
   params?: FastCgiHttpParams | undefined;
+  /**
+   * The script for this request, or a function that chooses it: see {@linkcode FastCgiHttpClientOptions.script}.
+   *
+   * @default {that of the client}
+   */
+  script?: FastCgiScript | FastCgiScriptResolver | undefined;
   /** Asks a Filter to work on this file (FastCGI 6.4), instead of a Responder. */
   data?: FastCgiFilterData | undefined;
 }
@@ -123,6 +129,7 @@ export const OWN_INIT: ReadonlySet<string> = new Set([
   "phpValues",
   "remoteAddress",
   "remotePort",
+  "script",
   "serverAddress",
   "serverPort",
 ]);

@@ -4,6 +4,7 @@
 
 import { byteStringToUtf8 } from "../protocol/byte_string.ts";
 import { FastCgiError } from "../protocol/errors.ts";
+import { cancelSource } from "../transport/byte_source.ts";
 import { hasControlBytes } from "./header_rules.ts";
 import type { FastCgiScript, FastCgiScriptResolver } from "./script.ts";
 
@@ -50,11 +51,11 @@ export interface FastCgiDocumentRoot {
    */
   extension?: string;
   /**
-   * The script for every path that leads to none, such as `/index.php`; `resolve` is asked for it too.
+   * The script for every path that leads to none, such as `/index.php`; `resolve` is asked for it too. null for none.
    *
-   * @default {none: such paths are answered with a 404}
+   * @default {null: such paths are answered with a 404}
    */
-  frontController?: string;
+  frontController?: string | null;
 }
 
 /** Where a script is, or null if it is nowhere. */
@@ -66,10 +67,12 @@ export interface SplitPath {
   pathInfo: string;
 }
 
-const DEFAULT_INDEX = "index.php";
+/** Default of {@linkcode FastCgiDocumentRoot.index}. */
+export const DEFAULT_INDEX = "index.php";
 const DEFAULT_EXTENSION = ".php";
 
-function checkRoot(root: FastCgiDocumentRoot): void {
+/** @throws {TypeError} If it has no `resolve`, or a value that an option can't have. */
+export function checkRoot(root: FastCgiDocumentRoot): void {
   const { documentRoot, resolve, index = DEFAULT_INDEX, extension = DEFAULT_EXTENSION, frontController } = root;
   const refuse = (what: string, value: unknown): TypeError =>
     new TypeError(`Cannot use scripts: expected ${what}, got ${JSON.stringify(value) ?? typeof value}`);
@@ -77,7 +80,10 @@ function checkRoot(root: FastCgiDocumentRoot): void {
   if (typeof resolve !== "function") throw refuse("a function to resolve script names", resolve);
   if (!/^\.[!-.0-~]+$/.test(extension)) throw refuse("an extension such as .php", extension);
   if (!index.endsWith(extension) || index.includes("/")) throw refuse(`an index such as index${extension}`, index);
-  if (frontController !== undefined && !(frontController.startsWith("/") && frontController.endsWith(extension))) {
+  if (
+    typeof frontController === "string" &&
+    !(frontController.startsWith("/") && frontController.endsWith(extension))
+  ) {
     throw refuse(`a frontController such as /index${extension}`, frontController);
   }
 }
@@ -97,28 +103,39 @@ export function scriptsIn(root: FastCgiDocumentRoot): FastCgiScriptResolver {
   return (request) => scriptForRequest(request, root);
 }
 
+/** Answers where there is a file for the path of a request, and 404 or 405 where there is none. */
+export type AskFiles = (request: Request) => Promise<Response>;
+
 /**
- * The script that answers a request, or the response where none does.
+ * The script that answers a request, or the response where none does. Files are asked for where the path leads to no script of its
+ * own: before `frontController`, which takes all that is left.
  *
  * @throws {FastCgiError} `malformedRequest` if the path is refused.
- * @throws {unknown} Whatever `resolve` throws.
+ * @throws {unknown} Whatever `resolve` and `askFiles` throw.
  */
-async function scriptForRequest(request: Request, script: FastCgiDocumentRoot): Promise<FastCgiScript | Response> {
+export async function scriptForRequest(
+  request: Request,
+  root: FastCgiDocumentRoot,
+  askFiles?: AskFiles,
+): Promise<FastCgiScript | Response> {
   const { pathname, search } = new URL(request.url);
-  const { index = DEFAULT_INDEX, extension, frontController } = script;
+  const { index = DEFAULT_INDEX, extension, frontController = null } = root;
   const decoded = decodeScriptPath(pathname);
   const { path } = decoded;
   const isFolder = path.endsWith("/");
   const split = splitScriptPath(path, extension) ?? (isFolder ? { scriptName: path + index, pathInfo: "" } : null);
-  const found = split && (await locate(script, decoded, split));
+  const found = split && (await locate(root, decoded, split));
   if (found) return found;
+  const file = askFiles === undefined ? notFound(request.method) : await askFiles(request);
+  if (file.status !== 404 && file.status !== 405) return file;
   // Relative links of a page only work below its folder.
-  if (split === null && (await locate(script, decoded, { scriptName: `${path}/${index}`, pathInfo: "" }))) {
-    return new Response(null, { status: 308, headers: { location: `${pathname}/${search}` } });
-  }
-  const front =
-    frontController === undefined ? null : located(script, frontController, await script.resolve(frontController));
-  return front ?? notFound(request.method);
+  const isBelow = split === null && (await locate(root, decoded, { scriptName: `${path}/${index}`, pathInfo: "" }));
+  const answer = isBelow
+    ? new Response(null, { status: 308, headers: { location: `${pathname}/${search}` } })
+    : frontController !== null && located(root, frontController, await root.resolve(frontController));
+  if (!answer) return file;
+  if (file.body !== null) void cancelSource(file.body, "Another answer takes the place of the file server's");
+  return answer;
 }
 
 /**
@@ -207,7 +224,8 @@ function located({ documentRoot }: FastCgiDocumentRoot, name: string, location: 
   return { documentRoot, name, ...(typeof location === "string" ? { filename: location } : location) };
 }
 
-function notFound(method: string): Response {
+/** The answer where there is nothing. */
+export function notFound(method: string): Response {
   const headers = { "content-type": "text/plain;charset=UTF-8" };
   return new Response(method === "HEAD" ? null : "Not Found\n", { status: 404, headers });
 }

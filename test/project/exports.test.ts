@@ -63,9 +63,9 @@ describe("exports", () => {
   });
 
   it.each([
-    ["node", ["FastCgiTcpConnector", "FastCgiUnixConnector", "scriptOnDisk", "serve"]],
-    ["bun", ["FastCgiTcpConnector", "FastCgiUnixConnector", "scriptOnDisk", "serve"]],
-    ["deno", ["FastCgiTcpConnector", "FastCgiUnixConnector", "scriptOnDisk", "serve"]],
+    ["node", ["FastCgiTcpConnector", "FastCgiUnixConnector", "fileOnDisk", "scriptOnDisk", "serve"]],
+    ["bun", ["FastCgiTcpConnector", "FastCgiUnixConnector", "fileOnDisk", "scriptOnDisk", "serve"]],
+    ["deno", ["FastCgiTcpConnector", "FastCgiUnixConnector", "fileOnDisk", "scriptOnDisk", "serve"]],
     ["cloudflare", ["FastCgiTcpConnector"]],
   ])("the adapter for %s adds %j", (name, names) => {
     const added = Object.keys(adapters[name]!).filter((key) => !(key in core));

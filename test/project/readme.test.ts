@@ -106,7 +106,7 @@ describe("README", () => {
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
     await run(
-      block('from "srvx"'),
+      block('pathname === "/health"'),
       {
         "127.0.0.1:9000": `${php.target.host}:${php.target.port}`,
         "/srv/app/public/index.php": join(php.documentRoot, "index.php"),
@@ -146,14 +146,52 @@ describe("README", () => {
     writeFileSync(join(site.path, "blog.php"), '<?php echo "blog ", $_SERVER["PATH_INFO"] ?? "";');
     writeFileSync(join(site.path, "upload.jpg"), '<?php echo "gotcha";');
     const answers = await answersOf(
-      block("scriptOnDisk"),
+      block("const scripts = scriptsIn"),
       { "/run/php/php8.2-fpm.sock": php.target.path, "/srv/site/public": site.path },
       ["/blog.php/2026", "/about", "/upload.jpg/x.php"],
     );
     expect(answers).toEqual(["200 blog /2026", "200 front /about", "200 front /upload.jpg/x.php"]);
   });
 
-  it("keeps connections to php-fpm with its sixth program", async () => {
+  it("serves a whole PHP site with its sixth program, and nothing of its sources", async () => {
+    const php = await startPhpFpm();
+    const site = await createTemporaryDirectory("readme-site");
+    cleanup.push(
+      () => site.remove(),
+      () => php.stop(),
+    );
+    writeFileSync(
+      join(site.path, "index.php"),
+      '<?php echo "front ", $_SERVER["REQUEST_URI"], " ", $_SERVER["REMOTE_ADDR"];',
+    );
+    writeFileSync(join(site.path, "wp-config.php"), '<?php /* a secret */ echo "ran";');
+    writeFileSync(join(site.path, "style.css"), "body {}");
+    const port = await freePort();
+    const ask = async (path: string): Promise<string> => {
+      const response = await fetch(`http://127.0.0.1:${port}${path}`);
+      // The program listens on IPv6 too.
+      return (await response.text()).replace("::ffff:", "");
+    };
+    await run(
+      block("phpSite"),
+      { "/run/php/php8.2-fpm.sock": php.target.path, "/srv/site/public": site.path, 8080: String(port) },
+      () =>
+        ask("/").then(
+          () => true,
+          () => false,
+        ),
+    );
+    const paths = ["/2026/hello/", "/style.css", "/wp-config.php", "/wp-config%2Ephp%20", "/wp-config.PHP"];
+    expect(await Promise.all(paths.map(ask))).toEqual([
+      "front /2026/hello/ 127.0.0.1",
+      "body {}",
+      "ran",
+      "front /wp-config%2Ephp%20 127.0.0.1",
+      "front /wp-config.PHP 127.0.0.1",
+    ]);
+  });
+
+  it("keeps connections to php-fpm with its seventh program", async () => {
     const php = await startPhpFpm({ pool: { "pm.max_children": "8" } });
     cleanup.push(() => php.stop());
     const answers = await answersOf(
@@ -169,7 +207,7 @@ describe("README", () => {
     expect(answers[0]).toMatch(/^200 \d+$/);
   });
 
-  it("asks an authorizer with its seventh program", async () => {
+  it("asks an authorizer with its eighth program", async () => {
     const folder = await createTemporaryDirectory("readme-authorizer");
     const path = join(folder.path, "auth.sock");
     const server = await serve({
@@ -193,8 +231,9 @@ describe("README", () => {
       "// app.ts",
       "const handler: FastCgiFetchHandler",
       "/products?page=2",
-      'from "srvx"',
-      "scriptOnDisk",
+      'pathname === "/health"',
+      "const scripts = scriptsIn",
+      "phpSite",
       "keepAlive: true",
       "withAuthorizer",
       "requestsOf",

@@ -1,0 +1,76 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { fileOnDisk } from "../../adapters/node/index.ts";
+import { createTemporaryDirectory, type TemporaryDirectory } from "../support/temporary_directory.ts";
+
+let folder: TemporaryDirectory;
+let root: string;
+
+// outside/secret.txt
+// public/a b.css, 100%.css, sub/page.css, config.php, pipe
+// public/link.css → config.php, sub/up.css → ../a b.css, shortcut → sub, outside.css → ../outside/secret.txt, away → ../outside,
+//        broken.css → missing, loop.css → loop.css
+// current → public
+beforeAll(async () => {
+  folder = await createTemporaryDirectory("file");
+  root = join(folder.path, "public");
+  for (const name of ["public/sub", "outside", "public-too"]) mkdirSync(join(folder.path, name), { recursive: true });
+  const files = [
+    "outside/secret.txt",
+    "public-too/secret.txt",
+    "public/a b.css",
+    "public/100%.css",
+    "public/config.php",
+  ];
+  for (const name of [...files, "public/sub/page.css"]) writeFileSync(join(folder.path, name), "");
+  execFileSync("mkfifo", [join(root, "pipe")]);
+  symlinkSync("config.php", join(root, "link.css"));
+  symlinkSync("../a b.css", join(root, "sub/up.css"));
+  symlinkSync("sub", join(root, "shortcut"));
+  symlinkSync("../outside/secret.txt", join(root, "outside.css"));
+  symlinkSync("../outside", join(root, "away"));
+  symlinkSync("missing", join(root, "broken.css"));
+  symlinkSync("loop.css", join(root, "loop.css"));
+  symlinkSync("public", join(folder.path, "current"));
+});
+
+afterAll(() => folder.remove());
+
+describe("fileOnDisk", () => {
+  it.each([
+    ["a file", "/a b.css", "/a b.css"],
+    ["a file with a % in its name", "/100%.css", "/100%.css"],
+    ["the folder", "/", "/"],
+    ["a folder", "/sub/", "/sub"],
+    ["a link", "/link.css", "/config.php"],
+    ["a link to a file above", "/sub/up.css", "/a b.css"],
+    ["below a link to a folder", "/shortcut/page.css", "/sub/page.css"],
+    ["missing", "/missing.css", "/missing.css"],
+    ["below a file", "/a b.css/x", "/a b.css/x"],
+    ["a broken link", "/broken.css", "/broken.css"],
+    ["a link out of the folder", "/outside.css", null],
+    ["below a link out of the folder", "/away/secret.txt", null],
+    ["beside the folder", "/../outside/secret.txt", null],
+    ["in a folder whose name begins alike", "/../public-too/secret.txt", null],
+    ["far up", "/../../../../../../../../etc/passwd", null],
+    ["a link to itself", "/loop.css", null],
+    ["no file", "/pipe", null],
+    ["with a zero byte", "/a\0.css", null],
+    ["too long for a name", `/${"a".repeat(300)}.css`, null],
+  ])("fileOnDisk says where the path leads when it is %s", async (_, path, expected) => {
+    expect(await fileOnDisk(root)(path)).toBe(expected);
+    expect(await fileOnDisk(join(folder.path, "current"))(path)).toBe(expected);
+  });
+
+  it("fileOnDisk rejects when looking fails for another reason than the file", async () => {
+    await expect(fileOnDisk(root)(5 as unknown as string)).rejects.toMatchObject({ code: "ERR_INVALID_ARG_TYPE" });
+  });
+
+  it.each(["", "public", "./public", "../public"])("fileOnDisk throws a TypeError when the folder is %j", (path) => {
+    expect(() => fileOnDisk(path)).toThrow(
+      new TypeError(`Cannot look for files in ${JSON.stringify(path)}: expected an absolute path`),
+    );
+  });
+});
