@@ -5,8 +5,9 @@ import { TcpConnector } from "../shared/connect.ts";
 import { splitTcpTarget, type TcpAddress, type TcpTarget, tcpAddress } from "../shared/target.ts";
 
 /**
- * Opens TCP connections to an application, from a Worker. There are no Unix sockets here, and no disk: a request body of unknown
- * length that is too large for memory fails with `lengthRequired`.
+ * Opens TCP connections to an application, from a Worker. There are no Unix sockets here, and no disk: a request body that is larger
+ * than `maxBufferedRequestBytes` is sent as it comes if it has a Content-Length, so that php-fpm runs the script also where the client
+ * leaves in the middle, and fails with `lengthRequired` if it has none.
  *
  * A socket belongs to the request of the Worker that opened it, and a request may wait for six connections at a time. So make the
  * client where the request is handled, leave `keepAlive` off (as it is by default), and give `maxConnections: 6` to a client that

@@ -41,8 +41,7 @@ export function createFront(
 function failure(error: unknown): Response {
   const status = error instanceof FastCgiError ? error.gatewayStatus : 500;
   if (status >= 500) console.error(error);
-  // FastCGI applications want to know the length before the body; short bodies without one are collected first.
   const message =
-    status === 411 ? "Send a Content-Length" : status < 500 ? "Bad request" : "The application did not answer";
+    status === 413 ? "The body is too long" : status < 500 ? "Bad request" : "The application did not answer";
   return new Response(`${message}\n`, { status });
 }

@@ -35,6 +35,13 @@ export interface FastCgiClientLimits extends ResponseDecoderOptions {
    */
   writeTimeout?: number;
   /**
+   * Time for which the source of a request's body may give nothing while it is waited for. Then the request fails with `timeout`,
+   * which a gateway answers with 408.
+   *
+   * @default {60000} (60 s, as nginx's `client_body_timeout`)
+   */
+  requestBodyTimeout?: number;
+  /**
    * Time for which a response may wait for somebody to read it, once `maxQueuedBytes` of it are here. Then it fails: it holds up a
    * php-fpm worker, or the other requests on its connection.
    *
@@ -131,6 +138,7 @@ export const CLIENT_DEFAULTS: Required<FastCgiClientLimits> = Object.freeze({
   headerTimeout: 60_000,
   readTimeout: 30_000,
   writeTimeout: 30_000,
+  requestBodyTimeout: 60_000,
   stallTimeout: 60_000,
   maxConnections: 256,
   maxQueuedRequests: 1024,

@@ -5,6 +5,7 @@ import { contained } from "../codec/contained.ts";
 import type { IncomingResponse } from "../codec/incoming_response.ts";
 import { resolveOptions } from "../codec/resolve_options.ts";
 import { Role } from "../protocol/constants.ts";
+import { orAbort } from "../transport/attempt.ts";
 import { cancelSource } from "../transport/byte_source.ts";
 import { askAuthorizer, type FastCgiAuthorization, type FastCgiAuthorizeInit } from "./authorizer.ts";
 import { type CgiResponse, responseFromCgi } from "./cgi_to_response.ts";
@@ -19,11 +20,12 @@ import { addFilterData } from "./filter_data.ts";
 import { asksInternally, inheritInit, redirectInternally } from "./internal_redirect.ts";
 import { type OutgoingRequest, outgoing, outgoingRequest, requestOf } from "./outgoing_request.ts";
 import { paramsFromPhpOptions } from "./php_values.ts";
-import { bodyAtHand, lengthOfBodyInit, type MeasuredBody, measureBody } from "./request_body.ts";
-import { paramsFromRequest } from "./request_to_params.ts";
+import { bodyAtHand, checkRequestBuffering, lengthOfBodyInit, prepareBody } from "./request_body.ts";
+import { paramsFromRequest, setContentLength } from "./request_to_params.ts";
 import { checkScript, type FastCgiScript, type FastCgiScriptResolver } from "./script.ts";
 import type { FastCgiContext } from "./service.ts";
 import { StderrText } from "./stderr_text.ts";
+import { holding } from "./under_way.ts";
 
 /**
  * Fetches from a FastCGI application.
@@ -53,12 +55,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
       onStderr: contained("onStderr", options.onStderr),
     };
     this.#script = options.script ?? this.#preset.script;
-    const { requestBuffering = "measure" } = options;
-    if (requestBuffering !== "measure" && requestBuffering !== "stream") {
-      throw new TypeError(
-        `Cannot use requestBuffering: expected "measure" or "stream", got ${String(requestBuffering)}`,
-      );
-    }
+    checkRequestBuffering(this.#options.requestBuffering);
     checkScript(this.#script);
     paramsFromPhpOptions([this.#preset, options]);
     // So that it can be passed on alone, as fetch can: `app.mount("/", php.fetch)`.
@@ -66,8 +63,9 @@ export class FastCgiHttpClient implements AsyncDisposable {
   }
 
   /**
-   * Sends a request and resolves with its response as soon as the header is there. Bodies stream both ways; the response's body
-   * fails where the application does not bring it to its end. `signal` cancels at any point.
+   * Sends a request and resolves with its response as soon as the header is there. The request's body is collected before the
+   * application hears of the request (`requestBuffering`); the response's body streams, and fails where the application does not
+   * bring it to its end. `signal` cancels at any point, also while a body or a hook keeps it waiting.
    *
    * A body that is a `Uint8Array` is sent as it is, not copied: leave it alone until the response is there.
    *
@@ -84,22 +82,25 @@ export class FastCgiHttpClient implements AsyncDisposable {
     // A function that chooses the script may do with the Request what it likes.
     const request = typeof chosen === "function" ? outgoing(requestOf(input, given)) : outgoingRequest(input, given);
     const own = inheritInit(input, request, given);
-    try {
-      request.signal?.throwIfAborted();
-      const script = await this.#chooseScript(request, chosen);
-      if (script instanceof Response) {
-        cancelUnsent(request, own, "No script answers the request");
-        return script;
+    return holding([request, given.signal], async () => {
+      try {
+        request.signal?.throwIfAborted();
+        const script = await this.#chooseScript(request, chosen);
+        if (script instanceof Response) {
+          cancelUnsent(request, own, "No script answers the request");
+          return script;
+        }
+        const answer = await this.#exchange(request, own, script, lengthOfBodyInit(given.body));
+        if (!asksInternally(answer)) return answer.response;
+        // The file of a Filter, and the script, were for this request.
+        const { data: _, script: __, ...init } = own;
+        const redirected = redirectInternally(answer, { ...this.#options, native: request.native, init });
+        return await orAbort(redirected, request.signal, dropResponse);
+      } catch (error) {
+        cancelUnsent(request, own, error);
+        throw error;
       }
-      const answer = await this.#exchange(request, own, script, lengthOfBodyInit(given.body));
-      if (!asksInternally(answer)) return answer.response;
-      // The file of a Filter, and the script, were for this request.
-      const { data: _, script: __, ...init } = own;
-      return await redirectInternally(answer, { ...this.#options, native: request.native, init });
-    } catch (error) {
-      cancelUnsent(request, own, error);
-      throw error;
-    }
+    });
   }
 
   /**
@@ -111,13 +112,16 @@ export class FastCgiHttpClient implements AsyncDisposable {
    */
   async authorize(request: Request, init: FastCgiAuthorizeInit = {}): Promise<FastCgiAuthorization> {
     const asked = outgoing(request);
-    asked.signal?.throwIfAborted();
-    const script = await this.#chooseScript(asked, init.script ?? this.#script);
-    if (script instanceof Response) return { allowed: false, response: script };
-    return askAuthorizer(request, {
-      ...this.#options,
-      params: this.#params(asked, init, script, null),
-      send: (exchange) => this.#send(asked, { ...exchange, signal: init.signal ?? asked.signal ?? null }),
+    const signal = init.signal ?? asked.signal;
+    return holding([request, signal], async () => {
+      signal?.throwIfAborted();
+      const script = await this.#chooseScript({ ...asked, signal }, init.script ?? this.#script);
+      if (script instanceof Response) return { allowed: false, response: script };
+      return askAuthorizer(request, {
+        ...this.#options,
+        params: this.#params(asked, init, script),
+        send: (exchange) => this.#send(asked, { ...exchange, signal: signal ?? null }),
+      });
     });
   }
 
@@ -138,17 +142,18 @@ export class FastCgiHttpClient implements AsyncDisposable {
 
   /** The script that answers, or the response where the application is not asked. */
   async #chooseScript(
-    { native }: OutgoingRequest,
+    { native, signal }: OutgoingRequest,
     script: FastCgiScript | FastCgiScriptResolver | undefined,
   ): Promise<FastCgiScript | Response | undefined> {
     if (typeof script !== "function") {
       checkScript(script);
       return script;
     }
-    const request = native();
-    const chosen = await script(request);
+    const choosing = (async () => script(native()))();
+    const chosen = await orAbort(choosing, signal, (late) => {
+      if (late instanceof Response) dropResponse(late);
+    });
     if (!(chosen instanceof Response)) checkScript(chosen);
-    request.signal.throwIfAborted();
     return chosen;
   }
 
@@ -158,41 +163,31 @@ export class FastCgiHttpClient implements AsyncDisposable {
     script: FastCgiScript | undefined,
     knownLength: number | null,
   ): Promise<CgiResponse> {
-    const body = bodyAtHand(request) ?? (await measureBody(request, { ...this.#options, knownLength }));
+    // What the request is refused for, it is refused for before its body is read.
+    const params = this.#params(request, init, script);
+    if (init.data) addFilterData(params, init.data);
+    const body = bodyAtHand(request) ?? (await prepareBody(request, { ...this.#options, knownLength }));
+    setContentLength(params, body.length);
     const { dispose } = body;
     try {
-      const response = await this.#start(request, init, script, body);
+      const exchange: FastCgiRequestInit = { params, stdin: body.source, signal: request.signal ?? null };
+      const response = await this.#send(
+        request,
+        init.data ? { ...exchange, role: Role.Filter, data: init.data.source } : exchange,
+      );
       if (dispose !== undefined) response.end.then(dispose, dispose);
       const { maxResponseHeaderBytes, maxDrainBytes } = this.#options;
       return await responseFromCgi(response, { method: request.method, maxResponseHeaderBytes, maxDrainBytes });
     } catch (error) {
-      await dispose?.();
+      void dispose?.();
       throw error;
     }
   }
 
-  #start(
-    request: OutgoingRequest,
-    init: FastCgiFetchInit,
-    script: FastCgiScript | undefined,
-    body: MeasuredBody,
-  ): Promise<IncomingResponse> {
-    const params = this.#params(request, init, script, body.length);
-    const exchange: FastCgiRequestInit = { params, stdin: body.source, signal: request.signal ?? null };
-    if (!init.data) return this.#send(request, exchange);
-    addFilterData(params, init.data);
-    return this.#send(request, { ...exchange, role: Role.Filter, data: init.data.source });
-  }
-
-  #params(
-    request: OutgoingRequest,
-    init: OwnInit,
-    script: FastCgiScript | undefined,
-    contentLength: MeasuredBody["length"],
-  ): Map<string, string> {
+  #params(request: OutgoingRequest, init: OwnInit, script: FastCgiScript | undefined): Map<string, string> {
     const sources = [this.#preset, this.#options, init];
     const overrides = [paramsFromPhpOptions(sources), ...sources.map(({ params }) => params)];
-    return paramsFromRequest(request, { ...init, contentLength, script, overrides });
+    return paramsFromRequest(request, { ...init, script, overrides });
   }
 
   #send({ native }: OutgoingRequest, exchange: FastCgiRequestInit): Promise<IncomingResponse> {
@@ -200,7 +195,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
     let stderr: StderrText | null = null;
     return this.#client.start({
       ...exchange,
-      // There even if nobody listens: on Node 20 the signal of a Request that was collected does not follow the caller's any
+      // There even if nobody listens: on Node the signal of a Request that was collected does not follow the caller's any
       // more, and this keeps the Request as long as the exchange.
       onStderr: (piece, response) => {
         if (stderr === null) {
@@ -222,4 +217,9 @@ type OwnInit = Omit<FastCgiFetchInit, keyof RequestInit>;
 function cancelUnsent({ body }: OutgoingRequest, { data }: FastCgiFetchInit, reason: unknown): void {
   if (body !== null) void cancelSource(body, reason);
   if (data) void cancelSource(data.source, reason);
+}
+
+/** A response that nobody will get. */
+function dropResponse({ body }: Response): void {
+  if (body !== null) void cancelSource(body, "The request was cancelled");
 }

@@ -1,4 +1,4 @@
-import type { FastCgiClientOptions } from "../client/options.ts";
+import { CLIENT_DEFAULTS, type FastCgiClientOptions } from "../client/options.ts";
 import type { Connector } from "../transport/connection.ts";
 import type { FastCgiFilterData } from "./filter_data.ts";
 import type { InternalRedirectOptions } from "./internal_redirect.ts";
@@ -43,30 +43,36 @@ export interface FastCgiHttpClientOptions extends FastCgiClientOptions, FastCgiP
    */
   params?: FastCgiHttpParams;
   /**
-   * What to do with a body whose length is not known. `"measure"` collects it first, as php-fpm and most others need
-   * CONTENT_LENGTH before the body. `"stream"` sends it as it comes, without CONTENT_LENGTH, for applications that read to the
-   * end of FCGI_STDIN; php-fpm takes such a body for an empty one.
+   * When a request's body is sent.
    *
-   * @default {"measure"}
+   * - `"collect"`: when it is whole. No connection is opened before, so a slow upload keeps no worker of the application, and a
+   *   client that leaves in the middle leaves nothing behind. It is kept in memory, and beyond `maxBufferedRequestBytes` in a spool. A
+   *   Blob is whole already and is not copied. Where there is no spool, as in Workers, a body that is too large for memory
+   *   streams if it has a Content-Length.
+   * - `"measure"`: as it comes, where its length is known; else when it is whole. For applications that look whether all of it came:
+   *   php-fpm runs a script on whatever has come when the client leaves, and `$_POST` and `php://input` just end early.
+   * - `"stream"`: as it comes, without CONTENT_LENGTH where its length is not known. For applications that read to the end of
+   *   FCGI_STDIN; php-fpm takes a body of unknown length for an empty one.
+   *
+   * @default {"collect"} (as nginx's `fastcgi_request_buffering`)
    */
-  requestBuffering?: "measure" | "stream";
+  requestBuffering?: "collect" | "measure" | "stream";
   /**
-   * Bytes of a body without Content-Length that are collected to find out its length: FastCGI applications need it before the
-   * body. Sizes in bytes.
+   * Bytes of a request's body that are kept in memory while it is collected.
    *
    * @default {1048576} (1 MiB)
    */
   maxBufferedRequestBytes?: number;
   /**
-   * Bytes of such a body that are collected in all, where it can be kept outside memory.
+   * Bytes of a request's body that are collected in all. A longer one fails with `limit`, which a gateway answers with 413.
    *
    * @default {1073741824} (1 GiB)
    */
   maxSpooledRequestBytes?: number;
   /**
-   * Opens a place for such a body when it is too large for memory.
+   * Opens a place for a request's body that is too large for memory.
    *
-   * @default {a temporary file, with the connectors of Node, Bun and Deno; none elsewhere: larger bodies fail with `lengthRequired`}
+   * @default {a temporary file, with the connectors of Node, Bun and Deno; none elsewhere: larger bodies of unknown length fail with `lengthRequired`}
    */
   openSpool?: OpenSpool;
   /**
@@ -107,13 +113,17 @@ export interface FastCgiFetchInit extends RequestInit, FastCgiHttpPeers, FastCgi
 export const DEFAULT_HTTP_CLIENT_OPTIONS: Required<
   Pick<
     FastCgiHttpClientOptions,
+    | "requestBuffering"
     | "maxBufferedRequestBytes"
     | "maxSpooledRequestBytes"
+    | "requestBodyTimeout"
     | "maxResponseHeaderBytes"
     | "maxDrainBytes"
     | "maxLocalRedirects"
   >
 > = Object.freeze({
+  requestBuffering: "collect",
+  requestBodyTimeout: CLIENT_DEFAULTS.requestBodyTimeout,
   maxBufferedRequestBytes: 1024 * 1024,
   maxSpooledRequestBytes: 1024 * 1024 * 1024,
   maxResponseHeaderBytes: 64 * 1024,

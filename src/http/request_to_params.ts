@@ -48,11 +48,9 @@ export type FastCgiHttpParams = Readonly<Record<string, string>> | Iterable<Name
 
 /** What {@linkcode paramsFromRequest} needs beside the request. */
 export interface RequestToParamsOptions extends FastCgiHttpPeers {
-  /** Bytes of the body that will be sent, null for a request without one, `"unknown"` for a body that is sent without a length. */
-  contentLength: number | null | "unknown";
   /** The script. Without one, the whole path is PATH_INFO, as for an application at the root of a site. */
   script?: FastCgiScript | undefined;
-  /** Variables that override all others but CONTENT_LENGTH, weakest first. */
+  /** Variables that override all others, weakest first. */
   overrides?: readonly (FastCgiHttpParams | undefined)[];
 }
 
@@ -60,11 +58,12 @@ export interface RequestToParamsOptions extends FastCgiHttpPeers {
 export const SERVER_SOFTWARE = "fetchcgi/0.1.0";
 
 /**
- * The variables of a request. Nothing of the request can name a variable except its headers, and those only `HTTP_*`.
+ * The variables of a request; {@linkcode setContentLength} says how long its body is. Nothing of the request can name a variable
+ * except its headers, and those only `HTTP_*`.
  *
  * @throws {FastCgiError} `malformedRequest` if the decoded path holds NUL, CR, LF or a `..` segment.
  */
-export function paramsFromRequest(request: RequestHead, options: RequestToParamsOptions): Map<string, string> {
+export function paramsFromRequest(request: RequestHead, options: RequestToParamsOptions = {}): Map<string, string> {
   const { script, overrides = [] } = options;
   const url = typeof request.url === "string" ? new URL(request.url) : request.url;
   const { pathname, search } = url;
@@ -88,12 +87,16 @@ export function paramsFromRequest(request: RequestHead, options: RequestToParams
   for (const override of overrides) {
     for (const [name, value] of pairsOf(override)) params.set(name, value);
   }
-  addContentLength(params, options.contentLength);
   return params;
 }
 
-/** Whatever anybody said before: php-fpm loses, cuts or waits for ever where this is not the truth. */
-function addContentLength(params: Map<string, string>, length: RequestToParamsOptions["contentLength"]): void {
+/**
+ * Says how many bytes of a body are sent, whatever the variables said before: php-fpm loses, cuts or waits for ever where this is not
+ * the truth.
+ *
+ * @param length null for a request without a body, `"unknown"` for a body that is sent without a length.
+ */
+export function setContentLength(params: Map<string, string>, length: number | null | "unknown"): void {
   if (length === "unknown") params.delete("CONTENT_LENGTH");
   else params.set("CONTENT_LENGTH", length === null ? "" : String(length));
 }

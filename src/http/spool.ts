@@ -1,7 +1,7 @@
 import type { ByteReader } from "../transport/byte_source.ts";
 
 /**
- * A place outside memory for one request body that has to be measured before it is sent: a temporary file. It must be closed on
+ * A place outside memory for one request body that is collected before it is sent: a temporary file. It must be closed on
  * every path, and leave nothing behind.
  */
 export interface Spool {

@@ -10,8 +10,8 @@
  * | `connectionClosed` | the connection went away before the exchange was complete |
  * | `connectFailed` | no connection to the application could be opened |
  * | `lengthMismatch` | a body is shorter or longer than its announced length |
- * | `lengthRequired` | a request body of unknown length is larger than may be buffered |
- * | `spoolFailed` | a request body of unknown length could not be kept on disk |
+ * | `lengthRequired` | a request body of unknown length is larger than memory may hold, and there is no disk |
+ * | `spoolFailed` | a request body could not be kept on disk |
  * | `malformedRequest` | the meta-variables do not describe an HTTP request |
  * | `malformedResponse` | the application's output is not a CGI response (RFC 3875 6) |
  * | `overloaded`, `cantMultiplex`, `unknownRole` | the application refused the request (FastCGI 5.5) |
@@ -49,6 +49,15 @@ const GATEWAY_STATUS: Readonly<Record<FastCgiErrorCode, number>> = {
   cantMultiplex: 502,
   unknownRole: 502,
 };
+
+/** Limits that say more about who is at fault than the code does. */
+const GATEWAY_STATUS_OF_LIMIT: ReadonlyMap<string | undefined, number> = new Map([
+  // Too many requests wait for a connection: nobody is at fault, and it passes.
+  ["maxQueuedRequests", 503],
+  // The gateway's own client sends too much, or too slowly.
+  ["maxSpooledRequestBytes", 413],
+  ["requestBodyTimeout", 408],
+]);
 
 /** The facts of a {@linkcode FastCgiError}, where they apply. */
 export interface FastCgiErrorOptions {
@@ -91,11 +100,10 @@ export class FastCgiError extends Error {
 
   /**
    * The HTTP status for a gateway whose request to an application failed with this error: 502 for most, 504 for a timeout, 503
-   * for an overloaded application, 400 or 411 where the request is at fault.
+   * for an overloaded application, 400, 408, 411 or 413 where the request is at fault.
    */
   get gatewayStatus(): number {
-    // Too many requests wait for a connection: nobody is at fault, and it passes.
-    return this.limit === "maxQueuedRequests" ? 503 : GATEWAY_STATUS[this.code];
+    return GATEWAY_STATUS_OF_LIMIT.get(this.limit) ?? GATEWAY_STATUS[this.code];
   }
 }
 

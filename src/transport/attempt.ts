@@ -49,24 +49,40 @@ export async function withController<Result>(
 }
 
 /**
- * Connects, or rejects with the signal's reason as soon as it is aborted, even where the connector can't give an attempt up. What comes
- * too late is closed.
+ * What `work` comes to, or the signal's reason as soon as it is aborted, also where the work can't be given up.
+ *
+ * @param discard Gets what comes too late.
  */
-export function connectOrAbort(connector: Connector, signal: AbortSignal): Promise<FastCgiConnection> {
+export function orAbort<Result>(
+  work: Promise<Result>,
+  signal: AbortSignal | undefined,
+  discard: (late: Result) => unknown = () => {},
+): Promise<Result> {
+  if (signal === undefined) return work;
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(signal.reason);
     const settle = (): void => signal.removeEventListener("abort", onAbort);
-    signal.addEventListener("abort", onAbort, { once: true });
-    connector.connect({ signal }).then(
-      (connection) => {
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+    const settled = work.then(
+      (result) => {
         settle();
-        if (signal.aborted) void closeConnection(connection);
-        else resolve(connection);
+        return signal.aborted ? discard(result) : resolve(result);
       },
       (error) => {
         settle();
         reject(error);
       },
     );
+    // Nobody is left to hear of what can't be discarded.
+    settled.catch(() => {});
   });
+}
+
+/**
+ * Connects, or rejects with the signal's reason as soon as it is aborted, even where the connector can't give an attempt up. What comes
+ * too late is closed.
+ */
+export function connectOrAbort(connector: Connector, signal: AbortSignal): Promise<FastCgiConnection> {
+  return orAbort(connector.connect({ signal }), signal, closeConnection);
 }

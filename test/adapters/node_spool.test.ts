@@ -5,9 +5,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { FastCgiHttpClient, FastCgiUnixConnector } from "../../adapters/node/index.ts";
 import { openTemporaryFile } from "../../adapters/system/spool.ts";
 import { sha256 } from "../support/bytes.ts";
 import { patternBytes, patternChunks, patternSha256 } from "../support/pattern.ts";
+import { counting } from "../support/php_client.ts";
+import { streamOf } from "../support/streams.ts";
 import { createTemporaryDirectory, type TemporaryDirectory } from "../support/temporary_directory.ts";
 
 type Spool = Awaited<ReturnType<typeof openTemporaryFile>>;
@@ -161,18 +164,51 @@ describe("openTemporaryFile", () => {
     expect(readdirSync(folder.path)).toEqual([]);
   });
 
-  it("openTemporaryFile rejects the write when the disk is full", async ({ skip }) => {
+  /** A disk of 512 KiB that is the folder for temporary files until the test ends; null where it takes root to have one. */
+  async function smallDisk(): Promise<string | null> {
     const disk = join(folder.path, "disk");
-    await mkdir(disk);
-    const mounted = await promisify(execFile)("mount", ["-t", "tmpfs", "-o", "size=512k", "tmpfs", disk]).then(
+    await mkdir(disk, { recursive: true });
+    const mount = promisify(execFile)("mount", ["-t", "tmpfs", "-o", "size=512k", "tmpfs", disk]);
+    const mounted = await mount.then(
       () => true,
       () => false,
     );
-    if (!mounted) return skip("Only root can mount a small disk");
-    onTestFinished(async () => void (await promisify(execFile)("umount", [disk])));
-    const env = { ...process.env, TMPDIR: disk, TSX_DISABLE_CACHE: "1" };
+    if (!mounted) return null;
+    process.env.TMPDIR = disk;
+    onTestFinished(async () => {
+      process.env.TMPDIR = folder.path;
+      await promisify(execFile)("umount", [disk]);
+    });
+    return disk;
+  }
+
+  it("openTemporaryFile rejects the write when the disk is full", async ({ skip }) => {
+    const disk = await smallDisk();
+    if (disk === null) return skip("Only root can mount a small disk");
+    const env = { ...process.env, TSX_DISABLE_CACHE: "1" };
     const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", program], { env });
     expect(JSON.parse(stdout)).toEqual({ pieces: 8, code: "ENOSPC" });
     expect(readdirSync(disk)).toEqual([]);
+  });
+
+  it("FastCgiHttpClient sends nothing, and leaves nothing behind, when the disk is full", async ({ skip }) => {
+    const disk = await smallDisk();
+    if (disk === null) return skip("Only root can mount a small disk");
+    const { count, connector } = counting(
+      FastCgiUnixConnector.phpFpm(join(folder.path, "none.sock"), "/srv/index.php"),
+    );
+    const client = new FastCgiHttpClient(connector);
+    for (const headers of [{}, { "content-length": String(2 * MIB) }] as Record<string, string>[]) {
+      const body = streamOf(...patternChunks(2 * MIB));
+      const upload = client.fetch("http://a.test/", { method: "PUT", body, headers, duplex: "half" } as RequestInit);
+      await expect(upload).rejects.toMatchObject({
+        code: "spoolFailed",
+        gatewayStatus: 500,
+        message: expect.stringContaining("ENOSPC"),
+      });
+      expect(count.opened).toBe(0);
+      expect(readdirSync(disk)).toEqual([]);
+      if (hasProc) expect(openFiles()).toEqual([]);
+    }
   });
 });

@@ -11,6 +11,7 @@ describe("resolveClientOptions", () => {
       headerTimeout: 60_000,
       readTimeout: 30_000,
       writeTimeout: 30_000,
+      requestBodyTimeout: 60_000,
       stallTimeout: 60_000,
       maxConnections: 256,
       maxQueuedRequests: 1024,

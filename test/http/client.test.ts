@@ -559,10 +559,43 @@ describe("FastCgiHttpClient: request bodies", () => {
     }
   });
 
-  it("FastCgiHttpClient measures a stream without a length", async () => {
-    const { client, requests } = recording();
-    await client.fetch(url, streaming(streamOf(latin1("abc"), latin1("de"))));
-    expect([requests[0]!.params.get("CONTENT_LENGTH"), requests[0]!.stdin]).toEqual(["5", latin1("abcde")]);
+  it("FastCgiHttpClient says how long a stream is, whether it is told or not", async () => {
+    for (const headers of [{}, { "content-length": "5" }] as Record<string, string>[]) {
+      const { client, requests } = recording();
+      await client.fetch(url, streaming(streamOf(latin1("abc"), latin1("de")), headers));
+      expect([requests[0]!.params.get("CONTENT_LENGTH"), requests[0]!.stdin]).toEqual(["5", latin1("abcde")]);
+    }
+  });
+
+  it("FastCgiHttpClient opens no connection before the body is whole, whether its length is given or not", async () => {
+    for (const headers of [{}, { "content-length": "4" }] as Record<string, string>[]) {
+      const { client, connector } = recording();
+      const open = new OpenStream();
+      const result = client.fetch(url, streaming(open.stream, headers));
+      open.write("ab");
+      open.write("cd");
+      expect(await isSettled(result)).toBe(false);
+      expect([connector.connections.length, client.status.waiting]).toEqual([0, 0]);
+      open.close();
+      expect((await result).status).toBe(200);
+      expect(connector.connections.length).toBe(1);
+    }
+  });
+
+  it("FastCgiHttpClient sends nothing of a body that breaks off", async () => {
+    const reason = new Error("The client has left");
+    for (const method of ["POST", "PUT"]) {
+      for (const headers of [{}, { "content-length": "1000000" }] as Record<string, string>[]) {
+        const { client, connector } = recording({ maxBufferedRequestBytes: 1_000_000 });
+        const open = new OpenStream();
+        const result = client.fetch(url, { ...streaming(open.stream, headers), method });
+        open.write(patternBytes(500_000));
+        await turns();
+        open.fail(reason);
+        await expect(result).rejects.toBe(reason);
+        expect(connector.connections).toEqual([]);
+      }
+    }
   });
 
   it("FastCgiHttpClient streams a body of unknown length, without CONTENT_LENGTH, when it is told to", async () => {
@@ -577,13 +610,16 @@ describe("FastCgiHttpClient: request bodies", () => {
     expect(requests.slice(1).map(({ params }) => params.get("CONTENT_LENGTH"))).toEqual(["2", "0", ""]);
   });
 
-  it("FastCgiHttpClient streams a Blob that is too large for memory, without measuring it", async () => {
+  it("FastCgiHttpClient sends a Blob that is too large for memory as it is", async () => {
     const { client, requests } = recording({ maxBufferedRequestBytes: 10 });
     await client.fetch(url, { method: "POST", body: new Blob(["0123456789", "a"]) });
     expect([requests[0]!.params.get("CONTENT_LENGTH"), requests[0]!.stdin]).toEqual(["11", latin1("0123456789a")]);
   });
 
-  it("FastCgiHttpClient streams a body whose length is given", async () => {
+  it.each([
+    ["it is told to", { requestBuffering: "measure" }],
+    ["it is too large for memory and there is no spool", { maxBufferedRequestBytes: 3 }],
+  ] as const)("FastCgiHttpClient streams a body whose length is given when %s", async (_, options) => {
     const part = deferred();
     const { client } = scripted(async (application) => {
       for (let piece = await application.next(); piece !== null; piece = await application.next()) {
@@ -591,7 +627,7 @@ describe("FastCgiHttpClient: request bodies", () => {
         if (piece.contentData.length === 0) return application.send(answer(1, "X-A: 1\r\n\r\n"));
         part.resolve();
       }
-    });
+    }, options);
     const open = new OpenStream();
     const result = client.fetch(url, streaming(open.stream, { "content-length": "4" }));
     open.write("ab");
@@ -602,9 +638,19 @@ describe("FastCgiHttpClient: request bodies", () => {
     expect((await result).status).toBe(200);
   });
 
+  it("FastCgiHttpClient sends nothing of a body that is not as long as its header says", async () => {
+    const bodies = [["abc"], ["abcde"], []].map((pieces) => streamOf(...pieces.map((piece) => latin1(piece))));
+    for (const body of [...bodies, latin1("abc"), "abcde", new Blob(["abc"])]) {
+      const { client, connector } = recording();
+      const init = { method: "POST", body, duplex: "half", headers: { "content-length": "4" } } as RequestInit;
+      await expect(client.fetch(url, init)).rejects.toMatchObject({ code: "lengthMismatch", gatewayStatus: 400 });
+      expect(connector.connections).toEqual([]);
+    }
+  });
+
   it("FastCgiHttpClient fails, without an end of stdin, a stream that is not as long as its header says", async () => {
     for (const pieces of [["abc"], ["abcde"], []]) {
-      const { client } = scripted((application) => application.closedByClient());
+      const { client } = scripted((application) => application.closedByClient(), { requestBuffering: "measure" });
       const body = streamOf(...pieces.map((piece) => latin1(piece)));
       await expect(client.fetch(url, streaming(body, { "content-length": "4" }))).rejects.toMatchObject({
         code: "lengthMismatch",
@@ -645,7 +691,7 @@ describe("FastCgiHttpClient: request bodies", () => {
 
   it("FastCgiHttpClient cancels the body where there is no connection", async () => {
     const reason = new Error("connect ECONNREFUSED");
-    const client = clientOf({ connect: () => Promise.reject(reason) });
+    const client = clientOf({ connect: () => Promise.reject(reason) }, { requestBuffering: "measure" });
     const open = new OpenStream();
     const error = await client.fetch(url, streaming(open.stream, { "content-length": "4" })).catch((error) => error);
     expect(error).toMatchObject({ code: "connectFailed", cause: reason });
@@ -683,7 +729,7 @@ describe("FastCgiHttpClient: signal", () => {
 
   it("FastCgiHttpClient gives up at every stage when the signal aborts", async () => {
     const stages: [stage: string, script: (now: () => void) => Script, init: RequestInit][] = [
-      ["measuring", (now) => now, { method: "POST", body: new OpenStream().stream, duplex: "half" } as RequestInit],
+      ["collecting", (now) => now, { method: "POST", body: new OpenStream().stream, duplex: "half" } as RequestInit],
       [
         "sending",
         (now) => async (application) => {
@@ -710,9 +756,11 @@ describe("FastCgiHttpClient: signal", () => {
     for (const [stage, script, init] of stages) {
       const controller = new AbortController();
       const now = deferred();
-      const { client, connector } = scripted(script(now.resolve));
+      const { client, connector } = scripted(script(now.resolve), {
+        requestBuffering: stage === "sending" ? "measure" : "collect",
+      });
       const result = client.fetch("http://a.test/", { ...init, signal: controller.signal }).catch((error) => error);
-      if (stage === "measuring") await turns();
+      if (stage === "collecting") await turns();
       else await now.promise;
       await turns();
       controller.abort(reason);
@@ -722,7 +770,7 @@ describe("FastCgiHttpClient: signal", () => {
         connector.connections.every(({ isClosed }) => isClosed),
         stage,
       ).toBe(true);
-      expect(connector.connections.length, stage).toBe(stage === "measuring" ? 0 : 1);
+      expect(connector.connections.length, stage).toBe(stage === "collecting" ? 0 : 1);
     }
   });
 

@@ -229,7 +229,7 @@ describe("onLocalRedirect", () => {
         await application.next();
         await application.send(answer(1, "Location: /x\r\n\r\n"));
       },
-      { onLocalRedirect: () => throwing(reason) },
+      { onLocalRedirect: () => throwing(reason), requestBuffering: "measure" },
     );
     const headers = { "content-length": "5" };
     const request = client.fetch("http://a.test/", { method: "POST", body, headers, duplex: "half" } as RequestInit);

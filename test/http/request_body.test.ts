@@ -1,26 +1,41 @@
 import { describe, expect, it } from "vitest";
-import { lengthOfBodyInit, type MeasuredBody, measureBody } from "../../src/http/request_body.ts";
+import {
+  bodyAtHand,
+  lengthOfBodyInit,
+  type PrepareBodyOptions,
+  type PreparedBody,
+  prepareBody,
+} from "../../src/http/request_body.ts";
 import { latin1 } from "../support/bytes.ts";
 import { OpenStream } from "../support/open_stream.ts";
 import { patternBytes, patternChunks } from "../support/pattern.ts";
-import { drain, streamOf } from "../support/streams.ts";
+import { drain, isSettled, streamOf } from "../support/streams.ts";
 import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
 
 const limit = 1000;
-const limits = { maxBufferedRequestBytes: limit, maxSpooledRequestBytes: 5 * limit };
+const limits: PrepareBodyOptions = {
+  requestBuffering: "collect",
+  maxBufferedRequestBytes: limit,
+  maxSpooledRequestBytes: 5 * limit,
+  requestBodyTimeout: Number.POSITIVE_INFINITY,
+};
 
 function post(body?: BodyInit | ReadableStream<unknown> | null, init: RequestInit = {}): Request {
   return new Request("http://example.com/", { method: "POST", body, duplex: "half", ...init } as RequestInit);
 }
 
-async function bytesOf({ source }: MeasuredBody): Promise<Uint8Array> {
+function announcing(length: number | string, body: ReadableStream<unknown>): Request {
+  return post(body, { headers: { "content-length": String(length) } });
+}
+
+async function bytesOf({ source }: PreparedBody): Promise<Uint8Array> {
   return source instanceof Uint8Array ? source : (await drain(source as ReadableStream<Uint8Array>)).bytes;
 }
 
-describe("measureBody", () => {
-  it("measureBody has no length for a GET or HEAD, and 0 for other methods without a body", async () => {
+describe("prepareBody", () => {
+  it("prepareBody has no length for a GET or HEAD, and 0 for other methods without a body", async () => {
     for (const [method, length] of [
       ["GET", null],
       ["HEAD", null],
@@ -29,25 +44,33 @@ describe("measureBody", () => {
       ["DELETE", 0],
       ["OPTIONS", 0],
     ] as const) {
-      const body = await measureBody(new Request("http://example.com/", { method }), limits);
-      expect(body, method).toMatchObject({ length, source: new Uint8Array(0) });
+      for (const requestBuffering of ["collect", "measure", "stream"] as const) {
+        const request = new Request("http://example.com/", { method });
+        const body = await prepareBody(request, { ...limits, requestBuffering });
+        expect(body, method).toMatchObject({ length, source: new Uint8Array(0) });
+      }
     }
   });
 
-  it("measureBody believes no Content-Length where there is no body", async () => {
+  it("prepareBody believes no Content-Length where there is no body", async () => {
     const request = post(null, { headers: { "content-length": "5" } });
-    expect((await measureBody(request, limits)).length).toBe(0);
+    expect((await prepareBody(request, limits)).length).toBe(0);
   });
 
-  it("measureBody streams a body of announced length, whatever the limit", async () => {
-    const open = new OpenStream();
-    const body = await measureBody(post(open.stream, { headers: { "content-length": "5000" } }), limits);
-    expect(body.length).toBe(5000);
-    expect(body.source).toBeInstanceOf(ReadableStream);
-    expect(open.pulls).toBe(0);
+  it("prepareBody collects a body before it is sent, whether its length is announced or not", async () => {
+    for (const announced of [true, false]) {
+      const open = new OpenStream();
+      const prepared = prepareBody(announced ? announcing(4, open.stream) : post(open.stream), limits);
+      open.write("ab");
+      expect(await isSettled(prepared)).toBe(false);
+      open.write("cd");
+      expect(await isSettled(prepared)).toBe(false);
+      open.close();
+      expect(await prepared).toMatchObject({ length: 4, source: latin1("abcd") });
+    }
   });
 
-  it("measureBody counts a body of unknown length up to the limit", async () => {
+  it("prepareBody counts every kind of body", async () => {
     const kinds: [body: BodyInit | ReadableStream<unknown>, length: number][] = [
       ["text", 4],
       ["é", 2],
@@ -59,27 +82,59 @@ describe("measureBody", () => {
       [streamOf(...patternChunks(limit, 7)), limit],
     ];
     for (const [kind, length] of kinds) {
-      const body = await measureBody(post(kind), limits);
+      const body = await prepareBody(post(kind), limits);
       expect(body.length).toBe(length);
       expect((await bytesOf(body)).length).toBe(length);
     }
-    const body = await measureBody(post(streamOf(...patternChunks(limit, 7))), limits);
+    const body = await prepareBody(post(streamOf(...patternChunks(limit, 7))), limits);
     expect(await bytesOf(body)).toEqual(patternBytes(limit));
   });
 
-  it("measureBody measures where the Content-Length is no number", async () => {
+  it("prepareBody counts where the Content-Length is no number", async () => {
     for (const value of ["", "x", "-1", "5, 5"]) {
-      const request = post(streamOf(latin1("abc")), { headers: { "content-length": value } });
-      expect((await measureBody(request, limits)).length, value).toBe(3);
+      expect((await prepareBody(announcing(value, streamOf(latin1("abc"))), limits)).length, value).toBe(3);
     }
   });
 
-  it("measureBody refuses a longer body and says what to do about it", async () => {
+  it("prepareBody refuses a body that is not as long as its Content-Length, as soon as that is clear", async () => {
+    for (const pieces of [["abc"], []]) {
+      const short = prepareBody(announcing(4, streamOf(...pieces.map((piece) => latin1(piece)))), limits);
+      await expect(short).rejects.toMatchObject({
+        code: "lengthMismatch",
+        message: `Cannot send the request body: expected 4 bytes, got ${pieces.join().length}`,
+      });
+    }
     const open = new OpenStream();
-    const measured = measureBody(post(open.stream), limits);
+    const long = prepareBody(announcing(4, open.stream), limits).catch((reason) => reason);
+    open.write("abc");
+    open.write("de");
+    const error = await long;
+    expect(error).toMatchObject({ code: "lengthMismatch", gatewayStatus: 400 });
+    expect(error.message).toBe("Cannot send the request body: expected 4 bytes, got at least 5");
+    await turns();
+    expect(open.cancelled).toBe(error);
+  });
+
+  it("prepareBody refuses what is at hand and not as long as its Content-Length", async () => {
+    const headers = new Headers({ "content-length": "4" });
+    for (const text of ["abc", "abcde", ""]) {
+      const request = { method: "POST", headers, body: latin1(text), bodyUsed: false, signal: undefined };
+      await expect(prepareBody(request, limits)).rejects.toMatchObject({ code: "lengthMismatch" });
+      expect(() => bodyAtHand(request)).toThrow(`expected 4 bytes, got ${text.length}`);
+    }
+    const blob = new Blob([patternBytes(2 * limit)]);
+    const lying = post(blob, { headers: { "content-length": String(limit) } });
+    await expect(prepareBody(lying, { ...limits, knownLength: blob.size })).rejects.toThrow(
+      "expected 1000 bytes, got 2000",
+    );
+  });
+
+  it("prepareBody refuses a longer body of unknown length and says what to do about it, where there is no spool", async () => {
+    const open = new OpenStream();
+    const prepared = prepareBody(post(open.stream), limits);
     open.write(patternBytes(limit));
     open.write(patternBytes(1));
-    const error = await measured.catch((reason) => reason);
+    const error = await prepared.catch((reason) => reason);
     expect(error).toMatchObject({ code: "lengthRequired", limit: "maxBufferedRequestBytes" });
     expect(error.message).toBe(
       "Cannot send the request: its body has no Content-Length and more than 1000 bytes; give it a Content-Length header or raise maxBufferedRequestBytes",
@@ -88,68 +143,144 @@ describe("measureBody", () => {
     expect(open.cancelled).toBe(error);
   });
 
-  it("measureBody fails with a body that fails", async () => {
-    const open = new OpenStream();
-    const measured = measureBody(post(open.stream), limits);
-    open.write("ab");
-    const reason = new Error("The disk is gone");
-    open.fail(reason);
-    await expect(measured).rejects.toBe(reason);
+  it("prepareBody streams a longer body of known length, where there is no spool", async () => {
+    for (const [length, isStreamed] of [
+      [limit, false],
+      [limit + 1, true],
+      [100 * limit, true],
+    ] as const) {
+      const open = new OpenStream();
+      const prepared = prepareBody(announcing(length, open.stream), limits);
+      expect(await isSettled(prepared), String(length)).toBe(isStreamed);
+      if (isStreamed) expect((await prepared).length).toBe(length);
+      // A stream asks for its first piece by itself when it is wrapped; nothing has read that.
+      else open.fail(new Error("Enough"));
+      await prepared.catch(() => {});
+    }
   });
 
-  it("measureBody gives up when the request is aborted, also while it waits", async () => {
+  it("prepareBody refuses more than may be kept in all, before it reads where that is announced", async () => {
+    const openSpool = (): never => {
+      throw new Error("opened");
+    };
+    const open = new OpenStream();
+    const announced = prepareBody(announcing(5 * limit + 1, open.stream), { ...limits, openSpool });
+    await expect(announced).rejects.toMatchObject({
+      code: "limit",
+      limit: "maxSpooledRequestBytes",
+      gatewayStatus: 413,
+      message: "Cannot send the request: its body is longer than 5000 bytes",
+    });
+    expect(open.stream.locked).toBe(false);
+    // Also where memory would hold more than may be kept in all.
+    const small = { ...limits, maxSpooledRequestBytes: 10, openSpool };
+    await expect(prepareBody(post(streamOf(patternBytes(11))), small)).rejects.toMatchObject({ gatewayStatus: 413 });
+  });
+
+  it("prepareBody fails with a body that fails", async () => {
+    for (const announced of [true, false]) {
+      const open = new OpenStream();
+      const prepared = prepareBody(announced ? announcing(5, open.stream) : post(open.stream), limits);
+      open.write("ab");
+      const reason = new Error("The client has left");
+      open.fail(reason);
+      await expect(prepared).rejects.toBe(reason);
+    }
+  });
+
+  it("prepareBody gives up when the request is aborted, also while it waits", async () => {
     const controller = new AbortController();
     const open = new OpenStream();
-    const measured = measureBody(post(open.stream, { signal: controller.signal }), limits);
+    const prepared = prepareBody(post(open.stream, { signal: controller.signal }), limits);
     open.write("ab");
     await open.pulled();
     const reason = new Error("Enough");
     controller.abort(reason);
-    await expect(measured).rejects.toBe(reason);
+    await expect(prepared).rejects.toBe(reason);
     expect(open.cancelled).toBe(reason);
   });
 
-  it("measureBody reads nothing when a body of unknown length is to be streamed", async () => {
-    const open = new OpenStream();
-    const body = await measureBody(post(open.stream), { ...limits, requestBuffering: "stream" });
-    expect(body.length).toBe("unknown");
-    expect(body.source).toBeInstanceOf(ReadableStream);
-    expect(open.pulls).toBe(0);
-    const announced = post(new OpenStream().stream, { headers: { "content-length": "5" } });
-    expect((await measureBody(announced, { ...limits, requestBuffering: "stream" })).length).toBe(5);
-    const known = await measureBody(post("text"), { ...limits, requestBuffering: "stream", knownLength: 4 });
-    expect(known.length).toBe(4);
-    for (const method of ["GET", "POST"]) {
-      const none = await measureBody(new Request("http://a.test/", { method }), {
-        ...limits,
-        requestBuffering: "stream",
-      });
-      expect(none.length).toBe(method === "GET" ? null : 0);
-    }
+  it("prepareBody gives up when the request is aborted, also where the body can't be cancelled", async () => {
+    const controller = new AbortController();
+    const never = new Promise<never>(() => {});
+    const reader = { read: () => never, cancel: () => never };
+    const body = { locked: false, getReader: () => reader, cancel: () => never };
+    const request = {
+      method: "POST",
+      headers: new Headers(),
+      body: body as unknown as ReadableStream<Uint8Array>,
+      bodyUsed: false,
+      signal: controller.signal,
+    };
+    const prepared = prepareBody(request, limits);
+    const reason = new Error("Enough");
+    controller.abort(reason);
+    await expect(prepared).rejects.toBe(reason);
   });
 
-  it("measureBody reads a body whose kind knows its length only when that fits in memory", async () => {
-    for (const length of [limit, limit + 1, 10 * limit]) {
-      const blob = new Blob([patternBytes(length)]);
-      const body = await measureBody(post(blob), { ...limits, knownLength: blob.size });
-      expect(body.length).toBe(length);
-      expect(body.source instanceof Uint8Array, String(length)).toBe(length <= limit);
-      expect(Buffer.compare(await bytesOf(body), patternBytes(length))).toBe(0);
-    }
-  });
-
-  it("measureBody refuses a body that was read already", async () => {
+  it("prepareBody refuses a body that was read already", async () => {
     const used = post("text");
     await used.text();
-    await expect(measureBody(used, limits)).rejects.toThrow("its body was read already");
+    await expect(prepareBody(used, limits)).rejects.toThrow("its body was read already");
     const locked = post("text", { headers: { "content-length": "4" } });
     locked.body!.getReader();
-    await expect(measureBody(locked, limits)).rejects.toThrow("its body was read already");
+    await expect(prepareBody(locked, limits)).rejects.toThrow("its body was read already");
   });
 
-  it("measureBody refuses pieces that are no bytes, instead of sending something else", async () => {
+  it("prepareBody refuses pieces that are no bytes, instead of sending something else", async () => {
     for (const piece of ["text", [1, 2], 5]) {
-      await expect(measureBody(post(streamOf<unknown>("a", piece)), limits)).rejects.toThrow(TypeError);
+      await expect(prepareBody(post(streamOf<unknown>("a", piece)), limits)).rejects.toThrow(TypeError);
+    }
+  });
+});
+
+describe("prepareBody: requestBuffering", () => {
+  async function preparedBy(
+    requestBuffering: PrepareBodyOptions["requestBuffering"],
+    headers: Record<string, string> = {},
+  ): Promise<PreparedBody | null> {
+    const open = new OpenStream();
+    const prepared = prepareBody(post(open.stream, { headers }), { ...limits, requestBuffering });
+    if (await isSettled(prepared)) {
+      expect(open.pulls).toBe(0);
+      return prepared;
+    }
+    open.fail(new Error("Enough"));
+    await prepared.catch(() => {});
+    return null;
+  }
+
+  it("prepareBody streams what is announced, whatever the limit, when it is to measure", async () => {
+    for (const length of [1, 100 * limit]) {
+      const body = await preparedBy("measure", { "content-length": String(length) });
+      expect(body?.length).toBe(length);
+      expect(body?.source).toBeInstanceOf(ReadableStream);
+    }
+    expect(await preparedBy("measure")).toBeNull();
+  });
+
+  it("prepareBody reads nothing when it is to stream", async () => {
+    const body = await preparedBy("stream");
+    expect(body?.length).toBe("unknown");
+    expect(body?.source).toBeInstanceOf(ReadableStream);
+    expect((await preparedBy("stream", { "content-length": "5" }))?.length).toBe(5);
+    const known = await prepareBody(post("text"), { ...limits, requestBuffering: "stream", knownLength: 4 });
+    expect(known.length).toBe(4);
+  });
+
+  it("prepareBody reads a body that is whole already only when it fits in memory", async () => {
+    const openSpool = (): never => {
+      throw new Error("A body that is whole was copied");
+    };
+    for (const requestBuffering of ["collect", "measure"] as const) {
+      for (const length of [limit, limit + 1, 10 * limit]) {
+        const blob = new Blob([patternBytes(length)]);
+        const options = { ...limits, requestBuffering, knownLength: blob.size, openSpool };
+        const body = await prepareBody(post(blob), options);
+        expect(body.length).toBe(length);
+        expect(body.source instanceof Uint8Array, String(length)).toBe(length <= limit);
+        expect(Buffer.compare(await bytesOf(body), patternBytes(length))).toBe(0);
+      }
     }
   });
 });

@@ -1,10 +1,11 @@
-import { describe, expect, it } from "vitest";
-import { type MeasuredBody, measureBody } from "../../src/http/request_body.ts";
+import { describe, expect, it, vi } from "vitest";
+import { type PrepareBodyOptions, type PreparedBody, prepareBody } from "../../src/http/request_body.ts";
 import type { Spool } from "../../src/http/spool.ts";
 import type { ByteReader } from "../../src/index.ts";
-import { OpenStream } from "../support/open_stream.ts";
+import { pass, useFakeTime } from "../support/fake_time.ts";
+import { deferred, OpenStream } from "../support/open_stream.ts";
 import { patternBytes, patternChunks } from "../support/pattern.ts";
-import { streamOf } from "../support/streams.ts";
+import { isSettled, streamOf } from "../support/streams.ts";
 import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
@@ -23,7 +24,8 @@ class MemorySpool implements Spool {
   read(): ByteReader {
     const pieces = [...this.pieces];
     return {
-      async read() {
+      read: async () => {
+        if (this.failure !== null) throw this.failure;
         const value = pieces.shift();
         return value === undefined ? { done: true } : { done: false, value };
       },
@@ -36,19 +38,27 @@ class MemorySpool implements Spool {
   }
 }
 
-function limits(spool: Spool | Error): Parameters<typeof measureBody>[1] {
-  const openSpool = async (): Promise<Spool> => {
-    if (spool instanceof Error) throw spool;
-    return spool;
+function limits(openSpool: Spool | Error | PrepareBodyOptions["openSpool"]): PrepareBodyOptions {
+  return {
+    requestBuffering: "collect",
+    maxBufferedRequestBytes: 1000,
+    maxSpooledRequestBytes: 500_000,
+    requestBodyTimeout: Number.POSITIVE_INFINITY,
+    openSpool:
+      typeof openSpool === "function"
+        ? openSpool
+        : async (): Promise<Spool> => {
+            if (openSpool instanceof Error) throw openSpool;
+            return openSpool!;
+          },
   };
-  return { maxBufferedRequestBytes: 1000, maxSpooledRequestBytes: 5000, openSpool };
 }
 
 function post(body: ReadableStream<unknown>, init: RequestInit = {}): Request {
   return new Request("http://example.com/", { method: "POST", body, duplex: "half", ...init } as RequestInit);
 }
 
-async function bytesOf({ source }: MeasuredBody): Promise<Uint8Array> {
+async function bytesOf({ source }: PreparedBody): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   for (;;) {
     const { done, value } = await (source as ByteReader).read();
@@ -57,64 +67,185 @@ async function bytesOf({ source }: MeasuredBody): Promise<Uint8Array> {
   }
 }
 
-describe("measureBody with a spool", () => {
-  it("measureBody opens no spool when the body fits in memory", async () => {
-    const body = await measureBody(post(streamOf(...patternChunks(1000, 100))), limits(new Error("opened")));
+const never = new Promise<never>(() => {});
+
+describe("prepareBody with a spool", () => {
+  it("prepareBody opens no spool when the body fits in memory", async () => {
+    const body = await prepareBody(post(streamOf(...patternChunks(1000, 100))), limits(new Error("opened")));
     expect(body).toMatchObject({ length: 1000, source: patternBytes(1000) });
     await body.dispose?.();
   });
 
-  it("measureBody keeps a body in the spool, in order, when it is too large for memory", async () => {
-    for (const length of [1001, 5000]) {
-      const spool = new MemorySpool();
-      const body = await measureBody(post(streamOf(...patternChunks(length, 77))), limits(spool));
-      expect(body.length).toBe(length);
-      expect(Buffer.compare(await bytesOf(body), patternBytes(length))).toBe(0);
-      expect(spool.closed).toBe(0);
-      await body.dispose?.();
-      expect(spool.closed).toBe(1);
+  it("prepareBody keeps a body in the spool, in order, when it is too large for memory, announced or not", async () => {
+    for (const length of [1001, 5000, 200_000]) {
+      for (const headers of [{}, { "content-length": String(length) }]) {
+        const spool = new MemorySpool();
+        const body = await prepareBody(post(streamOf(...patternChunks(length, 777)), { headers }), limits(spool));
+        expect(body.length).toBe(length);
+        expect(Buffer.compare(await bytesOf(body), patternBytes(length))).toBe(0);
+        expect(spool.closed).toBe(0);
+        await body.dispose?.();
+        expect(spool.closed).toBe(1);
+      }
     }
   });
 
-  it("measureBody rejects, and closes the spool, when the body is larger than both may keep", async () => {
+  it("prepareBody writes small pieces together", async () => {
     const spool = new MemorySpool();
-    const open = new OpenStream();
-    const measured = measureBody(post(open.stream), limits(spool));
-    open.write(patternBytes(4000));
-    open.write(patternBytes(1001));
-    await expect(measured).rejects.toMatchObject({ code: "lengthRequired", limit: "maxSpooledRequestBytes" });
-    expect(spool.closed).toBe(1);
-    expect(open.cancelled).toMatchObject({ code: "lengthRequired" });
+    const body = await prepareBody(post(streamOf(...patternChunks(200_000, 10))), limits(spool));
+    expect(Buffer.compare(await bytesOf(body), patternBytes(200_000))).toBe(0);
+    expect(spool.pieces.length).toBeLessThan(6);
   });
 
-  it("measureBody rejects with spoolFailed when the spool can't be opened or written", async () => {
+  it("prepareBody rejects, and closes the spool, when the body is larger than may be kept", async () => {
+    const spool = new MemorySpool();
+    const open = new OpenStream();
+    const prepared = prepareBody(post(open.stream), limits(spool));
+    open.write(patternBytes(400_000));
+    open.write(patternBytes(100_001));
+    await expect(prepared).rejects.toMatchObject({
+      code: "limit",
+      limit: "maxSpooledRequestBytes",
+      gatewayStatus: 413,
+    });
+    expect(spool.closed).toBe(1);
+    expect(open.cancelled).toMatchObject({ code: "limit" });
+  });
+
+  it("prepareBody rejects, and closes the spool, when the body is not as long as announced", async () => {
+    for (const length of [4000, 4002]) {
+      const spool = new MemorySpool();
+      const headers = { "content-length": "4001" };
+      await expect(prepareBody(post(streamOf(patternBytes(length)), { headers }), limits(spool))).rejects.toMatchObject(
+        { code: "lengthMismatch", gatewayStatus: 400 },
+      );
+      expect(spool.closed).toBe(length === 4000 ? 1 : 0);
+    }
+  });
+
+  it("prepareBody rejects with spoolFailed when the spool can't be opened or written", async () => {
     const full = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
-    await expect(measureBody(post(streamOf(patternBytes(2000))), limits(full))).rejects.toMatchObject({
+    await expect(prepareBody(post(streamOf(patternBytes(2000))), limits(full))).rejects.toMatchObject({
       code: "spoolFailed",
       cause: full,
     });
     const spool = new MemorySpool();
     spool.failure = full;
-    await expect(measureBody(post(streamOf(patternBytes(2000))), limits(spool))).rejects.toMatchObject({
+    await expect(prepareBody(post(streamOf(patternBytes(2000))), limits(spool))).rejects.toMatchObject({
       code: "spoolFailed",
       message: expect.stringContaining("no space left"),
     });
     expect(spool.closed).toBe(1);
   });
 
-  it("measureBody closes the spool when the body fails or the request is aborted", async () => {
+  it("prepareBody closes the spool when the body fails or the request is aborted", async () => {
     for (const end of ["fail", "abort"] as const) {
       const spool = new MemorySpool();
       const open = new OpenStream();
       const controller = new AbortController();
-      const measured = measureBody(post(open.stream, { signal: controller.signal }), limits(spool));
+      const prepared = prepareBody(post(open.stream, { signal: controller.signal }), limits(spool));
       open.write(patternBytes(2000));
       await turns();
       const reason = new Error(end);
       if (end === "fail") open.fail(reason);
       else controller.abort(reason);
-      await expect(measured).rejects.toBe(reason);
+      await expect(prepared).rejects.toBe(reason);
       expect(spool.closed).toBe(1);
     }
+  });
+
+  it("prepareBody gives up when the request is aborted while the spool hangs, and closes one that comes too late", async () => {
+    const reason = new Error("Enough");
+    const late = deferred<Spool>();
+    const hanging: [stage: string, openSpool: PrepareBodyOptions["openSpool"]][] = [
+      ["opening", () => late.promise],
+      ["writing", async () => Object.assign(new MemorySpool(), { write: () => never })],
+      ["closing", async () => Object.assign(new MemorySpool(), { write: () => never, close: () => never })],
+    ];
+    for (const [stage, openSpool] of hanging) {
+      const controller = new AbortController();
+      const body = streamOf(patternBytes(2000));
+      const prepared = prepareBody(post(body, { signal: controller.signal }), limits(openSpool));
+      await turns();
+      controller.abort(reason);
+      await expect(prepared, stage).rejects.toBe(reason);
+    }
+    const spool = new MemorySpool();
+    late.resolve(spool);
+    await turns();
+    expect(spool.closed).toBe(1);
+  });
+
+  it("prepareBody rejects with what has failed when the spool can't be closed either", async () => {
+    const spool = new MemorySpool();
+    spool.failure = new Error("ENOSPC: no space left on device, write");
+    spool.close = () => Promise.reject(new Error("EIO: i/o error, close"));
+    await expect(prepareBody(post(streamOf(patternBytes(2000))), limits(spool))).rejects.toMatchObject({
+      code: "spoolFailed",
+      cause: spool.failure,
+    });
+  });
+
+  it("prepareBody gives a body that fails with spoolFailed when the spool can't be read", async () => {
+    const spool = new MemorySpool();
+    const body = await prepareBody(post(streamOf(patternBytes(2000))), limits(spool));
+    spool.failure = new Error("EIO: i/o error, read");
+    await expect(bytesOf(body)).rejects.toMatchObject({ code: "spoolFailed", cause: spool.failure });
+  });
+});
+
+describe("prepareBody: requestBodyTimeout", () => {
+  useFakeTime();
+
+  function collecting(open: OpenStream, spool: Spool, headers = {}): Promise<unknown> {
+    const options = { ...limits(spool), requestBodyTimeout: 60_000 };
+    return prepareBody(post(open.stream, { headers }), options).catch((reason) => reason);
+  }
+
+  it("prepareBody gives up a body that gives nothing for too long, before its first piece and behind it", async () => {
+    for (const given of [0, 10, 2000]) {
+      const spool = new MemorySpool();
+      const open = new OpenStream();
+      const prepared = collecting(open, spool, { "content-length": "5000" });
+      if (given > 0) {
+        await pass(59_000);
+        open.write(patternBytes(given));
+      }
+      await pass(59_999);
+      expect(await isSettled(prepared)).toBe(false);
+      await pass(1);
+      const error = await prepared;
+      expect(error).toMatchObject({ code: "timeout", limit: "requestBodyTimeout", gatewayStatus: 408 });
+      expect((error as Error).message).toBe("Cannot send the request: its body gave nothing for 60000 ms");
+      expect(open.cancelled).toBe(error);
+      expect(spool.closed).toBe(given > 1000 ? 1 : 0);
+    }
+  });
+
+  it("prepareBody takes no empty piece for progress, and waits for a body that goes on slowly", async () => {
+    const open = new OpenStream();
+    const prepared = collecting(open, new MemorySpool());
+    for (let count = 0; count < 5; count++) {
+      open.write(patternBytes(1));
+      await pass(50_000);
+    }
+    open.write("");
+    await pass(10_000);
+    expect(await prepared).toMatchObject({ limit: "requestBodyTimeout" });
+  });
+
+  it("prepareBody does not count the time that the spool takes", async () => {
+    const written = deferred();
+    const spool = new MemorySpool();
+    spool.write = async () => written.promise;
+    const open = new OpenStream();
+    const prepared = collecting(open, spool);
+    open.write(patternBytes(2000));
+    await pass(600_000);
+    expect(await isSettled(prepared)).toBe(false);
+    written.resolve();
+    open.close();
+    expect(await prepared).toMatchObject({ length: 2000 });
+    expect(vi.getTimerCount()).toBe(0);
   });
 });

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { partsFromParams } from "../../src/http/params_to_request.ts";
-import { paramsFromRequest, type RequestToParamsOptions } from "../../src/http/request_to_params.ts";
+import { paramsFromRequest, type RequestToParamsOptions, setContentLength } from "../../src/http/request_to_params.ts";
 import { FastCgiError, utf8ToByteString } from "../../src/index.ts";
 import { isBun, isDeno } from "../support/runtime.ts";
 
@@ -10,7 +10,7 @@ function paramsOf(
   init: RequestInit = {},
   options: Partial<RequestToParamsOptions> = {},
 ): Record<string, string> {
-  const params = paramsFromRequest(new Request(url, init), { contentLength: null, ...options });
+  const params = paramsFromRequest(new Request(url, init), options);
   return Object.fromEntries(params);
 }
 
@@ -56,7 +56,6 @@ describe("paramsFromRequest", () => {
   it("paramsFromRequest makes the whole set for a POST over HTTPS with a script", () => {
     const init = { method: "POST", body: "a=1", headers: { "content-type": "a/b", host: "front.test:8443" } };
     const options = {
-      contentLength: 3,
       script: { filename: "/srv/app/public/index.php" },
       remoteAddress: "192.0.2.7",
       remotePort: 55555,
@@ -71,7 +70,7 @@ describe("paramsFromRequest", () => {
       REQUEST_URI: "/blog/post?id=1",
       QUERY_STRING: "id=1",
       CONTENT_TYPE: "a/b",
-      CONTENT_LENGTH: "3",
+      CONTENT_LENGTH: "",
       SCRIPT_FILENAME: "/srv/app/public/index.php",
       SCRIPT_NAME: "/index.php",
       DOCUMENT_URI: "/index.php",
@@ -294,12 +293,26 @@ describe("paramsFromRequest: headers", () => {
     const params = headerParams({ "x-utf": utf8ToByteString("é☃"), "x-latin": "\xff", "x-empty": "" });
     expect(params).toEqual({ HTTP_X_UTF: "\xc3\xa9\xe2\x98\x83", HTTP_X_LATIN: "\xff", HTTP_X_EMPTY: "" });
   });
+});
 
-  it("paramsFromRequest takes the length from what is sent, whatever the header says", () => {
-    const headers = { "content-length": "99" };
-    expect(paramsOf("http://a.test/", { headers }, { contentLength: 5 }).CONTENT_LENGTH).toBe("5");
-    expect(paramsOf("http://a.test/", { headers }, { contentLength: 0 }).CONTENT_LENGTH).toBe("0");
-    expect(paramsOf("http://a.test/", { headers }).CONTENT_LENGTH).toBe("");
+describe("setContentLength", () => {
+  it("setContentLength says what is sent, whatever a header or an override says", () => {
+    const table = [
+      [5, "5"],
+      [0, "0"],
+      [null, ""],
+      ["unknown", undefined],
+    ] as const;
+    for (const [length, said] of table) {
+      const request = new Request("http://a.test/", { headers: { "content-length": "99" } });
+      const params = paramsFromRequest(request, { overrides: [{ CONTENT_LENGTH: "99" }] });
+      setContentLength(params, length);
+      expect(params.get("CONTENT_LENGTH"), String(length)).toBe(said);
+    }
+  });
+
+  it("setContentLength has nothing to say before it is known", () => {
+    expect(paramsOf("http://a.test/", { headers: { "content-length": "99" } }).CONTENT_LENGTH).toBe("");
   });
 });
 
@@ -322,23 +335,10 @@ describe("paramsFromRequest: overrides", () => {
     });
   });
 
-  it("paramsFromRequest lets no override change CONTENT_LENGTH", () => {
-    const overrides = [{ CONTENT_LENGTH: "99" }];
-    expect(paramsOf("http://a.test/", {}, { overrides, contentLength: 5 }).CONTENT_LENGTH).toBe("5");
-    expect(paramsOf("http://a.test/", {}, { overrides }).CONTENT_LENGTH).toBe("");
-  });
-
-  it("paramsFromRequest sends no CONTENT_LENGTH for a body of unknown length, whatever anybody says", () => {
-    const overrides = [{ CONTENT_LENGTH: "99" }];
-    const headers = { "content-length": "99" };
-    const params = paramsOf("http://a.test/", { headers }, { overrides, contentLength: "unknown" });
-    expect(Object.keys(params)).not.toContain("CONTENT_LENGTH");
-  });
-
   it("paramsFromRequest takes names like those of Object.prototype as any others", () => {
     const headers = { constructor: "1", "has-own-property": "2" };
     const overrides = [JSON.parse('{"__proto__": "a", "constructor": "b"}') as Record<string, string>];
-    const params = paramsFromRequest(new Request("http://a.test/", { headers }), { contentLength: null, overrides });
+    const params = paramsFromRequest(new Request("http://a.test/", { headers }), { overrides });
     expect(params.get("__proto__")).toBe("a");
     expect(params.get("constructor")).toBe("b");
     expect(params.get("HTTP_CONSTRUCTOR")).toBe("1");
@@ -372,7 +372,7 @@ describe("paramsFromRequest and partsFromParams", () => {
         const [segments, headers, method] = given;
         const request = new Request(`https://example.com:8443/${segments.join("")}`, { method, headers });
         if (refusalOf(request.url) !== null) return;
-        const params = paramsFromRequest(request, { contentLength: null });
+        const params = paramsFromRequest(request);
         const parts = partsFromParams({ params, repeatedParams: null });
         // An empty query is no query to CGI.
         expect(parts.url().replace(/\?$/, "")).toBe(request.url.replace(/\?$/, ""));

@@ -77,7 +77,13 @@ describe.each(applications)("multiplexing to $name", ({ start }) => {
         return connector.connect(options);
       },
     };
-    const client = new FastCgiHttpClient(counted, { multiplexing: true, maxConcurrentRequests, reuseForAll: true });
+    const client = new FastCgiHttpClient(counted, {
+      multiplexing: true,
+      maxConcurrentRequests,
+      reuseForAll: true,
+      // Bodies are to share the connection in both directions.
+      requestBuffering: "measure",
+    });
     onTestFinished(() => client.close());
     return { client, count };
   }

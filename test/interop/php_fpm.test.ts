@@ -97,7 +97,7 @@ describe.each(["unix", "tcp"] as const)("php-fpm (%s)", (listen) => {
       expect(await response.json()).toEqual({ name: "Jürgen", text: "a&b=c\r\n" });
     });
 
-    it("fetch measures a multipart form with files when it has no Content-Length", async () => {
+    it("fetch sends a multipart form with files and its length when it has no Content-Length", async () => {
       const file = patternBytes(300_000);
       const body = new FormData();
       body.set("title", "日本");
@@ -111,7 +111,7 @@ describe.each(["unix", "tcp"] as const)("php-fpm (%s)", (listen) => {
       });
     });
 
-    it("fetch streams an upload of 10 MiB when its Content-Length is known", async () => {
+    it("fetch sends an upload of 10 MiB whole when its Content-Length is known", async () => {
       const length = 10 * MiB;
       const response = await client("upload-digest.php").fetch("http://example.test/", upload(length));
       const sha256 = patternSha256(length);

@@ -116,6 +116,7 @@ function rowsOf(first: string): Map<string, string> {
 /** A default as the README writes it. */
 function written(name: string, value: unknown): string {
   if (value === Number.POSITIVE_INFINITY) return "none";
+  if (typeof value === "string") return `\`${JSON.stringify(value)}\``;
   if (typeof value !== "number") return String(value);
   if (name.endsWith("Bytes")) {
     const units = ["GiB", "MiB", "KiB"];

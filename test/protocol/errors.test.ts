@@ -43,7 +43,12 @@ it.each(GATEWAY)("FastCgiError.gatewayStatus of %s is %i", (code, status) => {
   expect(new FastCgiError(code, "Cannot run the request").gatewayStatus).toBe(status);
 });
 
-it("FastCgiError.gatewayStatus is 503 when too many requests wait for a connection", () => {
-  const error = new FastCgiError("limit", "Cannot run the request", { limit: "maxQueuedRequests" });
-  expect(error.gatewayStatus).toBe(503);
+it.each([
+  ["limit", "maxQueuedRequests", 503],
+  ["limit", "maxSpooledRequestBytes", 413],
+  ["timeout", "requestBodyTimeout", 408],
+  ["limit", "maxStdoutBytes", 502],
+  ["timeout", "readTimeout", 504],
+] as const)("FastCgiError.gatewayStatus of %s at %s is %i", (code, limit, status) => {
+  expect(new FastCgiError(code, "Cannot run the request", { limit }).gatewayStatus).toBe(status);
 });
