@@ -39,8 +39,7 @@ async function bind(place: ListenPlace, { onConnection }: ListenerEvents): Promi
   };
 }
 
-/** Of a descriptor Bun knows nothing. */
+/** Of TCP only: a path is known without it, and of a descriptor Bun knows nothing. */
 function addressOf(place: ListenPlace, { port }: BunListener): ConnectionAddress | undefined {
-  if ("path" in place) return place;
   return "hostname" in place && port !== undefined ? { hostname: place.hostname, port } : undefined;
 }

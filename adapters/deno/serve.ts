@@ -34,9 +34,10 @@ export function serve(options: ServeOptions): Promise<FastCgiListener> {
 
 async function bind(place: ListenPlace, events: ListenerEvents): Promise<ListeningSocket> {
   if ("fd" in place) throw new TypeError("Deno can't take over a socket that was inherited; give path or port");
-  const server = "path" in place ? deno().listen({ transport: "unix", ...place }) : deno().listen(place);
+  const server = "path" in place ? deno().listen({ transport: "unix", path: place.path }) : deno().listen(place);
   const { addr } = server;
-  const address: ConnectionAddress = addr.transport === "tcp" ? { hostname: addr.hostname, port: addr.port } : place;
+  const address: ConnectionAddress | undefined =
+    addr.transport === "tcp" ? { hostname: addr.hostname, port: addr.port } : undefined;
   let isOpen = true;
   void acceptAll(server, events, () => isOpen);
   return {

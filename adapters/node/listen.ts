@@ -1,4 +1,6 @@
+import cluster from "node:cluster";
 import { createServer, type ListenOptions, type Server } from "node:net";
+import { hostname } from "node:os";
 import type { ConnectionAddress } from "../../src/index.ts";
 import type { ListenerEvents, ListeningSocket, ListenPlace, ServerRuntime } from "../system/listen.ts";
 import { openUnix } from "./connect.ts";
@@ -10,22 +12,54 @@ export const nodeRuntime: ServerRuntime = {
   openUnix,
   environment: (name) => process.env[name],
   pid: () => process.pid,
+  group: () => (isInCluster() ? `${hostname()} ${process.ppid}` : undefined),
 };
+
+/** A path that can't be listened on. */
+const NO_PATH = "/dev/null/socket";
+
+/** Whether the primary process listens for this one. */
+function isInCluster(): boolean {
+  return cluster.isWorker && process.connected;
+}
 
 async function bind(place: ListenPlace, { onConnection, onError }: ListenerEvents): Promise<ListeningSocket> {
   // Half-open, so that the end of the web server's input is ours to act on.
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
     onConnection(connectionOfSocket(socket, tcpAddresses(socket))),
   );
-  // Descriptors are missing from the types of `listen`.
-  await started(server, ("hostname" in place ? { host: place.hostname, port: place.port } : place) as ListenOptions);
+  await started(server, optionsOf(place));
   server.on("error", onError);
   return {
     address: addressOf(server),
     async close() {
       server.close();
+      if ("path" in place && place.isShared) await heardByPrimary();
     },
   };
+}
+
+function optionsOf(place: ListenPlace): ListenOptions {
+  if ("hostname" in place) return { host: place.hostname, port: place.port };
+  if ("path" in place) return { path: place.path, exclusive: place.isShared !== true };
+  // Missing from the types of `listen`.
+  return place as ListenOptions;
+}
+
+/**
+ * Resolves when the primary process has closed what this worker told it to close. It tells nobody when it has; but it does one thing
+ * after the other, so the answer to any question comes behind that.
+ */
+function heardByPrimary(): Promise<void> {
+  return new Promise((resolve) => {
+    const heard = (): void => {
+      process.removeListener("disconnect", heard);
+      resolve();
+    };
+    if (!isInCluster()) return resolve();
+    process.once("disconnect", heard);
+    createServer().once("error", heard).listen({ path: NO_PATH });
+  });
 }
 
 function started(server: Server, options: ListenOptions): Promise<void> {

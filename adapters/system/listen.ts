@@ -1,12 +1,13 @@
-import { existsSync } from "node:fs";
-import { dirname } from "node:path";
 import type { ConnectionAddress, FastCgiConnection } from "../../src/index.ts";
-import type { OpenSocket, SystemError } from "../shared/connect.ts";
+import type { OpenSocket } from "../shared/connect.ts";
 import { formatTcpTarget } from "../shared/target.ts";
 import { untilQuiet } from "./backlog.ts";
 import { inheritedDescriptor } from "./inherited.ts";
 import { cannotListen } from "./listen_error.ts";
-import { checkSocketPath, SocketFile } from "./socket_file.ts";
+import type { LockSockets } from "./path_lock.ts";
+import { bindSharedSocketFile } from "./shared_socket_file.ts";
+import { bindSocketFile } from "./socket_file.ts";
+import { checkSocketPath } from "./socket_path.ts";
 
 /** How long a backlog is emptied that goes on filling, as nobody can be kept from connecting to a port: milliseconds. */
 const MAX_BACKLOG_TIME = 1000;
@@ -16,7 +17,12 @@ const MAX_BACKLOG_TIME = 1000;
  * (`LISTEN_FDS`), else descriptor 0.
  */
 export interface ListenTarget {
-  /** Path of a Unix socket. A socket file that nobody answers on is replaced; it is removed on close. */
+  /**
+   * Path of a Unix socket. The file of a socket that no process listens on is replaced, by one process where several start at the same
+   * moment; it is removed on close. The workers of `node:cluster` share the path: the last one removes it.
+   *
+   * The folder must let this user make files. Where the path has more than some 95 bytes, so must `/tmp`.
+   */
   path?: string;
   /**
    * Whether to take the path also from a process that listens there, for a restart without a gap: from then on all connections come
@@ -47,12 +53,16 @@ export interface ListenTarget {
   fd?: number;
 }
 
-/** The one place that a {@linkcode ListenTarget} names. */
-export type ListenPlace = ConnectionAddress | { readonly fd: number };
+/** One place to listen at. */
+export type ListenPlace =
+  | { readonly hostname: string; readonly port: number }
+  /** With `isShared`, together with the other processes of the {@linkcode ServerRuntime.group}. */
+  | { readonly path: string; readonly isShared?: boolean }
+  | { readonly fd: number };
 
 /** A runtime's socket that listens. */
 export interface ListeningSocket {
-  /** Where, if the runtime can tell. */
+  /** Where, if the runtime can tell; not needed for a path. */
   readonly address: ConnectionAddress | undefined;
   /** Accepts no more from now on. What waits in the backlog is lost. */
   close(): Promise<void>;
@@ -82,6 +92,11 @@ export interface ServerRuntime {
   openUnix: OpenSocket<string>;
   /** A variable of the environment. */
   environment(name: string): string | undefined;
+  /**
+   * What only those processes have in common that share what they listen on with this one, such as workers of node:cluster. Undefined
+   * for a process that listens alone.
+   */
+  group?(): string | undefined;
   /** The process id, to tell whose an inherited socket is. Missing where a descriptor can't be listened on. */
   pid?(): number;
 }
@@ -107,39 +122,69 @@ export async function listen(runtime: ServerRuntime, target: ListenTarget, event
     accepted++;
     events.onConnection(connection);
   };
-  const bind = (place: ListenPlace, name: string): Promise<ListeningSocket> =>
-    bindTo(runtime, place, { ...events, onConnection }, name);
-  if (target.path === undefined) {
-    const socket = await bind(...placeOf(runtime, target));
-    return listenerOn(socket, () => untilQuiet(() => accepted, MAX_BACKLOG_TIME));
-  }
-  const { path, mode = 0o660, takeOver = false } = target;
-  const file = new SocketFile(path);
-  await file.checkPath(runtime.openUnix, takeOver);
-  const socket = await bind({ path: file.firstName }, path);
-  try {
-    file.publish(mode, takeOver);
-  } catch (error) {
+  const bind = (place: ListenPlace): Promise<ListeningSocket> => runtime.bind(place, { ...events, onConnection });
+  if (target.path !== undefined)
+    return listenOnPath(runtime, target.path, target, { bind, events, accepted: () => accepted });
+  const { place, name } = placeOf(runtime, target);
+  const socket = await bind(place).catch((error) => {
+    throw cannotListen(name, error);
+  });
+  return listenerOn(socket.address, async () => {
+    await untilQuiet(() => accepted, MAX_BACKLOG_TIME);
     await socket.close();
-    throw cannotListen(path, error as SystemError);
-  } finally {
-    file.removeFirstName();
-  }
-  return listenerOn({ ...socket, address: { path } }, async () => {
-    file.remove();
-    // Nobody finds the socket any more: this comes to an end by itself.
-    await untilQuiet(() => accepted, Number.POSITIVE_INFINITY);
   });
 }
 
-function listenerOn(socket: ListeningSocket, drain: () => Promise<void>): Listener {
-  let stopped: Promise<void> | undefined;
-  const stop = async (): Promise<void> => {
-    await drain();
-    await socket.close();
+interface PathEvents {
+  readonly bind: (place: ListenPlace) => Promise<ListeningSocket>;
+  readonly events: ListenerEvents;
+  readonly accepted: () => number;
+}
+
+async function listenOnPath(
+  runtime: ServerRuntime,
+  path: string,
+  { mode = 0o660, takeOver = false }: ListenTarget,
+  { bind, events, accepted }: PathEvents,
+): Promise<Listener> {
+  const options = { mode, takeOver };
+  const sockets: LockSockets = {
+    openUnix: runtime.openUnix,
+    async bindUnix(lock, onWaiting) {
+      const socket = await runtime.bind({ path: lock }, { onConnection: onWaiting, onError: () => {} });
+      return () => socket.close();
+    },
   };
+  const group = runtime.group?.();
+  const binding =
+    group === undefined
+      ? bindSocketFile(path, options, sockets, (first) => bind({ path: first }))
+      : bindSharedSocketFile(path, options, group, sockets, (first) => bind({ path: first, isShared: true }));
+  const { socket, remove } = await binding.catch((error) => {
+    throw cannotListen(path, error);
+  });
+  const removeFile = (): Promise<boolean> =>
+    remove().then(
+      () => true,
+      (error) => {
+        events.onError(new Error(`Cannot remove ${path}: ${error.message}`, { cause: error }));
+        return false;
+      },
+    );
+  return listenerOn({ path }, async () => {
+    // Where the path leads nobody to the socket any more, its backlog comes to an end by itself.
+    const isGone = group === undefined && (await removeFile());
+    await untilQuiet(accepted, isGone ? Number.POSITIVE_INFINITY : MAX_BACKLOG_TIME);
+    await socket.close();
+    if (group !== undefined) await removeFile();
+  });
+}
+
+/** Runs `stop` once. */
+function listenerOn(address: ConnectionAddress | undefined, stop: () => Promise<void>): Listener {
+  let stopped: Promise<void> | undefined;
   return {
-    address: socket.address,
+    address,
     stop() {
       stopped ??= stop();
       return stopped;
@@ -147,25 +192,10 @@ function listenerOn(socket: ListeningSocket, drain: () => Promise<void>): Listen
   };
 }
 
-async function bindTo(
-  runtime: ServerRuntime,
-  place: ListenPlace,
-  events: ListenerEvents,
-  name: string,
-): Promise<ListeningSocket> {
-  try {
-    return await runtime.bind(place, events);
-  } catch (error) {
-    // libuv says EACCES for a folder that is missing too.
-    const isMissing = "path" in place && !existsSync(dirname(place.path));
-    throw cannotListen(name, error as SystemError, isMissing ? "ENOENT" : (error as SystemError).code);
-  }
-}
-
 /** The place and its name in messages. */
-function placeOf(runtime: ServerRuntime, target: ListenTarget): [place: ListenPlace, name: string] {
+function placeOf(runtime: ServerRuntime, target: ListenTarget): { place: ListenPlace; name: string } {
   const { port, hostname = "127.0.0.1" } = target;
-  if (port !== undefined) return [{ hostname, port }, formatTcpTarget({ hostname, port })];
+  if (port !== undefined) return { place: { hostname, port }, name: formatTcpTarget({ hostname, port }) };
   const fd = target.fd ?? inheritedDescriptor(runtime.environment, runtime.pid?.());
-  return [{ fd }, `descriptor ${fd}`];
+  return { place: { fd }, name: `descriptor ${fd}` };
 }

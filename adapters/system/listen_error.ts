@@ -4,13 +4,25 @@ const HINTS: Readonly<Record<string, string>> = {
   EADDRINUSE: "something else listens there",
   EEXIST: "something else listens there",
   EACCES: "this user may not listen there",
+  EPERM: "this user may not listen there",
+  EROFS: "nothing can be written to its folder",
   ENOENT: "its folder does not exist",
+  ENOTDIR: "what should be its folder is a file",
   EINVAL: "it is not a listening socket; start the program from spawn-fcgi or a web server, or give path or port",
   ENOTSOCK: "it is not a socket; start the program from spawn-fcgi or a web server, or give path or port",
 };
 
-/** Says what is wrong and what to do about it. */
-export function cannotListen(name: string, error: SystemError, code: string | undefined = error.code): Error {
+/** Why a server can't listen. */
+export class ListenError extends Error {
+  constructor(name: string, reason: string, options?: ErrorOptions) {
+    super(`Cannot listen on ${name}: ${reason}`, options);
+  }
+}
+
+/** Says what is wrong and what to do about it. An error that says so already stays as it is. */
+export function cannotListen(name: string, error: SystemError): ListenError {
+  if (error instanceof ListenError) return error;
+  const { code } = error;
   const suffix = code === undefined ? "" : ` (${code})`;
-  return new Error(`Cannot listen on ${name}: ${HINTS[code ?? ""] ?? error.message}${suffix}`, { cause: error });
+  return new ListenError(name, `${HINTS[code ?? ""] ?? error.message}${suffix}`, { cause: error });
 }

@@ -1,104 +1,99 @@
-// Files of Unix sockets. The runtimes with Unix sockets all have node:fs.
+// The file of a Unix socket that listens.
+//
+// The socket is made in a private folder, gets its permissions there, and gets its path when it listens: whoever connects to the path
+// finds a process there, with no more rights than it should have, also while one process takes over from another. Runtimes that remove
+// the file of a socket that they close know the private name only, and so don't remove the file of another process.
 
-import {
-  type BigIntStats,
-  chmodSync,
-  linkSync,
-  lstatSync,
-  renameSync,
-  rmSync,
-  type Stats,
-  statSync,
-  unlinkSync,
-} from "node:fs";
-import { platform } from "node:os";
+import { type BigIntStats, chmodSync, linkSync, lstatSync, renameSync, unlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { OpenSocket, SystemError } from "../shared/connect.ts";
-import { cannotListen } from "./listen_error.ts";
+import { ListenError } from "./listen_error.ts";
+import { type LockSockets, socketExists, visitSocket, withPathLock } from "./path_lock.ts";
+import { withSocketPath } from "./socket_path.ts";
 
-/**
- * A path that is too long is cut without a word, and then it is another socket. 108 bytes with the zero at the end on Linux, 104
- * on macOS and BSD; a name of a pipe on Windows is none of this.
- */
-export function checkSocketPath(path: string, verb: string): void {
-  if (path === "") throw new TypeError(`Cannot ${verb} a socket: its path is empty`);
-  const system = platform();
-  const most = system === "linux" ? 107 : 103;
-  const { length } = new TextEncoder().encode(path);
-  if (length <= most || system === "win32") return;
-  throw new TypeError(`Cannot ${verb} ${path}: the path of a socket may have ${most} bytes, this one has ${length}`);
+/** The name of the socket before it has its path. */
+const FIRST_NAME = "socket";
+
+/** Options of {@linkcode bindSocketFile}. */
+export interface SocketFileOptions {
+  /** Permissions. */
+  readonly mode: number;
+  /** Whether to replace the socket of a process that lives. */
+  readonly takeOver: boolean;
 }
 
-/** Linux refuses a connection to a file of another kind as it does where nobody listens. */
-export function codeOfUnixError(error: SystemError, path: string): string | undefined {
-  const isFile = error.code === "ECONNREFUSED" && statSync(path, { throwIfNoEntry: false })?.isSocket() === false;
-  return isFile ? "ENOTSOCK" : error.code;
+/** A socket that listens on its path. */
+export interface SocketFile<Socket> {
+  readonly socket: Socket;
+  /** Removes the file, unless another process has taken the path over. */
+  remove(): Promise<void>;
 }
 
+/** What identifies a file, as long as it is there or a socket of it listens. */
+export type FileId = Pick<BigIntStats, "dev" | "ino">;
+
 /**
- * The file of a socket that listens. The socket is made under a name of its own, and gets its path when it listens and has its mode:
- * whoever connects finds somebody there, also while one process takes over from another. Runtimes that remove the file of a socket
- * that they close know that first name only, and so don't remove somebody else's.
+ * Listens on a path that is free, or where a dead process left its socket file. The file is to be removed while the socket listens.
+ *
+ * @param bind Listens on the path that it is given.
+ * @throws {Error} If the path leads to something else, or the system refuses.
  */
-export class SocketFile {
-  readonly #path: string;
-  /** The name to make the socket with. In the same folder, as a file can't get a name on another disk. */
-  readonly firstName: string;
-  #own: BigIntStats | undefined;
-
-  constructor(path: string) {
-    this.#path = path;
-    this.firstName = join(dirname(path), `.${Math.random().toString(36).slice(2, 8)}`);
-    checkSocketPath(this.firstName, "listen on");
-  }
-
-  /** Refuses a path that is not ours to take, and removes a socket file that a dead process left. */
-  async checkPath(open: OpenSocket<string>, takeOver: boolean): Promise<void> {
-    const path = this.#path;
-    let stat: Stats | undefined;
+export function bindSocketFile<Socket extends { close(): Promise<void> }>(
+  path: string,
+  { mode, takeOver }: SocketFileOptions,
+  sockets: LockSockets,
+  bind: (path: string) => Promise<Socket>,
+): Promise<SocketFile<Socket>> {
+  return withPathLock(path, sockets, async (folder) => {
+    const isFree = await checkFree(path, sockets, takeOver);
+    const socket = await withSocketPath(dirname(path), join(folder.name, FIRST_NAME), bind);
+    const first = folder.file(FIRST_NAME);
     try {
-      stat = lstatSync(path, { throwIfNoEntry: false });
+      chmodSync(first, mode);
+      const own = idOf(first)!;
+      moveTo(path, first, isFree);
+      return { socket, remove: () => removeOwn(path, own, sockets) };
     } catch (error) {
-      throw cannotListen(path, error as SystemError);
+      await socket.close();
+      throw error;
     }
-    if (stat === undefined) return;
-    if (!stat.isSocket()) throw new Error(`Cannot listen on ${path}: the file exists and is not a socket`);
-    if (takeOver) return;
-    if (await answers(path, open)) {
-      throw new Error(`Cannot listen on ${path}: another process listens there (EADDRINUSE)`);
-    }
-    unlinkSync(path);
-  }
-
-  /** Gives the socket its path. Only to take over it replaces what is there. */
-  publish(mode: number, takeOver: boolean): void {
-    chmodSync(this.firstName, mode);
-    this.#own = lstatSync(this.firstName, { bigint: true });
-    if (takeOver) renameSync(this.firstName, this.#path);
-    else linkSync(this.firstName, this.#path);
-  }
-
-  removeFirstName(): void {
-    rmSync(this.firstName, { force: true });
-  }
-
-  /** Removes the file, unless another process has taken the path over. To be called while the socket listens. */
-  remove(): void {
-    const found = lstatSync(this.#path, { bigint: true, throwIfNoEntry: false });
-    if (found?.ino === this.#own?.ino && found?.dev === this.#own?.dev) rmSync(this.#path, { force: true });
-  }
+  });
 }
 
-async function answers(path: string, open: OpenSocket<string>): Promise<boolean> {
-  try {
-    const connection = await open(path, new AbortController().signal);
-    await connection.close();
-    return true;
-  } catch (error) {
-    const { code } = error as SystemError;
-    if (code === "ECONNREFUSED" || code === "ENOENT") return false;
-    // EAGAIN: its backlog is full, so somebody is there. Anything else is not ours to judge.
-    if (code === "EAGAIN") return true;
-    throw cannotListen(path, error as SystemError);
+/**
+ * Returns whether there is no file; one that is there may be replaced. To be called under the lock of the path.
+ *
+ * @throws {Error} If there is a file that may not be replaced.
+ */
+export async function checkFree(path: string, sockets: LockSockets, takeOver: boolean): Promise<boolean> {
+  if (!socketExists(path)) return true;
+  if (!takeOver && (await visitSocket(path, sockets.openUnix)) === "living") {
+    throw new ListenError(path, "another process listens there (EADDRINUSE)");
   }
+  return false;
+}
+
+/** Gives a file its path. To be called under the lock of the path. */
+export function moveTo(path: string, file: string, isFree: boolean): void {
+  // A program that knows no locks may have come in between: link(2) does not replace its file.
+  if (isFree) linkSync(file, path);
+  else renameSync(file, path);
+}
+
+/** What identifies the file at a path; undefined if there is none. */
+export function idOf(path: string): FileId | undefined {
+  return lstatSync(path, { bigint: true, throwIfNoEntry: false });
+}
+
+/** Whether a path leads to a file. */
+export function leadsTo(path: string, { dev, ino }: FileId): boolean {
+  const found = idOf(path);
+  return found !== undefined && found.ino === ino && found.dev === dev;
+}
+
+async function removeOwn(path: string, own: FileId, sockets: LockSockets): Promise<void> {
+  // What another process has taken over never comes back.
+  if (!leadsTo(path, own)) return;
+  await withPathLock(path, sockets, () => {
+    if (leadsTo(path, own)) unlinkSync(path);
+  });
 }

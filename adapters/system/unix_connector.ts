@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import type {
   ConnectOptions,
   FastCgiConnection,
@@ -6,8 +7,8 @@ import type {
   FastCgiScript,
   FastCgiScriptResolver,
 } from "../../src/index.ts";
-import { connectTo, type OpenSocket, phpFpmPreset } from "../shared/connect.ts";
-import { checkSocketPath, codeOfUnixError } from "./socket_file.ts";
+import { connectTo, type OpenSocket, phpFpmPreset, type SystemError } from "../shared/connect.ts";
+import { checkSocketPath } from "./socket_path.ts";
 
 /** The connectors for Unix sockets are this, with the runtime's sockets. */
 export abstract class UnixConnector implements FastCgiHttpConnector {
@@ -49,4 +50,10 @@ export abstract class UnixConnector implements FastCgiHttpConnector {
       (error) => codeOfUnixError(error, path),
     );
   }
+}
+
+/** Linux refuses a connection to a file of another kind as it does where nobody listens. */
+function codeOfUnixError(error: SystemError, path: string): string | undefined {
+  const isFile = error.code === "ECONNREFUSED" && statSync(path, { throwIfNoEntry: false })?.isSocket() === false;
+  return isFile ? "ENOTSOCK" : error.code;
 }

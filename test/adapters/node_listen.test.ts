@@ -227,7 +227,7 @@ describe("a Unix socket", () => {
     for (const one of both) if (one.status === "fulfilled") onTestFinished(() => one.value.close());
     expect(both.map(({ status }) => status).toSorted()).toEqual(["fulfilled", "rejected"]);
     expect(both.find(({ status }) => status === "rejected")).toMatchObject({
-      reason: { message: `Cannot listen on ${path}: something else listens there (EEXIST)` },
+      reason: { message: `Cannot listen on ${path}: another process listens there (EADDRINUSE)` },
     });
     expect(await textFrom(new FastCgiUnixConnector(path))).toBe("answered");
     expect(readdirSync(folder.path).filter((name) => name.startsWith("."))).toEqual([]);

@@ -10,6 +10,8 @@ export interface ProcessOptions {
   readonly args: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
+  /** The user that runs the program, where root starts it. */
+  readonly uid?: number;
   /** Says whether the program can be used; asked again and again. Without it, a program is ready once it runs. */
   readonly ready?: () => boolean | Promise<boolean>;
   /** In milliseconds, 20 seconds by default. */
@@ -39,6 +41,7 @@ export async function startProcess(command: string, options: ProcessOptions): Pr
     stdio: ["ignore", "pipe", "pipe"],
     env: options.env ?? process.env,
     ...(options.cwd !== undefined && { cwd: options.cwd }),
+    ...(options.uid !== undefined && { uid: options.uid }),
   });
   const output = { stdout: "", stderr: "" };
   for (const stream of ["stdout", "stderr"] as const) {

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { requireRuntime } from "../../scripts/setup.mjs";
 import type { RuntimeName } from "../adapters/battery/programs/adapter.ts";
 import type { Operation, Outcome } from "../adapters/battery/programs/operations.ts";
+import type { RacerOperation, RacerOutcome } from "../adapters/battery/programs/racer.ts";
 import { guardAgainstLoss, unguard } from "./guard.ts";
 import { waitUntil } from "./process.ts";
 
@@ -101,17 +102,31 @@ export async function startRuntimeServer(
   return Object.assign(program, { askToClose: () => void child.kill("SIGTERM") });
 }
 
-/** A program that sends requests. */
-export interface RuntimeClient {
+/** A program that does one thing after the other. */
+export interface Operator<Operation, Outcome> {
   readonly pid: number;
-  /** Does one thing after the other. */
   run(operation: Operation): Promise<Outcome>;
   stop(): Promise<void>;
 }
 
+/** A program that sends requests. */
+export type RuntimeClient = Operator<Operation, Outcome>;
+
+/** A program that starts and closes servers. */
+export type RuntimeRacer = Operator<RacerOperation, RacerOutcome>;
+
 /** Starts client.ts. */
 export function startRuntimeClient(runtime: RuntimeName): RuntimeClient {
-  const program = new RuntimeProgram(runtime, ["client.ts"], { stdin: "pipe" });
+  return startOperator(runtime, "client.ts");
+}
+
+/** Starts racer.ts. */
+export function startRuntimeRacer(runtime: RuntimeName): RuntimeRacer {
+  return startOperator(runtime, "racer.ts");
+}
+
+function startOperator<Operation, Outcome>(runtime: RuntimeName, name: string): Operator<Operation, Outcome> {
+  const program = new RuntimeProgram(runtime, [name], { stdin: "pipe" });
   const { child } = program;
   // How it ended says more.
   child.stdin!.on("error", () => {});
@@ -120,7 +135,7 @@ export function startRuntimeClient(runtime: RuntimeName): RuntimeClient {
   child.stdout!.on("data", () => {
     for (const outcome of program.lines().slice(done)) {
       done++;
-      waiting.shift()!(outcome);
+      waiting.shift()!(outcome as Outcome);
     }
   });
   return {
@@ -129,7 +144,7 @@ export function startRuntimeClient(runtime: RuntimeName): RuntimeClient {
       const outcome = new Promise<Outcome>((resolve) => waiting.push(resolve));
       child.stdin!.write(`${JSON.stringify(operation)}\n`);
       const ended = program.exited.then((how) => {
-        throw new Error(`The client on ${runtime} ended with ${how}`);
+        throw new Error(`${name} on ${runtime} ended with ${how}`);
       });
       return Promise.race([outcome, ended]);
     },

@@ -1,4 +1,4 @@
-import { lstatSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, onTestFinished } from "vitest";
 import { RecordType } from "../../../src/index.ts";
@@ -8,6 +8,7 @@ import { type RuntimeServer, startRuntimeServer } from "../../support/runtimes.t
 import type { ServingRuntime, Setting } from "./battery.ts";
 import { nodeClient } from "./node_client.ts";
 import type { Target } from "./programs/operations.ts";
+import { racingCases } from "./racing.ts";
 
 /** What only the half that serves does: connections that are no client's of ours, and where it listens. */
 export function listeningCases(setting: Setting, runtime: ServingRuntime): void {
@@ -58,7 +59,10 @@ function portCases({ column, row }: Setting, runtime: ServingRuntime): void {
   });
 }
 
-function pathCases({ column, row, newPath }: Setting, runtime: ServingRuntime): void {
+function pathCases(setting: Setting, runtime: ServingRuntime): void {
+  const { column, row, newPath } = setting;
+  racingCases(setting, runtime);
+
   column.test(row, "serve gives the socket file its mode, and replaces one when its process was killed", async () => {
     const path = newPath();
     const first = await start(runtime, { path });
@@ -71,6 +75,19 @@ function pathCases({ column, row, newPath }: Setting, runtime: ServingRuntime): 
     const third = await start(runtime, { path, mode: 0o666 });
     expect(third.lines()).toEqual([{ address: { path } }]);
     expect(statSync(path).mode & 0o777).toBe(0o666);
+  });
+
+  column.test(row, "serve listens on a short name in a folder whose path is as long as it can be", async () => {
+    const most = process.platform === "linux" ? 107 : 103;
+    const folder = newPath().padEnd(most - "/a".length, "-");
+    mkdirSync(folder);
+    const path = join(folder, "a");
+    const server = await start(runtime, { path });
+    expect(server.lines()).toEqual([{ address: { path } }]);
+    expect(await (await nodeClient({ path }).fetch("http://localhost/")).text()).toBe("answered /");
+    server.askToClose();
+    expect(await server.exited).toBe(0);
+    expect(existsSync(path)).toBe(false);
   });
 
   column.test(row, "serve says what is wrong when it can't listen", async () => {

@@ -1,0 +1,126 @@
+// The file of a Unix socket that several processes listen on together, as the workers of node:cluster do: they all ask the primary
+// process for a path, and it binds that path once. So they ask for a path in a private folder, which stays as long as one of them
+// listens, and the first of them gives the socket the path that it is to be found at as well.
+
+import { createHash } from "node:crypto";
+import { chmodSync, existsSync, linkSync, lstatSync, mkdirSync, readdirSync, rmdirSync, unlinkSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import type { SystemError } from "../shared/connect.ts";
+import { ListenError } from "./listen_error.ts";
+import { type LockSockets, visitSocket, withPathLock } from "./path_lock.ts";
+import { makeUsable, type PrivateFolder } from "./private_folder.ts";
+import {
+  checkFree,
+  type FileId,
+  idOf,
+  leadsTo,
+  moveTo,
+  type SocketFile,
+  type SocketFileOptions,
+} from "./socket_file.ts";
+import { checkSocketPath, withSocketPath } from "./socket_path.ts";
+
+/**
+ * Listens on a path together with the other processes of a group. The file is to be removed when this process has stopped listening:
+ * the last one does it.
+ *
+ * @param group What only the processes of the group have in common.
+ * @param bind Listens on the path that it is given, with those of the group that do.
+ * @throws {Error} If the path leads to something else, or the system refuses.
+ */
+export function bindSharedSocketFile<Socket extends { close(): Promise<void> }>(
+  path: string,
+  { mode, takeOver }: SocketFileOptions,
+  group: string,
+  sockets: LockSockets,
+  bind: (path: string) => Promise<Socket>,
+): Promise<SocketFile<Socket>> {
+  const names = new GroupNames(path, group, sockets);
+  return withPathLock(path, sockets, async (folder) => {
+    await names.open(folder);
+    let socket: Socket | undefined;
+    try {
+      const served = idOf(names.own);
+      const isPublished = served !== undefined && leadsTo(path, served);
+      // A process that starts late does not take the path back from one that has taken it over.
+      const isFree = isPublished || (await checkFree(path, sockets, takeOver && served === undefined));
+      socket = await bind(names.own);
+      const own = idOf(names.own)!;
+      if (!isPublished) {
+        const name = folder.file("shared");
+        chmodSync(names.own, mode);
+        linkSync(names.own, name);
+        moveTo(path, name, isFree);
+      }
+      return { socket, remove: () => removeLast(path, own, names, sockets) };
+    } catch (error) {
+      await socket?.close();
+      await names.close();
+      throw error;
+    }
+  });
+}
+
+/** Removes the files if no process of the group listens any more. To be called when this one has stopped. */
+function removeLast(path: string, own: FileId, names: GroupNames, sockets: LockSockets): Promise<void> {
+  return withPathLock(path, sockets, async () => {
+    // Another group that has taken the path over is not asked.
+    if (leadsTo(path, own) && (await visitSocket(path, sockets.openUnix)) === "stale") unlinkSync(path);
+    await names.close();
+  });
+}
+
+/**
+ * The private folder of a path, with a name in it for each group of processes: one, and two while another group takes over. Changed under
+ * the lock of the path only.
+ */
+class GroupNames {
+  /** The name of this group's socket. */
+  readonly own: string;
+  readonly #path: string;
+  readonly #folder: string;
+  readonly #sockets: LockSockets;
+
+  constructor(path: string, group: string, sockets: LockSockets) {
+    const name = basename(path);
+    this.#path = path;
+    // Short, as the names of sockets have to be.
+    this.#folder = join(dirname(path), `.${shortHash(name)}`);
+    this.own = join(this.#folder, shortHash(`${name} ${group}`));
+    this.#sockets = sockets;
+    checkSocketPath(this.own, "share a socket as");
+  }
+
+  /** Makes the folder, or checks that it is private as `mine` is, and removes what dead groups left in it. */
+  async open(mine: PrivateFolder): Promise<void> {
+    try {
+      mkdirSync(this.#folder, 0o700);
+      makeUsable(this.#folder);
+    } catch (error) {
+      if ((error as SystemError).code !== "EEXIST") throw error;
+      const [found, expected] = [lstatSync(this.#folder), lstatSync(mine.path)];
+      if (found.uid !== expected.uid || found.mode !== expected.mode) {
+        throw new ListenError(this.#path, `${this.#folder} is not a private folder of this user`);
+      }
+    }
+    await this.#removeDead();
+  }
+
+  /** Removes the names of groups that listen no more, and the folder when there is no other. */
+  async close(): Promise<void> {
+    if (!existsSync(this.#folder)) return;
+    await this.#removeDead();
+    if (readdirSync(this.#folder).length === 0) rmdirSync(this.#folder);
+  }
+
+  async #removeDead(): Promise<void> {
+    for (const name of readdirSync(this.#folder)) {
+      const state = await withSocketPath(this.#folder, name, (path) => visitSocket(path, this.#sockets.openUnix));
+      if (state === "stale") unlinkSync(join(this.#folder, name));
+    }
+  }
+}
+
+function shortHash(text: string): string {
+  return createHash("sha256").update(text).digest("base64url").slice(0, 4);
+}

@@ -1,0 +1,48 @@
+// What a Unix socket can be called. Runtimes cut a path that is too long without a word, and then it is another socket.
+
+import { randomUUID } from "node:crypto";
+import { symlinkSync, unlinkSync } from "node:fs";
+import { platform } from "node:os";
+import { join, resolve } from "node:path";
+
+/** Where links to long folders are made: the shortest folder that every Unix lets every user write to. */
+const SHORT_FOLDER = "/tmp";
+
+/** 108 bytes with the zero at the end on Linux, 104 on macOS and BSD. The name of a pipe on Windows has no such limit. */
+function mostBytes(): number {
+  const system = platform();
+  if (system === "win32") return Number.POSITIVE_INFINITY;
+  return system === "linux" ? 107 : 103;
+}
+
+function lengthOf(path: string): number {
+  return new TextEncoder().encode(path).length;
+}
+
+/** @throws {TypeError} If no socket can have this path. */
+export function checkSocketPath(path: string, verb: string): void {
+  if (path === "") throw new TypeError(`Cannot ${verb} a socket: its path is empty`);
+  const [most, length] = [mostBytes(), lengthOf(path)];
+  if (length <= most) return;
+  throw new TypeError(`Cannot ${verb} ${path}: the path of a socket may have ${most} bytes, this one has ${length}`);
+}
+
+/**
+ * Calls `use` with a path to `name` in `folder` that a socket can have: the path itself, or where that is too long one through a
+ * symbolic link to the folder, which is there until `use` is done.
+ */
+export async function withSocketPath<Result>(
+  folder: string,
+  name: string,
+  use: (path: string) => Promise<Result>,
+): Promise<Result> {
+  const path = join(folder, name);
+  if (lengthOf(path) <= mostBytes()) return use(path);
+  const link = join(SHORT_FOLDER, `.${randomUUID().slice(0, 8)}`);
+  symlinkSync(resolve(folder), link);
+  try {
+    return await use(join(link, name));
+  } finally {
+    unlinkSync(link);
+  }
+}

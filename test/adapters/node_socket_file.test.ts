@@ -1,0 +1,222 @@
+import { once } from "node:events";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer, type Server } from "node:net";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import {
+  FastCgiHttpClient,
+  type FastCgiListener,
+  FastCgiUnixConnector,
+  type ServeOptions,
+  serve,
+} from "../../adapters/node/index.ts";
+import { nodeRuntime } from "../../adapters/node/listen.ts";
+import { listen } from "../../adapters/system/listen.ts";
+import { startProcess, waitUntil } from "../support/process.ts";
+import { makeStaleSocket } from "../support/stale_socket.ts";
+import { isSettled } from "../support/streams.ts";
+import { createTemporaryDirectory, type TemporaryDirectory } from "../support/temporary_directory.ts";
+import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
+
+failOnUnhandledRejections();
+
+const program = fileURLToPath(new URL("programs/application.ts", import.meta.url));
+/** The group and the user of that name on Linux; any that this process is not in will do. */
+const NOBODY = 65_534;
+const isRoot = process.getuid?.() === 0;
+let folder: TemporaryDirectory;
+let sockets = 0;
+
+beforeAll(async () => {
+  folder = await createTemporaryDirectory("file");
+});
+
+afterAll(() => folder.remove());
+
+/** A path in a folder of its own. */
+function newPath(name = "app.sock"): string {
+  const parent = join(folder.path, String(++sockets));
+  mkdirSync(parent);
+  return join(parent, name);
+}
+
+async function listening(options: Partial<ServeOptions>): Promise<FastCgiListener> {
+  const server = await serve({ fetch: () => new Response("answered"), ...options });
+  onTestFinished(() => server.close());
+  return server;
+}
+
+async function answerAt(path: string): Promise<string> {
+  return (await new FastCgiHttpClient(new FastCgiUnixConnector(path)).fetch("http://localhost/path")).text();
+}
+
+/** The name of the lock of a path, and of the locks under which that one is removed. */
+function lockOf(path: string, depth: number | "" = ""): string {
+  return join(dirname(path), `.${basename(path)}.lock${depth}`);
+}
+
+/** Links in the folder of temporary files. */
+function linksTo(target: string): string[] {
+  const links = readdirSync("/tmp", { withFileTypes: true }).filter((entry) => entry.isSymbolicLink());
+  // One of another process may be gone by now.
+  return links
+    .map(({ name }) => name)
+    .filter((name) => existsSync(join("/tmp", name)) && realpathSync(join("/tmp", name)) === target);
+}
+
+/** A process that has the lock of a path: another server, as nothing else is to be seen of one. */
+async function holdLock(path: string): Promise<Server> {
+  const holder = createServer();
+  await once(holder.listen(lockOf(path)), "listening");
+  onTestFinished(() => void holder.close());
+  return holder;
+}
+
+describe("the lock of a path", () => {
+  it.each([
+    ["a process that held it was killed", [""]],
+    ["one was killed that broke the lock of another", ["", 1]],
+    ["one was killed at every depth", ["", 1, 2]],
+  ] as const)("serve takes the path when %s", async (_, depths) => {
+    const path = newPath();
+    for (const depth of depths) await makeStaleSocket(lockOf(path, depth));
+    await makeStaleSocket(path);
+    await listening({ path });
+    expect(await answerAt(path)).toBe("answered");
+    expect(readdirSync(dirname(path))).toEqual([basename(path)]);
+  });
+
+  it("serve waits for a process that has it, and looks at the path behind that", async () => {
+    const path = newPath();
+    const holder = await holdLock(path);
+    const connected = once(holder, "connection");
+    const starting = serve({ path, fetch: () => new Response("answered") });
+    const [waiting] = await connected;
+    expect(await isSettled(starting)).toBe(false);
+    expect(existsSync(path)).toBe(false);
+    // What it does under the lock.
+    const other = createServer();
+    await once(other.listen(path), "listening");
+    onTestFinished(() => void other.close());
+    holder.close();
+    waiting.destroy();
+    await expect(starting).rejects.toThrow(`Cannot listen on ${path}: another process listens there (EADDRINUSE)`);
+    expect(readdirSync(dirname(path))).toEqual([basename(path)]);
+  });
+
+  it("serve refuses the path and leaves the file untouched when a file has the name of the lock", async () => {
+    const path = newPath();
+    writeFileSync(lockOf(path), "precious");
+    await expect(serve({ path, fetch: () => new Response() })).rejects.toThrow(
+      `Cannot listen on ${lockOf(path)}: the file exists and is not a socket`,
+    );
+    expect(readFileSync(lockOf(path), "utf8")).toBe("precious");
+    expect(readdirSync(dirname(path))).toEqual([basename(lockOf(path))]);
+  });
+
+  it("close says that it can't remove the file and closes when the folder may not be written to", async () => {
+    const path = newPath();
+    const errors: unknown[] = [];
+    const server = await serve({ path, fetch: () => new Response(), onError: (error) => errors.push(error) });
+    chmodSync(dirname(path), 0o555);
+    // Root may write everywhere.
+    if (isRoot) process.seteuid!(NOBODY);
+    const closing = server.close();
+    if (isRoot) process.seteuid!(0);
+    await closing;
+    chmodSync(dirname(path), 0o755);
+    expect(String(errors)).toMatch(/^Error: Cannot remove .*app\.sock: EACCES: permission denied/);
+    await listening({ path });
+    expect(await answerAt(path)).toBe("answered");
+  });
+});
+
+describe("the permissions of a socket file", () => {
+  it("serve makes the socket where no other user comes to, and gives it its path with its mode, when the umask is 0", async () => {
+    const path = newPath();
+    const made: string[] = [];
+    const usual = process.umask(0);
+    onTestFinished(() => void process.umask(usual));
+    const runtime: typeof nodeRuntime = {
+      ...nodeRuntime,
+      async bind(place, events) {
+        const socket = await nodeRuntime.bind(place, events);
+        const { path: first } = place as { path: string };
+        made.push(basename(first));
+        expect(statSync(first).mode & 0o777).toBe(0o777);
+        expect(statSync(dirname(first)).mode & 0o777).toBe(0o700);
+        expect(existsSync(path)).toBe(false);
+        return socket;
+      },
+    };
+    const listener = await listen(runtime, { path, mode: 0o600 }, { onConnection: () => {}, onError: () => {} });
+    expect(made.toSorted()).toEqual(["lock", "socket"]);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    await listener.stop();
+  });
+
+  it("serve listens when the umask takes the rights of the owner", async () => {
+    const path = newPath();
+    chmodSync(folder.path, 0o755);
+    if (isRoot) chownSync(dirname(path), NOBODY, NOBODY);
+    const command = [process.execPath, "--import", "tsx", program, JSON.stringify({ path })];
+    const child = await startProcess("sh", {
+      name: "the application",
+      // As some do so that sockets get a mode of their own.
+      args: ["-c", 'umask 0777; exec "$@"', "sh", ...command],
+      ...(isRoot && { uid: NOBODY }),
+      ready: () => existsSync(path),
+    });
+    onTestFinished(() => child.stop());
+    await waitUntil(() => child.stdout() !== "");
+    expect(JSON.parse(child.stdout())).toEqual({ address: { path } });
+    expect(statSync(path).mode & 0o777).toBe(0o660);
+    expect(readdirSync(dirname(path))).toEqual([basename(path)]);
+  });
+
+  it("serve gives the socket file the group of a folder with the set-group-ID bit", async () => {
+    const path = newPath();
+    const group = isRoot ? NOBODY : process.getgid!();
+    chownSync(dirname(path), -1, group);
+    chmodSync(dirname(path), 0o2770);
+    await listening({ path });
+    expect(statSync(path).gid).toBe(group);
+    expect(statSync(path).mode & 0o777).toBe(0o660);
+  });
+});
+
+describe("a path as long as a socket's can be", () => {
+  it.each(["a", "a.sock", "a-socket-with-a-long-name.sock"])(
+    "serve listens and closes when the name is %s",
+    async (name) => {
+      const most = process.platform === "linux" ? 107 : 103;
+      const parent = join(folder.path, String(++sockets)).padEnd(most - name.length - 1, "-");
+      mkdirSync(parent);
+      const path = join(parent, name);
+      // The name of the lock is longer still.
+      const stale = join(folder.path, "stale");
+      await makeStaleSocket(stale);
+      renameSync(stale, lockOf(path));
+      const server = await serve({ path, fetch: () => new Response("answered") });
+      expect(await answerAt(path)).toBe("answered");
+      await expect(serve({ path, fetch: () => new Response() })).rejects.toThrow("another process listens there");
+      expect(lstatSync(path).isSocket()).toBe(true);
+      await server.close();
+      expect(existsSync(path)).toBe(false);
+      expect(linksTo(parent)).toEqual([]);
+    },
+  );
+});
