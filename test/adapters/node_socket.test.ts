@@ -16,6 +16,7 @@ import { deferred } from "../support/open_stream.ts";
 import { patternBytes } from "../support/pattern.ts";
 import { waitUntil } from "../support/process.ts";
 import { begin, bytesOf, params, record, request, stdin } from "../support/records.ts";
+import { stable } from "../support/stable.ts";
 import { drain, isSettled } from "../support/streams.ts";
 import { createTemporaryDirectory, type TemporaryDirectory } from "../support/temporary_directory.ts";
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
@@ -60,20 +61,6 @@ async function socketPair(kind: (typeof kinds)[number]): Promise<[ours: Socket, 
     server.close();
   });
   return [ours, peer];
-}
-
-/** Waits until a number has stopped growing. */
-async function stable(value: () => number): Promise<number> {
-  let [last, since] = [-1, 0];
-  await waitUntil(
-    () => {
-      const now = value();
-      if (now !== last) [last, since] = [now, Date.now()];
-      return Date.now() - since > 250;
-    },
-    { timeout: 20_000 },
-  );
-  return last;
 }
 
 describe.each(kinds)("connectionOfSocket on a %s socket", (kind) => {

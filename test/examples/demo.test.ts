@@ -135,15 +135,12 @@ test("the demo digests an upload", async () => {
 
 test("the demo streams ticks until the client leaves", async () => {
   const response = await httpOpen(`${url}/ticks`);
-  const times: number[] = [];
   let received = "";
   for await (const piece of response) {
     received += piece;
-    times.push(performance.now());
-    if (times.length === 2) break; // Closes the connection.
+    if (received.includes("tick 2")) break; // Closes the connection.
   }
-  expect(received).toMatch(/^tick 1 at .*Z\ntick 2 at .*Z\n$/);
-  expect(times[1]! - times[0]!).toBeGreaterThan(500);
+  expect(received).toMatch(/^tick 1 at .*Z\ntick 2 at .*Z\n/);
   const records = `${url}/records/${response.headers["exchange-id"]}`;
   await waitUntil(async () => (await httpRequest(records)).text().includes("the front closed the connection"));
   expect(recordTypes((await httpRequest(records)).text())).not.toContain("< FCGI_END_REQUEST");

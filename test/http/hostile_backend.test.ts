@@ -1,7 +1,9 @@
 // Bad answers over real TCP. What they lead to is a typed error in bounded time and memory, and never another request's bytes:
 // after each of them the same client asks the same application again, which behaves, and must get its own answer.
 
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import type { Socket } from "node:net";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { FastCgiTcpConnector } from "../../adapters/node/index.ts";
 import {
   encodeEndRequestBody,
@@ -13,9 +15,12 @@ import {
   RecordType,
 } from "../../src/index.ts";
 import { joined, latin1 } from "../support/bytes.ts";
+import { pass, useFakeTime } from "../support/fake_time.ts";
 import { heldBytes } from "../support/memory.ts";
 import { deferred } from "../support/open_stream.ts";
+import { waitUntil } from "../support/process.ts";
 import { bytesOf, record } from "../support/records.ts";
+import { stable } from "../support/stable.ts";
 import { drain } from "../support/streams.ts";
 import {
   type BackendConnection,
@@ -26,6 +31,7 @@ import {
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
+useFakeTime();
 
 const MIB = 1024 * 1024;
 
@@ -38,14 +44,29 @@ let greet: (connection: BackendConnection) => unknown = () => {};
 let backend: TcpBackend;
 const clients: FastCgiHttpClient[] = [];
 
+/** How many bad deeds have come to their end in this test. */
+let deedsDone = 0;
+/** The ends of the connections of this test: the application's, and the client's. */
+const connections: BackendConnection[] = [];
+const clientSockets: Socket[] = [];
+const noteSocket = (message: unknown): void => void clientSockets.push((message as { socket: Socket }).socket);
+
 beforeAll(async () => {
+  subscribe("net.client.socket", noteSocket);
   const behave = async ({ id, uri, stdin, connection }: BackendRequest): Promise<void> => {
     await stdin;
     await connection.send(text(id, `X-A: 1\r\n\r\nanswer to ${uri}`), over(id));
   };
   backend = await TcpBackend.start(
-    (request) => void (request.uri === "/hostile" ? hostile : (deeds.get(request.uri) ?? behave))(request),
-    (connection) => void greet(connection),
+    async (request) => {
+      const deed = request.uri === "/hostile" ? hostile : deeds.get(request.uri);
+      await (deed ?? behave)(request);
+      if (deed !== undefined) deedsDone++;
+    },
+    (connection) => {
+      connections.push(connection);
+      void greet(connection);
+    },
   );
 });
 
@@ -53,9 +74,15 @@ afterEach(() => {
   hostile = () => {};
   greet = () => {};
   for (const client of clients.splice(0)) void client.close();
+  deedsDone = 0;
+  connections.length = 0;
+  clientSockets.length = 0;
 });
 
-afterAll(() => backend.close());
+afterAll(async () => {
+  unsubscribe("net.client.socket", noteSocket);
+  await backend.close();
+});
 
 function clientOf(options: FastCgiHttpClientOptions = {}): FastCgiHttpClient {
   const client = new FastCgiHttpClient(new FastCgiTcpConnector({ port: backend.port }), options);
@@ -63,16 +90,13 @@ function clientOf(options: FastCgiHttpClientOptions = {}): FastCgiHttpClient {
   return client;
 }
 
-/** Waits until a number has stopped growing. */
-async function stable(value: () => number): Promise<number> {
-  let [last, since] = [-1, 0];
-  const check = (): void => {
-    const now = value();
-    if (now !== last) [last, since] = [now, Date.now()];
-    expect(Date.now() - since).toBeGreaterThan(250);
-  };
-  await vi.waitFor(check, { timeout: 20_000 });
-  return last;
+/** Waits until a number of bad deeds are done, and the client has read what came of them. Then its timeouts run out. */
+async function runOutOfTime(deedsExpected = 1): Promise<void> {
+  await waitUntil(() => deedsDone >= deedsExpected);
+  const sent = new Map(connections.map(({ port, sent }) => [port, sent]));
+  const isRead = ({ localPort, bytesRead }: Socket): boolean => bytesRead >= (sent.get(localPort!) ?? 0);
+  await waitUntil(() => clientSockets.every((socket) => socket.destroyed || isRead(socket)));
+  await pass(PATIENCE);
 }
 
 let count = 0;
@@ -307,7 +331,7 @@ type Deed = readonly [
 ];
 
 const HEADER = "X-A: 1\r\n\r\n";
-/** Long enough for an answer on a busy machine, in milliseconds. */
+/** Milliseconds, on a clock that stands still until it is told. */
 const PATIENCE = 1500;
 const headerTimeout: FastCgiHttpClientOptions = { headerTimeout: PATIENCE };
 const readTimeout: FastCgiHttpClientOptions = { readTimeout: PATIENCE };
@@ -351,7 +375,7 @@ const SILENCE: readonly Deed[] = [
   ],
   [
     "only writes to FCGI_STDERR",
-    (request) => flood(request, joined(...Array(100).fill(raw(RecordType.Stderr, request.id, "x")))),
+    (request) => void flood(request, joined(...Array(100).fill(raw(RecordType.Stderr, request.id, "x")))),
     noOutput,
     headerTimeout,
   ],
@@ -414,6 +438,7 @@ describe.each([false, true])("FastCgiHttpClient and a hostile application, keepA
       await expectGood(client);
       await expectGood(client);
     });
+    await runOutOfTime(SILENCE.length);
     await Promise.all(all);
   });
 
@@ -497,7 +522,7 @@ describe.each([false, true])("FastCgiHttpClient and a hostile application, keepA
     const controller = new AbortController();
     const result = outcomeOf(client.fetch("http://a.test/hostile", { signal: controller.signal }));
     // More than the two sockets hold, so that the client must have read far beyond its limit.
-    await vi.waitFor(() => expect(connection.sent).toBeGreaterThan(16 * MIB), { timeout: 25_000 });
+    await waitUntil(() => connection?.sent > 16 * MIB);
     expect(told).toBe(256 * 1024);
     expect(heldBytes() - before).toBeLessThan(4 * MIB);
     controller.abort(reason);
@@ -543,7 +568,9 @@ describe("FastCgiHttpClient and what comes too late on a kept connection", () =>
         await stdin;
         await connection.send(stray(id - 1), page(id, `${HEADER}the second`));
       };
-      const outcome = await outcomeOf(client.fetch("http://a.test/hostile"));
+      const fetched = outcomeOf(client.fetch("http://a.test/hostile"));
+      await runOutOfTime(2);
+      const outcome = await fetched;
       // An application may say what it likes in answer to a request; only the bytes of another must not be taken for it.
       if (name !== "an answer to the next request" && typeof outcome === "string") expect(outcome).toBe("the second");
       else if (typeof outcome !== "string") {
@@ -571,6 +598,8 @@ describe("FastCgiHttpClient and a hostile application that multiplexes", () => {
       await first.connection.send(page(second.id, `${HEADER}the second`));
     };
     const fetched = [1, 2].map(() => outcomeOf(client.fetch("http://a.test/hostile")));
+    // Those that come to an end at once are not concerned.
+    await runOutOfTime(2);
     const [first, second] = await Promise.all(fetched);
     await expectGood(client);
     return [first, second];

@@ -329,7 +329,7 @@ describe.each(setups)("nginx ($transport, $connections connections)", (setup) =>
         }
         const headers = { "x-length": "x".repeat(length) };
         const path = app.route(() => new Response(bodyOf(later()), { headers }));
-        const opening = httpOpen(`${nginx.url}/unbuffered${path}`, { signal: AbortSignal.timeout(5000) });
+        const opening = httpOpen(`${nginx.url}/unbuffered${path}`, { signal: AbortSignal.timeout(60_000) });
         const status = await opening.then(
           (response) => `${response.statusCode}`,
           () => "held back",

@@ -10,6 +10,7 @@ import {
   FastCgiUnixConnector,
 } from "../../adapters/node/index.ts";
 import { latin1, sha256 } from "../support/bytes.ts";
+import { pass, useFakeTime } from "../support/fake_time.ts";
 import { freePort } from "../support/free_port.ts";
 import { patternBytes, patternChunks, patternSha256 } from "../support/pattern.ts";
 import { connectorTo, counting, startPool } from "../support/php_client.ts";
@@ -358,12 +359,19 @@ describe.each(["unix", "tcp"] as const)("php-fpm (%s)", (listen) => {
       await gate.open("all");
       expect(await gate.ended()).toBe("aborted");
     });
+  });
+
+  describe("timeouts", () => {
+    useFakeTime();
 
     it("fetch rejects when the script is silent for longer than headerTimeout", async () => {
       const gate = await openGate();
       const { count, connector } = counting(connectorTo(php.target, "gate.php"));
       const own = new FastCgiHttpClient(connector, { headerTimeout: 200 });
-      const error = await failureOf(own.fetch(`http://example.test/?${gate.query(200)}`));
+      const failed = failureOf(own.fetch(`http://example.test/?${gate.query(200)}`));
+      await gate.started();
+      await pass(200);
+      const error = await failed;
       expect(error).toMatchObject({ code: "timeout", limit: "headerTimeout", gatewayStatus: 504 });
       expect(error.message).toContain("200 ms");
       expect(gate.isOver).toBe(false);
@@ -377,7 +385,11 @@ describe.each(["unix", "tcp"] as const)("php-fpm (%s)", (listen) => {
       await gate.open(0);
       const own = client("gate.php", { readTimeout: 1000 });
       const response = await own.fetch(`http://example.test/?${gate.query(2)}`);
-      expect(await failureOf(response.text())).toMatchObject({ code: "timeout", limit: "readTimeout" });
+      const reader = response.body!.getReader();
+      await reader.read();
+      const failed = failureOf(reader.read());
+      await pass(1000);
+      expect(await failed).toMatchObject({ code: "timeout", limit: "readTimeout" });
       expect(gate.isOver).toBe(false);
     });
 
@@ -387,7 +399,7 @@ describe.each(["unix", "tcp"] as const)("php-fpm (%s)", (listen) => {
       let pieces = 0;
       const slowAtFirst = async (): Promise<void> => {
         // Longer than the timeout, while the application waits for us.
-        if (pieces++ === 0) await new Promise((resolve) => setTimeout(resolve, 1000));
+        if (pieces++ === 0) await pass(1000);
       };
       expect(await bodyDigest(response, slowAtFirst)).toEqual([bytes, patternSha256(bytes)]);
     });

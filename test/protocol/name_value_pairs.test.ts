@@ -140,12 +140,10 @@ it("decodeNameValuePairs throws and takes no memory when five bytes announce 2 G
   for (const text of ["ff ff ff ff 00", "00 ff ff ff ff", "ff ff ff ff ff ff ff ff", "7f ff ff ff ff 41"]) {
     const bytes = hex(text);
     const before = process.memoryUsage();
-    const started = performance.now();
     expect(caught(() => decodeNameValuePairs(bytes))).toMatchObject({ code: "protocol" });
     const after = process.memoryUsage();
     expect(after.arrayBuffers - before.arrayBuffers).toBeLessThan(1024 * 1024);
     expect(after.heapUsed - before.heapUsed).toBeLessThan(16 * 1024 * 1024);
-    expect(performance.now() - started).toBeLessThan(1000);
   }
 });
 

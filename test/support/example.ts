@@ -46,7 +46,7 @@ export async function startExample(name: string, variables: NodeJS.ProcessEnv = 
         if (ended !== undefined) throw new Error(`Cannot start the example ${name}: ended with ${ended}\n${stderr()}`);
         return pattern.test(stdout());
       },
-      { timeout: 20_000, message: `Cannot start the example ${name}: it printed no URL` },
+      { message: `Cannot start the example ${name}: it printed no URL` },
     );
   } catch (error) {
     await stop();

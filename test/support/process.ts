@@ -14,11 +14,11 @@ export interface ProcessOptions {
   readonly uid?: number;
   /** Says whether the program can be used; asked again and again. Without it, a program is ready once it runs. */
   readonly ready?: () => boolean | Promise<boolean>;
-  /** In milliseconds, 20 seconds by default. */
+  /** In milliseconds, a minute by default. */
   readonly readyTimeout?: number;
   /** How the program is asked to stop: SIGTERM by default. */
   readonly stopSignal?: NodeJS.Signals;
-  /** How long it has to stop before it is killed with all its children: milliseconds, 5 seconds by default. */
+  /** How long it has to stop before it is killed with all its children: milliseconds, 20 seconds by default. */
   readonly graceTime?: number;
   /** More to show when it does not start, such as its log file. */
   readonly log?: () => string;
@@ -36,7 +36,7 @@ export interface RunningProcess {
 
 /** Starts a program in the foreground and waits until it is ready. A program that does not start is cleaned up. */
 export async function startProcess(command: string, options: ProcessOptions): Promise<RunningProcess> {
-  const { name, args, ready, readyTimeout = 20_000, stopSignal = "SIGTERM", graceTime = 5_000 } = options;
+  const { name, args, ready, readyTimeout = 60_000, stopSignal = "SIGTERM", graceTime = 20_000 } = options;
   const child = spawn(command, args, {
     stdio: ["ignore", "pipe", "pipe"],
     env: options.env ?? process.env,
@@ -50,6 +50,8 @@ export async function startProcess(command: string, options: ProcessOptions): Pr
     });
   }
 
+  // The last words of a process can arrive after the news of its end.
+  const outputEnded = once(child, "close").catch(() => {});
   let ended: string | undefined;
   const exited = new Promise<string>((resolve) => {
     const end = (how: string): void => {
@@ -82,8 +84,8 @@ export async function startProcess(command: string, options: ProcessOptions): Pr
     );
   } catch (error) {
     await stop();
-    // The last words of a process can arrive after the news of its end.
-    await Promise.race([once(child, "close"), sleep(200)]);
+    // A child of its own that lives on holds them open.
+    await Promise.race([outputEnded, sleep(5_000, undefined, { ref: false })]);
     const details = [output.stdout, output.stderr, options.log?.() ?? ""].filter((text) => text !== "").join("\n");
     throw new Error(`${(error as Error).message}\n${details}`, { cause: error });
   }
@@ -91,7 +93,7 @@ export async function startProcess(command: string, options: ProcessOptions): Pr
 }
 
 export interface WaitOptions {
-  /** In milliseconds, 10 seconds by default. */
+  /** In milliseconds, a minute by default: what happens at all has happened then, on a busy machine as well. */
   readonly timeout?: number;
   /** What the error says when the time is over. */
   readonly message?: string;
@@ -99,7 +101,7 @@ export interface WaitOptions {
 
 /** Asks until the answer is yes. For what tests cannot await: other processes and their files. */
 export async function waitUntil(probe: () => boolean | Promise<boolean>, options: WaitOptions = {}): Promise<void> {
-  const { timeout = 10_000, message = `Cannot go on: still waiting after ${timeout} ms` } = options;
+  const { timeout = 60_000, message = `Cannot go on: still waiting after ${timeout} ms` } = options;
   const deadline = Date.now() + timeout;
   while (!(await probe())) {
     if (Date.now() > deadline) throw new Error(message);

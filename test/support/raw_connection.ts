@@ -1,6 +1,9 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 
+/** In milliseconds: for what never comes. */
+const PATIENCE = 60_000;
+
 /** A TCP or Unix connection to send and read any bytes, well-formed or not. Text is sent as latin-1. */
 export class RawConnection {
   readonly #socket: Socket;
@@ -48,7 +51,7 @@ export class RawConnection {
   }
 
   /** Waits until `enough` is true for what was received. Rejects when the peer closes before that. */
-  async readUntil(enough: (received: Buffer) => boolean, timeout = 10_000): Promise<Buffer> {
+  async readUntil(enough: (received: Buffer) => boolean, timeout = PATIENCE): Promise<Buffer> {
     await this.#wait(() => enough(this.#received), timeout);
     if (!enough(this.#received)) throw new Error(`Cannot read on: closed by the peer after ${this.#quote()}`);
     return this.#received;
@@ -61,7 +64,7 @@ export class RawConnection {
   }
 
   /** Everything until the peer closes. */
-  async readToEnd(timeout = 10_000): Promise<Buffer> {
+  async readToEnd(timeout = PATIENCE): Promise<Buffer> {
     await this.#wait(() => false, timeout);
     return this.#received;
   }

@@ -98,7 +98,7 @@ export async function startRuntimeServer(
 ): Promise<RuntimeServer> {
   const program = new RuntimeProgram(runtime, ["server.ts", JSON.stringify(options)], programOptions);
   const { child } = program;
-  await waitUntil(() => program.lines().length > 0 || child.exitCode !== null, { timeout: 20_000 });
+  await waitUntil(() => program.lines().length > 0 || child.exitCode !== null);
   return Object.assign(program, { askToClose: () => void child.kill("SIGTERM") });
 }
 

@@ -26,11 +26,14 @@ export interface BackendRequest {
 export class BackendConnection {
   /** Bytes that the socket has taken. */
   sent = 0;
+  /** The client's. */
+  readonly port: number;
   readonly closed: Promise<unknown>;
   readonly #socket: Socket;
 
   constructor(socket: Socket) {
     this.#socket = socket;
+    this.port = socket.remotePort!;
     this.closed = new Promise((resolve) => socket.on("close", resolve));
   }
 

@@ -1,8 +1,10 @@
 // What our application does where a web server is known to fail, or to send what others do not.
 
+import { text as textOf } from "node:stream/consumers";
 import { afterEach, describe, expect, it } from "vitest";
 import { type FastCgiFetchHandler, type ServeOptions, serve } from "../../../adapters/node/index.ts";
-import { httpRequest } from "../../support/http.ts";
+import { httpOpen, httpRequest } from "../../support/http.ts";
+import { deferred } from "../../support/open_stream.ts";
 import { failOnUnhandledRejections } from "../../support/unhandled_rejections.ts";
 import { h2o, haproxy } from "../../support/web_servers/servers.ts";
 import { type Setup, startSetup, type World } from "../../support/web_servers/setup.ts";
@@ -29,14 +31,15 @@ describe("HAProxy", () => {
   const setup: Setup = { server: haproxy, example: "haproxy/haproxy.cfg" };
 
   it("HAProxy gets messages on FCGI_STDERR before, in and behind a response, and goes on, when sendStderr is on", async () => {
+    let headerRead = deferred();
     const { url, died } = await startWorld(
       setup,
       (_, { stderr }) => {
         stderr.write("before the header");
         const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
           async pull(controller) {
-            // The header has left by itself.
-            await new Promise((resolve) => setTimeout(resolve, 20));
+            // So it has left by itself.
+            await headerRead.promise;
             stderr.write("in the body");
             controller.enqueue(new TextEncoder().encode("a page"));
             controller.close();
@@ -48,8 +51,11 @@ describe("HAProxy", () => {
       { sendStderr: true },
     );
     for (let i = 0; i < 10; i++) {
-      const { status, text } = await Promise.race([httpRequest(url), died]);
-      expect([status, text()]).toEqual([200, "a page"]);
+      headerRead = deferred();
+      const response = await Promise.race([httpOpen(url), died]);
+      headerRead.resolve();
+      expect(response.statusCode).toBe(200);
+      expect(await Promise.race([textOf(response), died])).toBe("a page");
     }
   });
 

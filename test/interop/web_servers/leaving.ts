@@ -56,7 +56,7 @@ export const leavingCases: readonly Case[] = [
         const started = await within(control.happened(`${key}:started`), patience);
         return started === "never" ? "the application never hears of it" : "the application waits";
       }
-      return within(control.happened(`${key}:ended`), 10_000);
+      return control.happened(`${key}:ended`);
     },
   },
   {

@@ -215,7 +215,7 @@ async function longHeader(url: string, bytes: number): Promise<string> {
 
 /** "broken", or what a response that looks whole to its client has. An error of the web server is as clear as a broken transfer. */
 async function brokenOutcome(url: string): Promise<string> {
-  return httpRequest(url, { signal: AbortSignal.timeout(3000) }).then(
+  return httpRequest(url, { signal: AbortSignal.timeout(60_000) }).then(
     ({ status, body }) => (status >= 500 ? "broken" : `looks whole: ${status} with ${body.length} bytes`),
     (error) => (error.code === "ABORT_ERR" || error.name === "TimeoutError" ? "hangs" : "broken"),
   );

@@ -14,8 +14,17 @@ import {
 } from "../../../src/index.ts";
 import { joined, latin1 } from "../bytes.ts";
 
-/** The writes that answer a request, by its id. What stands in one array is written at once. */
+/** The writes that answer a request, by its id. */
 export type RawAnswer = (id: number) => readonly Uint8Array[];
+
+/** Answers, by path. */
+export type RawAnswers = Readonly<Record<string, RawAnswer>>;
+
+/** How a raw application writes. */
+export interface Pace {
+  /** Milliseconds between two writes of an answer: nothing tells that the web server has read the first. */
+  pause: number;
+}
 
 /** A record without padding. */
 export function rawRecord(type: number, id: number, content: Uint8Array | string = ""): Uint8Array {
@@ -27,14 +36,15 @@ export function rawRecord(type: number, id: number, content: Uint8Array | string
 /** Listens on a Unix socket and answers each path in its way. */
 export async function listenRaw(
   path: string,
-  answers: Readonly<Record<string, RawAnswer>>,
+  answers: RawAnswers,
+  pace: Readonly<Pace>,
 ): Promise<{ close(): Promise<void> }> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
     // A reset is one more way to close.
     socket.on("error", () => {}).on("close", () => sockets.delete(socket));
-    answerAll(socket, answers);
+    answerAll(socket, answers, pace);
   });
   await once(server.listen(path), "listening");
   await chmod(path, 0o660); // Apache's workers come in as our group.
@@ -46,7 +56,7 @@ export async function listenRaw(
   };
 }
 
-function answerAll(socket: Socket, answers: Readonly<Record<string, RawAnswer>>): void {
+function answerAll(socket: Socket, answers: RawAnswers, pace: Readonly<Pace>): void {
   const decoder = new RecordDecoder();
   const requests = new Map<number, { keepConn: boolean; params: Uint8Array[] }>();
   const answer = async (id: number): Promise<void> => {
@@ -55,8 +65,7 @@ function answerAll(socket: Socket, answers: Readonly<Record<string, RawAnswer>>)
     const uri = new Map(decodeNameValuePairs(joined(...params))).get("REQUEST_URI") ?? "";
     const writes = answers[uri]?.(id) ?? [];
     for (const [i, bytes] of writes.entries()) {
-      // Nothing tells that the web server has read what was written before.
-      if (i > 0) await sleep(50);
+      if (i > 0) await sleep(pace.pause);
       socket.write(bytes);
     }
     if (!keepConn) socket.end();
