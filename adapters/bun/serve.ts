@@ -1,4 +1,5 @@
 import type { ConnectionAddress } from "../../src/index.ts";
+import { SpareDescriptor } from "../system/descriptors.ts";
 import type { ListenerEvents, ListeningSocket, ListenPlace, ServerRuntime } from "../system/listen.ts";
 import { type FastCgiListener, type ServeOptions, serveOn } from "../system/serve.ts";
 import { openUnix } from "./connect.ts";
@@ -25,15 +26,21 @@ export function serve(options: ServeOptions): Promise<FastCgiListener> {
   return serveOn(RUNTIME, options);
 }
 
-async function bind(place: ListenPlace, { onConnection }: ListenerEvents): Promise<ListeningSocket> {
+async function bind(place: ListenPlace, { onConnection, onError }: ListenerEvents): Promise<ListeningSocket> {
+  const socket = socketHandlers((connection) => {
+    if (spare.admits()) onConnection(connection);
+    else void connection.close();
+  });
   // Half-open, so that the end of the web server's input is ours to act on.
-  const options = { allowHalfOpen: true, data: undefined, socket: socketHandlers(onConnection) };
+  const options = { allowHalfOpen: true, data: undefined, socket };
   // One kind of place is as good as another, but each is an overload of its own, and descriptors are none.
   const where = ("path" in place ? { unix: place.path } : place) as BunTcpPlace;
   const server = bun().listen<SocketData>({ ...options, ...where });
+  const spare = new SpareDescriptor(onError);
   return {
     address: addressOf(place, server),
     async close() {
+      spare.stop();
       server.stop();
     },
   };

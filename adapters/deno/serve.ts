@@ -1,11 +1,12 @@
 import type { ConnectionAddress } from "../../src/index.ts";
+import { isShortage, ShortageReport } from "../system/descriptors.ts";
 import type { ListenerEvents, ListeningSocket, ListenPlace, ServerRuntime } from "../system/listen.ts";
 import { type FastCgiListener, type ServeOptions, serveOn } from "../system/serve.ts";
 import { openUnix } from "./connect.ts";
 import { type DenoConn, type DenoListener, deno } from "./runtime.ts";
 import { connectionOfConn } from "./socket.ts";
 
-/** Time before the next attempt when no connection could be accepted, in milliseconds: descriptors may have run out. */
+/** Time before the next attempt when no connection could be accepted, in milliseconds. Meanwhile connections wait. */
 const ACCEPT_DELAY = 100;
 
 const RUNTIME: ServerRuntime = { bind, openUnix, environment: (name) => deno().env.get(name) };
@@ -55,13 +56,15 @@ async function acceptAll(
   { onConnection, onError }: ListenerEvents,
   isOpen: () => boolean,
 ): Promise<void> {
+  const report = new ShortageReport(onError);
   while (isOpen()) {
     let conn: DenoConn;
     try {
       conn = await server.accept();
     } catch (error) {
       if (!isOpen()) return;
-      onError(error);
+      if (isShortage(error)) report.notice(error);
+      else onError(error);
       await new Promise((resolve) => setTimeout(resolve, ACCEPT_DELAY));
       continue;
     }

@@ -2,6 +2,7 @@ import cluster from "node:cluster";
 import { createServer, type ListenOptions, type Server } from "node:net";
 import { hostname } from "node:os";
 import type { ConnectionAddress } from "../../src/index.ts";
+import { ShortageWatch } from "../system/descriptors.ts";
 import type { ListenerEvents, ListeningSocket, ListenPlace, ServerRuntime } from "../system/listen.ts";
 import { openUnix } from "./connect.ts";
 import { connectionOfSocket, tcpAddresses } from "./socket.ts";
@@ -24,15 +25,18 @@ function isInCluster(): boolean {
 }
 
 async function bind(place: ListenPlace, { onConnection, onError }: ListenerEvents): Promise<ListeningSocket> {
+  const watch = new ShortageWatch(onError);
   // Half-open, so that the end of the web server's input is ours to act on.
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
-    onConnection(connectionOfSocket(socket, tcpAddresses(socket))),
-  );
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    watch.accepted();
+    onConnection(connectionOfSocket(socket, tcpAddresses(socket)));
+  });
   await started(server, optionsOf(place));
   server.on("error", onError);
   return {
     address: addressOf(server),
     async close() {
+      watch.stop();
       server.close();
       if ("path" in place && place.isShared) await heardByPrimary();
     },

@@ -30,6 +30,8 @@ const programs = fileURLToPath(new URL("../adapters/battery/programs", import.me
 
 interface ProgramOptions {
   readonly stdin?: IOType | Stream;
+  /** How many files the program may have open. */
+  readonly maxFiles?: number | undefined;
   readonly env?: NodeJS.ProcessEnv;
 }
 
@@ -43,8 +45,11 @@ class RuntimeProgram {
   readonly #taken = new Set<number>();
 
   constructor(runtime: RuntimeName, [program, ...args]: [string, ...string[]], options: ProgramOptions) {
-    const [command, ...own] = COMMANDS[runtime]();
-    this.child = spawn(command, [...own, join(programs, program), runtime, ...args], {
+    const run = [...COMMANDS[runtime](), join(programs, program), runtime, ...args];
+    const { maxFiles } = options;
+    const [command, ...rest] =
+      maxFiles === undefined ? run : ["sh", "-c", `ulimit -n ${maxFiles}; exec "$@"`, "sh", ...run];
+    this.child = spawn(command!, rest, {
       stdio: [options.stdin ?? "ignore", "pipe", "inherit"],
       env: { ...process.env, ...options.env },
     });

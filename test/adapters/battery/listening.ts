@@ -9,6 +9,7 @@ import type { ServingRuntime, Setting } from "./battery.ts";
 import { nodeClient } from "./node_client.ts";
 import type { Target } from "./programs/operations.ts";
 import { racingCases } from "./racing.ts";
+import { shortageCases } from "./shortage.ts";
 
 /** What only the half that serves does: connections that are no client's of ours, and where it listens. */
 export function listeningCases(setting: Setting, runtime: ServingRuntime): void {
@@ -21,6 +22,7 @@ export function listeningCases(setting: Setting, runtime: ServingRuntime): void 
     expect(records.at(-1)!.type).toBe(RecordType.EndRequest);
   });
 
+  shortageCases(setting, runtime);
   if (setting.kind === "TCP") portCases(setting, runtime);
   else pathCases(setting, runtime);
 }

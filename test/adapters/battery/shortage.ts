@@ -1,0 +1,52 @@
+import { connect, type Socket } from "node:net";
+import { expect, onTestFinished } from "vitest";
+import { cpuTimeOf } from "../../support/cpu_time.ts";
+import { waitUntil } from "../../support/process.ts";
+import { startRuntimeServer } from "../../support/runtimes.ts";
+import type { ServingRuntime, Setting } from "./battery.ts";
+import { nodeClient } from "./node_client.ts";
+import type { Target } from "./programs/operations.ts";
+
+/** More than any runtime needs for itself. */
+const MAX_FILES = 64;
+
+/** A process that may open no more files. */
+export function shortageCases({ column, kind, row, newPath }: Setting, runtime: ServingRuntime): void {
+  column.test(
+    row,
+    "serve says once that it can't accept connections, waits idle, and goes on when it can",
+    async () => {
+      const options = kind === "TCP" ? { port: 0 } : { path: newPath() };
+      const server = await startRuntimeServer(runtime, options, { maxFiles: MAX_FILES });
+      onTestFinished(() => server.stop());
+      const target = (await server.line("address")) as Target;
+      const sockets = Array.from({ length: MAX_FILES * 2 }, () => open(target));
+      onTestFinished(() => {
+        for (const socket of sockets) socket.destroy();
+      });
+      expect(await server.line("error")).toMatch(
+        /^Error: Cannot accept connections: too many files are open \(EMFILE\); /,
+      );
+      const [before, start] = [cpuTimeOf(server.pid), performance.now()];
+      // No event says that nothing happens. A process that spins takes most of the time that passes, or all that it gets.
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      expect(cpuTimeOf(server.pid) - before).toBeLessThan((performance.now() - start) * 0.3);
+
+      for (const socket of sockets) socket.destroy();
+      const client = nodeClient(target);
+      await waitUntil(() =>
+        client.fetch("http://localhost/").then(
+          async (response) => (await response.text()) === "answered /",
+          () => false,
+        ),
+      );
+      expect(server.lines().filter((line) => "error" in line)).toHaveLength(1);
+    },
+  );
+}
+
+/** A connection that asks for nothing. */
+function open(target: Target): Socket {
+  const socket = "path" in target ? connect(target.path) : connect(target.port, "127.0.0.1");
+  return socket.on("error", () => {});
+}
