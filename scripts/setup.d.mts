@@ -17,6 +17,11 @@ export type ProgramName =
   | "libfcgi"
   | "perl"
   | "perl-fcgi"
+  | "wordpress"
+  | "wordpress-theme"
+  | "mariadbd"
+  | "php-mysql"
+  | "php-gd"
   | "chromium";
 
 export type RuntimeName = "bun" | "deno" | "workerd" | "node22" | "node24" | "node26";

@@ -24,6 +24,15 @@ const programs = {
   libfcgi: { find: header("fcgiapp.h"), packages: ["libfcgi-dev", "gcc", "libc6-dev"] },
   perl: { find: binary("perl"), packages: ["perl"] },
   "perl-fcgi": { find: perlModule("FCGI"), packages: ["libfcgi-perl"] },
+  // It depends on Apache's PHP, or any: with "php" named, php-fpm will do.
+  wordpress: { find: file("/usr/share/wordpress/wp-settings.php"), packages: ["wordpress", "php", "php-fpm"] },
+  "wordpress-theme": {
+    find: file("/usr/share/wordpress/wp-content/themes/twentytwentythree/style.css"),
+    packages: ["wordpress-theme-twentytwentythree"],
+  },
+  mariadbd: { find: binary("mariadbd"), packages: ["mariadb-server"] },
+  "php-mysql": { find: phpExtension("mysqli"), packages: ["php-mysql"] },
+  "php-gd": { find: phpExtension("gd"), packages: ["php-gd"] },
   chromium: { find: binary("chromium", "chromium-browser", "google-chrome"), packages: ["chromium"] },
 };
 
@@ -158,6 +167,11 @@ function header(name) {
 function perlModule(name) {
   const file = `${name.replaceAll("::", "/")}.pm`;
   return () => ask(programs.perl, ["-e", `eval { require ${name} } and print $INC{"${file}"}`], "") || undefined;
+}
+
+/** Finds an extension of PHP where php-fpm has it. */
+function phpExtension(name) {
+  return () => (ask(programs["php-fpm"], ["-m"], "").split("\n").includes(name) ? name : undefined);
 }
 
 /** What a program says to a question; nothing if it is not there or fails. */

@@ -6,11 +6,10 @@ import { join } from "node:path";
 import { json } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
-import { requireProgram } from "../../scripts/setup.mjs";
 import { buildPackage } from "../support/built_package.ts";
+import { startChromium } from "../support/chromium.ts";
 import { freePort } from "../support/free_port.ts";
 import { deferred } from "../support/open_stream.ts";
-import { startProcess } from "../support/process.ts";
 import { createTemporaryDirectory } from "../support/temporary_directory.ts";
 import { loadFrontends } from "../support/vectors.ts";
 
@@ -55,19 +54,7 @@ it("fetchcgi decodes a capture, encodes it back and carries a request when a bro
   )!;
   const port = await freePort();
   const site = await startSite(await buildPackage(directory.path), bytes, port);
-  const flags = [
-    "headless",
-    "no-sandbox",
-    "disable-gpu",
-    "disable-quic",
-    "no-first-run",
-    "disable-background-networking",
-  ];
-  const more = ["disable-component-update", "disable-sync", `user-data-dir=${join(directory.path, "profile")}`];
-  const chromium = await startProcess(requireProgram("chromium"), {
-    name: "chromium",
-    args: [...[...flags, ...more, "remote-debugging-port=0"].map((flag) => `--${flag}`), `http://127.0.0.1:${port}/`],
-  });
+  const chromium = await startChromium(directory.path, `http://127.0.0.1:${port}/`);
   try {
     const ended = chromium.exited.then((how) => ({ error: `Chromium ended with ${how}: ${chromium.stderr()}` }));
     expect(await Promise.race([site.result, ended])).toEqual({

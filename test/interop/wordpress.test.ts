@@ -1,0 +1,254 @@
+// WordPress of Debian's package as a site of ours, used as people use it, in a browser, and asked for what nobody is to have.
+
+import { cp, mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { crc32, deflateSync } from "node:zlib";
+import type { Page } from "playwright-core";
+import { type ServerRequest, serve } from "srvx";
+import { staticMiddleware } from "srvx/static";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  FastCgiHttpClient,
+  FastCgiUnixConnector,
+  fileOnDisk,
+  phpSite,
+  scriptOnDisk,
+} from "../../adapters/node/index.ts";
+import { requireProgram } from "../../scripts/setup.mjs";
+import { startBrowser } from "../support/chromium.ts";
+import { exchangeHttp } from "../support/http_message.ts";
+import { type MariaDb, startMariaDb } from "../support/mariadb.ts";
+import { startPhpFpm } from "../support/php_fpm.ts";
+import { plantSources, SOURCE_MARK, SOURCE_PATHS } from "../support/source_paths.ts";
+import { createTemporaryDirectory } from "../support/temporary_directory.ts";
+import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
+
+failOnUnhandledRejections();
+
+/** Only what hangs takes so long. */
+const LIMIT = 300_000;
+const PASSWORD = "a-password-of-WordPress-1";
+
+const stops: (() => unknown)[] = [];
+let root: string;
+let port: number;
+let url: string;
+let page: Page;
+/** What PHP is told beside the requests. */
+let params: Record<string, string> = {};
+/** Answers of the site that were errors to the browser. */
+const errors: string[] = [];
+
+/** Starts something that is stopped in the end. */
+async function start<Started extends { stop(): unknown }>(starting: Promise<Started>): Promise<Started> {
+  const started = await starting;
+  stops.push(() => started.stop());
+  return started;
+}
+
+beforeAll(async () => {
+  for (const name of ["wordpress-theme", "php-mysql", "php-gd"] as const) requireProgram(name);
+  const installed = dirname(requireProgram("wordpress"));
+  const directory = await createTemporaryDirectory("wordpress");
+  stops.push(() => directory.remove());
+  root = join(directory.path, "public");
+  const [database, fpm, { browser }] = await Promise.all([
+    start(startMariaDb()),
+    start(startPhpFpm()),
+    start(startBrowser(directory.path)),
+    // A folder of its own: WordPress writes into it, and Debian's links lead out of it.
+    cp(installed, root, { recursive: true, dereference: true }),
+  ]);
+  await configure(database);
+
+  const php = new FastCgiHttpClient(FastCgiUnixConnector.phpFpm(fpm.target.path), { maxConnections: 4 });
+  const sendFile = staticMiddleware({ dir: root });
+  const site = phpSite({
+    documentRoot: root,
+    resolve: scriptOnDisk(root),
+    resolveFile: fileOnDisk(root),
+    php,
+    files: (request) => sendFile(request, () => new Response("Not Found", { status: 404 })),
+    init: (request: ServerRequest) => ({ remoteAddress: request.ip, params }),
+  });
+  const listen = { port: 0, hostname: "127.0.0.1", silent: true, gracefulShutdown: false };
+  const server = await serve({ ...listen, fetch: site }).ready();
+  stops.push(
+    () => php.close(),
+    () => server.close(true),
+  );
+  url = server.url!.replace(/\/$/, "");
+  port = Number(new URL(url).port);
+
+  const [context] = browser.contexts();
+  context!.setDefaultTimeout(LIMIT);
+  page = await context!.newPage();
+  await page.setViewportSize({ width: 1280, height: 900 });
+  page.on("response", (response) => {
+    // Gravatar's pictures are somewhere else, where nobody gets to.
+    if (response.url().startsWith(url) && !response.ok() && response.status() >= 400) {
+      errors.push(`${response.status()} ${response.url()}`);
+    }
+  });
+}, LIMIT);
+
+afterAll(async () => {
+  for (const stop of stops.reverse()) await stop();
+}, LIMIT);
+
+async function configure({ database, user, password, socket }: MariaDb): Promise<void> {
+  await writeFile(
+    join(root, "wp-config.php"),
+    `<?php
+/* ${SOURCE_MARK} */
+define('DB_NAME', '${database}');
+define('DB_USER', '${user}');
+define('DB_PASSWORD', '${password}');
+define('DB_HOST', 'localhost:${socket}');
+define('DB_CHARSET', 'utf8mb4');
+define('WP_HTTP_BLOCK_EXTERNAL', true);
+define('WP_AUTO_UPDATE_CORE', false);
+$table_prefix = 'wp_';
+if (!defined('ABSPATH')) define('ABSPATH', __DIR__ . '/');
+require_once ABSPATH . 'wp-settings.php';
+`,
+  );
+  // A page for what is missing that takes less time than the theme's.
+  await mkdir(join(root, "wp-content/mu-plugins"));
+  await writeFile(
+    join(root, "wp-content/mu-plugins/missing.php"),
+    `<?php /* ${SOURCE_MARK} */ defined('ABSPATH') || exit; add_action('template_redirect', fn () => is_404() && wp_die('No such page', '', 404));`,
+  );
+  await mkdir(join(root, "wp-content/uploads"));
+  plantSources(root);
+}
+
+describe("WordPress behind phpSite", () => {
+  it("is installed by its own pages, and lets its administrator in", { timeout: LIMIT }, async () => {
+    await page.goto(`${url}/`);
+    expect(page.url()).toBe(`${url}/wp-admin/install.php`);
+    await page.fill("#weblog_title", "A site of PHP");
+    await page.fill("#user_login", "admin");
+    await page.fill("#pass1", PASSWORD);
+    await page.fill("#admin_email", "admin@example.test");
+    await page.click("#submit");
+    await page.click("a[href*='wp-login.php']");
+    await page.fill("#user_login", "admin");
+    await page.fill("#user_pass", PASSWORD);
+    await page.click("#wp-submit");
+    await page.waitForSelector("#wpadminbar");
+    expect(page.url()).toBe(`${url}/wp-admin/`);
+    expect(errors).toEqual([]);
+  });
+
+  it("takes a post with a picture, and shows it under a link without index.php", { timeout: LIMIT }, async () => {
+    await page.goto(`${url}/wp-admin/post-new.php`);
+    await page.click("[aria-label='Close dialog']");
+    await page.fill(".editor-post-title__input", "A picture of Ünïcode");
+    await page.keyboard.press("Enter");
+    await page.keyboard.type("/image");
+    await page.click(".components-autocomplete__result >> text=Image");
+    await page.setInputFiles(".block-editor-media-placeholder input[type=file]", {
+      name: "my picture.png",
+      mimeType: "image/png",
+      buffer: png(400, 300),
+    });
+    await page.waitForSelector("figure.wp-block-image img[src^='http']");
+    await page.click(".editor-post-publish-panel__toggle");
+    await page.click(".editor-post-publish-button");
+    await page.waitForSelector(".post-publish-panel__postpublish");
+
+    // The installer has asked the site whether such links work.
+    await page.goto(`${url}/`);
+    await page.click("text=A picture of Ünïcode");
+    await page.waitForURL(/\/\d{4}\/\d\d\/\d\d\/a-picture-of-unicode\/$/);
+    expect(await pictureOf(page)).toEqual([400, "my-picture.png"]);
+    expect(errors).toEqual([]);
+  });
+
+  it("offers links without index.php where SERVER_SOFTWARE is a server that it knows", { timeout: LIMIT }, async () => {
+    const offered = async (): Promise<string[]> => {
+      await page.goto(`${url}/wp-admin/options-permalink.php`);
+      return page
+        .locator("input[name=selection]")
+        .evaluateAll((inputs) => inputs.map((input) => input.getAttribute("value")!));
+    };
+    expect(await offered()).toContain("/index.php/%postname%/");
+    params = { SERVER_SOFTWARE: "nginx/1.22.1" };
+    expect(await offered()).toContain("/%postname%/");
+    await page.check("input[name=selection][value='/%postname%/']");
+    await page.click("#submit");
+    await page.waitForSelector("#setting-error-settings_updated");
+
+    await page.goto(`${url}/a-picture-of-unicode/`);
+    expect(page.url()).toBe(`${url}/a-picture-of-unicode/`);
+    expect(await pictureOf(page)).toEqual([400, "my-picture.png"]);
+    // Those that it would have made otherwise lead there as well.
+    await page.goto(`${url}/index.php/a-picture-of-unicode/`);
+    expect(await pictureOf(page)).toEqual([400, "my-picture.png"]);
+    expect(errors).toEqual([]);
+  });
+
+  it("yields nothing of a source for 300 paths", { timeout: LIMIT }, async () => {
+    expect(SOURCE_PATHS.length).toBeGreaterThan(300);
+    const own = [
+      "/wp-config.php",
+      "/wp-config%2Ephp",
+      "/wp-content/mu-plugins/missing.php",
+      "/wp-content/mu-plugins/missing.PHP",
+    ];
+    const paths = [...SOURCE_PATHS, ...own];
+    const leaks: string[] = [];
+    const statuses = new Set<number>();
+    const ask = async (): Promise<void> => {
+      for (let path = paths.pop(); path !== undefined; path = paths.pop()) {
+        const { status, headers, body } = await exchangeHttp(port, `GET ${path}`, `Host: 127.0.0.1:${port}\r\n`);
+        statuses.add(status);
+        if (/a-password-of|<\?php/.test(JSON.stringify([headers, body]))) leaks.push(path);
+      }
+    };
+    await Promise.all([ask(), ask(), ask(), ask()]);
+    expect(leaks).toEqual([]);
+    // Scripts that run, style.css, redirects of WordPress and ours, no path at all, no such page.
+    expect([...statuses].filter((status) => ![200, 301, 302, 308, 400, 404].includes(status))).toEqual([]);
+  });
+});
+
+/** The width of the picture in the post as the browser has decoded it, and the name of its file. */
+async function pictureOf(post: Page): Promise<[width: number, name: string]> {
+  const image = post.locator("figure.wp-block-image img");
+  await image.evaluate((element) => (element as unknown as { decode(): Promise<void> }).decode());
+  return image.evaluate((element) => {
+    const { naturalWidth, src } = element as unknown as { naturalWidth: number; src: string };
+    return [naturalWidth, src.slice(src.lastIndexOf("/") + 1)];
+  });
+}
+
+/** A picture of stripes. */
+function png(width: number, height: number): Buffer {
+  const row = Buffer.from([
+    0,
+    ...Array.from({ length: width }, (_, x) => [x, 255 - x, x * 7].map((value) => value & 255)).flat(),
+  ]);
+  const chunk = (type: string, data: Buffer): Buffer => {
+    const bytes = Buffer.alloc(12 + data.length);
+    bytes.writeUInt32BE(data.length, 0);
+    bytes.write(type, 4, "latin1");
+    bytes.set(data, 8);
+    bytes.writeUInt32BE(crc32(bytes.subarray(4, 8 + data.length)), 8 + data.length);
+    return bytes;
+  };
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width, 0);
+  header.writeUInt32BE(height, 4);
+  // Eight bits for each of three colours.
+  header.set([8, 2], 8);
+  const rows = Buffer.concat(Array.from({ length: height }, () => row));
+  const signature = Buffer.from("89504e470d0a1a0a", "hex");
+  return Buffer.concat([
+    signature,
+    chunk("IHDR", header),
+    chunk("IDAT", deflateSync(rows)),
+    chunk("IEND", Buffer.alloc(0)),
+  ]);
+}
