@@ -16,9 +16,10 @@ import {
   type FastCgiHttpConnector,
   type FastCgiHttpPreset,
 } from "./client_options.ts";
+import { asNativeSignal, bodyOf, isResponse } from "./fetch_objects.ts";
 import { addFilterData } from "./filter_data.ts";
 import { asksInternally, inheritInit, redirectInternally } from "./internal_redirect.ts";
-import { type OutgoingRequest, outgoing, outgoingRequest, requestOf } from "./outgoing_request.ts";
+import { type OutgoingRequest, outgoing, outgoingHead, outgoingRequest, requestOf } from "./outgoing_request.ts";
 import { paramsFromPhpOptions } from "./php_values.ts";
 import { bodyAtHand, checkRequestBuffering, lengthOfBodyInit, prepareBody } from "./request_body.ts";
 import { paramsFromRequest, setContentLength } from "./request_to_params.ts";
@@ -86,7 +87,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
       try {
         request.signal?.throwIfAborted();
         const script = await this.#chooseScript(request, chosen);
-        if (script instanceof Response) {
+        if (isResponse(script)) {
           cancelUnsent(request, own, "No script answers the request");
           return script;
         }
@@ -111,12 +112,12 @@ export class FastCgiHttpClient implements AsyncDisposable {
    * @throws {unknown} The reason of the signal.
    */
   async authorize(request: Request, init: FastCgiAuthorizeInit = {}): Promise<FastCgiAuthorization> {
-    const asked = outgoing(request);
-    const signal = init.signal ?? asked.signal;
+    const asked = outgoingHead(request);
+    const signal = init.signal ? asNativeSignal(init.signal) : asked.signal;
     return holding([request, signal], async () => {
       signal?.throwIfAborted();
       const script = await this.#chooseScript({ ...asked, signal }, init.script ?? this.#script);
-      if (script instanceof Response) return { allowed: false, response: script };
+      if (isResponse(script)) return { allowed: false, response: script };
       return askAuthorizer(request, {
         ...this.#options,
         params: this.#params(asked, init, script),
@@ -151,9 +152,9 @@ export class FastCgiHttpClient implements AsyncDisposable {
     }
     const choosing = (async () => script(native()))();
     const chosen = await orAbort(choosing, signal, (late) => {
-      if (late instanceof Response) dropResponse(late);
+      if (isResponse(late)) dropResponse(late);
     });
-    if (!(chosen instanceof Response)) checkScript(chosen);
+    if (!isResponse(chosen)) checkScript(chosen);
     return chosen;
   }
 
@@ -220,6 +221,7 @@ function cancelUnsent({ body }: OutgoingRequest, { data }: FastCgiFetchInit, rea
 }
 
 /** A response that nobody will get. */
-function dropResponse({ body }: Response): void {
+function dropResponse(response: Response): void {
+  const body = bodyOf(response);
   if (body !== null) void cancelSource(body, "The request was cancelled");
 }

@@ -1,7 +1,7 @@
 // A Response that keeps its body at hand. A native one makes a stream of it and copies its bytes, which we would read back at once;
 // on Node.js that is half of what a small request costs. It is opt-in, because nothing but this library knows it.
 
-import { isNullBodyStatus } from "./header_rules.ts";
+import { isNullBodyStatus, isReasonPhrase } from "./header_rules.ts";
 import { completeWith, copyHeaders } from "./native_members.ts";
 
 /** What a {@linkcode FastResponse} was made of. */
@@ -69,7 +69,7 @@ function canHold(body: BodyInit | null | undefined): body is string | Uint8Array
 }
 
 function isPlain(status: number, statusText: string): boolean {
-  return Number.isInteger(status) && status >= 200 && status <= 599 && /^[\t -~\x80-\xff]*$/.test(statusText);
+  return Number.isInteger(status) && status >= 200 && status <= 599 && isReasonPhrase(statusText);
 }
 
 /** What `response` holds, if it is a {@linkcode FastResponse} whose body nobody has taken. */

@@ -71,6 +71,11 @@ export function hasControlBytes(value: string): boolean {
   return /[\0\r\n]/.test(value);
 }
 
+/** Whether `text` can stand behind a status (RFC 9112 4). */
+export function isReasonPhrase(text: string): boolean {
+  return /^[\t -~\x80-\xff]*$/.test(text);
+}
+
 /** Statuses whose responses have no body (Fetch: null body statuses). */
 export function isNullBodyStatus(status: number): boolean {
   return status === 204 || status === 205 || status === 304 || status < 200;

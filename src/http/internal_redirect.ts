@@ -5,6 +5,7 @@ import { byteStringToUtf8 } from "../protocol/byte_string.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { CgiResponse } from "./cgi_to_response.ts";
 import { discardBody } from "./discard_body.ts";
+import { isResponse } from "./fetch_objects.ts";
 
 /**
  * Answers in place of the application.
@@ -182,6 +183,6 @@ function discard({ body }: Response, { maxDrainBytes }: RedirectContext): void {
 }
 
 function checked(hook: string, response: Response): Response {
-  if (response instanceof Response) return response;
+  if (isResponse(response)) return response;
   throw new TypeError(`Cannot answer the request: expected a Response of ${hook}, got ${typeof response}`);
 }

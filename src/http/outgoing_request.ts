@@ -2,6 +2,7 @@
 // plain init. Whatever is not plain goes through one, so that Fetch's own rules and errors hold.
 
 import { type FastCgiFetchInit, OWN_INIT } from "./client_options.ts";
+import { asNativeHeaders, asNativeRequest, asNativeSignal, isRequest } from "./fetch_objects.ts";
 import type { RequestHead } from "./request_to_params.ts";
 
 /** A request that is to be sent. */
@@ -28,10 +29,10 @@ const encoder = /* @__PURE__ */ new TextEncoder();
  * @throws {TypeError} If Fetch can't make a Request of it.
  */
 export function outgoingRequest(input: Request | URL | string, init: FastCgiFetchInit): OutgoingRequest {
-  return (input instanceof Request ? null : plainRequest(input, init)) ?? outgoing(requestOf(input, init));
+  return (isRequest(input) ? null : plainRequest(input, init)) ?? outgoing(requestOf(input, init));
 }
 
-/** `request` as it is. */
+/** `request` as it is, of the runtime's own class or one that extends it. */
 export function outgoing(request: Request): OutgoingRequest {
   const { method, url, headers, signal, body } = request;
   // Asked where there is a body only: lazy Requests of others build themselves for it.
@@ -39,10 +40,33 @@ export function outgoing(request: Request): OutgoingRequest {
   return { method, url, headers, signal, body, bodyUsed, native: () => request };
 }
 
-/** `input` itself where `init` asks nothing of Fetch: a new Request costs, and may not accept one of another maker. */
+/** The head of `request`, of whatever class, whose body stays where it is. */
+export function outgoingHead(request: Request): OutgoingRequest {
+  const { method, url, headers, signal } = request;
+  return {
+    method,
+    url,
+    headers: asNativeHeaders(headers),
+    signal: signal ? asNativeSignal(signal) : undefined,
+    body: null,
+    bodyUsed: false,
+    native: () => request,
+  };
+}
+
+/** `input` itself where `init` asks nothing of Fetch: a new Request costs. */
 export function requestOf(input: Request | URL | string, init: FastCgiFetchInit): Request {
+  if (!isRequest(input)) return new Request(input, nativeInit(init));
   const isPlain = Object.keys(init).every((name) => OWN_INIT.has(name));
-  return input instanceof Request && isPlain ? input : new Request(input, init);
+  if (isPlain) return input instanceof Request ? input : asNativeRequest(input);
+  // `new Request` looks for what its own class keeps inside, and finds it in no other, also where that extends it by name.
+  const isNative = Object.getPrototypeOf(input) === Request.prototype;
+  return new Request(isNative ? input : asNativeRequest(input), nativeInit(init));
+}
+
+/** Fetch accepts a signal of the runtime's own class only. */
+function nativeInit(init: FastCgiFetchInit): FastCgiFetchInit {
+  return init.signal ? { ...init, signal: asNativeSignal(init.signal) } : init;
 }
 
 /** The request, or null where it takes a native one to say what it is, or that it is none. */

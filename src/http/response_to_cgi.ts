@@ -6,7 +6,8 @@ import { parseLength } from "../protocol/params.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
 import { type ByteReader, type ByteSource, cancelSource, checkLength, readerOf } from "../transport/byte_source.ts";
 import { heldResponse } from "./fast_response.ts";
-import { isHopByHop, isNullBodyStatus } from "./header_rules.ts";
+import { asNativeHeaders, bodyOf } from "./fetch_objects.ts";
+import { isHopByHop, isNullBodyStatus, isReasonPhrase } from "./header_rules.ts";
 import { reasonPhrase } from "./reason_phrase.ts";
 
 const encoder = /* @__PURE__ */ new TextEncoder();
@@ -42,26 +43,31 @@ export function cgiFromResponse(
 }
 
 async function cgiFromNative(response: Response, options: CgiResponseOptions): Promise<readonly ByteSource[]> {
-  const { status, body, bodyUsed } = response;
-  // Response.error() has the status 0, and only lighttpd relays a 1xx.
-  if (status < 200) throw new TypeError(`Cannot send the response: its status is ${status}`);
-  if (bodyUsed || body?.locked) throw new TypeError("Cannot send the response: its body was read already");
-  const header = readHeader(response, options);
-  if (isNullBodyStatus(status) || options.method === "HEAD") {
-    body?.cancel("The response has no body").catch(() => {});
-    return [encodeHeader(header, null)];
-  }
-  const length = parseLength(header.contentLength);
-  const checked = length === null ? (body ?? NO_CONTENT) : checkLength(body ?? NO_CONTENT, length, "the response body");
-  if (checked instanceof Uint8Array) return [encodeHeader(header, null)];
-  const reader = readerOf(checked);
+  // What nobody will read if this fails. The body may be what fails; then cancelling it says nothing new.
+  let unread: ByteSource | null = null;
   try {
+    // Before the body is touched: Bun forgets the type of one that was.
+    const header = readHeader(response, options);
+    const body = bodyOf(response);
+    if (response.bodyUsed || (body !== null && "locked" in body && body.locked)) {
+      throw new TypeError("Cannot send the response: its body was read already");
+    }
+    unread = body;
+    if (isNullBodyStatus(response.status) || options.method === "HEAD") {
+      if (body !== null) void cancelSource(body, "The response has no body");
+      return [encodeHeader(header, null)];
+    }
+    const length = parseLength(header.contentLength);
+    const source = body ?? NO_CONTENT;
+    const checked = length === null ? source : checkLength(source, length, "the response body");
+    if (checked instanceof Uint8Array) return [encodeHeader(header, null)];
+    const reader = readerOf(checked);
+    unread = reader;
     const { pieces, next } = await readWhatIsThere(reader);
     if (next === null) return pieces.length === 0 ? [encodeHeader(header, null)] : withHeader(header, pieces);
     return [...withHeader(header, pieces), resume(reader, next)];
   } catch (error) {
-    // Nobody will read the rest. The body may be what failed; then cancelling says nothing new.
-    void cancelSource(reader, error);
+    void cancelSource(unread ?? bodyOf(response) ?? NO_CONTENT, error);
     throw error;
   }
 }
@@ -85,16 +91,25 @@ interface CgiHeader {
 }
 
 function readHeader(
-  { status, statusText, headers }: Pick<Response, "status" | "statusText" | "headers">,
+  response: Pick<Response, "status" | "statusText" | "headers">,
   { role }: CgiResponseOptions,
 ): CgiHeader {
+  const { status, statusText = "" } = response;
+  // Response.error() has the status 0, and only lighttpd relays a 1xx. Other classes of Response refuse nothing.
+  if (!Number.isInteger(status) || status < 200 || status > 599) {
+    throw new TypeError(`Cannot send the response: its status is ${status}`);
+  }
+  // Bun takes what ends a line.
+  if (!isReasonPhrase(statusText)) {
+    throw new TypeError(`Cannot send the response: its statusText is ${JSON.stringify(statusText)}`);
+  }
   // Always there: without it Apache and Caddy send Location with a 200.
   const statusLine = `Status: ${status} ${statusText || reasonPhrase(status)}\r\n`;
   let lines = "";
   let contentLength: string | undefined;
   let hasType = false;
   let isStatusLast = false;
-  for (const [name, value] of headers) {
+  for (const [name, value] of asNativeHeaders(response.headers)) {
     if (name === "content-type") hasType = true;
     else if (name === "content-length") contentLength = value;
     // HAProxy 2.6 makes 302 of whatever Status a Location comes behind. Everywhere else the order is of no matter.

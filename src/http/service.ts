@@ -4,9 +4,11 @@ import type { FastCgiRequest, IncomingRequest } from "../codec/incoming_request.
 import { errorDocument } from "../codec/refusal.ts";
 import { byteStringToUtf8, decodeByteString } from "../protocol/byte_string.ts";
 import type { Role } from "../protocol/constants.ts";
+import { kindOf } from "../protocol/kind_of.ts";
 import type { FastCgiParams } from "../protocol/params.ts";
 import type { FastCgiHandler, FastCgiHandlerContext, FastCgiResponse } from "../server/response.ts";
 import type { ByteReader, ByteSource } from "../transport/byte_source.ts";
+import { isResponse } from "./fetch_objects.ts";
 import { lazyRequest, nativeRequest } from "./lazy_request.ts";
 import { partsFromParams } from "./params_to_request.ts";
 import { cgiFromResponse } from "./response_to_cgi.ts";
@@ -105,9 +107,9 @@ export class FastCgiHttpService {
     const fetchRequest = build(parts, request);
     const context = new FetchContext(request, server, this.#options);
     const answer = this.#fetch(fetchRequest, context);
-    const response = answer instanceof Response ? answer : await answer;
-    if (!(response instanceof Response)) {
-      throw new TypeError(`Cannot send the response: expected a Response, got ${typeof response}`);
+    const response = isResponse(answer) ? answer : await answer;
+    if (!isResponse(response)) {
+      throw new TypeError(`Cannot send the response: expected a Response, got ${kindOf(response)}`);
     }
     const stdout = cgiFromResponse(response, { method, role: request.role });
     return context.respond(stdout instanceof Promise ? await stdout : stdout);

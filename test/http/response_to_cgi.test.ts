@@ -1,9 +1,11 @@
+import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { type CgiResponseOptions, cgiFromResponse } from "../../src/http/response_to_cgi.ts";
-import { type ByteReader, Role } from "../../src/index.ts";
+import { type ByteReader, FastResponse, Role } from "../../src/index.ts";
 import { joined, latin1 } from "../support/bytes.ts";
 import { OpenStream } from "../support/open_stream.ts";
 import { patternBytes } from "../support/pattern.ts";
+import { isBun } from "../support/runtime.ts";
 import { isSettled, streamOf } from "../support/streams.ts";
 import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
 
@@ -135,6 +137,42 @@ describe("cgiFromResponse: header", () => {
     );
     await turns();
     expect(open.cancelled).toBeInstanceOf(TypeError);
+  });
+
+  it("cgiFromResponse refuses a statusText that is no reason phrase", async () => {
+    for (const statusText of ["OK\r\nset-cookie: evil=1", "OK\n", "\r", "OK\0", "\x7f", "\u010a"]) {
+      // Bun makes such a Response.
+      const send = async (): Promise<unknown> => cgiFromResponse(new Response("body", { statusText }), get);
+      await expect(send(), JSON.stringify(statusText)).rejects.toThrow(TypeError);
+      const sendFast = async (): Promise<unknown> => cgiFromResponse(new FastResponse("body", { statusText }), get);
+      await expect(sendFast(), JSON.stringify(statusText)).rejects.toThrow(TypeError);
+    }
+    expect(await headerOf(new Response(null, { statusText: "Not\tcaf\xe9" }))).toEqual(["Status: 200 Not\tcaf\xe9"]);
+  });
+
+  it("cgiFromResponse sends the type of what a body was made of", async () => {
+    const form = new FormData();
+    form.append("name", "value");
+    const { first } = await sent(new Response(form));
+    const [, boundary] = /content-type: multipart\/form-data; boundary=([^\r]+)/.exec(first)!;
+    expect(first).toContain(`\r\n\r\n--${boundary}\r\n`);
+    for (const [body, type] of [
+      [new Blob(["a{}"], { type: "text/css" }), "text/css"],
+      [new File(["{}"], "a.json", { type: "application/json" }), "application/json"],
+      [new URLSearchParams({ a: "1" }), "application/x-www-form-urlencoded"],
+    ] as const) {
+      const types = (await headerOf(new Response(body))).filter((line) => line.startsWith("content-type"));
+      expect(types).toEqual([expect.stringMatching(new RegExp(`^content-type: ${type}(;charset=utf-8)?$`, "i"))]);
+      const fast = (await headerOf(new FastResponse(body))).filter((line) => line.startsWith("content-type"));
+      expect(fast).toEqual(types);
+    }
+  });
+
+  it("cgiFromResponse sends the type of a Bun.file", async ({ skip }) => {
+    skip(!isBun, "only Bun has files as bodies");
+    const { Bun } = globalThis as unknown as { Bun: { file(path: string): Blob } };
+    const file = Bun.file(fileURLToPath(new URL("../../package.json", import.meta.url)));
+    expect(await headerOf(new Response(file))).toContain("content-type: application/json;charset=utf-8");
   });
 
   it("cgiFromResponse refuses a status that no web server passes on", async () => {

@@ -143,9 +143,10 @@ describe("FastCgiHttpService: errors", () => {
   it("FastCgiHttpService answers anything that is no Response with 500", async () => {
     for (const [result, kind] of [
       [undefined, "undefined"],
-      [null, "object"],
+      [null, "null"],
       ["text", "string"],
-      [{ status: 200 }, "object"],
+      [{ status: 200 }, "Object"],
+      [{ status: 200, headers: {}, body: null }, "Object"],
     ]) {
       const { web, application } = serve(() => result as unknown as Response);
       await web.send(request(1));
