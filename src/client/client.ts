@@ -10,7 +10,7 @@ import { ClientConnection, type ClientConnectionOwner } from "./connection.ts";
 import { dial } from "./dial.ts";
 import { type FastCgiClientOptions, type ResolvedClientOptions, resolveClientOptions } from "./options.ts";
 import { Pool, type PoolStatus } from "./pool.ts";
-import { checkedRequest, type FastCgiRequestInit, isRepeatable, streamsOf } from "./request.ts";
+import { type ClientRequest, checkedParams, clientRequest, type FastCgiRequestInit, isRepeatable } from "./request.ts";
 
 /** Milliseconds after which an application that has not answered FCGI_GET_VALUES is taken for one that does not multiplex. */
 const PROBE_TIMEOUT = 2_000;
@@ -67,12 +67,12 @@ export class FastCgiClient implements AsyncDisposable {
    * @throws {unknown} The reason of `signal`.
    */
   send(request: FastCgiRequestInit): Promise<FastCgiClientResponse> {
-    return this.#run(request, checkedRequest);
+    return this.#run(request, () => clientRequest(request, checkedParams(request.params)));
   }
 
   /** As {@linkcode FastCgiClient.send}, for the HTTP layer, which reads the response by itself and leaves the params as they are. */
   start(request: FastCgiRequestInit): Promise<IncomingResponse> {
-    return this.#run(request, asItIs);
+    return this.#run(request, () => clientRequest(request, request.params));
   }
 
   /**
@@ -113,22 +113,19 @@ export class FastCgiClient implements AsyncDisposable {
     return this.close();
   }
 
-  async #run(
-    request: FastCgiRequestInit,
-    prepare: (request: FastCgiRequestInit) => FastCgiRequestInit,
-  ): Promise<IncomingResponse> {
+  async #run(request: FastCgiRequestInit, check: () => ClientRequest): Promise<IncomingResponse> {
     try {
-      const prepared = prepare(request);
-      prepared.signal?.throwIfAborted();
-      return await this.#start(prepared);
+      const checked = check();
+      checked.signal?.throwIfAborted();
+      return await this.#start(checked);
     } catch (error) {
-      for (const source of streamsOf(request)) void cancelSource(source, error);
+      for (const source of [request.stdin, request.data]) void cancelSource(source, error);
       throw error;
     }
   }
 
-  async #start(request: FastCgiRequestInit): Promise<IncomingResponse> {
-    const signal = request.signal ?? undefined;
+  async #start(request: ClientRequest): Promise<IncomingResponse> {
+    const { signal } = request;
     const repeatable = isRepeatable(request);
     for (let attempt = 1; ; attempt++) {
       // The second attempt is to be the last.
@@ -192,10 +189,6 @@ export class FastCgiClient implements AsyncDisposable {
       return 1;
     }
   }
-}
-
-function asItIs(request: FastCgiRequestInit): FastCgiRequestInit {
-  return request;
 }
 
 function backendOf({ remoteAddress }: ClientConnection): string {

@@ -19,7 +19,7 @@ import { RecordWriter } from "../transport/record_writer.ts";
 import { channelOf } from "../transport/stream_channel.ts";
 import { Exchange, type ExchangeHost } from "./exchange.ts";
 import type { ResolvedClientOptions } from "./options.ts";
-import type { FastCgiRequestInit } from "./request.ts";
+import type { ClientRequest } from "./request.ts";
 
 /** What a {@linkcode ClientConnection} tells its pool. */
 export interface ClientConnectionOwner {
@@ -145,7 +145,7 @@ export class ClientConnection {
    * @throws {unknown} What is wrong with the request, the reason of its signal, or why the connection is closed. Nothing was sent then,
    * and the connection is as it was.
    */
-  send(request: FastCgiRequestInit): IncomingResponse {
+  send(request: ClientRequest): IncomingResponse {
     request.signal?.throwIfAborted();
     if (this.#closed) throw this.#closeReason;
     const requestId = this.#nextId();

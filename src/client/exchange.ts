@@ -7,7 +7,7 @@ import type { EndRequestBody } from "../protocol/record.ts";
 import { Deadline } from "../transport/deadline.ts";
 import type { RecordWriter } from "../transport/record_writer.ts";
 import type { ResolvedClientOptions } from "./options.ts";
-import { type FastCgiRequestInit, RequestSender } from "./request.ts";
+import { type ClientRequest, RequestSender } from "./request.ts";
 
 /** What an {@linkcode Exchange} needs of its connection. */
 export interface ExchangeHost {
@@ -38,7 +38,7 @@ type ExchangeState =
 export class Exchange implements IncomingResponseHooks {
   readonly requestId: number;
   readonly response: IncomingResponse;
-  readonly #request: FastCgiRequestInit;
+  readonly #request: ClientRequest;
   readonly #connection: ExchangeHost;
   readonly #sender: RequestSender;
   readonly #silence: Deadline;
@@ -55,7 +55,7 @@ export class Exchange implements IncomingResponseHooks {
    * then. Without one, others may be on the connection.
    * @throws {unknown} What is wrong with the request. Nothing was done then.
    */
-  constructor(request: FastCgiRequestInit, requestId: number, connection: ExchangeHost, silence: Deadline | null) {
+  constructor(request: ClientRequest, requestId: number, connection: ExchangeHost, silence: Deadline | null) {
     this.requestId = requestId;
     this.#request = request;
     this.#connection = connection;

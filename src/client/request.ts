@@ -5,7 +5,13 @@ import { kindOf } from "../protocol/kind_of.ts";
 import { checkNameValuePair, type NameValuePair } from "../protocol/name_value_pairs.ts";
 import { parseLength } from "../protocol/params.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
-import { type ByteSource, cancelSource, checkLength } from "../transport/byte_source.ts";
+import {
+  type ByteSource,
+  type ByteSourceInit,
+  byteSourceOf,
+  cancelSource,
+  checkLength,
+} from "../transport/byte_source.ts";
 import type { RecordWriter } from "../transport/record_writer.ts";
 import { StreamSender } from "../transport/stream_sender.ts";
 
@@ -23,33 +29,44 @@ export interface FastCgiRequestInit {
    */
   params: Iterable<NameValuePair>;
   /**
-   * The request body. Not sent to an Authorizer. If the params have a CONTENT_LENGTH, it must be that long: php-fpm hangs or
-   * cuts otherwise, so anything else fails the request.
+   * The request body: text, bytes, a Blob, a stream and more. Not sent to an Authorizer. If the params have a CONTENT_LENGTH, it must
+   * be that long: php-fpm hangs or cuts otherwise, so anything else fails the request.
    *
    * @default {nothing}
    */
-  stdin?: ByteSource | null;
+  stdin?: ByteSourceInit | null;
   /**
    * The file for a Filter, as long as FCGI_DATA_LENGTH says if the params have it.
    *
    * @default {nothing}
    */
-  data?: ByteSource | null;
+  data?: ByteSourceInit | null;
   /** Cancels the exchange at any point: while connecting, sending or receiving. */
   signal?: AbortSignal | null;
   /** Told of each piece of FCGI_STDERR, whether or not anybody reads the response's `stderr`. */
   onStderr?: (piece: Uint8Array, response: FastCgiClientResponse) => void;
 }
 
+/** A request that can be sent. */
+export interface ClientRequest {
+  readonly role: Role;
+  /** Read more than once. */
+  readonly params: Iterable<NameValuePair>;
+  readonly stdin: ByteSource;
+  readonly data: ByteSource;
+  readonly signal: AbortSignal | undefined;
+  readonly onStderr: FastCgiRequestInit["onStderr"];
+}
+
 /**
- * A request as a program gave it, checked. Its params are copied: there may be only one chance to read them, and the program may change
- * them.
+ * A request as a program gave it, checked but for its params.
  *
+ * @param params Those of the request, if they can be read more than once; else what {@linkcode checkedParams} makes of them.
  * @throws {TypeError} If it has a value that it can't have.
  */
-export function checkedRequest(request: FastCgiRequestInit): FastCgiRequestInit {
-  const { role, params, signal, onStderr } = request;
-  if (role !== undefined && !(Number.isInteger(role) && role > 0 && role <= MAX_ROLE)) {
+export function clientRequest(request: FastCgiRequestInit, params: Iterable<NameValuePair>): ClientRequest {
+  const { role = Role.Responder, stdin, data, signal, onStderr } = request;
+  if (!(Number.isInteger(role) && role > 0 && role <= MAX_ROLE)) {
     throw new TypeError(`Cannot send the request: expected role to be an integer from 1 to ${MAX_ROLE}, got ${role}`);
   }
   if (onStderr !== undefined && typeof onStderr !== "function") {
@@ -58,13 +75,25 @@ export function checkedRequest(request: FastCgiRequestInit): FastCgiRequestInit 
   if (signal && typeof signal.throwIfAborted !== "function") {
     throw new TypeError(`Cannot send the request: expected signal to be an AbortSignal, got ${kindOf(signal)}`);
   }
-  return { ...request, params: checkedParams(params) };
+  return {
+    role,
+    params,
+    stdin: stdin === undefined || stdin === null ? NO_CONTENT : byteSourceOf(stdin, "stdin"),
+    data: data === undefined || data === null ? NO_CONTENT : byteSourceOf(data, "data"),
+    signal: signal ?? undefined,
+    onStderr,
+  };
 }
 
 /** FCGI_BEGIN_REQUEST has two bytes for the role (FastCGI 5.1). */
 const MAX_ROLE = 0xffff;
 
-function checkedParams(params: Iterable<NameValuePair>): NameValuePair[] {
+/**
+ * A checked copy of params: there may be only one chance to read them, and the program may change them.
+ *
+ * @throws {TypeError} If they are no pairs of strings.
+ */
+export function checkedParams(params: Iterable<NameValuePair>): NameValuePair[] {
   const isIterable = typeof params === "object" && params !== null && Symbol.iterator in params;
   const pairs = isIterable ? [...params] : null;
   if (pairs === null || pairs.some((pair) => !Array.isArray(pair))) {
@@ -73,11 +102,6 @@ function checkedParams(params: Iterable<NameValuePair>): NameValuePair[] {
   }
   for (const [name, value] of pairs) checkNameValuePair(name, value);
   return pairs;
-}
-
-/** The streams that a request comes with. */
-export function streamsOf({ stdin, data }: FastCgiRequestInit): ByteSource[] {
-  return [stdin, data].filter((source) => source !== undefined && source !== null);
 }
 
 /** The value of a variable; the last one counts. */
@@ -92,12 +116,13 @@ function paramOf(params: Iterable<NameValuePair>, wanted: string): string | unde
 const IDEMPOTENT: ReadonlySet<string | undefined> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);
 
 /** Whether sending a request twice does no harm, and is possible: all of it is still there. */
-export function isRepeatable({ stdin, data, params }: FastCgiRequestInit): boolean {
+export function isRepeatable({ stdin, data, params }: ClientRequest): boolean {
   return isAtHand(stdin) && isAtHand(data) && IDEMPOTENT.has(paramOf(params, "REQUEST_METHOD"));
 }
 
-function isAtHand(source: ByteSource | null | undefined): boolean {
-  return source === undefined || source === null || source instanceof Uint8Array;
+/** Whether bytes can be read again. */
+function isAtHand(source: ByteSource): boolean {
+  return source instanceof Uint8Array || "stream" in source;
 }
 
 /** One stream of a request (FastCGI 6). */
@@ -111,14 +136,14 @@ interface OutgoingStream {
 }
 
 /** The streams of the request's role, in the order in which they are sent. An Authorizer has none (FastCGI 6.3). */
-function outgoingStreams({ role, stdin, data, params }: FastCgiRequestInit): OutgoingStream[] {
+function outgoingStreams({ role, stdin, data, params }: ClientRequest): OutgoingStream[] {
   if (role === Role.Authorizer) return [];
   const lengthIn = (param: string): number | null => parseLength(paramOf(params, param));
   const streams: OutgoingStream[] = [
     {
       type: RecordType.Stdin,
       name: "the request body",
-      source: stdin ?? NO_CONTENT,
+      source: stdin,
       length: lengthIn("CONTENT_LENGTH"),
     },
   ];
@@ -126,7 +151,7 @@ function outgoingStreams({ role, stdin, data, params }: FastCgiRequestInit): Out
     streams.push({
       type: RecordType.Data,
       name: "the data",
-      source: data ?? NO_CONTENT,
+      source: data,
       length: lengthIn("FCGI_DATA_LENGTH"),
     });
   }
@@ -148,12 +173,11 @@ export class RequestSender {
   /**
    * What can be known to be wrong with the request is found out here, before anything of it is sent.
    *
-   * @param request Its `params` are read more than once.
    * @throws {TypeError} If a variable can't be sent.
    * @throws {FastCgiError} `lengthMismatch` if a stream that is at hand is not as long as announced.
    */
-  constructor(writer: RecordWriter, requestId: number, request: FastCgiRequestInit, keepConn: boolean) {
-    const { role = Role.Responder, params } = request;
+  constructor(writer: RecordWriter, requestId: number, request: ClientRequest, keepConn: boolean) {
+    const { role, params, stdin, data } = request;
     this.#writer = writer;
     this.#requestId = requestId;
     this.#streams = outgoingStreams(request);
@@ -163,7 +187,7 @@ export class RequestSender {
     const endsStdin = this.#streams.length === 1 && isEmpty(this.#streams[0]!.source);
     this.#head = encodeRequestHead({ requestId, role, keepConn, params, endsStdin });
     if (endsStdin) this.#streams = [];
-    this.#waiting = streamsOf(request);
+    this.#waiting = [stdin, data];
   }
 
   /** Sends nothing more, and cancels the request's streams. */

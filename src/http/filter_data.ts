@@ -1,9 +1,9 @@
-import type { ByteSource } from "../transport/byte_source.ts";
+import type { ByteSourceInit } from "../transport/byte_source.ts";
 
 /** The file that a Filter is to work on (FastCGI 6.4). */
 export interface FastCgiFilterData {
   /** The bytes of the file. Cancelled where the exchange ends before they are all sent. */
-  source: ByteSource;
+  source: ByteSourceInit;
   /** How many they are: FCGI_DATA_LENGTH. A source of another length fails the request. */
   length: number;
   /** When the file was changed: FCGI_DATA_LAST_MOD, in whole seconds. A Filter may answer from a cache by it. */

@@ -2,19 +2,20 @@ import type { FastCgiRequest } from "../codec/incoming_request.ts";
 import { type ErrorStatus, errorDocument } from "../codec/refusal.ts";
 import { MAX_SENT_CONTENT_LENGTH, RecordType } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
-import { type ByteSource, cancelSource } from "../transport/byte_source.ts";
+import { kindOf } from "../protocol/kind_of.ts";
+import { type ByteSource, type ByteSourceInit, byteSourceOf, cancelSource } from "../transport/byte_source.ts";
 import type { RecordWriter } from "../transport/record_writer.ts";
 import { StreamSender } from "../transport/stream_sender.ts";
 
 /** What an application answers (FastCGI 6). */
 export interface FastCgiResponse {
-  /** A CGI response, header block and body (RFC 3875 6): bytes, a stream, or several one after the other. */
-  stdout?: ByteSource | readonly ByteSource[];
+  /** A CGI response, header block and body (RFC 3875 6): text, bytes, a Blob, a stream and more, or several one after the other. */
+  stdout?: ByteSourceInit | null | readonly ByteSourceInit[];
   /**
    * Text for the web server's error log. Give it only where the web server can stand it: HAProxy 2.6 and others fail on it
    * (see specifications/fastcgi.md).
    */
-  stderr?: ByteSource;
+  stderr?: ByteSourceInit | null;
   /**
    * What a CGI program would return from `exit()` (FastCGI 5.5). No known web server looks at it.
    *
@@ -61,10 +62,29 @@ export interface SendResult {
   sentStderr: boolean;
 }
 
+/**
+ * What a response has for FCGI_STDOUT.
+ *
+ * @throws {TypeError} If a part of it can't be sent. The others are cancelled then.
+ */
+function outputOf({ stdout, stderr }: FastCgiResponse): ByteSource[] {
+  const parts: readonly ByteSourceInit[] = Array.isArray(stdout) ? stdout : isNothing(stdout) ? [] : [stdout];
+  try {
+    return parts.map((part) => byteSourceOf(part, "stdout"));
+  } catch (error) {
+    for (const part of [...parts, stderr]) void cancelSource(part, error);
+    throw error;
+  }
+}
+
+function isNothing(value: unknown): value is undefined | null {
+  return value === undefined || value === null;
+}
+
 /** The output of a response that is nothing but bytes for one record, or null. */
-function wholeOutput({ stdout, stderr, appStatus = 0 }: FastCgiResponse): Uint8Array | null {
-  if (stderr !== undefined || appStatus !== 0) return null;
-  const only = Array.isArray(stdout) && stdout.length === 1 ? stdout[0] : stdout;
+function wholeOutput(output: readonly ByteSource[], { stderr, appStatus = 0 }: FastCgiResponse): Uint8Array | null {
+  const [only] = output;
+  if (output.length !== 1 || !isNothing(stderr) || appStatus !== 0) return null;
   return only instanceof Uint8Array && only.length > 0 && only.length <= MAX_SENT_CONTENT_LENGTH ? only : null;
 }
 
@@ -99,13 +119,17 @@ export class ResponseSender {
   async send(answer: () => FastCgiResponse | Promise<FastCgiResponse>): Promise<SendResult> {
     try {
       const response = await answer();
-      const whole = wholeOutput(response);
-      if (whole !== null) return this.#result(0, whole);
+      if (typeof response !== "object" || response === null) {
+        throw new TypeError(`Cannot send a response: expected an object with stdout, got ${kindOf(response)}`);
+      }
       const { appStatus = 0 } = response;
       // It is waited for when the streams are through, but may fail before.
       if (typeof appStatus === "object") Promise.resolve(appStatus).catch(() => {});
-      const stderr = response.stderr === undefined ? undefined : this.#sendStderr(response.stderr);
-      await this.#sendStdout(response.stdout ?? []);
+      const output = outputOf(response);
+      const whole = wholeOutput(output, response);
+      if (whole !== null) return this.#result(0, whole);
+      const stderr = isNothing(response.stderr) ? undefined : this.#sendStderr(response.stderr);
+      await this.#sendStdout(output);
       if (stderr !== undefined) await stderr;
       if (this.#sentStdout === 0 && !this.#stopped) throw new TypeError("Cannot send a response: its stdout is empty");
       return this.#result(typeof appStatus === "object" ? await appStatus : appStatus);
@@ -135,11 +159,9 @@ export class ResponseSender {
     return sender;
   }
 
-  async #sendStdout(stdout: ByteSource | readonly ByteSource[]): Promise<void> {
+  async #sendStdout(rest: ByteSource[]): Promise<void> {
     const sender = this.#senderOf(RecordType.Stdout);
     this.#stdout = sender;
-    if (!Array.isArray(stdout)) return sender.send(stdout as ByteSource);
-    const rest: ByteSource[] = [...stdout];
     try {
       while (rest.length > 0) await sender.send(rest.shift()!);
     } catch (error) {
@@ -149,10 +171,10 @@ export class ResponseSender {
   }
 
   /** FCGI_STDERR is for the log: that it fails must not fail the response. */
-  async #sendStderr(source: ByteSource): Promise<void> {
+  async #sendStderr(source: ByteSourceInit): Promise<void> {
     this.#stderr = this.#senderOf(RecordType.Stderr);
     try {
-      await this.#stderr.send(source);
+      await this.#stderr.send(byteSourceOf(source, "stderr"));
     } catch (error) {
       if (!this.#stopped) this.#onError(error);
     }

@@ -1,5 +1,5 @@
-import { MAX_SENT_CONTENT_LENGTH, RecordType } from "../protocol/constants.ts";
-import { type ByteReader, type ByteSource, cancelSource, readerOf } from "./byte_source.ts";
+import { MAX_SENT_CONTENT_LENGTH, nameOf, RecordType } from "../protocol/constants.ts";
+import { type ByteReader, type ByteSource, cancelSource, chunkOf, readerOf } from "./byte_source.ts";
 import type { RecordWriter, WriteBatch } from "./record_writer.ts";
 
 /** Full records of one piece that leave as one write where nobody else waits for a turn: the bytes are there anyhow. */
@@ -36,6 +36,11 @@ export class StreamSender {
     this.#maxLength = type === RecordType.Stderr ? MAX_SENT_CONTENT_LENGTH - 8 : MAX_SENT_CONTENT_LENGTH;
   }
 
+  /** For messages: `stdin`, `data`, `stdout` or `stderr`. */
+  get #name(): string {
+    return nameOf(RecordType, this.#type).toLowerCase();
+  }
+
   /** Bytes given to the writer. */
   get sent(): number {
     return this.#sent;
@@ -65,7 +70,7 @@ export class StreamSender {
       for (;;) {
         const { done, value } = await reader.read();
         if (done || this.#stopped) return;
-        const sending = this.#sendBytes(value!);
+        const sending = this.#sendBytes(value instanceof Uint8Array ? value : chunkOf(value, this.#name));
         if (sending !== undefined) await sending;
       }
     } catch (error) {
@@ -79,7 +84,6 @@ export class StreamSender {
 
   /** A promise where there is something to wait for: most pieces are small. */
   #sendBytes(bytes: Uint8Array): Promise<void> | undefined {
-    if (!(bytes instanceof Uint8Array)) throw new TypeError(`Cannot send ${typeof bytes}: expected a Uint8Array`);
     if (bytes.length === 0 || this.#stopped) return undefined;
     if (this.#ahead >= this.#maxLength || bytes.length > this.#maxLength) return this.#sendRecords(bytes);
     this.#sendRecord(bytes);

@@ -13,7 +13,7 @@ import {
   RecordType,
   Role,
 } from "../../src/index.ts";
-import { joined, latin1 } from "../support/bytes.ts";
+import { hexOf, joined, latin1 } from "../support/bytes.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
 import { connectionPair, type MemoryConnection } from "../support/memory_connection.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
@@ -27,7 +27,8 @@ import {
   ScriptedConnector,
   stdout,
 } from "../support/scripted_application.ts";
-import { isSettled, textFrom } from "../support/streams.ts";
+import { sourceForms } from "../support/source_forms.ts";
+import { drain, isSettled, streamOf, textFrom } from "../support/streams.ts";
 import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
@@ -57,6 +58,40 @@ async function exchange(client: FastCgiClient, request = get): Promise<string> {
 }
 
 describe("FastCgiClient", () => {
+  it("FastCgiClient takes stdin and data in every form that programs have bytes in", async () => {
+    const { client } = clientOf(answering(({ stdin, data }) => `${hexOf(stdin)}|${hexOf(data)}`));
+    const text = "café";
+    const expected = hexOf(new TextEncoder().encode(text));
+    const params: NameValuePair[] = [
+      ["CONTENT_LENGTH", "5"],
+      ["FCGI_DATA_LENGTH", "5"],
+    ];
+    for (const [form, make] of sourceForms(text)) {
+      const request = { role: Role.Filter, params, stdin: make(), data: make() };
+      expect(await exchange(client, request), form).toBe(`${expected}|${expected}`);
+    }
+    expect(await exchange(client, { params, stdin: "12345", data: null })).toBe(`${hexOf(latin1("12345"))}|`);
+  });
+
+  it("FastCgiClient fails a request whose stream has chunks that are not bytes, without an end of stdin", async () => {
+    for (const chunk of ["text", new ArrayBuffer(3), null]) {
+      const records: number[][] = [];
+      const over = deferred();
+      const { client } = clientOf(async (application) => {
+        for (let piece = await application.next(); piece !== null; piece = await application.next()) {
+          records.push([piece.type, piece.contentData.length]);
+        }
+        over.resolve();
+      });
+      const stdin = streamOf(latin1("start"), chunk as never);
+      const response = await client.send({ ...get, stdin });
+      await expect(response.end).rejects.toThrow(/^Cannot send stdin: expected chunks that are Uint8Arrays, got /);
+      expect((await drain(response.stdout)).error).toBeInstanceOf(TypeError);
+      await over.promise;
+      expect(records).not.toContainEqual([RecordType.Stdin, 0]);
+    }
+  });
+
   it("FastCgiClient takes params that can be read only once", async () => {
     const received = deferred<ReceivedRequest>();
     const { client } = clientOf(async (application) => {

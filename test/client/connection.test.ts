@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { ClientConnection } from "../../src/client/connection.ts";
 import { resolveClientOptions } from "../../src/client/options.ts";
+import { clientRequest } from "../../src/client/request.ts";
 import {
   type Connector,
   encodeNameValuePairs,
@@ -275,7 +276,7 @@ describe("ClientConnection: sending and receiving", () => {
     connection.close(reason);
     connection.close(new Error("Again"));
     expect([connection.closed, transport.isClosed]).toEqual([true, true]);
-    expect(() => connection.send(get)).toThrow(reason);
+    expect(() => connection.send(clientRequest(get, get.params))).toThrow(reason);
     await expect(connection.getValues([], 1000)).rejects.toBe(reason);
   });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type FastCgiRequestInit, RequestSender } from "../../src/client/request.ts";
+import { clientRequest, type FastCgiRequestInit, RequestSender } from "../../src/client/request.ts";
 import {
   type ByteReader,
   decodeBeginRequestBody,
@@ -30,7 +30,10 @@ function senderOf(request: FastCgiRequestInit, keepConn = false): { sender: Requ
     writeTimeout: 10_000,
     onError: () => {},
   });
-  return { sender: new RequestSender(writer, requestId, request, keepConn), records };
+  return {
+    sender: new RequestSender(writer, requestId, clientRequest(request, [...request.params]), keepConn),
+    records,
+  };
 }
 
 async function recordsOf(request: FastCgiRequestInit, keepConn = false): Promise<FastCgiRecord[]> {

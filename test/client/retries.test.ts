@@ -164,6 +164,19 @@ describe("retries on a kept connection that is stale", () => {
     }
   });
 
+  it("FastCgiClient sends text and Blobs again", async () => {
+    for (const stdin of ["body", new Blob(["body"])]) {
+      const { client, retries } = clientOf(
+        stale((application) => application.end()),
+        { keepAlive: true },
+      );
+      await text(client);
+      await turns();
+      expect(await text(client, request("PUT", { stdin }))).toBe("2 4");
+      expect(retries).toHaveLength(1);
+    }
+  });
+
   it("FastCgiClient sends it again all the same when onRetry throws", async () => {
     const thrown = new Error("The log is full");
     const onRetry = (): never => {

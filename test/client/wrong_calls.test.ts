@@ -55,6 +55,14 @@ it.each([false, true])(
       ],
       [{ params: right, role: 0 }, "Cannot send the request: expected role to be an integer from 1 to 65535, got 0"],
       [{ params: right, onStderr: "log" }, "Cannot send the request: expected onStderr to be a function, got string"],
+      [
+        { params: right, stdin: 5 },
+        "Cannot send stdin: expected text, bytes, a Blob, URLSearchParams, a stream or an async iterable, got number",
+      ],
+      [
+        { params: right, data: {} },
+        "Cannot send data: expected text, bytes, a Blob, URLSearchParams, a stream or an async iterable, got Object",
+      ],
       [{ params: right, signal: {} }, "Cannot send the request: expected signal to be an AbortSignal, got Object"],
     ];
     for (const [request, message] of wrong) {

@@ -20,6 +20,7 @@ import {
   type ScriptedApplication,
   ScriptedConnector,
 } from "../support/scripted_application.ts";
+import { sourceForms } from "../support/source_forms.ts";
 import { streamOf } from "../support/streams.ts";
 import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
 
@@ -99,6 +100,17 @@ describe("FastCgiHttpClient.fetch with data", () => {
       expect(sha256(requests[0]!.data)).toBe(patternSha256(bytes.length));
       expect(requests[0]!.stdin).toEqual(latin1(""));
     }
+  });
+
+  it("fetch takes a file in every form that programs have bytes in, and names data when it is none", async () => {
+    for (const [form, make] of sourceForms("file")) {
+      const { client, requests } = recording();
+      await client.fetch("http://a.test/", dataOf(make(), 4));
+      expect(requests[0]!.data, form).toEqual(latin1("file"));
+    }
+    const { client, requests } = recording();
+    await expect(client.fetch("http://a.test/", dataOf(5 as never, 4))).rejects.toThrow(/^Cannot send data: expected /);
+    expect(requests).toEqual([]);
   });
 
   it("fetch asks a Responder when data is undefined", async () => {

@@ -14,7 +14,7 @@ import { pass, useFakeTime } from "../support/fake_time.ts";
 import { connectionPair } from "../support/memory_connection.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
 import { begin, bytesOf, params, record, request, stdin } from "../support/records.ts";
-import { failureOf, isSettled } from "../support/streams.ts";
+import { failureOf, isSettled, streamOf } from "../support/streams.ts";
 import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
 import { complete, MemoryApplication } from "../support/web_server_end.ts";
 
@@ -255,7 +255,7 @@ describe("ServerConnection and a response that breaks off", () => {
   });
 
   it.each<[string, () => FastCgiResponse]>([
-    ["a body that is not of bytes", () => ({ stdout: [latin1(OK), "text" as never] })],
+    ["a body that is not of bytes", () => ({ stdout: [latin1(OK), streamOf<unknown>("text") as never] })],
     ["an appStatus that fails", () => ({ ...ok(), appStatus: Promise.reject(new Error("broken")) })],
   ])("closes without END_REQUEST when the response has %s", async (_, response) => {
     const application = new MemoryApplication(response);

@@ -1,16 +1,25 @@
 import { describe, expect, it } from "vitest";
-import { FastCgiError, type FastCgiResponse } from "../../src/index.ts";
+import { FastCgiError, type FastCgiResponse, RecordType } from "../../src/index.ts";
 import { ResponseSender } from "../../src/server/response.ts";
 import { RecordWriter } from "../../src/transport/record_writer.ts";
-import { latin1 } from "../support/bytes.ts";
+import { joined, latin1 } from "../support/bytes.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
 import { SlowTransport } from "../support/slow_transport.ts";
+import { sourceForms } from "../support/source_forms.ts";
 import { isSettled } from "../support/streams.ts";
 import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
 
 const broken = new Error("broken");
+
+function failing(): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    start(controller) {
+      controller.error(broken);
+    },
+  });
+}
 
 function sending(): { sender: ResponseSender; transport: SlowTransport; errors: unknown[] } {
   const transport = new SlowTransport({ patient: true });
@@ -68,7 +77,7 @@ describe("ResponseSender.send", () => {
 
   it.each<[string, (body: OpenStream) => FastCgiResponse]>([
     ["stdout is being sent", ({ stream }) => ({ stdout: stream, appStatus: Promise.reject(broken) })],
-    ["stdout fails", ({ stream }) => ({ stdout: [stream, "text" as never], appStatus: Promise.reject(broken) })],
+    ["stdout fails", ({ stream }) => ({ stdout: [stream, failing()], appStatus: Promise.reject(broken) })],
   ])("leaves no rejection unhandled when appStatus fails while %s", async (_, response) => {
     const { sender, errors } = sending();
     const body = new OpenStream();
@@ -78,6 +87,101 @@ describe("ResponseSender.send", () => {
     body.close();
     expect(await sent).toMatchObject({ outcome: "truncated", appStatus: 1 });
     expect(errors).toHaveLength(1);
+  });
+
+  it("leaves no rejection unhandled when appStatus fails and stdout can't be sent", async () => {
+    const { sender, errors } = sending();
+    const response = { stdout: 5 as never, appStatus: Promise.reject(broken) };
+    expect(await sender.send(() => response)).toMatchObject({ outcome: "sent", appStatus: 1 });
+    expect(errors).toEqual([expect.any(TypeError)]);
+  });
+
+  it("takes text, Blobs, buffers and what else a program has bytes in, also for stderr", async () => {
+    const text = "Status: 200 OK\r\n\r\ncafé";
+    for (const [kind, source] of sourceForms(text)) {
+      for (const response of [{ stdout: source() }, { stdout: [source()] }, { stdout: ["", source()] }]) {
+        const { sender, transport, errors } = sending();
+        const { outcome, unsent } = await sender.send(() => response);
+        await turns();
+        const sent = joined(
+          ...transport.records.flat().map(({ contentData }) => contentData),
+          unsent ?? new Uint8Array(0),
+        );
+        expect([errors, outcome, new TextDecoder().decode(sent)], kind).toEqual([[], "sent", text]);
+      }
+      const { sender, transport, errors } = sending();
+      await sender.send(() => ({ stdout: "x", stderr: source() }));
+      await turns();
+      const stderr = transport.records.flat().filter(({ type }) => type === RecordType.Stderr);
+      expect([errors, new TextDecoder().decode(joined(...stderr.map(({ contentData }) => contentData)))], kind).toEqual(
+        [[], text],
+      );
+    }
+  });
+
+  it.each<[string, unknown, string]>([
+    ["a number", 5, "number"],
+    ["a Response", new Response("x"), "Response"],
+    ["FormData", new FormData(), "FormData"],
+    ["an object", {}, "Object"],
+    ["a function", () => "x", "function"],
+  ])("answers 500 and names stdout, and cancels the other sources, when a part of it is %s", async (_, wrong, kind) => {
+    for (const part of [wrong, [wrong], ["x", wrong]]) {
+      const { sender, errors } = sending();
+      const [other, stderr] = [new OpenStream(), new OpenStream()];
+      const stdout = [other.stream, ...(Array.isArray(part) ? part : [part])];
+      const { outcome, unsent } = await sender.send(() => ({ stdout, stderr: stderr.stream }));
+      expect([outcome, new TextDecoder().decode(unsent!)]).toEqual(["sent", expect.stringMatching(/^Status: 500 /)]);
+      const error = new TypeError(
+        `Cannot send stdout: expected text, bytes, a Blob, URLSearchParams, a stream or an async iterable, got ${kind}`,
+      );
+      expect(errors).toEqual([error]);
+      expect([other.cancelled, stderr.cancelled]).toEqual([error, error]);
+    }
+  });
+
+  it("answers all the same, and names stderr, when that can't be sent", async () => {
+    const { sender, errors } = sending();
+    expect(await sender.send(() => ({ stdout: "x", stderr: 0 as never }))).toMatchObject({
+      outcome: "sent",
+      appStatus: 0,
+    });
+    expect(errors).toEqual([expect.objectContaining({ message: expect.stringContaining("Cannot send stderr: ") })]);
+  });
+
+  it.each([undefined, null, "text", 5])("answers 500 when the handler gives %j", async (response) => {
+    const { sender, errors } = sending();
+    const { unsent } = await sender.send(() => response as never);
+    expect(new TextDecoder().decode(unsent!)).toMatch(/^Status: 500 /);
+    expect(errors).toEqual([
+      expect.objectContaining({
+        name: "TypeError",
+        message: expect.stringMatching(/^Cannot send a response: expected an object with stdout, got \w+$/),
+      }),
+    ]);
+  });
+
+  it.each<[string, unknown]>([
+    ["string", "text"],
+    ["Uint16Array", new Uint16Array(2)],
+    ["ArrayBuffer", new ArrayBuffer(2)],
+    ["undefined", undefined],
+    ["Object", { length: 4 }],
+  ])("breaks a response off when a chunk of its stream is %s", async (kind, chunk) => {
+    for (const start of [[], [latin1("start")]]) {
+      const { sender, errors } = sending();
+      const pieces = [...start, chunk];
+      const stdout = new ReadableStream<Uint8Array>({
+        pull(controller) {
+          if (pieces.length > 0) controller.enqueue(pieces.shift() as Uint8Array);
+          else controller.close();
+        },
+      });
+      const { outcome, unsent } = await sender.send(() => ({ stdout }));
+      expect(outcome).toBe(start.length > 0 ? "truncated" : "sent");
+      if (start.length === 0) expect(new TextDecoder().decode(unsent!)).toMatch(/^Status: 500 /);
+      expect(errors).toEqual([new TypeError(`Cannot send stdout: expected chunks that are Uint8Arrays, got ${kind}`)]);
+    }
   });
 
   it("cancels the sources that are not reached when one fails", async () => {

@@ -1,13 +1,19 @@
+import { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
 import {
   type ByteReader,
   type ByteSource,
+  type ByteSourceInit,
+  byteSourceOf,
   cancelSource,
   checkLength,
+  chunkOf,
   joinBytes,
   readerOf,
 } from "../../src/transport/byte_source.ts";
-import { OpenStream } from "../support/open_stream.ts";
+import { latin1 } from "../support/bytes.ts";
+import { deferred, OpenStream } from "../support/open_stream.ts";
+import { sourceForms } from "../support/source_forms.ts";
 import { streamOf } from "../support/streams.ts";
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
 
@@ -74,6 +80,118 @@ describe("checkLength", () => {
   });
 });
 
+/** All that a source gives. */
+async function bytesIn(source: ByteSource): Promise<Uint8Array> {
+  if (source instanceof Uint8Array) return source;
+  const reader = readerOf(source);
+  const pieces: Uint8Array[] = [];
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return joinBytes(pieces);
+    pieces.push(chunkOf(value, "stdin"));
+  }
+}
+
+describe("byteSourceOf", () => {
+  it("takes bytes in every form that programs have them in", async () => {
+    const text = "a=1&b=caf%C3%A9+é";
+    for (const [form, make] of sourceForms(text)) {
+      expect(new TextDecoder().decode(await bytesIn(byteSourceOf(make(), "stdin"))), form).toBe(text);
+    }
+    const parameters = new URLSearchParams({ a: "1", b: "é" });
+    expect(await bytesIn(byteSourceOf(parameters, "stdin"))).toEqual(latin1("a=1&b=%C3%A9"));
+  });
+
+  it("copies no bytes, and takes a Blob more than once", async () => {
+    const { buffer } = Uint8Array.of(1, 2, 3, 4);
+    for (const given of [buffer, new Uint8Array(buffer), new DataView(buffer, 1)]) {
+      expect((byteSourceOf(given, "stdin") as Uint8Array).buffer).toBe(buffer);
+    }
+    const blob = byteSourceOf(new Blob(["twice"]), "stdin");
+    for (let time = 0; time < 2; time++) expect(await bytesIn(blob)).toEqual(latin1("twice"));
+  });
+
+  it.each<[unknown, string]>([
+    [undefined, "undefined"],
+    [null, "null"],
+    [5, "number"],
+    [true, "boolean"],
+    [[1, 2], "Array"],
+    [{}, "Object"],
+    [{ read() {} }, "Object"],
+    [new FormData(), "FormData"],
+    [new Response("x"), "Response"],
+    [new SharedArrayBuffer(1), "SharedArrayBuffer"],
+    [() => "x", "function"],
+  ])("throws a TypeError that names the option when given %s", (given, kind) => {
+    expect(() => byteSourceOf(given as ByteSourceInit, "stdin")).toThrow(
+      new TypeError(
+        `Cannot send stdin: expected text, bytes, a Blob, URLSearchParams, a stream or an async iterable, got ${kind}`,
+      ),
+    );
+  });
+
+  it("reads an async iterable only when it is asked, and passes its failure on", async () => {
+    let asked = 0;
+    const iterable = {
+      [Symbol.asyncIterator]: () => ({
+        async next() {
+          asked++;
+          if (asked > 1) throw new Error("The disk is gone");
+          return { value: latin1("x"), done: false };
+        },
+      }),
+    };
+    const reader = readerOf(byteSourceOf(iterable, "stdin") as ByteReader);
+    expect(asked).toBe(0);
+    expect(await reader.read()).toEqual({ done: false, value: latin1("x") });
+    await expect(reader.read()).rejects.toThrow("The disk is gone");
+    expect(asked).toBe(2);
+  });
+
+  it("rejects when an async iterable can't be begun", async () => {
+    const iterable = {
+      [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+        throw new Error("broken");
+      },
+    };
+    await expect(readerOf(byteSourceOf(iterable, "stdin") as ByteReader).read()).rejects.toThrow("broken");
+  });
+
+  it("ends what is being read of an async iterable when it is cancelled", async () => {
+    let ended = 0;
+    const next = deferred();
+    async function* generator() {
+      try {
+        yield latin1("x");
+        await next.promise;
+        yield latin1("y");
+      } finally {
+        ended++;
+      }
+    }
+    const reader = readerOf(byteSourceOf(generator(), "stdin") as ByteReader);
+    await reader.read();
+    const second = reader.read();
+    const cancelled = reader.cancel("enough");
+    // Whoever reads need not wait for a generator that waits for something else.
+    expect(await second).toEqual({ done: true });
+    next.resolve();
+    await cancelled;
+    expect(ended).toBe(1);
+  });
+
+  it("closes a stream of Node when it is cancelled, whether or not it was begun", async () => {
+    for (const begins of [false, true]) {
+      const stream = Readable.from([latin1("x"), latin1("y")]);
+      const source = byteSourceOf(stream, "stdin");
+      if (begins) await readerOf(source as ByteReader).read();
+      await cancelSource(source, "enough");
+      expect(stream.destroyed, String(begins)).toBe(true);
+    }
+  });
+});
+
 describe("cancelSource", () => {
   it("cancels a stream or a reader when given one", async () => {
     const streams = [new OpenStream(), new OpenStream()] as const;
@@ -82,7 +200,19 @@ describe("cancelSource", () => {
     expect(streams.map(({ cancelled }) => cancelled)).toEqual(["enough", "enough"]);
   });
 
-  it.each<[string, () => ByteSource]>([
+  it.each<[string, () => ByteSourceInit | null | undefined]>([
+    ["nothing", () => undefined],
+    ["null", () => null],
+    ["text", () => "text"],
+    ["a Blob", () => new Blob(["text"])],
+    [
+      "an async iterable that throws",
+      () => ({
+        [Symbol.asyncIterator](): never {
+          throw new Error("broken");
+        },
+      }),
+    ],
     ["bytes", () => new Uint8Array(3)],
     [
       "a stream that somebody else reads",

@@ -193,7 +193,9 @@ describe("StreamSender.send", () => {
     source.write("text" as never);
     await turns();
     source.write([1, 2] as never);
-    await expect(sent).rejects.toThrow(new TypeError("Cannot send object: expected a Uint8Array"));
+    await expect(sent).rejects.toThrow(
+      new TypeError("Cannot send stdout: expected chunks that are Uint8Arrays, got Array"),
+    );
     expect(source.cancelled).toBeInstanceOf(TypeError);
     await expect(sender.send("text" as never)).rejects.toThrow(TypeError);
   });
