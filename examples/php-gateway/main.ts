@@ -1,16 +1,28 @@
-// HTTPS in front of php-fpm over TCP: every URL goes to one front controller, as WordPress, Laravel and Symfony want it.
+// HTTPS in front of php-fpm over TCP: a whole PHP site of scripts, files and pretty links, as WordPress is one.
 
 import { fileURLToPath } from "node:url";
-import { FastCgiError, FastCgiHttpClient, FastCgiTcpConnector } from "fetchcgi/node";
+import { FastCgiError, FastCgiHttpClient, FastCgiTcpConnector, fileOnDisk, phpSite, scriptOnDisk } from "fetchcgi/node";
 import { generate } from "selfsigned";
-import { serve } from "srvx";
+import { type ServerRequest, serve } from "srvx";
+import { staticMiddleware } from "srvx/static";
 import { startPhpFpm } from "../shared/php_fpm.ts";
 import { LISTEN, onStop } from "../shared/program.ts";
 
-const script = fileURLToPath(new URL("app/index.php", import.meta.url));
+// A site of your own: its document root, in SITE.
+const root = process.env.SITE || fileURLToPath(new URL("app", import.meta.url));
 const fpm = await startPhpFpm("tcp");
 // php-fpm has four workers: no more connections than that, and the other requests wait for their turn.
-const php = new FastCgiHttpClient(FastCgiTcpConnector.phpFpm(fpm.address, script), { maxConnections: 4 });
+const php = new FastCgiHttpClient(FastCgiTcpConnector.phpFpm(fpm.address), { maxConnections: 4 });
+const sendFile = staticMiddleware({ dir: root });
+
+const site = phpSite({
+  documentRoot: root,
+  resolve: scriptOnDisk(root),
+  resolveFile: fileOnDisk(root),
+  php,
+  files: (request) => sendFile(request, () => new Response("Not Found\n", { status: 404 })),
+  init: (request: ServerRequest) => ({ remoteAddress: request.ip }),
+});
 
 // Browsers warn of a certificate that was made by its owner. A real one comes from a file.
 const { cert, private: key } = await generate([{ name: "commonName", value: "localhost" }], {
@@ -21,7 +33,7 @@ const { cert, private: key } = await generate([{ name: "commonName", value: "loc
 const server = await serve({
   ...LISTEN,
   tls: { cert, key },
-  fetch: (request) => php.fetch(request, { remoteAddress: request.ip }),
+  fetch: site,
   error(error) {
     console.error(error);
     // 502 where php-fpm is gone, 504 where it does not answer, and the like.

@@ -1,4 +1,4 @@
-/** A script: for every request, if it is a front controller, as WordPress, Laravel and Symfony have one. */
+/** A script: for every request, if it is a front controller, as Laravel and Symfony have one. */
 export interface FastCgiScript {
   /** Path of the script file, as the application sees it: SCRIPT_FILENAME. */
   filename: string;

@@ -47,22 +47,38 @@ test("php-gateway serves PHP over HTTPS with a certificate of its own", async ()
   expect(certificate.subjectAltName).toContain("IP Address:127.0.0.1");
   const [status, page] = await get(`${example.url}/`, certificate);
   expect(status).toBe(200);
-  expect(page).toMatch(/^Hello from PHP \d+\.\d+\.\S+ over HTTPS\n$/);
+  expect(page).toMatch(/<h1>A PHP site<\/h1>\n<p>Hello from PHP \d+\.\d+\.\S+ over HTTPS\. /);
 });
 
-test("php-gateway gives every URL to the front controller", async () => {
+test("php-gateway answers with scripts and files, and with index.php where there is neither", async () => {
+  const style = readFileSync(new URL("../../examples/php-gateway/app/style.css", import.meta.url), "utf8");
+  expect(await get(`${example.url}/style.css`, certificate)).toEqual([200, style]);
   expect(await get(`${example.url}/hello/J%C3%BCrgen?x=1`, certificate)).toEqual([
     200,
     "Hello Jürgen from 127.0.0.1\n",
   ]);
-  for (const path of ["/index.php/x", "/other.php", "/upload.jpg/x.php", "/app/"]) {
-    expect(await get(`${example.url}${path}`, certificate)).toEqual([404, "No such page\n"]);
+  for (const path of ["/other.php", "/upload.jpg/x.php", "/style.css/x.php", "/app/", "/.env"]) {
+    expect(await get(`${example.url}${path}`, certificate), path).toEqual([404, "No such page\n"]);
+  }
+});
+
+test("php-gateway shows no source", async () => {
+  for (const path of [
+    "/config.php",
+    "/config%2ephp",
+    "/config.php/x",
+    "/config.PHP",
+    "/config.php%20",
+    "/config%252ephp",
+  ]) {
+    const [, page] = await get(`${example.url}${path}`, certificate);
+    expect(page, path).not.toMatch(/<\?php|password/);
   }
 });
 
 test("php-gateway sends uploads of unknown length whole", async () => {
   const bytes = 3_000_000;
-  const [, page] = await get(`${example.url}/upload`, certificate, patternChunks(bytes));
+  const [, page] = await get(`${example.url}/upload.php`, certificate, patternChunks(bytes));
   expect(page).toBe(`${bytes} bytes, SHA-256 ${patternSha256(bytes)}\n`);
 });
 
