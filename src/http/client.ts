@@ -16,7 +16,8 @@ import {
   type FastCgiHttpConnector,
   type FastCgiHttpPreset,
 } from "./client_options.ts";
-import { asNativeSignal, bodyOf, isResponse } from "./fetch_objects.ts";
+import { dropResponse } from "./discard_body.ts";
+import { asNativeSignal, isResponse } from "./fetch_objects.ts";
 import { addFilterData } from "./filter_data.ts";
 import { asksInternally, inheritInit, redirectInternally } from "./internal_redirect.ts";
 import { type OutgoingRequest, outgoing, outgoingHead, outgoingRequest, requestOf } from "./outgoing_request.ts";
@@ -96,7 +97,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
         // The file of a Filter, and the script, were for this request.
         const { data: _, script: __, ...init } = own;
         const redirected = redirectInternally(answer, { ...this.#options, native: request.native, init });
-        return await orAbort(redirected, request.signal, dropResponse);
+        return await orAbort(redirected, request.signal, dropLate);
       } catch (error) {
         cancelUnsent(request, own, error);
         throw error;
@@ -152,7 +153,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
     }
     const choosing = (async () => script(native()))();
     const chosen = await orAbort(choosing, signal, (late) => {
-      if (isResponse(late)) dropResponse(late);
+      if (isResponse(late)) dropLate(late);
     });
     if (!isResponse(chosen)) checkScript(chosen);
     return chosen;
@@ -220,8 +221,7 @@ function cancelUnsent({ body }: OutgoingRequest, { data }: FastCgiFetchInit, rea
   if (data) void cancelSource(data.source, reason);
 }
 
-/** A response that nobody will get. */
-function dropResponse(response: Response): void {
-  const body = bodyOf(response);
-  if (body !== null) void cancelSource(body, "The request was cancelled");
+/** A response that came when its request had been cancelled. */
+function dropLate(response: Response): void {
+  dropResponse(response, "The request was cancelled");
 }

@@ -1,6 +1,7 @@
 // A file server that is asked for nothing but files that are meant to be seen.
 
-import { cancelSource } from "../transport/byte_source.ts";
+import { dropResponse } from "./discard_body.ts";
+import { asNativeHeaders, asNativeSignal } from "./fetch_objects.ts";
 import { isPublicPath } from "./public_path.ts";
 import { type AskFiles, notFound } from "./script_path.ts";
 
@@ -58,7 +59,7 @@ export function publicFiles(files: FileServer, { resolveFile, extension }: Publi
     if (!response) return notFound(method);
     // It took the path for another one, such as the index of a folder.
     if (!PHP_TYPE.test(response.headers.get("content-type") ?? "")) return response;
-    if (response.body !== null) void cancelSource(response.body, "A file server sent a script");
+    dropResponse(response, "A file server sent a script");
     return notFound(method);
   };
 }
@@ -73,5 +74,5 @@ function asRead(request: Request, url: URL): Request {
   url.hash = "";
   if (request.url === url.href) return request;
   const { method, headers, signal } = request;
-  return new Request(url, { method, headers, signal });
+  return new Request(url, { method, headers: asNativeHeaders(headers), signal: asNativeSignal(signal) });
 }

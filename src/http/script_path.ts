@@ -4,7 +4,7 @@
 
 import { byteStringToUtf8 } from "../protocol/byte_string.ts";
 import { FastCgiError } from "../protocol/errors.ts";
-import { cancelSource } from "../transport/byte_source.ts";
+import { dropResponse } from "./discard_body.ts";
 import { hasControlBytes } from "./header_rules.ts";
 import type { FastCgiScript, FastCgiScriptResolver } from "./script.ts";
 
@@ -134,7 +134,7 @@ export async function scriptForRequest(
     ? new Response(null, { status: 308, headers: { location: `${pathname}/${search}` } })
     : frontController !== null && located(root, frontController, await root.resolve(frontController));
   if (!answer) return file;
-  if (file.body !== null) void cancelSource(file.body, "Another answer takes the place of the file server's");
+  dropResponse(file, "Another answer takes the place of the file server's");
   return answer;
 }
 

@@ -82,4 +82,47 @@ describe("script of a request", () => {
       ["/to.php", "/more", "192.0.2.1"],
     ]);
   });
+
+  it("phpSite takes the Responses of a file server of another class, and gives back what it does not use", async () => {
+    const { client, sent } = recording();
+    const destroyed: number[] = [];
+    /** As node-fetch has it: a body that is a stream of Node's. */
+    const other = (status: number, type = "text/css"): Response => {
+      const body = { [Symbol.asyncIterator]() {}, destroy: () => destroyed.push(status) };
+      return { status, headers: new Headers({ "content-type": type }), body } as unknown as Response;
+    };
+    let answer: Response;
+    const site = phpSite({
+      documentRoot: "/srv",
+      resolve: (name) => (name === "/index.php" ? `/srv${name}` : null),
+      php: client,
+      files: () => answer,
+    });
+    for (const [response, isUsed] of [
+      [other(200), true],
+      [other(404), false],
+      [other(405), false],
+      [other(200, "application/x-httpd-php"), false],
+    ] as const) {
+      answer = response;
+      expect((await site(new Request("http://a.test/a.css"))) === response).toBe(isUsed);
+    }
+    await turns();
+    expect([destroyed, sent.length]).toEqual([[404, 405, 200], 3]);
+  });
+
+  it("phpSite rejects at the signal of the request while the file server or a hook keeps it waiting", async () => {
+    const { client } = recording();
+    const forever = (): Promise<never> => new Promise(() => {});
+    const folder = { documentRoot: "/srv", resolve: () => null, php: client, files: () => null };
+    for (const options of [{ resolve: forever }, { files: forever }, { resolveFile: forever }]) {
+      const controller = new AbortController();
+      const site = phpSite({ ...folder, ...options });
+      const pending = site(new Request("http://a.test/a/", { signal: controller.signal }));
+      const reason = new Error("The client left");
+      await turns();
+      controller.abort(reason);
+      await expect(pending, JSON.stringify(Object.keys(options))).rejects.toBe(reason);
+    }
+  });
 });
