@@ -17,7 +17,7 @@ const RUNTIME: ServerRuntime = { bind, openUnix, environment: (name) => bun().en
  * const server = await serve({ path: "/run/app.sock", fetch: () => new Response("Hello") });
  * ```
  *
- * `onError` prints to the console unless it is given, and so does `onStderr`.
+ * `onError` and `onStderr` print to the console unless they are given: a line for each fault and each message.
  *
  * @throws {TypeError | RangeError} If an option has a value it can't have.
  * @throws {Error} If it can't listen.

@@ -20,7 +20,7 @@ const RUNTIME: ServerRuntime = { bind, openUnix, environment: (name) => deno().e
  * const server = await serve({ path: "/run/app.sock", fetch: () => new Response("Hello") });
  * ```
  *
- * `onError` prints to the console unless it is given, and so does `onStderr`. Deno can't take over a socket that was inherited, so
+ * `onError` and `onStderr` print to the console unless they are given: a line for each fault and each message. Deno can't take over a socket that was inherited, so
  * there is no `fd`.
  *
  * Needs `--allow-net` for a port; `--allow-read` and `--allow-write` for the folder of a path; and `--allow-env=FCGI_WEB_SERVER_ADDRS`, unless

@@ -10,7 +10,7 @@ import { nodeRuntime } from "./listen.ts";
  * const server = await serve({ path: "/run/app.sock", fetch: () => new Response("Hello") });
  * ```
  *
- * `onError` prints to the console unless it is given, and so does `onStderr`.
+ * `onError` and `onStderr` print to the console unless they are given: a line for each fault and each message.
  *
  * @throws {TypeError | RangeError} If an option has a value it can't have.
  * @throws {Error} If it can't listen.

@@ -10,6 +10,7 @@ import {
   type FastCgiScript,
   type FastCgiScriptResolver,
 } from "../../src/index.ts";
+import { printApplicationStderr } from "./print.ts";
 import { formatTcpTarget, parseTcpTarget, type TcpAddress, type TcpTarget } from "./target.ts";
 
 /**
@@ -27,6 +28,8 @@ export interface SystemError extends Error {
 export abstract class TcpConnector implements FastCgiHttpConnector {
   /** What the client takes from here where its own options say nothing. */
   readonly preset: FastCgiHttpPreset;
+  /** Prints what comes on FCGI_STDERR, for clients that have no `onStderr`. */
+  readonly onStderr: (message: string, request: Request) => void = printApplicationStderr;
   readonly #target: TcpAddress;
   readonly #open: OpenSocket<TcpAddress>;
 

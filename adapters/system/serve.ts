@@ -12,6 +12,7 @@ import {
   FastCgiServer,
   type FastCgiServerOptions,
 } from "../../src/index.ts";
+import { printError, printStderr } from "../shared/print.ts";
 import { checkTarget, type ListenTarget, listen, type ServerRuntime } from "./listen.ts";
 
 /** Options of `serve`. */
@@ -94,12 +95,4 @@ function refusalOf({ remoteAddress }: FastCgiConnection, allowed: readonly strin
   if (hostname !== undefined && allowed.includes(hostname)) return null;
   const from = hostname ?? "a socket that is not TCP";
   return new FastCgiError("connectionClosed", `Refused a connection from ${from}: not one of FCGI_WEB_SERVER_ADDRS`);
-}
-
-function printError(error: unknown): void {
-  console.error(error);
-}
-
-function printStderr(message: string): void {
-  console.error(message);
 }

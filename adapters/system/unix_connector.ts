@@ -8,12 +8,15 @@ import type {
   FastCgiScriptResolver,
 } from "../../src/index.ts";
 import { connectTo, type OpenSocket, phpFpmPreset, type SystemError } from "../shared/connect.ts";
+import { printApplicationStderr } from "../shared/print.ts";
 import { checkSocketPath } from "./socket_path.ts";
 
 /** The connectors for Unix sockets are this, with the runtime's sockets. */
 export abstract class UnixConnector implements FastCgiHttpConnector {
   /** What the client takes from here where its own options say nothing. */
   readonly preset: FastCgiHttpPreset;
+  /** Prints what comes on FCGI_STDERR, for clients that have no `onStderr`. */
+  readonly onStderr: (message: string, request: Request) => void = printApplicationStderr;
   readonly #path: string;
   readonly #open: OpenSocket<string>;
 

@@ -54,7 +54,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
       ...(openSpool && { openSpool }),
       ...options,
       ...resolveOptions(DEFAULT_HTTP_CLIENT_OPTIONS, options),
-      onStderr: contained("onStderr", options.onStderr),
+      onStderr: contained("onStderr", options.onStderr ?? connector.onStderr?.bind(connector)),
     };
     this.#script = options.script ?? this.#preset.script;
     checkRequestBuffering(this.#options.requestBuffering);

@@ -21,6 +21,8 @@ export interface FastCgiHttpPreset extends FastCgiPhpOptions {
 export interface FastCgiHttpConnector extends Connector {
   /** What the client takes from the connector where its own options say nothing. */
   readonly preset?: FastCgiHttpPreset | undefined;
+  /** Told of what comes on FCGI_STDERR by clients that have no `onStderr`: so the connectors of the adapters print it. */
+  readonly onStderr?: FastCgiHttpClientOptions["onStderr"];
 }
 
 /** Options of a {@linkcode FastCgiHttpClient}. */
@@ -91,6 +93,8 @@ export interface FastCgiHttpClientOptions extends FastCgiClientOptions, FastCgiP
   /**
    * Told of what comes on FCGI_STDERR, the application's error messages, up to `maxStderrBytes`: whole characters, in the pieces
    * in which they come. It is text of the application's choice: a log should escape its control characters.
+   *
+   * @default {the connector's: those of the adapters print a line with the request to the console}
    */
   onStderr?: (message: string, request: Request) => void;
 }

@@ -6,7 +6,7 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import {
   FastCgiClient,
   type FastCgiConnection,
@@ -14,6 +14,7 @@ import {
   FastCgiHttpClient,
   FastCgiTcpConnector,
   FastCgiUnixConnector,
+  roundRobin,
   serve,
 } from "../../adapters/node/index.ts";
 import { openTemporaryFile } from "../../adapters/system/spool.ts";
@@ -293,3 +294,49 @@ describe("giving up", () => {
 function handles(): number {
   return process.getActiveResourcesInfo().filter((name) => name === "TCPSocketWrap").length;
 }
+
+describe("what an application writes to FCGI_STDERR", () => {
+  /** An application that complains, and its connector. */
+  async function complaining(): Promise<FastCgiUnixConnector> {
+    const path = newPath();
+    const server = await serve({
+      path,
+      sendStderr: true,
+      onStderr: () => {},
+      fetch: (_, { stderr }) => {
+        stderr.write("PHP message: out of \u001b[31mmemory\n");
+        return new Response("answered");
+      },
+    });
+    onTestFinished(() => server.close());
+    return new FastCgiUnixConnector(path);
+  }
+
+  function spyOnConsole(): unknown[][] {
+    const spy = vi.spyOn(console, "error").mockImplementation(() => {});
+    onTestFinished(() => spy.mockRestore());
+    return spy.mock.calls;
+  }
+
+  it("fetch prints it with the request when there is no onStderr", async () => {
+    const connector = await complaining();
+    const calls = spyOnConsole();
+    for (const each of [connector, roundRobin([connector])]) {
+      await (await new FastCgiHttpClient(each).fetch("http://localhost/page", { method: "PUT" })).text();
+    }
+    const line = "PUT http://localhost/page: PHP message: out of \\x1b[31mmemory";
+    expect(calls).toEqual([[line], [line]]);
+  });
+
+  it("fetch prints nothing when the client has an onStderr, or the connector has none", async () => {
+    const connector = await complaining();
+    const calls = spyOnConsole();
+    const messages: string[] = [];
+    const told = new FastCgiHttpClient(connector, { onStderr: (message) => messages.push(message) });
+    await (await told.fetch("http://localhost/")).text();
+    expect(messages).toEqual(["PHP message: out of \u001b[31mmemory\n"]);
+    const untold = new FastCgiHttpClient({ connect: (options) => connector.connect(options) });
+    await (await untold.fetch("http://localhost/")).text();
+    expect(calls).toEqual([]);
+  });
+});

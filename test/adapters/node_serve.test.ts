@@ -379,7 +379,9 @@ describe("what is printed", () => {
     await using _ = await serve({ path, fetch: failing });
     const response = await new FastCgiHttpClient(new FastCgiUnixConnector(path)).fetch("http://localhost/");
     expect(response.status).toBe(500);
-    expect(print.mock.calls).toEqual([[new Error("out of order")]]);
+    expect(print.mock.calls).toEqual([
+      [expect.stringMatching(/^GET http:\/\/localhost\/: Error: out of order\n {4}at /)],
+    ]);
   });
 
   it("serve prints what is written to stderr to the console when there is no onStderr", async () => {
