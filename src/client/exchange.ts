@@ -59,7 +59,7 @@ export class Exchange implements IncomingResponseHooks {
     this.requestId = requestId;
     this.#request = request;
     this.#connection = connection;
-    this.#sender = new RequestSender(connection.writer, requestId, request, connection.options.keepAlive);
+    this.#sender = new RequestSender(connection.writer, requestId, request, connection.options);
     this.#isShared = silence === null;
     this.#silence = silence ?? new Deadline(() => this.timeOut());
     this.#onSignal = () => connection.abort(this, request.signal!.reason);

@@ -35,8 +35,12 @@ export interface FastCgiClientLimits extends ResponseDecoderOptions {
    */
   writeTimeout?: number;
   /**
-   * Time for which the source of a request's body may give nothing while it is waited for. Then the request fails with `timeout`,
-   * which a gateway answers with 408.
+   * Time for which the source of a request's body may give nothing while it is waited for, also when the answer has begun. Then the
+   * request fails with `timeout`, which a gateway answers with 408.
+   *
+   * A body that is sent as it comes keeps a connection, and with php-fpm a worker. There a source that only trickles comes to the same
+   * end: each byte puts it off by no more than what it is worth at 500 bytes a second (Apache's `MinRate`). Time in which the
+   * application takes nothing does not count. `Infinity` is for applications that talk with their client for hours.
    *
    * @default {60000} (60 s, as nginx's `client_body_timeout`)
    */

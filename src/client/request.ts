@@ -11,9 +11,12 @@ import {
   byteSourceOf,
   cancelSource,
   checkLength,
+  readerOf,
 } from "../transport/byte_source.ts";
 import type { RecordWriter } from "../transport/record_writer.ts";
 import { StreamSender } from "../transport/stream_sender.ts";
+import type { ResolvedClientOptions } from "./options.ts";
+import { TimedReader } from "./timed_reader.ts";
 
 /** What a web server asks (FastCGI 6). */
 export interface FastCgiRequestInit {
@@ -158,10 +161,14 @@ function outgoingStreams({ role, stdin, data, params }: ClientRequest): Outgoing
   return streams;
 }
 
+/** What a {@linkcode RequestSender} needs of its client's options. */
+export type RequestSenderOptions = Pick<ResolvedClientOptions, "keepAlive" | "requestBodyTimeout">;
+
 /** Sends one request: its params, then the streams of its role, in the order of FastCGI 6. */
 export class RequestSender {
   readonly #writer: RecordWriter;
   readonly #requestId: number;
+  readonly #timeout: number;
   readonly #head: Uint8Array;
   /** Streams that are not in the head. */
   readonly #streams: readonly OutgoingStream[];
@@ -176,16 +183,17 @@ export class RequestSender {
    * @throws {TypeError} If a variable can't be sent.
    * @throws {FastCgiError} `lengthMismatch` if a stream that is at hand is not as long as announced.
    */
-  constructor(writer: RecordWriter, requestId: number, request: ClientRequest, keepConn: boolean) {
+  constructor(writer: RecordWriter, requestId: number, request: ClientRequest, options: RequestSenderOptions) {
     const { role, params, stdin, data } = request;
     this.#writer = writer;
     this.#requestId = requestId;
+    this.#timeout = options.requestBodyTimeout;
     this.#streams = outgoingStreams(request);
     for (const { source, length, name } of this.#streams) {
       if (source instanceof Uint8Array && length !== null) checkLength(source, length, name);
     }
     const endsStdin = this.#streams.length === 1 && isEmpty(this.#streams[0]!.source);
-    this.#head = encodeRequestHead({ requestId, role, keepConn, params, endsStdin });
+    this.#head = encodeRequestHead({ requestId, role, keepConn: options.keepAlive, params, endsStdin });
     if (endsStdin) this.#streams = [];
     this.#waiting = [stdin, data];
   }
@@ -211,7 +219,8 @@ export class RequestSender {
     if (this.#stopped) return;
     this.#waiting = this.#waiting.filter((other) => other !== source);
     this.#stream = new StreamSender(this.#writer, type, this.#requestId);
-    await this.#stream.send(length === null ? source : checkLength(source, length, name));
+    const timed = source instanceof Uint8Array ? source : new TimedReader(readerOf(source), this.#timeout, name);
+    await this.#stream.send(length === null ? timed : checkLength(timed, length, name));
     // Only what is whole gets an end: without it a backend can tell that the body was cut.
     if (!this.#stopped) this.#writer.write({ type, requestId: this.#requestId, contentData: NO_CONTENT });
   }

@@ -617,6 +617,58 @@ describe("ClientConnection: timeouts", () => {
     }
   });
 
+  it.each(["before", "after"])(
+    "ClientConnection gives a request up whose stream gives nothing for requestBodyTimeout %s the answer has begun",
+    async (when) => {
+      const body = new OpenStream();
+      const records: number[][] = [];
+      const { response, connection } = await send(
+        async (application) => {
+          for (let piece = await application.next(); piece !== null; piece = await application.next()) {
+            records.push([piece.type, piece.contentData.length]);
+            if (when === "after" && piece.type === RecordType.Stdin) await application.send(stdout(1, "begun"));
+          }
+        },
+        { ...get, stdin: body.stream },
+        { ...options, requestBodyTimeout: 5000 },
+      );
+      body.write("x".repeat(5000));
+      await pass(4999);
+      expect(await isSettled(response.end)).toBe(false);
+      await pass(1);
+      const error = { code: "timeout", limit: "requestBodyTimeout", gatewayStatus: 408 };
+      await expect(response.end).rejects.toMatchObject(error);
+      const { bytes, error: failed } = await drain(response.stdout);
+      expect([bytes, failed]).toMatchObject([latin1(when === "after" ? "begun" : ""), error]);
+      expect(body.cancelled).toMatchObject(error);
+      expect(connection.isClosed).toBe(true);
+      // The body does not look whole.
+      expect(records).not.toContainEqual([RecordType.Stdin, 0]);
+    },
+  );
+
+  it("ClientConnection does not count time in which the application takes no more of the stream", async () => {
+    const body = new OpenStream();
+    const reads = deferred();
+    const { response } = await send(
+      async (application) => {
+        await application.next();
+        await reads.promise;
+        await application.closedByClient();
+      },
+      { ...get, stdin: body.stream },
+      { ...options, writeTimeout: 100_000, requestBodyTimeout: 1000 },
+    );
+    for (let count = 0; count < 10; count++) body.write(new Uint8Array(1_000_000));
+    await pass(50_000);
+    expect(await isSettled(response.end)).toBe(false);
+    reads.resolve();
+    await pass(999);
+    expect(await isSettled(response.end)).toBe(false);
+    await pass(1);
+    await expect(response.end).rejects.toMatchObject({ limit: "requestBodyTimeout" });
+  });
+
   it("ClientConnection puts headerTimeout off for nothing that comes before the first output", async () => {
     const output = bytesOf(stdout(1, "at last"));
     const spoken: [name: string, pieces: Uint8Array[]][] = [

@@ -225,6 +225,31 @@ describe("Pool: connections", () => {
   });
 });
 
+describe("Pool: slow uploads", () => {
+  useFakeTime();
+
+  it.each(["a byte a second", "nothing"])(
+    "Pool serves the next request when uploads bring %s for a minute",
+    async (what) => {
+      const connector = new ScriptedConnector(answering(() => "answered"));
+      const client = new FastCgiClient(connector, { maxConnections: 4 });
+      clients.push(client);
+      const bodies = Array.from({ length: 4 }, () => new OpenStream());
+      const uploads = await Promise.all(bodies.map(({ stream }) => client.send({ ...post, stdin: stream })));
+      const waiting = text(client);
+      for (let second = 0; second < 59; second++) {
+        await pass(1000);
+        if (what !== "nothing") for (const body of bodies) body.write("x");
+      }
+      expect([await isSettled(waiting), client.status.active]).toEqual([false, 4]);
+      await pass(2000);
+      expect(await waiting).toBe("answered");
+      for (const { end } of uploads) await expect(end).rejects.toMatchObject({ limit: "requestBodyTimeout" });
+      expect(client.status).toMatchObject({ active: 0, waiting: 0 });
+    },
+  );
+});
+
 describe("Pool: closing", () => {
   it("close lets requests that wait and run finish, then resolves", async () => {
     const { client, finish, running } = manual({ maxConnections: 1, keepAlive: true });

@@ -31,7 +31,10 @@ function senderOf(request: FastCgiRequestInit, keepConn = false): { sender: Requ
     onError: () => {},
   });
   return {
-    sender: new RequestSender(writer, requestId, clientRequest(request, [...request.params]), keepConn),
+    sender: new RequestSender(writer, requestId, clientRequest(request, [...request.params]), {
+      keepAlive: keepConn,
+      requestBodyTimeout: 10_000,
+    }),
     records,
   };
 }
