@@ -47,7 +47,7 @@ function siteOf({ scripts = [], files = [], options = {} }: Site) {
     const response = await site(new Request(`http://a.test${path}`, init));
     if (response.status !== 200)
       return [response.status, response.headers.get("location")].filter((part) => part !== null);
-    return response.headers.get("content-type") === "application/json"
+    return response.headers.get("content-type")?.startsWith("application/json")
       ? ((await response.json()) as unknown[])[1]
       : response.text();
   };
