@@ -60,8 +60,10 @@ export function phpSite<R extends Request = Request, Rest extends unknown[] = []
   const { php, files, init, index = DEFAULT_INDEX, frontController = `/${index}` } = options;
   const root: FastCgiDocumentRoot = { ...options, frontController };
   checkRoot(root);
-  if (typeof php?.fetch !== "function") throw refusal("a client in php", php);
-  if (typeof files !== "function") throw refusal("a fetch handler in files", files);
+  if (typeof php?.fetch !== "function") throw new TypeError("Cannot use php: expected a client, which has fetch()");
+  if (init !== undefined && typeof init !== "function") {
+    throw new TypeError(`Cannot use init: expected a function, got ${typeof init}`);
+  }
   const askFiles = publicFiles(files, options);
   const script: FastCgiScriptResolver = (request) => scriptForRequest(request, root, askFiles);
   return async (request, ...rest) => {
@@ -72,10 +74,6 @@ export function phpSite<R extends Request = Request, Rest extends unknown[] = []
       throw error;
     }
   };
-}
-
-function refusal(expected: string, value: unknown): TypeError {
-  return new TypeError(`Cannot make a site: expected ${expected}, got ${value === null ? "null" : typeof value}`);
 }
 
 function badRequest(method: string): Response {

@@ -42,8 +42,15 @@ const PHP_TYPE = /^\s*(application|text)\/(x-httpd-|x-|vnd\.)?php/i;
  * ```
  *
  * The handler that comes out rejects with whatever `files` and `resolveFile` reject with.
+ *
+ * @throws {TypeError} If `files` or `resolveFile` is no function.
  */
 export function publicFiles(files: FileServer, { resolveFile, extension }: PublicFilesOptions = {}): AskFiles {
+  if (typeof files !== "function")
+    throw new TypeError(`Cannot use files: expected a fetch handler, got ${typeof files}`);
+  if (resolveFile !== undefined && typeof resolveFile !== "function") {
+    throw new TypeError(`Cannot use resolveFile: expected a function, got ${typeof resolveFile}`);
+  }
   return async (request) => {
     const { method } = request;
     if (method !== "GET" && method !== "HEAD") {
@@ -52,9 +59,10 @@ export function publicFiles(files: FileServer, { resolveFile, extension }: Publi
     const url = new URL(request.url);
     const { pathname } = url;
     if (!isPublicPath(pathname, extension)) return notFound(method);
-    const file = resolveFile === undefined ? null : await resolveFile(decodeURIComponent(pathname));
-    if (resolveFile !== undefined && !(file && isPublicPath(file.replaceAll("%", "%25"), extension)))
-      return notFound(method);
+    if (resolveFile !== undefined) {
+      const file = await resolveFile(decodeURIComponent(pathname));
+      if (!file || !isPublicPath(file.replaceAll("%", "%25"), extension)) return notFound(method);
+    }
     const response = await files(asRead(request, url));
     if (!response) return notFound(method);
     // It took the path for another one, such as the index of a folder.
@@ -74,5 +82,9 @@ function asRead(request: Request, url: URL): Request {
   url.hash = "";
   if (request.url === url.href) return request;
   const { method, headers, signal } = request;
-  return new Request(url, { method, headers: asNativeHeaders(headers), signal: asNativeSignal(signal) });
+  return new Request(url, {
+    method,
+    headers: asNativeHeaders(headers),
+    signal: signal ? asNativeSignal(signal) : null,
+  });
 }

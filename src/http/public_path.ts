@@ -24,29 +24,36 @@ const PHP = /\.(php|pht|phar)/;
 /** Starts of names: dot files, locks of editors, and the file with WordPress's passwords whatever it was renamed to. */
 const SOURCE_STARTS = /^(\.|~\$|wp-config)/;
 
-/** Whole names, of tools and logs. */
+/** Whole names: of tools, of PHP programs for the command line, of logs. */
 const SOURCE_NAMES: ReadonlySet<string> = new Set([
   "access_log",
+  "artisan",
   "auth.json",
   "composer.json",
   "cvs",
   "dockerfile",
   "error_log",
+  "htaccess",
+  "htpasswd",
   "makefile",
   "package-lock.json",
   "package.json",
+  "php_errorlog",
+  "phpunit.xml",
+  "spark",
   "web.config",
+  "yii",
 ]);
 
 /** Ends of names: sources of PHP, templates and programs; configuration; databases; logs; what editors and people leave behind. */
 const SOURCE_EXTENSIONS: ReadonlySet<string> = new Set(
   [
-    "ctp engine inc install latte make module neon profile theme tpl twig xtmpl",
+    "ctp engine inc install latte make module neon profile smarty theme tpl twig volt xtmpl",
     "asp aspx bash cfm cgi fcgi jsp pl pm py pyc rb sh",
     "cfg cnf conf config env htaccess htpasswd ini lock toml yaml yml",
     "db dump mysql pgsql sql sqlite",
     "err log pid",
-    "backup bak copy dist old orig rej save swo swp temp tmp",
+    "backup bak bk bkp copy dist old orig rej save swm swn swo swp temp tmp",
   ].flatMap((line) => line.split(" ")),
 );
 

@@ -209,14 +209,16 @@ describe("phpSite", () => {
   });
 
   it.each([
-    [{ php: undefined }, "a client in php, got undefined"],
-    [{ php: {} }, "a client in php, got object"],
-    [{ php: null }, "a client in php, got null"],
-    [{ files: undefined }, "a fetch handler in files, got undefined"],
-    [{ files: { fetch() {} } }, "a fetch handler in files, got object"],
+    [{ php: undefined }, "php: expected a client, which has fetch()"],
+    [{ php: {} }, "php: expected a client, which has fetch()"],
+    [{ php: null }, "php: expected a client, which has fetch()"],
+    [{ files: undefined }, "files: expected a fetch handler, got undefined"],
+    [{ files: { fetch() {} } }, "files: expected a fetch handler, got object"],
+    [{ resolveFile: "/srv" }, "resolveFile: expected a function, got string"],
+    [{ init: { remoteAddress: "::1" } }, "init: expected a function, got object"],
   ])("phpSite throws a TypeError when it is given %j", (options, expected) => {
-    expect(() => siteOf({ options: options as Partial<PhpSiteOptions> })).toThrow(
-      new TypeError(`Cannot make a site: expected ${expected}`),
+    expect(() => siteOf({ options: options as unknown as Partial<PhpSiteOptions> })).toThrow(
+      new TypeError(`Cannot use ${expected}`),
     );
   });
 

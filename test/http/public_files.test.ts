@@ -73,9 +73,12 @@ describe("publicFiles", () => {
       Object.defineProperty(new Request("http://a.test/", { headers: { range: "bytes=0-9" } }), "url", { value: url });
     await files(odd("http://a.test/x/../a.css#/../wp-config.php"));
     await files(odd("http://a.test\\b.css?q"));
+    // As requests of another class are.
+    await files({ url: "http://a.test/./c.css", method: "GET", headers: new Headers() } as unknown as Request);
     expect(asked.map(({ url, headers }) => [url, headers.get("range")])).toEqual([
       ["http://a.test/a.css", "bytes=0-9"],
       ["http://a.test/b.css?q", "bytes=0-9"],
+      ["http://a.test/c.css", null],
     ]);
   });
 
@@ -116,5 +119,11 @@ describe("publicFiles", () => {
     };
     await expect(guarded({}, failing).ask("/a.css")).rejects.toBe(reason);
     await expect(guarded({ resolveFile: failing }).ask("/a.css")).rejects.toBe(reason);
+  });
+
+  it("publicFiles throws a TypeError when it is given no fetch handler", () => {
+    expect(() => publicFiles({ fetch() {} } as unknown as FileServer)).toThrow(
+      new TypeError("Cannot use files: expected a fetch handler, got object"),
+    );
   });
 });
