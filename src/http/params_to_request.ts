@@ -1,9 +1,10 @@
 // CGI meta-variables → Fetch request: method, URL, headers (RFC 3875 4.1). The reverse of request_to_params.ts.
 
 import { FastCgiError } from "../protocol/errors.ts";
-import { type DecodedParams, type FastCgiParams, findConflict } from "../protocol/params.ts";
+import type { DecodedParams, FastCgiParams } from "../protocol/params.ts";
 import { hasControlBytes, headerFromParam, isToken } from "./header_rules.ts";
-import { remembered } from "./remembered.ts";
+import { hostFromParams } from "./request_host.ts";
+import { targetFromParams } from "./request_target.ts";
 
 /** The parts of a Fetch request. URL and headers cost time, so they are made when asked for. */
 export interface RequestParts {
@@ -21,23 +22,20 @@ const NORMALIZED: ReadonlySet<string> = new Set(["DELETE", "GET", "HEAD", "OPTIO
  *
  * @throws {FastCgiError} `malformedRequest` if they do not describe an HTTP request.
  */
-export function partsFromParams({ params, repeatedParams }: DecodedParams): RequestParts {
-  if (repeatedParams !== null) {
-    const conflict = findConflict(repeatedParams);
-    if (conflict !== null) throw malformed(`${conflict} came twice with different values`);
-  }
+export function partsFromParams(source: DecodedParams): RequestParts {
+  const { params } = source;
   const contentLength = params.get("CONTENT_LENGTH") ?? "";
   if (!/^[0-9]{0,15}$/.test(contentLength) && contentLength !== "-1") {
     throw malformed(`CONTENT_LENGTH is ${JSON.stringify(contentLength)}`);
   }
   params.forEach(checkHeaderValue);
   const method = readMethod(params);
-  const { scheme, authority, path } = readTarget(params);
-  const origin = checkOrigin(`${scheme}://${authority}`);
+  const { origin, field } = hostFromParams(params);
+  const target = targetFromParams(source);
   return {
     method,
-    url: () => (isPlainPath(path) ? origin + path : new URL(origin + path).href),
-    headers: () => readHeaders(params),
+    url: () => (isPlainTarget(target) ? origin + target : new URL(origin + target).href),
+    headers: () => readHeaders(params, field),
   };
 }
 
@@ -47,9 +45,9 @@ function checkHeaderValue(value: string, name: string): void {
   }
 }
 
-/** Whether the URL parser would change nothing of a path and query: no dot segments, nothing to be escaped. */
-function isPlainPath(path: string): boolean {
-  return /^[A-Za-z0-9\-._~!$&()*+,;=:@/%?]*$/.test(path) && !/\/\.|%2e/i.test(path);
+/** Whether the URL parser would change nothing of a path and query without dot segments: nothing is to be escaped. */
+function isPlainTarget(target: string): boolean {
+  return /^[A-Za-z0-9\-._~!$&()*+,;=:@/%?]*$/.test(target);
 }
 
 function readMethod(params: FastCgiParams): string {
@@ -60,88 +58,13 @@ function readMethod(params: FastCgiParams): string {
   return NORMALIZED.has(upper) ? upper : method;
 }
 
-interface Target {
-  scheme: string;
-  authority: string;
-  /** Path and query, escaped so that the URL parser changes none of its bytes. */
-  path: string;
-}
-
-/**
- * REQUEST_URI is the only variable that every web server sends unchanged; SCRIPT_NAME and PATH_INFO are decoded, normalised or
- * lost, each server in its own way (specifications/params.md).
- */
-function readTarget(params: FastCgiParams): Target {
-  const scheme = readScheme(params);
-  const uri = params.get("REQUEST_URI") ?? "";
-  const absolute = /^https?:\/\/([^/?#]*)/i.exec(uri);
-  if (absolute !== null) {
-    // RFC 9112 3.2.2: the authority of an absolute form counts, whatever Host says.
-    const rest = uri.slice(absolute[0].length);
-    return { scheme, authority: absolute[1]!, path: escapeTarget(rest.startsWith("/") ? rest : `/${rest}`) };
-  }
-  const authority = readAuthority(params);
-  if (uri !== "") return { scheme, authority, path: escapeTarget(uri.startsWith("/") ? uri : `/${uri}`) };
-  const path = escapePath(`${params.get("SCRIPT_NAME") ?? ""}${params.get("PATH_INFO") ?? ""}`);
-  const query = params.get("QUERY_STRING") ?? "";
-  return {
-    scheme,
-    authority,
-    path: `${path.startsWith("/") ? path : `/${path}`}${query === "" ? "" : `?${escapeTarget(query)}`}`,
-  };
-}
-
-function readScheme(params: FastCgiParams): "http" | "https" {
-  const https = (params.get("HTTPS") ?? "").toLowerCase();
-  if (https !== "" && https !== "off" && https !== "0") return "https";
-  return params.get("REQUEST_SCHEME") === "https" ? "https" : "http";
-}
-
-/** The Host header, or where there was none what the web server calls itself. h2o sends `*` for "none". */
-function readAuthority(params: FastCgiParams): string {
-  const host = params.get("HTTP_HOST") ?? "";
-  if (host !== "" && host !== "*") return host;
-  const name = params.get("SERVER_NAME") ?? "";
-  if (name === "" || name === "*" || name === "_") return "localhost";
-  const port = params.get("SERVER_PORT") ?? "";
-  // An IPv6 address may come without brackets.
-  const isBareIpv6 = name.indexOf(":") !== name.lastIndexOf(":") && !name.startsWith("[");
-  const server = isBareIpv6 ? `[${name}]` : name;
-  // HAProxy puts the port into SERVER_NAME.
-  return !/^[0-9]{1,5}$/.test(port) || /:[0-9]+$/.test(server.slice(-6)) ? server : `${server}:${port}`;
-}
-
-/** No host name is longer (RFC 1035 2.3.4), but for its scheme and port. */
-const MAX_ORIGIN_LENGTH = 300;
-
-/** The origin as the URL parser writes it. Sites have few, and asking the parser again costs as much as the rest together. */
-const checkOrigin: (origin: string) => string = /* @__PURE__ */ remembered(MAX_ORIGIN_LENGTH, (origin) => {
-  const host = origin.slice(origin.indexOf("//") + 2);
-  // Bytes that end a host, or that the parser strips, would let a Host header write the path.
-  if (/[^!-~]|[/\\?#@]/.test(host) || !URL.canParse(origin)) throw malformed(`the host is ${JSON.stringify(host)}`);
-  return new URL(origin).origin;
-});
-
-/** Escapes what the URL parser would strip, convert or take for a fragment; it leaves the rest of a target as it is. */
-function escapeTarget(target: string): string {
-  return target.replace(/[^!-~]|[#\\]/g, percentEncode);
-}
-
-/** Escapes a decoded path (RFC 3986 3.3). */
-function escapePath(path: string): string {
-  return path.replace(/[^A-Za-z0-9\-._~!$&'()*+,;=:@/]/g, percentEncode);
-}
-
-function percentEncode(byte: string): string {
-  return `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
-}
-
-function readHeaders(params: FastCgiParams): Headers {
+function readHeaders(params: FastCgiParams, host: string | null): Headers {
   const headers = new Headers();
   for (const [param, value] of params) {
     const name = headerFromParam(param);
     if (name !== null) headers.append(name, value);
   }
+  if (host === null) headers.delete("host");
   const type = params.get("CONTENT_TYPE") ?? "";
   if (type !== "") headers.set("content-type", type);
   const length = params.get("CONTENT_LENGTH") ?? "";

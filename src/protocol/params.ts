@@ -9,18 +9,10 @@ import {
 export type FastCgiParams = ReadonlyMap<string, string>;
 
 /**
- * Variables that say what the request is and where its body ends. Two different values mean that somebody in between
- * reads the request differently than we do.
+ * Variables that web servers make of a client's header line and put between the other headers (HAProxy and h2o put CONTENT_TYPE
+ * there). All other variables without `HTTP_` are the web server's own.
  */
-const SINGLETONS: ReadonlySet<string> = new Set([
-  "CONTENT_LENGTH",
-  "CONTENT_TYPE",
-  "HTTP_HOST",
-  "QUERY_STRING",
-  "REQUEST_METHOD",
-  "REQUEST_URI",
-  "SERVER_PROTOCOL",
-]);
+const FROM_HEADER_LINES: ReadonlySet<string> = new Set(["CONTENT_LENGTH", "CONTENT_TYPE"]);
 
 /** Variables as they came. */
 export interface DecodedParams {
@@ -48,32 +40,30 @@ export function decodeParams(bytes: Uint8Array, options?: DecodeNameValuePairsOp
 }
 
 /**
- * The pairs as a map. nginx before 1.23, HAProxy and h2o send one variable per header line, so a name can come twice:
- * headers are joined as HTTP does it (RFC 9110 5.3; cookies with `; `, RFC 9113 8.2.3), of other variables the last
- * one counts, as PHP does it, because `include fastcgi_params;` followed by an own value is common in nginx.
+ * The pairs as a map. Of a name that comes again the later value counts, as in PHP and Go: `include fastcgi_params;` with a value
+ * of one's own behind it is how nginx is configured.
+ *
+ * Headers are the exception where the client sent several lines: nginx before 1.23, HAProxy and h2o make a variable of each line,
+ * and the lines are joined as HTTP joins them (RFC 9110 5.3; cookies with `; `, RFC 9113 8.2.3). The lines of a client follow each
+ * other. A header variable that comes again behind a variable of the web server's own was therefore set again in its configuration,
+ * and so was HTTP_HOST, of which every web server takes one line only.
  */
 export function paramsFromPairs(pairs: readonly NameValuePair[]): FastCgiParams {
   const params = new Map<string, string>();
+  /** In which run of headers each name came last. */
+  const runs = new Map<string, number>();
+  let run = 0;
   for (const [name, value] of pairs) {
-    const earlier = name.startsWith("HTTP_") && !SINGLETONS.has(name) ? params.get(name) : undefined;
+    if (!name.startsWith("HTTP_")) {
+      if (!FROM_HEADER_LINES.has(name)) run++;
+      params.set(name, value);
+      continue;
+    }
+    const earlier = runs.get(name) === run && name !== "HTTP_HOST" ? params.get(name) : undefined;
     params.set(name, earlier === undefined ? value : earlier + (name === "HTTP_COOKIE" ? "; " : ", ") + value);
+    runs.set(name, run);
   }
   return params;
-}
-
-/**
- * The name of a variable that came with two different values though it can have only one, or null. An empty value says nothing:
- * nginx users blank a variable that `include fastcgi_params;` has set.
- */
-export function findConflict(pairs: readonly NameValuePair[]): string | null {
-  const seen = new Map<string, string>();
-  for (const [name, value] of pairs) {
-    if (value === "" || !SINGLETONS.has(name)) continue;
-    const earlier = seen.get(name);
-    if (earlier !== undefined && earlier !== value) return name;
-    seen.set(name, value);
-  }
-  return null;
 }
 
 /**

@@ -48,7 +48,10 @@ it("partsFromParams gives the URL that the URL parser gives when the target is a
         /[^!-~]/g,
         (one) => `%${one.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
       );
-      expect(urlOf({ REQUEST_URI: target })).toBe(new URL(`http://example.com${escaped}`).href);
+      const refusal = refusalOf({ REQUEST_URI: target });
+      // Only where double or encoded slashes make dot segments ambiguous.
+      if (refusal !== null) expect(target).toMatch(/\/\/|%2f/i);
+      else expect(urlOf({ REQUEST_URI: target })).toBe(new URL(`http://example.com${escaped}`).href);
     }),
     { numRuns: 1000 },
   );
@@ -131,34 +134,24 @@ describe("partsFromParams: path and query", () => {
     expect(urlOf({ REQUEST_URI: ":80/" })).toBe("http://example.com/:80/");
   });
 
-  it("partsFromParams takes the host of an absolute form before that of HTTP_HOST", () => {
+  it("partsFromParams takes path and query of an absolute form, and the host that the web server looked at", () => {
+    // Apache 2.4.71 and HAProxy 2.6.12 pass it on, with the same authority in HTTP_HOST (RFC 9112 3.2.2).
     const table: [uri: string, url: string][] = [
-      ["http://other.test:99/abs?x=1", "http://other.test:99/abs?x=1"],
-      ["HTTP://OTHER.test/abs", "http://other.test/abs"],
-      ["http://other.test", "http://other.test/"],
-      ["http://other.test?x=1", "http://other.test/?x=1"],
-      // The scheme is the web server's to say.
-      ["https://other.test/abs", "http://other.test/abs"],
+      ["http://example.com/abs?x=1", "http://example.com/abs?x=1"],
+      ["HTTP://OTHER.test:99/abs", "http://example.com/abs"],
+      ["http://other.test", "http://example.com/"],
+      ["http://other.test?x=1", "http://example.com/?x=1"],
+      ["https://other.test/abs", "http://example.com/abs"],
+      ["http://a@b/x", "http://example.com/x"],
+      ["http://", "http://example.com/"],
       ["/http://other.test/", "http://example.com/http://other.test/"],
       ["ftp://other.test/", "http://example.com/ftp://other.test/"],
     ];
     for (const [uri, url] of table) expect(urlOf({ REQUEST_URI: uri }), uri).toBe(url);
-    for (const uri of [
-      "http://",
-      "http:///a",
-      "http://a@b/",
-      "http://a b/",
-      "http://a\\b/",
-      "https://[/",
-      "http://#/",
-    ]) {
-      expect(refusalOf({ REQUEST_URI: uri }), uri).toContain("the host is ");
-    }
-  });
-
-  it("partsFromParams never cuts the authority of an absolute form", () => {
-    const host = `${"a".repeat(400)}.test`;
-    expect(urlOf({ REQUEST_URI: `http://${host}/x` })).toBe(`http://${host}/x`);
+    // HTTP/1.0 without Host: Apache has it in SERVER_NAME, HAProxy its own address.
+    const absolute = { REQUEST_URI: "http://other.test/abs", HTTP_HOST: "" };
+    expect(urlOf({ ...absolute, SERVER_NAME: "other.test" })).toBe("http://other.test/abs");
+    expect(urlOf({ ...absolute, SERVER_NAME: "127.0.0.1" })).toBe("http://127.0.0.1/abs");
   });
 
   it("partsFromParams falls back on SCRIPT_NAME, PATH_INFO and QUERY_STRING, percent-encoding the decoded path", () => {
@@ -271,13 +264,13 @@ describe("partsFromParams: host", () => {
     ];
     for (const host of hosts) {
       expect(refusalOf({ HTTP_HOST: host }), host).toMatch(/the host is|holds a control byte/);
-      expect(refusalOf({ HTTP_HOST: "", SERVER_NAME: host }), host).toContain("the host is");
     }
   });
 
   it("partsFromParams goes on checking hosts when it has seen very many", () => {
     for (let number = 0; number < 600; number++) {
       expect(urlOf({ HTTP_HOST: `h${number}.test` })).toBe(`http://h${number}.test/`);
+      expect(refusalOf({ HTTP_HOST: `h${number}%2etest` })).not.toBeNull();
       expect(refusalOf({ HTTP_HOST: `h${number}/test` })).not.toBeNull();
     }
   });
@@ -378,35 +371,43 @@ describe("partsFromParams: headers", () => {
   });
 });
 
-describe("partsFromParams: conflicts", () => {
-  it("partsFromParams refuses two different values of what a request has once", () => {
-    const names = [
-      ...["REQUEST_METHOD", "REQUEST_URI", "QUERY_STRING", "SERVER_PROTOCOL"],
-      ...["CONTENT_LENGTH", "CONTENT_TYPE", "HTTP_HOST"],
-    ];
-    for (const name of names) {
-      const pairs: NameValuePair[] = [
-        [name, "1"],
-        [name, "2"],
-        ["REQUEST_METHOD", name === "REQUEST_METHOD" ? "1" : "GET"],
-      ];
-      expect(refusalOf(pairs), name).toBe(`Cannot build a request: ${name} came twice with different values`);
-    }
+describe("partsFromParams: variables that come again", () => {
+  it("partsFromParams takes the later value of a variable that nginx users set behind fastcgi_params", () => {
+    const parts = partsOf([
+      ["QUERY_STRING", "a=1"],
+      ["REQUEST_METHOD", "POST"],
+      ["CONTENT_TYPE", "text/plain"],
+      ["CONTENT_LENGTH", "5"],
+      ["SCRIPT_NAME", "/auth"],
+      ["REQUEST_URI", "/private?a=1"],
+      ["DOCUMENT_URI", "/auth"],
+      ["SERVER_PROTOCOL", "HTTP/1.1"],
+      ["HTTP_HOST", "example.com"],
+      ["HTTP_HOST", "Example.com:8080"],
+      ["REQUEST_METHOD", "GET"],
+      ["REQUEST_URI", "/check?x=1"],
+      ["QUERY_STRING", "x=1"],
+      ["CONTENT_LENGTH", ""],
+      ["CONTENT_TYPE", ""],
+      ["SERVER_PROTOCOL", "HTTP/1.0"],
+      ["HTTPS", "off"],
+      ["HTTPS", "on"],
+    ]);
+    expect([parts.method, parts.url()]).toEqual(["GET", "https://example.com:8080/check?x=1"]);
+    expect(Object.fromEntries(parts.headers())).toEqual({ host: "Example.com:8080" });
   });
 
-  it("partsFromParams takes equal and empty repeats for one, and of other variables the last", () => {
+  it("partsFromParams takes repeats of the same value for one", () => {
     const parts = partsOf([
       ["REQUEST_METHOD", "GET"],
       ["CONTENT_LENGTH", "5"],
       ["CONTENT_LENGTH", "5"],
       ["HTTP_HOST", "example.com"],
       ["HTTP_HOST", "example.com"],
-      ["HTTPS", "off"],
-      ["HTTPS", "on"],
       ["REQUEST_URI", ""],
       ["REQUEST_URI", "/x"],
     ]);
-    expect(parts.url()).toBe("https://example.com/x");
+    expect(parts.url()).toBe("http://example.com/x");
     expect(parts.headers().get("content-length")).toBe("5");
   });
 });

@@ -187,15 +187,27 @@ describe("FastCgiHttpService: errors", () => {
     );
   });
 
-  it("FastCgiHttpService answers two values of what a request has once with 400", async () => {
-    const { web } = serve(() => new Response("handled"));
+  it("FastCgiHttpService reads a body until the end of STDIN when CONTENT_LENGTH was blanked behind its first value", async () => {
+    const { web } = serve(async (request) => new Response(`${request.method} ${request.url} ${await request.text()}`));
     const pairs: [string, string][] = [
-      ["REQUEST_METHOD", "POST"],
-      ["CONTENT_LENGTH", "0"],
+      ["REQUEST_METHOD", "GET"],
       ["CONTENT_LENGTH", "5"],
+      ["REQUEST_URI", "/private"],
+      ["HTTP_HOST", "example.com"],
+      ["REQUEST_METHOD", "POST"],
+      ["REQUEST_URI", "/auth"],
+      ["CONTENT_LENGTH", ""],
     ];
-    await web.send(begin(1), params(1, pairs), stdin(1));
-    expect((await web.answer(1)).stdout).toMatch(/^Status: 400 /);
+    for (const [id, body] of ["", "abc", "abcdefgh"].entries()) {
+      await web.send(
+        begin(id + 1),
+        params(id + 1, pairs),
+        ...(body === "" ? [] : [stdin(id + 1, body)]),
+        stdin(id + 1),
+      );
+      const { stdout } = await web.answer(id + 1);
+      expect(stdout).toMatch(new RegExp(`^Status: 200 [^]*\r\n\r\nPOST http://example.com/auth ${body}$`));
+    }
   });
 
   it("FastCgiHttpService answers methods that Fetch forbids with 501, without the handler", async () => {
