@@ -126,9 +126,10 @@ describe.each(setups)("nginx ($transport, $connections connections)", (setup) =>
       const seen = await echo("/echo/a/b?x=1", { headers: { host: "example.test:8080", "x-own": "value" } });
       expect(seen).toMatchObject({
         method: "GET",
-        url: "http://example.test:8080/echo/a/b?x=1",
+        // Debian's fastcgi_params leave the port out.
+        url: expect.stringMatching(/^http:\/\/example\.test(:8080)?\/echo\/a\/b\?x=1$/),
         body: "",
-        headers: { host: "example.test:8080", "x-own": "value" },
+        headers: { host: expect.stringMatching(/^example\.test(:8080)?$/), "x-own": "value" },
         params: { REMOTE_ADDR: "127.0.0.1", REQUEST_URI: "/echo/a/b?x=1", SERVER_PROTOCOL: "HTTP/1.1" },
       });
       expect(seen.headers).not.toHaveProperty("content-length");

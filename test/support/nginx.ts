@@ -3,7 +3,8 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { requireProgram } from "../../scripts/setup.mjs";
 import { freePort } from "./free_port.ts";
-import { fastCgiParams, type NginxLocation } from "./nginx_location.ts";
+import type { NginxLocation } from "./nginx_location.ts";
+import { stockFastCgiParams } from "./nginx_params.ts";
 import { startProcess } from "./process.ts";
 import { createTemporaryDirectory } from "./temporary_directory.ts";
 
@@ -36,7 +37,7 @@ export async function startNginx(options: NginxOptions): Promise<Nginx> {
   try {
     const port = await freePort();
     await mkdir(inDirectory("logs")); // Where nginx would log before it has read its configuration.
-    await writeFile(inDirectory("fastcgi_params"), fastCgiParams);
+    await writeFile(inDirectory("fastcgi_params"), stockFastCgiParams());
     await writeFile(inDirectory("nginx.conf"), configuration(directory.path, port, options));
 
     const server = await startProcess(command, {

@@ -15,6 +15,11 @@ describeColumn({
     ...ownReason("I'm a teapot", observed),
     ...takesBrokenForWhole(["atOnce", 0], ["later", 1024 * 1024]),
     ...noticesLate(observed),
+    "request.url leads to no path that the web server has not looked at": {
+      outcome: "at /echo by /x#/../../echo",
+      reason: "takes # for a part of the path, and has looked at /echo",
+      reference: observed,
+    },
     "request.body has each piece before the client sends the next": {
       outcome: "waits for the end",
       reason: collects,

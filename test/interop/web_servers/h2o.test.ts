@@ -6,6 +6,7 @@ import {
   holdsHeader,
   joinsCookies,
   noticesLate,
+  ownHost,
   passesUnderscores,
   takesBrokenForWhole,
 } from "./limits.ts";
@@ -21,5 +22,16 @@ describeColumn({
     ...holdsHeader("sends the header with the first byte of the body", observed),
     ...takesBrokenForWhole(["atOnce", 0], ["later", 1024 * 1024]),
     ...noticesLate(observed),
+    ...ownHost("refused: 404", "takes an absolute form for a path", observed),
+    "request.url is whole when it came in absolute form": {
+      outcome: "refused: 404",
+      reason: "takes an absolute form for a path",
+      reference: observed,
+    },
+    "the application answers a request without Host": {
+      outcome: { status: 200, host: "default" },
+      reason: "sends the name of the host in its configuration",
+      reference: observed,
+    },
   },
 });

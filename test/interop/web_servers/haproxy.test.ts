@@ -7,7 +7,7 @@ import { haproxy } from "../../support/web_servers/servers.ts";
 import { startSetup, type World } from "../../support/web_servers/setup.ts";
 import { describeColumn } from "./battery.ts";
 import { observed } from "./case.ts";
-import { claimsRemoteUser, collectsUploads, noticesLate, ownHeaderLimit } from "./limits.ts";
+import { claimsRemoteUser, collectsUploads, noticesLate, ownHeaderLimit, ownHost } from "./limits.ts";
 
 const docs = "https://docs.haproxy.org/2.6/configuration.html";
 
@@ -26,6 +26,7 @@ describeColumn({
     ...ownHeaderLimit(400, "the header of a request must fit tune.bufsize, 16 kB", `${docs}#3.2-tune.bufsize`),
     ...collectsUploads("collects up to a buffer of an upload (tune.bufsize, 16 kB) before it sends it on", observed),
     ...noticesLate(observed),
+    ...ownHost("refused: 400", "refuses an absolute form with another authority than Host", observed),
     "request.url is whole when it is raw UTF-8": notAscii,
     "request.url is whole when it has raw bytes that are not UTF-8": notAscii,
     "request.body is whole when it has 10 MiB and is chunked": {

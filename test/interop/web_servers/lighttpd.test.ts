@@ -5,6 +5,7 @@ import {
   collectsUploads,
   holdsResponse,
   noticesLate,
+  ownHost,
   ownReason,
   passesUnderscores,
   takesBrokenForWhole,
@@ -31,6 +32,7 @@ const limits: Limits = {
     "collects uploads (server.stream-request-body = 0; 2 passes them on, and answers 411 to chunked ones)",
     `${docs}/Server_stream-request-bodyDetails`,
   ),
+  ...ownHost("refused: 400", "refuses an absolute form with another authority than Host", observed),
   ...ownReason("", observed),
 };
 

@@ -48,6 +48,11 @@ export const ownHeaderLimit = (
   "the client gets a 431 when a field has 60 KB": { outcome, reason: `refuses it by itself: ${setting}`, reference },
 });
 
+/** An absolute form and a Host that contradict each other. */
+export const ownHost = (outcome: string, reason: string, reference: string): Readonly<Record<string, Limit>> => ({
+  "request.url has the host of an absolute form that names another one than Host": { outcome, reason, reference },
+});
+
 /** The client is looked at when there is something to send to it. */
 export const noticesLate = (reference: string): Readonly<Record<string, Limit>> => ({
   "request.signal fires when the client leaves while fetch is silent": {

@@ -1,10 +1,14 @@
 // Cases: what the application gets.
 
 import { httpRequest } from "../../support/http.ts";
+import { exchangeHttp, parseResponse } from "../../support/http_message.ts";
 import { patternBytes, patternChunks, patternSha256 } from "../../support/pattern.ts";
+import { rawExchange } from "../../support/raw_connection.ts";
+import type { Echo } from "../../support/web_servers/application.ts";
 import { type Case, echo, orRefused, rawEcho, rawRequest, within } from "./case.ts";
 
 const MiB = 1024 * 1024;
+const basicAuth = `Authorization: Basic ${btoa("mallory:guessed")}\r\n`;
 const methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "BREW"];
 
 export const requestCases: readonly Case[] = [
@@ -103,7 +107,9 @@ export const requestCases: readonly Case[] = [
     name: "request.headers has fields that came in several lines",
     expected: { cookie: "a=1; b=2", "x-several": "1, 2" },
     async run(world) {
-      const lines = "Cookie: a=1\r\nCookie: b=2\r\nX-Several: 1\r\nX-Several: 2\r\n";
+      // Fields that get variables of their own stand in between.
+      const between = "Content-Type: text/plain\r\nContent-Length: 0\r\nReferer: r\r\n";
+      const lines = `Cookie: a=1\r\nX-Several: 1\r\n${between}${basicAuth}Cookie: b=2\r\nX-Several: 2\r\n`;
       const { headers } = await rawEcho(world, "/echo", lines);
       return { cookie: headers.cookie, "x-several": headers["x-several"] };
     },
@@ -154,6 +160,43 @@ export const requestCases: readonly Case[] = [
   path("has an empty query", "/echo?"),
   path("came in absolute form", "http://example.test/echo?x=1", "/echo?x=1"),
   {
+    name: "request.url has the host of an absolute form that names another one than Host",
+    expected: "http://other.test/echo",
+    run: (world) => orRefused(async () => (await rawEcho(world, "http://other.test/echo")).url),
+  },
+  {
+    name: "the application gets no request whose host is another one in a URL",
+    expected: "400 400 400 400",
+    async run(world) {
+      const statuses: number[] = [];
+      for (const host of ["admin%2etest", "127.1", "0x7f.1:80", "2130706433"]) {
+        statuses.push((await exchangeHttp(world.port, "GET /echo", `Host: ${host}\r\n`)).status);
+      }
+      return statuses.join(" ");
+    },
+  },
+  {
+    name: "the application answers a request without Host",
+    expected: { status: 200, host: null },
+    async run(world) {
+      const { status, body } = parseResponse(await rawExchange(world.port, "GET /echo HTTP/1.0\r\n\r\n"));
+      return { status, host: (JSON.parse(body) as Echo).headers.host ?? null };
+    },
+  },
+  {
+    name: "request.url leads to no path that the web server has not looked at",
+    expected: "not at /echo",
+    async run(world) {
+      const targets = ["/echo//../x", "/x%2Fy/../../echo%2F../x", "/echo/..%2Fx", "/x#/../../echo"];
+      const at: string[] = [];
+      for (const target of targets) {
+        const { status, body } = await rawRequest(world, `GET ${target}`);
+        if (status === 200 && new URL((JSON.parse(body) as Echo).url).pathname.startsWith("/echo")) at.push(target);
+      }
+      return at.length === 0 ? "not at /echo" : `at /echo by ${at.join(" ")}`;
+    },
+  },
+  {
     name: "the client gets a 431 when the variables have more than maxParamsBytes",
     expected: 431,
     async run(world) {
@@ -185,8 +228,6 @@ export const requestCases: readonly Case[] = [
     },
   },
 ];
-
-const basicAuth = `Authorization: Basic ${btoa("mallory:guessed")}\r\n`;
 
 /** The URL is what the client asked for, byte by byte. */
 function path(when: string, target: string, expected = target): Case {

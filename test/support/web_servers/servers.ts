@@ -3,7 +3,7 @@
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fastCgiParams } from "../nginx_location.ts";
+import { stockFastCgiParams } from "../nginx_params.ts";
 import type { WebServer } from "./web_server.ts";
 
 export const nginx: WebServer = {
@@ -11,7 +11,7 @@ export const nginx: WebServer = {
   programs: ["nginx"],
   version: { args: ["-v"], pattern: /nginx\/([\d.]+)/ },
   configure(example, { folder, isRoot }) {
-    writeFileSync(join(folder, "fastcgi_params"), fastCgiParams);
+    writeFileSync(join(folder, "fastcgi_params"), stockFastCgiParams());
     writeFileSync(join(folder, "app.conf"), example);
     const folders = ["fastcgi", "proxy", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${folder}/${name};`);
     return `

@@ -28,6 +28,8 @@ export interface World extends RunningWebServer {
   readonly control: Control;
   /** Where the application listens, unless the web server starts it. */
   readonly socket: string;
+  /** Ends the application alone, unless the web server starts it. */
+  stopApplication(): Promise<void>;
 }
 
 /** Another application than the battery's: listens on a Unix socket. */
@@ -48,6 +50,7 @@ export async function startSetup(setup: Setup, listen?: Listen): Promise<World> 
     await chmod(folder.path, 0o750); // Apache's workers come in as our group.
     const socket = join(folder.path, "app.sock");
     let program: string | undefined;
+    let stopApplication = (): Promise<void> => Promise.resolve();
     if (spawns) {
       const listening = await control.listen(join(folder.path, "control.sock"));
       await chmod(join(folder.path, "control.sock"), 0o660);
@@ -56,7 +59,8 @@ export async function startSetup(setup: Setup, listen?: Listen): Promise<World> 
     } else {
       const application = batteryApplication(control);
       const listener = await (listen?.(socket) ?? serve({ ...application, path: socket }));
-      stops.push(() => listener.close({ timeout: 1000 }));
+      stopApplication = () => listener.close({ timeout: 1000 });
+      stops.push(stopApplication);
     }
     const running = await startWebServer(server, {
       example,
@@ -65,7 +69,7 @@ export async function startSetup(setup: Setup, listen?: Listen): Promise<World> 
       ...(edit !== undefined && { edit }),
     });
     stops.push(() => running.stop());
-    return { ...running, control, socket, stop };
+    return { ...running, control, socket, stopApplication, stop };
   } catch (error) {
     await stop();
     throw error;

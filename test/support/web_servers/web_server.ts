@@ -45,6 +45,8 @@ export interface RunningWebServer {
   /** Such as `http://127.0.0.1:20000`, without a slash at the end. */
   readonly url: string;
   readonly pid: number;
+  /** The folder of the site's files. */
+  readonly www: string;
   log(): string;
   /** Rejects when the web server ends before it is stopped. */
   readonly died: Promise<never>;
@@ -107,6 +109,7 @@ export async function startWebServer(server: WebServer, options: StartOptions): 
     died.catch(() => {}); // Whoever waits for an answer looks here.
     return {
       port,
+      www,
       died,
       url: `http://127.0.0.1:${port}`,
       pid: started.pid,
