@@ -1,9 +1,9 @@
-import { realpath, stat } from "node:fs/promises";
-import { extname, isAbsolute, join, relative, sep } from "node:path";
+import { extname } from "node:path";
 import type { FastCgiScript } from "../../src/index.ts";
+import { FolderOnDisk, type FolderOnDiskOptions } from "./folder_on_disk.ts";
 
 /** Options of {@linkcode scriptOnDisk}. */
-export interface ScriptOnDiskOptions {
+export interface ScriptOnDiskOptions extends FolderOnDiskOptions {
   /**
    * The folder as the application sees it, where that is elsewhere, such as in a container.
    *
@@ -11,17 +11,6 @@ export interface ScriptOnDiskOptions {
    */
   documentRoot?: string;
 }
-
-/** Missing, a file where a folder should be, not ours to see, or no name of a file: there is no such script. */
-const NO_SCRIPT: ReadonlySet<string> = new Set([
-  "EACCES",
-  "ELOOP",
-  "ENAMETOOLONG",
-  "ENOENT",
-  "ENOTDIR",
-  "EPERM",
-  "ERR_INVALID_ARG_VALUE",
-]);
 
 /**
  * A `resolve` hook for scripts in a folder of this machine. A script is there if it is a file inside the folder and has the
@@ -33,33 +22,44 @@ const NO_SCRIPT: ReadonlySet<string> = new Set([
  * const script = scriptsIn({ documentRoot: root, resolve: scriptOnDisk(root), frontController: "/index.php" });
  * ```
  *
+ * With `mayLinkTo`, links may lead out of the folder. SCRIPT_FILENAME of such a script is the link, as nginx sends it: its place in
+ * DOCUMENT_ROOT, and the files beside it, are what applications ask for.
+ *
+ * ```ts
+ * const resolve = scriptOnDisk("/var/lib/mediawiki", { mayLinkTo: ["/usr/share/mediawiki"], onRefused: console.warn });
+ * ```
+ *
  * Where the file system ignores the case of names, so does this, but for the extension.
  *
  * The hook rejects where the disk fails; a script that is missing or may not be seen is none.
  *
- * @throws {TypeError} If the folder is not an absolute path.
+ * @throws {TypeError} If a folder is not an absolute path.
  */
 export function scriptOnDisk(
   folder: string,
-  { documentRoot }: ScriptOnDiskOptions = {},
+  options: ScriptOnDiskOptions = {},
 ): (scriptName: string) => Promise<FastCgiScript | null> {
-  if (!isAbsolute(folder)) {
-    throw new TypeError(`Cannot look for scripts in ${JSON.stringify(folder)}: expected an absolute path`);
-  }
+  const scripts = new FolderOnDisk(folder, "scripts", "run", options);
   return async (scriptName) => {
-    try {
-      const root = await realpath(folder);
-      const file = await realpath(join(root, scriptName));
-      const inside = relative(root, file);
-      if (inside === "" || inside === ".." || inside.startsWith(`..${sep}`) || isAbsolute(inside)) return null;
-      // A link, or a short name of Windows, may lead from x.php to a file that is no script.
-      if (extname(file) !== extname(scriptName) || !(await stat(file)).isFile()) return null;
-      if (documentRoot === undefined) return { filename: file, documentRoot: root };
-      const there = documentRoot.endsWith("/") ? documentRoot.slice(0, -1) : documentRoot;
-      return { filename: `${there}/${inside.replaceAll(sep, "/")}`, documentRoot };
-    } catch (error) {
-      if (NO_SCRIPT.has((error as NodeJS.ErrnoException).code ?? "")) return null;
-      throw error;
+    const found = await scripts.find(scriptName);
+    if (found.kind !== "there") return null;
+    const { root, target, inside, name, isLinkedOut, stats } = found;
+    const refusal = reasonAgainst(scriptName, target, stats.isFile());
+    if (refusal !== null) {
+      scripts.refuse(scriptName, refusal);
+      return null;
     }
+    if (options.documentRoot === undefined && !isLinkedOut) return { filename: target, documentRoot: root };
+    const { documentRoot = root } = options;
+    const there = documentRoot.endsWith("/") ? documentRoot.slice(0, -1) : documentRoot;
+    return { filename: `${there}/${isLinkedOut ? name : inside}`, documentRoot };
   };
+}
+
+/** Why what is there is no script, or null if it is one. */
+function reasonAgainst(scriptName: string, target: string, isFile: boolean): string | null {
+  // A link, or a short name of Windows, may lead from x.php to a file that is no script.
+  const [extension, expected] = [extname(target), extname(scriptName)];
+  if (extension !== expected) return `it leads to a name that ends with ${JSON.stringify(extension)}`;
+  return isFile ? null : "it is no file";
 }

@@ -64,6 +64,24 @@ describe("fileOnDisk", () => {
     expect(await fileOnDisk(join(folder.path, "current"))(path)).toBe(expected);
   });
 
+  it("fileOnDisk gives the place in the other folder when mayLinkTo has where a link leads", async () => {
+    const resolve = fileOnDisk(root, { mayLinkTo: [join(folder.path, "outside")] });
+    expect(await resolve("/outside.css")).toBe("/secret.txt");
+    expect(await resolve("/away/secret.txt")).toBe("/secret.txt");
+    expect(await resolve("/../outside/secret.txt")).toBeNull();
+    expect(await resolve("/link.css")).toBe("/config.php");
+  });
+
+  it("fileOnDisk tells onRefused why a file is not sent", async () => {
+    const told: string[] = [];
+    const resolve = fileOnDisk(root, { onRefused: (message) => told.push(message) });
+    for (const path of ["/outside.css", "/pipe", "/missing.css", "/a b.css"]) await resolve(path);
+    expect(told).toEqual([
+      `Cannot send /outside.css in ${root}: it leads to ${folder.path}/outside/secret.txt, which is in no folder of mayLinkTo`,
+      `Cannot send /pipe in ${root}: it is neither a file nor a folder`,
+    ]);
+  });
+
   it("fileOnDisk rejects when looking fails for another reason than the file", async () => {
     await expect(fileOnDisk(root)(5 as unknown as string)).rejects.toMatchObject({ code: "ERR_INVALID_ARG_TYPE" });
   });

@@ -1,6 +1,6 @@
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { type ScriptOnDiskOptions, scriptOnDisk } from "../../adapters/node/index.ts";
 import { createTemporaryDirectory, type TemporaryDirectory } from "../support/temporary_directory.ts";
 
@@ -141,6 +141,77 @@ describe("scriptOnDisk", () => {
     expect(() => scriptOnDisk(path)).toThrow(
       new TypeError(`Cannot look for scripts in ${JSON.stringify(path)}: expected an absolute path`),
     );
+  });
+
+  it.each([
+    ["a link out of the folder", "/outside.php", "outside.php"],
+    ["below a link out of the folder", "/away/secret.php", "away/secret.php"],
+    ["written in another way", "/sub/..//away/./secret.php", "away/secret.php"],
+  ])(
+    "scriptOnDisk gives the name of the link when mayLinkTo has where it leads and the script is %s",
+    async (_, name, link) => {
+      const options = { mayLinkTo: [join(folder.path, "missing"), join(folder.path, "outside")] };
+      expect(await scriptOnDisk(root, options)(name)).toEqual({ filename: join(root, link), documentRoot: root });
+      const mapped = scriptOnDisk(join(folder.path, "current"), { ...options, documentRoot: "/app/" });
+      expect(await mapped(name)).toEqual({ filename: `/app/${link}`, documentRoot: "/app/" });
+    },
+  );
+
+  it("scriptOnDisk follows a folder of mayLinkTo that is a link itself", async () => {
+    symlinkSync("outside", join(folder.path, "shared"));
+    expect(await fileOf(root, "/outside.php", { mayLinkTo: [join(folder.path, "shared")] })).toBe(
+      join(root, "outside.php"),
+    );
+  });
+
+  it.each([
+    ["is beside the folder", "/../outside/secret.php"],
+    ["leads to a folder whose name begins alike", "/../public-too/secret.php"],
+    ["leads to a script by another extension", "/script.jpg"],
+    ["is missing", "/missing.php"],
+  ])("scriptOnDisk resolves to null when mayLinkTo has a folder and the script %s", async (_, name) => {
+    symlinkSync("../outside/secret.php", join(root, "script.jpg"));
+    onTestFinished(() => rmSync(join(root, "script.jpg")));
+    expect(await fileOf(root, name, { mayLinkTo: [join(folder.path, "outside")] })).toBeUndefined();
+  });
+
+  it.each([
+    ["/outside.php", "it leads to {}/outside/secret.php, which is in no folder of mayLinkTo"],
+    ["/away/secret.php", "it leads to {}/outside/secret.php, which is in no folder of mayLinkTo"],
+    ["/disguised.php", 'it leads to a name that ends with ".jpg"'],
+    ["/broken.php", "it is a link to nothing"],
+    ["/loop.php", "its links lead in a circle (ELOOP)"],
+    ["/sub", "it is no file"],
+    ["/../x\u001b.php", "its name leads out of the folder"],
+  ])("scriptOnDisk tells onRefused why %j does not run", async (name, reason) => {
+    const told: string[][] = [];
+    expect(await scriptOnDisk(root, { onRefused: (...all) => told.push(all) })(name)).toBeNull();
+    const shown = name.replace("\u001b", "\\x1b");
+    expect(told).toEqual([[`Cannot run ${shown} in ${root}: ${reason.replace("{}", folder.path)}`, name]]);
+  });
+
+  it("scriptOnDisk tells onRefused nothing of scripts that run, or are not there at all", async () => {
+    const told: string[] = [];
+    const resolve = scriptOnDisk(root, { onRefused: (message) => told.push(message) });
+    for (const name of [
+      "/index.php",
+      "/inside.php",
+      "/missing.php",
+      "/upload.jpg/x.php",
+      "/x\0.php",
+      `/${"a".repeat(300)}.php`,
+    ]) {
+      await resolve(name);
+    }
+    expect(told).toEqual([]);
+  });
+
+  it.each([
+    [["shared"], 'Cannot look for scripts in "shared": expected an absolute path'],
+    [[5], "Cannot look for scripts in 5: expected an absolute path"],
+    ["/srv", "Cannot use mayLinkTo: expected an array, got string"],
+  ])("scriptOnDisk throws a TypeError when mayLinkTo is %j", (mayLinkTo, message) => {
+    expect(() => scriptOnDisk(root, { mayLinkTo: mayLinkTo as string[] })).toThrow(new TypeError(message));
   });
 
   it("scriptOnDisk finds the file when its name begins with two dots", async () => {

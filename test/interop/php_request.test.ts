@@ -137,6 +137,21 @@ echo json_encode($seen + ['release' => ${release}, 'file' => __FILE__], JSON_UNE
     });
   });
 
+  it("php-fpm runs a script that is linked from another folder only where mayLinkTo has that, and by the name of the link", async () => {
+    const documentRoot = within("linking");
+    await mkdir(documentRoot);
+    await symlink("../releases/1/index.php", join(documentRoot, "index.php"));
+    expect(await seen("/", { documentRoot, resolve: scriptOnDisk(documentRoot) })).toBe(404);
+    const resolve = scriptOnDisk(documentRoot, { mayLinkTo: [within("releases")] });
+    expect(await seen("/index.php/more", { documentRoot, resolve })).toMatchObject({
+      SCRIPT_FILENAME: join(documentRoot, "index.php"),
+      SCRIPT_NAME: "/index.php",
+      PATH_INFO: "/more",
+      DOCUMENT_ROOT: documentRoot,
+      file: within("releases/1/index.php"),
+    });
+  });
+
   it("php-fpm runs the new release as soon as the link to it has changed", async () => {
     expect(await seen("/")).toMatchObject({ release: 1 });
     await symlink("releases/2", within("next"));

@@ -1,0 +1,150 @@
+// Where the paths of a folder lead, with symbolic links followed: into the folder, or into others that its links may lead to.
+
+import type { Stats } from "node:fs";
+import { lstat, realpath, stat } from "node:fs/promises";
+import { isAbsolute, join, relative, sep } from "node:path";
+import { contained } from "../../src/index.ts";
+import { printable } from "../shared/print.ts";
+
+/** Options of {@linkcode scriptOnDisk} and {@linkcode fileOnDisk}. */
+export interface FolderOnDiskOptions {
+  /**
+   * Folders that links in the folder may lead to, by absolute paths. Debian's packages link to files that they share: `/usr/share/php`,
+   * `/usr/share/javascript`, or where the whole application is. What lies in these folders can then be reached by every link that
+   * somebody can make in the folder.
+   *
+   * @default {none: a link may lead to where the folder itself is, and nowhere else}
+   */
+  mayLinkTo?: readonly string[];
+  /**
+   * Told of each path that leads to something which is not given, and why: for a log. Its message has no control characters. What is
+   * not there at all is not told of.
+   */
+  onRefused?: (message: string, path: string) => void;
+}
+
+/** Where a path leads. */
+export type PathOnDisk =
+  | {
+      readonly kind: "there";
+      /** The folder, with links followed. */
+      readonly root: string;
+      /** What the path leads to, with links followed. */
+      readonly target: string;
+      /** Of `target`: it may be a file, a folder, or something else. */
+      readonly stats: Stats;
+      /** Its place in the folder, or in the one of `mayLinkTo` that it is in: with `/` between the parts, and none at the beginning. */
+      readonly inside: string;
+      /** The path in the folder before links were followed, written in the same way. */
+      readonly name: string;
+      /** Whether it leads into another folder. */
+      readonly isLinkedOut: boolean;
+    }
+  | { readonly kind: "missing" }
+  | { readonly kind: "refused" };
+
+/** There is nothing of that name. */
+const IS_MISSING: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR"]);
+
+/** Nothing can have that name. */
+const IS_NO_NAME: ReadonlySet<string> = new Set(["ENAMETOOLONG", "ERR_INVALID_ARG_VALUE"]);
+
+const REASONS: ReadonlyMap<string, string> = new Map([
+  ["EACCES", "this user may not see it"],
+  ["EPERM", "this user may not see it"],
+  ["ELOOP", "its links lead in a circle"],
+]);
+
+/** Characters of a path in a message. */
+const MAX_SHOWN = 512;
+
+/** A folder of this machine. */
+export class FolderOnDisk {
+  readonly #folder: string;
+  readonly #verb: string;
+  readonly #mayLinkTo: readonly string[];
+  readonly #onRefused: (message: string, path: string) => void;
+
+  /**
+   * @param what What is looked for, for messages.
+   * @param verb What is done with it.
+   * @throws {TypeError} If a folder is not an absolute path, or an option has a value it can't have.
+   */
+  constructor(folder: string, what: string, verb: string, { mayLinkTo = [], onRefused }: FolderOnDiskOptions) {
+    if (!Array.isArray(mayLinkTo))
+      throw new TypeError(`Cannot use mayLinkTo: expected an array, got ${typeof mayLinkTo}`);
+    for (const path of [folder, ...mayLinkTo]) {
+      if (typeof path === "string" && isAbsolute(path)) continue;
+      throw new TypeError(`Cannot look for ${what} in ${JSON.stringify(path)}: expected an absolute path`);
+    }
+    this.#folder = folder;
+    this.#verb = verb;
+    this.#mayLinkTo = [...mayLinkTo];
+    this.#onRefused = contained("onRefused", onRefused);
+  }
+
+  /**
+   * Finds out where a path leads.
+   *
+   * @throws {Error} If the disk fails.
+   */
+  async find(path: string): Promise<PathOnDisk> {
+    try {
+      const root = await realpath(this.#folder);
+      const full = join(root, path);
+      const name = insideOf(root, full);
+      if (name === null) return this.#refused(path, "its name leads out of the folder");
+      const target = await realpath(full);
+      const own = insideOf(root, target);
+      const inside = own ?? (await this.#insideLinked(target));
+      if (inside === null)
+        return this.#refused(path, `it leads to ${shown(target)}, which is in no folder of mayLinkTo`);
+      return { kind: "there", root, target, inside, name, isLinkedOut: own === null, stats: await stat(target) };
+    } catch (error) {
+      const { code = "" } = error as NodeJS.ErrnoException;
+      if (IS_MISSING.has(code)) {
+        if (await this.#isLink(path)) this.refuse(path, "it is a link to nothing");
+        return { kind: "missing" };
+      }
+      if (IS_NO_NAME.has(code)) return { kind: "refused" };
+      const reason = REASONS.get(code);
+      if (reason === undefined) throw error;
+      return this.#refused(path, `${reason} (${code})`);
+    }
+  }
+
+  /** Tells that what a path leads to is not given, and why. */
+  refuse(path: string, reason: string): void {
+    this.#onRefused(`Cannot ${this.#verb} ${shown(path)} in ${shown(this.#folder)}: ${reason}`, path);
+  }
+
+  #refused(path: string, reason: string): PathOnDisk {
+    this.refuse(path, reason);
+    return { kind: "refused" };
+  }
+
+  async #insideLinked(target: string): Promise<string | null> {
+    for (const folder of this.#mayLinkTo) {
+      const inside = insideOf(await realpath(folder).catch(() => folder), target);
+      if (inside !== null) return inside;
+    }
+    return null;
+  }
+
+  async #isLink(path: string): Promise<boolean> {
+    return lstat(join(this.#folder, path)).then(
+      (found) => found.isSymbolicLink(),
+      () => false,
+    );
+  }
+}
+
+/** The place of a path in a folder, with `/` between its parts; null if it is outside. */
+function insideOf(folder: string, path: string): string | null {
+  const inside = relative(folder, path);
+  return inside === ".." || inside.startsWith(`..${sep}`) || isAbsolute(inside) ? null : inside.replaceAll(sep, "/");
+}
+
+function shown(path: string): string {
+  return printable(path, MAX_SHOWN);
+}
