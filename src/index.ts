@@ -103,5 +103,11 @@ export { connectOrAbort } from "./transport/attempt.ts";
 export type { ByteChannel, ByteChannelEvents } from "./transport/byte_channel.ts";
 export type { ByteBlob, ByteReader, ByteSource, ByteSourceInit } from "./transport/byte_source.ts";
 export { ChannelConnection, type ConnectionAddresses } from "./transport/channel_connection.ts";
-export type { ConnectionAddress, ConnectOptions, Connector, FastCgiConnection } from "./transport/connection.ts";
+export type {
+  ConnectionAddress,
+  ConnectOptions,
+  Connector,
+  ConnectorRequest,
+  FastCgiConnection,
+} from "./transport/connection.ts";
 export { type ComposedConnector, type ComposedConnectorOptions, failover, roundRobin } from "./transport/connectors.ts";

@@ -1,19 +1,23 @@
 import type { FastCgiClientResponse, IncomingResponse } from "../codec/incoming_response.ts";
-import { FCGI_MAX_CONNS, FCGI_MAX_REQS, FCGI_MPXS_CONNS, MAX_REQUEST_ID } from "../protocol/constants.ts";
+import { FCGI_MAX_CONNS, FCGI_MAX_REQS, FCGI_MPXS_CONNS } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
-import { parseLength } from "../protocol/params.ts";
+import { kindOf } from "../protocol/kind_of.ts";
 import { withController } from "../transport/attempt.ts";
 import { cancelSource } from "../transport/byte_source.ts";
 import type { Connector } from "../transport/connection.ts";
 import { Deadline } from "../transport/deadline.ts";
-import { ClientConnection, type ClientConnectionOwner } from "./connection.ts";
-import { dial } from "./dial.ts";
+import { Application } from "./application.ts";
+import type { ClientConnectionOwner } from "./connection.ts";
 import { type FastCgiClientOptions, type ResolvedClientOptions, resolveClientOptions } from "./options.ts";
-import { Pool, type PoolStatus } from "./pool.ts";
-import { type ClientRequest, checkedParams, clientRequest, type FastCgiRequestInit, isRepeatable } from "./request.ts";
-
-/** Milliseconds after which an application that has not answered FCGI_GET_VALUES is taken for one that does not multiplex. */
-const PROBE_TIMEOUT = 2_000;
+import type { PoolStatus } from "./pool.ts";
+import {
+  type ClientRequest,
+  checkedParams,
+  clientRequest,
+  type FastCgiRequestInit,
+  isRepeatable,
+  paramsOf,
+} from "./request.ts";
 
 /** How {@linkcode FastCgiClient.close} ends. */
 export interface ClientCloseOptions {
@@ -41,21 +45,26 @@ export interface ClientCloseOptions {
 export class FastCgiClient implements AsyncDisposable {
   readonly #connector: Connector;
   readonly #options: ResolvedClientOptions;
-  readonly #pool: Pool;
-  /** Requests that a connection takes, by the address of the application: asked once. */
-  readonly #capacities = new Map<string, Promise<number>>();
+  /** By what the connector calls them; one without `keyOf` leads to one. */
+  readonly #applications = new Map<string | undefined, Application>();
   #closed = false;
 
   /** @throws {RangeError | TypeError} If an option has a value it can't have. */
   constructor(connector: Connector, options: FastCgiClientOptions = {}) {
     this.#connector = connector;
     this.#options = resolveClientOptions(options);
-    this.#pool = new Pool((controller) => this.#connect(controller), this.#options);
   }
 
-  /** Open connections, those without a request, and requests that run or wait. */
+  /** Open connections, those without a request, and requests that run or wait; to all applications that the connector leads to. */
   get status(): PoolStatus {
-    return this.#pool.status;
+    const sum = { connections: 0, idle: 0, active: 0, waiting: 0 };
+    for (const { status } of this.#applications.values()) {
+      sum.connections += status.connections;
+      sum.idle += status.idle;
+      sum.active += status.active;
+      sum.waiting += status.waiting;
+    }
+    return sum;
   }
 
   /**
@@ -64,7 +73,7 @@ export class FastCgiClient implements AsyncDisposable {
    *
    * @throws {TypeError} If the request has a value that it can't have.
    * @throws {FastCgiError} `connectFailed` or `timeout` if there is no connection to be had, `limit` if too many requests wait.
-   * @throws {unknown} The reason of `signal`.
+   * @throws {unknown} The reason of `signal`, and what the connector's `keyOf` throws.
    */
   send(request: FastCgiRequestInit): Promise<FastCgiClientResponse> {
     return this.#run(request, () => clientRequest(request, checkedParams(request.params)));
@@ -77,16 +86,17 @@ export class FastCgiClient implements AsyncDisposable {
 
   /**
    * Asks the application for its limits (FastCGI 4.1): `FCGI_MAX_CONNS`, `FCGI_MAX_REQS`, `FCGI_MPXS_CONNS`. What it does not know
-   * is missing. Opens a connection of its own.
+   * is missing. Opens a connection of its own. `key` says which application, where the connector has `keyOf`.
    */
   async getValues(
     names: readonly string[] = [FCGI_MAX_CONNS, FCGI_MAX_REQS, FCGI_MPXS_CONNS],
-    { signal }: { signal?: AbortSignal } = {},
+    { signal, key }: { signal?: AbortSignal; key?: string } = {},
   ): Promise<Map<string, string>> {
     if (this.#closed) throw new TypeError("Cannot ask for values: the client is closed");
     const alone: ClientConnectionOwner = { onFree() {}, onClose() {}, onCantMultiplex() {} };
+    const application = new Application(this.#connector, key, this.#options, () => {});
     return withController(signal, async (controller) => {
-      const connection = await this.#open(controller, alone);
+      const connection = await application.open(controller, alone);
       controller.signal.addEventListener("abort", () => connection.close(controller.signal.reason));
       try {
         return await connection.getValues(names, this.#options.readTimeout);
@@ -99,12 +109,13 @@ export class FastCgiClient implements AsyncDisposable {
   /** Sends no more requests. Resolves when those that wait or run are over, and every connection is closed. */
   async close({ timeout = Number.POSITIVE_INFINITY }: ClientCloseOptions = {}): Promise<void> {
     this.#closed = true;
+    const applications = [...this.#applications.values()];
     const deadline = new Deadline(() => {
       const message = `Cannot finish the request: the client closes after ${timeout} ms`;
-      this.#pool.abort(new FastCgiError("connectionClosed", message));
+      for (const application of applications) application.abort(new FastCgiError("connectionClosed", message));
     });
     deadline.restart(timeout);
-    await this.#pool.close();
+    await Promise.all(applications.map((application) => application.close()));
     deadline.dispose();
   }
 
@@ -126,12 +137,13 @@ export class FastCgiClient implements AsyncDisposable {
 
   async #start(request: ClientRequest): Promise<IncomingResponse> {
     const { signal } = request;
+    const key = this.#keyOf(request);
     const repeatable = isRepeatable(request);
     for (let attempt = 1; ; attempt++) {
       // The second attempt is to be the last.
       const fresh = attempt > 1 || !(repeatable || this.#options.reuseForAll);
       let mayBeStale = false;
-      const started = this.#pool.run({
+      const started = this.#applicationOf(key).run({
         fresh,
         signal,
         start(connection) {
@@ -152,45 +164,25 @@ export class FastCgiClient implements AsyncDisposable {
     }
   }
 
-  async #connect(controller: AbortController): Promise<ClientConnection> {
-    const owner: ClientConnectionOwner = {
-      onFree: (connection) => this.#pool.onFree(connection),
-      onClose: (connection) => this.#pool.onClose(connection),
-      onCantMultiplex: (connection) => void this.#capacities.set(backendOf(connection), Promise.resolve(1)),
-    };
-    const connection = await this.#open(controller, owner);
-    if (!this.#options.multiplexing) return connection;
-    const backend = backendOf(connection);
-    let capacity = this.#capacities.get(backend);
-    if (capacity === undefined) {
-      capacity = this.#probe(connection);
-      this.#capacities.set(backend, capacity);
+  /** What the connector calls the application that a request is for. */
+  #keyOf(request: ClientRequest): string | undefined {
+    if (this.#connector.keyOf === undefined) return undefined;
+    const key: unknown = this.#connector.keyOf({ role: request.role, params: paramsOf(request) });
+    if (typeof key === "string") return key;
+    throw new TypeError(
+      `Cannot send the request: expected keyOf of the connector to return a string, got ${kindOf(key)}`,
+    );
+  }
+
+  #applicationOf(key: string | undefined): Application {
+    if (this.#closed) throw new TypeError("Cannot send a request: the client is closed");
+    let application = this.#applications.get(key);
+    if (application === undefined) {
+      // Keys may come from HTTP clients, such as the name of a host: what is not used is forgotten.
+      const onUnused = key === undefined ? () => {} : () => void this.#applications.delete(key);
+      application = new Application(this.#connector, key, this.#options, onUnused);
+      this.#applications.set(key, application);
     }
-    const found = await capacity;
-    // Some applications close after they have answered, or instead of it.
-    const usable = connection.closed ? await this.#open(controller, owner) : connection;
-    usable.capacity = found;
-    return usable;
+    return application;
   }
-
-  async #open(controller: AbortController, owner: ClientConnectionOwner): Promise<ClientConnection> {
-    return new ClientConnection(await dial(this.#connector, this.#options, controller), this.#options, owner);
-  }
-
-  /** Requests that a connection to this application takes. */
-  async #probe(connection: ClientConnection): Promise<number> {
-    try {
-      const values = await connection.getValues([FCGI_MAX_REQS, FCGI_MPXS_CONNS], PROBE_TIMEOUT);
-      if (values.get(FCGI_MPXS_CONNS) !== "1") return 1;
-      const maxRequests = parseLength(values.get(FCGI_MAX_REQS)) || MAX_REQUEST_ID;
-      return Math.min(this.#options.maxConcurrentRequests, maxRequests, MAX_REQUEST_ID);
-    } catch (error) {
-      connection.close(error);
-      return 1;
-    }
-  }
-}
-
-function backendOf({ remoteAddress }: ClientConnection): string {
-  return JSON.stringify(remoteAddress ?? null);
 }

@@ -54,10 +54,19 @@ export class Pool {
   #doubtful = false;
   #closed = false;
   #onDrained: (() => void)[] = [];
+  readonly #onUnused: () => void;
 
-  /** @param dial Opens a connection that tells this pool when it is free. */
-  constructor(dial: (controller: AbortController) => Promise<ClientConnection>, options: ResolvedClientOptions) {
+  /**
+   * @param dial Opens a connection that tells this pool when it is free.
+   * @param onUnused Called when there is no connection and no request left.
+   */
+  constructor(
+    dial: (controller: AbortController) => Promise<ClientConnection>,
+    options: ResolvedClientOptions,
+    onUnused: () => void,
+  ) {
     this.#dial = dial;
+    this.#onUnused = onUnused;
     this.#options = options;
     this.#expectedCapacity = options.multiplexing ? Math.min(options.maxConcurrentRequests, MAX_REQUEST_ID) : 1;
   }
@@ -166,7 +175,17 @@ export class Pool {
     // Closing a connection to make room comes back here.
     if (this.#serving) return;
     this.#serving = true;
-    this.#giveOut();
+    try {
+      this.#giveOut();
+      this.#openForWaiters();
+    } finally {
+      // A connection of the program's making may throw when it is closed. The pool goes on.
+      this.#serving = false;
+    }
+    this.#retireSurplus();
+  }
+
+  #openForWaiters(): void {
     while (!this.#doubtful && this.#waiters.length > this.#dials.size * this.#expectedCapacity) {
       if (this.#connections.size + this.#dials.size < this.#options.maxConnections) {
         void this.#open();
@@ -177,8 +196,6 @@ export class Pool {
       if (idle === undefined) break;
       idle.retire();
     }
-    this.#serving = false;
-    this.#retireSurplus();
   }
 
   #giveOut(): void {
@@ -271,7 +288,9 @@ export class Pool {
   }
 
   #checkDrained(): void {
-    if (!this.#closed || !this.#isDrained) return;
+    if (!this.#isDrained) return;
+    this.#onUnused();
+    if (!this.#closed) return;
     for (const resolve of this.#onDrained.splice(0)) resolve();
   }
 }

@@ -3,7 +3,7 @@ import { encodeRequestHead } from "../codec/request_encoder.ts";
 import { RecordType, Role } from "../protocol/constants.ts";
 import { kindOf } from "../protocol/kind_of.ts";
 import { checkNameValuePair, type NameValuePair } from "../protocol/name_value_pairs.ts";
-import { parseLength } from "../protocol/params.ts";
+import { type FastCgiParams, parseLength } from "../protocol/params.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
 import {
   type ByteSource,
@@ -113,6 +113,11 @@ function paramOf(params: Iterable<NameValuePair>, wanted: string): string | unde
   let found: string | undefined;
   for (const [name, value] of params) if (name === wanted) found = value;
   return found;
+}
+
+/** The variables by name; the last one counts. */
+export function paramsOf({ params }: ClientRequest): FastCgiParams {
+  return params instanceof Map ? params : new Map(params);
 }
 
 /** Methods that do no harm when they happen twice (RFC 9110 9.2.2). */

@@ -5,7 +5,7 @@ import { contained } from "../codec/contained.ts";
 import { resolveOptions } from "../codec/resolve_options.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import { connectOrAbort, withController, withTimeLimit } from "./attempt.ts";
-import type { Connector, FastCgiConnection } from "./connection.ts";
+import type { ConnectOptions, Connector, FastCgiConnection } from "./connection.ts";
 
 /** Options of {@linkcode failover} and {@linkcode roundRobin}. */
 export interface ComposedConnectorOptions<Each extends Connector = Connector> {
@@ -27,7 +27,10 @@ export interface ComposedConnectorOptions<Each extends Connector = Connector> {
   onFailure?: (error: unknown, connector: Each) => void;
 }
 
-/** A connector made of others. All that they have besides `connect`, such as a preset, is that of the first. */
+/**
+ * A connector made of others. All that they have besides `connect`, such as a preset, is that of the first; `keyOf` is that of the first
+ * that has one, and all of them are told the key.
+ */
 export type ComposedConnector<Each extends Connector> = Connector & Omit<Each, "connect">;
 
 /**
@@ -88,7 +91,12 @@ function compose<Each extends Connector>(
   const all = [...connectors];
   if (all.length === 0) throw new TypeError("Cannot compose connectors: expected at least one, got none");
   const backends = new Backends(options);
-  return { ...all[0]!, connect: ({ signal }) => backends.connect(orderOf(all), signal) };
+  const keyed = all.find((connector) => connector.keyOf !== undefined);
+  return {
+    ...all[0]!,
+    ...(keyed && { keyOf: (request) => keyed.keyOf!(request) }),
+    connect: (connectOptions) => backends.connect(orderOf(all), connectOptions),
+  };
 }
 
 /** Connects to one of several applications, and notes which of them failed lately. */
@@ -103,7 +111,8 @@ class Backends<Each extends Connector> {
   }
 
   /** Tries them in this order, but those that failed lately last, until one connects. */
-  async connect(order: readonly Each[], signal: AbortSignal): Promise<FastCgiConnection> {
+  async connect(order: readonly Each[], options: ConnectOptions): Promise<FastCgiConnection> {
+    const { signal } = options;
     const different = [...new Set(order)];
     const cooling = new Set(different.filter((connector) => this.#isCooling(connector)));
     const errors: unknown[] = [];
@@ -113,7 +122,7 @@ class Backends<Each extends Connector> {
       // While this one finds out whether it is back, others are not to wait for it.
       if (failedAt !== undefined) this.#failedAt.set(connector, performance.now());
       try {
-        const connection = await this.#attempt(connector, signal);
+        const connection = await this.#attempt(connector, options);
         this.#failedAt.delete(connector);
         return connection;
       } catch (error) {
@@ -140,10 +149,11 @@ class Backends<Each extends Connector> {
   }
 
   /** One connector's turn. */
-  #attempt(connector: Each, signal: AbortSignal): Promise<FastCgiConnection> {
+  #attempt(connector: Each, options: ConnectOptions): Promise<FastCgiConnection> {
     const limit = { timeout: this.#options.attemptTimeout, limit: "attemptTimeout" };
-    return withController(signal, (controller) =>
-      withTimeLimit(controller, limit, (attempt) => connectOrAbort(connector, attempt)),
+    const attempt: Connector = { connect: ({ signal }) => connector.connect({ ...options, signal }) };
+    return withController(options.signal, (controller) =>
+      withTimeLimit(controller, limit, (signal) => connectOrAbort(attempt, signal)),
     );
   }
 }

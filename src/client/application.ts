@@ -1,0 +1,95 @@
+// One application: the pool of its connections, and what is known about it. Most clients lead to one. A connector with `keyOf` leads to
+// several, and each has a pool of its own, so no connection can serve a request that is for another application.
+
+import { FCGI_MAX_REQS, FCGI_MPXS_CONNS, MAX_REQUEST_ID } from "../protocol/constants.ts";
+import { parseLength } from "../protocol/params.ts";
+import type { Connector } from "../transport/connection.ts";
+import { ClientConnection, type ClientConnectionOwner } from "./connection.ts";
+import { dial } from "./dial.ts";
+import type { ResolvedClientOptions } from "./options.ts";
+import { Pool, type PoolRequest, type PoolStatus } from "./pool.ts";
+
+/** Milliseconds after which an application that has not answered FCGI_GET_VALUES is taken for one that does not multiplex. */
+const PROBE_TIMEOUT = 2_000;
+
+/** An application, and the requests for it. */
+export class Application {
+  readonly #connector: Connector;
+  readonly #options: ResolvedClientOptions;
+  readonly #pool: Pool;
+  /** Requests that a connection takes, by the address that it leads to: each is asked once. */
+  readonly #capacities = new Map<string, Promise<number>>();
+
+  /**
+   * @param key What the connector calls the application; undefined where it leads to one.
+   * @param onUnused Called when there is no connection and no request left.
+   */
+  constructor(connector: Connector, key: string | undefined, options: ResolvedClientOptions, onUnused: () => void) {
+    this.#connector = key === undefined ? connector : { connect: ({ signal }) => connector.connect({ signal, key }) };
+    this.#options = options;
+    this.#pool = new Pool((controller) => this.#connect(controller), options, onUnused);
+  }
+
+  /** What its pool is doing. */
+  get status(): PoolStatus {
+    return this.#pool.status;
+  }
+
+  /** As {@linkcode Pool.run}. */
+  run<Result>(request: PoolRequest<Result>): Result | Promise<Result> {
+    return this.#pool.run(request);
+  }
+
+  /** Opens a connection that does not belong to the pool. */
+  async open(controller: AbortController, owner: ClientConnectionOwner): Promise<ClientConnection> {
+    return new ClientConnection(await dial(this.#connector, this.#options, controller), this.#options, owner);
+  }
+
+  /** As {@linkcode Pool.close}. */
+  close(): Promise<void> {
+    return this.#pool.close();
+  }
+
+  /** As {@linkcode Pool.abort}. */
+  abort(reason: unknown): void {
+    this.#pool.abort(reason);
+  }
+
+  async #connect(controller: AbortController): Promise<ClientConnection> {
+    const owner: ClientConnectionOwner = {
+      onFree: (connection) => this.#pool.onFree(connection),
+      onClose: (connection) => this.#pool.onClose(connection),
+      onCantMultiplex: (connection) => void this.#capacities.set(addressOf(connection), Promise.resolve(1)),
+    };
+    const connection = await this.open(controller, owner);
+    if (!this.#options.multiplexing) return connection;
+    const address = addressOf(connection);
+    let capacity = this.#capacities.get(address);
+    if (capacity === undefined) {
+      capacity = this.#probe(connection);
+      this.#capacities.set(address, capacity);
+    }
+    const found = await capacity;
+    // Some applications close after they have answered, or instead of it.
+    const usable = connection.closed ? await this.open(controller, owner) : connection;
+    usable.capacity = found;
+    return usable;
+  }
+
+  /** Requests that a connection to this application takes. */
+  async #probe(connection: ClientConnection): Promise<number> {
+    try {
+      const values = await connection.getValues([FCGI_MAX_REQS, FCGI_MPXS_CONNS], PROBE_TIMEOUT);
+      if (values.get(FCGI_MPXS_CONNS) !== "1") return 1;
+      const maxRequests = parseLength(values.get(FCGI_MAX_REQS)) || MAX_REQUEST_ID;
+      return Math.min(this.#options.maxConcurrentRequests, maxRequests, MAX_REQUEST_ID);
+    } catch (error) {
+      connection.close(error);
+      return 1;
+    }
+  }
+}
+
+function addressOf({ remoteAddress }: ClientConnection): string {
+  return JSON.stringify(remoteAddress ?? null);
+}
