@@ -4,14 +4,18 @@ const MAX_DELAY = 0x7fff_ffff;
 /**
  * A timeout that is pushed back often. Pushing it back only notes the time; one timer runs, and looks at the note when it
  * fires.
+ *
+ * One deadline may be for several things, of which only one runs at a time. It is told which when it is started, and says so when it
+ * expires.
  */
-export class Deadline {
-  readonly #onExpire: () => void;
+export class Deadline<What = void> {
+  readonly #onExpire: (what: What) => void;
+  #what: What | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #firesAt = 0;
   #expiresAt = Number.POSITIVE_INFINITY;
 
-  constructor(onExpire: () => void) {
+  constructor(onExpire: (what: What) => void) {
     this.#onExpire = onExpire;
   }
 
@@ -20,8 +24,9 @@ export class Deadline {
     return this.#expiresAt !== Number.POSITIVE_INFINITY;
   }
 
-  /** Starts the timeout, or starts it anew. `delay` is in milliseconds; `Infinity` never expires. */
-  restart(delay: number): void {
+  /** Starts the timeout, or starts it anew. `delay` is in milliseconds; `Infinity` never expires. `what` is what runs out. */
+  restart(delay: number, what: What): void {
+    this.#what = what;
     this.#expiresAt = performance.now() + delay;
     if (!this.running) return;
     if (this.#timer !== undefined && this.#firesAt <= this.#expiresAt) return;
@@ -56,6 +61,6 @@ export class Deadline {
       return;
     }
     this.stop();
-    this.#onExpire();
+    this.#onExpire(this.#what as What);
   }
 }
