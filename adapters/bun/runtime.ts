@@ -17,6 +17,8 @@ export interface BunSocket<Data> {
   shutdown(): void;
   /** Closes both ways, at once. */
   close(): void;
+  /** As `close`, but resets a TCP connection. */
+  terminate(): void;
 }
 
 /** What is told of sockets, as `Bun.SocketHandler`. */

@@ -21,10 +21,10 @@ export function socketHandlers(
 ): BunSocketHandler<SocketData> {
   return {
     open(socket) {
-      const channel = new SocketChannel(socket);
-      socket.data = channel;
       // `address` is the peer's, where that is not TCP.
       const remoteAddress = address ?? tcpAddress(socket.remoteAddress, socket.remotePort);
+      const channel = new SocketChannel(socket, remoteAddress !== undefined && "hostname" in remoteAddress);
+      socket.data = channel;
       const localAddress = tcpAddress(socket.localAddress, socket.localPort);
       onOpen(new ChannelConnection(channel, { remoteAddress, localAddress }));
     },
@@ -42,6 +42,7 @@ export function socketHandlers(
 
 class SocketChannel implements ByteChannel {
   readonly #socket: BunSocket<SocketData>;
+  readonly #isTcp: boolean;
   #events: ByteChannelEvents | null = null;
   /** What came before anybody listened. */
   #early: ((events: ByteChannelEvents) => void)[] = [];
@@ -51,8 +52,9 @@ class SocketChannel implements ByteChannel {
   #failure: unknown = null;
   #wake: (() => void) | null = null;
 
-  constructor(socket: BunSocket<SocketData>) {
+  constructor(socket: BunSocket<SocketData>, isTcp: boolean) {
     this.#socket = socket;
+    this.#isTcp = isTcp;
     // Without it a small last record waits for the peer's delayed acknowledgement, 40 ms.
     socket.setNoDelay(true);
   }
@@ -120,6 +122,13 @@ class SocketChannel implements ByteChannel {
     this.#failure ??= reason;
     this.#wake?.();
     this.#socket.close();
+  }
+
+  reset(reason: unknown): boolean {
+    if (!this.#isTcp) return false;
+    if (!this.#isClosed) this.#socket.terminate();
+    this.close(reason);
+    return true;
   }
 
   async #writeRest(pieces: readonly Uint8Array[]): Promise<void> {

@@ -12,7 +12,8 @@ import { tcpAddress } from "../shared/target.ts";
 
 /** Wraps a socket that is connected. Its data must not have been read by anybody else. */
 export function connectionOfSocket(socket: Socket, addresses: ConnectionAddresses): FastCgiConnection {
-  return new ChannelConnection(new SocketChannel(socket), addresses);
+  const isTcp = addresses.remoteAddress !== undefined && "hostname" in addresses.remoteAddress;
+  return new ChannelConnection(new SocketChannel(socket, isTcp), addresses);
 }
 
 /** The ends of a TCP socket; a socket of another kind has none. */
@@ -23,6 +24,7 @@ export function tcpAddresses({ remoteAddress, remotePort, localAddress, localPor
 
 class SocketChannel implements ByteChannel {
   readonly #socket: Socket;
+  readonly #isTcp: boolean;
   #events: ByteChannelEvents | null = null;
   /** Why nothing can be written any more. */
   #failure: unknown = null;
@@ -30,8 +32,9 @@ class SocketChannel implements ByteChannel {
   #hasEnded = false;
   #wake: (() => void) | null = null;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, isTcp: boolean) {
     this.#socket = socket;
+    this.#isTcp = isTcp;
     // Without it a small last record waits for the peer's delayed acknowledgement, 40 ms.
     socket.setNoDelay(true);
     socket.on("error", (error) => this.#fail(error));
@@ -96,6 +99,13 @@ class SocketChannel implements ByteChannel {
     this.#failure ??= reason;
     this.#socket.destroy();
     this.#wake?.();
+  }
+
+  reset(reason: unknown): boolean {
+    if (!this.#isTcp) return false;
+    if (!this.#isClosed) this.#socket.resetAndDestroy();
+    this.close(reason);
+    return true;
   }
 
   async #drained(): Promise<void> {

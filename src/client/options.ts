@@ -29,9 +29,9 @@ export interface FastCgiClientLimits extends ResponseDecoderOptions {
    */
   readTimeout?: number;
   /**
-   * Time that one write may take.
+   * Time in which the application may take nothing of a request that is being sent.
    *
-   * @default {30000} (30 s, as rama-fastcgi)
+   * @default {30000} (30 s, as rama-fastcgi: an application does not wait for a slow client)
    */
   writeTimeout?: number;
   /**

@@ -77,6 +77,11 @@ export class ByteQueue implements PieceSource {
     return this.#state === "ended" && !this.#failed && this.#received === 0;
   }
 
+  /** What the stream has failed with, or undefined. */
+  get failure(): unknown {
+    return this.#failed ? this.#error : undefined;
+  }
+
   /** Adds a piece. An announced length or limit that it passes fails the stream instead. */
   push(piece: Uint8Array): void {
     if (this.#state !== "open") return;

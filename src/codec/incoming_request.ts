@@ -98,6 +98,17 @@ export class IncomingRequest implements FastCgiRequest, DecodedParams {
     if (this.role === Role.Filter) this.dataQueue.fail(reason);
   }
 
+  /** Whether some of its input is still to come and to be read. */
+  get awaitsInput(): boolean {
+    if (this.#abortReason !== null) return false;
+    return !this.stdinQueue.done || (this.role === Role.Filter && !this.dataQueue.done);
+  }
+
+  /** Whether `error` is what its input failed with. */
+  failedWith(error: unknown): boolean {
+    return this.stdinQueue.failure === error || (this.role === Role.Filter && this.dataQueue.failure === error);
+  }
+
   get stdin(): ReadableStream<Uint8Array> {
     return this.stdinQueue.stream;
   }

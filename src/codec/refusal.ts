@@ -3,10 +3,11 @@ import { ProtocolStatus, RecordType } from "../protocol/constants.ts";
 import { encodeEndRequestBody, type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
 
 /** A status line that this library answers by itself. */
-export type ErrorStatus = 400 | 411 | 413 | 431 | 500 | 501 | 503;
+export type ErrorStatus = 400 | 408 | 411 | 413 | 431 | 500 | 501 | 503;
 
 const REASONS: Readonly<Record<ErrorStatus, string>> = {
   400: "Bad Request",
+  408: "Request Timeout",
   411: "Length Required",
   413: "Content Too Large",
   431: "Request Header Fields Too Large",

@@ -11,18 +11,18 @@ import {
   nameOf,
   ProtocolStatus,
   RecordType,
-  type Role,
 } from "../protocol/constants.ts";
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
 import { decodeNameValuePairs, encodeNameValuePairs } from "../protocol/name_value_pairs.ts";
 import { type DecodedParams, decodeParams } from "../protocol/params.ts";
-import { decodeBeginRequestBody, encodeUnknownTypeBody, type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
+import { decodeBeginRequestBody, encodeUnknownTypeBody, type FastCgiRecord } from "../protocol/record.ts";
+import { ActiveRequest, type InputTimeouts, SINCE_LAST_LOOK } from "./active_request.ts";
 import type { ByteQueue } from "./byte_queue.ts";
 import { contained } from "./contained.ts";
 import { type FastCgiRequest, IncomingRequest } from "./incoming_request.ts";
 import { refusal, refuseWithStatus } from "./refusal.ts";
 import { REQUEST_DECODER_DEFAULTS, type RequestDecoderOptions } from "./request_decoder_options.ts";
-import { isKnownRole, type RequestInput, type RequestState, requestInput, requestStep } from "./request_state.ts";
+import { isKnownRole, type RequestInput, requestInput, requestStep } from "./request_state.ts";
 import { resolveOptions } from "./resolve_options.ts";
 import type { Stage, StageController } from "./stage.ts";
 
@@ -30,30 +30,18 @@ import type { Stage, StageController } from "./stage.ts";
 export interface RequestDecoderOutlet {
   /** Records for the web server: answers to management records, and refusals, which are not to be kept waiting. */
   reply(records: FastCgiRecord[], closeConnection: boolean): void;
-  /** Input that was dropped or refused. The connection goes on. */
-  report?(error: FastCgiError): void;
-}
-
-/** A request whose FCGI_PARAMS stream is complete, or not yet. */
-interface ActiveRequest {
-  readonly requestId: number;
-  readonly role: Role;
-  readonly keepConn: boolean;
-  state: RequestState;
-  /** Its first `paramsBytes` are what came of the params; behind them is room for more. */
-  params: Uint8Array;
-  paramsBytes: number;
-  request: IncomingRequest | null;
+  /** Input that was dropped or refused. The connection goes on. `request` is the one it was for, if the application has seen that. */
+  report?(error: FastCgiError, request?: FastCgiRequest): void;
 }
 
 /**
  * Sans-IO stage: records → requests (FastCGI 3.3, 4, 5, 6). A request comes out when its params are complete; its streams
  * are fed from then on. Whoever answers it says so with {@linkcode RequestDecoder.end}.
  */
-export class RequestDecoder implements Stage<FastCgiRecord, FastCgiRequest> {
+export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
   readonly #options: Required<RequestDecoderOptions>;
   readonly #outlet: RequestDecoderOutlet;
-  readonly #report: (error: FastCgiError) => void;
+  readonly #report: (error: FastCgiError, request?: FastCgiRequest) => void;
   readonly #active = new Map<number, ActiveRequest>();
   #waitingForParams = 0;
   #drained = 0;
@@ -63,7 +51,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, FastCgiRequest> {
   constructor(outlet: RequestDecoderOutlet, options: RequestDecoderOptions = {}) {
     this.#options = resolveOptions(REQUEST_DECODER_DEFAULTS, options);
     this.#outlet = outlet;
-    this.#report = contained("report", (error) => outlet.report?.(error));
+    this.#report = contained("report", (error, request) => outlet.report?.(error, request));
   }
 
   /** Requests that have begun and not ended, whether or not they came out yet. */
@@ -82,6 +70,51 @@ export class RequestDecoder implements Stage<FastCgiRecord, FastCgiRequest> {
       if (state !== "complete" && (request === null || request.abortReason === null)) return true;
     }
     return false;
+  }
+
+  /** The requests that came out and are not over. */
+  get requests(): IncomingRequest[] {
+    return [...this.#active.values()].flatMap(({ request }) => request ?? []);
+  }
+
+  /**
+   * When the first of the requests that wait for input has waited too long, by the clock that `now` is read from; `Infinity` where none
+   * waits. Ask behind every piece of input: nothing here knows the time.
+   */
+  inputDue(now: number, timeouts: InputTimeouts): number {
+    let due = Number.POSITIVE_INFINITY;
+    for (const active of this.#active.values()) {
+      if (!active.awaitsInput) continue;
+      if (active.waitsSince === SINCE_LAST_LOOK) active.waitsSince = now;
+      due = Math.min(due, active.waitsSince + timeouts[active.timeout]);
+    }
+    return due;
+  }
+
+  /**
+   * Gives up the input that is due. Without its params a request is refused; behind them reading its streams fails, and the application
+   * answers. Other requests go on.
+   */
+  timeOutInput(now: number, timeouts: InputTimeouts): void {
+    for (const active of [...this.#active.values()]) {
+      const { requestId, request, waitsSince, timeout: limit } = active;
+      const timeout = timeouts[limit];
+      if (!active.awaitsInput || waitsSince === SINCE_LAST_LOOK || waitsSince + timeout > now) continue;
+      if (request === null) {
+        const message = `Refused request ${requestId}: its params were not complete after ${timeout} ms`;
+        this.#refuse(active, 408, new FastCgiError("timeout", message, { limit }));
+      } else {
+        const message = `Cannot read the request: nothing more of its input came for ${timeout} ms`;
+        request.failStreams(new FastCgiError("timeout", message, { requestId, limit }));
+      }
+    }
+  }
+
+  /** Input was not taken for `duration`, which is no fault of the web server. */
+  forgive(duration: number): void {
+    for (const active of this.#active.values()) {
+      if (active.waitsSince !== SINCE_LAST_LOOK) active.waitsSince += duration;
+    }
   }
 
   /**
@@ -112,7 +145,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, FastCgiRequest> {
    *
    * @throws {FastCgiError} `protocol` or `limit`, where the connection can't go on. The decoder is dead then.
    */
-  transform(record: FastCgiRecord, controller: StageController<FastCgiRequest>): void | Promise<void> {
+  transform(record: FastCgiRecord, controller: StageController<IncomingRequest>): void | Promise<void> {
     if (this.#dead !== null) throw this.#dead;
     try {
       if (record.requestId === FCGI_NULL_REQUEST_ID) return this.#manage(record);
@@ -185,22 +218,14 @@ export class RequestDecoder implements Stage<FastCgiRecord, FastCgiRequest> {
     } else {
       this.#drained = 0;
       this.#waitingForParams++;
-      this.#active.set(requestId, {
-        requestId,
-        role,
-        keepConn,
-        state: "params",
-        params: NO_CONTENT,
-        paramsBytes: 0,
-        request: null,
-      });
+      this.#active.set(requestId, new ActiveRequest(requestId, role, keepConn));
     }
   }
 
   #advance(
     active: ActiveRequest,
     { type, contentData }: FastCgiRecord,
-    controller: StageController<FastCgiRequest>,
+    controller: StageController<IncomingRequest>,
   ): void | Promise<void> {
     const input = requestInput(type, contentData.length);
     if (input === null) return this.#unexpectedType(active, type);
@@ -216,17 +241,20 @@ export class RequestDecoder implements Stage<FastCgiRecord, FastCgiRequest> {
       case "start request":
         return this.#start(active, controller);
       case "push stdin":
+        active.waitsSince = SINCE_LAST_LOOK;
         return this.#push(request!.stdinQueue, contentData);
       case "end stdin":
+        active.waitsSince = SINCE_LAST_LOOK;
         return request!.stdinQueue.end();
       case "push data":
+        active.waitsSince = SINCE_LAST_LOOK;
         return this.#push(request!.dataQueue, contentData);
       case "end data":
         return request!.dataQueue.end();
       case "abort":
         return this.#abort(active);
       case "report":
-        this.#report(protocolError(`Dropped ${contentData.length} bytes of ${input}: the role has no such stream`));
+        this.#reportDropped(active, `Dropped ${contentData.length} bytes of ${input}: the role has no such stream`);
         return this.#drain(contentData.length);
       case "ignore":
         return;
@@ -241,25 +269,23 @@ export class RequestDecoder implements Stage<FastCgiRecord, FastCgiRequest> {
 
   #collectParams(active: ActiveRequest, contentData: Uint8Array): void {
     const { maxParamsBytes } = this.#options;
-    if (active.paramsBytes + contentData.length > maxParamsBytes) {
+    if (active.paramsLength + contentData.length > maxParamsBytes) {
       const message = `Refused request ${active.requestId}: more than ${maxParamsBytes} bytes of params`;
       this.#refuse(active, 431, new FastCgiError("limit", message, { limit: "maxParamsBytes" }));
       return;
     }
-    active.params = append(active.params, active.paramsBytes, contentData);
-    active.paramsBytes += contentData.length;
+    active.addParams(contentData);
   }
 
-  #start(active: ActiveRequest, controller: StageController<FastCgiRequest>): void {
-    const content = active.params.subarray(0, active.paramsBytes);
+  #start(active: ActiveRequest, controller: StageController<IncomingRequest>): void {
     let params: DecodedParams;
     try {
-      params = decodeParams(content, { maxPairs: this.#options.maxParams });
+      params = decodeParams(active.takeParams(), { maxPairs: this.#options.maxParams });
     } catch (error) {
       this.#refuse(active, (error as FastCgiError).code === "limit" ? 431 : 400, error as FastCgiError);
       return;
     }
-    active.params = NO_CONTENT;
+    active.waitsSince = SINCE_LAST_LOOK;
     active.request = new IncomingRequest(active.requestId, active.role, active.keepConn, params, this.#options);
     controller.enqueue(active.request);
   }
@@ -276,18 +302,25 @@ export class RequestDecoder implements Stage<FastCgiRecord, FastCgiRequest> {
   }
 
   /** Answers a request that can't reach the application. The connection goes on: its framing is intact. */
-  #refuse({ requestId, keepConn }: ActiveRequest, status: 400 | 431, { code, message, limit }: FastCgiError): void {
+  #refuse(
+    { requestId, keepConn }: ActiveRequest,
+    status: 400 | 408 | 431,
+    { code, message, limit }: FastCgiError,
+  ): void {
     this.end(requestId);
     this.#report(new FastCgiError(code, message, { requestId, limit }));
     this.#reply(refuseWithStatus(requestId, status), !keepConn);
   }
 
-  #unexpectedType({ requestId }: ActiveRequest, type: number): void {
+  #unexpectedType(active: ActiveRequest, type: number): void {
     if (type === RecordType.Stdout || type === RecordType.Stderr || type === RecordType.EndRequest) {
-      throw protocolError(`Cannot read a ${nameOf(RecordType, type)} record: only applications send it`, requestId);
+      throw protocolError(
+        `Cannot read a ${nameOf(RecordType, type)} record: only applications send it`,
+        active.requestId,
+      );
     }
     // An answer is not allowed for (FastCGI 4.2 is about management records), and nginx would fail on one.
-    this.#report(protocolError(`Dropped a record of type ${nameOf(RecordType, type)}`, requestId));
+    this.#reportDropped(active, `Dropped a record of type ${nameOf(RecordType, type)}`);
   }
 
   #outOfOrder({ requestId, state }: ActiveRequest, input: RequestInput): FastCgiError {
@@ -306,20 +339,8 @@ export class RequestDecoder implements Stage<FastCgiRecord, FastCgiRequest> {
   #reply(records: FastCgiRecord[], closeConnection = false): void {
     this.#outlet.reply(records, closeConnection);
   }
-}
 
-/**
- * `buffer`, or a larger one, with `piece` behind its first `length` bytes. The first piece stays the view it is, because most
- * params come in one record; more are copied, because an object and a chunk kept for every byte would cost hundreds of bytes.
- */
-function append(buffer: Uint8Array, length: number, piece: Uint8Array): Uint8Array {
-  if (length === 0) return piece;
-  const needed = length + piece.length;
-  let target = buffer;
-  if (needed > buffer.length) {
-    target = new Uint8Array(Math.max(needed, 2 * length));
-    target.set(buffer);
+  #reportDropped(active: ActiveRequest, message: string): void {
+    this.#report(protocolError(message, active.requestId), active.request ?? undefined);
   }
-  target.set(piece, length);
-  return target;
 }

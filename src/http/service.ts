@@ -131,7 +131,7 @@ class FetchContext implements FastCgiContext {
     this.role = source.role;
     this.requestId = source.requestId;
     // Not a method: handlers take it out of its object.
-    this.waitUntil = (promise) => server.waitUntil(promise);
+    this.waitUntil = (promise) => server.waitUntil(promise, source);
     this.#source = source;
     this.#options = options;
   }

@@ -1,3 +1,5 @@
+import type { FastCgiRequest } from "../codec/incoming_request.ts";
+import { resolveOptions } from "../codec/resolve_options.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import { closeConnection, type FastCgiConnection } from "../transport/connection.ts";
 import { Deadline } from "../transport/deadline.ts";
@@ -12,19 +14,22 @@ export interface CloseOptions {
    * way, and so may the next request on a connection that it keeps: FastCGI has no way to announce that a connection ends.
    * Then idle connections are closed, and the others behind their requests.
    *
-   * @default {250}
+   * @default {250} (long enough for a web server to send what it has connected for: it writes as soon as it is connected)
    */
   grace?: number;
   /**
-   * Milliseconds after which what still runs is aborted.
+   * Milliseconds after which what still runs is aborted. Handlers then have a second to settle, and web servers to read how their responses
+   * end. What is left after that is left behind: `onError` is told of each handler and each promise of `waitUntil`, and `close` resolves.
    *
    * @default {Infinity}
    */
   timeout?: number;
 }
 
-/** Long enough for a web server to send what it has connected for: it writes as soon as it is connected. */
-const DEFAULT_GRACE = 250;
+const CLOSE_DEFAULTS: Required<CloseOptions> = Object.freeze({ grace: 250, timeout: Number.POSITIVE_INFINITY });
+
+/** Milliseconds that handlers have to settle once they were aborted because of the timeout of a close. */
+const SETTLE_TIME = 1000;
 
 /**
  * A FastCGI application over any transport. It listens to nothing itself: an adapter accepts connections and gives each to
@@ -38,9 +43,14 @@ const DEFAULT_GRACE = 250;
 export class FastCgiServer implements FastCgiHandlerContext {
   readonly #handler: FastCgiHandler;
   readonly #options: ResolvedServerOptions;
-  readonly #connections = new Map<ServerConnection, Promise<void>>();
-  readonly #background = new Set<Promise<unknown>>();
+  /** Those that are open. */
+  readonly #connections = new Set<ServerConnection>();
+  /** Those that are closed, with handlers that have not settled. They take the place of no other. */
+  readonly #unsettled = new Set<ServerConnection>();
+  /** What was given to `waitUntil`, and by which request. */
+  readonly #background = new Map<Promise<unknown>, FastCgiRequest | undefined>();
   #closed = false;
+  #onDone: (() => void)[] = [];
 
   /**
    * Serves every request with `handler`.
@@ -74,44 +84,99 @@ export class FastCgiServer implements FastCgiHandlerContext {
       await closeConnection(connection);
       return;
     }
-    const served = new ServerConnection(connection, this.#handler, this, this.#options);
-    const done = served.run().finally(() => this.#connections.delete(served));
-    this.#connections.set(served, done);
-    await done;
+    const served = new ServerConnection(connection, this.#handler, this, this.#options, this.#onClosed);
+    this.#connections.add(served);
+    await served.run();
+    this.#unsettled.delete(served);
+    this.#checkDone();
   }
 
+  readonly #onClosed = (connection: ServerConnection): void => {
+    this.#connections.delete(connection);
+    this.#unsettled.add(connection);
+  };
+
   /** Lets {@linkcode FastCgiServer.close} wait for work that goes on after a response. */
-  waitUntil(promise: PromiseLike<unknown>): void {
+  waitUntil(promise: PromiseLike<unknown>, request?: FastCgiRequest): void {
     const done: Promise<unknown> = Promise.resolve(promise)
-      .catch((error) => this.#options.onError(error))
-      .finally(() => this.#background.delete(done));
-    this.#background.add(done);
+      .catch((error) => this.#options.onError(error, request))
+      .finally(() => {
+        this.#background.delete(done);
+        this.#checkDone();
+      });
+    this.#background.set(done, request);
   }
 
   /**
    * Takes no more connections, lets the requests finish that run or come within `grace`, and closes each connection as soon as none is
-   * active on it. Resolves when all is done.
+   * active on it. Resolves when all is done, or shortly after `timeout`. Called again it waits for the same end, and ends it with a
+   * timeout of its own.
+   *
+   * @throws {RangeError | TypeError} If an option has a value it can't have.
    */
-  async close({ grace = DEFAULT_GRACE, timeout = Number.POSITIVE_INFINITY }: CloseOptions = {}): Promise<void> {
+  async close(options: CloseOptions = {}): Promise<void> {
+    const { grace, timeout } = resolveOptions(CLOSE_DEFAULTS, options, ["grace", "timeout"]);
     this.#closed = true;
-    const graceEnd = new Deadline(() => this.#shutDown());
-    const end = new Deadline(() => this.#abort(timeout));
-    if (grace > 0) graceEnd.restart(grace);
-    else this.#shutDown();
-    end.restart(timeout);
-    while (this.#connections.size + this.#background.size > 0) {
-      await Promise.all([...this.#connections.values(), ...this.#background]);
-    }
-    graceEnd.dispose();
-    end.dispose();
+    if (grace === 0) this.#shutDown();
+    if (this.#isDone) return;
+    await new Promise<void>((resolve) => {
+      const graceEnd = new Deadline(() => this.#shutDown());
+      const end = new Deadline<"abort" | "leave">((step) => {
+        if (step === "leave") {
+          this.#leave(timeout);
+          return;
+        }
+        this.#abort(timeout);
+        end.restart(SETTLE_TIME, "leave");
+      });
+      this.#onDone.push(() => {
+        graceEnd.dispose();
+        end.dispose();
+        resolve();
+      });
+      if (grace > 0) graceEnd.restart(grace);
+      end.restart(timeout, "abort");
+    });
   }
 
   #shutDown(): void {
-    for (const connection of this.#connections.keys()) connection.shutDown();
+    for (const connection of this.#connections) connection.shutDown();
   }
 
   #abort(timeout: number): void {
-    const reason = new FastCgiError("timeout", `Cannot finish the request: the server closes after ${timeout} ms`);
-    for (const connection of this.#connections.keys()) connection.abort(reason);
+    for (const connection of this.#connections) connection.giveUp(closing(timeout));
   }
+
+  /** Waits no longer. What is left goes on by itself, if it does. */
+  #leave(timeout: number): void {
+    for (const connection of this.#connections) connection.close(closing(timeout));
+    const requests = [...this.#unsettled].flatMap((connection) => connection.requests);
+    const promises = [...this.#background.values()];
+    this.#unsettled.clear();
+    this.#background.clear();
+    for (const request of requests) this.#options.onError(leftBehind("its handler", timeout), request);
+    for (const request of promises) this.#options.onError(leftBehind("a promise of waitUntil", timeout), request);
+    this.#tellDone();
+  }
+
+  get #isDone(): boolean {
+    return this.#connections.size + this.#unsettled.size + this.#background.size === 0;
+  }
+
+  #checkDone(): void {
+    if (this.#closed && this.#isDone) this.#tellDone();
+  }
+
+  #tellDone(): void {
+    for (const tell of this.#onDone.splice(0)) tell();
+  }
+}
+
+function closing(timeout: number): FastCgiError {
+  return new FastCgiError("timeout", `Cannot finish the request: the server closes after ${timeout} ms`);
+}
+
+function leftBehind(what: string, timeout: number): FastCgiError {
+  const message = `Cannot wait any longer: the server closes after ${timeout} ms, and ${what} has not settled`;
+  return new FastCgiError("timeout", message);
 }

@@ -31,4 +31,9 @@ export interface ByteChannel {
   end(): Promise<void>;
   /** Closes the connection at once, both ways. Calling it again does nothing. */
   close(reason: unknown): void;
+  /**
+   * As {@linkcode ByteChannel.close}, but the peer gets an error instead of an end, as by a reset of TCP: what it has read is not whole.
+   * Missing, or false and nothing done, where the transport has no such thing.
+   */
+  reset?(reason: unknown): boolean;
 }

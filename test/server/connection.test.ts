@@ -448,6 +448,22 @@ describe("ServerConnection and management records", () => {
     expect(application.errors).toMatchObject([{ code: "protocol", requestId: 1 }]);
   });
 
+  it("reports ten dropped records of a connection, with their request once that is there, and refusals without end", async () => {
+    const application = new MemoryApplication(() => new Promise(() => {}));
+    const { web } = application.connect();
+    await web.send(begin(1), record(99, 1), params(1, {}), record(RecordType.Data, 1, "?"));
+    for (let count = 0; count < 50; count++) await web.send(record(99, 1, "?"), record(77, 0));
+    expect(application.errors).toMatchObject(Array(10).fill({ code: "protocol" }));
+    expect(application.failedRequests.slice(0, 4).map((failed) => failed?.requestId)).toEqual([
+      undefined,
+      1,
+      1,
+      undefined,
+    ]);
+    for (let id = 2; id < 20; id++) await web.send(begin(id, { role: 9 }));
+    expect(application.errors.slice(10)).toMatchObject(Array(18).fill({ code: "unknownRole" }));
+  });
+
   it("sends nothing and goes on when records come for an id that is not active", async () => {
     const application = pathApplication();
     const { web } = application.connect();

@@ -1,5 +1,8 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import {
+  type ByteChannel,
+  type ByteChannelEvents,
+  ChannelConnection,
   type FastCgiHandler,
   type FastCgiRecord,
   type FastCgiRequest,
@@ -127,20 +130,49 @@ describe("ServerConnection with FCGI_KEEP_CONN", () => {
     expect(web.endsOf(1)).toHaveLength(1);
     expect(application.errors).toEqual([]);
   });
+});
 
-  it("closes when maxRequestsPerConnection have begun and are done", async () => {
+describe("maxRequestsPerConnection", () => {
+  useFakeTime();
+
+  it("closes nothing when it is not given", async () => {
+    const { web, served } = new MemoryApplication(() => ok()).connect();
+    for (let count = 0; count < 3000; count++) {
+      await web.send(request(1));
+      await web.until(() => web.endsOf(1).length === 1);
+      web.writes.length = 0;
+    }
+    await pass(60_000);
+    expect(await isSettled(served)).toBe(false);
+  });
+
+  it("closes the connection when it was reached and no request came for a second", async () => {
     const application = new WaitingApplication({ maxRequestsPerConnection: 3 });
-    const { web, served } = application.connect();
-    await web.send(request(1, { uri: "/wait" }), request(2));
-    await web.answer(2);
-    expect(await isSettled(served)).toBe(false);
-    await web.send(request(2));
-    await web.until(() => web.endsOf(2).length === 2);
-    expect(await isSettled(served)).toBe(false);
+    const { web, served, application: end } = application.connect();
+    await web.send(request(1, { uri: "/wait" }), request(2), request(3));
+    await web.answer(3);
+    await pass(5000);
     application.release();
     await web.answer(1);
+    await pass(999);
+    expect(end.events).not.toContain("half-close");
+    await pass(1);
     await served;
-    expect(web.output).toBe("ended");
+    expect(web).toMatchObject({ output: "ended", brokenOff: false });
+    expect(application.errors).toEqual([]);
+  });
+
+  it("loses no request of a web server that uses the connection again at once", async () => {
+    const application = new WaitingApplication({ maxRequestsPerConnection: 3 });
+    const { web, served } = application.connect();
+    for (let id = 1; id <= 20; id++) {
+      await web.send(request(id));
+      expect(await web.answer(id)).toEqual(complete(OK));
+      await pass(900);
+    }
+    expect(await isSettled(served)).toBe(false);
+    await pass(100);
+    await served;
   });
 });
 
@@ -358,8 +390,161 @@ describe("ServerConnection and a response that breaks off", () => {
   });
 });
 
+/** A connection with three requests: one whose response has begun, one whose handler runs, and one whose params are not complete. */
+async function midway(options: FastCgiServerOptions = {}) {
+  const body = new OpenStream();
+  const reasons = new Map<number, unknown>();
+  const application = new MemoryApplication(async ({ requestId, signal }) => {
+    signal.addEventListener("abort", () => reasons.set(requestId, signal.reason));
+    if (requestId === 1) return { stdout: [latin1(OK), body.stream] };
+    return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  }, options);
+  const connection = application.connect();
+  await connection.web.send(request(1), request(2), begin(3));
+  body.write("half");
+  await connection.web.until(() => connection.web.streamsOf(1).stdout === `${OK}half`);
+  return { ...connection, server: application.server, errors: application.errors, body, reasons };
+}
+
+describe("ServerConnection that ends in the middle of a response", () => {
+  type Midway = Awaited<ReturnType<typeof midway>>;
+
+  const WAYS: [string, FastCgiServerOptions, (connection: Midway) => unknown, unknown[]][] = [
+    ["the server closes with a timeout", {}, ({ server }) => void server.close({ timeout: 1 }), []],
+    ["the protocol is broken", {}, ({ web }) => web.sendBytes(Uint8Array.of(9)), [{ code: "protocol" }]],
+    [
+      "a record comes that only applications send",
+      {},
+      ({ web }) => web.send(record(RecordType.EndRequest, 2)),
+      [{ code: "protocol", requestId: 2 }],
+    ],
+    ["a request begins twice", {}, ({ web }) => web.send(begin(2)), [{ code: "protocol", requestId: 2 }]],
+    [
+      "too much comes for no request",
+      { maxDrainBytes: 100 },
+      ({ web }) => web.push(record(RecordType.Stdin, 9, new Uint8Array(200))),
+      [{ code: "limit", limit: "maxDrainBytes" }],
+    ],
+    ["the web server half-closes", {}, ({ web }) => web.end(), []],
+    [
+      "the web server half-closes inside a record",
+      {},
+      ({ web }) => web.sendBytes(Uint8Array.of(1)).then(() => web.end()),
+      [],
+    ],
+  ];
+
+  it.each(WAYS)("breaks it off when %s", async (_, options, end, errors) => {
+    const connection = await midway(options);
+    await end(connection);
+    const { web } = connection;
+    await web.closed();
+    expect(web).toMatchObject({ output: "ended", brokenOff: true });
+    expect(web.records.map(({ type, requestId }) => [type, requestId])).toEqual([
+      [RecordType.Stdout, 1],
+      [RecordType.Stdout, 1],
+    ]);
+    await connection.served;
+    expect(connection.application.isClosed).toBe(true);
+    expect([...connection.reasons.keys()].sort()).toEqual([1, 2]);
+    expect(connection.body.cancelled).toBe(connection.reasons.get(1));
+    expect(connection.errors).toMatchObject(errors);
+  });
+
+  it.each(WAYS)("sends nothing where no response has begun when %s", async (_, options, end) => {
+    const application = new MemoryApplication(
+      ({ signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+      options,
+    );
+    const { web, application: ours, served } = application.connect();
+    await web.send(request(1), request(2), begin(3));
+    await end({ web, server: application.server } as Midway);
+    await served;
+    await web.closed();
+    expect(ours.events.filter((event) => event !== "half-close")).toEqual(["close"]);
+    expect(web).toMatchObject({ brokenOff: false, records: [] });
+  });
+});
+
+describe("ServerConnection that is given up while the web server does not read", () => {
+  useFakeTime();
+
+  it("ends within lingerTimeout, and leaves the break-off to be read", async () => {
+    const body = new OpenStream();
+    const application = new MemoryApplication(() => ({ stdout: [latin1(OK), body.stream] }), { lingerTimeout: 3000 });
+    const { web, served, application: end } = application.connect();
+    await web.send(request(1));
+    await body.pulled();
+    web.stopReading();
+    for (let piece = 0; piece < 5; piece++) {
+      body.write(new Uint8Array(100_000));
+      await turns();
+    }
+    await web.sendBytes(Uint8Array.of(9));
+    // The application is told at once.
+    await turns();
+    expect(body.cancelled).toMatchObject({ code: "connectionClosed", cause: { code: "protocol" } });
+    await pass(2999);
+    expect(application.server.connections).toBe(1);
+    await pass(1);
+    expect(application.server.connections).toBe(0);
+    await served;
+    expect(end.isClosed).toBe(false);
+    web.startReading();
+    await web.closed();
+    expect(web.brokenOff).toBe(true);
+  });
+
+  it("resets the connection at the end where the transport can do that", async () => {
+    const body = new OpenStream();
+    const application = new MemoryApplication(() => ({ stdout: [latin1(OK), body.stream] }), { lingerTimeout: 3000 });
+    const resets: unknown[] = [];
+    let events!: ByteChannelEvents;
+    const channel: ByteChannel = {
+      start: (given) => {
+        events = given;
+      },
+      pause() {},
+      resume() {},
+      write: () => new Promise(() => {}),
+      end: () => new Promise(() => {}),
+      close: () => resets.push("closed"),
+      reset: (reason) => {
+        resets.push(reason);
+        return true;
+      },
+    };
+    const served = application.server.serve(new ChannelConnection(channel));
+    events.onData(bytesOf(request(1)));
+    await body.pulled();
+    events.onData(Uint8Array.of(9));
+    await pass(3000);
+    await served;
+    expect(resets).toMatchObject([{ code: "connectionClosed" }]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("delivers what is whole before that", async () => {
+    const application = new MemoryApplication(({ requestId, signal }) => {
+      if (requestId < 20) return { stdout: new Uint8Array(60_000) };
+      return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    });
+    const { web, served } = application.connect();
+    web.stopReading();
+    const ids = Array.from({ length: 19 }, (_, index) => index + 1);
+    await web.send([...ids, 20].flatMap((id) => request(id)));
+    await turns();
+    await web.sendBytes(Uint8Array.of(9));
+    await pass(4000);
+    web.startReading();
+    for (const id of ids) expect((await web.answer(id)).stdout.length).toBe(60_000);
+    await served;
+    expect(web).toMatchObject({ output: "ended", brokenOff: false });
+  });
+});
+
 describe("ServerConnection and a transport that fails", () => {
-  it("aborts its requests and reports once when a write fails", async () => {
+  it("aborts its requests and reports nothing when a write fails", async () => {
     const [webEnd, end] = connectionPair();
     const broken = new Error("EPIPE");
     const writable = new WritableStream<Uint8Array>({
@@ -378,12 +563,12 @@ describe("ServerConnection and a transport that fails", () => {
     await writer.write(bytesOf(request(1), request(2)));
     body.write("x");
     await served;
-    expect(application.errors).toEqual([broken]);
+    expect(application.errors).toEqual([]);
     expect(aborted.sort()).toEqual([1, 2]);
     expect(body.cancelled).toMatchObject({ code: "connectionClosed", cause: broken });
   });
 
-  it("reports it and closes when the half-close fails", async () => {
+  it("closes and reports nothing when the half-close fails", async () => {
     const [webEnd, end] = connectionPair();
     const broken = new Error("ENOTCONN");
     const writable = new WritableStream<Uint8Array>({
@@ -395,7 +580,7 @@ describe("ServerConnection and a transport that fails", () => {
     const served = application.server.serve({ readable: end.readable, writable, close: () => end.close() });
     await webEnd.writable.getWriter().write(bytesOf(request(1, { keepConn: false })));
     await served;
-    expect(application.errors).toEqual([broken]);
+    expect(application.errors).toEqual([]);
     expect(end.isClosed).toBe(true);
   });
 

@@ -1,10 +1,18 @@
 import { describe, expect, it, vi } from "vitest";
-import { type FastCgiError, type FastCgiResponse, RecordType } from "../../src/index.ts";
+import {
+  type FastCgiError,
+  type FastCgiHandler,
+  type FastCgiResponse,
+  type FastCgiServerOptions,
+  ProtocolStatus,
+  RecordType,
+  Role,
+} from "../../src/index.ts";
 import { latin1 } from "../support/bytes.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
-import { begin, params, record, request, stdin } from "../support/records.ts";
-import { drain, isSettled } from "../support/streams.ts";
+import { begin, bytesOf, params, record, request, stdin } from "../support/records.ts";
+import { collected, drain, isSettled } from "../support/streams.ts";
 import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
 import { complete, MemoryApplication } from "../support/web_server_end.ts";
 
@@ -19,21 +27,116 @@ function ok(): FastCgiResponse {
 }
 
 describe("readTimeout", () => {
-  it("closes the connection and aborts its requests when the input of one does not come", async () => {
-    const reasons: FastCgiError[] = [];
-    const application = new MemoryApplication(({ signal, stdin }) => {
-      signal.addEventListener("abort", () => reasons.push(signal.reason as FastCgiError));
-      return drain(stdin).then(ok);
-    }, LIMITS);
-    const { web, served } = application.connect();
+  /** Reads the body of every request, and tells how that ended. */
+  function reading(options: FastCgiServerOptions = {}): MemoryApplication & { failures: unknown[] } {
+    const failures: unknown[] = [];
+    const handler: FastCgiHandler = async ({ stdin: body }) => {
+      await collected(body).catch((error) => {
+        failures.push(error);
+        throw error;
+      });
+      return ok();
+    };
+    return Object.assign(new MemoryApplication(handler, { ...LIMITS, ...options }), { failures });
+  }
+
+  it("fails the body of a request whose input does not come, and answers 408 for a handler that says nothing else", async () => {
+    const application = reading();
+    const { web } = application.connect();
     await web.send(begin(1), params(1, {}), record(RecordType.Stdin, 1, "half"));
     await pass(999);
-    expect(application.errors).toEqual([]);
+    expect(application.failures).toEqual([]);
     await pass(1);
-    await served;
+    expect(await web.answer(1)).toMatchObject({
+      stdout: expect.stringMatching(/^Status: 408 Request Timeout\r\n/),
+      protocolStatus: ProtocolStatus.RequestComplete,
+    });
+    expect(application.failures).toMatchObject([{ code: "timeout", limit: "readTimeout", requestId: 1 }]);
+    expect(application.errors).toEqual(application.failures);
+    expect(application.failedRequests).toMatchObject([{ requestId: 1 }]);
+    // The connection is as good as before.
+    await web.send(record(RecordType.Stdin, 1, "late"), stdin(1), request(2));
+    expect(await web.answer(2)).toEqual(complete(OK));
+    expect(web.endsOf(1)).toHaveLength(1);
+  });
+
+  it("lets the other requests on the connection go on, and is not put off by them", async () => {
+    const slow = new OpenStream();
+    const application = new MemoryApplication(async ({ requestId, stdin: body }) => {
+      if (requestId === 2) return { stdout: [latin1(OK), slow.stream] };
+      await collected(body);
+      return ok();
+    }, LIMITS);
+    const { web } = application.connect();
+    await web.send(request(2), begin(1), params(1, {}), record(RecordType.Stdin, 1, "half"), begin(3), params(3, {}));
+    for (let time = 0; time < 900; time += 300) {
+      await pass(300);
+      slow.write("x");
+      // A request of its own, a body that goes on, and what belongs to nobody.
+      await web.send(request(4), record(RecordType.Stdin, 3, "more"), record(RecordType.Data, 1, "?"));
+      await web.send(record(RecordType.GetValues, 0), record(RecordType.Stdin, 77, "?"));
+    }
+    expect(web.endsOf(1)).toEqual([]);
+    await pass(100);
+    expect((await web.answer(1)).stdout).toMatch(/^Status: 408 /);
+    await pass(800);
+    await web.send(stdin(3));
+    expect(await web.answer(3)).toEqual(complete(OK));
+    slow.close();
+    expect(await web.answer(2)).toEqual(complete(`${OK}xxx`));
+    expect(web.endsOf(4)).toHaveLength(3);
+  });
+
+  it("leaves the answer to a handler that copes with it, and does not disturb one that does not read", async () => {
+    const release = deferred();
+    const application = new MemoryApplication(async ({ requestId, stdin: body, signal }) => {
+      if (requestId === 1) await collected(body).catch(() => {});
+      else await release.promise;
+      return { stdout: latin1(`${OK}${signal.aborted}`) };
+    }, LIMITS);
+    const { web } = application.connect();
+    await web.send(begin(1), params(1, {}), begin(2), params(2, {}), record(RecordType.Stdin, 2, "half"));
+    await pass(1000);
+    expect(await web.answer(1)).toEqual(complete(`${OK}false`));
+    await pass(10_000);
+    release.resolve();
+    expect(await web.answer(2)).toEqual(complete(`${OK}false`));
+    expect(application.errors).toEqual([]);
+  });
+
+  it("breaks off a response that is made of the body, once the other requests are done", async () => {
+    const release = deferred();
+    const application = new MemoryApplication(async ({ requestId, stdin: body }) => {
+      if (requestId === 1) return { stdout: [latin1(OK), body] };
+      await release.promise;
+      return ok();
+    }, LIMITS);
+    const { web, served } = application.connect();
+    await web.send(request(2), begin(1), params(1, {}), record(RecordType.Stdin, 1, "half"));
+    await pass(1000);
+    expect(web.streamsOf(1).stdout).toBe(`${OK}half`);
     expect(application.errors).toMatchObject([{ code: "timeout", limit: "readTimeout" }]);
-    expect(reasons).toEqual(application.errors);
+    release.resolve();
+    expect(await web.answer(2)).toEqual(complete(OK));
+    await web.closed();
+    expect(web.brokenOff).toBe(true);
+    expect(web.endsOf(1)).toEqual([]);
+    await web.end();
+    await served;
+  });
+
+  it("fails the file of a Filter, however complete its body is", async () => {
+    const application = new MemoryApplication(({ data }) => collected(data).then(ok), LIMITS);
+    const { web } = application.connect();
+    await web.send(begin(1, { role: Role.Filter }), params(1, {}));
+    await pass(900);
+    await web.send(stdin(1));
+    await pass(900);
+    await web.send(record(RecordType.Data, 1, "half"));
+    await pass(900);
     expect(web.records).toEqual([]);
+    await pass(100);
+    expect((await web.answer(1)).stdout).toMatch(/^Status: 408 /);
   });
 
   it("runs anew when a piece comes", async () => {
@@ -83,16 +186,49 @@ describe("readTimeout", () => {
 });
 
 describe("paramsTimeout", () => {
-  it("closes the connection when params trickle", async () => {
+  it("refuses a request whose params trickle with 408, and the connection goes on", async () => {
     const application = new MemoryApplication(ok, LIMITS);
-    const { web, served } = application.connect();
+    const { web } = application.connect();
     await web.send(begin(1));
-    for (let piece = 0; piece < 10 && application.errors.length === 0; piece++) {
-      web.push(record(RecordType.Params, 1, "\x01\x00A"));
+    for (let time = 0; time < 4800; time += 600) {
+      await web.send(record(RecordType.Params, 1, "\x01\x00A"));
       await pass(600);
     }
+    expect(web.records).toEqual([]);
+    await pass(200);
+    expect((await web.answer(1)).stdout).toMatch(/^Status: 408 Request Timeout\r\n/);
+    expect(application.errors).toMatchObject([{ code: "timeout", limit: "paramsTimeout", requestId: 1 }]);
+    await web.send(record(RecordType.Params, 1, "\x01\x00A"), request(2));
+    expect(await web.answer(2)).toEqual(complete(OK));
+  });
+
+  it("is of each request, and is not put off by others", async () => {
+    const application = new MemoryApplication(ok, LIMITS);
+    const { web } = application.connect();
+    await web.send(begin(1));
+    for (let time = 0; time < 4500; time += 500) {
+      await pass(500);
+      await web.send(request(2), record(RecordType.GetValues, 0));
+    }
+    await web.send(begin(3));
+    expect(web.endsOf(1)).toEqual([]);
+    await pass(500);
+    expect((await web.answer(1)).stdout).toMatch(/^Status: 408 /);
+    await pass(4000);
+    await web.send(params(3, {}), stdin(3));
+    expect(await web.answer(3)).toEqual(complete(OK));
+  });
+
+  it("closes the connection behind the refusal when that is not to be kept", async () => {
+    const application = new MemoryApplication(ok, LIMITS);
+    const { web, served } = application.connect();
+    await web.send(begin(1, { keepConn: false }));
+    await pass(5000);
+    await web.answer(1);
+    await web.closed();
+    expect(web).toMatchObject({ output: "ended", brokenOff: false });
+    await web.end();
     await served;
-    expect(application.errors).toMatchObject([{ code: "timeout", limit: "paramsTimeout" }]);
   });
 
   it("does not run when params are complete, whatever follows", async () => {
@@ -190,7 +326,7 @@ describe("idleTimeout", () => {
 });
 
 describe("writeTimeout", () => {
-  it("closes the connection and aborts its requests when the web server takes nothing", async () => {
+  it("gives the connection up and aborts its requests when the web server takes nothing", async () => {
     const reasons: FastCgiError[] = [];
     const body = new OpenStream();
     const application = new MemoryApplication(({ requestId, signal }) => {
@@ -204,9 +340,74 @@ describe("writeTimeout", () => {
     expect(application.errors).toEqual([]);
     await pass(1);
     await served;
-    expect(application.errors).toMatchObject([{ code: "timeout", limit: "writeTimeout" }]);
+    expect(application.server.connections).toBe(0);
+    // Once for each request, so that a log can say which.
+    expect(application.errors).toMatchObject(Array(2).fill({ code: "timeout", limit: "writeTimeout" }));
+    expect(application.failedRequests).toMatchObject([{ requestId: 1 }, { requestId: 2 }]);
     expect(reasons).toMatchObject([{ limit: "writeTimeout" }, { limit: "writeTimeout" }]);
     expect(body.cancelled).toMatchObject({ limit: "writeTimeout" });
+  });
+
+  it("shows a web server that reads on later that the response was broken off", async () => {
+    const application = new MemoryApplication(() => ({ stdout: new Uint8Array(1_000_000) }), LIMITS);
+    const { web, served, application: end } = application.connect();
+    web.stopReading();
+    await web.send(request(1));
+    await pass(2000);
+    await served;
+    expect(end.isClosed).toBe(false);
+    await pass(500_000);
+    web.startReading();
+    await web.closed();
+    expect(web).toMatchObject({ output: "ended", brokenOff: true });
+    expect(web.stdoutOf(1).length).toBeLessThan(1_000_000);
+    expect(web.endsOf(1)).toEqual([]);
+    await turns();
+    expect(end.isClosed).toBe(true);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("closes the connection in the end when the web server never reads on", async () => {
+    const application = new MemoryApplication(() => ({ stdout: new Uint8Array(1_000_000) }), LIMITS);
+    const { web, application: end } = application.connect();
+    web.stopReading();
+    await web.send(request(1));
+    await pass(2000 + 599_999);
+    expect(end.isClosed).toBe(false);
+    await pass(1);
+    expect(end.isClosed).toBe(true);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("does not run out when the web server takes a little now and then", async () => {
+    const application = new MemoryApplication(() => ({ stdout: new Uint8Array(2_000_000) }), LIMITS);
+    const { web } = application.connect();
+    web.stopReading();
+    await web.send(request(1));
+    // A write at a time; none is larger than what fits the time.
+    while (web.endsOf(1).length === 0) {
+      await pass(1900);
+      web.readOnce();
+      await turns();
+    }
+    expect(web.stdoutOf(1).length).toBe(2_000_000);
+    expect(application.errors).toEqual([]);
+    const [, second, ...others] = web.writes.map((records) => bytesOf(records).length);
+    expect(second).toBeLessThan(256 * 1024 + 65_536);
+    expect(Math.max(...others)).toBeLessThan(2 * 65_536);
+  });
+
+  it("does not cut a response that is whole but for what the web server has not taken", async () => {
+    const application = new MemoryApplication(() => ({ stdout: new Uint8Array(300_000) }), LIMITS);
+    const { web, served } = application.connect();
+    web.stopReading();
+    await web.send(request(1, { keepConn: false }));
+    await pass(2000);
+    await served;
+    expect(application.errors).toMatchObject([{ limit: "writeTimeout" }]);
+    web.startReading();
+    expect((await web.answer(1)).stdout.length).toBe(300_000);
+    await web.closed();
   });
 
   it("does not run when the response is slow", async () => {

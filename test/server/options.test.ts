@@ -17,13 +17,13 @@ describe("resolveServerOptions", () => {
       maxDrainBytes: 104_857_600,
       maxConcurrentRequests: 128,
       maxConnections: 1024,
-      maxRequestsPerConnection: 1024,
+      maxRequestsPerConnection: Number.POSITIVE_INFINITY,
       multiplexing: true,
       respondCantMpxConn: true,
       strictBeginBodySize: false,
-      readTimeout: 30_000,
+      readTimeout: 600_000,
       paramsTimeout: 30_000,
-      writeTimeout: 30_000,
+      writeTimeout: 600_000,
       idleTimeout: 120_000,
       lingerTimeout: 5000,
     });
@@ -32,10 +32,15 @@ describe("resolveServerOptions", () => {
     expect(Object.isFrozen(SERVER_DEFAULTS)).toBe(true);
   });
 
+  it("waits longer for a client than any web server does", () => {
+    // nginx and Apache 60 s, Debian's Apache 300 s, lighttpd 360 s.
+    expect(Math.min(SERVER_DEFAULTS.readTimeout, SERVER_DEFAULTS.writeTimeout)).toBeGreaterThan(360_000);
+  });
+
   it("has a finite default for everything that a web server can make grow without the handler", () => {
     const endless = numbers.filter((name) => SERVER_DEFAULTS[name] === Number.POSITIVE_INFINITY);
-    // These two only count what a handler reads: what it does not read is bounded by maxQueuedBytes.
-    expect(endless).toEqual(["maxStdinBytes", "maxDataBytes"]);
+    // The first two only count what a handler reads: what it does not read is bounded by maxQueuedBytes. The third makes nothing grow.
+    expect(endless).toEqual(["maxStdinBytes", "maxDataBytes", "maxRequestsPerConnection"]);
   });
 
   it("takes what is given, and the default for undefined", () => {

@@ -51,6 +51,24 @@ describe("FastCgiServer.serve", () => {
     expect(await next.web.answer(1)).toEqual(complete(OK));
   });
 
+  it("gives the place of a connection away when it is closed, whatever its handlers do", async () => {
+    const application = new MemoryApplication(({ params: { size } }) => (size > 0 ? new Promise(() => {}) : ok()), {
+      maxConnections: 2,
+    });
+    for (let round = 0; round < 5; round++) {
+      const connections = [application.connect(), application.connect()];
+      for (const { web } of connections) await web.send(request(1));
+      expect(application.server.connections).toBe(2);
+      await Promise.all(connections.map(({ web }) => web.end()));
+      for (const { application: end } of connections) await vi.waitUntil(() => end.isClosed);
+      expect(application.server.connections).toBe(0);
+    }
+    const { web } = application.connect();
+    await web.send(begin(1), params(1, []), record(RecordType.Stdin, 1));
+    expect(await web.answer(1)).toEqual(complete(OK));
+    expect(application.errors).toEqual([]);
+  });
+
   it("resolves when a connection that it refuses can't be closed", async () => {
     const { server } = new MemoryApplication(ok);
     await server.close();
@@ -209,6 +227,73 @@ describe("FastCgiServer.close and time", () => {
     expect(body.cancelled).toBe(reasons[0]);
     expect(web.records).toEqual([]);
     expect(application.errors).toEqual([]);
+  });
+
+  it("resolves a second after its timeout with handlers and promises that never settle, and tells of each", async () => {
+    const application = new MemoryApplication(({ requestId }, context) => {
+      if (requestId < 3) return new Promise(() => {});
+      context.waitUntil(new Promise(() => {}));
+      return ok();
+    });
+    const { web, served } = application.connect();
+    const gone = application.connect();
+    await web.send(request(1), request(3));
+    await web.answer(3);
+    await gone.web.send(request(2));
+    await gone.web.end();
+    let resolved = 0;
+    const closed = [application.server.close(), application.server.close({ timeout: 1000 })];
+    for (const close of closed) void close.then(() => resolved++);
+    await pass(1999);
+    expect(resolved).toBe(0);
+    expect(application.errors).toEqual([]);
+    await pass(1);
+    await Promise.all(closed);
+    expect(application.errors).toMatchObject(Array(3).fill({ code: "timeout" }));
+    expect(application.errors.map(String).join("\n")).toMatch(/handler.*\n.*handler.*\n.*waitUntil/);
+    expect(application.failedRequests.map((failed) => failed?.requestId)).toEqual([2, 1, undefined]);
+    expect(application.server.connections).toBe(0);
+    expect(vi.getTimerCount()).toBe(0);
+    // What was left is of no concern to later calls.
+    await application.server.close();
+    expect(await isSettled(served)).toBe(false);
+  });
+
+  it("resolves a second after its timeout when the web server does not read the end of a response", async () => {
+    const body = new OpenStream();
+    const application = new MemoryApplication(() => ({ stdout: [latin1(OK), body.stream] }));
+    const { web, application: end } = application.connect();
+    await web.send(request(1));
+    await body.pulled();
+    web.stopReading();
+    for (let piece = 0; piece < 5; piece++) {
+      body.write(new Uint8Array(100_000));
+      await turns();
+    }
+    const closed = application.server.close({ timeout: 1000 });
+    await pass(2000);
+    await closed;
+    expect(end.isClosed).toBe(false);
+    web.startReading();
+    await web.closed();
+    expect(web.brokenOff).toBe(true);
+    expect(application.errors).toEqual([]);
+  });
+
+  it.each([
+    ["timeout", Number.NaN, RangeError],
+    ["timeout", -1, RangeError],
+    ["timeout", "1000", TypeError],
+    ["grace", null, TypeError],
+  ])("rejects and closes nothing when %s is %j", async (name, value, type) => {
+    const application = new MemoryApplication(ok);
+    const { web } = application.connect();
+    const closed = application.server.close({ [name]: value });
+    await expect(closed).rejects.toThrow(type);
+    await expect(closed).rejects.toThrow(name);
+    await pass(10_000);
+    await web.send(request(1));
+    expect(await web.answer(1)).toEqual(complete(OK));
   });
 
   it.each([2 ** 31, Number.MAX_SAFE_INTEGER, Number.POSITIVE_INFINITY])(

@@ -29,6 +29,8 @@ export class WebServerEnd {
   #pull: () => void = () => {};
   #onChange: (() => void)[] = [];
   #reading = true;
+  /** Writes of the application that are taken although it is not read. */
+  #allowed = 0;
   /** The records that came back, by write of the application. */
   readonly writes: FastCgiRecord[][] = [];
   /** How the application's output stands: half-closed is `ended`. */
@@ -70,6 +72,12 @@ export class WebServerEnd {
 
   startReading(): void {
     this.#reading = true;
+    this.#pull();
+  }
+
+  /** Takes one write of the application, and then nothing again. */
+  readOnce(): void {
+    this.#allowed++;
     this.#pull();
   }
 
@@ -146,11 +154,12 @@ export class WebServerEnd {
   async #read(): Promise<void> {
     try {
       for (;;) {
-        while (!this.#reading) {
+        while (!this.#reading && this.#allowed === 0) {
           await new Promise<void>((resolve) => {
             this.#pull = resolve;
           });
         }
+        this.#allowed = 0;
         const { done, value } = await this.#reader.read();
         if (done) break;
         if (this.brokenOff) throw new Error("The application wrote on behind its end");
