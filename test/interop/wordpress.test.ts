@@ -38,6 +38,8 @@ let page: Page;
 let params: Record<string, string> = {};
 /** Answers of the site that were errors to the browser. */
 const errors: string[] = [];
+/** What PHP has said of itself. */
+const messages: string[] = [];
 
 /** Starts something that is stopped in the end. */
 async function start<Started extends { stop(): unknown }>(starting: Promise<Started>): Promise<Started> {
@@ -52,16 +54,22 @@ beforeAll(async () => {
   const directory = await createTemporaryDirectory("wordpress");
   stops.push(() => directory.remove());
   root = join(directory.path, "public");
-  const [database, fpm, { browser }] = await Promise.all([
+  const starting = [
     start(startMariaDb()),
     start(startPhpFpm()),
     start(startBrowser(directory.path)),
     // A folder of its own: WordPress writes into it, and Debian's links lead out of it.
     cp(installed, root, { recursive: true, dereference: true }),
-  ]);
+  ] as const;
+  // One that fails must not leave the others behind.
+  await Promise.allSettled(starting);
+  const [database, fpm, { browser }] = await Promise.all(starting);
   await configure(database);
 
-  const php = new FastCgiHttpClient(FastCgiUnixConnector.phpFpm(fpm.target.path), { maxConnections: 4 });
+  const php = new FastCgiHttpClient(FastCgiUnixConnector.phpFpm(fpm.target.path), {
+    maxConnections: 4,
+    onStderr: (message) => messages.push(message),
+  });
   const sendFile = staticMiddleware({ dir: root });
   const site = phpSite({
     documentRoot: root,
@@ -211,6 +219,7 @@ describe("WordPress behind phpSite", () => {
     expect(leaks).toEqual([]);
     // Scripts that run, style.css, redirects of WordPress and ours, no path at all, no such page.
     expect([...statuses].filter((status) => ![200, 301, 302, 308, 400, 404].includes(status))).toEqual([]);
+    expect(messages.filter((message) => message.includes("Fatal"))).toEqual([]);
   });
 });
 
