@@ -1,6 +1,6 @@
 // The README's programs are run as they stand there, with only the places replaced: socket paths, ports, the PHP script.
 
-import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
@@ -207,7 +207,42 @@ describe("README", () => {
     expect(answers[0]).toMatch(/^200 \d+$/);
   });
 
-  it("asks an authorizer with its eighth program", async () => {
+  it("keeps tenants apart with its eighth program", async () => {
+    const [first, second] = [await startPhpFpm(), await startPhpFpm()];
+    const sites = await createTemporaryDirectory("readme-tenants");
+    cleanup.push(
+      () => sites.remove(),
+      () => first.stop(),
+      () => second.stop(),
+    );
+    for (const host of ["a.example", "b.example"]) {
+      mkdirSync(join(sites.path, host));
+      writeFileSync(
+        join(sites.path, host, "index.php"),
+        `<?php echo "${host} for ", $_SERVER["HTTP_HOST"], " by ", posix_getppid();`,
+      );
+    }
+    const places = {
+      "/run/php/a.sock": first.target.path,
+      "/run/php/b.sock": second.target.path,
+      "/srv/": `${sites.path}/`,
+    };
+    const asking = `
+      for (const host of ["a.example", "b.example", "a.example", "c.example"]) {
+        console.log(await fetch("http://" + host + "/").then((response) => response.text(), (error) => error.message));
+      }
+      process.exit();`;
+    const started = await run(block("const tenants") + asking, places);
+    await started.exited;
+    expect(started.stdout().trim().split("\n")).toEqual([
+      `a.example for a.example by ${first.pid}`,
+      `b.example for b.example by ${second.pid}`,
+      `a.example for a.example by ${first.pid}`,
+      'There is no site "c.example"',
+    ]);
+  });
+
+  it("asks an authorizer with its ninth program", async () => {
     const folder = await createTemporaryDirectory("readme-authorizer");
     const path = join(folder.path, "auth.sock");
     const server = await serve({
@@ -235,6 +270,7 @@ describe("README", () => {
       "const scripts = scriptsIn",
       "phpSite",
       "keepAlive: true",
+      "const tenants",
       "withAuthorizer",
       "requestsOf",
     ];
