@@ -1,10 +1,10 @@
 // CGI meta-variables → Fetch request: method, URL, headers (RFC 3875 4.1). The reverse of request_to_params.ts.
 
 import { FastCgiError } from "../protocol/errors.ts";
-import type { DecodedParams, FastCgiParams } from "../protocol/params.ts";
+import type { FastCgiParams } from "../protocol/params.ts";
 import { hasControlBytes, headerFromParam, isToken } from "./header_rules.ts";
 import { hostFromParams } from "./request_host.ts";
-import { targetFromParams } from "./request_target.ts";
+import { type ParamsSource, targetFromParams } from "./request_target.ts";
 
 /** The parts of a Fetch request. URL and headers cost time, so they are made when asked for. */
 export interface RequestParts {
@@ -22,7 +22,7 @@ const NORMALIZED: ReadonlySet<string> = new Set(["DELETE", "GET", "HEAD", "OPTIO
  *
  * @throws {FastCgiError} `malformedRequest` if they do not describe an HTTP request.
  */
-export function partsFromParams(source: DecodedParams): RequestParts {
+export function partsFromParams(source: ParamsSource): RequestParts {
   const { params } = source;
   const contentLength = params.get("CONTENT_LENGTH") ?? "";
   if (!/^[0-9]{0,15}$/.test(contentLength) && contentLength !== "-1") {

@@ -8,8 +8,12 @@
 // at. So the rule is that of nginx's proxy_pass: the target as the client sent it while the path is still the client's, otherwise
 // the path and query that the web server is at.
 
+import type { FastCgiRequest } from "../codec/incoming_request.ts";
 import { FastCgiError } from "../protocol/errors.ts";
-import type { DecodedParams, FastCgiParams } from "../protocol/params.ts";
+import type { FastCgiParams } from "../protocol/params.ts";
+
+/** What a Request is made of. The pairs are those that came; code between the connection and here may have changed the variables. */
+export type ParamsSource = Pick<FastCgiRequest, "params"> & Partial<Pick<FastCgiRequest, "paramPairs">>;
 
 /** A path and a query as they came. */
 interface Target {
@@ -23,13 +27,13 @@ interface Target {
  *
  * @throws {FastCgiError} `malformedRequest` if a URL would have another path than the web server has looked at.
  */
-export function targetFromParams(source: DecodedParams): string {
+export function targetFromParams(source: ParamsSource): string {
   const { path, query } = readTarget(source);
   const resolved = DOT_SEGMENT.test(path) ? resolveDotSegments(path) : path;
   return escapeTarget(query === null ? resolved : `${resolved}?${query}`);
 }
 
-function readTarget(source: DecodedParams): Target {
+function readTarget(source: ParamsSource): Target {
   const { params } = source;
   const uri = params.get("REQUEST_URI") ?? "";
   const serverQuery = params.get("QUERY_STRING");
@@ -37,12 +41,12 @@ function readTarget(source: DecodedParams): Target {
   if (uri === "") return serverTarget(scriptPath(params), serverQuery);
   const target = originForm(uri, params);
   const documentPaths = readDocumentPaths(params);
-  if (documentPaths === null || isSetAgain("REQUEST_URI", source)) return target;
+  if (documentPaths === null) return target;
   const { path, query } = target;
-  if (documentPaths.some((documentPath) => isSamePath(path, documentPath))) {
-    const isSameQuery = serverQuery === undefined || serverQuery === (query ?? "");
-    return isSameQuery ? target : { path, query: serverQuery === "" ? null : serverQuery };
-  }
+  const isSameQuery = serverQuery === undefined || serverQuery === (query ?? "");
+  const isClientsPath = documentPaths.some((documentPath) => isSamePath(path, documentPath));
+  if ((isClientsPath && isSameQuery) || isSetAgain("REQUEST_URI", source)) return target;
+  if (isClientsPath) return { path, query: serverQuery || null };
   const documentPath = documentPaths.at(-1)!;
   return isIndex(documentPath) ? target : serverTarget(documentPath, serverQuery ?? query ?? "");
 }
@@ -79,9 +83,9 @@ function readDocumentPaths(params: FastCgiParams): readonly string[] | null {
   return (uri.endsWith(info) ? [uri] : [uri, uri + info]).map(withSlash);
 }
 
-/** Whether a variable was set in two ways. Who sets REQUEST_URI behind `include fastcgi_params;` means it. */
-function isSetAgain(name: string, { params, repeatedParams }: DecodedParams): boolean {
-  return repeatedParams?.some(([other, value]) => other === name && value !== params.get(name)) ?? false;
+/** Whether a variable has another value than before. Configuration that sets REQUEST_URI behind `include fastcgi_params;` means it. */
+function isSetAgain(name: string, { params, paramPairs }: ParamsSource): boolean {
+  return paramPairs?.some(([other, value]) => other === name && value !== params.get(name)) ?? false;
 }
 
 /**

@@ -12,7 +12,7 @@ function partsOf(params: Record<string, string> | NameValuePair[]): RequestParts
   const paramPairs: NameValuePair[] = Array.isArray(params)
     ? params
     : Object.entries({ REQUEST_METHOD: "GET", HTTP_HOST: "example.com", REQUEST_URI: "/", ...params });
-  return partsFromParams({ params: paramsFromPairs(paramPairs), repeatedParams: paramPairs });
+  return partsFromParams({ params: paramsFromPairs(paramPairs), paramPairs });
 }
 
 it("partsFromParams gives the URL that the URL parser gives when the target is any", () => {

@@ -6,11 +6,11 @@ import { paramsFromPairs } from "../../src/protocol/params.ts";
 import { loadFrontends } from "../support/vectors.ts";
 
 function targetOf(params: Record<string, string>): string {
-  return targetFromParams({ params: new Map(Object.entries(params)), repeatedParams: null });
+  return targetFromParams({ params: new Map(Object.entries(params)) });
 }
 
 function targetOfPairs(...pairs: NameValuePair[]): string {
-  return targetFromParams({ params: paramsFromPairs(pairs), repeatedParams: pairs });
+  return targetFromParams({ params: paramsFromPairs(pairs), paramPairs: pairs });
 }
 
 describe("targetFromParams: the path that the web server is at", () => {
@@ -95,6 +95,9 @@ describe("targetFromParams: the path that the web server is at", () => {
     expect(targetOfPairs(["REQUEST_URI", "/check"], ...stock)).toBe("/private?a=1");
     expect(targetOfPairs(...stock, ["REQUEST_URI", "/private?a=1"])).toBe("/auth");
     expect(targetOfPairs(...stock, ["HTTPS", ""], ["HTTPS", "on"])).toBe("/auth");
+    // By code between the connection and the handler.
+    const params = new Map([...paramsFromPairs(stock), ["REQUEST_URI", "/changed"] as const]);
+    expect(targetFromParams({ params, paramPairs: stock })).toBe("/changed");
   });
 
   it("targetFromParams takes REQUEST_URI when DOCUMENT_URI is missing or was blanked", () => {
@@ -122,8 +125,8 @@ describe("targetFromParams: the path that the web server is at", () => {
         if (!params.has("DOCUMENT_URI") || !params.get("REQUEST_URI")?.startsWith("/")) continue;
         const without = new Map(params);
         without.delete("DOCUMENT_URI");
-        const target = targetFromParams({ params, repeatedParams: paramsList });
-        expect(target, `${server}/${name}`).toBe(targetFromParams({ params: without, repeatedParams: null }));
+        const target = targetFromParams({ params, paramPairs: paramsList });
+        expect(target, `${server}/${name}`).toBe(targetFromParams({ params: without }));
         compared++;
       }
     }

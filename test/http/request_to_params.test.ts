@@ -375,7 +375,7 @@ describe("paramsFromRequest and partsFromParams", () => {
         // Web servers and URLs read these in two ways, so that an application refuses them.
         if (/(?:\/|%2F)\.{1,2}(?:\/|%2F|$)/.test(new URL(request.url).pathname)) return;
         const params = paramsFromRequest(request);
-        const parts = partsFromParams({ params, repeatedParams: null });
+        const parts = partsFromParams({ params });
         // An empty query is no query to CGI.
         expect(parts.url().replace(/\?$/, "")).toBe(request.url.replace(/\?$/, ""));
         expect(parts.method).toBe(request.method);
