@@ -141,8 +141,8 @@ export class IncomingRequest implements FastCgiRequest, DecodedParams {
     if (this.#abortReason !== null) return;
     this.#abortReason = reason;
     this.failStreams(reason);
+    this.#controller?.abort(reason);
     for (const callback of this.#onAbort) callback(reason);
     this.#onAbort = [];
-    this.#controller?.abort(reason);
   }
 }

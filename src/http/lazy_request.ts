@@ -1,38 +1,18 @@
-// A Request whose parts are made when they are asked for. Building a native one costs more than all the rest of a small
-// exchange, and most handlers look at the method and the URL only.
+// A Request whose parts are made when they are asked for: what a handler gets with the option `lazyRequest`. Most handlers look at the
+// method and the URL only, and then a native Request is a good part of a small exchange. Measured without sockets on Node 24, the same
+// build twice within 4 %: 12 µs of CPU instead of 16 where the handler reads `url`, and 13 instead of 20 where it reads a body of 300
+// bytes as text; on Deno 12 instead of 20, and 13 instead of 23.
 //
 // It has Request.prototype in its chain (`instanceof` holds), answers what costs nothing by itself, and hands everything
 // else to a native Request that it builds on first need. The limit of it: functions that look for the native object inside,
 // `new Request(request)` and `fetch(request)`, find it only on runtimes that keep it in symbol properties (Node 20). On
-// the others they throw; `request.clone()` is native, and so is everything with `lazyRequest: false`.
+// the others they throw, or take it for something else; `request.clone()` is native.
 
 import type { IncomingRequest } from "../codec/incoming_request.ts";
 import { joinBytes } from "../transport/byte_source.ts";
 import { completeWith, copyHeaders } from "./native_members.ts";
+import { hasBody, nativeRequest } from "./native_request.ts";
 import type { RequestParts } from "./params_to_request.ts";
-
-/** Builds the native Request. Its body is `stdin`, which nobody may have read. */
-export function nativeRequest(
-  parts: RequestParts,
-  source: IncomingRequest,
-  withBody: boolean = hasBody(parts, source),
-): Request {
-  const init: RequestInit & { duplex?: "half" } = {
-    method: parts.method,
-    headers: parts.headers(),
-    signal: source.signal,
-  };
-  if (withBody) {
-    init.body = source.stdin;
-    init.duplex = "half";
-  }
-  return new Request(parts.url(), init);
-}
-
-/** Fetch knows no body on GET and HEAD; the handler finds one in `context.stdin`. */
-function hasBody({ method }: RequestParts, { stdinQueue, params }: IncomingRequest): boolean {
-  return method !== "GET" && method !== "HEAD" && params.get("CONTENT_LENGTH") !== "0" && !stdinQueue.isEmpty;
-}
 
 const utf8 = /* @__PURE__ */ new TextDecoder();
 
@@ -101,7 +81,7 @@ class LazyRequest {
 
   /** What `new Request(request)` and `fetch(request)` quote where they find no native object inside. */
   toString(): string {
-    return "[object Request] (built lazily: pass its clone() on, or serve with lazyRequest: false)";
+    return "[object Request] (built lazily: pass its clone() on, or serve without lazyRequest)";
   }
 
   get body(): ReadableStream<Uint8Array> | null {
@@ -165,7 +145,11 @@ class LazyRequest {
 
   #build(withBody: boolean): Request {
     const { method } = this;
-    return nativeRequest({ method, url: () => this.url, headers: () => this.headers }, this.#source, withBody);
+    const headers = (target: Headers = new Headers()): Headers => {
+      copyHeaders(this.headers, target);
+      return target;
+    };
+    return nativeRequest({ method, url: () => this.url, headers }, this.#source, withBody);
   }
 
   async #takeBody(): Promise<Uint8Array[]> {

@@ -11,7 +11,8 @@ export interface RequestParts {
   readonly method: string;
   /** The serialised URL. */
   readonly url: () => string;
-  readonly headers: () => Headers;
+  /** The headers: new ones, or added to `target`. */
+  readonly headers: (target?: Headers) => Headers;
 }
 
 /** Methods that Fetch writes in upper case whatever the client wrote; all others are case-sensitive (RFC 9110 9.1). */
@@ -35,7 +36,7 @@ export function partsFromParams(source: ParamsSource): RequestParts {
   return {
     method,
     url: () => (isPlainTarget(target) ? origin + target : new URL(origin + target).href),
-    headers: () => readHeaders(params, field),
+    headers: (headers = new Headers()) => readHeaders(params, field, headers),
   };
 }
 
@@ -58,8 +59,7 @@ function readMethod(params: FastCgiParams): string {
   return NORMALIZED.has(upper) ? upper : method;
 }
 
-function readHeaders(params: FastCgiParams, host: string | null): Headers {
-  const headers = new Headers();
+function readHeaders(params: FastCgiParams, host: string | null, headers: Headers): Headers {
   for (const [param, value] of params) {
     const name = headerFromParam(param);
     if (name !== null) headers.append(name, value);

@@ -47,8 +47,10 @@ async function cgiFromNative(response: Response, options: CgiResponseOptions): P
   let unread: ByteSource | null = null;
   try {
     // Before the body is touched: Bun forgets the type of one that was.
-    const header = readHeader(response, options);
+    let header = readHeader(response, options);
     const body = bodyOf(response);
+    // And behind it: srvx's FastResponse finds its type when its body is made.
+    if (body !== null && !header.hasType) header = addType(header, response);
     if (response.bodyUsed || (body !== null && "locked" in body && body.locked)) {
       throw new TypeError("Cannot send the response: its body was read already");
     }
@@ -118,6 +120,11 @@ function readHeader(
     lines += `${role === Role.Authorizer ? variableName(name) : name}: ${value}\r\n`;
   }
   return { lines: isStatusLast ? lines + statusLine : statusLine + lines, contentLength, hasType };
+}
+
+function addType(header: CgiHeader, { headers }: Response): CgiHeader {
+  const type = asNativeHeaders(headers).get("content-type");
+  return type === null ? header : { ...header, lines: `${header.lines}content-type: ${type}\r\n`, hasType: true };
 }
 
 /**

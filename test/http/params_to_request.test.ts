@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { IncomingRequest } from "../../src/codec/incoming_request.ts";
-import { nativeRequest } from "../../src/http/lazy_request.ts";
+import { hasBody, nativeRequest } from "../../src/http/native_request.ts";
 import { partsFromParams, type RequestParts } from "../../src/http/params_to_request.ts";
 import { FastCgiError, type NameValuePair, type Role } from "../../src/index.ts";
 import { paramsFromPairs } from "../../src/protocol/params.ts";
@@ -442,7 +442,8 @@ describe("partsFromParams: recorded web servers", () => {
     const params = { params: paramsFromPairs(paramsList), repeatedParams: paramsList };
     const source = new IncomingRequest(requestId, roleNumber as Role, keepConn, params, limits);
     try {
-      return nativeRequest(partsFromParams(source), source);
+      const parts = partsFromParams(source);
+      return nativeRequest(parts, source, hasBody(parts, source));
     } catch (error) {
       if (error instanceof FastCgiError) return error;
       throw error;

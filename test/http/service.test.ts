@@ -100,19 +100,13 @@ describe("FastCgiHttpService", () => {
     }
   });
 
-  it("FastCgiHttpService gives a native Request when lazyRequest is false", async () => {
-    const kinds: boolean[] = [];
-    for (const lazyRequest of [true, false]) {
-      // A native one has its own properties, a lazy one none.
-      const handler = (request: Request): Response => {
-        kinds.push(Object.getPrototypeOf(request) === Request.prototype);
-        return new Response();
-      };
-      const { web } = serve(handler, { lazyRequest });
-      await web.send(request(1));
-      await web.answer(1);
-    }
-    expect(kinds).toEqual([false, true]);
+  it("FastCgiHttpService gives a Request that can be made into another, with the context as its init too", async () => {
+    const { web } = serve(async (request, context) => {
+      const copy = new Request(new Request(request), context as RequestInit);
+      return new Response(`${copy.method} ${copy.url} ${copy.headers.get("x-test")} ${await copy.text()}`);
+    });
+    await web.send(request(1, { body: "body", extra: { HTTP_X_TEST: "yes" } }));
+    expect((await web.answer(1)).stdout).toMatch(/\r\n\r\nPOST http:\/\/example.com\/ yes body$/);
   });
 
   it("FastCgiHttpService takes nothing but a function", () => {

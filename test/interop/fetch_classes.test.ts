@@ -43,12 +43,16 @@ function webStream(pieces: Uint8Array[]): ReadableStream<Uint8Array> {
 }
 
 /** What a handler answers, behind a connection in memory. */
-async function answerOf(fetch: (request: Request) => unknown, uri = "/", body?: string): Promise<string> {
+async function answerOf(
+  fetch: (request: Request) => unknown,
+  uri = "/",
+  body?: string,
+  extra: Record<string, string> = { CONTENT_TYPE: "application/json" },
+): Promise<string> {
   const service = new FastCgiHttpService(fetch as (request: Request) => Response);
   const application = new MemoryApplication(service.handler);
   const { web } = application.connect();
-  const type = { CONTENT_TYPE: "application/json" };
-  await web.send(request(1, { uri, extra: type, ...(body !== undefined && { body }) }));
+  await web.send(request(1, { uri, extra, ...(body !== undefined && { body }) }));
   const { stdout } = await web.answer(1);
   expect(application.errors).toEqual([]);
   return stdout;
@@ -145,6 +149,45 @@ describe("frameworks", () => {
     expect(answer).toMatch(/^Status: 200 OK\r\n/);
     expect(answer).toContain('{"data":{"hello":"Hello Ada"}}');
     expect(await answerOf(yoga.fetch, "/elsewhere")).toMatch(/^Status: 404 Not Found\r\n/);
+  });
+});
+
+describe("middleware", () => {
+  it("FastCgiHttpService serves Hono with middleware that makes a Request of the request", async () => {
+    const [{ Hono }, { bodyLimit }, { methodOverride }] = await Promise.all(
+      ["hono", "hono/body-limit", "hono/method-override"].map(load),
+    );
+    const app = new Hono();
+    app.use("/limited", bodyLimit({ maxSize: 4 }));
+    app.use("/form", methodOverride({ app }));
+    for (const path of ["/limited", "/form"]) {
+      app.all(path, async ({ req }: { req: Request }) => new Response(`${req.method} ${await req.text()}`));
+    }
+    // A body without a length is read into another Request, to see how long it is.
+    const unknown = { CONTENT_LENGTH: "", HTTP_TRANSFER_ENCODING: "chunked" };
+    expect(await answerOf(app.fetch, "/limited", "body", unknown)).toMatch(/\r\n\r\nPOST body$/);
+    expect(await answerOf(app.fetch, "/limited", "long body", unknown)).toMatch(/^Status: 413 /);
+    const form = { CONTENT_TYPE: "application/x-www-form-urlencoded" };
+    expect(await answerOf(app.fetch, "/form", "_method=DELETE&a=1", form)).toMatch(/\r\n\r\nDELETE a=1$/);
+  });
+
+  it("FastCgiHttpService passes a request on by fetch", async () => {
+    const server = createServer((incoming, response) => {
+      incoming.pipe(response.setHeader("x-seen", `${incoming.method} ${incoming.url}`));
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const host = { HTTP_HOST: `127.0.0.1:${(server.address() as AddressInfo).port}` };
+    for (const proxy of [
+      fetch,
+      (request: Request) => fetch(request),
+      (request: Request) => fetch(new Request(request)),
+    ]) {
+      const answer = await answerOf(proxy, "/path", "body", host);
+      expect(answer).toMatch(/\r\nx-seen: POST \/path\r\n[\s\S]*\r\n\r\nbody$/);
+    }
+    server.closeAllConnections();
+    server.close();
   });
 });
 
