@@ -17,7 +17,7 @@ export default defineConfig({
     setupFiles: ["./test/support/equal_bytes.ts"],
     execArgv: ["--expose-gc"],
     // Reached by what hangs only: a machine that others use as well can be ten times slower.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
   },
 });

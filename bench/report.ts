@@ -1,7 +1,7 @@
 // Results as Markdown.
 
 import { ratios, type Spread, spreadOf } from "./statistics.ts";
-import type { BenchCase, CaseResult, EntryResult, Sample, Target } from "./types.ts";
+import { type BenchCase, type CaseResult, controlOf, type EntryResult, type Sample, type Target } from "./types.ts";
 
 /** A case as a table: a row for each contender. The ratio is that of the first contender to this one. */
 export function caseTable({ case: { id, title, figure }, entries }: CaseResult): string {
@@ -38,21 +38,33 @@ function optional(
   return picked.length === 0 ? "" : format(spreadOf(picked).median);
 }
 
-/** The targets of all cases that were run, and what was measured. */
+/**
+ * The targets of all cases that were run, and what was measured; beside it the ratio of the first contender to itself, which is how far
+ * a ratio of that case can be off.
+ */
 export function targetTable(results: readonly CaseResult[]): string {
   const rows = results.flatMap((result) =>
     (result.case.targets ?? []).map((target) => {
       const measured = measure(result, target);
+      const control = controlRatio(result);
       return [
         result.case.title,
         target.of,
         target.against === null ? `≤ ${target.most} ${result.case.figure}` : `≤ ${target.most} × ${target.against}`,
         measured === null ? "not run" : spread(measured, target.against === null ? amount : ratio),
+        control === null ? "" : spread(control, ratio),
         measured === null ? "" : measured.median <= target.most ? "met" : "**missed**",
       ];
     }),
   );
-  return table([["case", "contender", "target", "measured", ""], ...rows]);
+  return table([["case", "contender", "target", "measured", "the same build twice", ""], ...rows]);
+}
+
+/** The first contender divided by itself. */
+function controlRatio(result: CaseResult): Spread | null {
+  const [first] = result.entries;
+  if (first === undefined) return null;
+  return measure(result, { of: first.name, against: controlOf(first.name), most: 1 });
 }
 
 function measure({ entries }: CaseResult, { of, against }: Target): Spread | null {
@@ -84,7 +96,8 @@ Made by \`npm run bench\`; do not edit. What each case does and how it is measur
 - ${how}
 
 Figures are medians of the rounds, with the least and the most in brackets. A ratio is made in each round; its median counts.
-Below 1 the first contender takes less.
+Below 1 the first contender takes less. "The same again" is the control: the first contender once more, whose true ratio is 1. A ratio
+that lies no farther from 1 than that of the control shows no difference.
 
 ![CPU time of serving hello](results.svg)
 

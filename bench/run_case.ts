@@ -1,5 +1,13 @@
 import type { Bench } from "./setup.ts";
-import type { BenchCase, CaseResult, Entry, EntryResult, Running, Sample } from "./types.ts";
+import {
+  type BenchCase,
+  type CaseResult,
+  controlOf,
+  type Entry,
+  type EntryResult,
+  type Running,
+  type Sample,
+} from "./types.ts";
 
 /** A contender on its way through the rounds. */
 interface Contender {
@@ -10,10 +18,16 @@ interface Contender {
   reason: string | null;
 }
 
+/** The contenders of a case, and behind them its first once more, as the control: what lies between those two is no difference. */
+function withControl([first, ...others]: readonly Entry[]): readonly Entry[] {
+  if (first === undefined) return [];
+  return [first, ...others, { ...first, name: controlOf(first.name) }];
+}
+
 /** Runs all contenders of a case, one after the other in each round. One that fails does not stop the others. */
 export async function runCase(bench: Bench, benchCase: BenchCase, tell: (text: string) => void): Promise<CaseResult> {
   const { rounds, seconds, warmUp } = bench.options;
-  const contenders: Contender[] = benchCase.entries.map((entry) => ({
+  const contenders: Contender[] = withControl(benchCase.entries).map((entry) => ({
     entry,
     samples: [],
     running: null,

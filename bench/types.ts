@@ -24,6 +24,11 @@ export interface Entry {
   start(bench: Bench): Promise<Running>;
 }
 
+/** What the first contender of a case is called when it runs once more, as the control. */
+export function controlOf(name: string): string {
+  return `${name}, the same again`;
+}
+
 /** What a case is to show. */
 export type Target =
   | {

@@ -86,7 +86,6 @@ class Cluster {
 
   async #line(is: (line: Line) => boolean): Promise<Line> {
     await waitUntil(() => this.lines.some(is), {
-      timeout: 25_000,
       message: `The cluster printed only ${this.#output}`,
     });
     return this.lines.find(is)!;

@@ -149,7 +149,7 @@ describe.concurrent("fetchcgi check application", () => {
 
   const program = fileURLToPath(new URL("programs/node_fastcgi.mjs", import.meta.url));
 
-  it("finds the faults of node-fastcgi, also those that it dies of", { timeout: 120_000 }, async (context) => {
+  it("finds the faults of node-fastcgi, also those that it dies of", async (context) => {
     const { expect } = context;
     const revived = await startRevived("node-fastcgi", program);
     context.onTestFinished(() => revived.stop());

@@ -517,7 +517,7 @@ describe.each(setups)("nginx ($transport, $connections connections)", (setup) =>
       }
     };
     await Promise.all(Array.from({ length: 50 }, client));
-  }, 120_000);
+  });
 
   it("close lets the requests that run finish and takes no more", async () => {
     const own = new InteropApp();

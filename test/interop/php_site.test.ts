@@ -101,7 +101,7 @@ describe.each(Object.entries(fileServers))("a site with the file server %s", (_,
     expect(ofSite).toEqual([]);
     // Whatever is no script is the front controller's, but for what is no path, or leads to a folder or to style.css.
     expect([...statuses].filter((status) => ![200, 206, 308, 400].includes(status))).toEqual([]);
-  }, 120_000);
+  });
 
   it("phpSite answers with scripts, files and folders as nginx and Caddy do", async () => {
     const ask = async (path: string, lines = ""): Promise<[number, string]> => {

@@ -21,8 +21,6 @@ failOnUnhandledRejections();
 
 const RESTARTS = 20;
 const REQUESTS_PER_SECOND = 200;
-/** Milliseconds. It takes ten seconds, and much longer where every process that is started has to wait for others. */
-const TIMEOUT = 120_000;
 
 let folder: TemporaryDirectory;
 let program: string;
@@ -112,46 +110,34 @@ const setups = [
 const GRACE = 250;
 
 describe.each(setups)("an application behind $server.name", ({ server, example }) => {
-  it(
-    "serve loses no request when it is restarted 20 times on the same path under load",
-    async () => {
-      const socket = join(folder.path, `${server.name}.sock`);
-      const application = await restartedOnPath(socket, GRACE);
-      onTestFinished(() => application.stop());
-      const web = await startWebServer(server, { example, socket, edit: withoutKeeping });
-      onTestFinished(() => web.stop());
-      expect(await restartUnderLoad(web, application)).toBe(RESTARTS + 1);
-    },
-    TIMEOUT,
-  );
+  it("serve loses no request when it is restarted 20 times on the same path under load", async () => {
+    const socket = join(folder.path, `${server.name}.sock`);
+    const application = await restartedOnPath(socket, GRACE);
+    onTestFinished(() => application.stop());
+    const web = await startWebServer(server, { example, socket, edit: withoutKeeping });
+    onTestFinished(() => web.stop());
+    expect(await restartUnderLoad(web, application)).toBe(RESTARTS + 1);
+  });
 
-  it(
-    "serve loses no request when it is restarted 20 times on a port that is kept for it",
-    async () => {
-      const port = await freePort();
-      const application = await startSocketManager(port, [process.execPath, program, `${GRACE}`]);
-      onTestFinished(() => application.stop());
-      const edit = (config: string): string =>
-        withoutKeeping(config).replaceAll(/unix[:@]\S+?\.sock/g, `127.0.0.1:${port}`);
-      const web = await startWebServer(server, { example, socket: "/unused.sock", edit });
-      onTestFinished(() => web.stop());
-      expect(await restartUnderLoad(web, application)).toBe(RESTARTS + 1);
-    },
-    TIMEOUT,
-  );
+  it("serve loses no request when it is restarted 20 times on a port that is kept for it", async () => {
+    const port = await freePort();
+    const application = await startSocketManager(port, [process.execPath, program, `${GRACE}`]);
+    onTestFinished(() => application.stop());
+    const edit = (config: string): string =>
+      withoutKeeping(config).replaceAll(/unix[:@]\S+?\.sock/g, `127.0.0.1:${port}`);
+    const web = await startWebServer(server, { example, socket: "/unused.sock", edit });
+    onTestFinished(() => web.stop());
+    expect(await restartUnderLoad(web, application)).toBe(RESTARTS + 1);
+  });
 });
 
-it(
-  "serve loses no request on connections that nginx keeps when its grace is longer than they are kept",
-  async () => {
-    const socket = join(folder.path, "kept.sock");
-    const application = await restartedOnPath(socket, 3_000);
-    onTestFinished(() => application.stop());
-    const edit = (config: string): string => config.replaceAll("5s;", "1s;");
-    const web = await startWebServer(nginx, { example: "nginx/reload.conf", socket, edit });
-    onTestFinished(() => web.stop());
-    // Requests stay with older processes as long as connections are kept.
-    expect(await restartUnderLoad(web, application)).toBeGreaterThan(2);
-  },
-  TIMEOUT,
-);
+it("serve loses no request on connections that nginx keeps when its grace is longer than they are kept", async () => {
+  const socket = join(folder.path, "kept.sock");
+  const application = await restartedOnPath(socket, 3_000);
+  onTestFinished(() => application.stop());
+  const edit = (config: string): string => config.replaceAll("5s;", "1s;");
+  const web = await startWebServer(nginx, { example: "nginx/reload.conf", socket, edit });
+  onTestFinished(() => web.stop());
+  // Requests stay with older processes as long as connections are kept.
+  expect(await restartUnderLoad(web, application)).toBeGreaterThan(2);
+});

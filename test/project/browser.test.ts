@@ -69,4 +69,4 @@ it("fetchcgi decodes a capture, encodes it back and carries a request when a bro
     site.close();
     await directory.remove();
   }
-}, 180_000);
+});

@@ -41,7 +41,7 @@ beforeAll(async () => {
   await writeFile(join(project, "package.json"), '{ "private": true, "type": "module" }');
   await execute("npm", ["install", "--offline", "--no-audit", "--no-fund", tarball], { cwd: project });
   installed = join(project, "node_modules/fetchcgi");
-}, 180_000);
+});
 
 afterAll(() => directory.remove());
 

@@ -9,7 +9,7 @@ import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
 failOnUnhandledRejections();
 
 describe("params.md", () => {
-  it("has what every web server sends in its table", { timeout: 120_000 }, async () => {
+  it("has what every web server sends in its table", async () => {
     const fresh = formatTable(await recordTable());
     const [committed, recorded] = [readTable(committedTable()), readTable(fresh)];
     const wrong: string[] = [];
