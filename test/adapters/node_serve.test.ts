@@ -12,6 +12,7 @@ import {
   type ServeOptions,
   serve,
 } from "../../adapters/node/index.ts";
+import { connectEarly } from "../support/early_clients.ts";
 import { deferred } from "../support/open_stream.ts";
 import { startProcess, waitUntil } from "../support/process.ts";
 import { RawConnection } from "../support/raw_connection.ts";
@@ -267,14 +268,12 @@ describe("closing", () => {
   });
 
   it.each([{}, { port: 0 }])("close answers who has connected before it, with %j", async (where) => {
-    const { server, connect } = await served(where);
-    // The kernel connects them, and the server has not heard of it yet.
-    const connecting = Array.from({ length: 50 }, () => connect());
+    const { server } = await served(where);
+    const { address } = server as { address: { path: string } | { port: number } };
+    const clients = connectEarly("path" in address ? address : { port: address.port, host: "127.0.0.1" }, 50);
     const closing = server.close({ grace: 20_000 });
-    const connections = await Promise.all(connecting);
-    for (const connection of connections) await connection.write(bytesOf(request(1, { keepConn: false })));
-    for (const connection of connections) {
-      const records = recordsIn(await connection.readToEnd());
+    for (const answer of await clients.exchange(bytesOf(request(1, { keepConn: false })))) {
+      const records = recordsIn(answer);
       expect(textOf(records, RecordType.Stdout, 1)).toMatch(/answered$/);
       expect(records.at(-1)!.type).toBe(RecordType.EndRequest);
     }

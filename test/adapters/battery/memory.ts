@@ -46,6 +46,7 @@ export function memoryCases({ column, half, kind, link }: Setting): void {
       }
       expect(peak - warm, `from ${warm} to ${peak} MiB`).toBeLessThan(MAX_GROWTH);
     },
-    300_000,
+    // Four GiB, on a machine that does other work as well.
+    1_800_000,
   );
 }
