@@ -26,7 +26,7 @@ export class FastCgiUnixConnector extends UnixConnector {
    * @throws {TypeError} If the path is not one that a socket can have.
    */
   constructor(path: string, preset?: FastCgiHttpPreset) {
-    super(path, { openSpool: openTemporaryFile, ...preset }, openUnix);
+    super(path, { openSpool: openTemporaryFile, ...preset }, openUnix, true);
   }
 }
 

@@ -6,7 +6,13 @@ import { openUnix } from "./connect.ts";
 import { type BunListener, type BunTcpPlace, bun } from "./runtime.ts";
 import { type SocketData, socketHandlers } from "./socket.ts";
 
-const RUNTIME: ServerRuntime = { bind, openUnix, environment: (name) => bun().env[name], pid: () => process.pid };
+const RUNTIME: ServerRuntime = {
+  bind,
+  openUnix,
+  refusesWhenFull: true,
+  environment: (name) => bun().env[name],
+  pid: () => process.pid,
+};
 
 /**
  * Serves a fetch handler over FastCGI.

@@ -7,7 +7,7 @@ import { cannotListen } from "./listen_error.ts";
 import type { LockSockets } from "./path_lock.ts";
 import { bindSharedSocketFile } from "./shared_socket_file.ts";
 import { bindSocketFile } from "./socket_file.ts";
-import { checkSocketPath } from "./socket_path.ts";
+import { checkSocketPath, REFUSES_WHEN_FULL } from "./socket_path.ts";
 
 /** How long a backlog is emptied that goes on filling, as nobody can be kept from connecting to a port: milliseconds. */
 const MAX_BACKLOG_TIME = 1000;
@@ -88,8 +88,10 @@ export interface ListenerEvents {
 export interface ServerRuntime {
   /** Listens. Rejects with the runtime's error. */
   bind(place: ListenPlace, events: ListenerEvents): Promise<ListeningSocket>;
-  /** Connects to a Unix socket, to see whether somebody listens there. */
+  /** Connects to a Unix socket, to see whether a process listens there. */
   openUnix: OpenSocket<string>;
+  /** See {@linkcode REFUSES_WHEN_FULL}, which is the default. */
+  refusesWhenFull?: boolean;
   /** A variable of the environment. */
   environment(name: string): string | undefined;
   /**
@@ -150,6 +152,7 @@ async function listenOnPath(
   const options = { mode, takeOver };
   const sockets: LockSockets = {
     openUnix: runtime.openUnix,
+    refusesWhenFull: runtime.refusesWhenFull ?? REFUSES_WHEN_FULL,
     async bindUnix(lock, onWaiting) {
       const socket = await runtime.bind({ path: lock }, { onConnection: onWaiting, onError: () => {} });
       return () => socket.close();

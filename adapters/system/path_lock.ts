@@ -12,6 +12,7 @@ import { existsSync, linkSync, lstatSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { FastCgiConnection } from "../../src/index.ts";
 import type { OpenSocket, SystemError } from "../shared/connect.ts";
+import { isListed } from "./listed_sockets.ts";
 import { ListenError } from "./listen_error.ts";
 import { PrivateFolder } from "./private_folder.ts";
 import { withSocketPath } from "./socket_path.ts";
@@ -19,13 +20,18 @@ import { withSocketPath } from "./socket_path.ts";
 /** How long to wait for a lock, in milliseconds. What is done under a lock takes a few of them. */
 const LOCK_TIMEOUT = 10_000;
 
-/** Time before the next attempt where a lock has too many waiting processes to take one more, in milliseconds. */
+/** Time before the next attempt where a socket has too many connections waiting to take one more, in milliseconds. */
 const CROWDED_DELAY = 10;
+
+/** How often a connection has to be refused where that may mean a full backlog, until the socket counts as a dead process's. */
+const REFUSED_ATTEMPTS = 10;
 
 /** What a lock needs of a runtime. */
 export interface LockSockets {
   /** Connects to a Unix socket. */
   openUnix: OpenSocket<string>;
+  /** See {@linkcode REFUSES_WHEN_FULL}. */
+  refusesWhenFull: boolean;
   /** Listens on a Unix socket, alone. Resolves with what ends that. */
   bindUnix(path: string, onConnection: (connection: FastCgiConnection) => void): Promise<() => Promise<void>>;
 }
@@ -128,7 +134,7 @@ class PathLock {
   #waitAt(depth: number, untilEnd = true): Promise<SocketState> {
     const name = this.#nameAt(depth);
     return withSocketPath(dirname(this.#path), name, (path) =>
-      visitSocket(path, this.#sockets.openUnix, async (connection) => {
+      visitSocket(path, this.#sockets, async (connection) => {
         if (untilEnd) await ended(connection, this.#deadline - performance.now());
       }),
     );
@@ -161,36 +167,40 @@ class PathLock {
  */
 export async function visitSocket(
   path: string,
-  open: OpenSocket<string>,
+  { openUnix, refusesWhenFull }: LockSockets,
   visit: (connection: FastCgiConnection) => Promise<void> = async () => {},
 ): Promise<SocketState> {
-  if (!socketExists(path)) return "missing";
-  let connection: FastCgiConnection;
-  try {
-    connection = await open(path, new AbortController().signal);
-  } catch (error) {
-    switch ((error as SystemError).code) {
-      case "ECONNREFUSED":
-        return "stale";
-      case "ENOENT":
-        return "missing";
-      // The backlog is full, so a process listens.
-      case "EAGAIN":
-        await new Promise((resolve) => setTimeout(resolve, CROWDED_DELAY));
-        return "living";
-      // A process listened, and has closed in between.
-      case "ECONNRESET":
-        return "living";
-      default:
-        throw error;
+  // A backlog that is full for a moment must not look as if no process listened.
+  for (let attempts = refusesWhenFull ? REFUSED_ATTEMPTS : 1; ; attempts--) {
+    if (!socketExists(path)) return "missing";
+    try {
+      const connection = await openUnix(path, new AbortController().signal);
+      await visit(connection).finally(() => connection.close());
+      return "living";
+    } catch (error) {
+      switch ((error as SystemError).code) {
+        case "ECONNREFUSED":
+          if (attempts === 1) return refusesWhenFull && isListed(path) ? "living" : "stale";
+          await delay(CROWDED_DELAY);
+          continue;
+        case "ENOENT":
+          return "missing";
+        // The backlog is full, so a process listens.
+        case "EAGAIN":
+          await delay(CROWDED_DELAY);
+          return "living";
+        // A process listened, and has closed in between.
+        case "ECONNRESET":
+          return "living";
+        default:
+          throw error;
+      }
     }
   }
-  try {
-    await visit(connection);
-  } finally {
-    await connection.close();
-  }
-  return "living";
+}
+
+function delay(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 /**

@@ -65,7 +65,7 @@ export function bindSharedSocketFile<Socket extends { close(): Promise<void> }>(
 function removeLast(path: string, own: FileId, names: GroupNames, sockets: LockSockets): Promise<void> {
   return withPathLock(path, sockets, async () => {
     // Another group that has taken the path over is not asked.
-    if (leadsTo(path, own) && (await visitSocket(path, sockets.openUnix)) === "stale") unlinkSync(path);
+    if (leadsTo(path, own) && (await visitSocket(path, sockets)) === "stale") unlinkSync(path);
     await names.close();
   });
 }
@@ -115,7 +115,7 @@ class GroupNames {
 
   async #removeDead(): Promise<void> {
     for (const name of readdirSync(this.#folder)) {
-      const state = await withSocketPath(this.#folder, name, (path) => visitSocket(path, this.#sockets.openUnix));
+      const state = await withSocketPath(this.#folder, name, (path) => visitSocket(path, this.#sockets));
       if (state === "stale") unlinkSync(join(this.#folder, name));
     }
   }

@@ -5,13 +5,13 @@
 // the file of a socket that they close know the private name only, and so don't remove the file of another process.
 
 import { type BigIntStats, chmodSync, linkSync, lstatSync, renameSync, unlinkSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { ListenError } from "./listen_error.ts";
 import { type LockSockets, socketExists, visitSocket, withPathLock } from "./path_lock.ts";
-import { withSocketPath } from "./socket_path.ts";
+import { fitsSocket, withSocketPath } from "./socket_path.ts";
 
-/** The name of the socket before it has its path. */
-const FIRST_NAME = "socket";
+/** The name of the socket before it has its path, where its own name would be too long. */
+const SHORT_NAME = "socket";
 
 /** Options of {@linkcode bindSocketFile}. */
 export interface SocketFileOptions {
@@ -45,8 +45,10 @@ export function bindSocketFile<Socket extends { close(): Promise<void> }>(
 ): Promise<SocketFile<Socket>> {
   return withPathLock(path, sockets, async (folder) => {
     const isFree = await checkFree(path, sockets, takeOver);
-    const socket = await withSocketPath(dirname(path), join(folder.name, FIRST_NAME), bind);
-    const first = folder.file(FIRST_NAME);
+    // By its own name it is found in lists of sockets.
+    const name = fitsSocket(folder.file(basename(path))) ? basename(path) : SHORT_NAME;
+    const socket = await withSocketPath(dirname(path), join(folder.name, name), bind);
+    const first = folder.file(name);
     try {
       chmodSync(first, mode);
       const own = idOf(first)!;
@@ -66,7 +68,7 @@ export function bindSocketFile<Socket extends { close(): Promise<void> }>(
  */
 export async function checkFree(path: string, sockets: LockSockets, takeOver: boolean): Promise<boolean> {
   if (!socketExists(path)) return true;
-  if (!takeOver && (await visitSocket(path, sockets.openUnix)) === "living") {
+  if (!takeOver && (await visitSocket(path, sockets)) === "living") {
     throw new ListenError(path, "another process listens there (EADDRINUSE)");
   }
   return false;

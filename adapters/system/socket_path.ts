@@ -8,6 +8,12 @@ import { join, resolve } from "node:path";
 /** Where links to long folders are made: the shortest folder that every Unix lets every user write to. */
 const SHORT_FOLDER = "/tmp";
 
+/**
+ * Whether a connection to a socket whose backlog is full is refused (ECONNREFUSED) as where no process listens: by all systems but Linux,
+ * which says EAGAIN. Bun says ECONNREFUSED on Linux too.
+ */
+export const REFUSES_WHEN_FULL: boolean = platform() !== "linux";
+
 /** 108 bytes with the zero at the end on Linux, 104 on macOS and BSD. The name of a pipe on Windows has no such limit. */
 function mostBytes(): number {
   const system = platform();
@@ -27,6 +33,11 @@ export function checkSocketPath(path: string, verb: string): void {
   throw new TypeError(`Cannot ${verb} ${path}: the path of a socket may have ${most} bytes, this one has ${length}`);
 }
 
+/** Whether a socket can have this path. */
+export function fitsSocket(path: string): boolean {
+  return lengthOf(path) <= mostBytes();
+}
+
 /**
  * Calls `use` with a path to `name` in `folder` that a socket can have: the path itself, or where that is too long one through a
  * symbolic link to the folder, which is there until `use` is done.
@@ -37,7 +48,7 @@ export async function withSocketPath<Result>(
   use: (path: string) => Promise<Result>,
 ): Promise<Result> {
   const path = join(folder, name);
-  if (lengthOf(path) <= mostBytes()) return use(path);
+  if (fitsSocket(path)) return use(path);
   const link = join(SHORT_FOLDER, `.${randomUUID().slice(0, 8)}`);
   symlinkSync(resolve(folder), link);
   try {

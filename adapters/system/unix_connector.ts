@@ -9,7 +9,7 @@ import type {
 } from "../../src/index.ts";
 import { connectTo, type OpenSocket, phpFpmPreset, type SystemError } from "../shared/connect.ts";
 import { printApplicationStderr } from "../shared/print.ts";
-import { checkSocketPath } from "./socket_path.ts";
+import { checkSocketPath, REFUSES_WHEN_FULL } from "./socket_path.ts";
 
 /** The connectors for Unix sockets are this, with the runtime's sockets. */
 export abstract class UnixConnector implements FastCgiHttpConnector {
@@ -19,13 +19,23 @@ export abstract class UnixConnector implements FastCgiHttpConnector {
   readonly onStderr: (message: string, request: Request) => void = printApplicationStderr;
   readonly #path: string;
   readonly #open: OpenSocket<string>;
+  readonly #refusesWhenFull: boolean;
 
-  /** @throws {TypeError} If the path is not one that a socket can have. */
-  constructor(path: string, preset: FastCgiHttpPreset, open: OpenSocket<string>) {
+  /**
+   * @param refusesWhenFull See {@linkcode REFUSES_WHEN_FULL}.
+   * @throws {TypeError} If the path is not one that a socket can have.
+   */
+  constructor(
+    path: string,
+    preset: FastCgiHttpPreset,
+    open: OpenSocket<string>,
+    refusesWhenFull: boolean = REFUSES_WHEN_FULL,
+  ) {
     checkSocketPath(path, "connect to");
     this.#path = path;
     this.preset = preset;
     this.#open = open;
+    this.#refusesWhenFull = refusesWhenFull;
   }
 
   /**
@@ -45,18 +55,15 @@ export abstract class UnixConnector implements FastCgiHttpConnector {
 
   /** Opens a connection; see {@linkcode FastCgiHttpConnector.connect}. */
   async connect({ signal }: ConnectOptions): Promise<FastCgiConnection> {
-    const path = this.#path;
-    return connectTo(
-      path,
-      () => this.#open(path, signal),
-      signal,
-      (error) => codeOfUnixError(error, path),
-    );
+    const open = (): Promise<FastCgiConnection> => this.#open(this.#path, signal);
+    return connectTo(this.#path, open, signal, (error) => this.#codeOf(error));
   }
-}
 
-/** Linux refuses a connection to a file of another kind as it does where nobody listens. */
-function codeOfUnixError(error: SystemError, path: string): string | undefined {
-  const isFile = error.code === "ECONNREFUSED" && statSync(path, { throwIfNoEntry: false })?.isSocket() === false;
-  return isFile ? "ENOTSOCK" : error.code;
+  /** What an error means: a refusal may have other reasons than that no process listens. */
+  #codeOf({ code }: SystemError): string | undefined {
+    if (code !== "ECONNREFUSED") return code;
+    // Linux refuses a connection to a file of another kind in the same way.
+    if (statSync(this.#path, { throwIfNoEntry: false })?.isSocket() === false) return "ENOTSOCK";
+    return this.#refusesWhenFull ? "ECONNREFUSED or EAGAIN" : code;
+  }
 }

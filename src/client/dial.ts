@@ -3,8 +3,10 @@ import { connectOrAbort, withTimeLimit } from "../transport/attempt.ts";
 import type { Connector, FastCgiConnection } from "../transport/connection.ts";
 import type { ResolvedClientOptions } from "./options.ts";
 
-/** Milliseconds before the first retry; each further one waits four times as long. */
+/** Milliseconds before the first retry; each further one waits four times as long, up to the most. */
 const FIRST_DELAY = 50;
+/** A Unix socket whose backlog is full refuses at once (EAGAIN), and has room again as soon as its application accepts. */
+const MOST_DELAY = 500;
 
 /**
  * Opens a connection, trying again where that fails: nothing has been sent yet, so nothing can have happened.
@@ -36,7 +38,7 @@ async function connectWithRetries(
       // A wrong call stays wrong.
       if (retry > maxConnectRetries || cause instanceof TypeError) throw error;
       onRetry({ reason: "connect", error, attempt: retry });
-      await pause(FIRST_DELAY * 4 ** (retry - 1), signal);
+      await pause(Math.min(FIRST_DELAY * 4 ** (retry - 1), MOST_DELAY), signal);
     }
   }
 }

@@ -11,7 +11,7 @@ export interface FastCgiClientLimits extends ResponseDecoderOptions {
    */
   connectTimeout?: number;
   /**
-   * How often opening a connection is tried again, after 50 ms, 200 ms and so on. 0 tries once.
+   * How often opening a connection is tried again, after 50 ms, 200 ms and then every 500 ms, until `connectTimeout`. 0 tries once.
    *
    * @default {2}
    */

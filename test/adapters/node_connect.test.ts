@@ -22,7 +22,7 @@ import { freePort } from "../support/free_port.ts";
 import { startProcess, waitUntil } from "../support/process.ts";
 import { isSettled } from "../support/streams.ts";
 import { createTemporaryDirectory, type TemporaryDirectory } from "../support/temporary_directory.ts";
-import { unansweredPort } from "../support/unanswered_port.ts";
+import { unansweredPort } from "../support/unanswered.ts";
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();

@@ -62,6 +62,22 @@ describe("retries of a connection", () => {
     return connector;
   }
 
+  it("FastCgiClient waits 500 ms at most before it tries to connect again, as often as maxConnectRetries allows", async () => {
+    const connector = failing(10);
+    const { client } = clientOf(connector, { maxConnectRetries: 10 });
+    const sent = text(client);
+    await pass(50 + 200 + 1);
+    expect(connector.attempts).toBe(3);
+    for (let attempts = 4; attempts <= 10; attempts++) {
+      await pass(498);
+      expect(connector.attempts).toBe(attempts - 1);
+      await pass(2);
+      expect(connector.attempts).toBe(attempts);
+    }
+    await pass(500);
+    expect(await sent).toBe("x");
+  });
+
   it("FastCgiClient tries to connect again after 50 and 200 ms, and tells onRetry", async () => {
     const connector = failing(2);
     const { client, retries } = clientOf(connector);

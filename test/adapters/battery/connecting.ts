@@ -5,7 +5,7 @@ import { expect, onTestFinished } from "vitest";
 import { RecordType } from "../../../src/index.ts";
 import { bytesOf, record } from "../../support/records.ts";
 import { TcpBackend } from "../../support/tcp_backend.ts";
-import { unansweredPort } from "../../support/unanswered_port.ts";
+import { unansweredPort, unansweredSocket } from "../../support/unanswered.ts";
 import type { Setting } from "./battery.ts";
 import type { Operation, Target } from "./programs/operations.ts";
 
@@ -43,6 +43,18 @@ export function connectingCases(setting: Setting): void {
   });
 
   if (kind === "TCP") breakingCases(setting, runAt);
+  else {
+    column.test(row, "connect says that the backlog may be full when it is", async () => {
+      const target = { path: newPath() };
+      await unansweredSocket(target.path);
+      const options = { maxConnectRetries: 0 };
+      const { error } = await runAt(target, { do: "fetch", options });
+      // Bun tells no difference.
+      const code = column.runtime === "bun" ? "ECONNREFUSED" : "EAGAIN";
+      expect(error).toContain(`connectFailed: Cannot connect to ${target.path}: `);
+      expect(error).toMatch(new RegExp(`backlog .*listen\\.backlog.*\\(${code}\\)$`));
+    });
+  }
 
   function runAt(target: Target, operation: Omit<Operation, "target">) {
     return link().run({ ...operation, target } as Operation);

@@ -5,6 +5,7 @@ import { RecordType } from "../../../src/index.ts";
 import { RawConnection } from "../../support/raw_connection.ts";
 import { bytesOf, recordsIn, request, textOf } from "../../support/records.ts";
 import { type RuntimeServer, startRuntimeServer } from "../../support/runtimes.ts";
+import { unansweredSocket } from "../../support/unanswered.ts";
 import type { ServingRuntime, Setting } from "./battery.ts";
 import { nodeClient } from "./node_client.ts";
 import type { Target } from "./programs/operations.ts";
@@ -77,6 +78,15 @@ function pathCases(setting: Setting, runtime: ServingRuntime): void {
     const third = await start(runtime, { path, mode: 0o666 });
     expect(third.lines()).toEqual([{ address: { path } }]);
     expect(statSync(path).mode & 0o777).toBe(0o666);
+  });
+
+  column.test(row, "serve refuses a path when the process that listens there takes no more connections", async () => {
+    const path = newPath();
+    await unansweredSocket(path);
+    expect(await errorOf(runtime, { path })).toBe(
+      `Error: Cannot listen on ${path}: another process listens there (EADDRINUSE)`,
+    );
+    expect(lstatSync(path).isSocket()).toBe(true);
   });
 
   column.test(row, "serve listens on a short name in a folder whose path is as long as it can be", async () => {
