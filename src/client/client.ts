@@ -75,8 +75,9 @@ export class FastCgiClient implements AsyncDisposable {
    * @throws {FastCgiError} `connectFailed` or `timeout` if there is no connection to be had, `limit` if too many requests wait.
    * @throws {unknown} The reason of `signal`, and what the connector's `keyOf` throws.
    */
-  send(request: FastCgiRequestInit): Promise<FastCgiClientResponse> {
-    return this.#run(request, () => clientRequest(request, checkedParams(request.params)));
+  async send(request: FastCgiRequestInit): Promise<FastCgiClientResponse> {
+    const response = await this.#run(request, () => clientRequest(request, checkedParams(request.params)));
+    return response.makeCopyable();
   }
 
   /** As {@linkcode FastCgiClient.send}, for the HTTP layer, which reads the response by itself and leaves the params as they are. */

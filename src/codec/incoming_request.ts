@@ -35,13 +35,13 @@ export interface IncomingStreamLimits {
 }
 
 /** A {@linkcode FastCgiRequest} and what its connection does with it. Everything is built when it is first asked for. */
-export class IncomingRequest implements FastCgiRequest, DecodedParams {
+export class IncomingRequest implements FastCgiRequest {
   readonly requestId: number;
   readonly role: Role;
   readonly keepConn: boolean;
   readonly params: FastCgiParams;
-  readonly repeatedParams: readonly NameValuePair[] | null;
-  readonly stdinQueue: ByteQueue;
+  readonly #repeatedParams: readonly NameValuePair[] | null;
+  readonly #stdinQueue: ByteQueue;
   readonly #maxDataBytes: number;
   #dataQueue: ByteQueue | null = null;
   #controller: AbortController | null = null;
@@ -59,8 +59,8 @@ export class IncomingRequest implements FastCgiRequest, DecodedParams {
     this.role = role;
     this.keepConn = keepConn;
     this.params = params;
-    this.repeatedParams = repeatedParams;
-    this.stdinQueue = new ByteQueue({
+    this.#repeatedParams = repeatedParams;
+    this.#stdinQueue = new ByteQueue({
       name: "stdin",
       requestId,
       // An Authorizer has no stdin even where the request has a length (FastCGI 6.3).
@@ -69,11 +69,21 @@ export class IncomingRequest implements FastCgiRequest, DecodedParams {
       limit: "maxStdinBytes",
     });
     this.#maxDataBytes = limits.maxDataBytes;
-    if (role === Role.Authorizer) this.stdinQueue.end();
+    if (role === Role.Authorizer) this.#stdinQueue.end();
+  }
+
+  /** `request` itself where it is one of these, and nothing made of one; null otherwise. */
+  static of(request: FastCgiRequest): IncomingRequest | null {
+    return #stdinQueue in request ? request : null;
   }
 
   get paramPairs(): readonly NameValuePair[] {
-    return this.repeatedParams ?? [...this.params];
+    return this.#repeatedParams ?? [...this.params];
+  }
+
+  /** The bytes of FCGI_STDIN, below the stream. */
+  get stdinQueue(): ByteQueue {
+    return this.#stdinQueue;
   }
 
   /** What a Filter gets; made when asked for, because few requests are for a Filter. */
@@ -94,7 +104,7 @@ export class IncomingRequest implements FastCgiRequest, DecodedParams {
 
   /** Fails what of the request's streams is still to come. */
   failStreams(reason: unknown): void {
-    this.stdinQueue.fail(reason);
+    this.#stdinQueue.fail(reason);
     if (this.role === Role.Filter) this.dataQueue.fail(reason);
   }
 
@@ -110,7 +120,7 @@ export class IncomingRequest implements FastCgiRequest, DecodedParams {
   }
 
   get stdin(): ReadableStream<Uint8Array> {
-    return this.stdinQueue.stream;
+    return this.#stdinQueue.stream;
   }
 
   get data(): ReadableStream<Uint8Array> {
@@ -118,11 +128,30 @@ export class IncomingRequest implements FastCgiRequest, DecodedParams {
   }
 
   get signal(): AbortSignal {
+    return this.#signal;
+  }
+
+  get #signal(): AbortSignal {
     if (this.#controller === null) {
       this.#controller = new AbortController();
       if (this.#abortReason !== null) this.#controller.abort(this.#abortReason);
     }
     return this.#controller.signal;
+  }
+
+  /**
+   * Makes every member of the interface one of its own, so that a spread, `Object.create()` and a Proxy have them too. It is done where a
+   * program of others gets the request, and nowhere else: it takes 2 of the 26 µs of a small exchange.
+   */
+  makeCopyable(): this {
+    if (Object.hasOwn(this, "stdin")) return this;
+    const enumerable = true;
+    return Object.defineProperties(this, {
+      paramPairs: { get: () => this.#repeatedParams ?? [...this.params], enumerable },
+      stdin: { get: () => this.#stdinQueue.stream, enumerable },
+      data: { get: () => this.dataQueue.stream, enumerable },
+      signal: { get: () => this.#signal, enumerable },
+    });
   }
 
   /** Why the request was aborted, or null. */
@@ -145,4 +174,9 @@ export class IncomingRequest implements FastCgiRequest, DecodedParams {
     for (const callback of this.#onAbort) callback(reason);
     this.#onAbort = [];
   }
+}
+
+/** `request`, fit to be given to programs of others: see {@linkcode IncomingRequest.makeCopyable}. */
+export function copyable(request: FastCgiRequest): FastCgiRequest {
+  return IncomingRequest.of(request)?.makeCopyable() ?? request;
 }

@@ -98,11 +98,26 @@ export class IncomingResponse implements FastCgiClientResponse {
   }
 
   get end(): Promise<EndRequestBody> {
+    return this.#whenEnded;
+  }
+
+  get #whenEnded(): Promise<EndRequestBody> {
     if (this.#end !== null) return this.#end;
     this.#end = this.#ending === null ? new Promise((settle) => (this.#settleEnd = settle)) : promiseOf(this.#ending);
     // Whoever only reads stdout learns of a failure there.
     this.#end.catch(() => {});
     return this.#end;
+  }
+
+  /** Makes every member of the interface one of its own, so that a spread has them too: see `IncomingRequest.makeCopyable`. */
+  makeCopyable(): this {
+    const enumerable = true;
+    return Object.defineProperties(this, {
+      stdout: { get: () => this.stdoutQueue.stream, enumerable },
+      stderr: { get: () => this.#stderr.stream, enumerable },
+      stderrTruncated: { get: () => this.#stderrBuffer?.truncated ?? false, enumerable },
+      end: { get: () => this.#whenEnded, enumerable },
+    });
   }
 
   /** FCGI_STDERR so far as text, for messages. */

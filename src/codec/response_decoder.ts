@@ -153,7 +153,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
       if (this.#highestId > 0)
         throw protocolError(`Cannot read ${input}: nobody began request ${requestId}`, requestId);
       active = this.#open(requestId, {});
-      controller.enqueue(active.response);
+      controller.enqueue(active.response.makeCopyable());
     }
     const step = responseStep(active.state, input);
     if (step === undefined) {

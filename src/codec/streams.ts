@@ -2,7 +2,7 @@
 
 import { FastCgiError } from "../protocol/errors.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
-import type { FastCgiRequest } from "./incoming_request.ts";
+import { copyable, type FastCgiRequest } from "./incoming_request.ts";
 import type { FastCgiClientResponse } from "./incoming_response.ts";
 import { RecordDecoder } from "./record_decoder.ts";
 import { RecordEncoder } from "./record_encoder.ts";
@@ -55,7 +55,8 @@ export class RequestDecoderStream extends Base<FastCgiRecord, FastCgiRequest> {
     const decoder = new RequestDecoder({ reply: (records) => records.forEach(reply) }, options);
     const stage: Stage<FastCgiRecord, FastCgiRequest> = {
       transform(record, controller) {
-        const pause = decoder.transform(record, controller);
+        const enqueue = (request: FastCgiRequest): void => controller.enqueue(copyable(request));
+        const pause = decoder.transform(record, { enqueue });
         const { desiredSize } = replies;
         if (desiredSize === null || desiredSize > 0) return pause;
         return Promise.all([pause, replies.ready.catch(ignore)]).then(ignore);

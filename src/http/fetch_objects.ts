@@ -107,6 +107,11 @@ export function bodyOf({ body }: { readonly body: unknown }): ReadableStream<Uin
   throw new TypeError(`Cannot read the body: expected a stream, got ${typeof body}`);
 }
 
+/** The stream as the runtime's own class has it. It is not touched before it is read. */
+export function asNativeStream(stream: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  return stream instanceof ReadableStream ? stream : streamOf(new OtherBody(stream as OtherStream));
+}
+
 /** The signal as the runtime's own class has it. */
 export function asNativeSignal(signal: AbortSignal): AbortSignal {
   if (signal instanceof AbortSignal) return signal;

@@ -6,18 +6,8 @@
 // that no script can abort. But Node and Bun let them follow it by its "abort" event, and an event can be sent to it. Where they do
 // not, as on Deno, the signal is given to the Request from the start.
 
-import type { IncomingRequest } from "../codec/incoming_request.ts";
 import type { RequestParts } from "./params_to_request.ts";
-
-/** Where a Request comes from: what is asked of it only when the Request is asked. */
-export interface RequestOrigin {
-  /** The body. */
-  readonly stdin: ReadableStream<Uint8Array>;
-  /** Aborts with the request. */
-  readonly signal: AbortSignal;
-  /** Calls `callback` at the abort, or now if it has been. Absent where only the signal tells. */
-  onAbort?(callback: () => void): void;
-}
+import type { RequestOrigin, RequestSource } from "./request_source.ts";
 
 /** A Request that knows its origin. */
 interface OriginRequest extends Request {
@@ -26,8 +16,9 @@ interface OriginRequest extends Request {
 }
 
 /** Fetch knows no body on GET and HEAD; the handler finds one in `context.stdin`. */
-export function hasBody({ method }: RequestParts, { stdinQueue, params }: IncomingRequest): boolean {
-  return method !== "GET" && method !== "HEAD" && params.get("CONTENT_LENGTH") !== "0" && !stdinQueue.isEmpty;
+export function hasBody({ method }: RequestParts, { stdinQueue, params }: RequestSource): boolean {
+  const canHave = method !== "GET" && method !== "HEAD" && params.get("CONTENT_LENGTH") !== "0";
+  return canHave && stdinQueue?.isEmpty !== true;
 }
 
 type OriginRequestClass = new (url: string, init: RequestInit, origin: RequestOrigin) => OriginRequest;

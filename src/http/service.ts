@@ -1,17 +1,23 @@
 import { ByteQueue } from "../codec/byte_queue.ts";
 import { contained } from "../codec/contained.ts";
-import type { FastCgiRequest, IncomingRequest } from "../codec/incoming_request.ts";
+import { copyable, type FastCgiRequest, IncomingRequest } from "../codec/incoming_request.ts";
 import { errorDocument } from "../codec/refusal.ts";
 import { byteStringToUtf8, decodeByteString } from "../protocol/byte_string.ts";
 import type { Role } from "../protocol/constants.ts";
 import { kindOf } from "../protocol/kind_of.ts";
 import type { FastCgiParams } from "../protocol/params.ts";
-import type { FastCgiHandler, FastCgiHandlerContext, FastCgiResponse } from "../server/response.ts";
+import {
+  type FastCgiHandler,
+  type FastCgiHandlerContext,
+  type FastCgiResponse,
+  takesInPlace,
+} from "../server/response.ts";
 import type { ByteReader, ByteSource } from "../transport/byte_source.ts";
 import { isResponse } from "./fetch_objects.ts";
 import { lazyRequest } from "./lazy_request.ts";
 import { hasBody, nativeRequest } from "./native_request.ts";
 import { partsFromParams } from "./params_to_request.ts";
+import { type RequestSource, sourceOf } from "./request_source.ts";
 import { cgiFromResponse } from "./response_to_cgi.ts";
 
 /** What a fetch handler gets beside the Request. */
@@ -97,25 +103,28 @@ export class FastCgiHttpService {
 
   /** For {@linkcode FastCgiServer}. */
   get handler(): FastCgiHandler {
-    return (request, context) => this.#handle(request as IncomingRequest, context);
+    return takesInPlace((request, context) => this.#handle(request, context));
   }
 
-  async #handle(request: IncomingRequest, server: FastCgiHandlerContext): Promise<FastCgiResponse> {
-    const parts = partsFromParams(request);
+  async #handle(request: FastCgiRequest, server: FastCgiHandlerContext): Promise<FastCgiResponse> {
+    const incoming = IncomingRequest.of(request);
+    const source = incoming ?? sourceOf(request);
+    const parts = partsFromParams(source);
     const { method } = parts;
     // Fetch has no Request for these, and no web server forwards them to an application on purpose.
     if (FORBIDDEN.test(method)) return { stdout: errorDocument(501) };
-    const fetchRequest = this.#options.lazyRequest
-      ? lazyRequest(parts, request)
-      : nativeRequest(parts, request, hasBody(parts, request));
-    const context = new FetchContext(request, server, this.#options);
+    const fetchRequest =
+      incoming !== null && this.#options.lazyRequest
+        ? lazyRequest(parts, incoming)
+        : nativeRequest(parts, source, hasBody(parts, source));
+    const context = new FetchContext(source, request, server, this.#options);
     const answer = this.#fetch(fetchRequest, context);
     const response = isResponse(answer) ? answer : await answer;
     if (!isResponse(response)) {
       throw new TypeError(`Cannot send the response: expected a Response, got ${kindOf(response)}`);
     }
     const stdout = cgiFromResponse(response, { method, role: request.role });
-    return context.respond(stdout instanceof Promise ? await stdout : stdout);
+    return context.stderr.respond(stdout instanceof Promise ? await stdout : stdout);
   }
 }
 
@@ -125,18 +134,22 @@ class FetchContext implements FastCgiContext {
   readonly role: Role;
   readonly requestId: number;
   readonly waitUntil: (promise: PromiseLike<unknown>) => void;
-  readonly #source: IncomingRequest;
-  readonly #options: FastCgiHttpServiceOptions;
-  #stderr: StderrLog | null = null;
+  readonly stderr: StderrLog;
+  readonly #source: RequestSource;
 
-  constructor(source: IncomingRequest, server: FastCgiHandlerContext, options: FastCgiHttpServiceOptions) {
+  constructor(
+    source: RequestSource,
+    request: FastCgiRequest,
+    server: FastCgiHandlerContext,
+    options: FastCgiHttpServiceOptions,
+  ) {
     this.params = source.params;
     this.role = source.role;
     this.requestId = source.requestId;
     // Not a method: handlers take it out of its object.
-    this.waitUntil = (promise) => server.waitUntil(promise, source);
+    this.waitUntil = (promise) => server.waitUntil(promise, request);
+    this.stderr = new StderrLog(request, options);
     this.#source = source;
-    this.#options = options;
   }
 
   get stdin(): ReadableStream<Uint8Array> {
@@ -145,18 +158,6 @@ class FetchContext implements FastCgiContext {
 
   get data(): ReadableStream<Uint8Array> {
     return this.#source.data;
-  }
-
-  get stderr(): FastCgiStderr {
-    this.#stderr ??= new StderrLog(this.#source, this.#options);
-    return this.#stderr;
-  }
-
-  /** What is sent: `stdout`, and with `sendStderr` the messages beside it. */
-  respond(stdout: readonly ByteSource[]): FastCgiResponse {
-    // Messages may also come while the body is sent.
-    if (this.#options.sendStderr) this.#stderr ??= new StderrLog(this.#source, this.#options);
-    return this.#stderr === null ? { stdout } : this.#stderr.respond(stdout);
   }
 }
 
@@ -175,7 +176,7 @@ class StderrLog implements FastCgiStderr {
 
   write(message: string | Uint8Array): void {
     const text = typeof message === "string" ? message : byteStringToUtf8(decodeByteString(message));
-    this.#options.onStderr?.(text, this.#request);
+    this.#options.onStderr?.(text, copyable(this.#request));
     this.#queue?.push(typeof message === "string" ? encoder.encode(message) : message.slice());
   }
 

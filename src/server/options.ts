@@ -1,5 +1,5 @@
 import { contained } from "../codec/contained.ts";
-import type { FastCgiRequest } from "../codec/incoming_request.ts";
+import { copyable, type FastCgiRequest } from "../codec/incoming_request.ts";
 import { REQUEST_DECODER_DEFAULTS, type RequestDecoderOptions } from "../codec/request_decoder_options.ts";
 import { resolveOptions } from "../codec/resolve_options.ts";
 
@@ -79,6 +79,9 @@ export type ResolvedServerOptions = Required<FastCgiServerLimits> & Required<Pic
 
 /** @throws {RangeError | TypeError} If an option has a value it can't have. */
 export function resolveServerOptions(options: FastCgiServerOptions): ResolvedServerOptions {
+  const onError = contained("onError", options.onError);
   // The same object, so that decoders know it as checked.
-  return Object.assign(resolveOptions(SERVER_DEFAULTS, options), { onError: contained("onError", options.onError) });
+  return Object.assign(resolveOptions(SERVER_DEFAULTS, options), {
+    onError: (error: unknown, request?: FastCgiRequest) => onError(error, request && copyable(request)),
+  });
 }

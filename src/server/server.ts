@@ -5,7 +5,7 @@ import { closeConnection, type FastCgiConnection } from "../transport/connection
 import { Deadline } from "../transport/deadline.ts";
 import { ServerConnection } from "./connection.ts";
 import { type FastCgiServerOptions, type ResolvedServerOptions, resolveServerOptions } from "./options.ts";
-import type { FastCgiHandler, FastCgiHandlerContext } from "./response.ts";
+import { type FastCgiHandler, type FastCgiHandlerContext, withCopyableRequests } from "./response.ts";
 
 /** How {@linkcode FastCgiServer.close} ends. */
 export interface CloseOptions {
@@ -58,7 +58,7 @@ export class FastCgiServer implements FastCgiHandlerContext {
    * @throws {RangeError | TypeError} If an option has a value it can't have.
    */
   constructor(handler: FastCgiHandler, options: FastCgiServerOptions = {}) {
-    this.#handler = handler;
+    this.#handler = withCopyableRequests(handler);
     this.#options = resolveServerOptions(options);
   }
 

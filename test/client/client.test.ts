@@ -136,6 +136,17 @@ describe("FastCgiClient", () => {
     expect(response.requestId).toBe(requestId);
   });
 
+  it("FastCgiClient resolves with a response that a spread copies whole", async () => {
+    const { client } = clientOf(answering(() => "answer"));
+    const copy = { ...(await client.send(get)) };
+    expect([await textFrom(copy.stdout), await textFrom(copy.stderr), copy.stderrTruncated]).toEqual([
+      "answer",
+      "",
+      false,
+    ]);
+    expect(await copy.end).toMatchObject({ appStatus: 0 });
+  });
+
   it("FastCgiClient sends a request of every role", async () => {
     const { client } = clientOf(
       answering(({ role, stdin, data }) => `${role} ${Buffer.from(stdin)} ${Buffer.from(data)}`),

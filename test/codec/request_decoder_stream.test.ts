@@ -19,6 +19,16 @@ it("RequestDecoderStream emits requests when bytes are piped through RecordDecod
   expect(seen).toEqual(["/a first", "/b second"]);
 });
 
+it("RequestDecoderStream emits requests that a spread copies whole", async () => {
+  const stream = streamOf(...request(1, { body: "body" })).pipeThrough(new RequestDecoderStream());
+  const { done, value } = await stream.getReader().read();
+  expect(done).toBe(false);
+  const copy = { ...value! };
+  expect(await textFrom(copy.stdin)).toBe("body");
+  expect(copy.signal).toBe(value!.signal);
+  expect([copy.requestId, copy.params, copy.paramPairs.length]).toEqual([1, value!.params, 4]);
+});
+
 it("RequestDecoderStream.replies has the answers and refusals, and ends with the input", async () => {
   const decoder = new RequestDecoderStream();
   const requests = streamOf(record(9, 0), begin(1, { role: 9 }), record(77, 0)).pipeThrough(decoder);

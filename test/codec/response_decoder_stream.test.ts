@@ -27,6 +27,14 @@ it("ResponseDecoderStream emits responses when bytes are piped through RecordDec
   expect(seen).toEqual(["1 first", "2 second"]);
 });
 
+it("ResponseDecoderStream emits responses that a spread copies whole", async () => {
+  const stream = streamOf(record(Stdout, 1, "answer"), end(1)).pipeThrough(new ResponseDecoderStream());
+  const { value } = await stream.getReader().read();
+  const copy = { ...value! };
+  expect([copy.requestId, await textFrom(copy.stdout), await textFrom(copy.stderr)]).toEqual([1, "answer", ""]);
+  expect(await copy.end).toMatchObject({ appStatus: 0 });
+});
+
 it("ResponseDecoderStream stops its writer when nobody reads a response", async () => {
   const decoder = new ResponseDecoderStream({ maxQueuedBytes: 1000 });
   const writer = decoder.writable.getWriter();
