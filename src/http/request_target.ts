@@ -15,72 +15,61 @@ import type { FastCgiParams } from "../protocol/params.ts";
 /** What a Request is made of. The pairs are those that came; code between the connection and here may have changed the variables. */
 export type ParamsSource = Pick<FastCgiRequest, "params"> & Partial<Pick<FastCgiRequest, "paramPairs">>;
 
-/** A path and a query as they came. */
-interface Target {
-  readonly path: string;
-  /** Without the question mark; null where there is none. */
-  readonly query: string | null;
-}
-
 /**
  * Reads path and query, without dot segments, and escaped so that the URL parser changes none of their bytes.
  *
  * @throws {FastCgiError} `malformedRequest` if a URL would have another path than the web server has looked at.
  */
 export function targetFromParams(source: ParamsSource): string {
-  const { path, query } = readTarget(source);
-  const resolved = DOT_SEGMENT.test(path) ? resolveDotSegments(path) : path;
-  return escapeTarget(query === null ? resolved : `${resolved}?${query}`);
+  const target = readTarget(source);
+  if (!DOT_SEGMENT.test(target)) return escapeTarget(target);
+  const { path, query } = split(target);
+  return escapeTarget(`${resolveDotSegments(path)}${query}`);
 }
 
-function readTarget(source: ParamsSource): Target {
+function readTarget(source: ParamsSource): string {
   const { params } = source;
   const uri = params.get("REQUEST_URI") ?? "";
   const serverQuery = params.get("QUERY_STRING");
   // nginx users blank REQUEST_URI to have the variables of RFC 3875 count.
-  if (uri === "") return serverTarget(scriptPath(params), serverQuery);
+  if (uri === "") return join(escapePath(withSlash(scriptPath(params))), serverQuery);
   const target = originForm(uri, params);
-  const documentPaths = readDocumentPaths(params);
-  if (documentPaths === null) return target;
-  const { path, query } = target;
-  const isSameQuery = serverQuery === undefined || serverQuery === (query ?? "");
-  const isClientsPath = documentPaths.some((documentPath) => isSamePath(path, documentPath));
-  if ((isClientsPath && isSameQuery) || isSetAgain("REQUEST_URI", source)) return target;
-  if (isClientsPath) return { path, query: serverQuery || null };
-  const documentPath = documentPaths.at(-1)!;
-  return isIndex(documentPath) ? target : serverTarget(documentPath, serverQuery ?? query ?? "");
-}
-
-/** A target that the web server has decoded. */
-function serverTarget(path: string, query = ""): Target {
-  return { path: withSlash(escapePath(path)), query: query === "" ? null : query };
+  const documentUri = params.get("DOCUMENT_URI");
+  if (documentUri === undefined) return target;
+  // Caddy has only the script in DOCUMENT_URI and the rest in PATH_INFO, and so has nginx behind `try_files $fastcgi_script_name`.
+  const info = params.get("PATH_INFO") ?? "";
+  const documentPath = documentUri.endsWith(info) ? documentUri : documentUri + info;
+  if (documentPath === "") return target;
+  const { path, query } = split(target);
+  // Apache's mod_include sets DOCUMENT_URI too, and no part of it is in PATH_INFO.
+  const isClientsPath = isSamePath(path, documentPath) || isSamePath(path, documentUri);
+  const isClientsQuery = serverQuery === undefined || serverQuery === query.slice(1);
+  if ((isClientsPath && isClientsQuery) || isSetAgain("REQUEST_URI", source)) return target;
+  if (isClientsPath) return join(path, serverQuery);
+  return isIndex(documentPath) ? target : join(escapePath(withSlash(documentPath)), serverQuery ?? query.slice(1));
 }
 
 /** REQUEST_URI without the authority of an absolute form (RFC 9112 3.2). */
-function originForm(uri: string, params: FastCgiParams): Target {
+function originForm(uri: string, params: FastCgiParams): string {
+  if (uri.startsWith("/")) return uri;
   const absolute = /^https?:\/\/[^/?#]*/i.exec(uri);
   // Apache and HAProxy pass an absolute form on, with its authority in HTTP_HOST. h2o takes the whole of it for a path.
   const isPath = absolute === null || /^\/https?:/i.test(scriptPath(params));
-  const target = withSlash(isPath ? uri : uri.slice(absolute[0].length));
-  const mark = target.indexOf("?");
-  return mark < 0 ? { path: target, query: null } : { path: target.slice(0, mark), query: target.slice(mark + 1) };
+  return withSlash(isPath ? uri : uri.slice(absolute[0].length));
 }
 
 function scriptPath(params: FastCgiParams): string {
   return `${params.get("SCRIPT_NAME") ?? ""}${params.get("PATH_INFO") ?? ""}`;
 }
 
-/**
- * The decoded path that the web server is at, in each way to read it; null where the web server does not say. nginx has it in
- * DOCUMENT_URI, but without PATH_INFO behind `try_files $fastcgi_script_name`, and so has Caddy. The last is the most likely one
- * for a path that is not the client's.
- */
-function readDocumentPaths(params: FastCgiParams): readonly string[] | null {
-  const uri = params.get("DOCUMENT_URI");
-  if (uri === undefined) return null;
-  const info = params.get("PATH_INFO") ?? "";
-  if (uri === "" && info === "") return null;
-  return (uri.endsWith(info) ? [uri] : [uri, uri + info]).map(withSlash);
+/** The query begins with its question mark. */
+function split(target: string): { path: string; query: string } {
+  const mark = target.indexOf("?");
+  return mark < 0 ? { path: target, query: "" } : { path: target.slice(0, mark), query: target.slice(mark) };
+}
+
+function join(path: string, query = ""): string {
+  return query === "" ? path : `${path}?${query}`;
 }
 
 /** Whether a variable has another value than before. Configuration that sets REQUEST_URI behind `include fastcgi_params;` means it. */
@@ -99,7 +88,7 @@ function isIndex(path: string): boolean {
 /** Whether the web server is at the client's path: nginx decodes it and removes dot segments, Caddy only decodes it. */
 function isSamePath(path: string, documentPath: string): boolean {
   if (path === documentPath && !path.includes("%")) return true;
-  const wanted = withoutEmptySegments(documentPath);
+  const wanted = withoutEmptySegments(withSlash(documentPath));
   return [path, withoutDotSegments(path)].some((one) => withoutEmptySegments(decode(one)) === wanted);
 }
 
@@ -112,7 +101,7 @@ function withoutEmptySegments(path: string): string {
 }
 
 /** `/./` and `/../`, also encoded, and with all that a web server takes for a slash or for the end of the path. */
-const DOT_SEGMENT = /(?:\/|%2f)(?:\.|%2e){1,2}(?:\/|%2f|#|$)/i;
+const DOT_SEGMENT = /(?:\/|%2f)(?:\.|%2e){1,2}(?:\/|%2f|[?#]|$)/i;
 
 /**
  * Removes dot segments as the URL parser does, which does not do it always (Node 20: `/a/.b/../c`).
