@@ -6,13 +6,14 @@ import { byteStringToUtf8, decodeByteString } from "../protocol/byte_string.ts";
 import type { Role } from "../protocol/constants.ts";
 import { kindOf } from "../protocol/kind_of.ts";
 import type { FastCgiParams } from "../protocol/params.ts";
+import { NO_CONTENT } from "../protocol/record.ts";
 import {
   type FastCgiHandler,
   type FastCgiHandlerContext,
   type FastCgiResponse,
   takesInPlace,
 } from "../server/response.ts";
-import type { ByteReader, ByteSource } from "../transport/byte_source.ts";
+import { type ByteReader, type ByteSource, joinBytes } from "../transport/byte_source.ts";
 import { isResponse } from "./fetch_objects.ts";
 import { lazyRequest } from "./lazy_request.ts";
 import { hasBody, nativeRequest } from "./native_request.ts";
@@ -118,13 +119,17 @@ export class FastCgiHttpService {
         ? lazyRequest(parts, incoming)
         : nativeRequest(parts, source, hasBody(parts, source));
     const context = new FetchContext(source, request, server, this.#options);
-    const answer = this.#fetch(fetchRequest, context);
-    const response = isResponse(answer) ? answer : await answer;
-    if (!isResponse(response)) {
-      throw new TypeError(`Cannot send the response: expected a Response, got ${kindOf(response)}`);
+    try {
+      const answer = this.#fetch(fetchRequest, context);
+      const response = isResponse(answer) ? answer : await answer;
+      if (!isResponse(response)) {
+        throw new TypeError(`Cannot send the response: expected a Response, got ${kindOf(response)}`);
+      }
+      const stdout = cgiFromResponse(response, { method, role: request.role });
+      return context.stderr.respond(stdout instanceof Promise ? await stdout : stdout);
+    } catch (error) {
+      return context.stderr.respondTo(error);
     }
-    const stdout = cgiFromResponse(response, { method, role: request.role });
-    return context.stderr.respond(stdout instanceof Promise ? await stdout : stdout);
   }
 }
 
@@ -180,7 +185,7 @@ class StderrLog implements FastCgiStderr {
     this.#queue?.push(typeof message === "string" ? encoder.encode(message) : message.slice());
   }
 
-  /** What is sent beside `stdout`: messages until the end of it, which ends both. */
+  /** What is sent: `stdout` behind the messages that are there, and those beside it that come until its end, which ends both. */
   respond(stdout: readonly ByteSource[]): FastCgiResponse {
     const queue = this.#queue;
     if (queue === null) return { stdout };
@@ -191,6 +196,23 @@ class StderrLog implements FastCgiStderr {
       },
       cancel: async () => queue.end(),
     };
-    return { stdout: [...stdout, end], stderr: queue.stream };
+    return { stdout: [...stdout, end], stderr: [this.#takeAll(queue), queue.stream] };
+  }
+
+  /**
+   * What is sent where there is no response: the messages that say why, before the error document that the server writes for `error`.
+   *
+   * @throws {unknown} `error`, where there are none.
+   */
+  respondTo(error: unknown): FastCgiResponse {
+    const messages = this.#queue === null ? NO_CONTENT : this.#takeAll(this.#queue);
+    if (messages.length === 0) throw error;
+    return { stdout: { read: () => Promise.reject(error), cancel: async () => {} }, stderr: messages };
+  }
+
+  #takeAll(queue: ByteQueue): Uint8Array {
+    const pieces: Uint8Array[] = [];
+    for (let piece = queue.take(); piece; piece = queue.take()) pieces.push(piece);
+    return joinBytes(pieces);
   }
 }

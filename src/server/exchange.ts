@@ -10,7 +10,7 @@ import { NO_CONTENT } from "../protocol/record.ts";
 import { type ByteSource, type ByteSourceInit, byteSourceOf, cancelSource } from "../transport/byte_source.ts";
 import type { RecordWriter } from "../transport/record_writer.ts";
 import { StreamSender } from "../transport/stream_sender.ts";
-import { type FastCgiResponse, isNothing, outputOf, wholeOutput } from "./response.ts";
+import { type FastCgiResponse, outputOf, partsOf, wholeOutput } from "./response.ts";
 
 /** What an {@linkcode Exchange} needs of its connection. */
 export interface ExchangeHost {
@@ -118,7 +118,10 @@ export class Exchange {
 
   async #sendStreams(output: ByteSource[], { stderr, appStatus = 0 }: FastCgiResponse): Promise<void> {
     this.#host.onStreaming(this);
-    const sendingStderr = isNothing(stderr) ? undefined : this.#sendStderr(stderr);
+    const messages = [...partsOf(stderr)];
+    // What is at hand was written before the response.
+    while (isAtHand(messages[0])) await this.#sendStderr([messages.shift()!]);
+    const sendingStderr = messages.length === 0 ? undefined : this.#sendStderr(messages);
     await this.#sendStdout(output);
     if (sendingStderr !== undefined) await sendingStderr;
     if (!this.hasBegun && !this.#isStopped) throw new TypeError("Cannot send a response: its stdout is empty");
@@ -137,11 +140,12 @@ export class Exchange {
   }
 
   /** FCGI_STDERR is for the log: that it fails must not fail the response. */
-  async #sendStderr(source: ByteSourceInit): Promise<void> {
-    this.#stderr = this.#senderOf(RecordType.Stderr);
+  async #sendStderr(rest: ByteSourceInit[]): Promise<void> {
+    this.#stderr ??= this.#senderOf(RecordType.Stderr);
     try {
-      await this.#stderr.send(byteSourceOf(source, "stderr"));
+      while (rest.length > 0) await this.#stderr.send(byteSourceOf(rest.shift()!, "stderr"));
     } catch (error) {
+      for (const source of rest) void cancelSource(source, error);
       if (!this.#isStopped) this.#host.onFailure(error, this.request);
     }
   }
@@ -151,6 +155,10 @@ export class Exchange {
     if (this.#isStopped) sender.stop(this.#reason);
     return sender;
   }
+}
+
+function isAtHand(source: ByteSourceInit | undefined): boolean {
+  return typeof source === "string" || ArrayBuffer.isView(source) || source instanceof ArrayBuffer;
 }
 
 /** The status that says best whose fault an error is. */

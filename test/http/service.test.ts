@@ -446,6 +446,49 @@ describe("FastCgiHttpService: stderr", () => {
     expect(web.records.at(-1)?.type).toBe(RecordType.EndRequest);
   });
 
+  it("FastCgiHttpService sends what was written before the response before its header, with sendStderr", async () => {
+    const long = "long ".repeat(40_000);
+    const fetch: FastCgiFetchHandler = async (_, { stderr }) => {
+      stderr.write("first ");
+      await Promise.resolve();
+      stderr.write(new TextEncoder().encode(long));
+      return new Response("body");
+    };
+    const { web } = serve(fetch, { sendStderr: true });
+    await web.send(request(1));
+    expect(await web.answer(1)).toMatchObject({ stdout: expect.stringMatching(/body$/), stderr: `first ${long}` });
+    const types = web.records.map(({ type }) => type);
+    const messages = web.recordsOf(1, RecordType.Stderr).filter(({ contentData }) => contentData.length > 0);
+    expect(types.indexOf(RecordType.Stdout)).toBe(messages.length);
+  });
+
+  it("FastCgiHttpService sends the messages of a handler that fails before the error document, with sendStderr", async () => {
+    const failures: FastCgiFetchHandler[] = [
+      (_, { stderr }) => {
+        stderr.write("why");
+        throw new Error("failed");
+      },
+      async (_, { stderr }) => {
+        stderr.write("why");
+        return "no response" as unknown as Response;
+      },
+      (_, { stderr }) => {
+        stderr.write("why");
+        return new Response("text", { headers: { "content-length": "9" } });
+      },
+    ];
+    for (const fetch of failures) {
+      const { web, application } = serve(fetch, { sendStderr: true });
+      await web.send(request(1));
+      expect(await web.answer(1)).toEqual(complete(error500, { stderr: "why", appStatus: 1 }));
+      expect(web.records[0]?.type).toBe(RecordType.Stderr);
+      expect(application.errors).toHaveLength(1);
+    }
+    const { web } = serve(failures[0]!);
+    await web.send(request(1));
+    expect(await web.answer(1)).toEqual(complete(error500, { appStatus: 1 }));
+  });
+
   it("FastCgiHttpService sends no FCGI_STDERR with sendStderr when there is no message", async () => {
     const { web } = serve(() => new Response("body"), { sendStderr: true });
     await web.send(request(1));

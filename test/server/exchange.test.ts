@@ -4,7 +4,7 @@ import { decodeEndRequestBody, FastCgiError, type FastCgiResponse, RecordType, R
 import { Exchange } from "../../src/server/exchange.ts";
 import type { FastCgiHandler } from "../../src/server/response.ts";
 import { RecordWriter } from "../../src/transport/record_writer.ts";
-import { joined, latin1 } from "../support/bytes.ts";
+import { hexOf, joined, latin1 } from "../support/bytes.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
 import { textOf } from "../support/records.ts";
 import { SlowTransport } from "../support/slow_transport.ts";
@@ -169,6 +169,21 @@ describe("Exchange.send", () => {
       expect(exchange.errors).toEqual([error]);
       expect([other.cancelled, stderr.cancelled]).toEqual([error, error]);
     }
+  });
+
+  it("sends text and bytes at the beginning of stderr before stdout, and the rest beside it", async () => {
+    const late = new OpenStream();
+    const exchange = new TestedExchange(() => ({ stdout: "x", stderr: ["one ", latin1("two "), late.stream, "four"] }));
+    const sending = exchange.send();
+    await late.pulled();
+    late.write("three ");
+    late.close();
+    expect(await sending).toBe(true);
+    await turns();
+    const records = exchange.transport.records.flat().filter(({ contentData }) => contentData.length > 0);
+    const sent = records.map(({ type, contentData }) => `${type === RecordType.Stderr} ${hexOf(contentData)}`);
+    const expected = ["one ", "two ", "x", "three ", "four"].map((text) => `${text !== "x"} ${hexOf(latin1(text))}`);
+    expect(sent).toEqual(expected);
   });
 
   it("answers all the same, and names stderr, when that can't be sent", async () => {
