@@ -90,6 +90,7 @@ export class ClientConnection {
       isPaused: () => this.#pauses > 0,
       expect: (requestId, hooks) => this.#decoder.expect(requestId, hooks),
       abort: (exchange, reason) => this.#abort(exchange, reason),
+      retire: () => this.retire(),
       complete: (exchange, { protocolStatus }) => this.#onComplete(exchange, protocolStatus),
     };
     this.#silence = new Deadline(() => this.#timeOut());

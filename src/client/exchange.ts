@@ -19,6 +19,8 @@ export interface ExchangeHost {
   expect(requestId: number, hooks: IncomingResponseHooks): IncomingResponse;
   /** Ends the exchange early: nobody wants the response, or something has gone wrong. */
   abort(exchange: Exchange, reason: unknown): void;
+  /** Lets the connection take no further request. */
+  retire(): void;
   /** The application has said that the request is over. */
   complete(exchange: Exchange, body: EndRequestBody): void;
 }
@@ -149,6 +151,14 @@ export class Exchange implements IncomingResponseHooks {
 
   onComplete(body: EndRequestBody): void {
     this.#connection.complete(this, body);
+  }
+
+  onDetached(): void {
+    this.#request.signal?.removeEventListener("abort", this.#onSignal);
+  }
+
+  onDistrusted(): void {
+    this.#connection.retire();
   }
 
   onAbandoned(reason: unknown): void {

@@ -31,6 +31,10 @@ export interface IncomingResponseHooks {
   onStderr?: ((piece: Uint8Array, response: FastCgiClientResponse) => void) | undefined;
   /** Called with each record of FCGI_STDOUT or FCGI_STDERR. */
   onOutput?: (type: "stdout" | "stderr") => void;
+  /** Called when the reader has all it wants, and the application is to go on undisturbed. */
+  onDetached?: () => void;
+  /** Called when the application has sent what its response does not have: its connection is better not used again. */
+  onDistrusted?: () => void;
   /** Called when the application said how the request ended. */
   onComplete?: (body: EndRequestBody) => void;
 }
@@ -137,6 +141,12 @@ export class IncomingResponse implements FastCgiClientResponse {
     if (kept > 0) this.#hooks.onStderr?.(new Uint8Array(content.subarray(0, kept)), this);
   }
 
+  /** Resolves when the application said that the request is complete. Rejects if it refused it, or could not finish it. */
+  async completed(): Promise<void> {
+    const { protocolStatus } = await this.end;
+    if (protocolStatus !== ProtocolStatus.RequestComplete) throw this.#refusal(protocolStatus);
+  }
+
   /** Resolves when anything of the response is there, its end included. Rejects if it fails before. One at a time. */
   async started(): Promise<void> {
     if (!this.#hasOutput && this.#ending === null) {
@@ -145,6 +155,19 @@ export class IncomingResponse implements FastCgiClientResponse {
       });
     }
     if (!this.#hasOutput && this.#ending !== null) await promiseOf(this.#ending);
+  }
+
+  /**
+   * The reader has all it wants. The application goes on, as it may have more to do than to answer: nothing but the limits of its
+   * connection ends the exchange from now on.
+   */
+  detach(): void {
+    this.#hooks.onDetached?.();
+  }
+
+  /** What came of stdout is more than the response has: the connection is to take no further request. */
+  distrust(): void {
+    this.#hooks.onDistrusted?.();
   }
 
   /** The application said how the request ended. */

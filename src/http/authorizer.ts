@@ -4,6 +4,10 @@
 import type { FastCgiRequestInit } from "../client/request.ts";
 import type { IncomingResponse } from "../codec/incoming_response.ts";
 import { Role } from "../protocol/constants.ts";
+import { FastCgiError } from "../protocol/errors.ts";
+import { orAbort } from "../transport/attempt.ts";
+import { cancelSource } from "../transport/byte_source.ts";
+import { malformedResponse } from "./cgi_header.ts";
 import { responseFromCgi } from "./cgi_to_response.ts";
 import type { FastCgiFetchInit } from "./client_options.ts";
 import { discardBody } from "./discard_body.ts";
@@ -76,29 +80,38 @@ const NOT_SENT: readonly string[] = ["CONTENT_LENGTH", "PATH_INFO", "PATH_TRANSL
 
 /** What {@linkcode askAuthorizer} needs beside the request. */
 export interface AskAuthorizerOptions {
+  /** Ends waiting for the answer. */
+  signal: AbortSignal | undefined;
   /** The variables of the request, as a Responder would get them. */
   params: Map<string, string>;
   /** Sends it to the application. */
   send(exchange: FastCgiRequestInit): Promise<IncomingResponse>;
   /** The most bytes in the header block of the answer. */
   maxResponseHeaderBytes: number;
-  /** The most bytes that are read of an answer that says yes: nobody wants them. */
+  /** The most bytes that are read of a body that nobody gets. Nothing is allowed by an answer that is longer. */
   maxDrainBytes: number;
 }
 
 /** Asks an authorizer about `request`, whose body stays as it is. */
 export async function askAuthorizer(request: Request, options: AskAuthorizerOptions): Promise<FastCgiAuthorization> {
-  const { params, send, maxDrainBytes } = options;
+  const { signal, params, send, maxDrainBytes } = options;
   for (const name of NOT_SENT) params.delete(name);
   const incoming = await send({ role: Role.Authorizer, params });
   // Of a HEAD as well: whether the answer is whole shows at its end.
-  const { response, variables } = await responseFromCgi(incoming, { ...options, method: "GET" });
+  const { response, variables, isAmbiguous } = await responseFromCgi(incoming, { ...options, method: "GET" });
   if (response.status !== 200) {
     // The hooks for them are for answers of the site.
     dropFileRequests(response.headers);
     return { allowed: false, response: request.method === "HEAD" ? withoutBody(response, maxDrainBytes) : response };
   }
+  if (isAmbiguous) {
+    const error = malformedResponse("it has two different status fields", incoming);
+    incoming.stdoutQueue.abandon(error);
+    throw error;
+  }
   await readToEnd(response.body!, maxDrainBytes);
+  // A body as long as it was announced is whole before the answer is.
+  await orAbort(incoming.completed(), signal);
   return { allowed: true, variables };
 }
 
@@ -108,15 +121,18 @@ function withoutBody(response: Response, maxDrainBytes: number): Response {
 }
 
 /**
- * Reads and drops. Rejects where the body fails: an authorizer that broke off has decided nothing. One that is longer than
- * anybody would write is left at that.
+ * Reads and drops. Rejects where the body fails, and where it is longer than anybody would write: an authorizer whose answer does not
+ * come to its end has decided nothing.
  */
-async function readToEnd(body: ReadableStream<Uint8Array>, maxBytes: number): Promise<void> {
+async function readToEnd(body: ReadableStream<Uint8Array>, maxDrainBytes: number): Promise<void> {
   const reader = body.getReader();
-  for (let length = 0; length <= maxBytes; ) {
+  for (let length = 0; length <= maxDrainBytes; ) {
     const { done, value } = await reader.read();
     if (done) return;
     length += value.length;
   }
-  await reader.cancel();
+  const message = `Cannot allow the request: the authorizer's answer is longer than ${maxDrainBytes} bytes`;
+  const error = new FastCgiError("limit", message, { limit: "maxDrainBytes" });
+  await cancelSource(reader, error);
+  throw error;
 }

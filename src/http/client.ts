@@ -121,6 +121,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
       if (isResponse(script)) return { allowed: false, response: script };
       return askAuthorizer(request, {
         ...this.#options,
+        signal,
         params: this.#params(asked, init, script),
         send: (exchange) => this.#send(asked, { ...exchange, signal: signal ?? null }),
       });

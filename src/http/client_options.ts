@@ -84,8 +84,9 @@ export interface FastCgiHttpClientOptions extends FastCgiClientOptions, FastCgiP
    */
   maxResponseHeaderBytes?: number;
   /**
-   * The most bytes read and dropped of a body that nobody gets: of a response to HEAD, with status 204, 205 or 304, or one that a
-   * hook answers in place of. Beyond, its exchange is given up.
+   * The most bytes read and dropped of a body that nobody gets: of a response to HEAD, with status 204, 205 or 304, one that a
+   * hook answers in place of, or what comes behind as many bytes as Content-Length says. Beyond, its exchange is given up. An
+   * Authorizer's answer that is longer allows nothing.
    *
    * @default {262144} (256 KiB, as Go's net/http; undici's `dump` reads half of it)
    */

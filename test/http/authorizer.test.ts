@@ -8,6 +8,7 @@ import {
   type FastCgiHttpConnector,
   FastCgiHttpService,
   FastCgiServer,
+  ProtocolStatus,
   RecordType,
   Role,
   withAuthorizer,
@@ -225,7 +226,7 @@ describe("FastCgiHttpClient.authorize", () => {
     expect((await authorization).allowed).toBe(true);
   });
 
-  it("authorize reads no more of an answer of status 200 than maxDrainBytes, and keeps no connection then", async () => {
+  it("authorize allows nothing by an answer of status 200 that is longer than maxDrainBytes, and keeps no connection then", async () => {
     const closed = deferred();
     const { client } = afterRequest(async (application, requestId) => {
       const writing = (async () => {
@@ -236,9 +237,20 @@ describe("FastCgiHttpClient.authorize", () => {
       await writing;
       closed.resolve();
     });
-    const authorization = await client.authorize(anyRequest());
-    expect(authorization).toEqual({ allowed: true, variables: new Map([["A", "b"]]) });
+    await expect(client.authorize(anyRequest())).rejects.toMatchObject({ code: "limit", limit: "maxDrainBytes" });
     await closed.promise;
+  });
+
+  it("authorize allows by an answer of status 200 whose body is longer than it says, if it comes to its end", async () => {
+    for (const protocolStatus of [ProtocolStatus.RequestComplete, ProtocolStatus.Overloaded]) {
+      const { client } = afterRequest(async (application, requestId) => {
+        await application.send(stdout(requestId, "Status: 200\r\nContent-Length: 2\r\n\r\nok\n"));
+        await application.send(end(requestId, protocolStatus));
+      });
+      const authorization = client.authorize(anyRequest());
+      if (protocolStatus === ProtocolStatus.RequestComplete) expect((await authorization).allowed).toBe(true);
+      else await expect(authorization).rejects.toMatchObject({ code: "overloaded", gatewayStatus: 503 });
+    }
   });
 
   it.each<[name: string, act: (application: ScriptedApplication, requestId: number) => unknown, code: string]>([
@@ -261,6 +273,33 @@ describe("FastCgiHttpClient.authorize", () => {
       "says yes and no",
       (application, requestId) => application.send(answer(requestId, "Status: 200\r\nStatus: 403\r\n\r\n")),
       "malformedResponse",
+    ],
+    [
+      "says yes in a field and no in a status line",
+      (application, requestId) => application.send(answer(requestId, "HTTP/1.1 403 No\r\nStatus: 200\r\n\r\n")),
+      "malformedResponse",
+    ],
+    [
+      "breaks off behind a body as long as it says",
+      async (application, requestId) => {
+        await application.send(stdout(requestId, "Status: 200\r\nContent-Length: 2\r\n\r\nok"));
+        await application.end();
+      },
+      "connectionClosed",
+    ],
+    [
+      "breaks off behind a long body",
+      async (application, requestId) => {
+        await application.send(stdout(requestId, `Status: 200\r\n\r\n${"x".repeat(300_000)}`));
+        await application.end();
+      },
+      "limit",
+    ],
+    [
+      "is overloaded behind a long body",
+      (application, requestId) =>
+        application.send(stdout(requestId, `Status: 200\r\n\r\n${"x".repeat(300_000)}`), end(requestId, 2)),
+      "limit",
     ],
     [
       "gives a variable two values",
@@ -311,6 +350,20 @@ describe("FastCgiHttpClient.authorize", () => {
       await outcome;
       expect(connector.connections[0]!.isClosed).toBe(true);
     }
+  });
+
+  it("authorize rejects with the reason of the signal, also where the answer is there and only its end is missing", async () => {
+    const answered = deferred();
+    const { client } = afterRequest(async (application, requestId) => {
+      await application.send(stdout(requestId, "Status: 200\r\nContent-Length: 2\r\n\r\nok"));
+      answered.resolve();
+    });
+    const controller = new AbortController();
+    const authorization = client.authorize(anyRequest(), { signal: controller.signal });
+    await answered.promise;
+    expect(await isSettled(authorization)).toBe(false);
+    controller.abort("no more");
+    await expect(authorization).rejects.toBe("no more");
   });
 
   it("authorize tells onStderr of messages with their request", async () => {

@@ -793,6 +793,45 @@ describe("FastCgiHttpClient: signal", () => {
   });
 });
 
+describe("FastCgiHttpClient: bodies longer than they say", () => {
+  it("FastCgiHttpClient lets an application go on that has answered, also when the signal aborts then", async () => {
+    for (const keepAlive of [false, true]) {
+      const over = deferred();
+      const controller = new AbortController();
+      const { client, connector } = scripted(
+        async (application) => {
+          const { requestId } = (await application.request())!;
+          await application.send(stdout(requestId, "Content-Length: 2\r\n\r\nok"));
+          await over.promise;
+          await application.send(answer(requestId, ""));
+        },
+        { keepAlive },
+      );
+      const response = await client.fetch("http://a.test/", { signal: controller.signal });
+      expect(await response.text()).toBe("ok");
+      controller.abort();
+      await turns();
+      expect([client.status.active, connector.connections[0]!.isClosed]).toEqual([1, false]);
+      over.resolve();
+      await turns();
+      // It sent what it said, so its connection can be used again.
+      expect([client.status.active, connector.connections[0]!.isClosed]).toEqual([0, !keepAlive]);
+    }
+  });
+
+  it("FastCgiHttpClient uses no connection again on which more came than was said", async () => {
+    const { client, connector } = scripted(
+      answering(() => "Content-Length: 2\r\n\r\nok\n"),
+      { keepAlive: true },
+    );
+    for (let count = 1; count <= 3; count++) {
+      expect(await (await client.fetch("http://a.test/")).text()).toBe("ok");
+      await turns();
+      expect(connector.connections.map(({ isClosed }) => isClosed)).toEqual(Array(count).fill(true));
+    }
+  });
+});
+
 describe("FastCgiHttpClient and FastCgiHttpService", () => {
   it("FastCgiHttpClient carries a request to FastCgiHttpService as it is", async () => {
     const client = clientOf(

@@ -1,7 +1,8 @@
 <?php
 // ?directory=D&chunks=N: waits for the file D/0, sends "chunk 0\n", waits for D/1 and so on; D/all stands for them all.
-// The header goes with the first chunk: PHP does not flush one alone. D/started is there from the start on and D/sent-0
-// when the chunk 0 is sent, both with the process id; D/end at last, and says whether somebody was there to the end. See gate.ts.
+// &length=L announces that many bytes, whatever comes. The header goes with the first chunk: PHP does not flush one alone.
+// D/started is there from the start on and D/sent-0 when the chunk 0 is sent, both with the process id; D/end at last, and says
+// whether somebody was there to the end. See gate.ts.
 $directory = $_GET['directory'];
 $chunks = (int) ($_GET['chunks'] ?? 1);
 $tell = function (string $name, string $text) use ($directory): void {
@@ -12,6 +13,9 @@ $tell = function (string $name, string $text) use ($directory): void {
 register_shutdown_function(fn () => $tell('end', connection_aborted() ? 'aborted' : 'complete'));
 $tell('started', (string) getmypid());
 header('Content-Type: text/plain');
+if (isset($_GET['length'])) {
+    header('Content-Length: ' . $_GET['length']);
+}
 for ($i = 0; $i < $chunks; $i++) {
     $deadline = microtime(true) + 60;
     do {
