@@ -1,7 +1,13 @@
 /// <reference path="./sockets.d.ts" />
 import { connect } from "cloudflare:sockets";
-import type { ConnectionAddress, FastCgiConnection, FastCgiHttpPreset } from "../../src/index.ts";
-import { TcpConnector } from "../shared/connect.ts";
+import type {
+  ConnectionAddress,
+  FastCgiConnection,
+  FastCgiHttpPreset,
+  FastCgiScript,
+  FastCgiScriptResolver,
+} from "../../src/index.ts";
+import { phpFpmPreset, TcpConnector } from "../shared/connect.ts";
 import { splitTcpTarget, type TcpAddress, type TcpTarget, tcpAddress } from "../shared/target.ts";
 
 /**
@@ -27,17 +33,85 @@ export class FastCgiTcpConnector extends TcpConnector {
   /**
    * Connects to `target`; `preset` is what the application wants of every client.
    *
-   * @throws {TypeError} If the target is not one.
+   * @throws {TypeError} If the target is not one, or an option has a value it can't have.
    */
-  constructor(target: TcpTarget | string, preset: FastCgiHttpPreset = {}) {
-    super(target, preset, openTcp);
+  constructor(target: TcpTarget | string, preset: FastCgiHttpPreset = {}, options: WorkerSocketOptions = {}) {
+    const { binding = SOCKETS, secureTransport = "off" } = options;
+    if (typeof binding?.connect !== "function") {
+      throw new TypeError("Cannot connect by way of binding: expected an object with a method connect");
+    }
+    if (secureTransport !== "off" && secureTransport !== "on") {
+      throw new TypeError(`Cannot use secureTransport: expected "off" or "on", got ${JSON.stringify(secureTransport)}`);
+    }
+    super(target, preset, (address, signal) => openTcp(binding, address, secureTransport, signal));
+  }
+
+  /**
+   * php-fpm on TCP. `script` is the path of the file that answers every request, or what the option of that name takes. Leave it out
+   * where each request brings its own, as those of `phpSite` do.
+   */
+  static override phpFpm<Self>(
+    this: new (
+      target: TcpTarget | string,
+      preset: FastCgiHttpPreset,
+      options?: WorkerSocketOptions,
+    ) => Self,
+    target: TcpTarget | string,
+    script?: string | FastCgiScript | FastCgiScriptResolver,
+    options?: WorkerSocketOptions,
+  ): Self {
+    return new this(target, phpFpmPreset(script), options);
   }
 }
 
-async function openTcp(target: TcpAddress, signal: AbortSignal): Promise<FastCgiConnection> {
+/** How a Worker connects. */
+export interface WorkerSocketOptions {
+  /**
+   * A binding of the Worker with a method `connect`, such as one that leads into a private network. It gets the target as
+   * `{ hostname, port }`, and gives a socket like those of `cloudflare:sockets`.
+   *
+   * @default {`cloudflare:sockets`}
+   */
+  binding?: WorkerBinding;
+  /**
+   * `"on"` speaks TLS, for an application with something that ends TLS in front of it: FastCGI itself is readable by everybody on
+   * the way.
+   *
+   * @default {"off"}
+   */
+  secureTransport?: "off" | "on";
+}
+
+/** Connects to a target, as `connect` of `cloudflare:sockets` does. */
+export interface WorkerBinding {
+  connect(
+    address: { hostname: string; port: number },
+    options: { secureTransport: "off" | "on"; allowHalfOpen: boolean },
+  ): WorkerSocket;
+}
+
+/** The part of a Worker's socket that is used here. */
+export interface WorkerSocket {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array>;
+  /** Resolves when the connection is there. Addresses are `address:port`. */
+  readonly opened: Promise<{ readonly remoteAddress?: string; readonly localAddress?: string }>;
+  /** Resolves when the connection is closed, and rejects when it breaks. */
+  readonly closed: Promise<unknown>;
+  close(): Promise<unknown>;
+}
+
+const SOCKETS: WorkerBinding = { connect };
+
+async function openTcp(
+  binding: WorkerBinding,
+  { hostname, port }: TcpAddress,
+  secureTransport: "off" | "on",
+  signal: AbortSignal,
+): Promise<FastCgiConnection> {
   // Half-open: an application may answer behind our end of file.
-  const socket = connect(target, { secureTransport: "off", allowHalfOpen: true });
-  const close = (): Promise<void> => socket.close();
+  const socket = binding.connect({ hostname, port }, { secureTransport, allowHalfOpen: true });
+  const close = async (): Promise<void> => void (await socket.close());
   const onAbort = (): void => void close().catch(() => {});
   // What breaks is told by the streams.
   socket.closed.catch(() => {});

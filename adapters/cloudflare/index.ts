@@ -2,4 +2,4 @@
 
 export * from "../../src/index.ts";
 export type { TcpTarget } from "../shared/target.ts";
-export { FastCgiTcpConnector } from "./connect.ts";
+export { FastCgiTcpConnector, type WorkerBinding, type WorkerSocket, type WorkerSocketOptions } from "./connect.ts";

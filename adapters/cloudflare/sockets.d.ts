@@ -18,8 +18,10 @@ declare module "cloudflare:sockets" {
     close(): Promise<void>;
   }
 
-  function connect(
-    address: { readonly hostname: string; readonly port: number },
-    options?: { readonly secureTransport?: "off" | "on" | "starttls"; readonly allowHalfOpen?: boolean },
-  ): Socket;
+  interface SocketOptions {
+    readonly secureTransport?: "off" | "on" | "starttls";
+    readonly allowHalfOpen?: boolean;
+  }
+
+  function connect(address: { readonly hostname: string; readonly port: number }, options?: SocketOptions): Socket;
 }

@@ -20,6 +20,7 @@ import { nginxCases } from "./nginx.ts";
 import { phpFpmCases } from "./php_fpm.ts";
 import { requestCases } from "./requests.ts";
 import { streamingCases } from "./streaming.ts";
+import { workerSocketCases } from "./worker_sockets.ts";
 
 /** Runtimes that listen. */
 export type ServingRuntime = Exclude<Runtime, "workerd">;
@@ -63,7 +64,14 @@ export function describeRuntime(runtime: ServingRuntime): void {
 export function describeWorkers(): void {
   describeColumn("workerd", (column, newPath) => {
     const half = { column, half: "client", kind: "TCP", newPath } as const;
-    describeHalf(half, () => linkToClient("workerd", { port: 0 }), describeClient);
+    describeHalf(
+      half,
+      () => linkToClient("workerd", { port: 0 }),
+      (setting) => {
+        describeClient(setting);
+        workerSocketCases(setting);
+      },
+    );
     describe("what Workers lack", () => {
       let worker: Worker;
       beforeAll(async () => {

@@ -18,6 +18,8 @@ export interface Operation {
   readonly do: keyof typeof operations;
   readonly target: Target;
   readonly script?: string;
+  /** Of a Worker: connects by way of a binding, or with TLS. */
+  readonly through?: "binding" | "TLS";
   /** Path and query. */
   readonly url?: string;
   /** Bytes of the pattern that are sent as the body; none without it. */
