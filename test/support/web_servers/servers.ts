@@ -108,7 +108,9 @@ export const caddy: WebServer = {
   programs: ["caddy"],
   version: { args: ["version"], pattern: /^v?(\d[\d.]*)/ },
   // The administration's port is one for all.
-  configure: (example) => `{\n\tadmin off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n}\n${example}`,
+  // HTTP/3 would need the UDP port of the same number, which the test holds (free_port.ts).
+  configure: (example) =>
+    `{\n\tadmin off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n\tservers {\n\t\tprotocols h1 h2\n\t}\n}\n${example}`,
   args: ({ file }) => ["run", "--config", file, "--adapter", "caddyfile"],
   env: ({ folder }) => ({ XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder }),
   // It waits for connections that its clients keep.
