@@ -26,6 +26,9 @@ const CROWDED_DELAY = 10;
 /** How often a connection has to be refused where that may mean a full backlog, until the socket counts as a dead process's. */
 const REFUSED_ATTEMPTS = 10;
 
+/** The name of the lock's socket in its private folder, which nothing else in there can have. */
+export const LOCK_NAME: string = "lock";
+
 /** What a lock needs of a runtime. */
 export interface LockSockets {
   /** Connects to a Unix socket. */
@@ -77,8 +80,6 @@ class PathLock {
   readonly #sockets: LockSockets;
   readonly #folder: PrivateFolder;
   readonly #deadline = performance.now() + LOCK_TIMEOUT;
-  /** The socket that shows that this process lives. */
-  readonly #socket = "lock";
   readonly #waiting = new Set<FastCgiConnection>();
 
   constructor(path: string, sockets: LockSockets, folder: PrivateFolder) {
@@ -88,7 +89,7 @@ class PathLock {
   }
 
   async listen(): Promise<() => Promise<void>> {
-    const name = join(this.#folder.name, this.#socket);
+    const name = join(this.#folder.name, LOCK_NAME);
     const close = await withSocketPath(dirname(this.#path), name, (path) =>
       this.#sockets.bindUnix(path, (connection) => this.#waiting.add(connection)),
     );
@@ -100,7 +101,7 @@ class PathLock {
 
   /** Takes the lock if it is free and the socket listens, which every runtime has done when it was called. */
   acquireNow(): boolean {
-    return existsSync(this.#folder.file(this.#socket)) && this.#tryLink(0);
+    return existsSync(this.#folder.file(LOCK_NAME)) && this.#tryLink(0);
   }
 
   /** Takes the lock, or with a `depth` the lock under which the one above is removed. */
@@ -143,7 +144,7 @@ class PathLock {
   /** Gives the socket the name of the lock. Returns false if another socket has it. */
   #tryLink(depth: number): boolean {
     try {
-      linkSync(this.#folder.file(this.#socket), this.#fileAt(depth));
+      linkSync(this.#folder.file(LOCK_NAME), this.#fileAt(depth));
       return true;
     } catch (error) {
       if ((error as SystemError).code === "EEXIST") return false;

@@ -7,10 +7,10 @@
 import { type BigIntStats, chmodSync, linkSync, lstatSync, renameSync, unlinkSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { ListenError } from "./listen_error.ts";
-import { type LockSockets, socketExists, visitSocket, withPathLock } from "./path_lock.ts";
+import { LOCK_NAME, type LockSockets, socketExists, visitSocket, withPathLock } from "./path_lock.ts";
 import { fitsSocket, withSocketPath } from "./socket_path.ts";
 
-/** The name of the socket before it has its path, where its own name would be too long. */
+/** The name of the socket before it has its path, where its own name would be too long or is taken. */
 const SHORT_NAME = "socket";
 
 /** Options of {@linkcode bindSocketFile}. */
@@ -46,14 +46,15 @@ export function bindSocketFile<Socket extends { close(): Promise<void> }>(
   return withPathLock(path, sockets, async (folder) => {
     const isFree = await checkFree(path, sockets, takeOver);
     // By its own name it is found in lists of sockets.
-    const name = fitsSocket(folder.file(basename(path))) ? basename(path) : SHORT_NAME;
+    const own = basename(path);
+    const name = own !== LOCK_NAME && fitsSocket(folder.file(own)) ? own : SHORT_NAME;
     const socket = await withSocketPath(dirname(path), join(folder.name, name), bind);
     const first = folder.file(name);
     try {
       chmodSync(first, mode);
-      const own = idOf(first)!;
+      const id = idOf(first)!;
       moveTo(path, first, isFree);
-      return { socket, remove: () => removeOwn(path, own, sockets) };
+      return { socket, remove: () => removeOwn(path, id, sockets) };
     } catch (error) {
       await socket.close();
       throw error;

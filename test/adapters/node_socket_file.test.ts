@@ -144,6 +144,17 @@ describe("the lock of a path", () => {
   });
 });
 
+it.each(["lock", "socket", "shared", "-", "a b", "日本.sock"])(
+  "serve listens when the name of the socket is %j",
+  async (name) => {
+    const path = newPath(name);
+    const server = await listening({ path });
+    expect(await answerAt(path)).toBe("answered");
+    await server.close();
+    expect(readdirSync(dirname(path))).toEqual([]);
+  },
+);
+
 describe("the permissions of a socket file", () => {
   it("serve makes the socket where no other user comes to, and gives it its path with its mode, when the umask is 0", async () => {
     const path = newPath();
