@@ -85,7 +85,10 @@ afterAll(async () => {
 });
 
 function clientOf(options: FastCgiHttpClientOptions = {}): FastCgiHttpClient {
-  const client = new FastCgiHttpClient(new FastCgiTcpConnector({ port: backend.port }), options);
+  const client = new FastCgiHttpClient(new FastCgiTcpConnector({ port: backend.port }), {
+    onStderr: () => {},
+    ...options,
+  });
   clients.push(client);
   return client;
 }
