@@ -102,6 +102,7 @@ export async function askAuthorizer(request: Request, options: AskAuthorizerOpti
   if (response.status !== 200) {
     // The hooks for them are for answers of the site.
     dropFileRequests(response.headers);
+    dropVariables(response.headers);
     return { allowed: false, response: request.method === "HEAD" ? withoutBody(response, maxDrainBytes) : response };
   }
   if (isAmbiguous) {
@@ -113,6 +114,11 @@ export async function askAuthorizer(request: Request, options: AskAuthorizerOpti
   // A body as long as it was announced is whole before the answer is.
   await orAbort(incoming.completed(), signal);
   return { allowed: true, variables };
+}
+
+/** What an authorizer says about a request is for the web server, and not for the HTTP client that is refused (FastCGI 6.3). */
+function dropVariables(headers: Headers): void {
+  for (const name of [...headers.keys()]) if (name.startsWith("variable-")) headers.delete(name);
 }
 
 function withoutBody(response: Response, maxDrainBytes: number): Response {

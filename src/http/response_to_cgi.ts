@@ -35,11 +35,11 @@ export function cgiFromResponse(
   if (held === null) return cgiFromNative(response, options);
   const header = readHeader(held, options);
   const isBodiless = isNullBodyStatus(held.status) || options.method === "HEAD";
-  if (isBodiless || held.body === null || held.body.length === 0) return [encodeHeader(header, null)];
-  const body = typeof held.body === "string" ? encoder.encode(held.body) : held.body;
+  if (isBodiless) return [encodeHeader(header, null)];
+  const body = typeof held.body === "string" ? encoder.encode(held.body) : (held.body ?? NO_CONTENT);
   const length = parseLength(header.contentLength);
   if (length !== null) checkLength(body, length, "the response body");
-  return withHeader(header, [body]);
+  return wholeResponse(header, body.length === 0 ? [] : [body], options);
 }
 
 async function cgiFromNative(response: Response, options: CgiResponseOptions): Promise<readonly ByteSource[]> {
@@ -62,16 +62,27 @@ async function cgiFromNative(response: Response, options: CgiResponseOptions): P
     const length = parseLength(header.contentLength);
     const source = body ?? NO_CONTENT;
     const checked = length === null ? source : checkLength(source, length, "the response body");
-    if (checked instanceof Uint8Array) return [encodeHeader(header, null)];
+    if (checked instanceof Uint8Array) return wholeResponse(header, [], options);
     const reader = readerOf(checked);
     unread = reader;
     const { pieces, next } = await readWhatIsThere(reader);
-    if (next === null) return pieces.length === 0 ? [encodeHeader(header, null)] : withHeader(header, pieces);
+    if (next === null) return wholeResponse(header, pieces, options);
     return [...withHeader(header, pieces), resume(reader, next)];
   } catch (error) {
     void cancelSource(unread ?? bodyOf(response) ?? NO_CONTENT, error);
     throw error;
   }
+}
+
+/**
+ * A response whose body is all there. It gets a Content-Length, by which the HTTP client sees that a transfer broke off: some web
+ * servers, such as Caddy and lighttpd, tell it in no other way. The answer of an Authorizer is not passed on as it is.
+ */
+function wholeResponse(header: CgiHeader, pieces: readonly Uint8Array[], { role }: CgiResponseOptions): ByteSource[] {
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  const hasLength = header.contentLength !== undefined || role === Role.Authorizer;
+  const complete = hasLength ? header : { ...header, lines: `${header.lines}content-length: ${length}\r\n` };
+  return pieces.length === 0 ? [encodeHeader(complete, null)] : withHeader(complete, pieces);
 }
 
 /** A piece of a body that is longer than this is not copied behind the header. */
@@ -110,15 +121,21 @@ function readHeader(
   let lines = "";
   let contentLength: string | undefined;
   let hasType = false;
-  let isStatusLast = false;
+  let redirects = false;
+  const isAuthorizer = role === Role.Authorizer;
   for (const [name, value] of asNativeHeaders(response.headers)) {
     if (name === "content-type") hasType = true;
     else if (name === "content-length") contentLength = value;
-    // HAProxy 2.6 makes 302 of whatever Status a Location comes behind. Everywhere else the order is of no matter.
-    else if (name === "location") isStatusLast = true;
+    else if (name === "location") redirects = true;
     if (isHopByHop(name) || name === "status" || (status === 204 && name === "content-length")) continue;
-    lines += `${role === Role.Authorizer ? variableName(name) : name}: ${value}\r\n`;
+    // FastCGI 6.3: a refusal goes to the HTTP client as it is, and variables are for the web server.
+    const isVariable = isAuthorizer && name.startsWith(VARIABLE);
+    if (isVariable && status !== 200) continue;
+    lines += `${isVariable ? variableName(name) : name}: ${value}\r\n`;
   }
+  // HAProxy 2.6 makes 302 of whatever Status a Location comes behind, and asks no Authorizers. lighttpd does, and ignores all that comes
+  // before their Status. Everywhere else the order is of no matter.
+  const isStatusLast = redirects && !isAuthorizer;
   return { lines: isStatusLast ? lines + statusLine : statusLine + lines, contentLength, hasType };
 }
 
@@ -171,9 +188,12 @@ function canBeText(bytes: Uint8Array): boolean {
   }
 }
 
-/** `Variable-AUTH_METHOD` names a variable (FastCGI 6.3), and those are in upper case; Headers made it lower case. */
+/** Starts the name of a header that names a variable (FastCGI 6.3). */
+const VARIABLE = "variable-";
+
+/** `Variable-AUTH_METHOD`: variables are in upper case, and Headers made the name lower case. */
 function variableName(name: string): string {
-  return name.startsWith("variable-") ? `Variable-${name.slice("variable-".length).toUpperCase()}` : name;
+  return `Variable-${name.slice(VARIABLE.length).toUpperCase()}`;
 }
 
 type ReadResult = Awaited<ReturnType<ByteReader["read"]>>;
@@ -208,7 +228,9 @@ async function readWhatIsThere(reader: ByteReader): Promise<BodyStart> {
       },
     );
     for (let turn = 0; turn < TURNS && !isSettled; turn++) await null;
-    if (!isSettled || length >= MAX_SENT_CONTENT_LENGTH) return { pieces, next };
+    // One that ends here is whole, however long.
+    const isLong = length >= MAX_SENT_CONTENT_LENGTH && result?.done !== true;
+    if (!isSettled || isLong) return { pieces, next };
     const { done, value } = result ?? (await next);
     if (done) return { pieces, next: null };
     if (!(value instanceof Uint8Array)) throw new TypeError("Cannot send the response: its body is not of bytes");

@@ -94,6 +94,7 @@ describe("FastResponse", () => {
     // Every runtime has its own order.
     expect(header!.split("\r\n").toSorted()).toEqual([
       "Status: 200 OK",
+      "content-length: 4",
       "content-type: text/plain;charset=UTF-8",
       "set-cookie: c=1",
       "set-cookie: d=1",

@@ -24,17 +24,23 @@ async function sent(response: Response, options = get): Promise<{ first: string;
   return { first: text(first as Uint8Array), rest: text(joined(...rest)) };
 }
 
+/** The lines of the header block, but for the Content-Length of a response that came without one. */
 async function headerOf(response: Response, options = get): Promise<string[]> {
+  const isAdded = !response.headers.has("content-length");
   const [first] = await cgiFromResponse(response, options);
-  return Buffer.from(first as Uint8Array)
+  const lines = Buffer.from(first as Uint8Array)
     .toString("latin1")
     .split("\r\n\r\n")[0]!
     .split("\r\n");
+  return lines.filter((line) => !(isAdded && line.startsWith("content-length:")));
 }
 
 describe("cgiFromResponse: header", () => {
   it("cgiFromResponse begins with one Status, reason phrase included", async () => {
-    expect(await sent(new Response(null))).toEqual({ first: "Status: 200 OK\r\n\r\n", rest: "" });
+    expect(await sent(new Response(null))).toEqual({
+      first: "Status: 200 OK\r\ncontent-length: 0\r\n\r\n",
+      rest: "",
+    });
     expect(await headerOf(new Response(null, { status: 404, statusText: "Not Found" }))).toEqual([
       "Status: 404 Not Found",
     ]);
@@ -95,7 +101,7 @@ describe("cgiFromResponse: header", () => {
 
   it("cgiFromResponse sends header bytes above 0x7F as they are", async () => {
     const [header] = await cgiFromResponse(new Response(null, { headers: { "x-utf": "\xc3\xa9\xff" } }), get);
-    expect(header).toEqual(latin1("Status: 200 OK\r\nx-utf: \xc3\xa9\xff\r\n\r\n"));
+    expect(header).toEqual(latin1("Status: 200 OK\r\nx-utf: \xc3\xa9\xff\r\ncontent-length: 0\r\n\r\n"));
   });
 
   it("cgiFromResponse writes the names of an Authorizer's variables in upper case", async () => {
@@ -106,6 +112,22 @@ describe("cgiFromResponse: header", () => {
       "x-other: 1",
     ]);
     expect(await headerOf(response(), { method: "GET", role: Role.Responder })).toContain("variable-auth_method: db");
+  });
+
+  it("cgiFromResponse begins with Status when it answers as an Authorizer: lighttpd ignores what comes before", async () => {
+    const response = new Response(null, { status: 302, headers: { location: "/login", "x-first": "1" } });
+    const lines = await headerOf(response, { method: "GET", role: Role.Authorizer });
+    expect(lines).toEqual(["Status: 302 Found", "location: /login", "x-first: 1"]);
+  });
+
+  it("cgiFromResponse keeps an Authorizer's variables back when it refuses: the HTTP client gets that answer", async () => {
+    const headers = { "variable-user": "admin", "www-authenticate": "Basic" };
+    const refusal = new Response("No", { status: 401, headers: { ...headers, "content-type": "a/b" } });
+    expect(await headerOf(refusal, { method: "GET", role: Role.Authorizer })).toEqual([
+      "Status: 401 Unauthorized",
+      "content-type: a/b",
+      "www-authenticate: Basic",
+    ]);
   });
 
   it("cgiFromResponse gives a body without a type application/octet-stream, never text/html", async () => {
@@ -128,10 +150,10 @@ describe("cgiFromResponse: header", () => {
 
   it("cgiFromResponse refuses a header that is larger than a record", async () => {
     const open = new OpenStream();
-    const fitting = 0xfff8 - "Status: 200 OK\r\nx: \r\n\r\n".length;
+    const fitting = 0xfff8 - "Status: 200 OK\r\nx: \r\ncontent-length: 0\r\n\r\n".length;
     const fits = new Response(null, { headers: { x: "a".repeat(fitting) } });
     expect(((await cgiFromResponse(fits, get))[0] as Uint8Array).length).toBe(0xfff8);
-    const response = new Response(open.stream, { headers: { x: "a".repeat(fitting + 1) } });
+    const response = new Response(open.stream, { headers: { x: "a".repeat(fitting + 20) } });
     await expect(cgiFromResponse(response, get)).rejects.toThrow(
       /^Cannot send the response: its header of \d+ bytes does not fit one record$/,
     );
@@ -201,7 +223,7 @@ describe("cgiFromResponse: body", () => {
     // Bun adds the charset.
     const type = Response.json({}).headers.get("content-type");
     expect(await sent(Response.json({ a: 1 }))).toEqual({
-      first: `Status: 200 OK\r\ncontent-type: ${type}\r\n\r\n{"a":1}`,
+      first: `Status: 200 OK\r\ncontent-type: ${type}\r\ncontent-length: 7\r\n\r\n{"a":1}`,
       rest: "",
     });
   });
@@ -278,6 +300,29 @@ describe("cgiFromResponse: body", () => {
       const response = new Response(null, { status: Number(line.slice(0, 3)) });
       expect(await sent(response)).toEqual({ first: `Status: ${line}\r\n\r\n`, rest: "" });
     }
+  });
+
+  it("cgiFromResponse gives a body that is all there a Content-Length when the handler gave none", async () => {
+    const lengthOf = async (response: Response, options = get): Promise<string | undefined> => {
+      const [first] = await cgiFromResponse(response, options);
+      return /^content-length: (\d+)\r$/m.exec(Buffer.from(first as Uint8Array).toString("latin1"))?.[1];
+    };
+    for (const [body, length] of [
+      ["\u2603", "3"],
+      ["a".repeat(1_000_000), "1000000"],
+      [latin1("\0\xff"), "2"],
+      [new URLSearchParams({ a: "1" }), "3"],
+      ["", "0"],
+      [null, "0"],
+    ] as const) {
+      expect(await lengthOf(new Response(body as BodyInit)), length).toBe(length);
+      expect(await lengthOf(new FastResponse(body as BodyInit)), length).toBe(length);
+    }
+    expect(await lengthOf(new Response(new OpenStream().stream))).toBeUndefined();
+    expect(await lengthOf(new Response("body", { headers: { "content-length": "4" } }))).toBe("4");
+    for (const status of [204, 205, 304]) expect(await lengthOf(new Response(null, { status }))).toBeUndefined();
+    expect(await lengthOf(new Response("body"), { method: "HEAD" })).toBeUndefined();
+    expect(await lengthOf(new Response("body"), { method: "GET", role: Role.Authorizer })).toBeUndefined();
   });
 
   it("cgiFromResponse sends no Content-Length with a 204", async () => {

@@ -53,7 +53,7 @@ describe("FastCgiHttpService", () => {
     await web.send(request(1, { uri: "/path?x=1", body: "body", extra: { HTTP_X_TEST: "yes" } }));
     expect(await web.answer(1)).toEqual(
       complete(
-        "Status: 201 Created\r\ncontent-type: text/plain\r\nx-a: 1\r\n\r\nPOST http://example.com/path?x=1 yes body",
+        "Status: 201 Created\r\ncontent-type: text/plain\r\nx-a: 1\r\ncontent-length: 41\r\n\r\nPOST http://example.com/path?x=1 yes body",
       ),
     );
   });
