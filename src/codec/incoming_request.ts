@@ -24,7 +24,10 @@ export interface FastCgiRequest {
   readonly stdin: ReadableStream<Uint8Array>;
   /** The file of a Filter; empty for the other roles. Fails if it is not as long as FCGI_DATA_LENGTH says. */
   readonly data: ReadableStream<Uint8Array>;
-  /** Aborts when the web server aborts the request (FastCGI 5.4) or its connection goes away. */
+  /**
+   * Aborts when the web server aborts the request (FastCGI 5.4) or its connection goes away. Its reason is an `AbortError`; the `cause` of
+   * that is a {@linkcode FastCgiError}.
+   */
   readonly signal: AbortSignal;
 }
 
@@ -134,7 +137,7 @@ export class IncomingRequest implements FastCgiRequest {
   get #signal(): AbortSignal {
     if (this.#controller === null) {
       this.#controller = new AbortController();
-      if (this.#abortReason !== null) this.#controller.abort(this.#abortReason);
+      if (this.#abortReason !== null) this.#controller.abort(abortError(this.#abortReason));
     }
     return this.#controller.signal;
   }
@@ -170,10 +173,16 @@ export class IncomingRequest implements FastCgiRequest {
     if (this.#abortReason !== null) return;
     this.#abortReason = reason;
     this.failStreams(reason);
-    this.#controller?.abort(reason);
+    this.#controller?.abort(abortError(reason));
     for (const callback of this.#onAbort) callback(reason);
     this.#onAbort = [];
   }
+}
+
+/** What the signal gives as its reason: programs ask whether its name is AbortError, as that of Fetch's own. Why it is one, is inside. */
+function abortError(cause: FastCgiError): DOMException {
+  const error = new DOMException(cause.message, "AbortError");
+  return Object.defineProperty(error, "cause", { value: cause, configurable: true, writable: true });
 }
 
 /** `request`, fit to be given to programs of others: see {@linkcode IncomingRequest.makeCopyable}. */

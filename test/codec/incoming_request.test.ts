@@ -67,7 +67,10 @@ it("IncomingRequest.signal fires with the reason when the request is aborted", (
   const reason = aborted();
   request.abort(reason);
   expect(signal.aborted).toBe(true);
-  expect(signal.reason).toBe(reason);
+  expect(signal.reason).toBeInstanceOf(Error);
+  expect(signal.reason).toMatchObject({ name: "AbortError", message: reason.message });
+  expect(signal.reason.cause).toBe(reason);
+  expect(() => signal.throwIfAborted()).toThrow(signal.reason);
 });
 
 it("IncomingRequest.signal has fired when it is asked for after the abort", () => {
@@ -75,7 +78,7 @@ it("IncomingRequest.signal has fired when it is asked for after the abort", () =
   const reason = aborted();
   request.abort(reason);
   expect(request.signal.aborted).toBe(true);
-  expect(request.signal.reason).toBe(reason);
+  expect(request.signal.reason.cause).toBe(reason);
 });
 
 it("IncomingRequest.abort keeps the first reason when it is called again", () => {
@@ -86,7 +89,7 @@ it("IncomingRequest.abort keeps the first reason when it is called again", () =>
   request.abort(first);
   request.abort(new FastCgiError("connectionClosed", "The connection is gone"));
   expect(request.abortReason).toBe(first);
-  expect(request.signal.reason).toBe(first);
+  expect(request.signal.reason.cause).toBe(first);
   expect(reasons).toEqual([first]);
 });
 

@@ -244,7 +244,7 @@ it("RequestDecoder aborts a request that came out when ABORT_REQUEST comes, and 
   const { signal } = first!;
   driver.send(record(AbortRequest, 1));
   expect(signal.aborted).toBe(true);
-  expect(signal.reason).toMatchObject({ code: "aborted", requestId: 1 });
+  expect(signal.reason.cause).toMatchObject({ code: "aborted", requestId: 1 });
   expect(await drain(first!.stdin)).toMatchObject({ bytes: latin1("half"), error: { code: "aborted" } });
   expect(driver.replies).toEqual([]);
   expect(driver.decoder.activeRequests).toBe(1);
@@ -330,7 +330,7 @@ it("RequestDecoder.flush aborts every active request: the connection is gone", a
   const driver = new DrivenRequestDecoder();
   driver.send(started(1), record(Stdin, 1, "half"), request(2), begin(3), started(4, {}, Role.Filter));
   driver.decoder.flush();
-  for (const each of driver.requests) expect(each.signal.reason).toMatchObject({ code: "connectionClosed" });
+  for (const each of driver.requests) expect(each.signal.reason.cause).toMatchObject({ code: "connectionClosed" });
   expect(await drain(driver.requests[0]!.stdin)).toMatchObject({
     bytes: latin1("half"),
     error: { code: "connectionClosed" },
@@ -354,5 +354,5 @@ it("RequestDecoder.abortAll aborts what is active with the reason that is given"
   driver.send(started(1), started(2));
   const reason = caught(() => driver.send(begin(2)));
   driver.decoder.abortAll(reason);
-  expect(driver.requests.map(({ signal }) => signal.reason)).toEqual([reason, reason]);
+  expect(driver.requests.map(({ signal }) => signal.reason.cause)).toEqual([reason, reason]);
 });

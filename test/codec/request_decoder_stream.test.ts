@@ -134,7 +134,7 @@ it.each(ENDS)(
     const { signal } = incoming;
     await end({ ...stream, replies, request: incoming }).catch(() => {});
     expect(signal.aborted).toBe(true);
-    expect(signal.reason).toMatchObject(reason);
+    expect(signal.reason.cause).toMatchObject(reason);
     expect(await drain(incoming.stdin)).toMatchObject({ bytes: latin1("half"), error: reason });
     expect(await isSettled(replies)).toBe(true);
   },
@@ -145,8 +145,8 @@ it("RequestDecoderStream passes on what broke the connection as the cause", asyn
   const { signal } = incoming;
   const error = new Error("ECONNRESET");
   await writer.abort(error);
-  expect(signal.reason).toBeInstanceOf(FastCgiError);
-  expect((signal.reason as FastCgiError).cause).toBe(error);
+  expect(signal.reason.cause).toBeInstanceOf(FastCgiError);
+  expect((signal.reason.cause as FastCgiError).cause).toBe(error);
 });
 
 it("RequestDecoderStream fails with the protocol error when the records are out of order", async () => {

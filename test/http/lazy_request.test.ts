@@ -288,7 +288,7 @@ describe("lazyRequest", () => {
       expect(signal.aborted).toBe(false);
       source.abort(reason);
       expect(signal.aborted).toBe(true);
-      expect(signal.reason).toBe(reason);
+      expect(signal.reason.cause).toBe(reason);
       expect(request.clone().signal.aborted).toBe(true);
     }
   });

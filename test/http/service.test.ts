@@ -512,7 +512,7 @@ describe("FastCgiHttpService: abort", () => {
           async ({ signal }) => {
             started.resolve(signal);
             await new Promise((resolve) => signal.addEventListener("abort", resolve));
-            aborted.resolve(signal.reason);
+            aborted.resolve(signal.reason.cause);
             return new Response("too late");
           },
           { lazyRequest },

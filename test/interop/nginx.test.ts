@@ -432,7 +432,7 @@ describe.each(setups)("nginx ($transport, $connections connections)", (setup) =>
         const aborted = deferred<unknown>();
         const cancelled = deferred<unknown>();
         const path = app.route((request) => {
-          request.signal.addEventListener("abort", () => aborted.resolve(request.signal.reason));
+          request.signal.addEventListener("abort", () => aborted.resolve(request.signal.reason.cause));
           let sent = 0;
           const endless = new ReadableStream<Uint8Array<ArrayBuffer>>({
             async pull(controller) {
@@ -467,7 +467,9 @@ describe.each(setups)("nginx ($transport, $connections connections)", (setup) =>
       await started.promise;
       client.abort();
       await failed;
-      expect(["aborted", "connectionClosed"]).toContain(((await aborted.promise) as FastCgiError).code);
+      const reason = (await aborted.promise) as DOMException;
+      expect(reason.name).toBe("AbortError");
+      expect(["aborted", "connectionClosed"]).toContain((reason.cause as FastCgiError).code);
       expect((await echo("/echo")).method).toBe("GET");
     });
 

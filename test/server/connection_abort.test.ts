@@ -35,9 +35,9 @@ function aborted({ signal }: FastCgiRequest): Promise<never> {
   });
 }
 
-/** The error that `signal` fires with. */
+/** The error inside the AbortError that `signal` fires with. */
 function reasonOf(received: FastCgiRequest): Promise<FastCgiError> {
-  return aborted(received).catch((reason) => reason as FastCgiError);
+  return aborted(received).catch(({ cause }) => cause as FastCgiError);
 }
 
 /** A request that has begun its handler, and the connection it is on. */

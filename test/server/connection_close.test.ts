@@ -395,7 +395,7 @@ async function midway(options: FastCgiServerOptions = {}) {
   const body = new OpenStream();
   const reasons = new Map<number, unknown>();
   const application = new MemoryApplication(async ({ requestId, signal }) => {
-    signal.addEventListener("abort", () => reasons.set(requestId, signal.reason));
+    signal.addEventListener("abort", () => reasons.set(requestId, signal.reason.cause));
     if (requestId === 1) return { stdout: [latin1(OK), body.stream] };
     return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
   }, options);

@@ -330,7 +330,7 @@ describe("writeTimeout", () => {
     const reasons: FastCgiError[] = [];
     const body = new OpenStream();
     const application = new MemoryApplication(({ requestId, signal }) => {
-      signal.addEventListener("abort", () => reasons.push(signal.reason as FastCgiError));
+      signal.addEventListener("abort", () => reasons.push(signal.reason.cause as FastCgiError));
       return { stdout: requestId === 1 ? new Uint8Array(1_000_000) : body.stream };
     }, LIMITS);
     const { web, served } = application.connect();

@@ -210,7 +210,7 @@ describe("FastCgiServer.close and time", () => {
     const reasons: unknown[] = [];
     const body = new OpenStream();
     const application = new MemoryApplication(async ({ requestId, signal }) => {
-      signal.addEventListener("abort", () => reasons.push(signal.reason));
+      signal.addEventListener("abort", () => reasons.push(signal.reason.cause));
       if (requestId === 1) return { stdout: body.stream };
       await new Promise((resolve) => signal.addEventListener("abort", resolve));
       return ok();

@@ -101,7 +101,7 @@ function untilAborted(signal: AbortSignal, notice: (what: Notice) => void): Read
   return new ReadableStream({
     start(controller) {
       controller.enqueue(bytesOf("started\n"));
-      signal.addEventListener("abort", () => notice({ aborted: (signal.reason as { code?: string }).code }));
+      signal.addEventListener("abort", () => notice({ aborted: (signal.reason.cause as { code?: string }).code }));
     },
   });
 }
