@@ -3,6 +3,7 @@ import { connect, createServer, Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import {
+  type ChannelConnection,
   FastCgiHttpClient,
   FastCgiTcpConnector,
   FastCgiUnixConnector,
@@ -108,6 +109,25 @@ describe.each(kinds)("connectionOfSocket on a %s socket", (kind) => {
     await expect(reading).rejects.toThrow("The connection was closed");
     await expect(writer.write(new Uint8Array(1))).rejects.toThrow("The connection was closed");
     await closed;
+  });
+
+  it(`reset makes an error of the end, or says that it can't (${kind})`, async () => {
+    const [ours, peer] = await socketPair(kind);
+    const { channel } = connectionOfSocket(ours, tcpAddresses(ours)) as ChannelConnection;
+    const reason = new Error("given up");
+    const broken = once(peer.resume(), "error").then(([error]) => error as NodeJS.ErrnoException);
+    if (kind === "TCP") {
+      expect(channel.reset!(reason)).toBe(true);
+      expect(channel.reset!(reason)).toBe(true);
+      expect(await broken).toMatchObject({ code: "ECONNRESET" });
+      expect(() => channel.write([new Uint8Array(1)])).toThrow(reason);
+    } else {
+      expect(channel.reset!(reason)).toBe(false);
+      const told = once(peer, "data");
+      await channel.write([new Uint8Array(1)]);
+      expect((await told)[0]).toHaveLength(1);
+      broken.catch(() => {});
+    }
   });
 
   it(`a write settles only when the peer reads when the buffers are full (${kind})`, async () => {

@@ -67,7 +67,8 @@ export async function linkToClient(runtime: Runtime, place: Target): Promise<Lin
   };
 }
 
-function targetAt(address: unknown): Target {
+/** Where an application listens that says this of its address. */
+export function targetAt(address: unknown): Target {
   const { path, port } = address as { path?: string; port?: number };
   return path === undefined ? { port: port! } : { path };
 }

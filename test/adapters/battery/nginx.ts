@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect } from "vitest";
+import { once } from "node:events";
+import { afterAll, beforeAll, describe, expect, onTestFinished } from "vitest";
 import { abortMidResponse, httpOpen, httpRequest } from "../../support/http.ts";
 import { fastCgiLocation, type Nginx, startNginx } from "../../support/nginx.ts";
 import { deferred } from "../../support/open_stream.ts";
@@ -7,6 +8,7 @@ import { waitUntil } from "../../support/process.ts";
 import { type RuntimeServer, startRuntimeServer } from "../../support/runtimes.ts";
 import type { ServingRuntime } from "./battery.ts";
 import type { Column } from "./cells.ts";
+import { kinds, targetAt } from "./link.ts";
 
 const MIB = 1024 * 1024;
 
@@ -61,6 +63,25 @@ export function nginxCases(column: Column, runtime: ServingRuntime, newPath: () 
       expect(await exchange.next()).toBeUndefined();
       expect(await server.exited).toBe(0);
     });
+
+    for (const kind of kinds) {
+      // TCP is reset where the runtime can do that. On a Unix socket the break-off waits for nginx.
+      const name = `nginx's client sees a broken transfer when it reads on after writeTimeout (${kind})`;
+      column.test("behind nginx", name, async () => {
+        const place = kind === "TCP" ? { port: 0 } : { path: newPath() };
+        const slow = await startRuntimeServer(runtime, { ...place, writeTimeout: 1000 });
+        onTestFinished(() => slow.stop());
+        const target = targetAt(await slow.line("address"));
+        const at = "path" in target ? target : { host: "127.0.0.1", port: target.port };
+        const unbuffered = await startNginx({ locations: [fastCgiLocation(at, { buffering: false })] });
+        onTestFinished(() => unbuffered.stop());
+        const response = await httpOpen(`${unbuffered.url}/download?bytes=${1024 * MIB}`);
+        await once(response, "readable");
+        expect(await slow.line("error")).toContain("Cannot write: the peer took nothing for 1000 ms");
+        response.resume();
+        await expect(once(response, "end")).rejects.toThrow("aborted");
+      });
+    }
 
     /** A request whose body ends when it is told to, and what comes back. */
     async function openExchange(): Promise<{ next(): Promise<string | undefined>; finish(): void }> {
