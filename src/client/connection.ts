@@ -115,9 +115,19 @@ export class ClientConnection {
     return !this.#closed && !this.#retired && this.#exchanges.size < this.capacity;
   }
 
-  /** Whether it was kept, and the application may have closed it without our knowing. */
+  /** Whether it has had requests. */
+  get isKept(): boolean {
+    return this.#requests > 0;
+  }
+
+  /** Whether requests share it. */
+  get isShared(): boolean {
+    return this.capacity > 1;
+  }
+
+  /** Whether it was kept without a request, and the application may have closed it without our knowing. */
   get mayBeStale(): boolean {
-    return this.#requests > 0 && this.#exchanges.size === 0;
+    return this.isKept && this.#exchanges.size === 0;
   }
 
   /** Whether anything has come since it was last idle. */

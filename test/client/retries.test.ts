@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import {
   type Connector,
+  encodeNameValuePairs,
   FastCgiClient,
   type FastCgiClientOptions,
   FastCgiError,
@@ -336,5 +337,50 @@ describe("retries on a kept connection that is stale", () => {
     go.resolve();
     const response = await sent;
     await response.stdout.cancel();
+  });
+});
+
+describe("retries on a shared connection that the application closes", () => {
+  /** Answers the first request, and of the two that come then only the first, before it closes; answers all on later connections. */
+  function closing(before: (application: ScriptedApplication, id: number) => unknown = () => {}) {
+    return new ScriptedConnector(async (application, connection) => {
+      if (connection > 1) return answering(({ requestId }) => `${connection} ${requestId}`)(application, connection);
+      const { requestId } = (await application.next())!;
+      const values = encodeNameValuePairs([["FCGI_MPXS_CONNS", "1"]]);
+      await application.send(record(RecordType.GetValuesResult, requestId, values));
+      for (const expected of [1, 2, 3]) {
+        const received = (await application.request())!;
+        expect(received.requestId).toBe(expected);
+        if (expected === 3) await before(application, 3);
+        else if (expected === 1) await application.send(answer(1, "1"));
+      }
+      await application.send(answer(2, "2"));
+      application.close();
+    });
+  }
+
+  async function outcomes(connector: Connector, last: FastCgiRequestInit) {
+    const { client, retries } = clientOf(connector, { multiplexing: true });
+    // As the HTTP client does.
+    const ask = async (init: FastCgiRequestInit): Promise<string> => textFrom((await client.start(init)).stdout);
+    expect(await ask(request("GET"))).toBe("1");
+    const both = [ask(request("GET")), ask(last).catch((error) => error)];
+    return { both: await Promise.all(both), retries };
+  }
+
+  it("FastCgiClient sends an idempotent request again when nothing of its answer came, whatever came for others", async () => {
+    const { both, retries } = await outcomes(closing(), request("GET"));
+    expect(both).toEqual(["2", "2 1"]);
+    expect(retries).toMatchObject([{ reason: "stale", attempt: 1, error: { code: "connectionClosed", requestId: 3 } }]);
+  });
+
+  it.each<[string, FastCgiRequestInit, ((application: ScriptedApplication, id: number) => unknown)?]>([
+    ["may do harm", request("POST")],
+    ["is answered in part", request("GET"), (application, id) => application.send(stdout(id, "part"))],
+    ["has a message", request("GET"), (application, id) => application.send(record(RecordType.Stderr, id, "why"))],
+  ])("FastCgiClient sends nothing again that %s", async (_, last, before) => {
+    const { both, retries } = await outcomes(closing(before), last);
+    expect(both).toMatchObject(["2", { code: "connectionClosed", requestId: 3 }]);
+    expect(retries).toEqual([]);
   });
 });
