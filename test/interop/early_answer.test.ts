@@ -1,6 +1,9 @@
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
 import { RecordType, serve } from "../../adapters/node/index.ts";
 import { joined } from "../support/bytes.ts";
+import { httpRequest } from "../support/http.ts";
+import { fastCgiLocation, startNginx } from "../support/nginx.ts";
+import { patternChunks } from "../support/pattern.ts";
 import { RawConnection } from "../support/raw_connection.ts";
 import { begin, bytesOf, params, record, recordsIn } from "../support/records.ts";
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
@@ -31,5 +34,33 @@ it.each([
     web.close();
     await server.close();
     expect(errors).toEqual([]);
+  },
+);
+
+it.each([true, false])(
+  "nginx sends no more of a body once it has the header of the response, whose client sees that it is broken (buffering: %s)",
+  async (buffering) => {
+    const total = 8 * 1024 * 1024;
+    const errors: unknown[] = [];
+    const server = await serve({
+      port: 0,
+      readTimeout: 1000,
+      onError: (error) => void errors.push(error),
+      // Its header leaves with the first piece of the body, long before the last has come.
+      fetch: (request) => new Response(request.body),
+    });
+    onTestFinished(() => server.close({ timeout: 1 }));
+    const nginx = await startNginx({
+      locations: [
+        fastCgiLocation(`127.0.0.1:${(server.address as { port: number }).port}`, {
+          buffering,
+          requestBuffering: false,
+        }),
+      ],
+    });
+    onTestFinished(() => nginx.stop());
+    const headers = { "content-length": total };
+    await expect(httpRequest(nginx.url, { method: "POST", headers, body: patternChunks(total) })).rejects.toThrow();
+    expect(errors).toMatchObject([{ code: "timeout", limit: "readTimeout" }]);
   },
 );

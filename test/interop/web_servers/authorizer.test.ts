@@ -35,6 +35,10 @@ describe.each(setups)("$server.name", ({ server, example }) => {
   const authorizer: FastCgiFetchHandler = (request, { role, params }) => {
     asked.push(`${role === Role.Authorizer ? "authorizer" : `role ${role}`} ${new URL(request.url).pathname}`);
     if (params.has("CONTENT_LENGTH")) asked.push("CONTENT_LENGTH");
+    if (request.headers.get("x-user") === "nobody") {
+      const headers = { location: "http://login.test/?next=page", "variable-auth_user": "nobody" };
+      return new Response(null, { status: 302, headers });
+    }
     if (request.headers.get("x-user") !== "alice") return new Response("not for you\n", { status: 403 });
     return new Response(null, { headers: { "variable-auth_user": "alice", "variable-auth_group": "staff" } });
   };
@@ -89,6 +93,13 @@ describe.each(setups)("$server.name", ({ server, example }) => {
   it("the client gets the authorizer's page, and the application nothing, when it refuses", async () => {
     const response = await send("/app/page", "mallory");
     expect([response.status, response.text()]).toEqual([403, "not for you\n"]);
+    expect(answered).toEqual([]);
+  });
+
+  it("the client gets the authorizer's redirect, and none of its variables", async () => {
+    const response = await send("/app/page", "nobody");
+    expect([response.status, response.headers.location]).toEqual([302, "http://login.test/?next=page"]);
+    expect(response.headerLines.filter(([name]) => /^variable/i.test(name))).toEqual([]);
     expect(answered).toEqual([]);
   });
 
