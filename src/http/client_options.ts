@@ -30,7 +30,7 @@ export interface FastCgiHttpClientOptions extends FastCgiClientOptions, FastCgiP
   /**
    * The script that answers every request, or a function that chooses one for each: `scriptsIn` makes one for a folder.
    *
-   * @default {the connector's; without one, the whole path of the URL becomes PATH_INFO}
+   * @default {the connector's; without one, the whole path of the URL becomes SCRIPT_NAME, as with nginx's `fastcgi_params`}
    */
   script?: FastCgiScript | FastCgiScriptResolver;
   /**

@@ -5,6 +5,7 @@ import { utf8ToByteString } from "../protocol/byte_string.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { NameValuePair } from "../protocol/name_value_pairs.ts";
 import { hasControlBytes, paramFromHeader } from "./header_rules.ts";
+import { plainAddress } from "./peer_address.ts";
 import type { FastCgiScript } from "./script.ts";
 
 /** What is read of headers: Headers, or a Map by names in lower case. */
@@ -23,14 +24,16 @@ export interface RequestHead {
 /** Who talks to whom: what a Request does not know. */
 export interface FastCgiHttpPeers {
   /**
-   * The HTTP client's address: REMOTE_ADDR. Applications grant rights by it, so it is never guessed.
+   * The HTTP client's address: REMOTE_ADDR. Applications grant rights by it, so it is never guessed. It is sent as they compare it:
+   * `::ffff:192.0.2.7`, as a dual-stack listener has an IPv4 client, as `192.0.2.7`, and an IPv6 address without brackets, port and
+   * zone.
    *
    * @default {"0.0.0.0"} (nobody)
    */
   remoteAddress?: string | undefined;
   /** The HTTP client's port: REMOTE_PORT. */
   remotePort?: number | undefined;
-  /** The address the request came to: SERVER_ADDR. */
+  /** The address the request came to: SERVER_ADDR, written as REMOTE_ADDR is. */
   serverAddress?: string | undefined;
   /**
    * The port the request came to: SERVER_PORT.
@@ -48,7 +51,7 @@ export type FastCgiHttpParams = Readonly<Record<string, string>> | Iterable<Name
 
 /** What {@linkcode paramsFromRequest} needs beside the request. */
 export interface RequestToParamsOptions extends FastCgiHttpPeers {
-  /** The script. Without one, the whole path is PATH_INFO, as for an application at the root of a site. */
+  /** The script. Without one, the whole path is SCRIPT_NAME, as with nginx's `fastcgi_params`. */
   script?: FastCgiScript | undefined;
   /** Variables that override all others, weakest first. */
   overrides?: readonly (FastCgiHttpParams | undefined)[];
@@ -102,8 +105,10 @@ export function setContentLength(params: Map<string, string>, length: number | n
 }
 
 function addScript(params: Map<string, string>, path: string, script: FastCgiScript | undefined): void {
+  // PHP built with --enable-force-cgi-redirect runs nothing without it.
+  params.set("REDIRECT_STATUS", "200");
   if (script === undefined) {
-    params.set("SCRIPT_NAME", "").set("PATH_INFO", path).set("DOCUMENT_URI", path);
+    params.set("SCRIPT_NAME", path).set("DOCUMENT_URI", path);
     return;
   }
   const { filename, pathInfo = "" } = script;
@@ -114,9 +119,7 @@ function addScript(params: Map<string, string>, path: string, script: FastCgiScr
     .set("SCRIPT_FILENAME", utf8ToByteString(filename))
     .set("SCRIPT_NAME", name)
     .set("DOCUMENT_URI", name + pathInfo)
-    .set("DOCUMENT_ROOT", utf8ToByteString(script.documentRoot ?? folderOf(filename)))
-    // PHP built with --enable-force-cgi-redirect runs nothing without it.
-    .set("REDIRECT_STATUS", "200");
+    .set("DOCUMENT_ROOT", utf8ToByteString(script.documentRoot ?? folderOf(filename)));
 }
 
 function folderOf(filename: string): string {
@@ -129,10 +132,15 @@ function addPeers(params: Map<string, string>, url: URL, peers: FastCgiHttpPeers
     .set("REQUEST_SCHEME", https ? "https" : "http")
     .set("SERVER_NAME", url.hostname)
     .set("SERVER_PORT", String(peers.serverPort ?? (url.port || (https ? 443 : 80))))
-    .set("REMOTE_ADDR", peers.remoteAddress ?? "0.0.0.0");
+    .set("REMOTE_ADDR", addressParam(peers.remoteAddress ?? "0.0.0.0"));
   if (https) params.set("HTTPS", "on");
   if (peers.remotePort !== undefined) params.set("REMOTE_PORT", String(peers.remotePort));
-  if (peers.serverAddress !== undefined) params.set("SERVER_ADDR", peers.serverAddress);
+  if (peers.serverAddress !== undefined) params.set("SERVER_ADDR", addressParam(peers.serverAddress));
+}
+
+/** What is no string is refused with the other variables, by its name. */
+function addressParam(address: string): string {
+  return typeof address === "string" ? plainAddress(address) : address;
 }
 
 /** The decoded path (RFC 3875 4.1.5), as a byte string. */

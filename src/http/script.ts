@@ -24,7 +24,7 @@ export interface FastCgiScript {
 
 /**
  * Chooses the script for a request, such as by host; `scriptsIn` makes one for a folder. A Response answers without the
- * application being asked; `undefined` makes the whole path of the URL PATH_INFO.
+ * application being asked; `undefined` makes the whole path of the URL SCRIPT_NAME.
  */
 export type FastCgiScriptResolver = (
   request: Request,

@@ -321,7 +321,8 @@ describe("FastCgiHttpClient: variables", () => {
     const { client, requests } = recording();
     await client.fetch("http://a.test/x");
     expect(requests[0]!.params.has("SCRIPT_FILENAME")).toBe(false);
-    expect(requests[0]!.params.get("PATH_INFO")).toBe("/x");
+    expect(requests[0]!.params.get("SCRIPT_NAME")).toBe("/x");
+    expect(requests[0]!.params.get("REDIRECT_STATUS")).toBe("200");
   });
 
   it("FastCgiHttpClient takes the addresses of the peers with the request, and builds no other Request for it", async () => {
@@ -451,9 +452,11 @@ describe("FastCgiHttpClient: variables", () => {
     await client.fetch("http://b.test/x");
     await client.fetch("http://none.test/y");
     await expect(client.fetch("http://wrong.test/")).rejects.toThrow(TypeError);
-    expect(requests.map(({ params }) => [params.get("SCRIPT_FILENAME"), params.get("PATH_INFO")])).toEqual([
-      ["/srv/b.test/index.php", "/x"],
-      [undefined, "/y"],
+    expect(
+      requests.map(({ params }) => ["SCRIPT_FILENAME", "SCRIPT_NAME", "PATH_INFO"].map((name) => params.get(name))),
+    ).toEqual([
+      ["/srv/b.test/index.php", "/index.php", "/x"],
+      [undefined, "/y", undefined],
     ]);
   });
 

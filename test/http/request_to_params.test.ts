@@ -41,9 +41,9 @@ describe("paramsFromRequest", () => {
       QUERY_STRING: "x=1&y",
       CONTENT_TYPE: "",
       CONTENT_LENGTH: "",
-      SCRIPT_NAME: "",
-      PATH_INFO: "/a/b",
+      SCRIPT_NAME: "/a/b",
       DOCUMENT_URI: "/a/b",
+      REDIRECT_STATUS: "200",
       REQUEST_SCHEME: "http",
       SERVER_NAME: "example.com",
       SERVER_PORT: "80",
@@ -112,8 +112,8 @@ describe("paramsFromRequest", () => {
     }
   });
 
-  it("paramsFromRequest decodes PATH_INFO to the bytes of the path, case preserved", () => {
-    const table: [url: string, info: string][] = [
+  it("paramsFromRequest decodes SCRIPT_NAME to the bytes of the path, case preserved, without a script", () => {
+    const table: [url: string, name: string][] = [
       ["http://a.test/A/b%20C", "/A/b C"],
       ["http://a.test/café/%E2%98%83", "/caf\xc3\xa9/\xe2\x98\x83"],
       ["http://a.test/%80%FF", "/\x80\xff"],
@@ -123,7 +123,10 @@ describe("paramsFromRequest", () => {
       ["http://a.test//x//", "//x//"],
       ["http://a.test/...", "/..."],
     ];
-    for (const [url, info] of table) expect(paramsOf(url).PATH_INFO, url).toBe(info);
+    for (const [url, name] of table) {
+      const params = paramsOf(url);
+      expect([params.SCRIPT_NAME, params.DOCUMENT_URI, params.PATH_INFO], url).toEqual([name, name, undefined]);
+    }
   });
 
   it("paramsFromRequest puts nothing of the URL into file names when there is a script", () => {
@@ -220,6 +223,19 @@ describe("paramsFromRequest: addresses", () => {
     expect(params.REMOTE_ADDR).toBe("0.0.0.0");
     expect(Object.keys(params)).not.toContain("REMOTE_PORT");
     expect(Object.keys(params)).not.toContain("SERVER_ADDR");
+  });
+
+  it("paramsFromRequest writes the addresses of the peers as applications compare them", () => {
+    const mapped = { remoteAddress: "::ffff:192.0.2.7", serverAddress: "[::ffff:192.0.2.1]:443" };
+    expect(paramsOf("http://a.test/", {}, mapped)).toMatchObject({
+      REMOTE_ADDR: "192.0.2.7",
+      SERVER_ADDR: "192.0.2.1",
+    });
+    const zoned = { remoteAddress: "fe80::1%eth0", serverAddress: "::1" };
+    expect(paramsOf("http://a.test/", {}, zoned)).toMatchObject({ REMOTE_ADDR: "fe80::1", SERVER_ADDR: "::1" });
+    // What a program says in so many words is not touched.
+    const overrides = [{ REMOTE_ADDR: "::ffff:192.0.2.7" }];
+    expect(paramsOf("http://a.test/", {}, { overrides }).REMOTE_ADDR).toBe("::ffff:192.0.2.7");
   });
 
   it("paramsFromRequest sets HTTPS for https alone", () => {

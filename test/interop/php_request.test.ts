@@ -182,3 +182,32 @@ describe("request bodies", () => {
     expect(await (await client.fetch("http://example.test/", init)).json()).toMatchObject({ bytes: 0 });
   });
 });
+
+describe("variables", () => {
+  /** `$_SERVER` of a request through a connector that knows nothing of PHP. */
+  async function server(init: FastCgiFetchInit): Promise<Record<string, string>> {
+    const client = new FastCgiHttpClient(new FastCgiUnixConnector((php.target as { path: string }).path), {
+      params: { SCRIPT_FILENAME: join(phpScripts, "env.php") },
+    });
+    return (await (await client.fetch("http://example.test/env.php?x=1", init)).json()) as Record<string, string>;
+  }
+
+  it("php-fpm runs a script that params name, by a connector without a preset", async () => {
+    expect(await server({})).toMatchObject({
+      REDIRECT_STATUS: "200",
+      SCRIPT_NAME: "/env.php",
+      PHP_SELF: "/env.php",
+      REQUEST_URI: "/env.php?x=1",
+    });
+  });
+
+  it("php-fpm knows an IPv4 client of a dual-stack listener by its IPv4 address", async () => {
+    const init = { remoteAddress: "::ffff:192.0.2.7", remotePort: 55555, serverAddress: "::ffff:c000:201" };
+    expect(await server(init)).toMatchObject({
+      REMOTE_ADDR: "192.0.2.7",
+      REMOTE_PORT: "55555",
+      SERVER_ADDR: "192.0.2.1",
+    });
+    expect(await server({ remoteAddress: "fe80::1%eth0" })).toMatchObject({ REMOTE_ADDR: "fe80::1" });
+  });
+});
