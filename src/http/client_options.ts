@@ -95,7 +95,7 @@ export interface FastCgiHttpClientOptions extends FastCgiClientOptions, FastCgiP
    * Told of what comes on FCGI_STDERR, the application's error messages, up to `maxStderrBytes`: whole characters, in the pieces
    * in which they come. It is text of the application's choice: a log should escape its control characters.
    *
-   * @default {the connector's: those of the adapters print a line with the request to the console}
+   * @default {the connector's: those of the adapters print a line with the request}
    */
   onStderr?: (message: string, request: Request) => void;
 }
