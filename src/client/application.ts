@@ -71,8 +71,8 @@ export class Application {
     }
     const found = await capacity;
     // Some applications close after they have answered, or instead of it.
-    const usable = connection.closed ? await this.open(controller, owner) : connection;
-    usable.capacity = found;
+    const usable = connection.isClosed ? await this.open(controller, owner) : connection;
+    if (found > 1) usable.share(found);
     return usable;
   }
 
@@ -90,6 +90,6 @@ export class Application {
   }
 }
 
-function addressOf({ remoteAddress }: ClientConnection): string {
-  return JSON.stringify(remoteAddress ?? null);
+function addressOf({ transport }: ClientConnection): string {
+  return JSON.stringify(transport.remoteAddress ?? null);
 }

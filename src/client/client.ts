@@ -7,7 +7,7 @@ import { cancelSource } from "../transport/byte_source.ts";
 import type { Connector } from "../transport/connection.ts";
 import { Deadline } from "../transport/deadline.ts";
 import { Application } from "./application.ts";
-import type { ClientConnection, ClientConnectionOwner } from "./connection.ts";
+import type { ClientConnectionOwner } from "./connection.ts";
 import { type FastCgiClientOptions, type ResolvedClientOptions, resolveClientOptions } from "./options.ts";
 import type { PoolStatus } from "./pool.ts";
 import {
@@ -76,19 +76,13 @@ export class FastCgiClient implements AsyncDisposable {
    * @throws {unknown} The reason of `signal`, and what the connector's `keyOf` throws.
    */
   async send(request: FastCgiRequestInit): Promise<FastCgiClientResponse> {
-    const check = (): ClientRequest => clientRequest(request, checkedParams(request.params));
-    const response = await this.#run(request, check, (connection) => connection.mayBeStale);
+    const response = await this.#run(request, () => clientRequest(request, checkedParams(request.params)));
     return response.makeCopyable();
   }
 
-  /**
-   * As {@linkcode FastCgiClient.send}, for the HTTP layer, which reads the response by itself and leaves the params as they are. It has to
-   * wait for the first output anyway, so a request on a shared connection may be sent again too: an application may close that as soon
-   * as it has answered the others.
-   */
+  /** As {@linkcode FastCgiClient.send}, for the HTTP layer, which reads the response by itself and leaves the params as they are. */
   start(request: FastCgiRequestInit): Promise<IncomingResponse> {
-    const check = (): ClientRequest => clientRequest(request, request.params);
-    return this.#run(request, check, (connection) => (connection.isShared ? connection.isKept : connection.mayBeStale));
+    return this.#run(request, () => clientRequest(request, request.params));
   }
 
   /**
@@ -131,47 +125,40 @@ export class FastCgiClient implements AsyncDisposable {
     return this.close();
   }
 
-  /** @param mayEnd Whether an idempotent request that is put on the connection now is worth waiting for, as it may have to be sent again. */
-  async #run(
-    request: FastCgiRequestInit,
-    check: () => ClientRequest,
-    mayEnd: (connection: ClientConnection) => boolean,
-  ): Promise<IncomingResponse> {
+  async #run(request: FastCgiRequestInit, check: () => ClientRequest): Promise<IncomingResponse> {
     try {
       const checked = check();
       checked.signal?.throwIfAborted();
-      return await this.#start(checked, mayEnd);
+      return await this.#start(checked);
     } catch (error) {
       for (const source of [request.stdin, request.data]) void cancelSource(source, error);
       throw error;
     }
   }
 
-  async #start(request: ClientRequest, mayEnd: (connection: ClientConnection) => boolean): Promise<IncomingResponse> {
+  async #start(request: ClientRequest): Promise<IncomingResponse> {
     const { signal } = request;
     const key = this.#keyOf(request);
     const repeatable = isRepeatable(request);
     for (let attempt = 1; ; attempt++) {
       // The second attempt is to be the last.
-      const first = repeatable || this.#options.reuseForAll ? "all" : "in use";
-      let isAwaited = false;
+      const fresh = attempt > 1 || !(repeatable || this.#options.reuseForAll);
+      let isKept = false;
       const started = this.#applicationOf(key).run({
-        reuse: attempt > 1 ? "none" : first,
+        fresh,
         signal,
         start(connection) {
-          isAwaited = repeatable && mayEnd(connection);
+          ({ isKept } = connection);
           return { connection, response: connection.send(request) };
         },
       });
       const { connection, response } = started instanceof Promise ? await started : started;
-      if (!isAwaited) return response;
+      if (!isKept || !repeatable) return response;
       try {
         await response.started();
         return response;
       } catch (error) {
-        // What others on it have got says nothing of this one.
-        const isUnanswered = connection.isShared || !connection.heard;
-        const isStale = error instanceof FastCgiError && error.code === "connectionClosed" && isUnanswered;
+        const isStale = error instanceof FastCgiError && error.code === "connectionClosed" && !connection.heard;
         if (!isStale || this.#closed) return response;
         this.#options.onRetry({ reason: "stale", error, attempt });
       }

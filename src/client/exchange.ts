@@ -1,4 +1,4 @@
-// One request and its response on a connection: when it is sent, what it waits for, and how long. The mirror of server/response.ts.
+// One request and its response on a connection: when it is sent, what it waits for, and how long. The mirror of server/exchange.ts.
 
 import { contained } from "../codec/contained.ts";
 import type { FastCgiClientResponse, IncomingResponse, IncomingResponseHooks } from "../codec/incoming_response.ts";
@@ -13,17 +13,23 @@ import { type ClientRequest, RequestSender } from "./request.ts";
 export interface ExchangeHost {
   readonly writer: RecordWriter;
   readonly options: ResolvedClientOptions;
-  /** Whether the connection is not read because a response has no room: silence is our own then. */
-  isPaused(): boolean;
+  /** Whether the connection is not read because a response has no room. Then silence is not the application's. */
+  readonly isPaused: boolean;
   /** Makes the response, which the connection feeds from then on. */
   expect(requestId: number, hooks: IncomingResponseHooks): IncomingResponse;
-  /** Ends the exchange early: nobody wants the response, or something has gone wrong. */
+  /** Ends the exchange early: the response is not wanted, or something has gone wrong. */
   abort(exchange: Exchange, reason: unknown): void;
   /** Lets the connection take no further request. */
   retire(): void;
   /** The application has said that the request is over. */
   complete(exchange: Exchange, body: EndRequestBody): void;
 }
+
+/** What runs out while a response is waited for. */
+export type ResponseTimeLimit = "headerTimeout" | "readTimeout";
+
+/** What an exchange does with a deadline, its own or its connection's. */
+type SilenceDeadline = Pick<Deadline<ResponseTimeLimit>, "restart" | "stop" | "dispose">;
 
 /** How far an exchange has come. */
 type ExchangeState =
@@ -43,7 +49,7 @@ export class Exchange implements IncomingResponseHooks {
   readonly #request: ClientRequest;
   readonly #connection: ExchangeHost;
   readonly #sender: RequestSender;
-  readonly #silence: Deadline;
+  readonly #silence: SilenceDeadline;
   readonly #isShared: boolean;
   readonly #onSignal: () => void;
   /** Made with the first piece: most applications write nothing. */
@@ -53,17 +59,17 @@ export class Exchange implements IncomingResponseHooks {
   #sentWhole = false;
 
   /**
-   * @param silence What runs out when the application is silent for too long, if the connection lends its own; it tells of every byte
-   * then. Without one, others may be on the connection.
+   * @param silence The deadline of the connection, where this exchange has it for itself. The connection tells of every byte then, and
+   * when the deadline expires. Null where requests share the connection.
    * @throws {unknown} What is wrong with the request. Nothing was done then.
    */
-  constructor(request: ClientRequest, requestId: number, connection: ExchangeHost, silence: Deadline | null) {
+  constructor(request: ClientRequest, requestId: number, connection: ExchangeHost, silence: SilenceDeadline | null) {
     this.requestId = requestId;
     this.#request = request;
     this.#connection = connection;
     this.#sender = new RequestSender(connection.writer, requestId, request, connection.options);
     this.#isShared = silence === null;
-    this.#silence = silence ?? new Deadline(() => this.timeOut());
+    this.#silence = silence ?? new Deadline<ResponseTimeLimit>((limit) => this.onTimeout(limit));
     this.#onSignal = () => connection.abort(this, request.signal!.reason);
     this.response = connection.expect(requestId, this);
   }
@@ -128,7 +134,7 @@ export class Exchange implements IncomingResponseHooks {
   /** Counts silence from now on, if it is the application's turn. */
   resume(): void {
     const limit = this.#limit;
-    if (limit !== null && !this.#connection.isPaused()) this.#silence.restart(this.#connection.options[limit]);
+    if (limit !== null && !this.#connection.isPaused) this.#silence.restart(this.#connection.options[limit], limit);
   }
 
   /** Something came: the silence is counted anew. What comes before the first output does not put it off. */
@@ -166,9 +172,8 @@ export class Exchange implements IncomingResponseHooks {
   }
 
   /** The application was silent for too long. */
-  timeOut(): void {
+  onTimeout(limit: ResponseTimeLimit): void {
     const { requestId } = this;
-    const limit = this.#limit!;
     const what = limit === "headerTimeout" ? "sent no output" : "was silent";
     const message = `Cannot read the response: the application ${what} for ${this.#connection.options[limit]} ms`;
     const stderr = this.response.stderrText;
@@ -176,7 +181,7 @@ export class Exchange implements IncomingResponseHooks {
   }
 
   /** The timeout that applies, or null where the application may be silent. */
-  get #limit(): "headerTimeout" | "readTimeout" | null {
+  get #limit(): ResponseTimeLimit | null {
     switch (this.#state) {
       case "waiting for the header":
         return "headerTimeout";

@@ -7,14 +7,10 @@ import { FastCgiError } from "../protocol/errors.ts";
 import type { ClientConnection } from "./connection.ts";
 import type { ResolvedClientOptions } from "./options.ts";
 
-/**
- * Which kept connections a request may use: all, those that can't be closed by the application without our knowing, or none.
- */
-export type Reuse = "all" | "in use" | "none";
-
 /** A request that wants a connection. */
 export interface PoolRequest<Result> {
-  reuse: Reuse;
+  /** Whether a kept connection that may be closed by now will not do. */
+  fresh: boolean;
   signal: AbortSignal | undefined;
   /** Puts the request on its connection. */
   start(connection: ClientConnection): Result;
@@ -22,7 +18,7 @@ export interface PoolRequest<Result> {
 
 /** A request in the line. */
 interface Waiter {
-  readonly reuse: Reuse;
+  readonly fresh: boolean;
   /** When it came, by the count of {@linkcode Pool}. */
   readonly ticket: number;
   start(connection: ClientConnection): void;
@@ -89,7 +85,7 @@ export class Pool {
    * @throws {unknown} The reason of its signal.
    */
   run<Result>(request: PoolRequest<Result>): Result | Promise<Result> {
-    const connection = this.#closed || this.#waiters.length > 0 ? undefined : this.#takeFree(request.reuse);
+    const connection = this.#closed || this.#waiters.length > 0 ? undefined : this.#takeFree(request.fresh);
     return connection === undefined ? this.#wait(request) : this.#put(request, connection);
   }
 
@@ -102,7 +98,7 @@ export class Pool {
   }
 
   #wait<Result>(request: PoolRequest<Result>): Promise<Result> {
-    const { reuse, signal } = request;
+    const { fresh, signal } = request;
     if (this.#closed) return Promise.reject(new TypeError("Cannot send a request: the client is closed"));
     const { maxQueuedRequests, maxConnections } = this.#options;
     // Those for whom a connection is being opened do not wait for another request.
@@ -120,7 +116,7 @@ export class Pool {
       };
       const settle = (): void => signal?.removeEventListener("abort", onAbort);
       const waiter: Waiter = {
-        reuse,
+        fresh,
         ticket: ++this.#lastTicket,
         start: (connection) => {
           settle();
@@ -206,11 +202,11 @@ export class Pool {
     if (this.#waiters.length === 0) return;
     const left: Waiter[] = [];
     for (const [index, waiter] of this.#waiters.entries()) {
-      const connection = this.#takeFree(waiter.reuse);
+      const connection = this.#takeFree(waiter.fresh);
       if (connection !== undefined) {
         waiter.start(connection);
-      } else if (waiter.reuse !== "all") {
-        // Those that come behind it may use what it can't.
+      } else if (waiter.fresh) {
+        // Whoever comes behind it may use what it can't.
         left.push(waiter);
       } else {
         left.push(...this.#waiters.slice(index));
@@ -221,10 +217,10 @@ export class Pool {
   }
 
   /** A busy connection that can take one more, so that the others can go idle; else the one that was used last. */
-  #takeFree(reuse: Reuse): ClientConnection | undefined {
+  #takeFree(fresh: boolean): ClientConnection | undefined {
     let best: ClientConnection | undefined;
     for (const connection of this.#free) {
-      if (!connection.isFree || !isOpenTo(reuse, connection)) continue;
+      if (!connection.isFree || (fresh && connection.isKept)) continue;
       if (best === undefined || connection.active >= best.active) best = connection;
     }
     return best;
@@ -237,10 +233,10 @@ export class Pool {
     try {
       const connection = await this.#dial(attempt);
       // An application that closes before it is asked anything would be called again and again.
-      if (connection.closed) throw connection.closeReason;
+      if (connection.isClosed) throw connection.closeReason;
       this.#dials.delete(attempt);
       this.#doubtful = false;
-      this.#expectedCapacity = connection.capacity;
+      this.#expectedCapacity = connection.maxRequests;
       this.#connections.add(connection);
       this.#free.add(connection);
     } catch (error) {
@@ -296,16 +292,5 @@ export class Pool {
     this.#onUnused();
     if (!this.#closed) return;
     for (const resolve of this.#onDrained.splice(0)) resolve();
-  }
-}
-
-function isOpenTo(reuse: Reuse, connection: ClientConnection): boolean {
-  switch (reuse) {
-    case "all":
-      return true;
-    case "in use":
-      return !connection.mayBeStale;
-    case "none":
-      return !connection.isKept;
   }
 }

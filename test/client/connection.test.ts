@@ -275,7 +275,7 @@ describe("ClientConnection: sending and receiving", () => {
     const reason = new Error("Enough");
     connection.close(reason);
     connection.close(new Error("Again"));
-    expect([connection.closed, transport.isClosed]).toEqual([true, true]);
+    expect([connection.isClosed, transport.isClosed]).toEqual([true, true]);
     expect(() => connection.send(clientRequest(get, get.params))).toThrow(reason);
     await expect(connection.getValues([], 1000)).rejects.toBe(reason);
   });
