@@ -59,7 +59,7 @@ export class Application {
     const owner: ClientConnectionOwner = {
       onFree: (connection) => this.#pool.onFree(connection),
       onClose: (connection) => this.#pool.onClose(connection),
-      onCantMultiplex: (connection) => void this.#capacities.set(addressOf(connection), Promise.resolve(1)),
+      onCantMultiplex: (connection) => this.#stopSharing(addressOf(connection)),
     };
     const connection = await this.open(controller, owner);
     if (!this.#options.multiplexing) return connection;
@@ -74,6 +74,14 @@ export class Application {
     const usable = connection.isClosed ? await this.open(controller, owner) : connection;
     if (found > 1) usable.share(found);
     return usable;
+  }
+
+  /** No connection to this address is shared any more, now or later. */
+  #stopSharing(address: string): void {
+    this.#capacities.set(address, Promise.resolve(1));
+    for (const connection of this.#pool.connections) {
+      if (addressOf(connection) === address) connection.stopSharing();
+    }
   }
 
   /** Requests that a connection to this application takes. */

@@ -8,16 +8,10 @@ import type { Connector } from "../transport/connection.ts";
 import { Deadline } from "../transport/deadline.ts";
 import { Application } from "./application.ts";
 import type { ClientConnectionOwner } from "./connection.ts";
+import { Delivery, type DeliveryHost } from "./delivery.ts";
 import { type FastCgiClientOptions, type ResolvedClientOptions, resolveClientOptions } from "./options.ts";
 import type { PoolStatus } from "./pool.ts";
-import {
-  type ClientRequest,
-  checkedParams,
-  clientRequest,
-  type FastCgiRequestInit,
-  isRepeatable,
-  paramsOf,
-} from "./request.ts";
+import { type ClientRequest, checkedParams, clientRequest, type FastCgiRequestInit, paramsOf } from "./request.ts";
 
 /** How {@linkcode FastCgiClient.close} ends. */
 export interface ClientCloseOptions {
@@ -45,20 +39,30 @@ export interface ClientCloseOptions {
 export class FastCgiClient implements AsyncDisposable {
   readonly #connector: Connector;
   readonly #options: ResolvedClientOptions;
-  /** By what the connector calls them; one without `keyOf` leads to one. */
-  readonly #applications = new Map<string | undefined, Application>();
+  /**
+   * By the connector that leads there, which is the client's or one that it has named as an alternative, and by what `keyOf` calls them:
+   * a connector without it leads to one.
+   */
+  readonly #applications = new Map<Connector, Map<string | undefined, Application>>();
+  /** What the deliveries get of it. */
+  readonly #host: DeliveryHost;
   #closed = false;
 
   /** @throws {RangeError | TypeError} If an option has a value it can't have. */
   constructor(connector: Connector, options: FastCgiClientOptions = {}) {
     this.#connector = connector;
     this.#options = resolveClientOptions(options);
+    this.#host = {
+      options: this.#options,
+      isClosed: () => this.#closed,
+      applicationOf: (...route) => this.#applicationOf(...route),
+    };
   }
 
   /** Open connections, those without a request, and requests that run or wait; to all applications that the connector leads to. */
   get status(): PoolStatus {
     const sum = { connections: 0, idle: 0, active: 0, waiting: 0 };
-    for (const { status } of this.#applications.values()) {
+    for (const { status } of this.#allApplications()) {
       sum.connections += status.connections;
       sum.idle += status.idle;
       sum.active += status.active;
@@ -68,8 +72,8 @@ export class FastCgiClient implements AsyncDisposable {
   }
 
   /**
-   * Sends one request. Resolves once it is on its way, or with its first output where it may have to be sent again (see
-   * {@linkcode FastCgiClientOptions.onRetry}); its streams and its end come as they come.
+   * Sends one request. Resolves once it is on its way; the streams of the response and its end come as they come, also where the request
+   * is sent again (see {@linkcode FastCgiClientOptions.onRetry}).
    *
    * @throws {TypeError} If the request has a value that it can't have.
    * @throws {FastCgiError} `connectFailed` or `timeout` if there is no connection to be had, `limit` if too many requests wait.
@@ -110,7 +114,7 @@ export class FastCgiClient implements AsyncDisposable {
   /** Sends no more requests. Resolves when those that wait or run are over, and every connection is closed. */
   async close({ timeout = Number.POSITIVE_INFINITY }: ClientCloseOptions = {}): Promise<void> {
     this.#closed = true;
-    const applications = [...this.#applications.values()];
+    const applications = this.#allApplications();
     const deadline = new Deadline(() => {
       const message = `Cannot finish the request: the client closes after ${timeout} ms`;
       for (const application of applications) application.abort(new FastCgiError("connectionClosed", message));
@@ -129,39 +133,13 @@ export class FastCgiClient implements AsyncDisposable {
     try {
       const checked = check();
       checked.signal?.throwIfAborted();
-      return await this.#start(checked);
+      const delivery = new Delivery(checked, this.#connector, this.#keyOf(checked), this.#host);
+      const sent = delivery.send();
+      if (sent !== undefined) await sent;
+      return delivery.response;
     } catch (error) {
       for (const source of [request.stdin, request.data]) void cancelSource(source, error);
       throw error;
-    }
-  }
-
-  async #start(request: ClientRequest): Promise<IncomingResponse> {
-    const { signal } = request;
-    const key = this.#keyOf(request);
-    const repeatable = isRepeatable(request);
-    for (let attempt = 1; ; attempt++) {
-      // The second attempt is to be the last.
-      const fresh = attempt > 1 || !(repeatable || this.#options.reuseForAll);
-      let isKept = false;
-      const started = this.#applicationOf(key).run({
-        fresh,
-        signal,
-        start(connection) {
-          ({ isKept } = connection);
-          return { connection, response: connection.send(request) };
-        },
-      });
-      const { connection, response } = started instanceof Promise ? await started : started;
-      if (!isKept || !repeatable) return response;
-      try {
-        await response.started();
-        return response;
-      } catch (error) {
-        const isStale = error instanceof FastCgiError && error.code === "connectionClosed" && !connection.heard;
-        if (!isStale || this.#closed) return response;
-        this.#options.onRetry({ reason: "stale", error, attempt });
-      }
     }
   }
 
@@ -175,15 +153,30 @@ export class FastCgiClient implements AsyncDisposable {
     );
   }
 
-  #applicationOf(key: string | undefined): Application {
+  #applicationOf(connector: Connector, key: string | undefined): Application {
     if (this.#closed) throw new TypeError("Cannot send a request: the client is closed");
-    let application = this.#applications.get(key);
+    let byKey = this.#applications.get(connector);
+    if (byKey === undefined) {
+      byKey = new Map();
+      this.#applications.set(connector, byKey);
+    }
+    let application = byKey.get(key);
     if (application === undefined) {
-      // Keys may come from HTTP clients, such as the name of a host: what is not used is forgotten.
-      const onUnused = key === undefined ? () => {} : () => void this.#applications.delete(key);
-      application = new Application(this.#connector, key, this.#options, onUnused);
-      this.#applications.set(key, application);
+      application = new Application(connector, key, this.#options, () => this.#forget(connector, key));
+      byKey.set(key, application);
     }
     return application;
+  }
+
+  /** Keys may come from HTTP clients, such as the name of a host: what is not used is forgotten. */
+  #forget(connector: Connector, key: string | undefined): void {
+    if (connector === this.#connector && key === undefined) return;
+    const byKey = this.#applications.get(connector);
+    byKey?.delete(key);
+    if (byKey?.size === 0) this.#applications.delete(connector);
+  }
+
+  #allApplications(): Application[] {
+    return [...this.#applications.values()].flatMap((byKey) => [...byKey.values()]);
   }
 }

@@ -82,6 +82,7 @@ export class ClientConnection implements ByteChannelEvents, ResponseDecoderOutle
   /** Counts up: with a constant id a stale response could not be told from the one that is due. */
   #lastId = 0;
   #requests = 0;
+  #completed = 0;
   /** Whether anything has come since the connection was last without a request. */
   #heard = false;
   /** Pieces that a response had no room for. Nothing is read while there are any. */
@@ -97,7 +98,7 @@ export class ClientConnection implements ByteChannelEvents, ResponseDecoderOutle
     this.#stages = composeStages(this.#records, this.#decoder);
     this.writer = new RecordWriter(this.#channel, {
       writeTimeout: options.writeTimeout,
-      isShared: () => this.#use === "shared",
+      isShared: () => this.isShared,
       onError: (error) => this.#onWriteError(error),
     });
     this.#deadline = new Deadline((limit) => this.#onTimeout(limit));
@@ -121,7 +122,27 @@ export class ClientConnection implements ByteChannelEvents, ResponseDecoderOutle
     return this.#phase === "open" && this.#exchanges.size < this.#maxRequests;
   }
 
-  /** Whether it was kept, so that the application may have closed it without our knowing. */
+  /** Whether it takes requests, now or when there is room again. */
+  get isOpen(): boolean {
+    return this.#phase === "open";
+  }
+
+  /** Whether requests share it. */
+  get isShared(): boolean {
+    return this.#use === "shared";
+  }
+
+  /** Requests that it has had. */
+  get requests(): number {
+    return this.#requests;
+  }
+
+  /** Those of them that the application has ended. */
+  get completed(): number {
+    return this.#completed;
+  }
+
+  /** Whether it was kept without a request, so that the application may have closed it without our knowing. */
   get isKept(): boolean {
     return this.#requests > 0 && this.#exchanges.size === 0;
   }
@@ -154,16 +175,16 @@ export class ClientConnection implements ByteChannelEvents, ResponseDecoderOutle
   }
 
   /**
-   * Sends a request. The response fails with whatever goes wrong from then on.
+   * Sends a request. `response` gets what the application answers, and fails with whatever goes wrong from then on.
    *
    * @throws {unknown} What is wrong with the request, the reason of its signal, or why the connection is closed. Nothing was sent then,
    * and the connection is as it was.
    */
-  send(request: ClientRequest): IncomingResponse {
+  send(request: ClientRequest, response: IncomingResponse): void {
     request.signal?.throwIfAborted();
     if (this.isClosed) throw this.#closeReason;
     const requestId = this.#nextId();
-    const exchange = new Exchange(request, requestId, this, this.#use === "exclusive" ? this.#deadline : null);
+    const exchange = new Exchange(request, response, requestId, this, this.isShared ? null : this.#deadline);
     if (this.#exchanges.size === 0) this.#heard = false;
     this.#requests++;
     const { keepAlive, maxRequestsPerConnection } = this.options;
@@ -172,7 +193,6 @@ export class ClientConnection implements ByteChannelEvents, ResponseDecoderOutle
     if (!this.isPaused) this.#deadline.stop();
     this.#exchanges.set(requestId, exchange);
     exchange.start();
-    return exchange.response;
   }
 
   /** Asks for the application's limits (FastCGI 4.1), on a connection that has no request. `timeout` is in milliseconds. */
@@ -198,11 +218,16 @@ export class ClientConnection implements ByteChannelEvents, ResponseDecoderOutle
 
   /** Closes the connection at once. What is under way fails with `reason`. */
   close(reason: unknown): void {
+    this.#close(reason);
+  }
+
+  /** @param errorFor What a response fails with, if not with `reason`. */
+  #close(reason: unknown, errorFor?: (response: IncomingResponse) => unknown): void {
     if (this.isClosed) return;
     this.#phase = "closed";
     this.#closeReason = reason;
     this.#deadline.dispose();
-    this.#decoder.failAll(reason);
+    this.#decoder.failAll(reason, errorFor);
     for (const exchange of this.#exchanges.values()) exchange.end(reason);
     this.#exchanges.clear();
     this.#values?.reject(reason);
@@ -272,8 +297,8 @@ export class ClientConnection implements ByteChannelEvents, ResponseDecoderOutle
     return this.#pauses > 0;
   }
 
-  expect(requestId: number, hooks: IncomingResponseHooks): IncomingResponse {
-    return this.#decoder.expect(requestId, hooks);
+  expect(requestId: number, hooks: IncomingResponseHooks, response: IncomingResponse): void {
+    this.#decoder.expect(requestId, hooks, response);
   }
 
   /**
@@ -296,6 +321,7 @@ export class ClientConnection implements ByteChannelEvents, ResponseDecoderOutle
 
   /** FCGI_END_REQUEST came. */
   complete(exchange: Exchange, { protocolStatus }: EndRequestBody): void {
+    this.#completed++;
     if (protocolStatus === ProtocolStatus.CantMpxConn) {
       this.stopSharing();
       this.#owner.onCantMultiplex(this);
@@ -375,12 +401,11 @@ export class ClientConnection implements ByteChannelEvents, ResponseDecoderOutle
 
   /** The transport has ended or failed. Each request learns what its own application wrote to stderr. */
   #fail(what: string, cause: unknown): void {
-    const gone = (exchange?: Exchange): FastCgiError => {
-      const { requestId, stderrText: stderr } = exchange?.response ?? {};
+    const gone = (response?: IncomingResponse): FastCgiError => {
+      const { requestId, stderrText: stderr } = response ?? {};
       return new FastCgiError("connectionClosed", `Cannot read the response: ${what}`, { requestId, stderr, cause });
     };
-    for (const exchange of this.#exchanges.values()) exchange.response.fail(gone(exchange));
-    this.close(gone());
+    this.#close(gone(), gone);
   }
 
   #onTimeout(limit: TimeLimit): void {

@@ -15,8 +15,8 @@ export interface ExchangeHost {
   readonly options: ResolvedClientOptions;
   /** Whether the connection is not read because a response has no room. Then silence is not the application's. */
   readonly isPaused: boolean;
-  /** Makes the response, which the connection feeds from then on. */
-  expect(requestId: number, hooks: IncomingResponseHooks): IncomingResponse;
+  /** Feeds the response from then on. */
+  expect(requestId: number, hooks: IncomingResponseHooks, response: IncomingResponse): void;
   /** Ends the exchange early: the response is not wanted, or something has gone wrong. */
   abort(exchange: Exchange, reason: unknown): void;
   /** Lets the connection take no further request. */
@@ -63,7 +63,14 @@ export class Exchange implements IncomingResponseHooks {
    * when the deadline expires. Null where requests share the connection.
    * @throws {unknown} What is wrong with the request. Nothing was done then.
    */
-  constructor(request: ClientRequest, requestId: number, connection: ExchangeHost, silence: SilenceDeadline | null) {
+  constructor(
+    request: ClientRequest,
+    response: IncomingResponse,
+    requestId: number,
+    connection: ExchangeHost,
+    silence: SilenceDeadline | null,
+  ) {
+    this.response = response;
     this.requestId = requestId;
     this.#request = request;
     this.#connection = connection;
@@ -71,7 +78,7 @@ export class Exchange implements IncomingResponseHooks {
     this.#isShared = silence === null;
     this.#silence = silence ?? new Deadline<ResponseTimeLimit>((limit) => this.onTimeout(limit));
     this.#onSignal = () => connection.abort(this, request.signal!.reason);
-    this.response = connection.expect(requestId, this);
+    connection.expect(requestId, this, response);
   }
 
   /** Whether anybody waits for the response. */
@@ -111,6 +118,7 @@ export class Exchange implements IncomingResponseHooks {
   abort(reason: unknown): void {
     this.#state = "aborted";
     this.#release(reason);
+    this.response.onEarlyFailure = null;
     this.response.fail(reason);
     // What nobody will read must not hold the connection back.
     this.response.stdoutQueue.cancel();

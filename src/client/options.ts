@@ -117,8 +117,13 @@ export interface FastCgiClientLimits extends ResponseDecoderOptions {
 
 /** Why a request was tried again. */
 export interface FastCgiRetry {
-  /** `connect`: there was no connection. `stale`: a kept connection turned out to be closed, before anything was answered. */
-  readonly reason: "connect" | "stale";
+  /**
+   * - `connect`: there was no connection.
+   * - `stale`: a connection that had had requests before turned out to be closed, before anything was answered.
+   * - `refused`: the application did not run the request (FastCGI 5.5), because it takes one at a time on a connection or is overloaded.
+   *   In the second case the request goes to the next application of `failover` or `roundRobin`.
+   */
+  readonly reason: "connect" | "stale" | "refused";
   /** What failed. */
   readonly error: unknown;
   /** 1 for the first retry. */
@@ -128,8 +133,8 @@ export interface FastCgiRetry {
 /** Options of a client. */
 export interface FastCgiClientOptions extends FastCgiClientLimits {
   /**
-   * Told of every retry. There are none but those of {@linkcode FastCgiRetry.reason}, and of the second kind only for idempotent
-   * requests (RFC 9110 9.2.2) whose body is still there.
+   * Told of every retry. There are none but those of {@linkcode FastCgiRetry.reason}; those behind `connect` are of requests that are
+   * still there as a whole, and those of `stale` of idempotent ones only (RFC 9110 9.2.2).
    */
   onRetry?: (retry: FastCgiRetry) => void;
 }

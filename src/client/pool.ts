@@ -7,18 +7,23 @@ import { FastCgiError } from "../protocol/errors.ts";
 import type { ClientConnection } from "./connection.ts";
 import type { ResolvedClientOptions } from "./options.ts";
 
+/** What a request wants of its connection. */
+export interface ConnectionWish {
+  /** Whether a connection that was kept, and may be closed by now, will not do. */
+  readonly fresh: boolean;
+  /** A connection that has had so many requests will not do. */
+  readonly usedBelow: number;
+}
+
 /** A request that wants a connection. */
-export interface PoolRequest<Result> {
-  /** Whether a kept connection that may be closed by now will not do. */
-  fresh: boolean;
-  signal: AbortSignal | undefined;
+export interface PoolRequest<Result> extends ConnectionWish {
+  readonly signal: AbortSignal | undefined;
   /** Puts the request on its connection. */
   start(connection: ClientConnection): Result;
 }
 
 /** A request in the line. */
-interface Waiter {
-  readonly fresh: boolean;
+interface Waiter extends ConnectionWish {
   /** When it came, by the count of {@linkcode Pool}. */
   readonly ticket: number;
   start(connection: ClientConnection): void;
@@ -37,24 +42,25 @@ export interface PoolStatus {
   readonly waiting: number;
 }
 
-/** The connections of a client, and the requests that wait for one. */
+/** The connections to an application, and the requests that wait for one. */
 export class Pool {
   readonly #dial: (controller: AbortController) => Promise<ClientConnection>;
   readonly #options: ResolvedClientOptions;
+  readonly #onUnused: () => void;
   readonly #connections = new Set<ClientConnection>();
   /** Those with room for a request. The one that became free last is the last. */
   readonly #free = new Set<ClientConnection>();
+  /** Connections that are being opened. */
   readonly #dials = new Set<AbortController>();
-  #waiters: Waiter[] = [];
+  readonly #waiters = new Set<Waiter>();
   #lastTicket = 0;
-  /** Requests that a connection which is being opened will take: a hope until the first one is open. */
-  #expectedCapacity: number;
-  #serving = false;
-  /** Whether opening a connection has failed, and others that are being opened will tell whether there is hope. */
-  #doubtful = false;
-  #closed = false;
+  /** Requests that a connection which is being opened will take. A guess, until the first one is open. */
+  #expectedRequests: number;
+  #isServing = false;
+  /** Whether one could not be opened, so that those which are still being opened decide: no more are opened before. */
+  #isFailing = false;
+  #isClosed = false;
   #onDrained: (() => void)[] = [];
-  readonly #onUnused: () => void;
 
   /**
    * @param dial Opens a connection that tells this pool when it is free.
@@ -66,26 +72,31 @@ export class Pool {
     onUnused: () => void,
   ) {
     this.#dial = dial;
-    this.#onUnused = onUnused;
     this.#options = options;
-    this.#expectedCapacity = options.multiplexing ? Math.min(options.maxConcurrentRequests, MAX_REQUEST_ID) : 1;
+    this.#onUnused = onUnused;
+    this.#expectedRequests = options.multiplexing ? Math.min(options.maxConcurrentRequests, MAX_REQUEST_ID) : 1;
   }
 
   get status(): PoolStatus {
     let active = 0;
     for (const connection of this.#connections) active += connection.active;
     const idle = this.#idle().length;
-    return { connections: this.#connections.size, idle, active, waiting: this.#waiters.length };
+    return { connections: this.#connections.size, idle, active, waiting: this.#waiters.size };
+  }
+
+  /** The connections that are open. */
+  get connections(): Iterable<ClientConnection> {
+    return this.#connections;
   }
 
   /**
    * Puts a request on a connection as soon as one has room: at once, if there is one.
    *
    * @throws {FastCgiError} `limit` if too many wait already; what opening a connection failed with.
-   * @throws {unknown} The reason of its signal.
+   * @throws {unknown} The reason of its signal, and what `start` throws.
    */
   run<Result>(request: PoolRequest<Result>): Result | Promise<Result> {
-    const connection = this.#closed || this.#waiters.length > 0 ? undefined : this.#takeFree(request.fresh);
+    const connection = this.#isClosed || this.#waiters.size > 0 ? undefined : this.#takeFree(request);
     return connection === undefined ? this.#wait(request) : this.#put(request, connection);
   }
 
@@ -98,25 +109,26 @@ export class Pool {
   }
 
   #wait<Result>(request: PoolRequest<Result>): Promise<Result> {
-    const { fresh, signal } = request;
-    if (this.#closed) return Promise.reject(new TypeError("Cannot send a request: the client is closed"));
+    const { fresh, usedBelow, signal } = request;
+    if (this.#isClosed) return Promise.reject(new TypeError("Cannot send a request: the client is closed"));
     const { maxQueuedRequests, maxConnections } = this.#options;
-    // Those for whom a connection is being opened do not wait for another request.
-    const opening = (maxConnections - this.#connections.size) * this.#expectedCapacity;
-    if (this.#waiters.length >= maxQueuedRequests + opening) {
+    // A request does not wait for another one where a connection is, or can be, opened for it.
+    const opening = (maxConnections - this.#connections.size) * this.#expectedRequests;
+    if (this.#waiters.size >= maxQueuedRequests + opening) {
       const message = `Cannot send the request: ${maxQueuedRequests} wait for one of ${maxConnections} connections`;
       return Promise.reject(new FastCgiError("limit", message, { limit: "maxQueuedRequests" }));
     }
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {
-        this.#waiters = this.#waiters.filter((other) => other !== waiter);
+        this.#waiters.delete(waiter);
         waiter.reject(signal!.reason);
         this.#giveUpDials(signal!.reason);
-        this.#checkDrained();
+        this.#checkUnused();
       };
       const settle = (): void => signal?.removeEventListener("abort", onAbort);
       const waiter: Waiter = {
         fresh,
+        usedBelow,
         ticket: ++this.#lastTicket,
         start: (connection) => {
           settle();
@@ -132,7 +144,7 @@ export class Pool {
         },
       };
       signal?.addEventListener("abort", onAbort, { once: true });
-      this.#waiters.push(waiter);
+      this.#waiters.add(waiter);
       this.#serve();
     });
   }
@@ -149,14 +161,14 @@ export class Pool {
     this.#connections.delete(connection);
     this.#free.delete(connection);
     this.#serve();
-    this.#checkDrained();
+    this.#checkUnused();
   }
 
   /** Takes no more requests. Resolves when those that wait or run are over, and every connection is closed. */
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#isClosed = true;
     this.#retireSurplus();
-    if (this.#isDrained) return;
+    if (this.#isUnused) return;
     await new Promise<void>((resolve) => {
       this.#onDrained.push(resolve);
     });
@@ -164,63 +176,76 @@ export class Pool {
 
   /** Ends all that waits, is being opened, or runs. */
   abort(reason: unknown): void {
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(reason);
+    for (const waiter of this.#waiters) {
+      this.#waiters.delete(waiter);
+      waiter.reject(reason);
+    }
     this.#giveUpDials(reason);
     for (const connection of [...this.#connections]) connection.close(reason);
-    this.#checkDrained();
+    this.#checkUnused();
   }
 
-  /** Gives out what is free, and opens connections for those who are left, as many as may be. */
+  /** Gives out what is free, and opens connections for the requests that are left, as many as may be. */
   #serve(): void {
     // Closing a connection to make room comes back here.
-    if (this.#serving) return;
-    this.#serving = true;
+    if (this.#isServing) return;
+    this.#isServing = true;
     try {
       this.#giveOut();
       this.#openForWaiters();
     } finally {
-      // A connection of the program's making may throw when it is closed. The pool goes on.
-      this.#serving = false;
+      // A connection that a program made may throw when it is closed. The pool goes on.
+      this.#isServing = false;
     }
     this.#retireSurplus();
   }
 
+  #giveOut(): void {
+    for (const waiter of this.#waiters) {
+      const connection = this.#takeFree(waiter);
+      if (connection !== undefined) {
+        // First: what is started may abort others that wait.
+        this.#waiters.delete(waiter);
+        waiter.start(connection);
+      } else if (!isChoosy(waiter)) {
+        return;
+      }
+    }
+  }
+
   #openForWaiters(): void {
-    while (!this.#doubtful && this.#waiters.length > this.#dials.size * this.#expectedCapacity) {
+    while (!this.#isFailing && this.#waiters.size > this.#dials.size * this.#expectedRequests) {
       if (this.#connections.size + this.#dials.size < this.#options.maxConnections) {
         void this.#open();
         continue;
       }
-      // Nobody who waits can use an idle one: it makes room.
+      // No request that waits can use an idle one: it makes room.
       const [idle] = this.#idle();
-      if (idle === undefined) break;
+      if (idle === undefined) {
+        this.#makeRoom();
+        return;
+      }
       idle.retire();
     }
   }
 
-  #giveOut(): void {
-    if (this.#waiters.length === 0) return;
-    const left: Waiter[] = [];
-    for (const [index, waiter] of this.#waiters.entries()) {
-      const connection = this.#takeFree(waiter.fresh);
-      if (connection !== undefined) {
-        waiter.start(connection);
-      } else if (waiter.fresh) {
-        // Whoever comes behind it may use what it can't.
-        left.push(waiter);
-      } else {
-        left.push(...this.#waiters.slice(index));
-        break;
-      }
-    }
-    this.#waiters = left;
+  /**
+   * Lets one of the connections come to its end that are shared, and so may never be idle, where a request waits that can use none of
+   * them.
+   */
+  #makeRoom(): void {
+    if (![...this.#waiters].some(isChoosy)) return;
+    const connections = [...this.#connections];
+    // One is on its way to make room.
+    if (connections.some(({ isOpen }) => !isOpen)) return;
+    connections.find(({ isShared }) => isShared)?.retire();
   }
 
   /** A busy connection that can take one more, so that the others can go idle; else the one that was used last. */
-  #takeFree(fresh: boolean): ClientConnection | undefined {
+  #takeFree({ fresh, usedBelow }: ConnectionWish): ClientConnection | undefined {
     let best: ClientConnection | undefined;
     for (const connection of this.#free) {
-      if (!connection.isFree || (fresh && connection.isKept)) continue;
+      if (!connection.isFree || (fresh && connection.isKept) || connection.requests >= usedBelow) continue;
       if (best === undefined || connection.active >= best.active) best = connection;
     }
     return best;
@@ -235,8 +260,8 @@ export class Pool {
       // An application that closes before it is asked anything would be called again and again.
       if (connection.isClosed) throw connection.closeReason;
       this.#dials.delete(attempt);
-      this.#doubtful = false;
-      this.#expectedCapacity = connection.maxRequests;
+      this.#isFailing = false;
+      this.#expectedRequests = connection.maxRequests;
       this.#connections.add(connection);
       this.#free.add(connection);
     } catch (error) {
@@ -244,29 +269,35 @@ export class Pool {
       if (this.#dials.delete(attempt)) this.#onDialFailed(error, ticket);
     }
     this.#serve();
-    this.#checkDrained();
+    this.#checkUnused();
   }
 
-  /** Fails those for whom the connection was to be. They may have company: an application that is gone is not asked for each. */
+  /**
+   * Fails the requests that a connection was opened for: all that had come by then, so that an application that is gone is not called
+   * for each of them.
+   *
+   * @param ticket That of the last request that had come when the connection began to be opened.
+   */
   #onDialFailed(error: unknown, ticket: number): void {
-    this.#doubtful = this.#dials.size > 0;
-    if (this.#doubtful) return;
+    this.#isFailing = this.#dials.size > 0;
+    if (this.#isFailing) return;
     // Where there are connections, the line goes on, if more slowly.
     const isSlow = this.#connections.size > 0;
-    const isHopeless = ({ ticket: its }: Waiter, index: number): boolean => (isSlow ? index === 0 : its <= ticket);
-    const failed = this.#waiters.filter(isHopeless);
-    this.#waiters = this.#waiters.filter((waiter, index) => !isHopeless(waiter, index));
-    for (const waiter of failed) waiter.reject(error);
+    const waiters = [...this.#waiters];
+    for (const waiter of isSlow ? waiters.slice(0, 1) : waiters.filter((each) => each.ticket <= ticket)) {
+      this.#waiters.delete(waiter);
+      waiter.reject(error);
+    }
   }
 
-  /** Stops opening connections for which nobody waits any more. */
+  /** Gives up opening connections that no request waits for any more. */
   #giveUpDials(reason: unknown): void {
     for (const attempt of [...this.#dials].reverse()) {
-      if (this.#waiters.length > (this.#dials.size - 1) * this.#expectedCapacity) return;
+      if (this.#waiters.size > (this.#dials.size - 1) * this.#expectedRequests) return;
       this.#dials.delete(attempt);
       attempt.abort(reason);
     }
-    if (this.#dials.size === 0) this.#doubtful = false;
+    if (this.#dials.size === 0) this.#isFailing = false;
   }
 
   /** Connections without a request, the one unused for longest first. */
@@ -277,20 +308,25 @@ export class Pool {
   /** Closes idle connections that are too many. */
   #retireSurplus(): void {
     const { keepAlive, maxIdle } = this.#options;
-    const keep = this.#closed || !keepAlive ? 0 : maxIdle;
+    const keep = this.#isClosed || !keepAlive ? 0 : maxIdle;
     if (this.#free.size <= keep) return;
     const idle = this.#idle();
     for (const connection of idle.slice(0, Math.max(0, idle.length - keep))) connection.retire();
   }
 
-  get #isDrained(): boolean {
-    return this.#connections.size + this.#dials.size + this.#waiters.length === 0;
+  get #isUnused(): boolean {
+    return this.#connections.size + this.#dials.size + this.#waiters.size === 0;
   }
 
-  #checkDrained(): void {
-    if (!this.#isDrained) return;
+  #checkUnused(): void {
+    if (!this.#isUnused) return;
     this.#onUnused();
-    if (!this.#closed) return;
+    if (!this.#isClosed) return;
     for (const resolve of this.#onDrained.splice(0)) resolve();
   }
+}
+
+/** Whether a request behind this one may use a connection that this one can't. */
+function isChoosy({ fresh, usedBelow }: ConnectionWish): boolean {
+  return fresh || usedBelow < Number.POSITIVE_INFINITY;
 }

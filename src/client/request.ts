@@ -123,13 +123,17 @@ export function paramsOf({ params }: ClientRequest): FastCgiParams {
 /** Methods that do no harm when they happen twice (RFC 9110 9.2.2). */
 const IDEMPOTENT: ReadonlySet<string | undefined> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);
 
-/** Whether sending a request twice does no harm, and is possible: all of it is still there. */
-export function isRepeatable({ stdin, data, params }: ClientRequest): boolean {
-  return isAtHand(stdin) && isAtHand(data) && IDEMPOTENT.has(paramOf(params, "REQUEST_METHOD"));
+/** Whether running a request twice does no harm. */
+export function isIdempotent({ params }: ClientRequest): boolean {
+  return IDEMPOTENT.has(paramOf(params, "REQUEST_METHOD"));
 }
 
-/** Whether bytes can be read again. */
-function isAtHand(source: ByteSource): boolean {
+/** Whether a request can be sent more than once: all of it is still there. */
+export function isRepeatable({ stdin, data }: ClientRequest): boolean {
+  return canBeReadAgain(stdin) && canBeReadAgain(data);
+}
+
+function canBeReadAgain(source: ByteSource): boolean {
   return source instanceof Uint8Array || "stream" in source;
 }
 

@@ -61,22 +61,23 @@ function promiseOf(ending: NonNullable<Ending>): Promise<EndRequestBody> {
 
 /** A {@linkcode FastCgiClientResponse} and what its connection does with it. What nobody may ask for is made when it is asked for. */
 export class IncomingResponse implements FastCgiClientResponse {
-  readonly requestId: number;
+  requestId: number;
   readonly stdoutQueue: ByteQueue;
+  /**
+   * Called when the response fails, or the application refuses the request, before anything of the response came. Returns whether the
+   * request is sent again: then this response goes on, and is bound anew.
+   */
+  onEarlyFailure: ((error: unknown) => boolean) | null = null;
   readonly #maxStderrBytes: number;
-  readonly #hooks: IncomingResponseHooks;
+  #hooks: IncomingResponseHooks;
   #stderrBuffer: StderrBuffer | null = null;
   #hasOutput = false;
   #ending: Ending = null;
   #end: Promise<EndRequestBody> | null = null;
   #settleEnd: ((ending: Promise<EndRequestBody>) => void) | null = null;
-  #onStarted: (() => void) | undefined;
 
-  constructor(
-    requestId: number,
-    { maxStdoutBytes, maxStderrBytes, ...others }: IncomingResponseOptions,
-    hooks: IncomingResponseHooks = others,
-  ) {
+  constructor(requestId: number, options: IncomingResponseOptions, hooks: IncomingResponseHooks = options) {
+    const { maxStdoutBytes, maxStderrBytes } = options;
     this.requestId = requestId;
     this.#hooks = hooks;
     this.#maxStderrBytes = maxStderrBytes;
@@ -85,8 +86,14 @@ export class IncomingResponse implements FastCgiClientResponse {
       requestId,
       maxBytes: maxStdoutBytes,
       limit: "maxStdoutBytes",
-      onAbandoned: (reason) => hooks.onAbandoned?.(reason),
+      onAbandoned: (reason) => this.#hooks.onAbandoned?.(reason),
     });
+  }
+
+  /** From now on the response is that of this request, on whatever connection, and tells these hooks. */
+  bind(requestId: number, hooks: IncomingResponseHooks): void {
+    this.requestId = requestId;
+    this.#hooks = hooks;
   }
 
   get stdout(): ReadableStream<Uint8Array> {
@@ -147,16 +154,6 @@ export class IncomingResponse implements FastCgiClientResponse {
     if (protocolStatus !== ProtocolStatus.RequestComplete) throw this.#refusal(protocolStatus);
   }
 
-  /** Resolves when anything of the response is there, its end included. Rejects if it fails before. One at a time. */
-  async started(): Promise<void> {
-    if (!this.#hasOutput && this.#ending === null) {
-      await new Promise<void>((resolve) => {
-        this.#onStarted = resolve;
-      });
-    }
-    if (!this.#hasOutput && this.#ending !== null) await promiseOf(this.#ending);
-  }
-
   /**
    * The reader has all it wants. The application goes on, as it may have more to do than to answer: nothing but the limits of its
    * connection ends the exchange from now on.
@@ -172,16 +169,27 @@ export class IncomingResponse implements FastCgiClientResponse {
 
   /** The application said how the request ended. */
   complete(body: EndRequestBody): void {
-    if (body.protocolStatus === ProtocolStatus.RequestComplete) this.stdoutQueue.end();
-    else this.stdoutQueue.fail(this.#refusal(body.protocolStatus));
-    this.#finish({ body });
-    this.#hooks.onComplete?.(body);
+    const hooks = this.#hooks;
+    const error = body.protocolStatus === ProtocolStatus.RequestComplete ? null : this.#refusal(body.protocolStatus);
+    if (error === null || !this.#isSentAgain(error)) {
+      if (error === null) this.stdoutQueue.end();
+      else this.stdoutQueue.fail(error);
+      this.#finish({ body });
+    }
+    hooks.onComplete?.(body);
   }
 
   /** The request can't be finished. */
   fail(error: unknown): void {
+    if (this.#isSentAgain(error)) return;
     this.stdoutQueue.fail(error);
     this.#finish({ error });
+  }
+
+  /** Only where nothing of the response came, and it is still wanted. */
+  #isSentAgain(error: unknown): boolean {
+    if (this.onEarlyFailure === null || this.#hasOutput || this.#ending !== null || this.stdoutQueue.done) return false;
+    return this.onEarlyFailure(error);
   }
 
   get #stderr(): StderrBuffer {
@@ -197,12 +205,10 @@ export class IncomingResponse implements FastCgiClientResponse {
     this.#ending = ending;
     this.#stderrBuffer?.end();
     this.#settleEnd?.(promiseOf(ending));
-    this.#onStarted?.();
   }
 
   #noteOutput(type: "stdout" | "stderr"): void {
     this.#hasOutput = true;
-    this.#onStarted?.();
     this.#hooks.onOutput?.(type);
   }
 

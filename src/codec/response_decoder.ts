@@ -85,17 +85,21 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
     return this.#active.size;
   }
 
-  /** Announces a request that was begun, and returns its response, which is still empty. */
-  expect(requestId: number, hooks: IncomingResponseHooks = {}): IncomingResponse {
+  /**
+   * Announces a request that was begun, and returns its response, which is still empty.
+   *
+   * @param response One that is to be fed instead of a new one.
+   */
+  expect(requestId: number, hooks: IncomingResponseHooks = {}, response?: IncomingResponse): IncomingResponse {
     this.#highestId = Math.max(this.#highestId, requestId);
-    return this.#open(requestId, hooks).response;
+    return this.#open(requestId, hooks, response).response;
   }
 
-  /** Fails every active response: the connection is gone. */
-  failAll(error: unknown): void {
+  /** Fails every active response, with `error` or with what is made of it for each: the connection is gone. */
+  failAll(error: unknown, errorFor: (response: IncomingResponse) => unknown = () => error): void {
     const responses = [...this.#active.values()];
     this.#active.clear();
-    for (const { response } of responses) response.fail(error);
+    for (const { response } of responses) response.fail(errorFor(response));
   }
 
   /**
@@ -178,8 +182,9 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
     }
   }
 
-  #open(requestId: number, hooks: IncomingResponseHooks): ActiveResponse {
-    const response = new IncomingResponse(requestId, this.#options, hooks);
+  #open(requestId: number, hooks: IncomingResponseHooks, known?: IncomingResponse): ActiveResponse {
+    known?.bind(requestId, hooks);
+    const response = known ?? new IncomingResponse(requestId, this.#options, hooks);
     const active: ActiveResponse = { state: "open", response };
     this.#active.set(requestId, active);
     return active;

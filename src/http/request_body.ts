@@ -210,7 +210,10 @@ class BodyKeeper {
     const length = this.#length;
     if (this.#spool === null) return { length, source: this.#held.bytes };
     await this.#spoolHeld();
-    return { length, source: spoolReader(this.#spool), dispose: () => this.dispose() };
+    const spool = this.#spool;
+    // Like a Blob: it can be read again where the request has to be sent again.
+    const source = { size: length, stream: () => spoolReader(spool) };
+    return { length, source, dispose: () => this.dispose() };
   }
 
   /** Closes the spool. One that can't be closed is of no use any more, so this never rejects. */
@@ -235,7 +238,7 @@ class BodyKeeper {
   }
 }
 
-/** What was kept. A spool that fails while it is read says so. */
+/** What was kept. A spool that fails while it is read says so. It is closed when the exchange is over, and not when it is read no more. */
 function spoolReader(spool: Spool): ByteReader {
   const reader = spool.read();
   return {
@@ -246,7 +249,7 @@ function spoolReader(spool: Spool): ByteReader {
         throw spoolFailed(cause);
       }
     },
-    cancel: (reason) => reader.cancel(reason),
+    cancel: async () => {},
   };
 }
 

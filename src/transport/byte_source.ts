@@ -33,7 +33,7 @@ export interface ByteBlob {
   /** Bytes in it. They are counted all the same when they are sent. */
   readonly size: number;
   /** Reads them from the start. */
-  stream(): ReadableStream<Uint8Array>;
+  stream(): ReadableStream<Uint8Array> | ByteReader;
 }
 
 const encoder = /* @__PURE__ */ new TextEncoder();
@@ -86,7 +86,7 @@ export function chunkOf(value: unknown, name: string): Uint8Array {
 /** A reader of `source`. */
 export function readerOf(source: Exclude<ByteSource, Uint8Array>): ByteReader {
   if ("getReader" in source) return source.getReader();
-  return "stream" in source ? source.stream().getReader() : source;
+  return "stream" in source ? readerOf(source.stream()) : source;
 }
 
 /** Says that nobody will read `source`, in whatever form it was given. Never rejects: what it answers is of no use. */

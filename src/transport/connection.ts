@@ -1,4 +1,5 @@
 import type { Role } from "../protocol/constants.ts";
+import type { FastCgiError } from "../protocol/errors.ts";
 import type { FastCgiParams } from "../protocol/params.ts";
 import type { ByteChannel } from "./byte_channel.ts";
 
@@ -56,6 +57,12 @@ export interface Connector {
    * connect to nothing, that is not one of yours.
    */
   keyOf?(request: ConnectorRequest): string;
+  /**
+   * Says where else a request can go that the application behind `connection` has refused because it is overloaded (FastCGI 5.5), as
+   * `failover` and `roundRobin` do: to the connector that this returns, which should be the same one for the same application. Null
+   * where there is no other application.
+   */
+  alternativeTo?(connection: FastCgiConnection, error: FastCgiError): Connector | null;
 }
 
 /** What a request says about the application that it is for. */

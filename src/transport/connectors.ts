@@ -17,13 +17,16 @@ export interface ComposedConnectorOptions<Each extends Connector = Connector> {
    */
   attemptTimeout?: number;
   /**
-   * Milliseconds for which a connector that failed is asked last. After that, one connection finds out whether it is back, while
-   * others go on without it. 0 turns it off.
+   * Milliseconds for which a connector is asked last that failed, or whose application refused a request because it is overloaded. After
+   * that, one connection finds out whether it is back, while others go on without it. 0 turns it off.
    *
    * @default {10000} (10 s, as nginx's `fail_timeout`)
    */
   coolDown?: number;
-  /** Told of every attempt that failed: with a `timeout` {@linkcode FastCgiError} after `attemptTimeout`. */
+  /**
+   * Told of every attempt to connect that failed, with a `timeout` {@linkcode FastCgiError} after `attemptTimeout`, and of every request
+   * that an application refused because it is `overloaded`.
+   */
   onFailure?: (error: unknown, connector: Each) => void;
 }
 
@@ -53,11 +56,13 @@ export function roundRobin<Each extends Connector>(
   connectors: readonly Each[],
   options: ComposedConnectorOptions<Each> = {},
 ): ComposedConnector<Each> {
-  let next = 0;
-  return compose(connectors, options, (all) => {
-    const first = next;
-    next = (next + 1) % all.length;
-    return [...all.slice(first), ...all.slice(0, first)];
+  return compose(connectors, options, (members) => {
+    let next = 0;
+    return () => {
+      const first = next;
+      next = (next + 1) % members.length;
+      return [...members.slice(first), ...members.slice(0, first)];
+    };
   });
 }
 
@@ -74,7 +79,7 @@ export function failover<Each extends Connector>(
   connectors: readonly Each[],
   options: ComposedConnectorOptions<Each> = {},
 ): ComposedConnector<Each> {
-  return compose(connectors, options, (all) => all);
+  return compose(connectors, options, (members) => () => members);
 }
 
 export const DEFAULTS: Required<Pick<ComposedConnectorOptions, "attemptTimeout" | "coolDown">> = Object.freeze({
@@ -85,54 +90,97 @@ export const DEFAULTS: Required<Pick<ComposedConnectorOptions, "attemptTimeout" 
 function compose<Each extends Connector>(
   connectors: readonly Each[],
   options: ComposedConnectorOptions<Each>,
-  orderOf: (connectors: readonly Each[]) => readonly Each[],
+  orderOf: OrderOf<Each>,
 ): ComposedConnector<Each> {
-  // A copy: nobody changes it behind our back.
-  const all = [...connectors];
-  if (all.length === 0) throw new TypeError("Cannot compose connectors: expected at least one, got none");
-  const backends = new Backends(options);
-  const keyed = all.find((connector) => connector.keyOf !== undefined);
-  return {
-    ...all[0]!,
-    ...(keyed && { keyOf: (request) => keyed.keyOf!(request) }),
-    connect: (connectOptions) => backends.connect(orderOf(all), connectOptions),
-  };
+  if (connectors.length === 0) throw new TypeError("Cannot compose connectors: expected at least one, got none");
+  const backends = new Backends(options, orderOf);
+  return backends.connectorOf(connectors.map((connector) => ({ connector, given: connector })));
 }
+
+/** One of several connectors. */
+interface Member<Each extends Connector> {
+  /** What is asked: the one that was given, or an alternative that it has named. */
+  readonly connector: Connector;
+  readonly given: Each;
+}
+
+/** Says in what order members are tried, each time that a connection is wanted. */
+type OrderOf<Each extends Connector> = (members: readonly Member<Each>[]) => () => readonly Member<Each>[];
 
 /** Connects to one of several applications, and notes which of them failed lately. */
 class Backends<Each extends Connector> {
   readonly #options: typeof DEFAULTS;
+  readonly #orderOf: OrderOf<Each>;
   readonly #onFailure: (error: unknown, connector: Each) => void;
   readonly #failedAt = new Map<Each, number>();
+  readonly #memberOf = new WeakMap<FastCgiConnection, Member<Each>>();
+  /** What was made for some of the members, so that a client finds its connections again. */
+  readonly #made: { readonly members: readonly Member<Each>[]; readonly connector: ComposedConnector<Each> }[] = [];
 
-  constructor(options: ComposedConnectorOptions<Each>) {
+  constructor(options: ComposedConnectorOptions<Each>, orderOf: OrderOf<Each>) {
     this.#options = resolveOptions(DEFAULTS, options, ["coolDown"]);
+    this.#orderOf = orderOf;
     this.#onFailure = contained("onFailure", options.onFailure);
   }
 
+  /** A connector to these members. */
+  connectorOf(members: readonly Member<Each>[]): ComposedConnector<Each> {
+    const known = this.#made.find((made) => isSame(made.members, members));
+    if (known !== undefined) return known.connector;
+    const nextOrder = this.#orderOf(members);
+    const keyed = members.find(({ given }) => given.keyOf !== undefined)?.given;
+    const connector: ComposedConnector<Each> = {
+      ...members[0]!.given,
+      ...(keyed && { keyOf: (request) => keyed.keyOf!(request) }),
+      connect: (options) => this.#connect(nextOrder(), options),
+      alternativeTo: (connection, error) => this.#alternative(members, connection, error),
+    };
+    this.#made.push({ members, connector });
+    return connector;
+  }
+
+  /** The members without the application that has refused a request. One that is made of several itself may have others. */
+  #alternative(
+    members: readonly Member<Each>[],
+    connection: FastCgiConnection,
+    error: FastCgiError,
+  ): ComposedConnector<Each> | null {
+    const refusing = this.#memberOf.get(connection);
+    if (refusing === undefined || !members.some((member) => isAlike(member, refusing))) return null;
+    const others = refusing.connector.alternativeTo?.(connection, error) ?? null;
+    if (others === null) this.#fail(error, refusing.given);
+    const left = members.flatMap((member) => {
+      if (member.connector !== refusing.connector) return [member];
+      return others === null ? [] : [{ connector: others, given: member.given }];
+    });
+    return left.length === 0 ? null : this.connectorOf(left);
+  }
+
   /** Tries them in this order, but those that failed lately last, until one connects. */
-  async connect(order: readonly Each[], options: ConnectOptions): Promise<FastCgiConnection> {
+  async #connect(order: readonly Member<Each>[], options: ConnectOptions): Promise<FastCgiConnection> {
     const { signal } = options;
-    const different = [...new Set(order)];
-    const cooling = new Set(different.filter((connector) => this.#isCooling(connector)));
+    const different = order.filter((member, index) => order.findIndex((other) => isAlike(member, other)) === index);
+    const cooling = new Set(different.filter(({ given }) => this.#isCooling(given)));
     const errors: unknown[] = [];
-    for (const connector of [...different.filter((one) => !cooling.has(one)), ...cooling]) {
+    for (const member of [...different.filter((one) => !cooling.has(one)), ...cooling]) {
       signal.throwIfAborted();
-      const failedAt = this.#failedAt.get(connector);
+      const { given } = member;
+      const failedAt = this.#failedAt.get(given);
       // While this one finds out whether it is back, others are not to wait for it.
-      if (failedAt !== undefined) this.#failedAt.set(connector, performance.now());
+      if (failedAt !== undefined) this.#failedAt.set(given, performance.now());
       try {
-        const connection = await this.#attempt(connector, options);
-        this.#failedAt.delete(connector);
+        const connection = await this.#attempt(member.connector, options);
+        this.#failedAt.delete(given);
+        this.#memberOf.set(connection, member);
         return connection;
       } catch (error) {
-        // That nobody wants the connection any more says nothing about the application.
+        // That the connection is not wanted any more says nothing about the application.
         if (signal.aborted) {
-          if (failedAt !== undefined) this.#failedAt.set(connector, failedAt);
+          if (failedAt !== undefined) this.#failedAt.set(given, failedAt);
           throw signal.reason;
         }
         errors.push(error);
-        this.#fail(error, connector);
+        this.#fail(error, given);
       }
     }
     throw connectFailed(errors);
@@ -149,13 +197,21 @@ class Backends<Each extends Connector> {
   }
 
   /** One connector's turn. */
-  #attempt(connector: Each, options: ConnectOptions): Promise<FastCgiConnection> {
+  #attempt(connector: Connector, options: ConnectOptions): Promise<FastCgiConnection> {
     const limit = { timeout: this.#options.attemptTimeout, limit: "attemptTimeout" };
     const attempt: Connector = { connect: ({ signal }) => connector.connect({ ...options, signal }) };
     return withController(options.signal, (controller) =>
       withTimeLimit(controller, limit, (signal) => connectOrAbort(attempt, signal)),
     );
   }
+}
+
+function isAlike<Each extends Connector>(one: Member<Each>, other: Member<Each>): boolean {
+  return one.connector === other.connector;
+}
+
+function isSame<Each extends Connector>(members: readonly Member<Each>[], others: readonly Member<Each>[]): boolean {
+  return members.length === others.length && members.every((member, index) => isAlike(member, others[index]!));
 }
 
 function connectFailed(errors: readonly unknown[]): FastCgiError {

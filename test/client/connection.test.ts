@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { ClientConnection } from "../../src/client/connection.ts";
 import { resolveClientOptions } from "../../src/client/options.ts";
 import { clientRequest } from "../../src/client/request.ts";
+import { IncomingResponse } from "../../src/codec/incoming_response.ts";
 import {
   type Connector,
   encodeNameValuePairs,
@@ -276,7 +277,9 @@ describe("ClientConnection: sending and receiving", () => {
     connection.close(reason);
     connection.close(new Error("Again"));
     expect([connection.isClosed, transport.isClosed]).toEqual([true, true]);
-    expect(() => connection.send(clientRequest(get, get.params))).toThrow(reason);
+    expect(() =>
+      connection.send(clientRequest(get, get.params), new IncomingResponse(0, resolveClientOptions({}))),
+    ).toThrow(reason);
     await expect(connection.getValues([], 1000)).rejects.toBe(reason);
   });
 

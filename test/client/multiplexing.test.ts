@@ -6,12 +6,15 @@ import {
   FastCgiClient,
   type FastCgiClientOptions,
   type FastCgiConnection,
+  type FastCgiRecord,
   type FastCgiRequestInit,
+  type FastCgiRetry,
   FastCgiServer,
+  type NameValuePair,
   ProtocolStatus,
   RecordType,
 } from "../../src/index.ts";
-import { sha256 } from "../support/bytes.ts";
+import { latin1, sha256 } from "../support/bytes.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
 import { connectionPair } from "../support/memory_connection.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
@@ -183,10 +186,48 @@ describe("multiplexing: asking the application", () => {
     const client = clientOf(connector);
     const [first, second] = await Promise.allSettled([text(client), text(client)]);
     expect(first).toMatchObject({ value: "first" });
-    expect(second).toMatchObject({ reason: { code: "cantMultiplex", gatewayStatus: 502 } });
+    expect(second).toMatchObject({ value: "x" });
     await turns();
     expect(await Promise.all([text(client), text(client)])).toEqual(["x", "x"]);
     expect(connector.connections.length).toBe(2);
+  });
+
+  it("FastCgiClient sends a request again that was refused with CANT_MPX_CONN, alone, whatever its method", async () => {
+    const bodies: string[] = [];
+    for (const [method, stdin] of [
+      ["GET", ""],
+      ["POST", "body"],
+      ["POST", streamOf(latin1("body"))],
+    ] as const) {
+      let most = 0;
+      const connector = shared(async (application, connection) => {
+        if (connection === 1) {
+          const [first, second] = await requests(application, 2);
+          await application.send(end(second!, ProtocolStatus.CantMpxConn));
+          await turns(20);
+          await application.send(answer(first!, "first"));
+          return application.closedByClient();
+        }
+        for (let request = await application.request(); request !== null; request = await application.request()) {
+          bodies.push(Buffer.from(request.stdin).toString());
+          most = Math.max(most, client.status.active);
+          await application.send(answer(request.requestId, "alone"));
+        }
+      });
+      const retries: FastCgiRetry[] = [];
+      const client = clientOf(connector, { onRetry: (retry) => retries.push(retry) });
+      const refused = { params: [["REQUEST_METHOD", method]] as NameValuePair[], stdin };
+      const [first, second] = await Promise.allSettled([text(client), text(client, refused)]);
+      expect(first).toMatchObject({ value: "first" });
+      if (typeof stdin === "string") {
+        expect(second).toMatchObject({ value: "alone" });
+        expect(retries).toMatchObject([{ reason: "refused", error: { code: "cantMultiplex" }, attempt: 1 }]);
+        expect([bodies.pop(), most]).toEqual([stdin, 2]);
+      } else {
+        expect(second).toMatchObject({ reason: { code: "cantMultiplex", gatewayStatus: 502 } });
+        expect([bodies, retries]).toEqual([[], []]);
+      }
+    }
   });
 
   it("FastCgiClient shares no connection that it opens after a refusal with CANT_MPX_CONN", async () => {
@@ -198,21 +239,25 @@ describe("multiplexing: asking the application", () => {
         await application.end();
         return;
       }
-      const ids = await requests(application, 1);
-      // Whatever else is sent on this connection is here before it is answered.
-      const more = application.next().then((piece) => piece !== null && ids.push(piece.requestId));
-      await turns(50);
-      atOnce = Math.max(atOnce, ids.length);
-      await application.send(...ids.map((id) => answer(id, "x")));
-      await more;
+      let more = application.next();
+      for (let begin = await more; begin !== null; begin = await more) {
+        await requests(application, 1);
+        let isAlone = true;
+        more = application.next();
+        // Whatever else is sent on this connection is here before it is answered.
+        void more.then(() => {
+          isAlone = false;
+        });
+        await turns(50);
+        atOnce = Math.max(atOnce, isAlone ? 1 : 2);
+        await application.send(answer(begin.requestId, "x"));
+      }
     });
     const client = clientOf(connector);
-    await Promise.allSettled([text(client), text(client)]);
+    expect(await Promise.all([text(client), text(client)])).toEqual(["first", "x"]);
     await turns();
-    expect(client.status.connections).toBe(0);
     expect(await Promise.all([text(client), text(client)])).toEqual(["x", "x"]);
     expect(atOnce).toBe(1);
-    expect(connector.connections.length).toBe(3);
   });
 
   describe("with time", () => {
@@ -546,6 +591,136 @@ describe("multiplexing: a response that nobody reads", () => {
     expect(await other).toBe("........");
     expect(aborts).toEqual([1]);
     expect(connector.connections[0]!.isClosed).toBe(true);
+  });
+});
+
+describe("multiplexing: an application that closes its connections", () => {
+  /**
+   * An application that answers so many requests on a connection and then closes it, whatever it has been sent by then. What it was sent
+   * behind them it has not looked at, or has run without an answer.
+   */
+  function closing(limit: number, run: (body: string) => void = () => {}): ScriptedConnector {
+    return shared(async (application, connection) => {
+      const first = (connection - 1) * limit;
+      for (let count = 0; count < limit; count++) {
+        const [id] = await requests(application, 1);
+        if (id === undefined) return;
+        run(`${first + count}`);
+        await application.send(answer(id, "answered"));
+      }
+      await turns(5);
+      await application.end();
+    });
+  }
+
+  it.each([1, 2, 7, 50])("FastCgiClient loses no GET when a connection is closed behind %i requests", async (limit) => {
+    const connector = closing(limit);
+    const retries: FastCgiRetry[] = [];
+    const client = clientOf(connector, {
+      onRetry: (retry) => retries.push(retry),
+      maxConnections: 4,
+      maxQueuedRequests: 1000,
+    });
+    const answers = await Promise.all(Array.from({ length: 400 }, () => text(client)));
+    expect(new Set(answers)).toEqual(new Set(["answered"]));
+    expect(retries.length).toBeGreaterThan(0);
+    expect(new Set(retries.map(({ reason, attempt }) => `${reason} ${attempt}`))).toEqual(new Set(["stale 1"]));
+  });
+
+  it("FastCgiClient sends again what is idempotent, is still there, and had no answer yet: nothing else", async () => {
+    const post: FastCgiRequestInit = { params: [["REQUEST_METHOD", "POST"]], stdin: "body" };
+    const put: FastCgiRequestInit = { params: [["REQUEST_METHOD", "PUT"]], stdin: "body" };
+    const table: [name: string, request: FastCgiRequestInit, output: FastCgiRecord[], isSentAgain: boolean][] = [
+      ["GET", get, [], true],
+      ["PUT", put, [], true],
+      ["PUT of a stream", { ...put, stdin: streamOf(latin1("body")) }, [], false],
+      ["POST", post, [], false],
+      ["half an answer", get, stdout(2, "half"), false],
+      ["a message", get, [record(RecordType.Stderr, 2, "warning")], false],
+    ];
+    for (const [name, request, output, isSentAgain] of table) {
+      const connector = shared(async (application, connection) => {
+        if (connection > 1) {
+          const [id] = await requests(application, 1);
+          return application.send(answer(id!, "again"));
+        }
+        const [first] = await requests(application, 2);
+        // The other request is answered: what came for it is not of this one.
+        await application.send(output, answer(first!, "first"));
+        await application.end();
+      });
+      const client = clientOf(connector);
+      const [first, second] = await Promise.allSettled([text(client), text(client, request)]);
+      expect(first, name).toMatchObject({ value: "first" });
+      expect(second, name).toMatchObject(isSentAgain ? { value: "again" } : { reason: { code: "connectionClosed" } });
+      expect(connector.connections.length, name).toBe(isSentAgain ? 2 : 1);
+    }
+  });
+
+  it("FastCgiClient sends a request again once, and not as the first of the next connection that it ends", async () => {
+    // Each connection ends with the first request that is poison.
+    const received: number[] = [];
+    const connector = shared(async (application, connection) => {
+      const ids: number[] = [];
+      for (let piece = await application.next(); piece !== null; piece = await application.next()) {
+        if (piece.type === RecordType.Params && piece.contentData.length > 0) {
+          const isPoison = decodeNameValuePairs(piece.contentData).some(([name]) => name === "POISON");
+          if (isPoison) {
+            received.push(connection);
+            return application.close();
+          }
+        }
+        if (piece.type === RecordType.Stdin) ids.push(piece.requestId);
+        for (const id of ids.splice(0)) await application.send(answer(id, "fine"));
+      }
+    });
+    const client = clientOf(connector);
+    const poison: FastCgiRequestInit = {
+      params: [
+        ["REQUEST_METHOD", "GET"],
+        ["POISON", "1"],
+      ],
+    };
+    await text(client);
+    await expect(text(client, poison)).rejects.toMatchObject({ code: "connectionClosed" });
+    expect(received).toEqual([1, 2]);
+  });
+
+  it("FastCgiClient makes room for a request that is to be sent again when shared connections are never idle", async () => {
+    const release = deferred();
+    const connector = shared(async (application, connection) => {
+      if (connection === 1) {
+        const [first] = await requests(application, 3);
+        await application.send(answer(first!, "first"));
+        return application.end();
+      }
+      for (let count = 1; ; count++) {
+        const [id] = await requests(application, 1);
+        if (id === undefined) return;
+        // The first one on the second connection ends when the test says so, the others never.
+        if (connection === 2 && count === 1) {
+          void release.promise.then(() => application.send(answer(id, "long")));
+        } else if (connection > 3) {
+          await application.send(answer(id, "made room"));
+        }
+      }
+    });
+    const client = clientOf(connector, { maxConnections: 2, maxConcurrentRequests: 3 });
+    const controller = new AbortController();
+    const unanswered = { ...get, signal: controller.signal };
+    const sent = [get, unanswered, unanswered, get].map((request) => text(client, request));
+    expect(await sent[0]).toBe("first");
+    await turns();
+    // Two of the first connection's are to be sent again. One has the third connection, and the other finds no room.
+    expect([connector.connections.length, client.status]).toMatchObject([3, { connections: 2, active: 2, waiting: 1 }]);
+    // Enough to keep both connections from ever being idle.
+    for (let count = 0; count < 4; count++) text(client, unanswered).catch(() => {});
+    await turns();
+    release.resolve();
+    expect(await sent[3]).toBe("long");
+    expect(await Promise.race(sent.slice(1, 3))).toBe("made room");
+    controller.abort();
+    await Promise.allSettled(sent);
   });
 });
 

@@ -5,9 +5,13 @@ import {
   FastCgiClient,
   type FastCgiClientOptions,
   FastCgiError,
+  type FastCgiRecord,
   type FastCgiRequestInit,
   type FastCgiRetry,
+  failover,
+  ProtocolStatus,
   RecordType,
+  roundRobin,
 } from "../../src/index.ts";
 import { latin1 } from "../support/bytes.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
@@ -16,11 +20,12 @@ import { record } from "../support/records.ts";
 import {
   answer,
   answering,
+  end,
   type ScriptedApplication,
   ScriptedConnector,
   stdout,
 } from "../support/scripted_application.ts";
-import { isSettled, streamOf, textFrom } from "../support/streams.ts";
+import { drain, streamOf, textFrom } from "../support/streams.ts";
 import { failOnUnhandledRejections, turns, unhandledRejectionsOf } from "../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
@@ -319,24 +324,215 @@ describe("retries on a kept connection that is stale", () => {
     expect(await text(client, { params })).toBe("2 0");
   });
 
-  it("send waits for the first output where the request may have to be sent again, and no longer", async () => {
+  it("send waits for nothing, and its response goes on where the request is sent again", async () => {
     const go = deferred();
-    const { client } = clientOf(
+    const { client, retries } = clientOf(
       stale(async (application) => {
         await go.promise;
-        await application.send(stdout(2, "part"));
-        await application.closedByClient();
+        application.close();
       }),
       { keepAlive: true },
     );
     await text(client);
     await turns();
-    const sent = client.send(request("GET"));
-    await turns();
-    expect(await isSettled(sent)).toBe(false);
+    const response = await client.send(request("GET"));
+    expect(response.requestId).toBe(2);
+    const { end } = response;
+    const read = textFrom(response.stdout);
     go.resolve();
-    const response = await sent;
-    await response.stdout.cancel();
+    expect(await read).toBe("2 0");
+    expect(await end).toEqual({ appStatus: 0, protocolStatus: ProtocolStatus.RequestComplete });
+    expect(response.requestId).toBe(1);
+    expect(retries).toHaveLength(1);
+  });
+
+  /** A client with one connection, whose request waits for another one after it was found stale. */
+  async function waitingAgain(init: Partial<FastCgiRequestInit> = {}) {
+    const busy = deferred();
+    const connector = new ScriptedConnector(async (application, connection) => {
+      const { requestId } = (await application.request())!;
+      if (connection === 2) await busy.promise;
+      await application.send(answer(requestId, String(connection)));
+      if (connection === 1) {
+        await application.next();
+        await application.end();
+      } else {
+        await answering(() => "late")(application, connection);
+      }
+    });
+    const { client } = clientOf(connector, { keepAlive: true, maxConnections: 1 });
+    await text(client);
+    await turns();
+    const response = await client.send(request("GET", init));
+    // Takes the place of the connection that is stale before the other request can.
+    const other = text(client);
+    await turns();
+    expect(client.status).toEqual({ connections: 1, idle: 0, active: 1, waiting: 1 });
+    return { client, connector, response, other, busy };
+  }
+
+  it("FastCgiClient gives a request up that waits to be sent again when its signal aborts", async () => {
+    const controller = new AbortController();
+    const { client, response, other, busy } = await waitingAgain({ signal: controller.signal });
+    const reason = new Error("Enough");
+    controller.abort(reason);
+    await expect(response.end).rejects.toBe(reason);
+    expect((await drain(response.stdout)).error).toBe(reason);
+    expect(client.status.waiting).toBe(0);
+    busy.resolve();
+    expect(await other).toBe("2");
+  });
+
+  it("FastCgiClient gives a request up that waits to be sent again when its stdout is cancelled", async () => {
+    const { client, connector, response, other, busy } = await waitingAgain();
+    const reason = new Error("Enough");
+    await response.stdout.cancel(reason);
+    await expect(response.end).rejects.toBe(reason);
+    expect(client.status.waiting).toBe(0);
+    busy.resolve();
+    expect(await other).toBe("2");
+    expect(connector.connections).toHaveLength(2);
+  });
+
+  it("FastCgiClient fails the response with what keeps the request from being sent again", async () => {
+    let attempts = 0;
+    const working = stale((application) => application.end());
+    const connector: Connector = {
+      connect: () => (++attempts === 1 ? working.connect() : Promise.reject(new TypeError("A wrong call"))),
+    };
+    const { client, retries } = clientOf(connector, { keepAlive: true });
+    await text(client);
+    await turns();
+    const response = await client.send(request("GET"));
+    await expect(response.end).rejects.toMatchObject({ code: "connectFailed" });
+    expect((await drain(response.stdout)).error).toMatchObject({ code: "connectFailed" });
+    expect(retries).toHaveLength(1);
+  });
+});
+
+describe("retries of a request that an application has refused", () => {
+  const { Overloaded, CantMpxConn, UnknownRole } = ProtocolStatus;
+
+  /** An application that refuses so many requests, and answers the others with its name. */
+  function refusing(name: string, times: number, protocolStatus: number = Overloaded) {
+    const received: string[] = [];
+    const connector = new ScriptedConnector(async (application) => {
+      for (let request = await application.request(); request !== null; request = await application.request()) {
+        received.push(Buffer.from(request.stdin).toString());
+        if (received.length <= times) await application.send(end(request.requestId, protocolStatus));
+        else await application.send(answer(request.requestId, name));
+      }
+    });
+    return Object.assign(connector, { received });
+  }
+
+  it.each([
+    ["failover", failover],
+    ["roundRobin", roundRobin],
+  ])("FastCgiClient sends a request to the next application of %s when one is overloaded", async (_, compose) => {
+    const requests: FastCgiRequestInit[] = [
+      request("GET"),
+      request("POST", { stdin: "body" }),
+      request("PATCH", { stdin: new Blob(["body"]) }),
+    ];
+    for (const keepAlive of [false, true]) {
+      for (const init of requests) {
+        const [first, second, third] = [refusing("1", 9), refusing("2", 9), refusing("3", 0)];
+        const failures: unknown[][] = [];
+        const onFailure = (...failure: unknown[]): unknown => failures.push(failure);
+        const { client, retries } = clientOf(compose([first, second, third], { onFailure }), { keepAlive });
+        expect(await text(client, init)).toBe("3");
+        const overloaded = expect.objectContaining({ code: "overloaded", protocolStatus: Overloaded });
+        expect(retries).toEqual([
+          { reason: "refused", error: overloaded, attempt: 1 },
+          { reason: "refused", error: overloaded, attempt: 2 },
+        ]);
+        expect(failures).toEqual([
+          [overloaded, first],
+          [overloaded, second],
+        ]);
+        const body = init.stdin === undefined ? "" : "body";
+        expect([first.received, second.received, third.received]).toEqual([[body], [body], [body]]);
+      }
+    }
+  });
+
+  it("FastCgiClient opens no connection to an overloaded application until coolDown is over", async () => {
+    const [first, second] = [refusing("1", 1), refusing("2", 0)];
+    const { client } = clientOf(failover([first, second]), { keepAlive: true });
+    for (let count = 0; count < 3; count++) {
+      expect(await text(client)).toBe("2");
+      await turns();
+    }
+    expect([first.received.length, second.received.length]).toEqual([1, 3]);
+  });
+
+  it("FastCgiClient asks the same application again when coolDown is 0, for another request", async () => {
+    const [first, second] = [refusing("1", 2), refusing("2", 0)];
+    const { client } = clientOf(failover([first, second], { coolDown: 0 }), { keepAlive: true });
+    const answers: string[] = [];
+    for (let count = 0; count < 4; count++) {
+      answers.push(await text(client));
+      await turns();
+    }
+    expect(answers).toEqual(["2", "2", "1", "1"]);
+    expect(client.status.connections).toBeLessThanOrEqual(2);
+  });
+
+  it("FastCgiClient fails the request when all applications are overloaded, or the others can't be reached", async () => {
+    const down: Connector = { connect: () => Promise.reject(new Error("down")) };
+    for (const other of [refusing("2", 9), down]) {
+      const { client } = clientOf(failover<Connector>([refusing("1", 9), other]), { maxConnectRetries: 0 });
+      const response = await client.send(request("POST", { stdin: "body" }));
+      const overloaded = { code: "overloaded", gatewayStatus: 503 };
+      expect((await drain(response.stdout)).error).toMatchObject(overloaded);
+    }
+  });
+
+  it("FastCgiClient sends nothing again that may have run, or whose body is gone", async () => {
+    const scripts: [name: string, init: FastCgiRequestInit, output: FastCgiRecord[], status: number, code: string][] = [
+      ["a stream", request("POST", { stdin: streamOf(latin1("body")) }), [], Overloaded, "overloaded"],
+      ["behind output", request("GET"), stdout(1, "part"), Overloaded, "overloaded"],
+      ["behind a message", request("GET"), [record(RecordType.Stderr, 1, "warning")], Overloaded, "overloaded"],
+      ["another refusal", request("GET"), [], UnknownRole, "unknownRole"],
+      ["CANT_MPX_CONN on a connection of its own", request("GET"), [], CantMpxConn, "cantMultiplex"],
+    ];
+    for (const [name, init, output, status, code] of scripts) {
+      const first = new ScriptedConnector(async (application) => {
+        await application.request();
+        await application.send(output, end(1, status));
+      });
+      const second = refusing("2", 0);
+      const { client, retries } = clientOf(failover([first, second]));
+      const { stdout: out } = await client.send(init);
+      expect((await drain(out)).error, name).toMatchObject({ code });
+      expect([retries, second.received], name).toEqual([[], []]);
+    }
+  });
+
+  it("FastCgiClient leaves a request that one application refuses alone when there is no other", async () => {
+    const { client, retries } = clientOf(refusing("1", 1));
+    await expect(text(client)).rejects.toMatchObject({ code: "overloaded" });
+    expect(retries).toEqual([]);
+    expect(await text(client)).toBe("1");
+  });
+
+  it("FastCgiClient finds its way through connectors that are made of several themselves", async () => {
+    const [a, b, c] = [refusing("a", 9), refusing("b", 9), refusing("c", 0)];
+    const { client, retries } = clientOf(failover<Connector>([roundRobin([a, b]), c]));
+    expect(await text(client)).toBe("c");
+    expect(retries).toHaveLength(2);
+    expect([a, b, c].map(({ received }) => received.length)).toEqual([1, 1, 1]);
+  });
+
+  it("FastCgiClient keeps to the key of a request that goes to another application", async () => {
+    const tenants = (name: string, times: number): Connector => ({
+      keyOf: ({ params }) => params.get("HTTP_HOST")!,
+      connect: ({ key }) => refusing(`${name} of ${key}`, times).connect(),
+    });
+    const { client } = clientOf(failover([tenants("first", 9), tenants("second", 0)]));
+    const params: [string, string][] = [["HTTP_HOST", "a.test"]];
+    expect(await text(client, { params })).toBe("second of a.test");
   });
 });
 

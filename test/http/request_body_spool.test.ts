@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import { type PrepareBodyOptions, type PreparedBody, prepareBody } from "../../src/http/request_body.ts";
 import type { Spool } from "../../src/http/spool.ts";
 import type { ByteReader } from "../../src/index.ts";
+import { type ByteSource, readerOf } from "../../src/transport/byte_source.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
 import { patternBytes, patternChunks } from "../support/pattern.ts";
@@ -60,8 +61,9 @@ function post(body: ReadableStream<unknown>, init: RequestInit = {}): Request {
 
 async function bytesOf({ source }: PreparedBody): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
+  const reader = readerOf(source as Exclude<ByteSource, Uint8Array>);
   for (;;) {
-    const { done, value } = await (source as ByteReader).read();
+    const { done, value } = await reader.read();
     if (done) return Buffer.concat(pieces);
     pieces.push(value!);
   }
@@ -70,6 +72,15 @@ async function bytesOf({ source }: PreparedBody): Promise<Uint8Array> {
 const never = new Promise<never>(() => {});
 
 describe("prepareBody with a spool", () => {
+  it("prepareBody gives a body out of the spool as often as it is read, also when it was read in part", async () => {
+    const spool = new MemorySpool();
+    const body = await prepareBody(post(streamOf(...patternChunks(3000, 100))), limits(spool));
+    const reader = readerOf(body.source as Exclude<ByteSource, Uint8Array>);
+    await reader.read();
+    await reader.cancel("The connection was closed");
+    for (let time = 0; time < 2; time++) expect(await bytesOf(body)).toEqual(Buffer.from(patternBytes(3000)));
+  });
+
   it("prepareBody opens no spool when the body fits in memory", async () => {
     const body = await prepareBody(post(streamOf(...patternChunks(1000, 100))), limits(new Error("opened")));
     expect(body).toMatchObject({ length: 1000, source: patternBytes(1000) });

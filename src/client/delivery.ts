@@ -1,0 +1,163 @@
+// One request on its way to an application, and its response. It is sent again where all of it is still there, nothing of a response came,
+// and it either has not run or may run twice:
+//
+// - The connection has had requests before, and the application closed it. FastCGI can't announce the end of a connection, so what crosses
+//   it on the way is lost, and it is not known whether it was run: only an idempotent request (RFC 9110 9.2.2) is sent again, and once. If
+//   the application closes its connections behind a number of requests, that was at least as many as it has answered on this one. So the
+//   request goes to a connection that has had fewer, where the same can't happen to it.
+// - The application refused the request (FastCGI 5.5), so it has not run it, whatever it is. FCGI_CANT_MPX_CONN: it is sent again where no
+//   other request is on the connection. FCGI_OVERLOADED: it goes to another application, if the connector has one.
+//
+// The response stays the same object meanwhile, so who waits for it need not know.
+
+import { IncomingResponse, type IncomingResponseHooks } from "../codec/incoming_response.ts";
+import { FastCgiError } from "../protocol/errors.ts";
+import { withController } from "../transport/attempt.ts";
+import type { Connector } from "../transport/connection.ts";
+import type { Application } from "./application.ts";
+import type { ClientConnection } from "./connection.ts";
+import type { FastCgiRetry, ResolvedClientOptions } from "./options.ts";
+import type { ConnectionWish } from "./pool.ts";
+import { type ClientRequest, isIdempotent, isRepeatable } from "./request.ts";
+
+/** What a {@linkcode Delivery} needs of its client. */
+export interface DeliveryHost {
+  readonly options: ResolvedClientOptions;
+  /** Whether no more requests are sent. */
+  isClosed(): boolean;
+  /** @throws {TypeError} If the client is closed. */
+  applicationOf(connector: Connector, key: string | undefined): Application;
+}
+
+/** A request that was put on a connection. */
+interface Attempt {
+  readonly connection: ClientConnection;
+  /** Whether the connection had had requests before. */
+  readonly isUsed: boolean;
+  /** Whether other requests may be on the connection. */
+  readonly isShared: boolean;
+}
+
+/** A request and its response, over all attempts. */
+export class Delivery implements IncomingResponseHooks {
+  readonly response: IncomingResponse;
+  readonly #request: ClientRequest;
+  readonly #host: DeliveryHost;
+  readonly #key: string | undefined;
+  readonly #isIdempotent: boolean;
+  #connector: Connector;
+  #attempt: Attempt | null = null;
+  #count = 0;
+  #wish: ConnectionWish;
+  /** Whether it was sent again because a connection was closed. Once is enough: it may be this request that ends them. */
+  #wasStale = false;
+  /** The last refusal by an application that is overloaded. */
+  #overload: FastCgiError | null = null;
+  /** Ends the wait for another connection. */
+  #controller: AbortController | null = null;
+
+  /** @param key What the connector calls the application that the request is for. */
+  constructor(request: ClientRequest, connector: Connector, key: string | undefined, host: DeliveryHost) {
+    this.#request = request;
+    this.#connector = connector;
+    this.#key = key;
+    this.#host = host;
+    this.response = new IncomingResponse(0, host.options, this);
+    this.#isIdempotent = isIdempotent(request);
+    const canRepeat = isRepeatable(request);
+    if (canRepeat) this.response.onEarlyFailure = (error) => this.#onEarlyFailure(error);
+    // A connection that may be closed by now will not do for a request that can be sent only once.
+    this.#wish = {
+      fresh: !((canRepeat && this.#isIdempotent) || host.options.reuseForAll),
+      usedBelow: Number.POSITIVE_INFINITY,
+    };
+  }
+
+  /**
+   * Puts the request on a connection, at once if there is one.
+   *
+   * @throws {unknown} Why there is no connection, or what is wrong with the request.
+   */
+  send(signal: AbortSignal | undefined = this.#request.signal): void | Promise<void> {
+    this.#count++;
+    const application = this.#host.applicationOf(this.#connector, this.#key);
+    return application.run({ ...this.#wish, signal, start: (connection) => this.#put(connection) });
+  }
+
+  #put(connection: ClientConnection): void {
+    const { requests, isShared } = connection;
+    this.#attempt = { connection, isUsed: requests > 0, isShared };
+    connection.send(this.#request, this.response);
+  }
+
+  /** The attempt failed before anything of the response came. Returns whether there is another one. */
+  #onEarlyFailure(error: unknown): boolean {
+    if (!(error instanceof FastCgiError) || this.#host.isClosed() || this.#request.signal?.aborted) return false;
+    const reason = this.#prepareNext(error, this.#attempt!);
+    if (reason === null) return false;
+    this.response.bind(0, this);
+    this.#host.options.onRetry({ reason, error, attempt: this.#count });
+    void this.#sendAgain();
+    return true;
+  }
+
+  /** Decides where the request goes next: the reason for the retry, or null if there is none. */
+  #prepareNext(error: FastCgiError, attempt: Attempt): FastCgiRetry["reason"] | null {
+    switch (error.code) {
+      case "connectionClosed":
+        return this.#prepareFresh(attempt) ? "stale" : null;
+      case "cantMultiplex":
+        // One that had the connection for itself would be refused again.
+        return attempt.isShared ? "refused" : null;
+      case "overloaded":
+        return this.#prepareAlternative(error, attempt) ? "refused" : null;
+      default:
+        return null;
+    }
+  }
+
+  #prepareFresh({ connection, isUsed, isShared }: Attempt): boolean {
+    if (!isUsed || !this.#isIdempotent || this.#wasStale) return false;
+    // Where requests follow one another, every byte that came is of this one. Where they share, only a record says whose it is.
+    if (!isShared && connection.heard) return false;
+    this.#wasStale = true;
+    this.#wish = { fresh: true, usedBelow: isShared ? Math.max(1, connection.completed) : 1 };
+    return true;
+  }
+
+  #prepareAlternative(error: FastCgiError, { connection }: Attempt): boolean {
+    const alternative = this.#connector.alternativeTo?.(connection.transport, error) ?? null;
+    if (alternative === null) return false;
+    this.#connector = alternative;
+    this.#overload = error;
+    return true;
+  }
+
+  async #sendAgain(): Promise<void> {
+    const { connection } = this.#attempt!;
+    try {
+      await withController(this.#request.signal, async (controller) => {
+        this.#controller = controller;
+        // The connection that failed is still at it.
+        await null;
+        if (this.#overload !== null) connection.retire();
+        await this.send(controller.signal);
+      });
+    } catch (error) {
+      this.response.onEarlyFailure = null;
+      // No other application takes it, so the refusal stands.
+      this.response.fail(this.#overload !== null && isConnectError(error) ? this.#overload : error);
+    } finally {
+      this.#controller = null;
+    }
+  }
+
+  /** The response is not wanted any more, while the request waits for another connection. */
+  onAbandoned(reason: unknown): void {
+    this.#controller?.abort(reason);
+  }
+}
+
+function isConnectError(error: unknown): boolean {
+  return error instanceof FastCgiError && (error.code === "connectFailed" || error.limit === "connectTimeout");
+}
