@@ -61,9 +61,9 @@ const exchanges: readonly Exchange[] = [
   {
     start: "GET http://other.example/seen/x",
     but: {
-      reason: "nginx passes on the path only",
-      alsoProxied: true,
+      reason: "nginx passes on the path, and as $host, which its fastcgi_params send, the host of the target",
       natively: { status: 200 },
+      overFastCgi: { body: '{"url":"http://other.example/seen/x","path":"/seen/x","queries":{},"own":null}' },
       as: { start: "GET /seen/x" },
     },
   },

@@ -157,6 +157,8 @@ function answerOf({ status, reason, headers, body, isWhole }: HttpMessage): Answ
   const lines = headers
     .map(([name, value]) => `${name.toLowerCase()}: ${value}`)
     .filter((line) => !OF_THE_SERVER.has(nameOf(line)))
+    // It says what the body says, and whether it stands there is the server's choice, which may also send chunks.
+    .filter((line) => line !== `content-length: ${body.length}`)
     .sort(byName);
   return { status, reason, headers: lines, body, isWhole };
 }
