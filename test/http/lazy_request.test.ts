@@ -9,7 +9,7 @@ import { FastCgiError, Role } from "../../src/index.ts";
 import { latin1 } from "../support/bytes.ts";
 import { isBun } from "../support/runtime.ts";
 import { collected, textFrom } from "../support/streams.ts";
-import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
+import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
 
@@ -388,7 +388,7 @@ const STEPS: Readonly<Record<string, (request: Request) => unknown>> = {
 async function outcome(request: Request, step: string): Promise<unknown> {
   try {
     // A body that was teed is cancelled when both halves are.
-    const late = new Promise((resolve) => setTimeout(resolve, 50, "waits"));
+    const late = turns(30).then(() => "waits");
     return await Promise.race([STEPS[step]!(request), late]);
   } catch (error) {
     return `throws ${(error as Error).constructor.name}`;
