@@ -115,7 +115,7 @@ class PathLock {
     }
   }
 
-  /** To be called while the socket listens: nobody else may take this lock for a dead process's. */
+  /** To be called while the socket listens: no other process may take this lock for a dead process's. */
   release(depth = 0): void {
     rmSync(this.#fileAt(depth), { force: true });
   }

@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 
-/** A folder that no other user can enter, for names that nobody should find. */
+/** A folder that no other user can enter, for names that no other process should find. */
 export class PrivateFolder {
   readonly path: string;
 
