@@ -9,7 +9,7 @@ import { ensurePackages, ensureRuntimes, findRuntime, requireRuntime } from "./s
 const vitest = join(projectFolder, "node_modules/vitest/vitest.mjs");
 
 // Talks to a server of Node's through the adapter for Node; the other adapters have tests of their own.
-const overNode = "--exclude=test/http/hostile_backend.test.ts";
+const overNode = "--exclude=test/http/call/hostile_backend.test.ts";
 
 /** What comes before vitest and behind it. Bun has the threads that vitest can use, but not the processes. */
 const runtimes = {

@@ -1,11 +1,11 @@
 // One application: the pool of its connections, and what is known about it. Most clients lead to one. A connector with `keyOf` leads to
 // several, and each has a pool of its own, so no connection can serve a request that is for another application.
 
+import { parseLength } from "../cgi/params.ts";
+import type { Connector } from "../connect/connector.ts";
+import { dial } from "../connect/dial.ts";
 import { FCGI_MAX_REQS, FCGI_MPXS_CONNS, MAX_REQUEST_ID } from "../protocol/constants.ts";
-import { parseLength } from "../protocol/params.ts";
-import type { Connector } from "../transport/connection.ts";
 import { ClientConnection, type ClientConnectionOwner } from "./connection.ts";
-import { dial } from "./dial.ts";
 import type { ResolvedClientOptions } from "./options.ts";
 import { Pool, type PoolRequest, type PoolStatus } from "./pool.ts";
 

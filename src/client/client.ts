@@ -1,11 +1,11 @@
+import { withController } from "../base/abort.ts";
+import { Deadline } from "../base/deadline.ts";
+import { kindOf } from "../base/kind_of.ts";
 import type { FastCgiClientResponse, IncomingResponse } from "../codec/incoming_response.ts";
+import type { Connector } from "../connect/connector.ts";
 import { FCGI_MAX_CONNS, FCGI_MAX_REQS, FCGI_MPXS_CONNS } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
-import { kindOf } from "../protocol/kind_of.ts";
-import { withController } from "../transport/attempt.ts";
 import { cancelSource } from "../transport/byte_source.ts";
-import type { Connector } from "../transport/connection.ts";
-import { Deadline } from "../transport/deadline.ts";
 import { Application } from "./application.ts";
 import type { ClientConnectionOwner } from "./connection.ts";
 import { Delivery, type DeliveryHost } from "./delivery.ts";

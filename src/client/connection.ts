@@ -2,6 +2,7 @@
 // block the other. To keep in step with server/connection.ts, but for its phase "lingering": a web server that has what it wants, or
 // wants nothing any more, closes at once (FastCGI 5.4), and reads on for nobody.
 
+import { Deadline } from "../base/deadline.ts";
 import type { FastCgiClientResponse, IncomingResponse, IncomingResponseHooks } from "../codec/incoming_response.ts";
 import { RecordDecoder } from "../codec/record_decoder.ts";
 import { ResponseDecoder, type ResponseDecoderOutlet } from "../codec/response_decoder.ts";
@@ -12,7 +13,6 @@ import { decodeNameValuePairs, encodeNameValuePairs } from "../protocol/name_val
 import { type EndRequestBody, type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
 import type { ByteChannel, ByteChannelEvents } from "../transport/byte_channel.ts";
 import type { FastCgiConnection } from "../transport/connection.ts";
-import { Deadline } from "../transport/deadline.ts";
 import { RecordWriter } from "../transport/record_writer.ts";
 import { channelOf } from "../transport/stream_channel.ts";
 import { Exchange, type ExchangeHost, type ResponseTimeLimit } from "./exchange.ts";

@@ -10,10 +10,10 @@
 //
 // The response stays the same object meanwhile, so who waits for it need not know.
 
+import { withController } from "../base/abort.ts";
 import { IncomingResponse, type IncomingResponseHooks } from "../codec/incoming_response.ts";
+import type { Connector } from "../connect/connector.ts";
 import { FastCgiError } from "../protocol/errors.ts";
-import { withController } from "../transport/attempt.ts";
-import type { Connector } from "../transport/connection.ts";
 import type { Application } from "./application.ts";
 import type { ClientConnection } from "./connection.ts";
 import type { FastCgiRetry, ResolvedClientOptions } from "./options.ts";

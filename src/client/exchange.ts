@@ -1,10 +1,10 @@
 // One request and its response on a connection: when it is sent, what it waits for, and how long. The mirror of server/exchange.ts.
 
-import { contained } from "../codec/contained.ts";
+import { contained } from "../base/contained.ts";
+import { Deadline } from "../base/deadline.ts";
 import type { FastCgiClientResponse, IncomingResponse, IncomingResponseHooks } from "../codec/incoming_response.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { EndRequestBody } from "../protocol/record.ts";
-import { Deadline } from "../transport/deadline.ts";
 import type { RecordWriter } from "../transport/record_writer.ts";
 import type { ResolvedClientOptions } from "./options.ts";
 import { type ClientRequest, RequestSender } from "./request.ts";

@@ -1,5 +1,5 @@
-import { contained } from "../codec/contained.ts";
-import { resolveOptions } from "../codec/resolve_options.ts";
+import { contained } from "../base/contained.ts";
+import { resolveOptions } from "../base/resolve_options.ts";
 import { RESPONSE_DECODER_DEFAULTS, type ResponseDecoderOptions } from "../codec/response_decoder.ts";
 
 /** Limits, timeouts and habits of a client. Sizes are in bytes, timeouts in milliseconds; `Infinity` turns one off. */

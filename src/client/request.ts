@@ -1,9 +1,9 @@
+import { kindOf } from "../base/kind_of.ts";
+import { type FastCgiParams, parseLength } from "../cgi/params.ts";
 import type { FastCgiClientResponse } from "../codec/incoming_response.ts";
 import { encodeRequestHead } from "../codec/request_encoder.ts";
 import { RecordType, Role } from "../protocol/constants.ts";
-import { kindOf } from "../protocol/kind_of.ts";
 import { checkNameValuePair, type NameValuePair } from "../protocol/name_value_pairs.ts";
-import { type FastCgiParams, parseLength } from "../protocol/params.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
 import {
   type ByteSource,

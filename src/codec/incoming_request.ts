@@ -1,7 +1,7 @@
+import { type DecodedParams, type FastCgiParams, parseLength } from "../cgi/params.ts";
 import { Role } from "../protocol/constants.ts";
 import type { FastCgiError } from "../protocol/errors.ts";
 import type { NameValuePair } from "../protocol/name_value_pairs.ts";
-import { type DecodedParams, type FastCgiParams, parseLength } from "../protocol/params.ts";
 import { ByteQueue } from "./byte_queue.ts";
 
 /** One request as an application receives it (FastCGI 6). Its params are complete, its streams may still be arriving. */

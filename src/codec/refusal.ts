@@ -1,29 +1,6 @@
-import { encodeByteString } from "../protocol/byte_string.ts";
+import { type ErrorStatus, errorDocument } from "../cgi/error_document.ts";
 import { ProtocolStatus, RecordType } from "../protocol/constants.ts";
 import { encodeEndRequestBody, type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
-
-/** A status line that this library answers by itself. */
-export type ErrorStatus = 400 | 408 | 411 | 413 | 431 | 500 | 501 | 503;
-
-const REASONS: Readonly<Record<ErrorStatus, string>> = {
-  400: "Bad Request",
-  408: "Request Timeout",
-  411: "Length Required",
-  413: "Content Too Large",
-  431: "Request Header Fields Too Large",
-  500: "Internal Server Error",
-  501: "Not Implemented",
-  503: "Service Unavailable",
-};
-
-/** A plain CGI response that says no more than its status: what went wrong is nobody's business but the application's. */
-export function errorDocument(status: ErrorStatus): Uint8Array<ArrayBuffer> {
-  const reason = REASONS[status];
-  const retry = status === 503 ? "Retry-After: 1\r\n" : "";
-  return encodeByteString(
-    `Status: ${status} ${reason}\r\n${retry}Content-Type: text/plain; charset=utf-8\r\nContent-Length: ${reason.length + 1}\r\n\r\n${reason}\n`,
-  );
-}
 
 /**
  * The records that refuse a request with an HTTP status. A bare FCGI_END_REQUEST with FCGI_OVERLOADED would say it in FastCGI's

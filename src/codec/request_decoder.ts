@@ -2,6 +2,9 @@
 // are active, the limits, management records and refusals. Nothing is sent from here: replies come out beside the requests.
 // To keep in step with response_decoder.ts.
 
+import { contained } from "../base/contained.ts";
+import { resolveOptions } from "../base/resolve_options.ts";
+import { type DecodedParams, decodeParams } from "../cgi/params.ts";
 import {
   FCGI_HEADER_LEN,
   FCGI_MAX_CONNS,
@@ -14,16 +17,13 @@ import {
 } from "../protocol/constants.ts";
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
 import { decodeNameValuePairs, encodeNameValuePairs } from "../protocol/name_value_pairs.ts";
-import { type DecodedParams, decodeParams } from "../protocol/params.ts";
 import { decodeBeginRequestBody, encodeUnknownTypeBody, type FastCgiRecord } from "../protocol/record.ts";
 import { ActiveRequest, type InputTimeouts, SINCE_LAST_LOOK } from "./active_request.ts";
 import type { ByteQueue } from "./byte_queue.ts";
-import { contained } from "./contained.ts";
 import { type FastCgiRequest, IncomingRequest } from "./incoming_request.ts";
 import { refusal, refuseWithStatus } from "./refusal.ts";
 import { REQUEST_DECODER_DEFAULTS, type RequestDecoderOptions } from "./request_decoder_options.ts";
 import { isKnownRole, type RequestInput, requestInput, requestStep } from "./request_state.ts";
-import { resolveOptions } from "./resolve_options.ts";
 import type { Stage, StageController } from "./stage.ts";
 
 /** What a {@linkcode RequestDecoder} gives out beside requests. */

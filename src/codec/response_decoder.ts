@@ -1,12 +1,12 @@
 // Records → responses. What one request may receive is the table of response_state.ts; here is what concerns a connection:
 // which ids are active, and management records. To keep in step with request_decoder.ts.
 
+import { contained } from "../base/contained.ts";
+import { resolveOptions } from "../base/resolve_options.ts";
 import { FCGI_NULL_REQUEST_ID, nameOf, RecordType } from "../protocol/constants.ts";
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
 import { decodeEndRequestBody, type FastCgiRecord } from "../protocol/record.ts";
-import { contained } from "./contained.ts";
 import { type FastCgiClientResponse, IncomingResponse, type IncomingResponseHooks } from "./incoming_response.ts";
-import { resolveOptions } from "./resolve_options.ts";
 import { type ResponseState, responseInput, responseStep } from "./response_state.ts";
 import type { Stage, StageController } from "./stage.ts";
 

@@ -1,7 +1,7 @@
+import { kindOf } from "../base/kind_of.ts";
 import { decodeAscii, decodeByteString, encodeByteStringInto } from "./byte_string.ts";
 import { MAX_SENT_CONTENT_LENGTH } from "./constants.ts";
 import { FastCgiError } from "./errors.ts";
-import { kindOf } from "./kind_of.ts";
 
 /** A name and its value (FastCGI 3.4), both byte strings: one character per byte. */
 export type NameValuePair = readonly [name: string, value: string];

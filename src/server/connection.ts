@@ -7,6 +7,7 @@
 // response that has begun and not ended comes the break-off, so that no web server takes it for whole. Only where the transport itself is
 // gone, nothing can be said any more.
 
+import { Deadline } from "../base/deadline.ts";
 import type { FastCgiRequest, IncomingRequest } from "../codec/incoming_request.ts";
 import { RecordDecoder } from "../codec/record_decoder.ts";
 import { RequestDecoder, type RequestDecoderOutlet } from "../codec/request_decoder.ts";
@@ -15,7 +16,6 @@ import { FastCgiError } from "../protocol/errors.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
 import type { ByteChannel, ByteChannelEvents } from "../transport/byte_channel.ts";
 import type { FastCgiConnection } from "../transport/connection.ts";
-import { Deadline } from "../transport/deadline.ts";
 import { leaveToFlush } from "../transport/leave_to_flush.ts";
 import { RecordWriter } from "../transport/record_writer.ts";
 import { channelOf } from "../transport/stream_channel.ts";

@@ -1,11 +1,11 @@
 // One request and its response on a connection: runs the handler, sends what it answers, and ends it. The mirror of client/exchange.ts.
 
+import { kindOf } from "../base/kind_of.ts";
+import { type ErrorStatus, errorDocument } from "../cgi/error_document.ts";
 import type { IncomingRequest } from "../codec/incoming_request.ts";
-import { type ErrorStatus, errorDocument } from "../codec/refusal.ts";
 import { encodeResponseEnd } from "../codec/response_encoder.ts";
 import { RecordType, Role } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
-import { kindOf } from "../protocol/kind_of.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
 import { type ByteSource, type ByteSourceInit, byteSourceOf, cancelSource } from "../transport/byte_source.ts";
 import type { RecordWriter } from "../transport/record_writer.ts";

@@ -1,7 +1,7 @@
-import { contained } from "../codec/contained.ts";
+import { contained } from "../base/contained.ts";
+import { resolveOptions } from "../base/resolve_options.ts";
 import { copyable, type FastCgiRequest } from "../codec/incoming_request.ts";
 import { REQUEST_DECODER_DEFAULTS, type RequestDecoderOptions } from "../codec/request_decoder_options.ts";
-import { resolveOptions } from "../codec/resolve_options.ts";
 
 /** Limits and timeouts of a server. Sizes are in bytes, timeouts in milliseconds; `Infinity` turns one off. */
 export interface FastCgiServerLimits extends RequestDecoderOptions {

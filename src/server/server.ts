@@ -1,8 +1,8 @@
+import { Deadline } from "../base/deadline.ts";
+import { resolveOptions } from "../base/resolve_options.ts";
 import type { FastCgiRequest } from "../codec/incoming_request.ts";
-import { resolveOptions } from "../codec/resolve_options.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import { closeConnection, type FastCgiConnection } from "../transport/connection.ts";
-import { Deadline } from "../transport/deadline.ts";
 import { ServerConnection } from "./connection.ts";
 import { type FastCgiServerOptions, type ResolvedServerOptions, resolveServerOptions } from "./options.ts";
 import { type FastCgiHandler, type FastCgiHandlerContext, withCopyableRequests } from "./response.ts";

@@ -1,8 +1,8 @@
 // Bytes to send. Programs give them in many forms; byteSourceOf() takes every form at the edge of the library, and all code behind it
 // knows the four forms of a ByteSource.
 
+import { kindOf } from "../base/kind_of.ts";
 import { FastCgiError } from "../protocol/errors.ts";
-import { kindOf } from "../protocol/kind_of.ts";
 
 /** Bytes to send: all there already, in a Blob, in a stream, or in what reads like a stream's reader. */
 export type ByteSource = Uint8Array | ByteBlob | ReadableStream<Uint8Array> | ByteReader;

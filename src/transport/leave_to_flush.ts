@@ -1,5 +1,5 @@
+import { Deadline } from "../base/deadline.ts";
 import type { ByteChannel } from "./byte_channel.ts";
-import { Deadline } from "./deadline.ts";
 import type { RecordWriter } from "./record_writer.ts";
 
 /**

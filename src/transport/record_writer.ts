@@ -2,12 +2,12 @@
 // or while the transport is busy leaves as one write. Who writes a stream waits after a few records, so that is all of a stream that
 // is here, and streams take turns.
 
+import { Deadline } from "../base/deadline.ts";
 import { type Encodable, encodedLength, encodePieces } from "../codec/record_encoder.ts";
 import { FCGI_HEADER_LEN } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
 import type { ByteChannel } from "./byte_channel.ts";
-import { Deadline } from "./deadline.ts";
 
 /**
  * A batch that has this many bytes takes no further record, so a write is smaller than this and one record together. Large writes cost

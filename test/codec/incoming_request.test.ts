@@ -1,8 +1,8 @@
 import { afterEach, expect, it, vi } from "vitest";
+import { paramsFromPairs } from "../../src/cgi/params.ts";
 import { IncomingRequest } from "../../src/codec/incoming_request.ts";
 import { Role } from "../../src/protocol/constants.ts";
 import { FastCgiError } from "../../src/protocol/errors.ts";
-import { paramsFromPairs } from "../../src/protocol/params.ts";
 import { latin1 } from "../support/bytes.ts";
 import { drain, failureOf, textFrom } from "../support/streams.ts";
 

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
-import { type ErrorStatus, errorDocument, refusal, refuseWithStatus } from "../../src/codec/refusal.ts";
+import { type ErrorStatus, errorDocument } from "../../src/cgi/error_document.ts";
+import { refusal, refuseWithStatus } from "../../src/codec/refusal.ts";
 import { ProtocolStatus, RecordType } from "../../src/protocol/constants.ts";
 import { hex, hexOf } from "../support/bytes.ts";
 

@@ -1,9 +1,9 @@
 // What real web servers sent, through RecordDecoder and RequestDecoder: whole, in pieces and cut at every point. What has to
 // come out was read by an independent decoder; see test/vectors/README.md.
 import { describe, expect, it } from "vitest";
+import { parseLength } from "../../src/cgi/params.ts";
 import { RecordType } from "../../src/protocol/constants.ts";
 import { decodeNameValuePairs } from "../../src/protocol/name_value_pairs.ts";
-import { parseLength } from "../../src/protocol/params.ts";
 import { sha256, splitsOf } from "../support/bytes.ts";
 import { recordRuns } from "../support/record_runs.ts";
 import {

@@ -6,7 +6,7 @@ import * as bun from "../../adapters/bun/index.ts";
 import * as cloudflare from "../../adapters/cloudflare/index.ts";
 import * as deno from "../../adapters/deno/index.ts";
 import * as node from "../../adapters/node/index.ts";
-import { SERVER_SOFTWARE } from "../../src/http/request_to_params.ts";
+import { SERVER_SOFTWARE } from "../../src/http/call/request_to_params.ts";
 import * as core from "../../src/index.ts";
 import tsup from "../../tsup.config.ts";
 

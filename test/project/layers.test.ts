@@ -5,15 +5,23 @@ import { describe, expect, it } from "vitest";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
+const BELOW_HTTP = ["src/base", "src/protocol", "src/cgi", "src/codec", "src/transport"];
+
 /** What each layer may import besides itself: downwards only. */
 const LAW: Readonly<Record<string, readonly string[]>> = {
-  "src/protocol": [],
-  "src/codec": ["src/protocol"],
-  "src/transport": ["src/protocol", "src/codec"],
-  "src/server": ["src/protocol", "src/codec", "src/transport"],
-  "src/client": ["src/protocol", "src/codec", "src/transport"],
-  "src/http": ["src/protocol", "src/codec", "src/transport", "src/server", "src/client"],
-  "src/index.ts": ["src/protocol", "src/codec", "src/transport", "src/server", "src/client", "src/http"],
+  "src/base": [],
+  "src/protocol": ["src/base"],
+  "src/cgi": ["src/base", "src/protocol"],
+  "src/codec": ["src/base", "src/protocol", "src/cgi"],
+  "src/transport": ["src/base", "src/protocol", "src/codec"],
+  "src/server": ["src/base", "src/protocol", "src/cgi", "src/codec", "src/transport"],
+  "src/connect": ["src/base", "src/protocol", "src/cgi", "src/transport"],
+  "src/client": ["src/base", "src/protocol", "src/cgi", "src/codec", "src/transport", "src/connect"],
+  "src/http/shared": [...BELOW_HTTP],
+  "src/http/serve": [...BELOW_HTTP, "src/server", "src/http/shared"],
+  "src/http/call": [...BELOW_HTTP, "src/connect", "src/client", "src/http/shared", "src/http/serve/service.ts"],
+  "src/http/php": [...BELOW_HTTP, "src/http/shared", "src/http/call"],
+  "src/index.ts": ["src"],
   "adapters/shared": ["src/index.ts"],
   "adapters/system": [
     "src/index.ts",

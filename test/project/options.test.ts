@@ -9,9 +9,9 @@ import { describe, expect, it } from "vitest";
 import { CLIENT_DEFAULTS } from "../../src/client/options.ts";
 import { REQUEST_DECODER_DEFAULTS } from "../../src/codec/request_decoder_options.ts";
 import { RESPONSE_DECODER_DEFAULTS } from "../../src/codec/response_decoder.ts";
-import { DEFAULT_HTTP_CLIENT_OPTIONS } from "../../src/http/client_options.ts";
+import { DEFAULTS as CONNECTOR_DEFAULTS } from "../../src/connect/connectors.ts";
+import { DEFAULT_HTTP_CLIENT_OPTIONS } from "../../src/http/call/client_options.ts";
 import { SERVER_DEFAULTS } from "../../src/server/options.ts";
-import { DEFAULTS as CONNECTOR_DEFAULTS } from "../../src/transport/connectors.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -41,7 +41,7 @@ const INTERFACES: readonly OptionsInterface[] = [
     table: "serve",
   },
   { file: "src/server/options.ts", name: "FastCgiServerOptions", table: "serve" },
-  { file: "src/http/service.ts", name: "FastCgiHttpServiceOptions", table: "serve" },
+  { file: "src/http/serve/service.ts", name: "FastCgiHttpServiceOptions", table: "serve" },
   { file: "adapters/system/listen.ts", name: "ListenTarget", table: "serve" },
   { file: "adapters/system/serve.ts", name: "ServeOptions", table: "serve" },
   { file: "src/server/server.ts", name: "CloseOptions", table: "`server.close`" },
@@ -59,14 +59,14 @@ const INTERFACES: readonly OptionsInterface[] = [
   },
   { file: "src/client/options.ts", name: "FastCgiClientOptions", table: "call" },
   {
-    file: "src/http/client_options.ts",
+    file: "src/http/call/client_options.ts",
     name: "FastCgiHttpClientOptions",
     defaults: defaultsOf(DEFAULT_HTTP_CLIENT_OPTIONS),
     table: "call",
   },
-  { file: "src/http/internal_redirect.ts", name: "InternalRedirectOptions", table: "call" },
+  { file: "src/http/call/internal_redirect.ts", name: "InternalRedirectOptions", table: "call" },
   {
-    file: "src/transport/connectors.ts",
+    file: "src/connect/connectors.ts",
     name: "ComposedConnectorOptions",
     defaults: defaultsOf(CONNECTOR_DEFAULTS),
     table: "several connectors",

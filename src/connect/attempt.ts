@@ -1,0 +1,43 @@
+import { orAbort } from "../base/abort.ts";
+import { Deadline } from "../base/deadline.ts";
+import { FastCgiError } from "../protocol/errors.ts";
+import { closeConnection, type FastCgiConnection } from "../transport/connection.ts";
+import type { Connector } from "./connector.ts";
+
+/** How long an attempt may take, in milliseconds, and the option that says so. */
+export interface TimeLimit {
+  timeout: number;
+  limit: string;
+}
+
+/**
+ * Runs `attempt`, and aborts it with a `timeout` {@linkcode FastCgiError} when the time is over.
+ *
+ * @param controller What the attempt is aborted by.
+ */
+export async function withTimeLimit<Result>(
+  controller: AbortController,
+  { timeout, limit }: TimeLimit,
+  attempt: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  const { signal } = controller;
+  signal.throwIfAborted();
+  const deadline = new Deadline(() => {
+    const message = `Cannot connect: the application did not answer for ${timeout} ms`;
+    controller.abort(new FastCgiError("timeout", message, { limit }));
+  });
+  deadline.restart(timeout);
+  try {
+    return await attempt(signal);
+  } finally {
+    deadline.dispose();
+  }
+}
+
+/**
+ * Connects, or rejects with the signal's reason as soon as it is aborted, even where the connector can't give an attempt up. What comes
+ * too late is closed.
+ */
+export function connectOrAbort(connector: Connector, signal: AbortSignal): Promise<FastCgiConnection> {
+  return orAbort(connector.connect({ signal }), signal, closeConnection);
+}

@@ -1,0 +1,223 @@
+import { withController } from "../base/abort.ts";
+// Several applications as one connector. This spreads connections and goes round what is down; it asks nobody how busy they
+// are: weights and health checks are a load balancer's work.
+
+import { contained } from "../base/contained.ts";
+import { resolveOptions } from "../base/resolve_options.ts";
+import { FastCgiError } from "../protocol/errors.ts";
+import type { FastCgiConnection } from "../transport/connection.ts";
+import { connectOrAbort, withTimeLimit } from "./attempt.ts";
+import type { ConnectOptions, Connector } from "./connector.ts";
+
+/** Options of {@linkcode failover} and {@linkcode roundRobin}. */
+export interface ComposedConnectorOptions<Each extends Connector = Connector> {
+  /**
+   * Milliseconds that one connector has to connect, so that one that does not answer leaves time for the next. The client's
+   * `connectTimeout` is for all of them together. `Infinity` turns it off.
+   *
+   * @default {3000} (3 s)
+   */
+  attemptTimeout?: number;
+  /**
+   * Milliseconds for which a connector is asked last that failed, or whose application refused a request because it is overloaded. After
+   * that, one connection finds out whether it is back, while others go on without it. 0 turns it off.
+   *
+   * @default {10000} (10 s, as nginx's `fail_timeout`)
+   */
+  coolDown?: number;
+  /**
+   * Told of every attempt to connect that failed, with a `timeout` {@linkcode FastCgiError} after `attemptTimeout`, and of every request
+   * that an application refused because it is `overloaded`.
+   */
+  onFailure?: (error: unknown, connector: Each) => void;
+}
+
+/**
+ * A connector made of others. All that they have besides `connect`, such as a preset, is that of the first; `keyOf` is that of the first
+ * that has one, and all of them are told the key.
+ */
+export type ComposedConnector<Each extends Connector> = Connector & Omit<Each, "connect">;
+
+/**
+ * Takes the connectors in turn, so that each has its share of the connections; one that is named twice has two. One that fails
+ * is passed over. The connectors must lead to applications of the same kind, as all their requests are made alike.
+ *
+ * ```ts
+ * const php = new FastCgiHttpClient(roundRobin([
+ *   FastCgiTcpConnector.phpFpm("10.0.0.1:9000", "/srv/app/public/index.php"),
+ *   FastCgiTcpConnector.phpFpm("10.0.0.2:9000", "/srv/app/public/index.php"),
+ * ]));
+ * ```
+ *
+ * Its `connect` rejects with `connectFailed` if all of them fail; the `cause` is an `AggregateError` of what each failed with.
+ *
+ * @throws {TypeError} If there is no connector.
+ * @throws {RangeError | TypeError} If an option has a value it can't have.
+ */
+export function roundRobin<Each extends Connector>(
+  connectors: readonly Each[],
+  options: ComposedConnectorOptions<Each> = {},
+): ComposedConnector<Each> {
+  return compose(connectors, options, (members) => {
+    let next = 0;
+    return () => {
+      const first = next;
+      next = (next + 1) % members.length;
+      return [...members.slice(first), ...members.slice(0, first)];
+    };
+  });
+}
+
+/**
+ * Takes the first connector as long as it connects, else the second, and so on. The connectors must lead to applications of the
+ * same kind, as all their requests are made alike.
+ *
+ * Its `connect` rejects with `connectFailed` if all of them fail; the `cause` is an `AggregateError` of what each failed with.
+ *
+ * @throws {TypeError} If there is no connector.
+ * @throws {RangeError | TypeError} If an option has a value it can't have.
+ */
+export function failover<Each extends Connector>(
+  connectors: readonly Each[],
+  options: ComposedConnectorOptions<Each> = {},
+): ComposedConnector<Each> {
+  return compose(connectors, options, (members) => () => members);
+}
+
+export const DEFAULTS: Required<Pick<ComposedConnectorOptions, "attemptTimeout" | "coolDown">> = Object.freeze({
+  attemptTimeout: 3_000,
+  coolDown: 10_000,
+});
+
+function compose<Each extends Connector>(
+  connectors: readonly Each[],
+  options: ComposedConnectorOptions<Each>,
+  orderOf: OrderOf<Each>,
+): ComposedConnector<Each> {
+  if (connectors.length === 0) throw new TypeError("Cannot compose connectors: expected at least one, got none");
+  const backends = new Backends(options, orderOf);
+  return backends.connectorOf(connectors.map((connector) => ({ connector, given: connector })));
+}
+
+/** One of several connectors. */
+interface Member<Each extends Connector> {
+  /** What is asked: the one that was given, or an alternative that it has named. */
+  readonly connector: Connector;
+  readonly given: Each;
+}
+
+/** Says in what order members are tried, each time that a connection is wanted. */
+type OrderOf<Each extends Connector> = (members: readonly Member<Each>[]) => () => readonly Member<Each>[];
+
+/** Connects to one of several applications, and notes which of them failed lately. */
+class Backends<Each extends Connector> {
+  readonly #options: typeof DEFAULTS;
+  readonly #orderOf: OrderOf<Each>;
+  readonly #onFailure: (error: unknown, connector: Each) => void;
+  readonly #failedAt = new Map<Each, number>();
+  readonly #memberOf = new WeakMap<FastCgiConnection, Member<Each>>();
+  /** What was made for some of the members, so that a client finds its connections again. */
+  readonly #made: { readonly members: readonly Member<Each>[]; readonly connector: ComposedConnector<Each> }[] = [];
+
+  constructor(options: ComposedConnectorOptions<Each>, orderOf: OrderOf<Each>) {
+    this.#options = resolveOptions(DEFAULTS, options, ["coolDown"]);
+    this.#orderOf = orderOf;
+    this.#onFailure = contained("onFailure", options.onFailure);
+  }
+
+  /** A connector to these members. */
+  connectorOf(members: readonly Member<Each>[]): ComposedConnector<Each> {
+    const known = this.#made.find((made) => isSame(made.members, members));
+    if (known !== undefined) return known.connector;
+    const nextOrder = this.#orderOf(members);
+    const keyed = members.find(({ given }) => given.keyOf !== undefined)?.given;
+    const connector: ComposedConnector<Each> = {
+      ...members[0]!.given,
+      ...(keyed && { keyOf: (request) => keyed.keyOf!(request) }),
+      connect: (options) => this.#connect(nextOrder(), options),
+      alternativeTo: (connection, error) => this.#alternative(members, connection, error),
+    };
+    this.#made.push({ members, connector });
+    return connector;
+  }
+
+  /** The members without the application that has refused a request. One that is made of several itself may have others. */
+  #alternative(
+    members: readonly Member<Each>[],
+    connection: FastCgiConnection,
+    error: FastCgiError,
+  ): ComposedConnector<Each> | null {
+    const refusing = this.#memberOf.get(connection);
+    if (refusing === undefined || !members.some((member) => isAlike(member, refusing))) return null;
+    const others = refusing.connector.alternativeTo?.(connection, error) ?? null;
+    if (others === null) this.#fail(error, refusing.given);
+    const left = members.flatMap((member) => {
+      if (member.connector !== refusing.connector) return [member];
+      return others === null ? [] : [{ connector: others, given: member.given }];
+    });
+    return left.length === 0 ? null : this.connectorOf(left);
+  }
+
+  /** Tries them in this order, but those that failed lately last, until one connects. */
+  async #connect(order: readonly Member<Each>[], options: ConnectOptions): Promise<FastCgiConnection> {
+    const { signal } = options;
+    const different = order.filter((member, index) => order.findIndex((other) => isAlike(member, other)) === index);
+    const cooling = new Set(different.filter(({ given }) => this.#isCooling(given)));
+    const errors: unknown[] = [];
+    for (const member of [...different.filter((one) => !cooling.has(one)), ...cooling]) {
+      signal.throwIfAborted();
+      const { given } = member;
+      const failedAt = this.#failedAt.get(given);
+      // While this one finds out whether it is back, others are not to wait for it.
+      if (failedAt !== undefined) this.#failedAt.set(given, performance.now());
+      try {
+        const connection = await this.#attempt(member.connector, options);
+        this.#failedAt.delete(given);
+        this.#memberOf.set(connection, member);
+        return connection;
+      } catch (error) {
+        // That the connection is not wanted any more says nothing about the application.
+        if (signal.aborted) {
+          if (failedAt !== undefined) this.#failedAt.set(given, failedAt);
+          throw signal.reason;
+        }
+        errors.push(error);
+        this.#fail(error, given);
+      }
+    }
+    throw connectFailed(errors);
+  }
+
+  #isCooling(connector: Each): boolean {
+    const failedAt = this.#failedAt.get(connector);
+    return failedAt !== undefined && performance.now() - failedAt < this.#options.coolDown;
+  }
+
+  #fail(error: unknown, connector: Each): void {
+    this.#failedAt.set(connector, performance.now());
+    this.#onFailure(error, connector);
+  }
+
+  /** One connector's turn. */
+  #attempt(connector: Connector, options: ConnectOptions): Promise<FastCgiConnection> {
+    const limit = { timeout: this.#options.attemptTimeout, limit: "attemptTimeout" };
+    const attempt: Connector = { connect: ({ signal }) => connector.connect({ ...options, signal }) };
+    return withController(options.signal, (controller) =>
+      withTimeLimit(controller, limit, (signal) => connectOrAbort(attempt, signal)),
+    );
+  }
+}
+
+function isAlike<Each extends Connector>(one: Member<Each>, other: Member<Each>): boolean {
+  return one.connector === other.connector;
+}
+
+function isSame<Each extends Connector>(members: readonly Member<Each>[], others: readonly Member<Each>[]): boolean {
+  return members.length === others.length && members.every((member, index) => isAlike(member, others[index]!));
+}
+
+function connectFailed(errors: readonly unknown[]): FastCgiError {
+  const reasons = errors.map((error) => (error instanceof Error ? error.message : String(error)));
+  const message = `Cannot connect: all ${errors.length} connectors failed: ${reasons.join("; ")}`;
+  return new FastCgiError("connectFailed", message, { cause: new AggregateError(errors) });
+}

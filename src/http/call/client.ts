@@ -1,0 +1,228 @@
+import { orAbort } from "../../base/abort.ts";
+import { contained } from "../../base/contained.ts";
+import { resolveOptions } from "../../base/resolve_options.ts";
+import { type ClientCloseOptions, FastCgiClient } from "../../client/client.ts";
+import type { PoolStatus } from "../../client/pool.ts";
+import type { FastCgiRequestInit } from "../../client/request.ts";
+import type { IncomingResponse } from "../../codec/incoming_response.ts";
+import { Role } from "../../protocol/constants.ts";
+import { cancelSource } from "../../transport/byte_source.ts";
+import type { FastCgiContext } from "../serve/service.ts";
+import { dropResponse } from "../shared/discard_body.ts";
+import { asNativeSignal, isResponse } from "../shared/fetch_objects.ts";
+import { askAuthorizer, type FastCgiAuthorization, type FastCgiAuthorizeInit } from "./authorizer.ts";
+import { type CgiResponse, responseFromCgi } from "./cgi_to_response.ts";
+import {
+  DEFAULT_HTTP_CLIENT_OPTIONS,
+  type FastCgiFetchInit,
+  type FastCgiHttpClientOptions,
+  type FastCgiHttpConnector,
+  type FastCgiHttpPreset,
+} from "./client_options.ts";
+import { addFilterData } from "./filter_data.ts";
+import { asksInternally, inheritInit, redirectInternally } from "./internal_redirect.ts";
+import { type OutgoingRequest, outgoing, outgoingHead, outgoingRequest, requestOf } from "./outgoing_request.ts";
+import { paramsFromPhpOptions } from "./php_values.ts";
+import { bodyAtHand, checkRequestBuffering, lengthOfBodyInit, prepareBody } from "./request_body.ts";
+import { paramsFromRequest, setContentLength } from "./request_to_params.ts";
+import { checkScript, type FastCgiScript, type FastCgiScriptResolver } from "./script.ts";
+import { StderrText } from "./stderr_text.ts";
+import { holding } from "./under_way.ts";
+
+/**
+ * Fetches from a FastCGI application.
+ *
+ * ```ts
+ * const php = new FastCgiHttpClient(FastCgiUnixConnector.phpFpm("/run/php/php-fpm.sock", "/srv/app/public/index.php"));
+ * const response = await php.fetch("http://example.com/");
+ * ```
+ */
+export class FastCgiHttpClient implements AsyncDisposable {
+  readonly #client: FastCgiClient;
+  readonly #options: FastCgiHttpClientOptions &
+    typeof DEFAULT_HTTP_CLIENT_OPTIONS &
+    Required<Pick<FastCgiHttpClientOptions, "onStderr">>;
+  readonly #preset: FastCgiHttpPreset;
+  readonly #script: FastCgiScript | FastCgiScriptResolver | undefined;
+
+  /** @throws {RangeError | TypeError} If an option has a value it can't have. */
+  constructor(connector: FastCgiHttpConnector, options: FastCgiHttpClientOptions = {}) {
+    this.#client = new FastCgiClient(connector, options);
+    this.#preset = connector.preset ?? {};
+    const { openSpool } = this.#preset;
+    this.#options = {
+      ...(openSpool && { openSpool }),
+      ...options,
+      ...resolveOptions(DEFAULT_HTTP_CLIENT_OPTIONS, options),
+      onStderr: contained("onStderr", options.onStderr ?? connector.onStderr?.bind(connector)),
+    };
+    this.#script = options.script ?? this.#preset.script;
+    checkRequestBuffering(this.#options.requestBuffering);
+    checkScript(this.#script);
+    paramsFromPhpOptions([this.#preset, options]);
+    // So that it can be passed on alone, as fetch can: `app.mount("/", php.fetch)`.
+    this.fetch = this.fetch.bind(this);
+  }
+
+  /**
+   * Sends a request and resolves with its response as soon as the header is there. The request's body is collected before the
+   * application hears of the request (`requestBuffering`); the response's body streams, and fails where the application does not
+   * bring it to its end. `signal` cancels at any point, also while a body or a hook keeps it waiting.
+   *
+   * A body that is a `Uint8Array` is sent as it is, not copied: leave it alone until the response is there.
+   *
+   * Where `script` has none for the URL, its response is the answer, such as a 404, and the application is not asked.
+   *
+   * @throws {FastCgiError} If there is no response to be had.
+   * @throws {TypeError} If the request can't be sent, such as one whose body was read, or `init` has a value it can't have.
+   * @throws {unknown} The reason of the request's signal, and whatever the body or a hook fails with.
+   */
+  async fetch(input: Request | URL | string, init: FastCgiFetchInit | FastCgiContext = {}): Promise<Response> {
+    // `serve({ fetch: php.fetch })` calls it with a context: the `params` there are what another web server sent.
+    const given: FastCgiFetchInit = "waitUntil" in init ? {} : init;
+    const chosen = given.script ?? this.#script;
+    // A function that chooses the script may do with the Request what it likes.
+    const request = typeof chosen === "function" ? outgoing(requestOf(input, given)) : outgoingRequest(input, given);
+    const own = inheritInit(input, request, given);
+    return holding([request, given.signal], async () => {
+      try {
+        request.signal?.throwIfAborted();
+        const script = await this.#chooseScript(request, chosen);
+        if (isResponse(script)) {
+          cancelUnsent(request, own, "No script answers the request");
+          return script;
+        }
+        const answer = await this.#exchange(request, own, script, lengthOfBodyInit(given.body));
+        if (!asksInternally(answer)) return answer.response;
+        // The file of a Filter, and the script, were for this request.
+        const { data: _, script: __, ...init } = own;
+        const redirected = redirectInternally(answer, { ...this.#options, native: request.native, init });
+        return await orAbort(redirected, request.signal, dropLate);
+      } catch (error) {
+        cancelUnsent(request, own, error);
+        throw error;
+      }
+    });
+  }
+
+  /**
+   * Asks an Authorizer about a request (FastCGI 6.3). Its body is neither sent nor touched. Status 200 allows the request; with any
+   * other one the answer is for the HTTP client.
+   *
+   * @throws {FastCgiError} If there is no whole answer to be had: then nothing is allowed.
+   * @throws {unknown} The reason of the signal.
+   */
+  async authorize(request: Request, init: FastCgiAuthorizeInit = {}): Promise<FastCgiAuthorization> {
+    const asked = outgoingHead(request);
+    const signal = init.signal ? asNativeSignal(init.signal) : asked.signal;
+    return holding([request, signal], async () => {
+      signal?.throwIfAborted();
+      const script = await this.#chooseScript({ ...asked, signal }, init.script ?? this.#script);
+      if (isResponse(script)) return { allowed: false, response: script };
+      return askAuthorizer(request, {
+        ...this.#options,
+        signal,
+        params: this.#params(asked, init, script),
+        send: (exchange) => this.#send(asked, { ...exchange, signal: signal ?? null }),
+      });
+    });
+  }
+
+  /** Open connections, those without a request, and requests that run or wait. */
+  get status(): PoolStatus {
+    return this.#client.status;
+  }
+
+  /** Sends no more requests. Resolves when those that wait or run are over, and every connection is closed. */
+  close(options?: ClientCloseOptions): Promise<void> {
+    return this.#client.close(options);
+  }
+
+  /** As {@linkcode FastCgiHttpClient.close}: `await using php = new FastCgiHttpClient(…)`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** The script that answers, or the response where the application is not asked. */
+  async #chooseScript(
+    { native, signal }: OutgoingRequest,
+    script: FastCgiScript | FastCgiScriptResolver | undefined,
+  ): Promise<FastCgiScript | Response | undefined> {
+    if (typeof script !== "function") {
+      checkScript(script);
+      return script;
+    }
+    const choosing = (async () => script(native()))();
+    const chosen = await orAbort(choosing, signal, (late) => {
+      if (isResponse(late)) dropLate(late);
+    });
+    if (!isResponse(chosen)) checkScript(chosen);
+    return chosen;
+  }
+
+  async #exchange(
+    request: OutgoingRequest,
+    init: FastCgiFetchInit,
+    script: FastCgiScript | undefined,
+    knownLength: number | null,
+  ): Promise<CgiResponse> {
+    // What the request is refused for, it is refused for before its body is read.
+    const params = this.#params(request, init, script);
+    if (init.data) addFilterData(params, init.data);
+    const body = bodyAtHand(request) ?? (await prepareBody(request, { ...this.#options, knownLength }));
+    setContentLength(params, body.length);
+    const { dispose } = body;
+    try {
+      const exchange: FastCgiRequestInit = { params, stdin: body.source, signal: request.signal ?? null };
+      const response = await this.#send(
+        request,
+        init.data ? { ...exchange, role: Role.Filter, data: init.data.source } : exchange,
+      );
+      if (dispose !== undefined) response.end.then(dispose, dispose);
+      const { maxResponseHeaderBytes, maxDrainBytes } = this.#options;
+      return await responseFromCgi(response, { method: request.method, maxResponseHeaderBytes, maxDrainBytes });
+    } catch (error) {
+      void dispose?.();
+      throw error;
+    }
+  }
+
+  #params(request: OutgoingRequest, init: OwnInit, script: FastCgiScript | undefined): Map<string, string> {
+    const sources = [this.#preset, this.#options, init];
+    const overrides = [paramsFromPhpOptions(sources), ...sources.map(({ params }) => params)];
+    return paramsFromRequest(request, { ...init, script, overrides });
+  }
+
+  #send({ native }: OutgoingRequest, exchange: FastCgiRequestInit): Promise<IncomingResponse> {
+    const { onStderr } = this.#options;
+    let stderr: StderrText | null = null;
+    return this.#client.start({
+      ...exchange,
+      // There even if nobody listens: on Node the signal of a Request that was collected does not follow the caller's any
+      // more, and this keeps the Request as long as the exchange.
+      onStderr: (piece, response) => {
+        if (stderr === null) {
+          const text = new StderrText((text) => onStderr(text, native()));
+          const end = (): void => text.end(response.stderrTruncated);
+          response.end.then(end, end);
+          stderr = text;
+        }
+        stderr.push(piece);
+      },
+    });
+  }
+}
+
+/** What only FastCGI has of an init. */
+type OwnInit = Omit<FastCgiFetchInit, keyof RequestInit>;
+
+/** What is left of a request's streams, nobody will read. */
+function cancelUnsent({ body }: OutgoingRequest, { data }: FastCgiFetchInit, reason: unknown): void {
+  if (body !== null) void cancelSource(body, reason);
+  if (data) void cancelSource(data.source, reason);
+}
+
+/** A response that came when its request had been cancelled. */
+function dropLate(response: Response): void {
+  dropResponse(response, "The request was cancelled");
+}

@@ -1,0 +1,28 @@
+import type { ByteSourceInit } from "../../transport/byte_source.ts";
+
+/** The file that a Filter is to work on (FastCGI 6.4). */
+export interface FastCgiFilterData {
+  /** The bytes of the file. Cancelled where the exchange ends before they are all sent. */
+  source: ByteSourceInit;
+  /** How many they are: FCGI_DATA_LENGTH. A source of another length fails the request. */
+  length: number;
+  /** When the file was changed: FCGI_DATA_LAST_MOD, in whole seconds. A Filter may answer from a cache by it. */
+  lastModified: Date;
+}
+
+/** Longer numbers are no length to a receiver (`parseLength`). */
+const MAX_LENGTH = 999_999_999_999_999;
+
+/**
+ * Adds the two variables of a Filter.
+ *
+ * @throws {RangeError} If length or date are none.
+ */
+export function addFilterData(params: Map<string, string>, { length, lastModified }: FastCgiFilterData): void {
+  if (!Number.isInteger(length) || length < 0 || length > MAX_LENGTH) {
+    throw new RangeError(`Cannot send the data: its length must be a number of bytes, got ${length}`);
+  }
+  const seconds = Math.floor(lastModified.getTime() / 1000);
+  if (Number.isNaN(seconds)) throw new RangeError("Cannot send the data: lastModified is not a date");
+  params.set("FCGI_DATA_LAST_MOD", String(seconds)).set("FCGI_DATA_LENGTH", String(length));
+}

@@ -1,0 +1,263 @@
+// What becomes of a request's body before the application hears of the request.
+//
+// php-fpm runs a script as soon as it has the variables and whatever of the body came before the connection ended: a client that
+// leaves in the middle of an upload would leave half a file behind. And a script that waits for a slow upload keeps a worker from
+// all other work. So the body is collected first, whole, in memory and beyond that in a spool, as nginx and lighttpd do it; no
+// connection is opened before.
+//
+// FastCGI applications are told the body's length before it comes, and php-fpm loses, cuts or waits for ever where that is not the
+// truth. A body that is collected is counted, and one that is streamed is checked while it is sent.
+
+import { orAbort, withController } from "../../base/abort.ts";
+import { Deadline } from "../../base/deadline.ts";
+import { parseLength } from "../../cgi/params.ts";
+import { FastCgiError } from "../../protocol/errors.ts";
+import { NO_CONTENT } from "../../protocol/record.ts";
+import { type ByteReader, type ByteSource, cancelSource } from "../../transport/byte_source.ts";
+import type { FastCgiHttpClientOptions } from "./client_options.ts";
+import { GrowingBytes } from "./growing_bytes.ts";
+import type { OutgoingRequest } from "./outgoing_request.ts";
+import type { HeaderFields } from "./request_to_params.ts";
+import type { OpenSpool, Spool } from "./spool.ts";
+
+type RequestBuffering = NonNullable<FastCgiHttpClientOptions["requestBuffering"]>;
+
+const REQUEST_BUFFERING: readonly string[] = ["collect", "measure", "stream"] satisfies RequestBuffering[];
+
+/** @throws {TypeError} If `value` is none. */
+export function checkRequestBuffering(value: unknown): asserts value is RequestBuffering {
+  if (typeof value === "string" && REQUEST_BUFFERING.includes(value)) return;
+  const expected = REQUEST_BUFFERING.map((name) => JSON.stringify(name)).join(", ");
+  throw new TypeError(`Cannot use requestBuffering: expected one of ${expected}, got ${String(value)}`);
+}
+
+/** A request body that is ready to be sent. */
+export interface PreparedBody {
+  /** Bytes in the body, null if there is none, `"unknown"` if it is sent without a length. */
+  length: number | null | "unknown";
+  source: ByteSource;
+  /** Throws away what was kept of it outside memory. To be called on every path. Never rejects. */
+  dispose?: () => Promise<void>;
+}
+
+/** What is done with a body, and how much may be kept of it. */
+export interface PrepareBodyOptions {
+  /** When it is sent. */
+  requestBuffering: RequestBuffering;
+  /** Bytes in the body, where its kind says so ({@linkcode lengthOfBodyInit}): such a body is whole already. */
+  knownLength?: number | null | undefined;
+  /** Bytes in memory. */
+  maxBufferedRequestBytes: number;
+  /** Bytes in all. */
+  maxSpooledRequestBytes: number;
+  /** Milliseconds for which the body may give nothing. */
+  requestBodyTimeout: number;
+  /** Opens a place outside memory. */
+  openSpool?: OpenSpool | undefined;
+}
+
+const encoder = /* @__PURE__ */ new TextEncoder();
+
+/** What of a request its body depends on. */
+type BodyOwner = Omit<OutgoingRequest, "url" | "native">;
+
+/**
+ * The body of a request that has none or has its bytes at hand; null where it has to be prepared.
+ *
+ * @throws {FastCgiError} `lengthMismatch` if it is not as long as the request's Content-Length says.
+ */
+export function bodyAtHand({ body, method, headers }: BodyOwner): PreparedBody | null {
+  if (body === null) return { length: method === "GET" || method === "HEAD" ? null : 0, source: NO_CONTENT };
+  if (!(body instanceof Uint8Array)) return null;
+  const announced = announcedBy(headers);
+  if (announced !== null && announced !== body.length) throw lengthMismatch(announced, String(body.length));
+  return { length: body.length, source: body };
+}
+
+/**
+ * Collects a request's body, or finds out that it can be streamed.
+ *
+ * @throws {FastCgiError} `lengthMismatch` if it is not as long as its Content-Length says, `limit` if it is longer than may be kept,
+ * `lengthRequired` if it could be streamed had it a length, `timeout` if it gives nothing for too long, `spoolFailed` if the spool can't
+ * keep it.
+ * @throws {TypeError} If the body was read already, or is not of bytes.
+ * @throws {unknown} The reason of the request's signal, and whatever the body fails with.
+ */
+export async function prepareBody(request: BodyOwner, options: PrepareBodyOptions): Promise<PreparedBody> {
+  const atHand = bodyAtHand(request);
+  if (atHand !== null) return atHand;
+  const body = request.body as ReadableStream<Uint8Array>;
+  if (request.bodyUsed || body.locked) throw new TypeError("Cannot send the request: its body was read already");
+  const { knownLength = null } = options;
+  const announced = announcedBy(request.headers);
+  if (announced !== null && knownLength !== null && announced !== knownLength) {
+    throw lengthMismatch(announced, String(knownLength));
+  }
+  const length = announced ?? knownLength;
+  if (isStreamed(announced, length, options)) return { length: length ?? "unknown", source: body };
+  checkLimits(length ?? 0, options);
+  return withController(request.signal, (controller) => collect(body, length, controller, options));
+}
+
+/** Whether a body is sent as it comes. */
+function isStreamed(announced: number | null, length: number | null, options: PrepareBodyOptions): boolean {
+  const { requestBuffering, knownLength = null, maxBufferedRequestBytes, openSpool } = options;
+  // What fits in memory is better held: it could be sent a second time.
+  const isLong = length !== null && length > maxBufferedRequestBytes;
+  switch (requestBuffering) {
+    case "collect":
+      // What is whole already need not be copied, and what can't be kept is better streamed than refused.
+      return isLong && (knownLength !== null || openSpool === undefined);
+    case "measure":
+      return isLong || announced !== null;
+    case "stream":
+      return true;
+  }
+}
+
+/** @throws {FastCgiError} If so many bytes of a body can't be kept. */
+function checkLimits(length: number, options: PrepareBodyOptions): void {
+  const { maxBufferedRequestBytes, maxSpooledRequestBytes, openSpool } = options;
+  if (length > maxSpooledRequestBytes) {
+    const message = `Cannot send the request: its body is longer than ${maxSpooledRequestBytes} bytes`;
+    throw new FastCgiError("limit", message, { limit: "maxSpooledRequestBytes" });
+  }
+  if (openSpool !== undefined || length <= maxBufferedRequestBytes) return;
+  const message = `Cannot send the request: its body has no Content-Length and more than ${maxBufferedRequestBytes} bytes; give it a Content-Length header or raise maxBufferedRequestBytes`;
+  throw new FastCgiError("lengthRequired", message, { limit: "maxBufferedRequestBytes" });
+}
+
+async function collect(
+  body: ReadableStream<Uint8Array>,
+  announced: number | null,
+  controller: AbortController,
+  options: PrepareBodyOptions,
+): Promise<PreparedBody> {
+  const { signal } = controller;
+  const { requestBodyTimeout } = options;
+  const reader = body.getReader();
+  const keeper = new BodyKeeper(announced, signal, options);
+  const idle = new Deadline(() => {
+    const message = `Cannot send the request: its body gave nothing for ${requestBodyTimeout} ms`;
+    controller.abort(new FastCgiError("timeout", message, { limit: "requestBodyTimeout" }));
+  });
+  try {
+    idle.restart(requestBodyTimeout);
+    for (;;) {
+      const { done, value } = await orAbort(reader.read(), signal);
+      if (done) return await keeper.finish();
+      if (!(value instanceof Uint8Array)) throw new TypeError("Cannot send the request: its body is not of bytes");
+      if (value.length === 0) continue;
+      // The time that the spool takes is not the source's.
+      idle.stop();
+      await keeper.add(value);
+      idle.restart(requestBodyTimeout);
+    }
+  } catch (error) {
+    void cancelSource(reader, error);
+    await orAbort(keeper.dispose(), signal).catch(() => {});
+    throw error;
+  } finally {
+    idle.dispose();
+  }
+}
+
+function announcedBy(headers: HeaderFields): number | null {
+  return parseLength(headers.get("content-length") ?? undefined);
+}
+
+/** Bytes of a body as `fetch` takes it, or null where that is not known without reading it. */
+export function lengthOfBodyInit(body: unknown): number | null {
+  if (typeof body === "string" || body instanceof URLSearchParams) return encoder.encode(String(body)).length;
+  if (body instanceof Blob) return body.size;
+  return body instanceof ArrayBuffer || ArrayBuffer.isView(body) ? body.byteLength : null;
+}
+
+/** Bytes that go to the spool at once: pieces may be single bytes. */
+const SPOOL_WRITE_BYTES = 64 * 1024;
+
+/** Keeps a body while it is collected: in memory as long as it is small. */
+class BodyKeeper {
+  readonly #announced: number | null;
+  readonly #signal: AbortSignal;
+  readonly #options: PrepareBodyOptions;
+  #held = new GrowingBytes();
+  #spool: Spool | null = null;
+  #length = 0;
+
+  /** @param signal Ends waiting for the spool. */
+  constructor(announced: number | null, signal: AbortSignal, options: PrepareBodyOptions) {
+    this.#announced = announced;
+    this.#signal = signal;
+    this.#options = options;
+  }
+
+  async add(piece: Uint8Array): Promise<void> {
+    this.#length += piece.length;
+    if (this.#announced !== null && this.#length > this.#announced) {
+      throw lengthMismatch(this.#announced, `at least ${this.#length}`);
+    }
+    checkLimits(this.#length, this.#options);
+    this.#held.add(piece);
+    if (this.#spool === null && this.#length <= this.#options.maxBufferedRequestBytes) return;
+    if (this.#spool === null || this.#held.length >= SPOOL_WRITE_BYTES) await this.#spoolHeld();
+  }
+
+  async finish(): Promise<PreparedBody> {
+    if (this.#announced !== null && this.#length < this.#announced) {
+      throw lengthMismatch(this.#announced, String(this.#length));
+    }
+    const length = this.#length;
+    if (this.#spool === null) return { length, source: this.#held.bytes };
+    await this.#spoolHeld();
+    const spool = this.#spool;
+    // Like a Blob: it can be read again where the request has to be sent again.
+    const source = { size: length, stream: () => spoolReader(spool) };
+    return { length, source, dispose: () => this.dispose() };
+  }
+
+  /** Closes the spool. One that can't be closed is of no use any more, so this never rejects. */
+  async dispose(): Promise<void> {
+    try {
+      await this.#spool?.close();
+    } catch {
+      // Closing is all there was left to do.
+    }
+  }
+
+  async #spoolHeld(): Promise<void> {
+    try {
+      this.#spool ??= await orAbort(this.#options.openSpool!(), this.#signal, (spool) => spool.close());
+      if (this.#held.length > 0) await orAbort(this.#spool.write(this.#held.bytes), this.#signal);
+    } catch (cause) {
+      // Then the spool has not failed.
+      this.#signal.throwIfAborted();
+      throw spoolFailed(cause);
+    }
+    this.#held = new GrowingBytes();
+  }
+}
+
+/** What was kept. A spool that fails while it is read says so. It is closed when the exchange is over, and not when it is read no more. */
+function spoolReader(spool: Spool): ByteReader {
+  const reader = spool.read();
+  return {
+    async read() {
+      try {
+        return await reader.read();
+      } catch (cause) {
+        throw spoolFailed(cause);
+      }
+    },
+    cancel: async () => {},
+  };
+}
+
+function spoolFailed(cause: unknown): FastCgiError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new FastCgiError("spoolFailed", `Cannot keep the request body: ${reason}`, { cause });
+}
+
+function lengthMismatch(expected: number, actual: string): FastCgiError {
+  return new FastCgiError("lengthMismatch", `Cannot send the request body: expected ${expected} bytes, got ${actual}`);
+}

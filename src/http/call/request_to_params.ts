@@ -1,0 +1,168 @@
+// Fetch request → CGI meta-variables, by the contract of nginx's `fastcgi_params` and php-fpm (specifications/params.md).
+// The reverse of params_to_request.ts.
+
+import { utf8ToByteString } from "../../protocol/byte_string.ts";
+import { FastCgiError } from "../../protocol/errors.ts";
+import type { NameValuePair } from "../../protocol/name_value_pairs.ts";
+import { hasControlBytes, paramFromHeader } from "../shared/header_rules.ts";
+import { plainAddress } from "./peer_address.ts";
+import type { FastCgiScript } from "./script.ts";
+
+/** What is read of headers: Headers, or a Map by names in lower case. */
+export interface HeaderFields {
+  get(name: string): string | null | undefined;
+  forEach(callback: (value: string, name: string) => void): void;
+}
+
+/** What is made into variables: the head of a Request. */
+export interface RequestHead {
+  readonly method: string;
+  readonly url: string | URL;
+  readonly headers: HeaderFields;
+}
+
+/** Who talks to whom: what a Request does not know. */
+export interface FastCgiHttpPeers {
+  /**
+   * The HTTP client's address: REMOTE_ADDR. Applications grant rights by it, so it is never guessed. It is sent as they compare it:
+   * `::ffff:192.0.2.7`, as a dual-stack listener has an IPv4 client, as `192.0.2.7`, and an IPv6 address without brackets, port and
+   * zone.
+   *
+   * @default {"0.0.0.0"} (nobody)
+   */
+  remoteAddress?: string | undefined;
+  /** The HTTP client's port: REMOTE_PORT. */
+  remotePort?: number | undefined;
+  /** The address the request came to: SERVER_ADDR, written as REMOTE_ADDR is. */
+  serverAddress?: string | undefined;
+  /**
+   * The port the request came to: SERVER_PORT.
+   *
+   * @default {the port of the URL}
+   */
+  serverPort?: number | undefined;
+}
+
+/**
+ * Variables by name. Byte strings: one character per byte; `utf8ToByteString` makes them of text. Other values, such as numbers, are
+ * refused with a TypeError that names the variable: write `String(8080)`, or use the options `serverPort` and `remotePort`.
+ */
+export type FastCgiHttpParams = Readonly<Record<string, string>> | Iterable<NameValuePair>;
+
+/** What {@linkcode paramsFromRequest} needs beside the request. */
+export interface RequestToParamsOptions extends FastCgiHttpPeers {
+  /** The script. Without one, the whole path is SCRIPT_NAME, as with nginx's `fastcgi_params`. */
+  script?: FastCgiScript | undefined;
+  /** Variables that override all others, weakest first. */
+  overrides?: readonly (FastCgiHttpParams | undefined)[];
+}
+
+/** Name and version (RFC 3875 4.1.17); a test keeps it in step with package.json. */
+export const SERVER_SOFTWARE = "fetchcgi/0.1.0";
+
+/**
+ * The variables of a request; {@linkcode setContentLength} says how long its body is. Nothing of the request can name a variable
+ * except its headers, and those only `HTTP_*`.
+ *
+ * @throws {FastCgiError} `malformedRequest` if the decoded path holds NUL, CR, LF or a `..` segment.
+ */
+export function paramsFromRequest(request: RequestHead, options: RequestToParamsOptions = {}): Map<string, string> {
+  const { script, overrides = [] } = options;
+  const url = typeof request.url === "string" ? new URL(request.url) : request.url;
+  const { pathname, search } = url;
+  const params = new Map<string, string>()
+    .set("GATEWAY_INTERFACE", "CGI/1.1")
+    .set("SERVER_SOFTWARE", SERVER_SOFTWARE)
+    .set("SERVER_PROTOCOL", "HTTP/1.1")
+    .set("REQUEST_METHOD", request.method)
+    .set("REQUEST_URI", pathname + search)
+    .set("QUERY_STRING", search.slice(1))
+    .set("CONTENT_TYPE", request.headers.get("content-type") ?? "")
+    .set("CONTENT_LENGTH", "");
+  addScript(params, decodePath(pathname), script);
+  addPeers(params, url, options);
+  request.headers.forEach((value, name) => {
+    const param = paramFromHeader(name);
+    if (param !== null) params.set(param, value);
+  });
+  // A Request made by a program has no Host header, but its URL says the same.
+  if (!params.has("HTTP_HOST")) params.set("HTTP_HOST", url.host);
+  for (const override of overrides) {
+    for (const [name, value] of pairsOf(override)) params.set(name, value);
+  }
+  return params;
+}
+
+/**
+ * Says how many bytes of a body are sent, whatever the variables said before: php-fpm loses, cuts or waits for ever where this is not
+ * the truth.
+ *
+ * @param length null for a request without a body, `"unknown"` for a body that is sent without a length.
+ */
+export function setContentLength(params: Map<string, string>, length: number | null | "unknown"): void {
+  if (length === "unknown") params.delete("CONTENT_LENGTH");
+  else params.set("CONTENT_LENGTH", length === null ? "" : String(length));
+}
+
+function addScript(params: Map<string, string>, path: string, script: FastCgiScript | undefined): void {
+  // PHP built with --enable-force-cgi-redirect runs nothing without it.
+  params.set("REDIRECT_STATUS", "200");
+  if (script === undefined) {
+    params.set("SCRIPT_NAME", path).set("DOCUMENT_URI", path);
+    return;
+  }
+  const { filename, pathInfo = "" } = script;
+  const name = utf8ToByteString(script.name ?? `/${filename.slice(filename.lastIndexOf("/") + 1)}`);
+  // PHP and its splitting rules have made something of an empty one (CVE-2019-11043).
+  if (pathInfo !== "") params.set("PATH_INFO", pathInfo);
+  params
+    .set("SCRIPT_FILENAME", utf8ToByteString(filename))
+    .set("SCRIPT_NAME", name)
+    .set("DOCUMENT_URI", name + pathInfo)
+    .set("DOCUMENT_ROOT", utf8ToByteString(script.documentRoot ?? folderOf(filename)));
+}
+
+function folderOf(filename: string): string {
+  return filename.slice(0, Math.max(filename.lastIndexOf("/"), 0)) || "/";
+}
+
+function addPeers(params: Map<string, string>, url: URL, peers: FastCgiHttpPeers): void {
+  const https = url.protocol === "https:";
+  params
+    .set("REQUEST_SCHEME", https ? "https" : "http")
+    .set("SERVER_NAME", url.hostname)
+    .set("SERVER_PORT", String(peers.serverPort ?? (url.port || (https ? 443 : 80))))
+    .set("REMOTE_ADDR", addressParam(peers.remoteAddress ?? "0.0.0.0"));
+  if (https) params.set("HTTPS", "on");
+  if (peers.remotePort !== undefined) params.set("REMOTE_PORT", String(peers.remotePort));
+  if (peers.serverAddress !== undefined) params.set("SERVER_ADDR", addressParam(peers.serverAddress));
+}
+
+/** What is no string is refused with the other variables, by its name. */
+function addressParam(address: string): string {
+  return typeof address === "string" ? plainAddress(address) : address;
+}
+
+/** The decoded path (RFC 3875 4.1.5), as a byte string. */
+function decodePath(pathname: string): string {
+  // A parsed URL has control bytes as %XX only.
+  if (!pathname.includes("%") && !pathname.includes("..")) return pathname;
+  const path = pathname.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+  // CVE-2019-11043 began with a %0a, and a NUL ends a name in C.
+  if (hasControlBytes(path)) throw refusedPath(path, "holds a control byte");
+  // The URL parser has resolved these; one that comes out of a %2F would lead a script out of its folder.
+  if (path.split("/").includes("..")) throw refusedPath(path, "leads upwards");
+  return path;
+}
+
+function refusedPath(path: string, reason: string): FastCgiError {
+  const message = `Cannot send the request: its path ${JSON.stringify(path)} ${reason}`;
+  return new FastCgiError("malformedRequest", message);
+}
+
+function pairsOf(params: FastCgiHttpParams | undefined): Iterable<NameValuePair> {
+  if (params === undefined) return [];
+  return Symbol.iterator in params ? (params as Iterable<NameValuePair>) : Object.entries(params);
+}

@@ -1,0 +1,82 @@
+// A whole PHP site: its scripts, its files, and nothing of its sources. What nginx's `try_files $uri $uri/ /index.php?$args` with a
+// location for `\.php$`, and Caddy's `php_fastcgi` with `file_server`, do.
+
+import { FastCgiError } from "../../protocol/errors.ts";
+import type { FastCgiFetchInit } from "../call/client_options.ts";
+import type { FastCgiScriptResolver } from "../call/script.ts";
+import { type FileServer, type PublicFilesOptions, publicFiles } from "./public_files.ts";
+import { checkRoot, DEFAULT_INDEX, type FastCgiDocumentRoot, scriptForRequest } from "./script_path.ts";
+
+/** What PHP is told beside a request of a site. */
+export type PhpSiteInit = Omit<FastCgiFetchInit, keyof RequestInit | "data" | "script">;
+
+/** Options of {@linkcode phpSite}. */
+export interface PhpSiteOptions<R extends Request = Request, Rest extends unknown[] = []>
+  extends FastCgiDocumentRoot,
+    Pick<PublicFilesOptions, "resolveFile"> {
+  /** Who runs the scripts: a `FastCgiHttpClient`, or anything that takes a request as one. It needs no `script` of its own. */
+  php: { fetch(request: Request, init: FastCgiFetchInit): Promise<Response> };
+  /** Who sends the files of the folder. It is asked for public files only: see {@linkcode publicFiles}. */
+  files: FileServer;
+  /**
+   * The script for every path that leads to no script and no file; null for none: such paths get the file server's 404.
+   *
+   * @default {"/index.php"} (that is, `index` in the document root, if `resolve` confirms it)
+   */
+  frontController?: string | null;
+  /**
+   * What PHP is told beside the request, such as the client's address. It gets all that the site's handler gets.
+   *
+   * @default {nothing}
+   */
+  init?: (request: R, ...rest: Rest) => PhpSiteInit;
+}
+
+/**
+ * A fetch handler for a PHP site: a folder with scripts and files. Of what answers a path, the first:
+ *
+ * 1. the script that it names, or the `index` of the folder that it names, by the rules of {@linkcode FastCgiDocumentRoot}
+ * 2. `files`, where it has the file, and {@linkcode isPublicPath} allows the path
+ * 3. a redirect to `/a/` for `/a`, if there is a `/a/index.php`
+ * 4. `frontController`
+ * 5. a 404
+ *
+ * ```ts
+ * const root = "/srv/site/public";
+ * const site = phpSite({ documentRoot: root, resolve: scriptOnDisk(root), resolveFile: fileOnDisk(root), php, files });
+ * ```
+ *
+ * No spelling of a path gets a script's source from the file server, nor a dot file, a backup and the like: such paths are answered as
+ * if there were no file. What should be sent all the same is answered before the site is asked. A path that is no path, such as
+ * `/%00`, gets a 400.
+ *
+ * The handler that comes out rejects with whatever `php.fetch`, `files` and the hooks reject with.
+ *
+ * @throws {TypeError} If an option has a value it can't have.
+ */
+export function phpSite<R extends Request = Request, Rest extends unknown[] = []>(
+  options: PhpSiteOptions<R, Rest>,
+): (request: R, ...rest: Rest) => Promise<Response> {
+  const { php, files, init, index = DEFAULT_INDEX, frontController = `/${index}` } = options;
+  const root: FastCgiDocumentRoot = { ...options, frontController };
+  checkRoot(root);
+  if (typeof php?.fetch !== "function") throw new TypeError("Cannot use php: expected a client, which has fetch()");
+  if (init !== undefined && typeof init !== "function") {
+    throw new TypeError(`Cannot use init: expected a function, got ${typeof init}`);
+  }
+  const askFiles = publicFiles(files, options);
+  const script: FastCgiScriptResolver = (request) => scriptForRequest(request, root, askFiles);
+  return async (request, ...rest) => {
+    try {
+      return await php.fetch(request, { ...init?.(request, ...rest), script });
+    } catch (error) {
+      if (error instanceof FastCgiError && error.code === "malformedRequest") return badRequest(request.method);
+      throw error;
+    }
+  };
+}
+
+function badRequest(method: string): Response {
+  const headers = { "content-type": "text/plain;charset=UTF-8" };
+  return new Response(method === "HEAD" ? null : "Bad Request\n", { status: 400, headers });
+}

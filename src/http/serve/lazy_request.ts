@@ -1,0 +1,171 @@
+// A Request whose parts are made when they are asked for: what a handler gets with the option `lazyRequest`. Most handlers look at the
+// method and the URL only, and then a native Request is a good part of a small exchange. Measured without sockets on Node 24, the same
+// build twice within 4 %: 12 µs of CPU instead of 16 where the handler reads `url`, and 13 instead of 20 where it reads a body of 300
+// bytes as text; on Deno 12 instead of 20, and 13 instead of 23.
+//
+// It has Request.prototype in its chain (`instanceof` holds), answers what costs nothing by itself, and hands everything
+// else to a native Request that it builds on first need. The limit of it: functions that look for the native object inside,
+// `new Request(request)` and `fetch(request)`, find it only on runtimes that keep it in symbol properties (Node 20). On
+// the others they throw, or take it for something else; `request.clone()` is native.
+
+import type { IncomingRequest } from "../../codec/incoming_request.ts";
+import { joinBytes } from "../../transport/byte_source.ts";
+import { completeWith, copyHeaders } from "./native_members.ts";
+import { hasBody, nativeRequest } from "./native_request.ts";
+import type { RequestParts } from "./params_to_request.ts";
+
+const utf8 = /* @__PURE__ */ new TextDecoder();
+
+class LazyRequest {
+  readonly #parts: RequestParts;
+  readonly #source: IncomingRequest;
+  /** Has the body, so that only it can say what becomes of that. */
+  #native: Request | null = null;
+  /** A native one without the body, for what has nothing to do with it. */
+  #bare: Request | null = null;
+  #url: string | null = null;
+  #headers: Headers | null = null;
+  /** Decided once: what had a body keeps it, also where stdin has turned out to be empty since. */
+  #hasBody: boolean | null = null;
+
+  constructor(parts: RequestParts, source: IncomingRequest) {
+    this.#parts = parts;
+    this.#source = source;
+  }
+
+  /** A native Request to read properties of. */
+  static forGetter(request: LazyRequest): Request {
+    if (request.#native !== null) return request.#native;
+    request.#bare ??= request.#build(false);
+    return request.#bare;
+  }
+
+  /** A native Request for functions that look inside, with the body if it can be had. */
+  static forSymbol(request: LazyRequest): Request {
+    return request.#native === null && request.#isTaken
+      ? LazyRequest.forGetter(request)
+      : LazyRequest.forMethod(request);
+  }
+
+  /**
+   * The native Request, with the body.
+   *
+   * @throws {TypeError} If that was read, or is being read.
+   */
+  static forMethod(request: LazyRequest): Request {
+    if (request.#native === null) {
+      request.#checkUntaken();
+      request.#native = request.#build(request.#knowsBody);
+    }
+    copyHeaders(request.headers, request.#native.headers);
+    return request.#native;
+  }
+
+  get method(): string {
+    return this.#parts.method;
+  }
+
+  get url(): string {
+    this.#url ??= this.#parts.url();
+    return this.#url;
+  }
+
+  get headers(): Headers {
+    this.#headers ??= this.#parts.headers();
+    return this.#headers;
+  }
+
+  get signal(): AbortSignal {
+    return this.#source.signal;
+  }
+
+  /** What `new Request(request)` and `fetch(request)` quote where they find no native object inside. */
+  toString(): string {
+    return "[object Request] (built lazily: pass its clone() on, or serve without lazyRequest)";
+  }
+
+  get body(): ReadableStream<Uint8Array> | null {
+    if (this.#native !== null) return this.#native.body;
+    return this.#knowsBody ? this.#source.stdin : null;
+  }
+
+  get bodyUsed(): boolean {
+    if (this.#native !== null) return this.#native.bodyUsed;
+    return this.#knowsBody && this.#source.stdinQueue.isUsed;
+  }
+
+  async text(): Promise<string> {
+    if (this.#native !== null) return this.#native.text();
+    const pieces = await this.#takeBody();
+    if (pieces.length === 1) return utf8.decode(pieces[0]);
+    // One of its own: what is left in it where a text gets too long must not come out in another's.
+    const decoder = new TextDecoder();
+    let text = "";
+    for (const piece of pieces) text += decoder.decode(piece, { stream: true });
+    return text + decoder.decode();
+  }
+
+  async json(): Promise<unknown> {
+    return JSON.parse(await this.text());
+  }
+
+  async bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    if (this.#native !== null) return new Uint8Array(await this.#native.arrayBuffer());
+    const pieces = await this.#takeBody();
+    // A copy even of one piece, which is part of what was read from the connection.
+    return pieces.length === 1 ? new Uint8Array(pieces[0]!) : (joinBytes(pieces) as Uint8Array<ArrayBuffer>);
+  }
+
+  async arrayBuffer(): Promise<ArrayBuffer> {
+    return (await this.bytes()).buffer;
+  }
+
+  async blob(): Promise<Blob> {
+    return LazyRequest.forMethod(this).blob();
+  }
+
+  async formData(): Promise<FormData> {
+    return LazyRequest.forMethod(this).formData();
+  }
+
+  get #knowsBody(): boolean {
+    this.#hasBody ??= hasBody(this.#parts, this.#source);
+    return this.#hasBody;
+  }
+
+  /** Whether the body was read, or somebody has the right to. */
+  get #isTaken(): boolean {
+    const { isUsed, isLocked } = this.#source.stdinQueue;
+    return this.#knowsBody && (isUsed || isLocked);
+  }
+
+  #checkUntaken(): void {
+    if (this.#isTaken) throw new TypeError("Cannot read the request body: it was read already, or is being read");
+  }
+
+  #build(withBody: boolean): Request {
+    const { method } = this;
+    const headers = (target: Headers = new Headers()): Headers => {
+      copyHeaders(this.headers, target);
+      return target;
+    };
+    return nativeRequest({ method, url: () => this.url, headers }, this.#source, withBody);
+  }
+
+  async #takeBody(): Promise<Uint8Array[]> {
+    if (!this.#knowsBody) return [];
+    this.#checkUntaken();
+    return this.#source.stdinQueue.takeAll();
+  }
+}
+
+let completed = false;
+
+/** A Request that builds itself when asked. */
+export function lazyRequest(parts: RequestParts, source: IncomingRequest): Request {
+  if (!completed) {
+    completed = true;
+    completeWith(LazyRequest.prototype, Request, LazyRequest, new Request("http://localhost/"));
+  }
+  return new LazyRequest(parts, source) as unknown as Request;
+}

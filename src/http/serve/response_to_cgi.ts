@@ -1,0 +1,253 @@
+// Fetch response → CGI response (RFC 3875 6). The reverse of cgi_to_response.ts.
+
+import { parseLength } from "../../cgi/params.ts";
+import { encodeByteStringInto } from "../../protocol/byte_string.ts";
+import { MAX_SENT_CONTENT_LENGTH, Role } from "../../protocol/constants.ts";
+import { NO_CONTENT } from "../../protocol/record.ts";
+import { type ByteReader, type ByteSource, cancelSource, checkLength, readerOf } from "../../transport/byte_source.ts";
+import { asNativeHeaders, bodyOf } from "../shared/fetch_objects.ts";
+import { isHopByHop, isNullBodyStatus, isReasonPhrase } from "../shared/header_rules.ts";
+import { reasonPhrase } from "../shared/reason_phrase.ts";
+import { heldResponse } from "./fast_response.ts";
+
+const encoder = /* @__PURE__ */ new TextEncoder();
+
+/** What of the request decides how its response is written. */
+export interface CgiResponseOptions {
+  /** The request's method: HEAD has no body. */
+  method: string;
+  /** The request's role: an Authorizer names variables in headers (FastCGI 6.3). */
+  role?: Role;
+}
+
+/**
+ * A Response as the bytes of FCGI_STDOUT. The header block is one piece, because HAProxy can't read one that is split over
+ * records. A body that is all there comes with it in the same piece.
+ *
+ * @throws {TypeError} If the status is none to send, the body was used already, or the header block does not fit one record.
+ * @throws {FastCgiError} `lengthMismatch` if the body is shorter or longer than Content-Length says.
+ */
+export function cgiFromResponse(
+  response: Response,
+  options: CgiResponseOptions,
+): readonly ByteSource[] | Promise<readonly ByteSource[]> {
+  const held = heldResponse(response);
+  if (held === null) return cgiFromNative(response, options);
+  const header = readHeader(held, options);
+  const isBodiless = isNullBodyStatus(held.status) || options.method === "HEAD";
+  if (isBodiless) return [encodeHeader(header, null)];
+  const body = typeof held.body === "string" ? encoder.encode(held.body) : (held.body ?? NO_CONTENT);
+  const length = parseLength(header.contentLength);
+  if (length !== null) checkLength(body, length, "the response body");
+  return wholeResponse(header, body.length === 0 ? [] : [body], options);
+}
+
+async function cgiFromNative(response: Response, options: CgiResponseOptions): Promise<readonly ByteSource[]> {
+  // What nobody will read if this fails. The body may be what fails; then cancelling it says nothing new.
+  let unread: ByteSource | null = null;
+  try {
+    // Before the body is touched: Bun forgets the type of one that was.
+    let header = readHeader(response, options);
+    const body = bodyOf(response);
+    // And behind it: srvx's FastResponse finds its type when its body is made.
+    if (body !== null && !header.hasType) header = addType(header, response);
+    if (response.bodyUsed || (body !== null && "locked" in body && body.locked)) {
+      throw new TypeError("Cannot send the response: its body was read already");
+    }
+    unread = body;
+    if (isNullBodyStatus(response.status) || options.method === "HEAD") {
+      if (body !== null) void cancelSource(body, "The response has no body");
+      return [encodeHeader(header, null)];
+    }
+    const length = parseLength(header.contentLength);
+    const source = body ?? NO_CONTENT;
+    const checked = length === null ? source : checkLength(source, length, "the response body");
+    if (checked instanceof Uint8Array) return wholeResponse(header, [], options);
+    const reader = readerOf(checked);
+    unread = reader;
+    const { pieces, next } = await readWhatIsThere(reader);
+    if (next === null) return wholeResponse(header, pieces, options);
+    return [...withHeader(header, pieces), resume(reader, next)];
+  } catch (error) {
+    void cancelSource(unread ?? bodyOf(response) ?? NO_CONTENT, error);
+    throw error;
+  }
+}
+
+/**
+ * A response whose body is all there. It gets a Content-Length, by which the HTTP client sees that a transfer broke off: some web
+ * servers, such as Caddy and lighttpd, tell it in no other way. The answer of an Authorizer is not passed on as it is.
+ */
+function wholeResponse(header: CgiHeader, pieces: readonly Uint8Array[], { role }: CgiResponseOptions): ByteSource[] {
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  const hasLength = header.contentLength !== undefined || role === Role.Authorizer;
+  const complete = hasLength ? header : { ...header, lines: `${header.lines}content-length: ${length}\r\n` };
+  return pieces.length === 0 ? [encodeHeader(complete, null)] : withHeader(complete, pieces);
+}
+
+/** A piece of a body that is longer than this is not copied behind the header. */
+const MAX_COPIED_LENGTH = 32 * 1024;
+
+/** A header, and what there is of the body behind it. */
+function withHeader(header: CgiHeader, pieces: readonly Uint8Array[]): ByteSource[] {
+  // What comes before the last piece is less than a record.
+  const last = pieces.at(-1);
+  if (last === undefined || last.length <= MAX_COPIED_LENGTH) return [encodeHeader(header, pieces)];
+  return [encodeHeader(header, pieces, pieces.slice(0, -1)), last];
+}
+
+/** A header block, and what decides about it. */
+interface CgiHeader {
+  readonly lines: string;
+  readonly contentLength: string | undefined;
+  readonly hasType: boolean;
+}
+
+function readHeader(
+  response: Pick<Response, "status" | "statusText" | "headers">,
+  { role }: CgiResponseOptions,
+): CgiHeader {
+  const { status, statusText = "" } = response;
+  // Response.error() has the status 0, and only lighttpd relays a 1xx. Other classes of Response refuse nothing.
+  if (!Number.isInteger(status) || status < 200 || status > 599) {
+    throw new TypeError(`Cannot send the response: its status is ${status}`);
+  }
+  // Bun takes what ends a line.
+  if (!isReasonPhrase(statusText)) {
+    throw new TypeError(`Cannot send the response: its statusText is ${JSON.stringify(statusText)}`);
+  }
+  // Always there: without it Apache and Caddy send Location with a 200.
+  const statusLine = `Status: ${status} ${statusText || reasonPhrase(status)}\r\n`;
+  let lines = "";
+  let contentLength: string | undefined;
+  let hasType = false;
+  let redirects = false;
+  const isAuthorizer = role === Role.Authorizer;
+  for (const [name, value] of asNativeHeaders(response.headers)) {
+    if (name === "content-type") hasType = true;
+    else if (name === "content-length") contentLength = value;
+    else if (name === "location") redirects = true;
+    if (isHopByHop(name) || name === "status" || (status === 204 && name === "content-length")) continue;
+    // FastCGI 6.3: a refusal goes to the HTTP client as it is, and variables are for the web server.
+    const isVariable = isAuthorizer && name.startsWith(VARIABLE);
+    if (isVariable && status !== 200) continue;
+    lines += `${isVariable ? variableName(name) : name}: ${value}\r\n`;
+  }
+  // HAProxy 2.6 makes 302 of whatever Status a Location comes behind, and asks no Authorizers. lighttpd does, and ignores all that comes
+  // before their Status. Everywhere else the order is of no matter.
+  const isStatusLast = redirects && !isAuthorizer;
+  return { lines: isStatusLast ? lines + statusLine : statusLine + lines, contentLength, hasType };
+}
+
+function addType(header: CgiHeader, { headers }: Response): CgiHeader {
+  const type = asNativeHeaders(headers).get("content-type");
+  return type === null ? header : { ...header, lines: `${header.lines}content-type: ${type}\r\n`, hasType: true };
+}
+
+/**
+ * The bytes of a header block, and behind it `copied`. `start` is what is there of the body; null if there is no body.
+ */
+function encodeHeader(
+  { lines, hasType }: CgiHeader,
+  start: readonly Uint8Array[] | null,
+  copied: readonly Uint8Array[] = start ?? [],
+): Uint8Array {
+  const type = start === null || hasType ? "" : `content-type: ${typeOf(start)}\r\n`;
+  const block = `${lines}${type}\r\n`;
+  if (block.length > MAX_SENT_CONTENT_LENGTH) {
+    throw new TypeError(`Cannot send the response: its header of ${block.length} bytes does not fit one record`);
+  }
+  const bytes = new Uint8Array(copied.reduce((length, piece) => length + piece.length, block.length));
+  let offset = encodeByteStringInto(block, bytes, 0);
+  for (const piece of copied) {
+    bytes.set(piece, offset);
+    offset += piece.length;
+  }
+  return bytes;
+}
+
+let isTextTyped: boolean | undefined;
+
+/**
+ * The type of a body without one: RFC 3875 6.3.1 wants it. Never text/html: that made pages of uploads (CVE-2020-24553). A body
+ * made of a string has its type by Fetch, but not on Bun, where only Bun.serve knows what a body was made of (oven-sh/bun issue
+ * 8530): there a body that begins like text is taken for text.
+ */
+function typeOf([first]: readonly Uint8Array[]): string {
+  isTextTyped ??= new Response("").headers.has("content-type");
+  const isText = !isTextTyped && first !== undefined && canBeText(first);
+  return isText ? "text/plain;charset=UTF-8" : "application/octet-stream";
+}
+
+function canBeText(bytes: Uint8Array): boolean {
+  try {
+    // `stream`: the last character may be cut.
+    return !new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: true }).includes("\0");
+  } catch {
+    return false;
+  }
+}
+
+/** Starts the name of a header that names a variable (FastCGI 6.3). */
+const VARIABLE = "variable-";
+
+/** `Variable-AUTH_METHOD`: variables are in upper case, and Headers made the name lower case. */
+function variableName(name: string): string {
+  return `Variable-${name.slice(VARIABLE.length).toUpperCase()}`;
+}
+
+type ReadResult = Awaited<ReturnType<ByteReader["read"]>>;
+
+/** The start of a body: what could be read without waiting, and the read that was not done then, or null at the end. */
+interface BodyStart {
+  pieces: Uint8Array[];
+  next: Promise<ReadResult> | null;
+}
+
+/**
+ * Turns of the microtask queue that a body may take to give what it has. Bodies made of strings and bytes need two or three on
+ * Node, Bun and Deno; one that waits for anything else needs more than any number.
+ */
+const TURNS = 8;
+
+/** Reads until the body ends, a record is full, or there is a wait: a header must not wait for a slow body. */
+async function readWhatIsThere(reader: ByteReader): Promise<BodyStart> {
+  const pieces: Uint8Array[] = [];
+  for (let length = 0; ; ) {
+    // Without waiting for `next` itself, which takes turns of its own.
+    let result: ReadResult | undefined;
+    let isSettled = false;
+    const next = reader.read();
+    next.then(
+      (settled) => {
+        result = settled;
+        isSettled = true;
+      },
+      () => {
+        isSettled = true;
+      },
+    );
+    for (let turn = 0; turn < TURNS && !isSettled; turn++) await null;
+    // One that ends here is whole, however long.
+    const isLong = length >= MAX_SENT_CONTENT_LENGTH && result?.done !== true;
+    if (!isSettled || isLong) return { pieces, next };
+    const { done, value } = result ?? (await next);
+    if (done) return { pieces, next: null };
+    if (!(value instanceof Uint8Array)) throw new TypeError("Cannot send the response: its body is not of bytes");
+    if (value.length > 0) pieces.push(value);
+    length += value.length;
+  }
+}
+
+/** A reader that begins with a read that is under way. */
+function resume(reader: ByteReader, next: Promise<ReadResult>): ByteReader {
+  let first: Promise<ReadResult> | null = next;
+  return {
+    read() {
+      const result = first ?? reader.read();
+      first = null;
+      return result;
+    },
+    cancel: (reason) => reader.cancel(reason),
+  };
+}

@@ -1,0 +1,218 @@
+import { contained } from "../../base/contained.ts";
+import { kindOf } from "../../base/kind_of.ts";
+import { errorDocument } from "../../cgi/error_document.ts";
+import type { FastCgiParams } from "../../cgi/params.ts";
+import { ByteQueue } from "../../codec/byte_queue.ts";
+import { copyable, type FastCgiRequest, IncomingRequest } from "../../codec/incoming_request.ts";
+import { byteStringToUtf8, decodeByteString } from "../../protocol/byte_string.ts";
+import type { Role } from "../../protocol/constants.ts";
+import { NO_CONTENT } from "../../protocol/record.ts";
+import {
+  type FastCgiHandler,
+  type FastCgiHandlerContext,
+  type FastCgiResponse,
+  takesInPlace,
+} from "../../server/response.ts";
+import { type ByteReader, type ByteSource, joinBytes } from "../../transport/byte_source.ts";
+import { isResponse } from "../shared/fetch_objects.ts";
+import { lazyRequest } from "./lazy_request.ts";
+import { hasBody, nativeRequest } from "./native_request.ts";
+import { partsFromParams } from "./params_to_request.ts";
+import { type RequestSource, sourceOf } from "./request_source.ts";
+import { cgiFromResponse } from "./response_to_cgi.ts";
+
+/** What a fetch handler gets beside the Request. */
+export interface FastCgiContext {
+  /**
+   * The CGI variables, which come from the web server and not from its client, except `HTTP_*`. `REMOTE_USER` is only as good
+   * as the web server's configuration: nginx and HAProxy fill it from a password that nobody checked.
+   *
+   * Values are byte strings; `byteStringToUtf8` makes text of them.
+   */
+  readonly params: FastCgiParams;
+  /** What the web server wants of the application (FastCGI 6). */
+  readonly role: Role;
+  /** The request on its connection. */
+  readonly requestId: number;
+  /** The request body as it comes; the same bytes as `request.body`. */
+  readonly stdin: ReadableStream<Uint8Array>;
+  /** The file of a Filter (FastCGI 6.4); empty for the other roles. */
+  readonly data: ReadableStream<Uint8Array>;
+  /** Where messages about this request go: to `onStderr`, and to the web server's error log with `sendStderr`. */
+  readonly stderr: FastCgiStderr;
+  /** Lets a graceful close wait for work that goes on after the response. */
+  waitUntil(promise: PromiseLike<unknown>): void;
+}
+
+/** The error log of a request. */
+export interface FastCgiStderr {
+  /** Writes a message: text, or bytes. */
+  write(message: string | Uint8Array): void;
+}
+
+/** An ordinary fetch handler; the second parameter is there for those who want it. */
+export type FastCgiFetchHandler = (request: Request, context: FastCgiContext) => Response | Promise<Response>;
+
+/** Options of a {@linkcode FastCgiHttpService}. */
+export interface FastCgiHttpServiceOptions {
+  /** Told of every message that the handler writes to `context.stderr`. */
+  onStderr?: (message: string, request: FastCgiRequest) => void;
+  /**
+   * Whether those messages also go to the web server, as FCGI_STDERR. Off because HAProxy 2.6 crashes on some; nginx, Apache and
+   * lighttpd write them to their error log.
+   *
+   * @default {false}
+   */
+  sendStderr?: boolean;
+  /**
+   * Whether the Request builds its parts when they are asked for, which saves a tenth of a small request on Node.js, and more where its
+   * body is read as text or bytes. Such a Request can't be given to `new Request()` or `fetch()`, as much middleware does, but its
+   * `clone()` can: on Node.js 22 and later and on Deno they throw, and on Bun `new Request(request, init)` makes a GET of it.
+   *
+   * @default {false}
+   */
+  lazyRequest?: boolean;
+}
+
+/** Methods that Fetch forbids, in any case. */
+const FORBIDDEN = /^(?:CONNECT|TRACE|TRACK)$/i;
+
+const encoder = /* @__PURE__ */ new TextEncoder();
+
+/**
+ * Makes a FastCGI application of a fetch handler.
+ *
+ * ```ts
+ * const service = new FastCgiHttpService((request) => new Response(`Hello ${request.url}`));
+ * const server = new FastCgiServer(service.handler);
+ * ```
+ */
+export class FastCgiHttpService {
+  readonly #fetch: FastCgiFetchHandler;
+  readonly #options: FastCgiHttpServiceOptions;
+
+  /**
+   * Serves `fetch`.
+   *
+   * @throws {TypeError} If `fetch` is not a function.
+   */
+  constructor(fetch: FastCgiFetchHandler, options: FastCgiHttpServiceOptions = {}) {
+    if (typeof fetch !== "function") throw new TypeError(`Cannot serve: fetch must be a function, got ${typeof fetch}`);
+    this.#fetch = fetch;
+    this.#options = { ...options, onStderr: contained("onStderr", options.onStderr) };
+  }
+
+  /** For {@linkcode FastCgiServer}. */
+  get handler(): FastCgiHandler {
+    return takesInPlace((request, context) => this.#handle(request, context));
+  }
+
+  async #handle(request: FastCgiRequest, server: FastCgiHandlerContext): Promise<FastCgiResponse> {
+    const incoming = IncomingRequest.of(request);
+    const source = incoming ?? sourceOf(request);
+    const parts = partsFromParams(source);
+    const { method } = parts;
+    // Fetch has no Request for these, and no web server forwards them to an application on purpose.
+    if (FORBIDDEN.test(method)) return { stdout: errorDocument(501) };
+    const fetchRequest =
+      incoming !== null && this.#options.lazyRequest
+        ? lazyRequest(parts, incoming)
+        : nativeRequest(parts, source, hasBody(parts, source));
+    const context = new FetchContext(source, request, server, this.#options);
+    try {
+      const answer = this.#fetch(fetchRequest, context);
+      const response = isResponse(answer) ? answer : await answer;
+      if (!isResponse(response)) {
+        throw new TypeError(`Cannot send the response: expected a Response, got ${kindOf(response)}`);
+      }
+      const stdout = cgiFromResponse(response, { method, role: request.role });
+      return context.stderr.respond(stdout instanceof Promise ? await stdout : stdout);
+    } catch (error) {
+      return context.stderr.respondTo(error);
+    }
+  }
+}
+
+/** The context of one request. */
+class FetchContext implements FastCgiContext {
+  readonly params: FastCgiParams;
+  readonly role: Role;
+  readonly requestId: number;
+  readonly waitUntil: (promise: PromiseLike<unknown>) => void;
+  readonly stderr: StderrLog;
+  readonly #source: RequestSource;
+
+  constructor(
+    source: RequestSource,
+    request: FastCgiRequest,
+    server: FastCgiHandlerContext,
+    options: FastCgiHttpServiceOptions,
+  ) {
+    this.params = source.params;
+    this.role = source.role;
+    this.requestId = source.requestId;
+    // Not a method: handlers take it out of its object.
+    this.waitUntil = (promise) => server.waitUntil(promise, request);
+    this.stderr = new StderrLog(request, options);
+    this.#source = source;
+  }
+
+  get stdin(): ReadableStream<Uint8Array> {
+    return this.#source.stdin;
+  }
+
+  get data(): ReadableStream<Uint8Array> {
+    return this.#source.data;
+  }
+}
+
+/** Passes messages to the callback, and with `sendStderr` to the web server. */
+class StderrLog implements FastCgiStderr {
+  readonly #request: FastCgiRequest;
+  readonly #options: FastCgiHttpServiceOptions;
+  /** What waits for the web server, where it wants it. */
+  readonly #queue: ByteQueue | null;
+
+  constructor(request: FastCgiRequest, options: FastCgiHttpServiceOptions) {
+    this.#request = request;
+    this.#options = options;
+    this.#queue = options.sendStderr ? new ByteQueue({ name: "stderr", requestId: request.requestId }) : null;
+  }
+
+  write(message: string | Uint8Array): void {
+    const text = typeof message === "string" ? message : byteStringToUtf8(decodeByteString(message));
+    this.#options.onStderr?.(text, copyable(this.#request));
+    this.#queue?.push(typeof message === "string" ? encoder.encode(message) : message.slice());
+  }
+
+  /** What is sent: `stdout` behind the messages that are there, and those beside it that come until its end, which ends both. */
+  respond(stdout: readonly ByteSource[]): FastCgiResponse {
+    const queue = this.#queue;
+    if (queue === null) return { stdout };
+    const end: ByteReader = {
+      read: async () => {
+        queue.end();
+        return { done: true };
+      },
+      cancel: async () => queue.end(),
+    };
+    return { stdout: [...stdout, end], stderr: [this.#takeAll(queue), queue.stream] };
+  }
+
+  /**
+   * What is sent where there is no response: the messages that say why, before the error document that the server writes for `error`.
+   *
+   * @throws {unknown} `error`, where there are none.
+   */
+  respondTo(error: unknown): FastCgiResponse {
+    const messages = this.#queue === null ? NO_CONTENT : this.#takeAll(this.#queue);
+    if (messages.length === 0) throw error;
+    return { stdout: { read: () => Promise.reject(error), cancel: async () => {} }, stderr: messages };
+  }
+
+  #takeAll(queue: ByteQueue): Uint8Array {
+    const pieces: Uint8Array[] = [];
+    for (let piece = queue.take(); piece; piece = queue.take()) pieces.push(piece);
+    return joinBytes(pieces);
+  }
+}

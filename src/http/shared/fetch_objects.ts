@@ -1,0 +1,156 @@
+// Requests and Responses come in several classes: those of undici, node-fetch and @whatwg-node on npm, of frameworks that replace a
+// global class, of another realm. What has the members of one is one. What it is made of becomes native here, before it is used,
+// so that the rest of the library sees one kind and Fetch's own checks hold for all.
+
+import type { ByteReader } from "../../transport/byte_source.ts";
+
+/** Whether `value` has the members of a Response that are read here. */
+export function isResponse(value: unknown): value is Response {
+  if (value instanceof Response) return true;
+  return isObject(value) && typeof value.status === "number" && isHeaders(value.headers) && "body" in value;
+}
+
+/** Whether `value` has the members of a Request that are read here. */
+export function isRequest(value: unknown): value is Request {
+  if (value instanceof Request) return true;
+  return (
+    isObject(value) && typeof value.url === "string" && typeof value.method === "string" && isHeaders(value.headers)
+  );
+}
+
+function isObject(value: unknown): value is Record<PropertyKey, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+function isHeaders(value: unknown): value is Headers {
+  return isObject(value) && typeof value.get === "function" && typeof value[Symbol.iterator] === "function";
+}
+
+/** What other classes of Headers have to tell several cookies apart, where reading them in turn joins them. */
+interface OtherHeaders extends Iterable<[name: string, value: string | readonly string[]]> {
+  getSetCookie?(): readonly string[];
+  /** node-fetch. */
+  raw?(): Record<string, readonly string[] | undefined>;
+}
+
+/**
+ * The headers as the runtime's own class has them: names in lower case, values checked, a line for each cookie.
+ *
+ * @throws {TypeError} If a name or a value is none that HTTP can carry.
+ */
+export function asNativeHeaders(headers: Headers): Headers {
+  if (Object.getPrototypeOf(headers) === Headers.prototype) return headers;
+  const native = new Headers();
+  const other = headers as unknown as OtherHeaders;
+  const cookies = other.getSetCookie?.() ?? other.raw?.()["set-cookie"];
+  for (const [name, value] of other) {
+    if (cookies !== undefined && name.toLowerCase() === "set-cookie") continue;
+    for (const one of Array.isArray(value) ? value : [value]) native.append(name, one);
+  }
+  for (const cookie of cookies ?? []) native.append("set-cookie", cookie);
+  return native;
+}
+
+/** What is read of a stream of another class. */
+interface OtherStream {
+  getReader?(): ByteReader;
+  cancel?(reason: unknown): Promise<void>;
+  [Symbol.asyncIterator]?(): AsyncIterator<Uint8Array, undefined>;
+  /** A stream of Node's, as the bodies of node-fetch are. */
+  destroy?(): void;
+}
+
+/** Reads a body of another class. Takes hold of it when it is first read. */
+class OtherBody implements ByteReader {
+  readonly #body: OtherStream;
+  #reader: ByteReader | null = null;
+
+  constructor(body: OtherStream) {
+    this.#body = body;
+  }
+
+  read(): ReturnType<ByteReader["read"]> {
+    this.#reader ??= this.#body.getReader?.() ?? readerOfIterator(this.#body[Symbol.asyncIterator]!());
+    return this.#reader.read();
+  }
+
+  async cancel(reason: unknown): Promise<void> {
+    const { cancel, destroy } = this.#body;
+    if (this.#reader !== null) await this.#reader.cancel(reason);
+    else if (typeof cancel === "function") await Reflect.apply(cancel, this.#body, [reason]);
+    // An iterator that has not begun does not end what it reads from. Without the reason, which Node would throw.
+    if (typeof destroy === "function") Reflect.apply(destroy, this.#body, []);
+  }
+}
+
+function readerOfIterator(iterator: AsyncIterator<Uint8Array, undefined>): ByteReader {
+  return {
+    read: () => iterator.next() as ReturnType<ByteReader["read"]>,
+    async cancel() {
+      await iterator.return?.();
+    },
+  };
+}
+
+/**
+ * The body of a Request or Response of whatever class; null where it has none.
+ *
+ * @throws {TypeError} If it is no stream.
+ */
+export function bodyOf({ body }: { readonly body: unknown }): ReadableStream<Uint8Array> | ByteReader | null {
+  if (body === null || body === undefined) return null;
+  if (body instanceof ReadableStream) return body;
+  const other = body as OtherStream;
+  if (typeof other.getReader === "function" || typeof other[Symbol.asyncIterator] === "function") {
+    return new OtherBody(other);
+  }
+  throw new TypeError(`Cannot read the body: expected a stream, got ${typeof body}`);
+}
+
+/** The stream as the runtime's own class has it. It is not touched before it is read. */
+export function asNativeStream(stream: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  return stream instanceof ReadableStream ? stream : streamOf(new OtherBody(stream as OtherStream));
+}
+
+/** The signal as the runtime's own class has it. */
+export function asNativeSignal(signal: AbortSignal): AbortSignal {
+  if (signal instanceof AbortSignal) return signal;
+  const other = signal as AbortSignal;
+  const controller = new AbortController();
+  const abort = (): void => controller.abort(other.reason);
+  if (other.aborted) abort();
+  else other.addEventListener("abort", abort, { once: true });
+  return controller.signal;
+}
+
+/**
+ * A request of another class as the runtime's own. Its body is not touched before the new one's is read.
+ *
+ * @throws {TypeError} If its body was read already, or Fetch can't make a Request of it.
+ */
+export function asNativeRequest(request: Request): Request {
+  const { url, method, headers, signal, bodyUsed } = request;
+  const init: RequestInit & { duplex?: "half" } = { method, headers: asNativeHeaders(headers) };
+  if (signal) init.signal = asNativeSignal(signal);
+  const body = bodyOf(request);
+  if (body !== null) {
+    if (bodyUsed) throw new TypeError("Cannot send the request: its body was read already");
+    init.body = body instanceof ReadableStream ? body : streamOf(body);
+    init.duplex = "half";
+  }
+  return new Request(url, init);
+}
+
+function streamOf(reader: ByteReader): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        const { done, value } = await reader.read();
+        if (done) controller.close();
+        else controller.enqueue(value as Uint8Array<ArrayBuffer>);
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
+}

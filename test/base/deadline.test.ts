@@ -1,0 +1,104 @@
+import { beforeEach, expect, it, vi } from "vitest";
+import { Deadline } from "../../src/base/deadline.ts";
+import { useFakeTime } from "../support/fake_time.ts";
+
+useFakeTime();
+
+let expired: number[];
+let deadline: Deadline;
+
+beforeEach(() => {
+  expired = [];
+  deadline = new Deadline(() => expired.push(performance.now()));
+});
+
+it("Deadline expires once when its delay has passed", () => {
+  const start = performance.now();
+  deadline.restart(100);
+  expect(deadline.running).toBe(true);
+  vi.advanceTimersByTime(99);
+  expect(expired).toEqual([]);
+  vi.advanceTimersByTime(1000);
+  expect(expired).toEqual([start + 100]);
+  expect(deadline.running).toBe(false);
+});
+
+it("Deadline expires later when it is restarted, and uses one timer for that", () => {
+  const start = performance.now();
+  deadline.restart(100);
+  const timers = vi.spyOn(globalThis, "setTimeout");
+  for (let turn = 0; turn < 50; turn++) {
+    vi.advanceTimersByTime(1);
+    deadline.restart(100);
+  }
+  expect(timers).not.toHaveBeenCalled();
+  vi.advanceTimersByTime(1000);
+  expect(expired).toEqual([start + 150]);
+  expect(timers).toHaveBeenCalledTimes(1);
+});
+
+it("Deadline expires earlier when it is restarted with a shorter delay", () => {
+  const start = performance.now();
+  deadline.restart(1000);
+  vi.advanceTimersByTime(10);
+  deadline.restart(100);
+  expect(vi.getTimerCount()).toBe(1);
+  vi.advanceTimersByTime(5000);
+  expect(expired).toEqual([start + 110]);
+});
+
+it("Deadline does not expire when it was stopped", () => {
+  deadline.restart(100);
+  deadline.stop();
+  expect(deadline.running).toBe(false);
+  vi.advanceTimersByTime(1000);
+  expect(expired).toEqual([]);
+});
+
+it("Deadline expires by its new delay when it was stopped and started", () => {
+  const start = performance.now();
+  deadline.restart(100);
+  deadline.stop();
+  vi.advanceTimersByTime(50);
+  deadline.restart(200);
+  vi.advanceTimersByTime(1000);
+  expect(expired).toEqual([start + 250]);
+});
+
+it("Deadline can be started again when it has expired", () => {
+  deadline.restart(100);
+  vi.advanceTimersByTime(100);
+  deadline.restart(100);
+  vi.advanceTimersByTime(100);
+  expect(expired).toHaveLength(2);
+});
+
+it("Deadline never expires when its delay is Infinity", () => {
+  deadline.restart(Number.POSITIVE_INFINITY);
+  expect(deadline.running).toBe(false);
+  expect(vi.getTimerCount()).toBe(0);
+  deadline.restart(100);
+  deadline.restart(Number.POSITIVE_INFINITY);
+  vi.advanceTimersByTime(1000);
+  expect(expired).toEqual([]);
+});
+
+it("Deadline leaves no timer when it is disposed of", () => {
+  deadline.restart(100);
+  deadline.dispose();
+  expect(vi.getTimerCount()).toBe(0);
+  vi.advanceTimersByTime(1000);
+  expect(expired).toEqual([]);
+});
+
+it("Deadline waits its whole delay when that is longer than a timer can wait", () => {
+  const start = performance.now();
+  const delay = 2 ** 31 + 5000;
+  const timers = vi.spyOn(globalThis, "setTimeout");
+  deadline.restart(delay);
+  expect(timers.mock.lastCall?.[1]).toBe(2 ** 31 - 1);
+  vi.advanceTimersByTime(2 ** 31 + 4999);
+  expect(expired).toEqual([]);
+  vi.advanceTimersByTime(1);
+  expect(expired).toEqual([start + delay]);
+});

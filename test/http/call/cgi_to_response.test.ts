@@ -1,0 +1,731 @@
+import { describe, expect, it, vi } from "vitest";
+import { IncomingResponse } from "../../../src/codec/incoming_response.ts";
+import { ResponseDecoder } from "../../../src/codec/response_decoder.ts";
+import {
+  type CgiToResponseOptions,
+  responseFromCgi as cgiResponseFrom,
+} from "../../../src/http/call/cgi_to_response.ts";
+import { FastCgiError, ProtocolStatus } from "../../../src/index.ts";
+import { chunksOf, latin1, sha256 } from "../../support/bytes.ts";
+import { recordsIn } from "../../support/records.ts";
+import { drain, isSettled } from "../../support/streams.ts";
+import { failOnUnhandledRejections, turns } from "../../support/unhandled_rejections.ts";
+import { loadBackends } from "../../support/vectors.ts";
+
+failOnUnhandledRejections();
+
+const options = { method: "GET", maxResponseHeaderBytes: 65_536, maxDrainBytes: 1000 };
+const complete = { appStatus: 0, protocolStatus: ProtocolStatus.RequestComplete };
+
+/** A response that a test feeds, why it was abandoned, and what else its connection was told. */
+function fed(): { incoming: IncomingResponse; abandoned: () => unknown[]; told: () => string[] } {
+  const reasons: unknown[] = [];
+  const told: string[] = [];
+  const incoming = new IncomingResponse(7, {
+    maxStdoutBytes: Number.POSITIVE_INFINITY,
+    maxStderrBytes: 1000,
+    onAbandoned: (reason) => reasons.push(reason),
+    onDetached: () => told.push("detached"),
+    onDistrusted: () => told.push("distrusted"),
+  });
+  return { incoming, abandoned: () => reasons, told: () => told };
+}
+
+async function responseFromCgi(incoming: IncomingResponse, given: CgiToResponseOptions): Promise<Response> {
+  return (await cgiResponseFrom(incoming, given)).response;
+}
+
+/** A response with this output, in these pieces, and its end. */
+function whole(...pieces: readonly (string | Uint8Array)[]): IncomingResponse {
+  const { incoming } = fed();
+  for (const piece of pieces) incoming.stdoutQueue.push(typeof piece === "string" ? latin1(piece) : piece);
+  incoming.complete(complete);
+  return incoming;
+}
+
+function read(output: string, method = "GET"): Promise<Response> {
+  return responseFromCgi(whole(output), { ...options, method });
+}
+
+interface Summary {
+  status: number;
+  statusText: string;
+  headers: [name: string, value: string][];
+  body: string;
+}
+
+async function summaryOf(response: Response): Promise<Summary> {
+  const { status, statusText, headers } = response;
+  const body = Buffer.from(await response.arrayBuffer()).toString("latin1");
+  return { status, statusText, headers: [...headers], body };
+}
+
+async function refusalOf(output: string): Promise<FastCgiError> {
+  const error = await read(output).then(
+    () => null,
+    (reason) => reason,
+  );
+  if (error instanceof FastCgiError) return error;
+  throw new Error(`Expected ${JSON.stringify(output)} to be refused, got ${String(error)}`);
+}
+
+describe("responseFromCgi: header block", () => {
+  it("responseFromCgi reads a header that ends with CRLF CRLF, LF LF or a mix of them", async () => {
+    for (const separator of ["\r\n\r\n", "\n\n", "\n\r\n", "\r\n\n"]) {
+      const summary = await summaryOf(await read(`Status: 404 Not Found\r\nX-A: 1\nX-B: 2${separator}\r\n\nbody\n\n`));
+      expect(summary, JSON.stringify(separator)).toEqual({
+        status: 404,
+        statusText: "Not Found",
+        headers: [
+          ["x-a", "1"],
+          ["x-b", "2"],
+        ],
+        body: "\r\n\nbody\n\n",
+      });
+    }
+  });
+
+  it("responseFromCgi reads the same however the output is cut", async () => {
+    for (const separator of ["\r\n\r\n", "\n\n", "\n\r\n", "\r\n\n"]) {
+      const output = latin1(`Status: 201 Made\r\nX-A: 1${separator}\nbody\r\n\r\n`);
+      const expected = await summaryOf(await responseFromCgi(whole(output), options));
+      expect(expected.body).toBe("\nbody\r\n\r\n");
+      for (let at = 1; at < output.length; at++) {
+        const response = await responseFromCgi(whole(output.subarray(0, at), output.subarray(at)), options);
+        expect(await summaryOf(response), `${JSON.stringify(separator)} at ${at}`).toEqual(expected);
+      }
+      for (const size of [1, 2, 3, 7]) {
+        const response = await responseFromCgi(whole(...chunksOf(output, size)), options);
+        expect(await summaryOf(response), `pieces of ${size}`).toEqual(expected);
+      }
+    }
+  });
+
+  it("responseFromCgi takes an empty line at the start for a block without fields", async () => {
+    for (const separator of ["\n", "\r\n"]) {
+      for (const body of ["body", "body\n\nmore", "\n\n", ""]) {
+        const output = latin1(separator + body);
+        for (const pieces of [[output], [...chunksOf(output, 1)]]) {
+          const summary = await summaryOf(await responseFromCgi(whole(...pieces), options));
+          expect(summary, JSON.stringify(output)).toEqual({ status: 200, statusText: "OK", headers: [], body });
+        }
+      }
+    }
+  });
+
+  it("responseFromCgi resolves as soon as the header is there", async () => {
+    const { incoming } = fed();
+    const result = responseFromCgi(incoming, options);
+    incoming.stdoutQueue.push(latin1("X-A: 1\r\n\r"));
+    expect(await isSettled(result)).toBe(false);
+    incoming.stdoutQueue.push(latin1("\n"));
+    expect((await result).headers.get("x-a")).toBe("1");
+  });
+
+  it("responseFromCgi knows names without regard to case, and blanks around values mean nothing", async () => {
+    const summary = await summaryOf(await read("STATUS:404\r\ncontent-TYPE: \t a/b\t \r\nX-Empty:\r\n\r\n"));
+    expect([summary.status, summary.headers]).toEqual([
+      404,
+      [
+        ["content-type", "a/b"],
+        ["x-empty", ""],
+      ],
+    ]);
+  });
+
+  it("responseFromCgi keeps header bytes above 0x7F, also at the end of a value", async () => {
+    // "à" ends with A0 in UTF-8, which trim() takes for a blank.
+    const summary = await summaryOf(
+      await read("Status: 200 voil\xc3\xa0 \r\nX-A: voil\xc3\xa0\r\nX-B: \xa0\xff\r\n\r\n"),
+    );
+    expect(summary.statusText).toBe("voil\xc3\xa0");
+    expect(Object.fromEntries(summary.headers)).toEqual({ "x-a": "voil\xc3\xa0", "x-b": "\xa0\xff" });
+  });
+
+  it("responseFromCgi keeps two Set-Cookie apart and joins other repeated headers", async () => {
+    const response = await read("Set-Cookie: a=1, x\r\nSet-Cookie: b=2\r\nVary: a\r\nVary: b\r\n\r\n");
+    expect(response.headers.getSetCookie()).toEqual(["a=1, x", "b=2"]);
+    expect(response.headers.get("vary")).toBe("a, b");
+  });
+
+  it("responseFromCgi drops headers of the connection", async () => {
+    const response = await read(
+      "Connection: close\r\nKeep-Alive: 1\r\nTransfer-Encoding: chunked\r\nTE: x\r\nTrailer: x\r\nUpgrade: x\r\nProxy-Connection: x\r\nX-A: 1\r\n\r\n5\r\n",
+    );
+    expect(await summaryOf(response)).toMatchObject({ headers: [["x-a", "1"]], body: "5\r\n" });
+  });
+
+  it("responseFromCgi follows nothing that a web server would follow by itself", async () => {
+    const response = await read("X-Accel-Redirect: /secret\r\nX-Sendfile: /etc/passwd\r\n\r\nbody");
+    expect(await summaryOf(response)).toMatchObject({ status: 200, body: "body" });
+    expect(response.headers.get("x-sendfile")).toBe("/etc/passwd");
+  });
+
+  it("responseFromCgi guesses no Content-Type and changes none", async () => {
+    expect((await read("X-A: 1\r\n\r\n<html>")).headers.get("content-type")).toBeNull();
+    const response = await read("Content-Type: Text/HTML;  charset=x\r\n\r\n");
+    expect(response.headers.get("content-type")).toBe("Text/HTML;  charset=x");
+  });
+
+  it("responseFromCgi refuses what is no header block", async () => {
+    const table: [output: string, reason: string][] = [
+      ["", "it is empty"],
+      ["no header at all\r\n", "it has no end of header"],
+      ["X-A: 1\r\n", "it has no end of header"],
+      ["text\r\n\r\n", 'the header line "text" has no name'],
+      ["X-A: 1\r\ntext\r\n\r\n", 'the header line "text" has no name'],
+      ["X-A: 1\r\n folded\r\n\r\n", 'the header line " folded" has no name'],
+      ["X-A: 1\r\n\tfolded: 2\r\n\r\n", 'the header line "\\tfolded: 2" has no name'],
+      ["X A: 1\r\n\r\n", 'the header line "X A: 1" has no name'],
+      ["X-A : 1\r\n\r\n", 'the header line "X-A : 1" has no name'],
+      [": 1\r\n\r\n", 'the header line ": 1" has no name'],
+      ["X-\xe9: 1\r\n\r\n", 'the header line "X-\xe9: 1" has no name'],
+      ["X-A: 1\rX-B: 2\r\n\r\n", "the header x-a holds a control byte"],
+      ["X-A: \0\r\n\r\n", "the header x-a holds a control byte"],
+      ["\rX-A: 1\r\n\r\n", 'the header line "\\rX-A: 1" has no name'],
+    ];
+    for (const [output, reason] of table) {
+      const error = await refusalOf(output);
+      expect(error.code, JSON.stringify(output)).toBe("malformedResponse");
+      expect(error.message, JSON.stringify(output)).toBe(`Cannot read the response: ${reason}`);
+      expect(error.requestId).toBe(7);
+    }
+  });
+
+  it("responseFromCgi shows little of what it refuses, and no line ends", async () => {
+    const { message } = await refusalOf(`${"x".repeat(5000)}\r\n\r\n`);
+    expect(message.length).toBeLessThan(300);
+    expect((await refusalOf("a\x1b[31m\r\n\r\n")).message).toContain("a\\u001b[31m");
+  });
+});
+
+describe("responseFromCgi: status", () => {
+  it("responseFromCgi reads the status from Status, and 200 without one", async () => {
+    const table: [header: string, status: number, statusText: string][] = [
+      ["X-A: 1", 200, "OK"],
+      ["Status: 404", 404, ""],
+      ["Status: 404 ", 404, ""],
+      ["Status: 404 Not Found", 404, "Not Found"],
+      ["Status: 200 caf\xe9\tok", 200, "caf\xe9\tok"],
+      ["Status: 599 x", 599, "x"],
+      ["Status:", 200, "OK"],
+      ["Status: 201\r\nStatus: 201", 201, ""],
+      ["Content-Type: a/b\r\nStatus: 503 Nope", 503, "Nope"],
+      ["Status: 404\tNot Found", 404, "Not Found"],
+      ["Status:   404   Not Found  ", 404, "Not Found"],
+      // A Response takes no control byte here, and lighttpd sends its own words in any case.
+      ["Status: 404 \x01", 404, "Not Found"],
+      ["Status: 200 a\x7fb", 200, "OK"],
+      ["Status: 599 a\x1bb", 599, ""],
+    ];
+    for (const [header, status, statusText] of table) {
+      const response = await read(`${header}\r\n\r\n`);
+      expect([response.status, response.statusText], header).toEqual([status, statusText]);
+      expect(response.headers.has("status")).toBe(false);
+    }
+  });
+
+  it("responseFromCgi refuses a status that is none", async () => {
+    const values = ["abc", "99", "099", "000", "20", "0404", "2000", "-200", "+200", "200OK", "404x", "OK 200"];
+    for (const value of values) {
+      const error = await refusalOf(`Status: ${value}\r\n\r\n`);
+      expect([error.code, error.message], value).toEqual([
+        "malformedResponse",
+        `Cannot read the response: its status is ${JSON.stringify(value)}`,
+      ]);
+    }
+  });
+
+  it("responseFromCgi makes a 500 of a status that does not exist, with all that came with it", async () => {
+    // RFC 9110 15: to be treated as a 5xx. nginx, Apache, lighttpd and Caddy pass it on; a Response can't have it.
+    for (const status of [600, 999]) {
+      const response = await read(`Status: ${status} Odd\r\nX-A: 1\r\n\r\nbody`);
+      expect(await summaryOf(response)).toEqual({
+        status: 500,
+        statusText: "Odd",
+        headers: [["x-a", "1"]],
+        body: "body",
+      });
+    }
+  });
+
+  it("responseFromCgi takes one of several values where a field has one, as nginx does", async () => {
+    const last = ["Content-Type"];
+    const first = ["Location", "ETag", "Last-Modified", "Expires", "Retry-After", "X-Accel-Redirect", "X-Sendfile"];
+    for (const name of [...last, ...first]) {
+      const { headers } = await read(`${name}: one\r\nX-A: 1\r\n${name.toUpperCase()}: two\r\n\r\n`);
+      expect(headers.get(name), name).toBe(last.includes(name) ? "two" : "one");
+      expect(headers.get("x-a")).toBe("1");
+      expect((await read(`${name}: one\r\n${name}: one\r\n\r\n`)).headers.get(name)).toBe("one");
+    }
+    for (const [header, type] of [
+      ["Content-Type:\r\nContent-Type: a/b", "a/b"],
+      ["Content-Type: a/b\r\nContent-Type:", "a/b"],
+      ["Content-Type: a/b; charset=x\r\nContent-Type: c/d; charset=y", "c/d; charset=y"],
+    ] as const) {
+      expect((await read(`${header}\r\n\r\n`)).headers.get("content-type"), header).toBe(type);
+    }
+  });
+
+  it("responseFromCgi takes the first of several Status fields, as nginx does, and says that there was another", async () => {
+    for (const [header, status, isAmbiguous] of [
+      ["Status: 404\r\nStatus: 201", 404, true],
+      ["Status: 200 OK\r\nStatus: 404", 200, true],
+      ["Status:\r\nStatus: 404", 404, false],
+      ["Status: 404 Not Found\r\nStatus: 404", 404, false],
+      // nginx and lighttpd.
+      ["HTTP/1.1 404 Not Found\r\nStatus: 201", 201, true],
+      ["HTTP/1.1 201 Created\r\nStatus: 201", 201, false],
+    ] as const) {
+      const answer = await cgiResponseFrom(whole(`${header}\r\n\r\n`), options);
+      expect([answer.response.status, answer.isAmbiguous], header).toEqual([status, isAmbiguous]);
+    }
+  });
+
+  it("responseFromCgi takes several CR before an LF for the end of one line", async () => {
+    const summary = await summaryOf(await read("Status: 404 NF\r\r\nX-A: 1\r\r\r\n\r\nbody"));
+    expect(summary).toEqual({ status: 404, statusText: "NF", headers: [["x-a", "1"]], body: "body" });
+  });
+
+  it("responseFromCgi gives a Response its own headers only, where the global class fills some in", async () => {
+    class FillingResponse extends Response {
+      constructor(body?: BodyInit | null, init?: ResponseInit) {
+        super(body, init);
+        this.headers.set("content-type", "text/plain; charset=UTF-8");
+        this.headers.set("x-powered-by", "a framework");
+      }
+    }
+    vi.stubGlobal("Response", FillingResponse);
+    const typed = await read("Content-Type: text/html\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\nbody");
+    const untyped = await read("X-A: 1\r\n\r\nbody");
+    vi.unstubAllGlobals();
+    expect(typed).toBeInstanceOf(FillingResponse);
+    expect([...typed.headers]).toEqual([
+      ["content-type", "text/html"],
+      ["set-cookie", "a=1"],
+      ["set-cookie", "b=2"],
+    ]);
+    expect([...untyped.headers]).toEqual([["x-a", "1"]]);
+  });
+
+  it("responseFromCgi makes a 302 of a Location without a status, and leaves one with it alone", async () => {
+    const table: [header: string, status: number, location: string | null][] = [
+      ["Location: https://a.test/x", 302, "https://a.test/x"],
+      ["Location: /path", 302, "/path"],
+      ["Status: 201\r\nLocation: /made", 201, "/made"],
+      ["Location: /path\r\nStatus: 307 x", 307, "/path"],
+      ["Location:", 200, null],
+      ["Location:  \r\nContent-Type:", 200, null],
+    ];
+    for (const [header, status, location] of table) {
+      const response = await read(`${header}\r\n\r\n`);
+      expect([response.status, response.headers.get("location")], header).toEqual([status, location]);
+      expect(response.headers.get("content-type")).toBeNull();
+    }
+    expect((await read("Location: /\r\n\r\n")).statusText).toBe("Found");
+  });
+
+  it("responseFromCgi reads a status line in the place of Status", async () => {
+    // FastCGI 6.1 has no NPH output, but fcgiwrap lets it through.
+    const response = await read("HTTP/1.1 404 Not Found\r\nX-A: 1\r\n\r\n");
+    expect([response.status, response.statusText]).toEqual([404, "Not Found"]);
+    expect((await refusalOf("X-A: 1\r\nHTTP/1.1 200 OK\r\n\r\n")).message).toContain("has no name");
+    expect((await refusalOf("HTTP/1.1 nonsense\r\n\r\n")).message).toContain("its status is");
+  });
+
+  it("responseFromCgi skips blocks with a status of 1xx", async () => {
+    const output = latin1("Status: 100 Continue\r\n\r\nStatus: 103\nLink: </a>\n\nStatus: 404\r\nX-A: 1\r\n\r\nbody");
+    for (const size of [output.length, 5, 1]) {
+      const summary = await summaryOf(await responseFromCgi(whole(...chunksOf(output, size)), options));
+      expect(summary).toEqual({ status: 404, statusText: "", headers: [["x-a", "1"]], body: "body" });
+    }
+    expect((await refusalOf("Status: 103\r\n\r\n")).message).toBe("Cannot read the response: it is empty");
+  });
+});
+
+describe("responseFromCgi: local redirect", () => {
+  const targetOf = async (header: string): Promise<string | null> =>
+    (await cgiResponseFrom(whole(`${header}\r\n\r\n`), options)).localRedirect;
+
+  it("responseFromCgi knows a local redirect by a header block that is a Location with a path and nothing else", async () => {
+    // RFC 3875 6.2.2, 6.3.2.
+    const table: [location: string, target: string | null][] = [
+      ["/", "/"],
+      ["/path", "/path"],
+      ["/path?a=1&b=/x?y", "/path?a=1&b=/x?y"],
+      ["  /path\t", "/path"],
+      ["/a%20b/../%0d", "/a%20b/../%0d"],
+      ["/caf\xc3\xa9", "/caf\xc3\xa9"],
+      ["/a//b", "/a//b"],
+      ["//a.test/x", null],
+      ["/\\a.test/x", null],
+      ["/a\\b", null],
+      ["/\t/a.test", null],
+      ["/a b", null],
+      ["/a\x01", null],
+      ["/a\x7f", null],
+      ["/a#fragment", null],
+      ["/a?b#fragment", null],
+      ["path", null],
+      ["?query", null],
+      ["", null],
+      ["http://a.test/", null],
+      ["https:/a", null],
+    ];
+    for (const [location, target] of table) expect(await targetOf(`Location: ${location}`), location).toBe(target);
+  });
+
+  it("responseFromCgi takes a Location beside any other field for no local redirect", async () => {
+    for (const field of [
+      "Status: 302 Found",
+      "Status: 200",
+      "Content-Type: text/plain",
+      "Content-Length: 0",
+      "Connection: close",
+      "Set-Cookie: a=1",
+      "X-A:",
+      "Location: /path",
+    ]) {
+      expect(await targetOf(`Location: /path\r\n${field}`), field).toBeNull();
+      expect(await targetOf(`${field}\r\nLocation: /path`), field).toBeNull();
+    }
+    expect(await targetOf("HTTP/1.1 302 Found\r\nLocation: /path")).toBeNull();
+    expect(await targetOf("Status:\r\nLocation: /path\r\nContent-Type: ")).toBe("/path");
+    expect(await targetOf("Status: 103\r\n\r\nLocation: /path")).toBe("/path");
+  });
+
+  it("responseFromCgi makes a 302 of a local redirect for who does not follow it", async () => {
+    const { response } = await cgiResponseFrom(whole("Location: /path?a\r\n\r\n"), options);
+    expect([response.status, response.headers.get("location")]).toEqual([302, "/path?a"]);
+  });
+});
+
+describe("responseFromCgi: limit", () => {
+  const limited = { ...options, maxResponseHeaderBytes: 100 };
+
+  it("responseFromCgi takes a header of as many bytes as are allowed, however it is cut", async () => {
+    const header = `X-A: ${"a".repeat(100 - 9)}\r\n\r\n`;
+    expect(header.length).toBe(100);
+    for (const size of [100, 1]) {
+      const pieces = [...chunksOf(latin1(header), size), latin1("x".repeat(5000))];
+      const response = await responseFromCgi(whole(...pieces), limited);
+      expect((await summaryOf(response)).body.length).toBe(5000);
+    }
+    for (const size of [101, 1]) {
+      const result = responseFromCgi(whole(...chunksOf(latin1(header.replace("a", "aa")), size)), limited);
+      await expect(result).rejects.toMatchObject({ code: "limit", limit: "maxResponseHeaderBytes", requestId: 7 });
+    }
+  });
+
+  it("responseFromCgi takes as many 1xx responses as fit the limit together with the header", async () => {
+    const interim = "Status: 103\r\nLink: </a>\r\n\r\n";
+    const output = `${interim.repeat(3)}X-A: ${"a".repeat(100 - 3 * interim.length - 9)}\r\n\r\n`;
+    expect(output.length).toBe(100);
+    for (const size of [100, 7, 1]) {
+      expect((await responseFromCgi(whole(...chunksOf(latin1(output), size)), limited)).status).toBe(200);
+      const longer = whole(...chunksOf(latin1(output.replace("a\r", "aa\r")), size));
+      await expect(responseFromCgi(longer, limited)).rejects.toMatchObject({ limit: "maxResponseHeaderBytes" });
+    }
+  });
+
+  it("responseFromCgi abandons a response of 1xx without end", async () => {
+    const { incoming, abandoned } = fed();
+    const result = responseFromCgi(incoming, limited).catch((reason) => reason);
+    let count = 0;
+    for (; abandoned().length === 0 && count < 100; count++) {
+      incoming.stdoutQueue.push(latin1("Status: 100\n\n"));
+      await turns(1);
+    }
+    expect(await result).toMatchObject({ code: "limit", limit: "maxResponseHeaderBytes" });
+    expect(count).toBe(8);
+  });
+
+  it("responseFromCgi abandons a response whose header has no end", async () => {
+    const { incoming, abandoned } = fed();
+    incoming.stdoutQueue.push(latin1("x".repeat(101)));
+    const error = await responseFromCgi(incoming, limited).catch((reason) => reason);
+    expect(error.message).toBe("Cannot read the response: its header is longer than 100 bytes");
+    expect(abandoned()).toEqual([error]);
+  });
+
+  it("responseFromCgi reads a header that drips in at a cost that grows with its length", async () => {
+    /** Microseconds for each byte. CPU time, because other tests may run at the same time. */
+    const cost = async (length: number): Promise<number> => {
+      const bytes = latin1(`X-A: ${"a".repeat(length)}\r\n\r\n`);
+      const response = whole(...chunksOf(bytes, 1));
+      const start = process.cpuUsage();
+      await responseFromCgi(response, { ...options, maxResponseHeaderBytes: 1e6 });
+      return process.cpuUsage(start).user / length;
+    };
+    await cost(10_000);
+    const [short, long] = [await cost(10_000), await cost(100_000)];
+    // Where every byte copies or searches all before it, it is ten times as much.
+    expect(long).toBeLessThan(4 * short + 1);
+  });
+});
+
+describe("responseFromCgi: body", () => {
+  const WITHOUT_BODY = [
+    [204, "GET"],
+    [205, "GET"],
+    [304, "GET"],
+    [200, "HEAD"],
+    [404, "HEAD"],
+  ] as const;
+
+  it("responseFromCgi streams the body as it comes", async () => {
+    const { incoming } = fed();
+    incoming.stdoutQueue.push(latin1("X-A: 1\r\n\r\nwith the header"));
+    const reader = (await responseFromCgi(incoming, options)).body!.getReader();
+    expect((await reader.read()).value).toEqual(latin1("with the header"));
+    const next = reader.read();
+    expect(await isSettled(next)).toBe(false);
+    incoming.stdoutQueue.push(latin1("later"));
+    expect((await next).value).toEqual(latin1("later"));
+    incoming.complete(complete);
+    expect((await reader.read()).done).toBe(true);
+  });
+
+  it("responseFromCgi takes nothing from the queue that nobody reads", async () => {
+    const { incoming } = fed();
+    incoming.stdoutQueue.push(latin1("X-A: 1\r\n\r\n"));
+    const response = await responseFromCgi(incoming, options);
+    incoming.stdoutQueue.push(latin1("x".repeat(1000)));
+    await turns();
+    expect(incoming.stdoutQueue.cost).toBe(1000);
+    incoming.complete(complete);
+    expect((await response.text()).length).toBe(1000);
+  });
+
+  it("responseFromCgi gives no body for 204, 205, 304 and HEAD, and drops one that comes anyway", async () => {
+    for (const [status, method] of WITHOUT_BODY) {
+      const { incoming, abandoned } = fed();
+      incoming.stdoutQueue.push(latin1(`Status: ${status}\r\nContent-Length: 5\r\n\r\nbody`));
+      const response = await responseFromCgi(incoming, { ...options, method });
+      expect([response.status, response.body, response.headers.get("content-length")]).toEqual([status, null, "5"]);
+      incoming.stdoutQueue.push(latin1("x".repeat(options.maxDrainBytes - "body".length)));
+      await turns();
+      expect(incoming.stdoutQueue.cost).toBe(0);
+      incoming.complete(complete);
+      expect(abandoned()).toEqual([]);
+    }
+  });
+
+  it("responseFromCgi abandons a response without body that has more of one than maxDrainBytes", async () => {
+    for (const [status, method] of WITHOUT_BODY) {
+      const { incoming, abandoned } = fed();
+      incoming.stdoutQueue.push(latin1(`Status: ${status}\r\n\r\nbody`));
+      const response = await responseFromCgi(incoming, { ...options, method });
+      incoming.stdoutQueue.push(latin1("x".repeat(options.maxDrainBytes - "bod".length)));
+      await turns();
+      expect(abandoned()).toMatchObject([{ code: "limit", limit: "maxDrainBytes" }]);
+      expect([response.status, response.body]).toEqual([status, null]);
+    }
+  });
+
+  it("responseFromCgi fails a body that is shorter than Content-Length says", async () => {
+    const header = "Content-Length: 4\r\n\r\n";
+    expect(await (await read(`${header}body`)).text()).toBe("body");
+    for (const body of ["bod", ""]) {
+      const { bytes, error } = await drain((await read(header + body)).body!);
+      expect(error, body).toMatchObject({
+        code: "lengthMismatch",
+        message: `Cannot read the response body: expected 4 bytes, got ${body.length}`,
+      });
+      expect(bytes).toEqual(latin1(body));
+    }
+  });
+
+  it("responseFromCgi gives exactly as many bytes as Content-Length says, however the output is cut", async () => {
+    const output = latin1("Content-Length: 4\r\n\r\nbody and more\n");
+    for (let at = 1; at < output.length; at++) {
+      const response = await responseFromCgi(whole(output.subarray(0, at), output.subarray(at)), options);
+      expect(await summaryOf(response), `at ${at}`).toMatchObject({
+        headers: [["content-length", "4"]],
+        body: "body",
+      });
+    }
+    const bytewise = await responseFromCgi(whole(...chunksOf(output, 1)), options);
+    expect(await bytewise.text()).toBe("body");
+    expect(await (await read("Content-Length: 0\r\n\r\n\n")).text()).toBe("");
+  });
+
+  it("responseFromCgi ends a body with its last announced byte, while the application goes on", async () => {
+    for (const [length, body] of [
+      [4, "body"],
+      [0, ""],
+    ] as const) {
+      const { incoming, abandoned, told } = fed();
+      incoming.stdoutQueue.push(latin1(`Content-Length: ${length}\r\n\r\n${body}`));
+      const response = await responseFromCgi(incoming, options);
+      expect(await response.text()).toBe(body);
+      expect(told()).toEqual(["detached"]);
+      incoming.stdoutQueue.push(latin1("more"));
+      await turns();
+      expect(told()).toEqual(["detached", "distrusted"]);
+      expect(incoming.stdoutQueue.cost).toBe(0);
+      incoming.complete(complete);
+      await turns();
+      expect(abandoned()).toEqual([]);
+    }
+  });
+
+  it("responseFromCgi trusts the connection of an application that sends what it said", async () => {
+    const { incoming, told } = fed();
+    incoming.stdoutQueue.push(latin1("Content-Length: 4\r\n\r\nbody"));
+    incoming.complete(complete);
+    expect(await (await responseFromCgi(incoming, options)).text()).toBe("body");
+    expect(told()).not.toContain("distrusted");
+  });
+
+  it("responseFromCgi drops the rest of an empty body that nobody asks for", async () => {
+    const { incoming } = fed();
+    incoming.stdoutQueue.push(latin1("Content-Length: 0\r\n\r\n"));
+    await responseFromCgi(incoming, options);
+    incoming.stdoutQueue.push(latin1("x".repeat(500)));
+    await turns();
+    expect(incoming.stdoutQueue.cost).toBe(0);
+  });
+
+  it("responseFromCgi abandons a response with more than maxDrainBytes behind its body, which is whole all the same", async () => {
+    const { incoming, abandoned } = fed();
+    incoming.stdoutQueue.push(latin1("Content-Length: 1\r\n\r\nab"));
+    const response = await responseFromCgi(incoming, options);
+    const text = response.text();
+    await turns();
+    incoming.stdoutQueue.push(latin1("x".repeat(options.maxDrainBytes + 1)));
+    await turns();
+    expect(await text).toBe("a");
+    expect(abandoned()).toMatchObject([{ code: "limit", limit: "maxDrainBytes" }]);
+  });
+
+  it("responseFromCgi takes the last of several lengths, as nginx does, and one that is none for no length", async () => {
+    for (const value of ["", "-1", "5x", "+5", "5.0", "5, 5", "0x5", "9999999999999999"]) {
+      const { headers, body } = await summaryOf(await read(`Content-Length: ${value}\r\nX-A: 1\r\n\r\nbody\n`));
+      expect([headers, body], value).toEqual([[["x-a", "1"]], "body\n"]);
+    }
+    for (const [first, second, length, body] of [
+      ["5", "5", "5", "body\n"],
+      ["9", "5", "5", "body\n"],
+      ["5", "4", "4", "body"],
+      ["-1", "5", "5", "body\n"],
+      ["", "5", "5", "body\n"],
+      ["3", "-1", null, "body\n"],
+    ] as const) {
+      const response = await read(`Content-Length: ${first}\r\nContent-Length: ${second}\r\n\r\nbody\n`);
+      expect([response.headers.get("content-length"), await response.text()], `${first}, ${second}`).toEqual([
+        length,
+        body,
+      ]);
+    }
+  });
+
+  it("responseFromCgi fails the body with what ends the response early", async () => {
+    const { incoming } = fed();
+    incoming.stdoutQueue.push(latin1("X-A: 1\r\n\r\npart"));
+    const response = await responseFromCgi(incoming, options);
+    const reason = new FastCgiError("connectionClosed", "Gone");
+    incoming.fail(reason);
+    expect(await drain(response.body!)).toEqual({ bytes: latin1("part"), error: reason });
+  });
+
+  it("responseFromCgi rejects with what ends the response before its header", async () => {
+    const reason = new FastCgiError("connectionClosed", "Gone");
+    for (const output of ["", "X-A: 1\r\n"]) {
+      const { incoming } = fed();
+      if (output !== "") incoming.stdoutQueue.push(latin1(output));
+      incoming.fail(reason);
+      await expect(responseFromCgi(incoming, options)).rejects.toBe(reason);
+    }
+  });
+
+  it("responseFromCgi abandons a response that nobody reads to its end", async () => {
+    const { incoming, abandoned } = fed();
+    incoming.stdoutQueue.push(latin1("X-A: 1\r\n\r\n"));
+    const response = await responseFromCgi(incoming, options);
+    const reason = new Error("Enough");
+    await response.body!.cancel(reason);
+    expect(abandoned()).toEqual([reason]);
+  });
+
+  it("responseFromCgi says in its errors what the application wrote to stderr", async () => {
+    for (const [output, limit] of [
+      ["", 100],
+      ["text\n\n", 100],
+      ["X-A: 1\r\n\r\n", 5],
+    ] as const) {
+      const { incoming } = fed();
+      incoming.pushStderr(new TextEncoder().encode("PHP Fatal error: é\nline 2"));
+      if (output !== "") incoming.stdoutQueue.push(latin1(output));
+      incoming.complete(complete);
+      const limits = { ...options, maxResponseHeaderBytes: limit };
+      const error = await responseFromCgi(incoming, limits).catch((reason) => reason);
+      expect(error.stderr).toBe("PHP Fatal error: é\nline 2");
+      if (limit === 100) expect(error.message).toMatch(/; it wrote to stderr: "PHP Fatal error: é\\nline 2"$/);
+    }
+  });
+});
+
+describe("responseFromCgi: recorded applications", () => {
+  /** The answers of one recorded connection, as the library reads them. */
+  function incomingOf(bytes: Uint8Array): IncomingResponse[] {
+    const incoming: IncomingResponse[] = [];
+    const decoder = new ResponseDecoder({}, { maxQueuedBytes: Number.POSITIVE_INFINITY });
+    const controller = { enqueue: (response: unknown): void => void incoming.push(response as IncomingResponse) };
+    for (const piece of recordsIn(bytes)) void decoder.transform(piece, controller);
+    decoder.flush();
+    return incoming;
+  }
+
+  /** The fields of a recorded head, lower-cased, those of the connection and Status left out. */
+  function fieldsOf(head: string): [name: string, value: string][] {
+    return head
+      .split(/\r?\n/)
+      .filter((line) => !/^(Status:|HTTP\/|Connection:)/i.test(line))
+      .map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 1).trim()]);
+  }
+
+  it("responseFromCgi yields status, headers and body of every recorded answer, or a typed error", async () => {
+    const counts = { read: 0, refused: 0, empty: 0 };
+    for (const { server, name, bytes, expected } of loadBackends()) {
+      const incoming = incomingOf(bytes);
+      expect(incoming.length, `${server}/${name}`).toBe(expected.responses.length);
+      for (const [index, answer] of expected.responses.entries()) {
+        const label = `${server}/${name} #${index}`;
+        const result = await responseFromCgi(incoming[index]!, options).catch((error: FastCgiError) => error);
+        const head = answer.head;
+        if (result instanceof FastCgiError) {
+          const refusals = { CANT_MPX_CONN: "cantMultiplex", UNKNOWN_ROLE: "unknownRole", OVERLOADED: "overloaded" };
+          const refusal = refusals[answer.protocolStatusName as keyof typeof refusals];
+          expect(result.code, label).toBe(refusal ?? "malformedResponse");
+          // What has a head is refused for one reason only: a status that is followed by no other.
+          if (head !== null) expect(head, label).toMatch(/^Status: 1\d\d /);
+          counts.refused++;
+          continue;
+        }
+        expect(result, label).toBeInstanceOf(Response);
+        expect(head, label).not.toBeNull();
+        const fields = fieldsOf(head!);
+        const status = /^(?:Status:|HTTP\/\S+) *(\d+)/im.exec(head!)?.[1];
+        const redirects = fields.some(([field]) => field === "location");
+        expect(result.status, label).toBe(Number(status ?? (redirects ? 302 : 200)));
+        expect([...result.headers], label).toEqual([...new Headers(fields)]);
+        if (result.body === null) {
+          expect([204, 304], label).toContain(result.status);
+          counts.empty++;
+          continue;
+        }
+        const { bytes: body, error } = await drain(result.body);
+        const announced = result.headers.get("content-length");
+        if (!answer.ended) expect(error, label).toMatchObject({ code: "connectionClosed" });
+        else if (announced !== null && Number(announced) !== answer.bodyBytes) {
+          // Recorded answers to HEAD: a length, and no body.
+          expect([error, answer.bodyBytes], label).toMatchObject([{ code: "lengthMismatch" }, 0]);
+        } else expect(error, label).toBeNull();
+        expect(sha256(body), label).toBe(answer.bodySha256);
+        counts.read++;
+      }
+    }
+    expect(counts).toEqual({ read: 557, refused: 33, empty: 3 });
+  });
+});

@@ -1,0 +1,262 @@
+import { describe, expect, it, vi } from "vitest";
+import { type PrepareBodyOptions, type PreparedBody, prepareBody } from "../../../src/http/call/request_body.ts";
+import type { Spool } from "../../../src/http/call/spool.ts";
+import type { ByteReader } from "../../../src/index.ts";
+import { type ByteSource, readerOf } from "../../../src/transport/byte_source.ts";
+import { pass, useFakeTime } from "../../support/fake_time.ts";
+import { deferred, OpenStream } from "../../support/open_stream.ts";
+import { patternBytes, patternChunks } from "../../support/pattern.ts";
+import { isSettled, streamOf } from "../../support/streams.ts";
+import { failOnUnhandledRejections, turns } from "../../support/unhandled_rejections.ts";
+
+failOnUnhandledRejections();
+
+/** A spool in memory that says what was done with it. */
+class MemorySpool implements Spool {
+  readonly pieces: Uint8Array[] = [];
+  closed = 0;
+  failure: Error | null = null;
+
+  async write(bytes: Uint8Array): Promise<void> {
+    if (this.failure !== null) throw this.failure;
+    this.pieces.push(bytes);
+  }
+
+  read(): ByteReader {
+    const pieces = [...this.pieces];
+    return {
+      read: async () => {
+        if (this.failure !== null) throw this.failure;
+        const value = pieces.shift();
+        return value === undefined ? { done: true } : { done: false, value };
+      },
+      cancel: () => this.close(),
+    };
+  }
+
+  async close(): Promise<void> {
+    this.closed++;
+  }
+}
+
+function limits(openSpool: Spool | Error | PrepareBodyOptions["openSpool"]): PrepareBodyOptions {
+  return {
+    requestBuffering: "collect",
+    maxBufferedRequestBytes: 1000,
+    maxSpooledRequestBytes: 500_000,
+    requestBodyTimeout: Number.POSITIVE_INFINITY,
+    openSpool:
+      typeof openSpool === "function"
+        ? openSpool
+        : async (): Promise<Spool> => {
+            if (openSpool instanceof Error) throw openSpool;
+            return openSpool!;
+          },
+  };
+}
+
+function post(body: ReadableStream<unknown>, init: RequestInit = {}): Request {
+  return new Request("http://example.com/", { method: "POST", body, duplex: "half", ...init } as RequestInit);
+}
+
+async function bytesOf({ source }: PreparedBody): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  const reader = readerOf(source as Exclude<ByteSource, Uint8Array>);
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return Buffer.concat(pieces);
+    pieces.push(value!);
+  }
+}
+
+const never = new Promise<never>(() => {});
+
+describe("prepareBody with a spool", () => {
+  it("prepareBody gives a body out of the spool as often as it is read, also when it was read in part", async () => {
+    const spool = new MemorySpool();
+    const body = await prepareBody(post(streamOf(...patternChunks(3000, 100))), limits(spool));
+    const reader = readerOf(body.source as Exclude<ByteSource, Uint8Array>);
+    await reader.read();
+    await reader.cancel("The connection was closed");
+    for (let time = 0; time < 2; time++) expect(await bytesOf(body)).toEqual(Buffer.from(patternBytes(3000)));
+  });
+
+  it("prepareBody opens no spool when the body fits in memory", async () => {
+    const body = await prepareBody(post(streamOf(...patternChunks(1000, 100))), limits(new Error("opened")));
+    expect(body).toMatchObject({ length: 1000, source: patternBytes(1000) });
+    await body.dispose?.();
+  });
+
+  it("prepareBody keeps a body in the spool, in order, when it is too large for memory, announced or not", async () => {
+    for (const length of [1001, 5000, 200_000]) {
+      for (const headers of [{}, { "content-length": String(length) }]) {
+        const spool = new MemorySpool();
+        const body = await prepareBody(post(streamOf(...patternChunks(length, 777)), { headers }), limits(spool));
+        expect(body.length).toBe(length);
+        expect(Buffer.compare(await bytesOf(body), patternBytes(length))).toBe(0);
+        expect(spool.closed).toBe(0);
+        await body.dispose?.();
+        expect(spool.closed).toBe(1);
+      }
+    }
+  });
+
+  it("prepareBody writes small pieces together", async () => {
+    const spool = new MemorySpool();
+    const body = await prepareBody(post(streamOf(...patternChunks(200_000, 10))), limits(spool));
+    expect(Buffer.compare(await bytesOf(body), patternBytes(200_000))).toBe(0);
+    expect(spool.pieces.length).toBeLessThan(6);
+  });
+
+  it("prepareBody rejects, and closes the spool, when the body is larger than may be kept", async () => {
+    const spool = new MemorySpool();
+    const open = new OpenStream();
+    const prepared = prepareBody(post(open.stream), limits(spool));
+    open.write(patternBytes(400_000));
+    open.write(patternBytes(100_001));
+    await expect(prepared).rejects.toMatchObject({
+      code: "limit",
+      limit: "maxSpooledRequestBytes",
+      gatewayStatus: 413,
+    });
+    expect(spool.closed).toBe(1);
+    expect(open.cancelled).toMatchObject({ code: "limit" });
+  });
+
+  it("prepareBody rejects, and closes the spool, when the body is not as long as announced", async () => {
+    for (const length of [4000, 4002]) {
+      const spool = new MemorySpool();
+      const headers = { "content-length": "4001" };
+      await expect(prepareBody(post(streamOf(patternBytes(length)), { headers }), limits(spool))).rejects.toMatchObject(
+        { code: "lengthMismatch", gatewayStatus: 400 },
+      );
+      expect(spool.closed).toBe(length === 4000 ? 1 : 0);
+    }
+  });
+
+  it("prepareBody rejects with spoolFailed when the spool can't be opened or written", async () => {
+    const full = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+    await expect(prepareBody(post(streamOf(patternBytes(2000))), limits(full))).rejects.toMatchObject({
+      code: "spoolFailed",
+      cause: full,
+    });
+    const spool = new MemorySpool();
+    spool.failure = full;
+    await expect(prepareBody(post(streamOf(patternBytes(2000))), limits(spool))).rejects.toMatchObject({
+      code: "spoolFailed",
+      message: expect.stringContaining("no space left"),
+    });
+    expect(spool.closed).toBe(1);
+  });
+
+  it("prepareBody closes the spool when the body fails or the request is aborted", async () => {
+    for (const end of ["fail", "abort"] as const) {
+      const spool = new MemorySpool();
+      const open = new OpenStream();
+      const controller = new AbortController();
+      const prepared = prepareBody(post(open.stream, { signal: controller.signal }), limits(spool));
+      open.write(patternBytes(2000));
+      await turns();
+      const reason = new Error(end);
+      if (end === "fail") open.fail(reason);
+      else controller.abort(reason);
+      await expect(prepared).rejects.toBe(reason);
+      expect(spool.closed).toBe(1);
+    }
+  });
+
+  it("prepareBody gives up when the request is aborted while the spool hangs, and closes one that comes too late", async () => {
+    const reason = new Error("Enough");
+    const late = deferred<Spool>();
+    const hanging: [stage: string, openSpool: PrepareBodyOptions["openSpool"]][] = [
+      ["opening", () => late.promise],
+      ["writing", async () => Object.assign(new MemorySpool(), { write: () => never })],
+      ["closing", async () => Object.assign(new MemorySpool(), { write: () => never, close: () => never })],
+    ];
+    for (const [stage, openSpool] of hanging) {
+      const controller = new AbortController();
+      const body = streamOf(patternBytes(2000));
+      const prepared = prepareBody(post(body, { signal: controller.signal }), limits(openSpool));
+      await turns();
+      controller.abort(reason);
+      await expect(prepared, stage).rejects.toBe(reason);
+    }
+    const spool = new MemorySpool();
+    late.resolve(spool);
+    await turns();
+    expect(spool.closed).toBe(1);
+  });
+
+  it("prepareBody rejects with what has failed when the spool can't be closed either", async () => {
+    const spool = new MemorySpool();
+    spool.failure = new Error("ENOSPC: no space left on device, write");
+    spool.close = () => Promise.reject(new Error("EIO: i/o error, close"));
+    await expect(prepareBody(post(streamOf(patternBytes(2000))), limits(spool))).rejects.toMatchObject({
+      code: "spoolFailed",
+      cause: spool.failure,
+    });
+  });
+
+  it("prepareBody gives a body that fails with spoolFailed when the spool can't be read", async () => {
+    const spool = new MemorySpool();
+    const body = await prepareBody(post(streamOf(patternBytes(2000))), limits(spool));
+    spool.failure = new Error("EIO: i/o error, read");
+    await expect(bytesOf(body)).rejects.toMatchObject({ code: "spoolFailed", cause: spool.failure });
+  });
+});
+
+describe("prepareBody: requestBodyTimeout", () => {
+  useFakeTime();
+
+  function collecting(open: OpenStream, spool: Spool, headers = {}): Promise<unknown> {
+    const options = { ...limits(spool), requestBodyTimeout: 60_000 };
+    return prepareBody(post(open.stream, { headers }), options).catch((reason) => reason);
+  }
+
+  it("prepareBody gives up a body that gives nothing for too long, before its first piece and behind it", async () => {
+    for (const given of [0, 10, 2000]) {
+      const spool = new MemorySpool();
+      const open = new OpenStream();
+      const prepared = collecting(open, spool, { "content-length": "5000" });
+      if (given > 0) {
+        await pass(59_000);
+        open.write(patternBytes(given));
+      }
+      await pass(59_999);
+      expect(await isSettled(prepared)).toBe(false);
+      await pass(1);
+      const error = await prepared;
+      expect(error).toMatchObject({ code: "timeout", limit: "requestBodyTimeout", gatewayStatus: 408 });
+      expect((error as Error).message).toBe("Cannot send the request: its body gave nothing for 60000 ms");
+      expect(open.cancelled).toBe(error);
+      expect(spool.closed).toBe(given > 1000 ? 1 : 0);
+    }
+  });
+
+  it("prepareBody takes no empty piece for progress, and waits for a body that goes on slowly", async () => {
+    const open = new OpenStream();
+    const prepared = collecting(open, new MemorySpool());
+    for (let count = 0; count < 5; count++) {
+      open.write(patternBytes(1));
+      await pass(50_000);
+    }
+    open.write("");
+    await pass(10_000);
+    expect(await prepared).toMatchObject({ limit: "requestBodyTimeout" });
+  });
+
+  it("prepareBody does not count the time that the spool takes", async () => {
+    const written = deferred();
+    const spool = new MemorySpool();
+    spool.write = async () => written.promise;
+    const open = new OpenStream();
+    const prepared = collecting(open, spool);
+    open.write(patternBytes(2000));
+    await pass(600_000);
+    expect(await isSettled(prepared)).toBe(false);
+    written.resolve();
+    open.close();
+    expect(await prepared).toMatchObject({ length: 2000 });
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});

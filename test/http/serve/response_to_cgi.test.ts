@@ -1,0 +1,404 @@
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { type CgiResponseOptions, cgiFromResponse } from "../../../src/http/serve/response_to_cgi.ts";
+import { type ByteReader, FastResponse, Role } from "../../../src/index.ts";
+import { joined, latin1 } from "../../support/bytes.ts";
+import { OpenStream } from "../../support/open_stream.ts";
+import { patternBytes } from "../../support/pattern.ts";
+import { isBun } from "../../support/runtime.ts";
+import { isSettled, streamOf } from "../../support/streams.ts";
+import { failOnUnhandledRejections, turns } from "../../support/unhandled_rejections.ts";
+
+failOnUnhandledRejections();
+
+const get: CgiResponseOptions = { method: "GET" };
+
+/** What is sent at once, and what comes behind it, as byte strings. */
+async function sent(response: Response, options = get): Promise<{ first: string; rest: string }> {
+  const [first, ...sources] = await cgiFromResponse(response, options);
+  const rest: Uint8Array[] = [];
+  for (const source of sources as ByteReader[]) {
+    for (let result = await source.read(); !result.done; result = await source.read()) rest.push(result.value!);
+  }
+  const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");
+  return { first: text(first as Uint8Array), rest: text(joined(...rest)) };
+}
+
+/** The lines of the header block, but for the Content-Length of a response that came without one. */
+async function headerOf(response: Response, options = get): Promise<string[]> {
+  const isAdded = !response.headers.has("content-length");
+  const [first] = await cgiFromResponse(response, options);
+  const lines = Buffer.from(first as Uint8Array)
+    .toString("latin1")
+    .split("\r\n\r\n")[0]!
+    .split("\r\n");
+  return lines.filter((line) => !(isAdded && line.startsWith("content-length:")));
+}
+
+describe("cgiFromResponse: header", () => {
+  it("cgiFromResponse begins with one Status, reason phrase included", async () => {
+    expect(await sent(new Response(null))).toEqual({
+      first: "Status: 200 OK\r\ncontent-length: 0\r\n\r\n",
+      rest: "",
+    });
+    expect(await headerOf(new Response(null, { status: 404, statusText: "Not Found" }))).toEqual([
+      "Status: 404 Not Found",
+    ]);
+    expect(await headerOf(Response.redirect("http://a.test/x"))).toEqual([
+      "location: http://a.test/x",
+      "Status: 302 Found",
+    ]);
+    expect(await headerOf(new Response(null, { status: 599, statusText: "caf\xe9" }))).toEqual(["Status: 599 caf\xe9"]);
+  });
+
+  it("cgiFromResponse drops a status header of the handler", async () => {
+    const response = new Response(null, { headers: { status: "500 Forged", "x-status": "1" } });
+    expect(await headerOf(response)).toEqual(["Status: 200 OK", "x-status: 1"]);
+  });
+
+  it("cgiFromResponse sends a line for each Set-Cookie and joins other headers", async () => {
+    const response = new Response(null);
+    for (const cookie of ["a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT", "b=2"]) {
+      response.headers.append("set-cookie", cookie);
+    }
+    response.headers.append("vary", "a");
+    response.headers.append("vary", "b");
+    // Bun lists cookies last.
+    expect((await headerOf(response)).toSorted()).toEqual([
+      "Status: 200 OK",
+      "set-cookie: a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
+      "set-cookie: b=2",
+      "vary: a, b",
+    ]);
+  });
+
+  it("cgiFromResponse drops headers of the connection", async () => {
+    const headers = {
+      connection: "close",
+      "keep-alive": "5",
+      "proxy-connection": "close",
+      te: "trailers",
+      trailer: "x",
+      "transfer-encoding": "chunked",
+      upgrade: "h2c",
+      "x-kept": "1",
+    };
+    expect(await headerOf(new Response(null, { headers }))).toEqual(["Status: 200 OK", "x-kept: 1"]);
+  });
+
+  it("cgiFromResponse sends Status behind a Location, because HAProxy makes 302 of it otherwise", async () => {
+    const headers = { location: "/new", "x-first": "1" };
+    const lines = await headerOf(new Response(null, { status: 201, headers }));
+    expect(lines).toEqual(["location: /new", "x-first: 1", "Status: 201 Created"]);
+  });
+
+  it("cgiFromResponse passes a Location as the handler wrote it", async () => {
+    for (const location of ["/path", "relative?x#y", "https://a.test/"]) {
+      const response = new Response(null, { status: 303, headers: { location } });
+      expect(await headerOf(response)).toEqual([`location: ${location}`, "Status: 303 See Other"]);
+    }
+  });
+
+  it("cgiFromResponse sends header bytes above 0x7F as they are", async () => {
+    const [header] = await cgiFromResponse(new Response(null, { headers: { "x-utf": "\xc3\xa9\xff" } }), get);
+    expect(header).toEqual(latin1("Status: 200 OK\r\nx-utf: \xc3\xa9\xff\r\ncontent-length: 0\r\n\r\n"));
+  });
+
+  it("cgiFromResponse writes the names of an Authorizer's variables in upper case", async () => {
+    const response = (): Response => new Response(null, { headers: { "Variable-Auth_Method": "db", "X-Other": "1" } });
+    expect(await headerOf(response(), { method: "GET", role: Role.Authorizer })).toEqual([
+      "Status: 200 OK",
+      "Variable-AUTH_METHOD: db",
+      "x-other: 1",
+    ]);
+    expect(await headerOf(response(), { method: "GET", role: Role.Responder })).toContain("variable-auth_method: db");
+  });
+
+  it("cgiFromResponse begins with Status when it answers as an Authorizer: lighttpd ignores what comes before", async () => {
+    const response = new Response(null, { status: 302, headers: { location: "/login", "x-first": "1" } });
+    const lines = await headerOf(response, { method: "GET", role: Role.Authorizer });
+    expect(lines).toEqual(["Status: 302 Found", "location: /login", "x-first: 1"]);
+  });
+
+  it("cgiFromResponse keeps an Authorizer's variables back when it refuses: the HTTP client gets that answer", async () => {
+    const headers = { "variable-user": "admin", "www-authenticate": "Basic" };
+    const refusal = new Response("No", { status: 401, headers: { ...headers, "content-type": "a/b" } });
+    expect(await headerOf(refusal, { method: "GET", role: Role.Authorizer })).toEqual([
+      "Status: 401 Unauthorized",
+      "content-type: a/b",
+      "www-authenticate: Basic",
+    ]);
+  });
+
+  it("cgiFromResponse gives a body without a type application/octet-stream, never text/html", async () => {
+    // No text: on Bun, what can be text is text/plain.
+    for (const bytes of [latin1("<html>\xff"), latin1("<html>\0")]) {
+      expect(await headerOf(new Response(bytes))).toContain("content-type: application/octet-stream");
+      expect(await headerOf(new Response(streamOf(bytes)))).toContain("content-type: application/octet-stream");
+    }
+    expect(await headerOf(new Response(new OpenStream().stream))).toContain("content-type: application/octet-stream");
+  });
+
+  it("cgiFromResponse invents no type where the handler has one or there is no body", async () => {
+    for (const text of ["<html>", "\u2603".repeat(50_000)]) {
+      expect(await headerOf(new Response(text))).toEqual(["Status: 200 OK", "content-type: text/plain;charset=UTF-8"]);
+    }
+    for (const response of [new Response(null), new Response(streamOf()), new Response(new Uint8Array(0))]) {
+      expect(await headerOf(response)).toEqual(["Status: 200 OK"]);
+    }
+  });
+
+  it("cgiFromResponse refuses a header that is larger than a record", async () => {
+    const open = new OpenStream();
+    const fitting = 0xfff8 - "Status: 200 OK\r\nx: \r\ncontent-length: 0\r\n\r\n".length;
+    const fits = new Response(null, { headers: { x: "a".repeat(fitting) } });
+    expect(((await cgiFromResponse(fits, get))[0] as Uint8Array).length).toBe(0xfff8);
+    const response = new Response(open.stream, { headers: { x: "a".repeat(fitting + 20) } });
+    await expect(cgiFromResponse(response, get)).rejects.toThrow(
+      /^Cannot send the response: its header of \d+ bytes does not fit one record$/,
+    );
+    await turns();
+    expect(open.cancelled).toBeInstanceOf(TypeError);
+  });
+
+  it("cgiFromResponse refuses a statusText that is no reason phrase", async () => {
+    for (const statusText of ["OK\r\nset-cookie: evil=1", "OK\n", "\r", "OK\0", "\x7f", "\u010a"]) {
+      // Bun makes such a Response.
+      const send = async (): Promise<unknown> => cgiFromResponse(new Response("body", { statusText }), get);
+      await expect(send(), JSON.stringify(statusText)).rejects.toThrow(TypeError);
+      const sendFast = async (): Promise<unknown> => cgiFromResponse(new FastResponse("body", { statusText }), get);
+      await expect(sendFast(), JSON.stringify(statusText)).rejects.toThrow(TypeError);
+    }
+    expect(await headerOf(new Response(null, { statusText: "Not\tcaf\xe9" }))).toEqual(["Status: 200 Not\tcaf\xe9"]);
+  });
+
+  it("cgiFromResponse sends the type of what a body was made of", async () => {
+    const form = new FormData();
+    form.append("name", "value");
+    const { first } = await sent(new Response(form));
+    const [, boundary] = /content-type: multipart\/form-data; boundary=([^\r]+)/.exec(first)!;
+    expect(first).toContain(`\r\n\r\n--${boundary}\r\n`);
+    for (const [body, type] of [
+      [new Blob(["a{}"], { type: "text/css" }), "text/css"],
+      [new File(["{}"], "a.json", { type: "application/json" }), "application/json"],
+      [new URLSearchParams({ a: "1" }), "application/x-www-form-urlencoded"],
+    ] as const) {
+      const types = (await headerOf(new Response(body))).filter((line) => line.startsWith("content-type"));
+      expect(types).toEqual([expect.stringMatching(new RegExp(`^content-type: ${type}(;charset=utf-8)?$`, "i"))]);
+      const fast = (await headerOf(new FastResponse(body))).filter((line) => line.startsWith("content-type"));
+      expect(fast).toEqual(types);
+    }
+  });
+
+  it("cgiFromResponse sends the type of a Bun.file", async ({ skip }) => {
+    skip(!isBun, "only Bun has files as bodies");
+    const { Bun } = globalThis as unknown as { Bun: { file(path: string): Blob } };
+    const file = Bun.file(fileURLToPath(new URL("../../../package.json", import.meta.url)));
+    expect(await headerOf(new Response(file))).toContain("content-type: application/json;charset=utf-8");
+  });
+
+  it("cgiFromResponse refuses a status that no web server passes on", async () => {
+    await expect(cgiFromResponse(Response.error(), get)).rejects.toThrow("Cannot send the response: its status is 0");
+  });
+});
+
+describe("cgiFromResponse: body", () => {
+  it("cgiFromResponse sends a body that is there in the same piece as the header", async () => {
+    const bodies: [body: BodyInit, text: string][] = [
+      ["text", "text"],
+      [latin1("\0\xff"), "\0\xff"],
+      [latin1("ab").buffer, "ab"],
+      [new Blob(["blob"]), "blob"],
+      [new URLSearchParams({ a: "1" }), "a=1"],
+      [streamOf(latin1("a"), latin1(""), latin1("b")), "ab"],
+      ["", ""],
+    ];
+    for (const [body, text] of bodies) {
+      const { first, rest } = await sent(new Response(body));
+      // Newer versions of Node read a Blob from elsewhere, and its header may go first then.
+      const here = body instanceof Blob && !process.version.startsWith("v20.") ? first + rest : first;
+      expect(here.slice(here.indexOf("\r\n\r\n") + 4)).toBe(text);
+      if (here === first) expect(rest).toBe("");
+    }
+    // Bun adds the charset.
+    const type = Response.json({}).headers.get("content-type");
+    expect(await sent(Response.json({ a: 1 }))).toEqual({
+      first: `Status: 200 OK\r\ncontent-type: ${type}\r\ncontent-length: 7\r\n\r\n{"a":1}`,
+      rest: "",
+    });
+  });
+
+  it("cgiFromResponse lets the header of a slow body leave at once", async () => {
+    const open = new OpenStream();
+    const result = cgiFromResponse(new Response(open.stream), get);
+    expect(await isSettled(result as Promise<unknown>)).toBe(true);
+    const [first, body] = (await result) as [Uint8Array, ByteReader];
+    expect(Buffer.from(first).toString()).toBe("Status: 200 OK\r\ncontent-type: application/octet-stream\r\n\r\n");
+    const read = body.read();
+    open.write("late");
+    expect(await read).toEqual({ done: false, value: latin1("late") });
+    open.close();
+    expect((await body.read()).done).toBe(true);
+  });
+
+  it("cgiFromResponse sends what is there of a slow body with the header", async () => {
+    const open = new OpenStream();
+    open.write("early");
+    const [first, body] = (await cgiFromResponse(new Response(open.stream), get)) as [Uint8Array, ByteReader];
+    expect(Buffer.from(first).toString()).toMatch(/\r\n\r\nearly$/);
+    const read = body.read();
+    open.write("late");
+    expect((await read).value).toEqual(latin1("late"));
+  });
+
+  it("cgiFromResponse reads no more than a record ahead of a long body", async () => {
+    let pieces = 0;
+    const endless = new ReadableStream<Uint8Array>(
+      {
+        pull(controller) {
+          pieces++;
+          controller.enqueue(new Uint8Array(1000));
+        },
+      },
+      { highWaterMark: 0 },
+    );
+    const [first] = (await cgiFromResponse(new Response(endless), get)) as [Uint8Array, ByteReader];
+    expect(first.length).toBeGreaterThan(0xfff8);
+    expect(pieces).toBeLessThan(70);
+  });
+
+  it("cgiFromResponse sends a body of many small pieces that are there in one piece", async () => {
+    const pieces = Array.from({ length: 5_000 }, (_, index) => patternBytes(1, index));
+    const { first } = await sent(new Response(streamOf(...pieces)));
+    expect(latin1(first.slice(-5_000))).toEqual(patternBytes(5_000));
+  });
+
+  it("cgiFromResponse hands the cancelling of a long body on", async () => {
+    const open = new OpenStream();
+    const [, body] = (await cgiFromResponse(new Response(open.stream), get)) as [Uint8Array, ByteReader];
+    const reason = new Error("Gone");
+    await body.cancel(reason);
+    expect(open.cancelled).toBe(reason);
+  });
+
+  it("cgiFromResponse sends no body for HEAD and for 204, 205 and 304, and cancels that of the handler", async () => {
+    const cases: [method: string, status: number, reason: string][] = [
+      ["HEAD", 200, "OK"],
+      ["HEAD", 404, "Not Found"],
+    ];
+    for (const [method, status, reason] of cases) {
+      const open = new OpenStream();
+      const response = new Response(open.stream, { status, headers: { "content-length": "5", "content-type": "a/b" } });
+      expect(await sent(response, { method })).toEqual({
+        first: `Status: ${status} ${reason}\r\ncontent-length: 5\r\ncontent-type: a/b\r\n\r\n`,
+        rest: "",
+      });
+      await turns();
+      expect(open.cancelled).toBe("The response has no body");
+    }
+    for (const line of ["204 No Content", "205 Reset Content", "304 Not Modified"]) {
+      const response = new Response(null, { status: Number(line.slice(0, 3)) });
+      expect(await sent(response)).toEqual({ first: `Status: ${line}\r\n\r\n`, rest: "" });
+    }
+  });
+
+  it("cgiFromResponse gives a body that is all there a Content-Length when the handler gave none", async () => {
+    const lengthOf = async (response: Response, options = get): Promise<string | undefined> => {
+      const [first] = await cgiFromResponse(response, options);
+      return /^content-length: (\d+)\r$/m.exec(Buffer.from(first as Uint8Array).toString("latin1"))?.[1];
+    };
+    for (const [body, length] of [
+      ["\u2603", "3"],
+      ["a".repeat(1_000_000), "1000000"],
+      [latin1("\0\xff"), "2"],
+      [new URLSearchParams({ a: "1" }), "3"],
+      ["", "0"],
+      [null, "0"],
+    ] as const) {
+      expect(await lengthOf(new Response(body as BodyInit)), length).toBe(length);
+      expect(await lengthOf(new FastResponse(body as BodyInit)), length).toBe(length);
+    }
+    expect(await lengthOf(new Response(new OpenStream().stream))).toBeUndefined();
+    expect(await lengthOf(new Response("body", { headers: { "content-length": "4" } }))).toBe("4");
+    for (const status of [204, 205, 304]) expect(await lengthOf(new Response(null, { status }))).toBeUndefined();
+    expect(await lengthOf(new Response("body"), { method: "HEAD" })).toBeUndefined();
+    expect(await lengthOf(new Response("body"), { method: "GET", role: Role.Authorizer })).toBeUndefined();
+  });
+
+  it("cgiFromResponse sends no Content-Length with a 204", async () => {
+    const init = { headers: { "content-length": "0" } };
+    expect(await headerOf(new Response(null, { ...init, status: 204 }))).toEqual(["Status: 204 No Content"]);
+    expect(await headerOf(new Response(null, { ...init, status: 304 }))).toContain("content-length: 0");
+  });
+
+  it("cgiFromResponse fails a body that is shorter or longer than Content-Length says", async () => {
+    for (const [length, body] of [
+      ["5", "1234"],
+      ["3", "1234"],
+      ["1", null],
+      ["1", ""],
+    ] as const) {
+      const response = new Response(body, { headers: { "content-length": length } });
+      await expect(cgiFromResponse(response, get), `${length} ${body}`).rejects.toMatchObject({
+        code: "lengthMismatch",
+      });
+    }
+    expect((await sent(new Response("1234", { headers: { "content-length": "4" } }))).first).toMatch(/1234$/);
+    expect((await sent(new Response(null, { headers: { "content-length": "0" } }))).rest).toBe("");
+  });
+
+  it("cgiFromResponse fails a slow body of another length where it passes or misses it", async () => {
+    const long = new OpenStream();
+    const init = { headers: { "content-length": "3" } };
+    const [, tooLong] = (await cgiFromResponse(new Response(long.stream, init), get)) as [Uint8Array, ByteReader];
+    const first = tooLong.read();
+    long.write("abc");
+    expect((await first).value).toEqual(latin1("abc"));
+    const second = tooLong.read();
+    long.write("d");
+    await expect(second).rejects.toMatchObject({ code: "lengthMismatch" });
+
+    const short = new OpenStream();
+    const [, tooShort] = (await cgiFromResponse(new Response(short.stream, init), get)) as [Uint8Array, ByteReader];
+    const read = tooShort.read();
+    short.close();
+    await expect(read).rejects.toMatchObject({ code: "lengthMismatch" });
+  });
+
+  it("cgiFromResponse cancels a body that it can't send", async () => {
+    const open = new OpenStream();
+    open.write("too long");
+    const response = new Response(open.stream, { headers: { "content-length": "3" } });
+    await expect(cgiFromResponse(response, get)).rejects.toMatchObject({ code: "lengthMismatch" });
+    await turns();
+    expect(open.cancelled).toMatchObject({ code: "lengthMismatch" });
+  });
+
+  it("cgiFromResponse fails with a body that fails", async () => {
+    const reason = new Error("The disk is gone");
+    const failing = new OpenStream();
+    failing.fail(reason);
+    await expect(cgiFromResponse(new Response(failing.stream), get)).rejects.toBe(reason);
+    const later = new OpenStream();
+    const [, body] = (await cgiFromResponse(new Response(later.stream), get)) as [Uint8Array, ByteReader];
+    later.fail(reason);
+    await expect(body.read()).rejects.toBe(reason);
+  });
+
+  it("cgiFromResponse refuses a body that is not of bytes", async () => {
+    const response = new Response(streamOf<unknown>("text") as ReadableStream<Uint8Array<ArrayBuffer>>);
+    await expect(cgiFromResponse(response, get)).rejects.toThrow("Cannot send the response: its body is not of bytes");
+  });
+
+  it("cgiFromResponse refuses a body that was read or is being read", async () => {
+    const used = new Response("text");
+    await used.text();
+    const locked = new Response("text");
+    locked.body!.getReader();
+    for (const response of [used, locked]) {
+      await expect(cgiFromResponse(response, get)).rejects.toThrow(
+        new TypeError("Cannot send the response: its body was read already"),
+      );
+    }
+  });
+});
