@@ -283,7 +283,7 @@ describe("closing", () => {
   it("close aborts the requests that run when its timeout is over", async () => {
     const { server, answer, aborted } = await busy();
     await server.close({ timeout: 50 });
-    expect(aborted).toMatchObject([{ code: "timeout" }]);
+    expect(aborted).toMatchObject([{ name: "AbortError", cause: { code: "timeout" } }]);
     await expect(answer).rejects.toMatchObject({ code: "connectionClosed" });
   });
 
@@ -293,7 +293,7 @@ describe("closing", () => {
     expect(await isSettled(closing)).toBe(false);
     await server.close({ timeout: 50 });
     await closing;
-    expect(aborted).toMatchObject([{ code: "timeout" }]);
+    expect(aborted).toMatchObject([{ name: "AbortError", cause: { code: "timeout" } }]);
     await expect(answer).rejects.toMatchObject({ code: "connectionClosed" });
   });
 
@@ -482,7 +482,7 @@ describe("a connection", () => {
     await connection.write(bytesOf(begin(1), params(1, { REQUEST_METHOD: "GET", REQUEST_URI: "/" })));
     await started.promise;
     leave(connection);
-    expect(await aborted.promise).toMatchObject({ name: "FastCgiError", code: "connectionClosed" });
+    expect(await aborted.promise).toMatchObject({ name: "AbortError", cause: { code: "connectionClosed" } });
     if (!connection.closed) expect(await connection.readToEnd()).toHaveLength(0);
   });
 
