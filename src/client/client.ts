@@ -81,7 +81,7 @@ export class FastCgiClient implements AsyncDisposable {
    */
   async send(request: FastCgiRequestInit): Promise<FastCgiClientResponse> {
     const response = await this.#run(request, () => clientRequest(request, checkedParams(request.params)));
-    return response.makeCopyable();
+    return response.copyable;
   }
 
   /** As {@linkcode FastCgiClient.send}, for the HTTP layer, which reads the response by itself and leaves the params as they are. */

@@ -1,3 +1,4 @@
+import { copyableWith } from "../base/copyable.ts";
 import { ProtocolStatus } from "../protocol/constants.ts";
 import { FastCgiError, type FastCgiErrorCode } from "../protocol/errors.ts";
 import type { EndRequestBody } from "../protocol/record.ts";
@@ -59,6 +60,14 @@ function promiseOf(ending: NonNullable<Ending>): Promise<EndRequestBody> {
   return "body" in ending ? Promise.resolve(ending.body) : Promise.reject(ending.error);
 }
 
+const withOwnMembers = /* @__PURE__ */ copyableWith<FastCgiClientResponse>({
+  requestId: true,
+  stdout: true,
+  stderr: true,
+  stderrTruncated: true,
+  end: true,
+});
+
 /** A {@linkcode FastCgiClientResponse} and what its connection does with it. What nobody may ask for is made when it is asked for. */
 export class IncomingResponse implements FastCgiClientResponse {
   requestId: number;
@@ -75,6 +84,7 @@ export class IncomingResponse implements FastCgiClientResponse {
   #ending: Ending = null;
   #end: Promise<EndRequestBody> | null = null;
   #settleEnd: ((ending: Promise<EndRequestBody>) => void) | null = null;
+  #copyable: FastCgiClientResponse | null = null;
 
   constructor(requestId: number, options: IncomingResponseOptions, hooks: IncomingResponseHooks = options) {
     const { maxStdoutBytes, maxStderrBytes } = options;
@@ -109,10 +119,6 @@ export class IncomingResponse implements FastCgiClientResponse {
   }
 
   get end(): Promise<EndRequestBody> {
-    return this.#whenEnded;
-  }
-
-  get #whenEnded(): Promise<EndRequestBody> {
     if (this.#end !== null) return this.#end;
     this.#end = this.#ending === null ? new Promise((settle) => (this.#settleEnd = settle)) : promiseOf(this.#ending);
     // Whoever only reads stdout learns of a failure there.
@@ -120,15 +126,10 @@ export class IncomingResponse implements FastCgiClientResponse {
     return this.#end;
   }
 
-  /** Makes every member of the interface one of its own, so that a spread has them too: see `IncomingRequest.makeCopyable`. */
-  makeCopyable(): this {
-    const enumerable = true;
-    return Object.defineProperties(this, {
-      stdout: { get: () => this.stdoutQueue.stream, enumerable },
-      stderr: { get: () => this.#stderr.stream, enumerable },
-      stderrTruncated: { get: () => this.#stderrBuffer?.truncated ?? false, enumerable },
-      end: { get: () => this.#whenEnded, enumerable },
-    });
+  /** The response as programs get it, which can be copied. The same one every time. */
+  get copyable(): FastCgiClientResponse {
+    this.#copyable ??= withOwnMembers(this);
+    return this.#copyable;
   }
 
   /** FCGI_STDERR so far as text, for messages. */
@@ -145,7 +146,7 @@ export class IncomingResponse implements FastCgiClientResponse {
     this.#noteOutput("stderr");
     const kept = this.#stderr.push(content);
     // A copy, because nobody knows how long it will be kept. Not slice(): a Node Buffer's copies nothing.
-    if (kept > 0) this.#hooks.onStderr?.(new Uint8Array(content.subarray(0, kept)), this);
+    if (kept > 0) this.#hooks.onStderr?.(new Uint8Array(content.subarray(0, kept)), this.copyable);
   }
 
   /** Resolves when the application said that the request is complete. Rejects if it refused it, or could not finish it. */

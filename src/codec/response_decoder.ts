@@ -157,7 +157,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
       if (this.#highestId > 0)
         throw protocolError(`Cannot read ${input}: nobody began request ${requestId}`, requestId);
       active = this.#open(requestId, {});
-      controller.enqueue(active.response.makeCopyable());
+      controller.enqueue(active.response.copyable);
     }
     const step = responseStep(active.state, input);
     if (step === undefined) {

@@ -1,4 +1,4 @@
-import { copyable, type FastCgiRequest } from "../codec/incoming_request.ts";
+import type { FastCgiRequest } from "../codec/incoming_request.ts";
 import { MAX_SENT_CONTENT_LENGTH } from "../protocol/constants.ts";
 import { type ByteSource, type ByteSourceInit, byteSourceOf, cancelSource } from "../transport/byte_source.ts";
 
@@ -61,18 +61,4 @@ export function wholeOutput(
   const [only] = output;
   if (output.length !== 1 || partsOf(stderr).length > 0 || appStatus !== 0) return null;
   return only instanceof Uint8Array && only.length > 0 && only.length <= MAX_SENT_CONTENT_LENGTH ? only : null;
-}
-
-/** Handlers that take a request as it is. */
-const inPlaceHandlers: WeakSet<FastCgiHandler> = /* @__PURE__ */ new WeakSet();
-
-/** Says that `handler` copies no request, so that none has to be made copyable for it. */
-export function takesInPlace(handler: FastCgiHandler): FastCgiHandler {
-  inPlaceHandlers.add(handler);
-  return handler;
-}
-
-/** `handler`, with requests that it may copy. */
-export function withCopyableRequests(handler: FastCgiHandler): FastCgiHandler {
-  return inPlaceHandlers.has(handler) ? handler : (request, context) => handler(copyable(request), context);
 }

@@ -1,11 +1,11 @@
 import { Deadline } from "../base/deadline.ts";
 import { resolveOptions } from "../base/resolve_options.ts";
-import type { FastCgiRequest } from "../codec/incoming_request.ts";
+import { copyable, type FastCgiRequest } from "../codec/incoming_request.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import { closeConnection, type FastCgiConnection } from "../transport/connection.ts";
 import { ServerConnection } from "./connection.ts";
 import { type FastCgiServerOptions, type ResolvedServerOptions, resolveServerOptions } from "./options.ts";
-import { type FastCgiHandler, type FastCgiHandlerContext, withCopyableRequests } from "./response.ts";
+import type { FastCgiHandler, FastCgiHandlerContext } from "./response.ts";
 
 /** How {@linkcode FastCgiServer.close} ends. */
 export interface CloseOptions {
@@ -58,7 +58,7 @@ export class FastCgiServer implements FastCgiHandlerContext {
    * @throws {RangeError | TypeError} If an option has a value it can't have.
    */
   constructor(handler: FastCgiHandler, options: FastCgiServerOptions = {}) {
-    this.#handler = withCopyableRequests(handler);
+    this.#handler = (request, context) => handler(copyable(request), context);
     this.#options = resolveServerOptions(options);
   }
 

@@ -1,4 +1,5 @@
 import { contained } from "../../base/contained.ts";
+import { copyableWith } from "../../base/copyable.ts";
 import { kindOf } from "../../base/kind_of.ts";
 import { errorDocument } from "../../cgi/error_document.ts";
 import type { FastCgiParams } from "../../cgi/params.ts";
@@ -7,12 +8,7 @@ import { copyable, type FastCgiRequest, IncomingRequest } from "../../codec/inco
 import { byteStringToUtf8, decodeByteString } from "../../protocol/byte_string.ts";
 import type { Role } from "../../protocol/constants.ts";
 import { NO_CONTENT } from "../../protocol/record.ts";
-import {
-  type FastCgiHandler,
-  type FastCgiHandlerContext,
-  type FastCgiResponse,
-  takesInPlace,
-} from "../../server/response.ts";
+import type { FastCgiHandler, FastCgiHandlerContext, FastCgiResponse } from "../../server/response.ts";
 import { type ByteReader, type ByteSource, joinBytes } from "../../transport/byte_source.ts";
 import { isResponse } from "../shared/fetch_objects.ts";
 import { lazyRequest } from "./lazy_request.ts";
@@ -104,7 +100,7 @@ export class FastCgiHttpService {
 
   /** For {@linkcode FastCgiServer}. */
   get handler(): FastCgiHandler {
-    return takesInPlace((request, context) => this.#handle(request, context));
+    return (request, context) => this.#handle(request, context);
   }
 
   async #handle(request: FastCgiRequest, server: FastCgiHandlerContext): Promise<FastCgiResponse> {
@@ -120,7 +116,7 @@ export class FastCgiHttpService {
         : nativeRequest(parts, source, hasBody(parts, source));
     const context = new FetchContext(source, request, server, this.#options);
     try {
-      const answer = this.#fetch(fetchRequest, context);
+      const answer = this.#fetch(fetchRequest, withOwnMembers(context));
       const response = isResponse(answer) ? answer : await answer;
       if (!isResponse(response)) {
         throw new TypeError(`Cannot send the response: expected a Response, got ${kindOf(response)}`);
@@ -132,6 +128,16 @@ export class FastCgiHttpService {
     }
   }
 }
+
+const withOwnMembers = /* @__PURE__ */ copyableWith<FastCgiContext>({
+  params: true,
+  role: true,
+  requestId: true,
+  stdin: true,
+  data: true,
+  stderr: true,
+  waitUntil: true,
+});
 
 /** The context of one request. */
 class FetchContext implements FastCgiContext {

@@ -58,6 +58,30 @@ describe("FastCgiHttpService", () => {
     );
   });
 
+  it("FastCgiHttpService gives a context that a spread copies whole", async () => {
+    const told: string[] = [];
+    const { web } = serve(
+      async (_, context) => {
+        const { stdin, data, stderr, waitUntil, ...rest } = { ...context, user: "alice" };
+        stderr.write("message");
+        waitUntil(Promise.resolve());
+        const { params, requestId, role, user } = Object.assign(Object.create(context), rest);
+        const texts = [params.get("HTTP_HOST"), requestId, role, user, await textFrom(stdin), await textFrom(data)];
+        return new Response(texts.join(" "));
+      },
+      { onStderr: (message) => told.push(message) },
+    );
+    await web.send(
+      begin(1, { role: Role.Filter }),
+      params(1, { REQUEST_METHOD: "POST", HTTP_HOST: "a.test", FCGI_DATA_LENGTH: "4" }),
+      stdin(1, "body"),
+      record(RecordType.Data, 1, "file"),
+      record(RecordType.Data, 1),
+    );
+    expect((await web.answer(1)).stdout).toMatch(/\r\n\r\na.test 1 3 alice body file$/);
+    expect(told).toEqual(["message"]);
+  });
+
   it("FastCgiHttpService sends the header block in one FCGI_STDOUT record", async () => {
     const { web } = serve(() => new Response("body", { headers: { "x-long": "a".repeat(60_000) } }));
     await web.send(request(1));
