@@ -4,6 +4,7 @@ import { defineConfig } from "tsup";
 export default defineConfig({
   entry: {
     index: "src/index.ts",
+    toolkit: "src/toolkit.ts",
     node: "adapters/node/index.ts",
     bun: "adapters/bun/index.ts",
     deno: "adapters/deno/index.ts",

@@ -8,6 +8,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^fetchcgi$/, replacement: file("src/index.ts") },
+      { find: /^fetchcgi\/toolkit$/, replacement: file("src/toolkit.ts") },
       { find: /^fetchcgi\/(.+)$/, replacement: file("adapters/$1/index.ts") },
     ],
   },

@@ -1,4 +1,4 @@
-import { encodeBeginRequestBody, encodeNameValuePairs, encodeRecords, RecordType, Role } from "fetchcgi";
+import { encodeBeginRequestBody, encodeNameValuePairs, encodeRecords, RecordType, Role } from "fetchcgi/toolkit";
 import { nginxParams } from "./peers/answers.mjs";
 
 /** A GET with the params of nginx; the record behind them is an empty one of this type. */

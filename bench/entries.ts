@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { RecordType } from "fetchcgi";
+import { RecordType } from "fetchcgi/toolkit";
 import {
   libraryOf,
   nginxBefore,

@@ -1,5 +1,5 @@
 import { connect, type Socket } from "node:net";
-import { RecordType } from "fetchcgi";
+import { RecordType } from "fetchcgi/toolkit";
 import { encodedGet } from "./encoded_get.ts";
 
 /** Connections that had one answer each and are kept. */

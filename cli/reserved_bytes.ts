@@ -1,4 +1,4 @@
-import { decodeRecordHeader, FCGI_HEADER_LEN } from "../adapters/node/index.ts";
+import { decodeRecordHeader, FCGI_HEADER_LEN } from "../src/toolkit.ts";
 
 /** Collects the reserved bytes of record headers, which the decoder has no interest in. */
 export class ReservedBytes {

@@ -9,4 +9,5 @@ export interface Size {
 }
 
 export const MAX_CLIENT_BYTES: number;
-export function sizes(entry?: string): Promise<Size[]>;
+/** @param doors Files by the name that programs import them by. */
+export function sizes(doors?: Readonly<Record<string, string>>): Promise<Size[]>;

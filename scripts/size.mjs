@@ -13,18 +13,22 @@ export const MAX_CLIENT_BYTES = 25_000;
 /** What a program imports, by what it is called. */
 const programs = {
   "HTTP client": "export { FastCgiHttpClient } from 'fetchcgi'",
-  "HTTP service": "export { FastCgiHttpService, FastCgiServer } from 'fetchcgi'",
-  "whole core": "export * from 'fetchcgi'",
+  "HTTP service": "export { FastCgiHttpService, FastCgiServer } from 'fetchcgi/toolkit'",
+  "whole core": "export * from 'fetchcgi/toolkit'",
 };
 
+/** Where the two doors of the core are. */
+const SOURCE = { fetchcgi: "src/index.ts", "fetchcgi/toolkit": "src/toolkit.ts" };
+const BUILT = { fetchcgi: "dist/index.js", "fetchcgi/toolkit": "dist/toolkit.js" };
+
 /** Bytes of each program, minified and then gzipped; and the files of the package that are in it. */
-export async function sizes(entry = "src/index.ts") {
+export async function sizes(doors = SOURCE) {
   // The esbuild that tsup brings.
   const { build } = createRequire(createRequire(import.meta.url).resolve("tsup"))("esbuild");
   const measure = async ([name, contents]) => {
     const { outputFiles, metafile } = await build({
       stdin: { contents, resolveDir: projectFolder },
-      alias: { fetchcgi: join(projectFolder, entry) },
+      alias: Object.fromEntries(Object.entries(doors).map(([name, path]) => [name, join(projectFolder, path)])),
       bundle: true,
       minify: true,
       format: "esm",
@@ -43,9 +47,9 @@ export async function sizes(entry = "src/index.ts") {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  for (const entry of ["src/index.ts", "dist/index.js"].filter((path) => existsSync(join(projectFolder, path)))) {
-    console.log(entry);
-    for (const { name, minified, gzipped } of await sizes(entry)) {
+  for (const doors of [SOURCE, BUILT].filter(({ fetchcgi }) => existsSync(join(projectFolder, fetchcgi)))) {
+    console.log(doors.fetchcgi);
+    for (const { name, minified, gzipped } of await sizes(doors)) {
       console.log(
         `  ${name.padEnd(12)} ${kilobytes(minified)} minified ${kilobytes(gzipped)} gzipped (${gzipped} bytes)`,
       );

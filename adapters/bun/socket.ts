@@ -7,7 +7,7 @@ import {
   ChannelConnection,
   type ConnectionAddress,
   type FastCgiConnection,
-} from "../../src/index.ts";
+} from "../../src/toolkit.ts";
 import { tcpAddress } from "../shared/target.ts";
 import type { BunSocket, BunSocketHandler } from "./runtime.ts";
 

@@ -1,4 +1,4 @@
-// fetchcgi in a Cloudflare Worker: the whole core, and the client half over TCP sockets. Workers accept no FastCGI connections.
+// fetchcgi in a Cloudflare Worker: all of the first door, and the client half over TCP sockets. Workers accept no FastCGI connections.
 
 export * from "../../src/index.ts";
 export type { TcpTarget } from "../shared/target.ts";

@@ -7,7 +7,7 @@ import {
   ChannelConnection,
   type ConnectionAddresses,
   type FastCgiConnection,
-} from "../../src/index.ts";
+} from "../../src/toolkit.ts";
 import { tcpAddress } from "../shared/target.ts";
 
 /** Wraps a socket that is connected. Its data must not have been read by anybody else. */

@@ -9,7 +9,7 @@ import {
   type FastCgiHttpPreset,
   type FastCgiScript,
   type FastCgiScriptResolver,
-} from "../../src/index.ts";
+} from "../../src/toolkit.ts";
 import { printApplicationStderr } from "./print.ts";
 import { formatTcpTarget, parseTcpTarget, type TcpAddress, type TcpTarget } from "./target.ts";
 

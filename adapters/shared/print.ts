@@ -1,7 +1,7 @@
 // What goes to the console where a program gives no callback: one line for each fault and each message, with nothing in it that a
 // terminal or a log takes for more than text, and not longer than it may be, whatever a peer sends.
 
-import { byteStringToUtf8, FastCgiError, type FastCgiRequest } from "../../src/index.ts";
+import { byteStringToUtf8, FastCgiError, type FastCgiRequest } from "../../src/toolkit.ts";
 
 /** Characters of a message of FCGI_STDERR, as a line in Apache's error log has. */
 const MAX_MESSAGE = 8192;

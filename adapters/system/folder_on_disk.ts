@@ -3,7 +3,7 @@
 import type { Stats } from "node:fs";
 import { lstat, realpath, stat } from "node:fs/promises";
 import { isAbsolute, join, relative, sep } from "node:path";
-import { contained } from "../../src/index.ts";
+import { contained } from "../../src/toolkit.ts";
 import { printable } from "../shared/print.ts";
 
 /** Options of {@linkcode scriptOnDisk} and {@linkcode fileOnDisk}. */

@@ -11,7 +11,7 @@ import {
   type FastCgiHttpServiceOptions,
   FastCgiServer,
   type FastCgiServerOptions,
-} from "../../src/index.ts";
+} from "../../src/toolkit.ts";
 import { printError, printStderr } from "../shared/print.ts";
 import { checkTarget, type ListenTarget, listen, type ServerRuntime } from "./listen.ts";
 

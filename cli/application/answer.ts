@@ -1,6 +1,6 @@
 // What a Responder wrote, as CGI (RFC 3875 6). The lines as they are: what is wrong with them is what rules are about.
 
-import { decodeByteString } from "../../adapters/node/index.ts";
+import { decodeByteString } from "../../src/toolkit.ts";
 
 /** A header block and what follows it. */
 export interface CgiAnswer {

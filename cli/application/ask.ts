@@ -1,7 +1,7 @@
 // The question that most rules come down to: is a request that is sent in an unusual but valid way answered as any other, and does
 // what it carries arrive?
 
-import { decodeByteString, encodeRecords, type FastCgiRecord, ProtocolStatus } from "../../adapters/node/index.ts";
+import { decodeByteString, encodeRecords, type FastCgiRecord, ProtocolStatus } from "../../src/toolkit.ts";
 import { constantName } from "../report/records.ts";
 import { broken, kept, notTold, type Outcome } from "../report/rule.ts";
 import { readCgiAnswer, statusOf } from "./answer.ts";

@@ -1,16 +1,15 @@
 // One connection to the application: what is sent, what comes, and when enough has come. Everything is remembered, because
 // some rules are about all that ever came.
 
+import { type FastCgiConnection, FastCgiError } from "../../adapters/node/index.ts";
 import {
   decodeEndRequestBody,
   type EndRequestBody,
   encodeRecords,
-  type FastCgiConnection,
-  FastCgiError,
   type FastCgiRecord,
   RecordDecoder,
   RecordType,
-} from "../../adapters/node/index.ts";
+} from "../../src/toolkit.ts";
 import { describeRecords } from "../report/records.ts";
 import type { ExchangeLog } from "../report/rule.ts";
 import { ReservedBytes } from "../reserved_bytes.ts";

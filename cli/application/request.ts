@@ -1,15 +1,8 @@
 // Requests as records, whole and well-formed. Rules take them apart.
 
 import { basename, dirname } from "node:path";
-import {
-  encodeBeginRequestBody,
-  encodeNameValuePairs,
-  type FastCgiRecord,
-  type NameValuePair,
-  RecordType,
-  Role,
-  utf8ToByteString,
-} from "../../adapters/node/index.ts";
+import { type NameValuePair, Role, utf8ToByteString } from "../../adapters/node/index.ts";
+import { encodeBeginRequestBody, encodeNameValuePairs, type FastCgiRecord, RecordType } from "../../src/toolkit.ts";
 
 /** How requests to the application look. */
 export interface RequestOptions {

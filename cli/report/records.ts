@@ -1,5 +1,6 @@
 // Records in words, for whoever reads a report.
 
+import { Role } from "../../adapters/node/index.ts";
 import {
   decodeBeginRequestBody,
   decodeEndRequestBody,
@@ -7,8 +8,7 @@ import {
   type FastCgiRecord,
   ProtocolStatus,
   RecordType,
-  Role,
-} from "../../adapters/node/index.ts";
+} from "../../src/toolkit.ts";
 
 /** More records of one kind in a row are counted. */
 const MAX_IN_A_ROW = 3;

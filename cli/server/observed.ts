@@ -1,14 +1,13 @@
 // What a web server sends: every connection and every request on it, record by record. Nothing is answered here.
 
+import { type NameValuePair, Role } from "../../adapters/node/index.ts";
 import {
   decodeBeginRequestBody,
   decodeNameValuePairs,
   type FastCgiRecord,
-  type NameValuePair,
   RecordDecoder,
   RecordType,
-  Role,
-} from "../../adapters/node/index.ts";
+} from "../../src/toolkit.ts";
 import { constantName } from "../report/records.ts";
 import { ReservedBytes } from "../reserved_bytes.ts";
 

@@ -1,15 +1,14 @@
 // An application that answers every request with a report on it. The library's own server does the talking; we listen in.
 
+import type { FastCgiConnection, FastCgiRequest } from "../../adapters/node/index.ts";
 import {
   encodeByteString,
-  type FastCgiConnection,
   type FastCgiHandler,
-  type FastCgiRequest,
   type FastCgiResponse,
   FastCgiServer,
   RecordDecoder,
   RecordType,
-} from "../../adapters/node/index.ts";
+} from "../../src/toolkit.ts";
 import { ObservedConnection, type ObservedRequest } from "./observed.ts";
 
 export interface ObserverOptions {

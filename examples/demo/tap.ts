@@ -1,19 +1,16 @@
 // Listens in on FastCGI connections: every byte passes on unchanged, and a copy goes through the library's own
 // RecordDecoder. Connectors wrap connectors, so all it takes is a client that connects through this one.
 
+import { type ConnectOptions, type Connector, type FastCgiConnection, Role } from "fetchcgi/node";
 import {
-  type ConnectOptions,
-  type Connector,
   decodeBeginRequestBody,
   decodeEndRequestBody,
   decodeNameValuePairs,
-  type FastCgiConnection,
   type FastCgiRecord,
   ProtocolStatus,
   RecordDecoder,
   RecordType,
-  Role,
-} from "fetchcgi/node";
+} from "fetchcgi/toolkit";
 
 /** The variable that tells the exchanges apart. The front sets it; no client can, because headers become `HTTP_*`. */
 export const EXCHANGE_ID = "EXCHANGE_ID";

@@ -8,7 +8,6 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import {
-  FastCgiClient,
   type FastCgiConnection,
   FastCgiError,
   FastCgiHttpClient,
@@ -18,6 +17,7 @@ import {
   serve,
 } from "../../adapters/node/index.ts";
 import { openTemporaryFile } from "../../adapters/system/spool.ts";
+import { FastCgiClient } from "../../src/toolkit.ts";
 import { freePort } from "../support/free_port.ts";
 import { startProcess, waitUntil } from "../support/process.ts";
 import { isSettled } from "../support/streams.ts";

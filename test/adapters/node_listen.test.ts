@@ -25,10 +25,10 @@ import {
   type FastCgiListener,
   FastCgiTcpConnector,
   FastCgiUnixConnector,
-  RecordType,
   type ServeOptions,
   serve,
 } from "../../adapters/node/index.ts";
+import { RecordType } from "../../src/toolkit.ts";
 import { freePort } from "../support/free_port.ts";
 import { guardAgainstLoss, unguard } from "../support/guard.ts";
 import { startProcess } from "../support/process.ts";

@@ -8,10 +8,10 @@ import {
   type FastCgiListener,
   FastCgiTcpConnector,
   FastCgiUnixConnector,
-  RecordType,
   type ServeOptions,
   serve,
 } from "../../adapters/node/index.ts";
+import { RecordType } from "../../src/toolkit.ts";
 import { connectEarly } from "../support/early_clients.ts";
 import { deferred } from "../support/open_stream.ts";
 import { startProcess, waitUntil } from "../support/process.ts";

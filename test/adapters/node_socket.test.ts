@@ -2,16 +2,9 @@ import { once } from "node:events";
 import { connect, createServer, Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
-import {
-  type ChannelConnection,
-  FastCgiHttpClient,
-  FastCgiTcpConnector,
-  FastCgiUnixConnector,
-  RecordDecoder,
-  RecordType,
-  serve,
-} from "../../adapters/node/index.ts";
+import { FastCgiHttpClient, FastCgiTcpConnector, FastCgiUnixConnector, serve } from "../../adapters/node/index.ts";
 import { connectionOfSocket, tcpAddresses } from "../../adapters/node/socket.ts";
+import { type ChannelConnection, RecordDecoder, RecordType } from "../../src/toolkit.ts";
 import { heldBytes } from "../support/memory.ts";
 import { deferred } from "../support/open_stream.ts";
 import { patternBytes } from "../support/pattern.ts";

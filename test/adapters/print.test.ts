@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { faultText, printApplicationStderr, printable, printError, printStderr } from "../../adapters/shared/print.ts";
-import { FastCgiError, type FastCgiRequest, utf8ToByteString } from "../../src/index.ts";
+import { FastCgiError, type FastCgiRequest, utf8ToByteString } from "../../src/toolkit.ts";
 
 /** A request that has these variables; nothing else of it is printed. */
 function requestWith(params: Record<string, string>): FastCgiRequest {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { contained } from "../../src/base/contained.ts";
-import { type FastCgiRecord, RecordType, RequestDecoder, ResponseDecoder } from "../../src/index.ts";
+import { type FastCgiRecord, RecordType, RequestDecoder, ResponseDecoder } from "../../src/toolkit.ts";
 import { begin, params, record } from "../support/records.ts";
 import { unhandledRejectionsOf } from "../support/unhandled_rejections.ts";
 

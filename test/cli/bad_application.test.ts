@@ -1,6 +1,6 @@
 import { createServer } from "node:net";
 import { it, type TestContext } from "vitest";
-import { encodeRecords, RecordType } from "../../adapters/node/index.ts";
+import { encodeRecords, RecordType } from "../../src/toolkit.ts";
 import { waitUntil } from "../support/process.ts";
 import { record } from "../support/records.ts";
 import { brokenIn, fetchcgi, findingsOf } from "./run.ts";

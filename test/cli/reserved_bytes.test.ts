@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { RecordType } from "../../adapters/node/index.ts";
 import { ReservedBytes } from "../../cli/reserved_bytes.ts";
+import { RecordType } from "../../src/toolkit.ts";
 import { bytesOf, record } from "../support/records.ts";
 
 it("ReservedBytes reads every header when the bytes are cut anywhere", () => {

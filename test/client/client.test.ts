@@ -12,7 +12,7 @@ import {
   ProtocolStatus,
   RecordType,
   Role,
-} from "../../src/index.ts";
+} from "../../src/toolkit.ts";
 import { hexOf, joined, latin1 } from "../support/bytes.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
 import { connectionPair, type MemoryConnection } from "../support/memory_connection.ts";

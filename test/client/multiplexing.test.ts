@@ -13,7 +13,7 @@ import {
   type NameValuePair,
   ProtocolStatus,
   RecordType,
-} from "../../src/index.ts";
+} from "../../src/toolkit.ts";
 import { latin1, sha256 } from "../support/bytes.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
 import { connectionPair } from "../support/memory_connection.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { CLIENT_DEFAULTS, resolveClientOptions } from "../../src/client/options.ts";
-import { FastCgiClient } from "../../src/index.ts";
+import { FastCgiClient } from "../../src/toolkit.ts";
 import { ScriptedConnector } from "../support/scripted_application.ts";
 
 describe("resolveClientOptions", () => {

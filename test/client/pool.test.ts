@@ -5,7 +5,7 @@ import {
   type FastCgiClientOptions,
   FastCgiError,
   type FastCgiRequestInit,
-} from "../../src/index.ts";
+} from "../../src/toolkit.ts";
 import { latin1 } from "../support/bytes.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
 import { connectionPair } from "../support/memory_connection.ts";

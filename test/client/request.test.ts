@@ -8,7 +8,7 @@ import {
   type NameValuePair,
   RecordType,
   Role,
-} from "../../src/index.ts";
+} from "../../src/toolkit.ts";
 import { RecordWriter } from "../../src/transport/record_writer.ts";
 import { channelOf } from "../../src/transport/stream_channel.ts";
 import { joined, latin1, sha256 } from "../support/bytes.ts";

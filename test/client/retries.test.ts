@@ -12,7 +12,7 @@ import {
   ProtocolStatus,
   RecordType,
   roundRobin,
-} from "../../src/index.ts";
+} from "../../src/toolkit.ts";
 import { latin1 } from "../support/bytes.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
 import { deferred } from "../support/open_stream.ts";

@@ -14,7 +14,7 @@ import {
   RecordType,
   Role,
   roundRobin,
-} from "../../src/index.ts";
+} from "../../src/toolkit.ts";
 import { connectionPair } from "../support/memory_connection.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
 import { answer, answering, ScriptedConnector } from "../support/scripted_application.ts";

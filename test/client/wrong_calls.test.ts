@@ -5,7 +5,7 @@ import {
   type FastCgiHttpParams,
   type FastCgiRequestInit,
   type NameValuePair,
-} from "../../src/index.ts";
+} from "../../src/toolkit.ts";
 import { OpenStream } from "../support/open_stream.ts";
 import { answering, ScriptedConnector } from "../support/scripted_application.ts";
 import { textFrom } from "../support/streams.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { encodeResponseEnd, type ResponseEnd } from "../../src/codec/response_encoder.ts";
-import { decodeEndRequestBody, encodeRecords, RecordType } from "../../src/index.ts";
+import { decodeEndRequestBody, encodeRecords, RecordType } from "../../src/toolkit.ts";
 import { joinBytes } from "../../src/transport/byte_source.ts";
 import { patternBytes } from "../support/pattern.ts";
 import { record } from "../support/records.ts";

@@ -2,13 +2,13 @@ import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import {
-  FastCgiClient,
   type FastCgiConnection,
   FastCgiError,
   FastCgiHttpClient,
   type FastCgiHttpClientOptions,
   type FastCgiHttpConnector,
 } from "../../adapters/node/index.ts";
+import { FastCgiClient } from "../../src/toolkit.ts";
 import type { RunningApplication, StartApplicationOptions } from "../support/applications/application.ts";
 import { applications, firstStartTimeout, go } from "../support/applications/list.ts";
 import { patternChunks, patternSha256 } from "../support/pattern.ts";

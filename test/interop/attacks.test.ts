@@ -6,17 +6,14 @@ import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
-  encodeBeginRequestBody,
-  encodeNameValuePairs,
-  encodeRecords,
   type FastCgiFetchInit,
   FastCgiHttpClient,
   FastCgiUnixConnector,
-  RecordType,
   Role,
   scriptOnDisk,
   scriptsIn,
 } from "../../adapters/node/index.ts";
+import { encodeBeginRequestBody, encodeNameValuePairs, encodeRecords, RecordType } from "../../src/toolkit.ts";
 import { sha256 } from "../support/bytes.ts";
 import { type PhpFpm, startPhpFpm } from "../support/php_fpm.ts";
 import { streamOf } from "../support/streams.ts";

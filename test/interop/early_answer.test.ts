@@ -1,5 +1,6 @@
 import { expect, it, onTestFinished } from "vitest";
-import { RecordType, serve } from "../../adapters/node/index.ts";
+import { serve } from "../../adapters/node/index.ts";
+import { RecordType } from "../../src/toolkit.ts";
 import { joined } from "../support/bytes.ts";
 import { httpRequest } from "../support/http.ts";
 import { fastCgiLocation, startNginx } from "../support/nginx.ts";

@@ -6,7 +6,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { FastCgiHttpClient, FastCgiHttpService } from "../../src/index.ts";
+import { FastCgiHttpClient, FastCgiHttpService } from "../../src/toolkit.ts";
 import { latin1 } from "../support/bytes.ts";
 import { request } from "../support/records.ts";
 import { answering, type ReceivedRequest, ScriptedConnector } from "../support/scripted_application.ts";

@@ -2,7 +2,8 @@
 
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { FastCgiHttpClient, type FastCgiRecord, RecordType } from "../../adapters/node/index.ts";
+import { FastCgiHttpClient } from "../../adapters/node/index.ts";
+import { type FastCgiRecord, RecordType } from "../../src/toolkit.ts";
 import { connectorTo, counting } from "../support/php_client.ts";
 import { type PhpFpm, phpScripts, startPhpFpm } from "../support/php_fpm.ts";
 import { RawConnection } from "../support/raw_connection.ts";

@@ -16,7 +16,7 @@ import { loadFrontends } from "../support/vectors.ts";
 const programs = fileURLToPath(new URL("programs", import.meta.url));
 
 const page = `<!doctype html>
-<script type="importmap">{ "imports": { "fetchcgi": "/dist/index.js" } }</script>
+<script type="importmap">{ "imports": { "fetchcgi/toolkit": "/dist/toolkit.js" } }</script>
 <script type="module" src="/page.mjs"></script>`;
 
 /** Serves the page, and waits for what its program says. */

@@ -22,9 +22,11 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
   "src/http/call": [...BELOW_HTTP, "src/connect", "src/client", "src/http/shared", "src/http/serve/service.ts"],
   "src/http/php": [...BELOW_HTTP, "src/http/shared", "src/http/call"],
   "src/index.ts": ["src"],
-  "adapters/shared": ["src/index.ts"],
+  "src/toolkit.ts": ["src"],
+  "adapters/shared": ["src/index.ts", "src/toolkit.ts"],
   "adapters/system": [
     "src/index.ts",
+    "src/toolkit.ts",
     "adapters/shared",
     "node:crypto",
     "node:fs",
@@ -33,11 +35,11 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
     "node:process",
     "node:timers",
   ],
-  "adapters/node": ["src/index.ts", "adapters/shared", "adapters/system", "node:"],
-  "adapters/bun": ["src/index.ts", "adapters/shared", "adapters/system"],
-  "adapters/deno": ["src/index.ts", "adapters/shared", "adapters/system", "node:fs"],
-  "adapters/cloudflare": ["src/index.ts", "adapters/shared", "cloudflare:sockets"],
-  cli: ["adapters/shared", "adapters/system", "adapters/node", "node:"],
+  "adapters/node": ["src/index.ts", "src/toolkit.ts", "adapters/shared", "adapters/system", "node:"],
+  "adapters/bun": ["src/index.ts", "src/toolkit.ts", "adapters/shared", "adapters/system"],
+  "adapters/deno": ["src/index.ts", "src/toolkit.ts", "adapters/shared", "adapters/system", "node:fs"],
+  "adapters/cloudflare": ["src/index.ts", "src/toolkit.ts", "adapters/shared", "cloudflare:sockets"],
+  cli: ["src/toolkit.ts", "adapters/shared", "adapters/system", "adapters/node", "node:"],
 };
 
 function sourceFiles(folder: string): string[] {

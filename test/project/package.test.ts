@@ -91,12 +91,13 @@ function workerConfiguration(port: number, dist: readonly string[]): string {
   const embedded = [
     ...["worker.mjs", "over_streams.mjs"].map((name) => [name, name]),
     ...dist
-      .filter((name) => /^(chunk-.*|index|cloudflare)\.js$/.test(name))
+      .filter((name) => /^(chunk-.*|index|toolkit|cloudflare)\.js$/.test(name))
       .map((name) => [`fetchcgi/${name}`, `node_modules/fetchcgi/dist/${name}`]),
   ].map(([name, path]) => `(name = "${name}", esModule = embed "${path}")`);
   // Modules are found by their names alone, and there is no package.json.
   const entries = [
     ["fetchcgi", "./fetchcgi/index.js"],
+    ["fetchcgi/toolkit", "./toolkit.js"],
     ["fetchcgi/cloudflare", "./cloudflare.js"],
   ].map(([name, path]) => `(name = "${name}", esModule = "export * from '${path}';")`);
   const modules = [...embedded, ...entries];
@@ -123,7 +124,7 @@ describe("the types of the installed package", () => {
     export const status: number = response.status;
     await server.close();`;
   const core = `
-    import { FastCgiHttpClient, FastCgiServer, RequestDecoderStream, type Connector } from "fetchcgi";
+    import { FastCgiHttpClient, FastCgiServer, RequestDecoderStream, type Connector } from "fetchcgi/toolkit";
     export const client = (connector: Connector): FastCgiHttpClient => new FastCgiHttpClient(connector);
     export const server = new FastCgiServer(() => ({ stdout: new Uint8Array(1) }));
     export const stream: TransformStream = new RequestDecoderStream();`;
@@ -196,7 +197,7 @@ describe("the published declarations", () => {
       expect(code, name).not.toMatch(/\b(Buffer|NodeJS|Bun|Deno|process)\b|node:|<reference/);
       for (const [, path] of text.matchAll(/from '\.\/([^']+)\.js'/g)) await visit(`${path}.d.ts`);
     };
-    for (const name of ["index.d.ts", "cloudflare.d.ts"]) await visit(name);
+    for (const name of ["index.d.ts", "toolkit.d.ts", "cloudflare.d.ts"]) await visit(name);
     expect(seen.size).toBeGreaterThanOrEqual(2);
   });
 });

@@ -281,7 +281,7 @@ describe("README", () => {
     const folder = await createTemporaryDirectory("readme-codec");
     cleanup.push(() => folder.remove());
     const program = `${block("requestsOf")}
-      import { encodeRecords, encodeBeginRequestBody, RecordType } from "fetchcgi";
+      import { encodeRecords, encodeBeginRequestBody, RecordType } from "fetchcgi/toolkit";
       const record = (type: number, contentData = new Uint8Array()) => ({ type, requestId: 7, contentData });
       const bytes = encodeRecords([
         record(RecordType.BeginRequest, encodeBeginRequestBody({ role: 1, keepConn: false })),

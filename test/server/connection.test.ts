@@ -16,7 +16,7 @@ import {
   ProtocolStatus,
   RecordType,
   Role,
-} from "../../src/index.ts";
+} from "../../src/toolkit.ts";
 import { chunksOf, latin1, sha256 } from "../support/bytes.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
 import { patternBytes } from "../support/pattern.ts";

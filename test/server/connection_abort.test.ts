@@ -6,7 +6,7 @@ import {
   type FastCgiRequest,
   type FastCgiResponse,
   RecordType,
-} from "../../src/index.ts";
+} from "../../src/toolkit.ts";
 import { latin1 } from "../support/bytes.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
 import { begin, params, record, request, stdin } from "../support/records.ts";

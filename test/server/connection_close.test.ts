@@ -11,7 +11,7 @@ import {
   ProtocolStatus,
   RecordType,
   Role,
-} from "../../src/index.ts";
+} from "../../src/toolkit.ts";
 import { latin1 } from "../support/bytes.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
 import { connectionPair } from "../support/memory_connection.ts";

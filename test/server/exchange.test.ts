@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { IncomingRequest } from "../../src/codec/incoming_request.ts";
-import { decodeEndRequestBody, FastCgiError, type FastCgiResponse, RecordType, Role } from "../../src/index.ts";
 import { Exchange } from "../../src/server/exchange.ts";
 import type { FastCgiHandler } from "../../src/server/response.ts";
+import { decodeEndRequestBody, FastCgiError, type FastCgiResponse, RecordType, Role } from "../../src/toolkit.ts";
 import { RecordWriter } from "../../src/transport/record_writer.ts";
 import { hexOf, joined, latin1 } from "../support/bytes.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";

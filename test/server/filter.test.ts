@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type FastCgiRecord, type FastCgiServerOptions, RecordType, Role } from "../../src/index.ts";
+import { type FastCgiRecord, type FastCgiServerOptions, RecordType, Role } from "../../src/toolkit.ts";
 import { latin1 } from "../support/bytes.ts";
 import { begin, params, record, stdin } from "../support/records.ts";
 import { streamOf, textFrom } from "../support/streams.ts";

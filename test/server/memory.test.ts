@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { RecordType } from "../../src/index.ts";
+import { RecordType } from "../../src/toolkit.ts";
 import { latin1 } from "../support/bytes.ts";
 import { heldBytes } from "../support/memory.ts";
 import { begin, params, record } from "../support/records.ts";

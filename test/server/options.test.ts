@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { FastCgiServer, type FastCgiServerLimits } from "../../src/index.ts";
 import { resolveServerOptions, SERVER_DEFAULTS } from "../../src/server/options.ts";
+import { FastCgiServer, type FastCgiServerLimits } from "../../src/toolkit.ts";
 
 const names = Object.keys(SERVER_DEFAULTS) as (keyof FastCgiServerLimits)[];
 const numbers = names.filter((name) => typeof SERVER_DEFAULTS[name] === "number");

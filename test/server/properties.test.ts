@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { type FastCgiHandler, type FastCgiRecord, RecordType } from "../../src/index.ts";
+import { type FastCgiHandler, type FastCgiRecord, RecordType } from "../../src/toolkit.ts";
 import { chunksOf, joined, latin1 } from "../support/bytes.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
 import { begin, bytesOf, params, record } from "../support/records.ts";

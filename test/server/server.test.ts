@@ -1,5 +1,11 @@
 import { describe, expect, it, vi } from "vitest";
-import { FastCgiError, type FastCgiHandler, type FastCgiResponse, FastCgiServer, RecordType } from "../../src/index.ts";
+import {
+  FastCgiError,
+  type FastCgiHandler,
+  type FastCgiResponse,
+  FastCgiServer,
+  RecordType,
+} from "../../src/toolkit.ts";
 import { latin1 } from "../support/bytes.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
 import { connectionPair } from "../support/memory_connection.ts";

@@ -10,7 +10,7 @@ import {
   ResponseDecoder,
   type ResponseDecoderOptions,
   Role,
-} from "../../src/index.ts";
+} from "../../src/toolkit.ts";
 import { begin, params, record } from "./records.ts";
 
 /** A RequestDecoder and all that came out of it. */

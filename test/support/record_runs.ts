@@ -1,4 +1,4 @@
-import { type FastCgiRecord, RecordType } from "../../src/index.ts";
+import { type FastCgiRecord, RecordType } from "../../src/toolkit.ts";
 import type { RecordRun } from "./vectors.ts";
 
 /** FastCGI 8: `BEGIN_REQUEST` for `BeginRequest`, as in the recordings. */

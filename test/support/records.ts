@@ -7,7 +7,7 @@ import {
   RecordDecoder,
   RecordType,
   Role,
-} from "../../src/index.ts";
+} from "../../src/toolkit.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

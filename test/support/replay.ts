@@ -13,7 +13,7 @@ import {
   RecordType,
   RequestDecoder,
   ResponseDecoder,
-} from "../../src/index.ts";
+} from "../../src/toolkit.ts";
 import { bytewise, chunksOf } from "./bytes.ts";
 
 /** Bytes from one cut to the next: every point, unless scripts/runtime_tests.mjs says otherwise. */

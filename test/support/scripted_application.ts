@@ -9,7 +9,7 @@ import {
   RecordDecoder,
   RecordType,
   Role,
-} from "../../src/index.ts";
+} from "../../src/toolkit.ts";
 import { joined } from "./bytes.ts";
 import { connectionPair, type MemoryConnection } from "./memory_connection.ts";
 import { bytesOf, record } from "./records.ts";

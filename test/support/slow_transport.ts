@@ -1,4 +1,4 @@
-import type { ByteChannel, FastCgiRecord } from "../../src/index.ts";
+import type { ByteChannel, FastCgiRecord } from "../../src/toolkit.ts";
 import { channelOf } from "../../src/transport/stream_channel.ts";
 import { bytesOf, recordsIn } from "./records.ts";
 

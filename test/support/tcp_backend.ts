@@ -7,7 +7,7 @@ import {
   type FastCgiRecord,
   RecordDecoder,
   RecordType,
-} from "../../src/index.ts";
+} from "../../src/toolkit.ts";
 import { joined } from "./bytes.ts";
 
 /** What an application does with a request whose params have come: on a real socket, with any bytes. */

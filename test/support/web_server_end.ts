@@ -8,7 +8,7 @@ import {
   type FastCgiServerOptions,
   ProtocolStatus,
   RecordType,
-} from "../../src/index.ts";
+} from "../../src/toolkit.ts";
 import { joined } from "./bytes.ts";
 import { connectionPair } from "./memory_connection.ts";
 import { bytesOf, recordsIn, textOf } from "./records.ts";

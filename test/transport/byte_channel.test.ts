@@ -4,7 +4,7 @@ import {
   type ByteChannelEvents,
   ChannelConnection,
   type FastCgiConnection,
-} from "../../src/index.ts";
+} from "../../src/toolkit.ts";
 import { channelOf } from "../../src/transport/stream_channel.ts";
 import { latin1 } from "../support/bytes.ts";
 import { connectionPair } from "../support/memory_connection.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type FastCgiError, type FastCgiRecord, RecordType } from "../../src/index.ts";
+import { type FastCgiError, type FastCgiRecord, RecordType } from "../../src/toolkit.ts";
 import { RecordWriter } from "../../src/transport/record_writer.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
 import { record } from "../support/records.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { RecordType } from "../../src/index.ts";
+import { RecordType } from "../../src/toolkit.ts";
 import { RecordWriter } from "../../src/transport/record_writer.ts";
 import { StreamSender } from "../../src/transport/stream_sender.ts";
 import { sha256 } from "../support/bytes.ts";

@@ -1,4 +1,4 @@
-import { FCGI_MPXS_CONNS, ProtocolStatus, RecordType } from "../../../adapters/node/index.ts";
+import { FCGI_MPXS_CONNS, ProtocolStatus, RecordType } from "../../../src/toolkit.ts";
 import { constantName } from "../../report/records.ts";
 import { broken, kept, notApplicable, type Outcome, type RuleGroup } from "../../report/rule.ts";
 import { ask, judge } from "../ask.ts";

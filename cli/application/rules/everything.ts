@@ -1,6 +1,6 @@
 // Rules about all that the application has sent in this check. They come last.
 
-import { decodeEndRequestBody, type FastCgiRecord, ProtocolStatus, RecordType } from "../../../adapters/node/index.ts";
+import { decodeEndRequestBody, type FastCgiRecord, ProtocolStatus, RecordType } from "../../../src/toolkit.ts";
 import { kept, notTold, type Outcome, type Rule, type RuleGroup, unless } from "../../report/rule.ts";
 import { readCgiAnswer } from "../answer.ts";
 import type { Exchange } from "../exchange.ts";

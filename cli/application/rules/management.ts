@@ -1,3 +1,4 @@
+import type { NameValuePair } from "../../../adapters/node/index.ts";
 import {
   decodeNameValuePairs,
   encodeNameValuePairs,
@@ -5,9 +6,8 @@ import {
   FCGI_MAX_CONNS,
   FCGI_MAX_REQS,
   FCGI_MPXS_CONNS,
-  type NameValuePair,
   RecordType,
-} from "../../../adapters/node/index.ts";
+} from "../../../src/toolkit.ts";
 import { broken, kept, notTold, type Outcome, type RuleGroup, unless } from "../../report/rule.ts";
 import { judge } from "../ask.ts";
 import type { Exchange } from "../exchange.ts";

@@ -1,9 +1,4 @@
-import {
-  encodeByteString,
-  encodeNameValuePairs,
-  type FastCgiRecord,
-  RecordType,
-} from "../../../adapters/node/index.ts";
+import { encodeByteString, encodeNameValuePairs, type FastCgiRecord, RecordType } from "../../../src/toolkit.ts";
 import type { Outcome, RuleGroup } from "../../report/rule.ts";
 import { ask } from "../ask.ts";
 import { pairsOf, record, stream } from "../request.ts";

@@ -1,4 +1,4 @@
-import { encodeRecords, type FastCgiRecord, RecordType } from "../../../adapters/node/index.ts";
+import { encodeRecords, type FastCgiRecord, RecordType } from "../../../src/toolkit.ts";
 import { broken, kept, type Outcome, type Rule, type RuleGroup } from "../../report/rule.ts";
 import { ask, encodeOddly, type Question, singly } from "../ask.ts";
 import { record, stream } from "../request.ts";

@@ -1,4 +1,5 @@
-import { encodeNameValuePairs, ProtocolStatus, RecordType, Role } from "../../../adapters/node/index.ts";
+import { Role } from "../../../adapters/node/index.ts";
+import { encodeNameValuePairs, ProtocolStatus, RecordType } from "../../../src/toolkit.ts";
 import { constantName } from "../../report/records.ts";
 import { broken, kept, notTold, type Outcome, type RuleGroup } from "../../report/rule.ts";
 import { readCgiAnswer, statusOf } from "../answer.ts";

@@ -1,7 +1,8 @@
 // What no web server should send, and some do. The connection it came on may be closed, the request refused; the application has
 // to answer the next connection. The runner looks whether it does.
 
-import { encodeBeginRequestBody, encodeRecords, RecordType, Role } from "../../../adapters/node/index.ts";
+import { Role } from "../../../adapters/node/index.ts";
+import { encodeBeginRequestBody, encodeRecords, RecordType } from "../../../src/toolkit.ts";
 import { kept, type Rule, type RuleGroup } from "../../report/rule.ts";
 import type { Exchange } from "../exchange.ts";
 import { begin, paramsRecords, record, requestRecords, stream } from "../request.ts";

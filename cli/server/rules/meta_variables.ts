@@ -1,7 +1,8 @@
 // The meta-variables of RFC 3875 4.1.
 
 import { isIP } from "node:net";
-import { RecordType, Role } from "../../../adapters/node/index.ts";
+import { Role } from "../../../adapters/node/index.ts";
+import { RecordType } from "../../../src/toolkit.ts";
 import {
   broken,
   kept,

@@ -1,4 +1,5 @@
-import { RecordType, Role } from "../../../adapters/node/index.ts";
+import { Role } from "../../../adapters/node/index.ts";
+import { RecordType } from "../../../src/toolkit.ts";
 import { describeRecords } from "../../report/records.ts";
 import { kept, notApplicable, notTold, type RuleGroup, unless } from "../../report/rule.ts";
 import { isRole, type ObservedConnection, type ObservedRequest } from "../observed.ts";

@@ -3,7 +3,7 @@
 import { dropResponse } from "../shared/discard_body.ts";
 import { asNativeHeaders, asNativeSignal } from "../shared/fetch_objects.ts";
 import { isPublicPath } from "./public_path.ts";
-import { type AskFiles, notFound } from "./script_path.ts";
+import { notFound } from "./script_path.ts";
 
 /**
  * Any fetch handler that answers with files: a static file server of npm's, `serveDir` of Deno's, a function of one's own. Where it has
@@ -45,7 +45,10 @@ const PHP_TYPE = /^\s*(application|text)\/(x-httpd-|x-|vnd\.)?php/i;
  *
  * @throws {TypeError} If `files` or `resolveFile` is no function.
  */
-export function publicFiles(files: FileServer, { resolveFile, extension }: PublicFilesOptions = {}): AskFiles {
+export function publicFiles(
+  files: FileServer,
+  { resolveFile, extension }: PublicFilesOptions = {},
+): (request: Request) => Promise<Response> {
   if (typeof files !== "function")
     throw new TypeError(`Cannot use files: expected a fetch handler, got ${typeof files}`);
   if (resolveFile !== undefined && typeof resolveFile !== "function") {

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished } from "vitest";
-import { RecordType } from "../../../src/index.ts";
+import { RecordType } from "../../../src/toolkit.ts";
 import { bytesOf, record } from "../../support/records.ts";
 import { TcpBackend } from "../../support/tcp_backend.ts";
 import { unansweredPort, unansweredSocket } from "../../support/unanswered.ts";

@@ -1,7 +1,7 @@
 import { existsSync, lstatSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, onTestFinished } from "vitest";
-import { RecordType } from "../../../src/index.ts";
+import { RecordType } from "../../../src/toolkit.ts";
 import { RawConnection } from "../../support/raw_connection.ts";
 import { bytesOf, recordsIn, request, textOf } from "../../support/records.ts";
 import { type RuntimeServer, startRuntimeServer } from "../../support/runtimes.ts";

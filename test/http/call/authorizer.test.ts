@@ -12,7 +12,7 @@ import {
   RecordType,
   Role,
   withAuthorizer,
-} from "../../../src/index.ts";
+} from "../../../src/toolkit.ts";
 import { connectionPair } from "../../support/memory_connection.ts";
 import { deferred, OpenStream } from "../../support/open_stream.ts";
 import { record } from "../../support/records.ts";

@@ -5,7 +5,7 @@ import {
   type CgiToResponseOptions,
   responseFromCgi as cgiResponseFrom,
 } from "../../../src/http/call/cgi_to_response.ts";
-import { FastCgiError, ProtocolStatus } from "../../../src/index.ts";
+import { FastCgiError, ProtocolStatus } from "../../../src/toolkit.ts";
 import { chunksOf, latin1, sha256 } from "../../support/bytes.ts";
 import { recordsIn } from "../../support/records.ts";
 import { drain, isSettled } from "../../support/streams.ts";

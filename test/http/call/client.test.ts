@@ -10,7 +10,7 @@ import {
   FastCgiServer,
   RecordType,
   scriptsIn,
-} from "../../../src/index.ts";
+} from "../../../src/toolkit.ts";
 import { latin1, sha256 } from "../../support/bytes.ts";
 import { collectGarbage } from "../../support/memory.ts";
 import { connectionPair } from "../../support/memory_connection.ts";

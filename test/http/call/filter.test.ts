@@ -8,7 +8,7 @@ import {
   FastCgiHttpService,
   FastCgiServer,
   Role,
-} from "../../../src/index.ts";
+} from "../../../src/toolkit.ts";
 import { latin1, sha256 } from "../../support/bytes.ts";
 import { connectionPair } from "../../support/memory_connection.ts";
 import { OpenStream } from "../../support/open_stream.ts";

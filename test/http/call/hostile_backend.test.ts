@@ -13,7 +13,7 @@ import {
   type FastCgiHttpClientOptions,
   ProtocolStatus,
   RecordType,
-} from "../../../src/index.ts";
+} from "../../../src/toolkit.ts";
 import { joined, latin1 } from "../../support/bytes.ts";
 import { pass, useFakeTime } from "../../support/fake_time.ts";
 import { heldBytes } from "../../support/memory.ts";

@@ -4,7 +4,7 @@ import {
   type FastCgiHttpClientOptions,
   type InternalRedirectOptions,
   RecordType,
-} from "../../../src/index.ts";
+} from "../../../src/toolkit.ts";
 import { latin1 } from "../../support/bytes.ts";
 import { collectGarbage } from "../../support/memory.ts";
 import { record } from "../../support/records.ts";

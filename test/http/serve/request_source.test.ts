@@ -9,7 +9,7 @@ import {
   type FastCgiRequest,
   RecordType,
   Role,
-} from "../../../src/index.ts";
+} from "../../../src/toolkit.ts";
 import { latin1 } from "../../support/bytes.ts";
 import { deferred } from "../../support/open_stream.ts";
 import { begin, params, record, request, stdin } from "../../support/records.ts";

@@ -7,7 +7,7 @@ import {
   type FastCgiServerOptions,
   RecordType,
   Role,
-} from "../../../src/index.ts";
+} from "../../../src/toolkit.ts";
 import { latin1 } from "../../support/bytes.ts";
 import { deferred, OpenStream } from "../../support/open_stream.ts";
 import { begin, params, record, request, stdin } from "../../support/records.ts";

@@ -8,7 +8,7 @@ import {
   isRequest,
   isResponse,
 } from "../../../src/http/shared/fetch_objects.ts";
-import { type ByteReader, FastCgiHttpClient, FastCgiHttpService } from "../../../src/index.ts";
+import { type ByteReader, FastCgiHttpClient, FastCgiHttpService } from "../../../src/toolkit.ts";
 import { readerOf } from "../../../src/transport/byte_source.ts";
 import { latin1 } from "../../support/bytes.ts";
 import { OpenStream } from "../../support/open_stream.ts";

@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { encodeEndRequestBody, ProtocolStatus, RecordType } from "../../../src/index.ts";
+import { encodeEndRequestBody, ProtocolStatus, RecordType } from "../../../src/toolkit.ts";
 import { joined } from "../../support/bytes.ts";
 import { exchangeHttp } from "../../support/http_message.ts";
 import { failOnUnhandledRejections } from "../../support/unhandled_rejections.ts";

@@ -1,5 +1,5 @@
 // Imports the core as a user does, and sends a request through a client and a server that two streams connect.
-import { FastCgiHttpClient, FastCgiHttpService, FastCgiServer } from "fetchcgi";
+import { FastCgiHttpClient, FastCgiHttpService, FastCgiServer } from "fetchcgi/toolkit";
 
 /** What is served, and asked below. */
 export const fetch = async (request) =>

@@ -1,5 +1,5 @@
 // Runs in a browser, which gets the built files as they are.
-import { RecordDecoderStream, RecordEncoderStream, RequestDecoderStream } from "fetchcgi";
+import { RecordDecoderStream, RecordEncoderStream, RequestDecoderStream } from "fetchcgi/toolkit";
 import { askOverStreams } from "./over_streams.mjs";
 
 /** Decodes what nginx sent, encodes it back, and reads the requests in it. */

@@ -11,7 +11,7 @@ import {
   type FastCgiRecord,
   RecordDecoder,
   RecordType,
-} from "../../../src/index.ts";
+} from "../../../src/toolkit.ts";
 import { joined, latin1 } from "../bytes.ts";
 
 /** The writes that answer a request, by its id. */
