@@ -1,6 +1,6 @@
-// Work that an AbortSignal ends.
+// Work that ends when an AbortSignal aborts.
 
-/** Runs `attempt` with a controller of its own, which also aborts with `signal`. */
+/** Runs `attempt` with a new AbortController that also aborts when `signal` does. */
 export async function withController<Result>(
   signal: AbortSignal | undefined,
   attempt: (controller: AbortController) => Promise<Result>,
@@ -17,9 +17,10 @@ export async function withController<Result>(
 }
 
 /**
- * What `work` comes to, or the signal's reason as soon as it is aborted, also where the work can't be given up.
+ * Settles as `work` does, or rejects with the signal's reason as soon as that aborts. `work` itself may go on after
+ * that.
  *
- * @param discard Gets what comes too late.
+ * @param discard Called with the result of `work` if it comes after the abort.
  */
 export function orAbort<Result>(
   work: Promise<Result>,
@@ -42,7 +43,7 @@ export function orAbort<Result>(
         reject(error);
       },
     );
-    // Nobody is left to hear of what can't be discarded.
+    // An error of `discard` has no receiver: the promise was rejected before.
     settled.catch(() => {});
   });
 }

@@ -1,17 +1,18 @@
-// Callbacks that a program gives to be told of something: onError, onRetry, onFailure, onStderr. They watch, they decide nothing, so
-// what goes wrong in one must not end the request or the connection that it is told of, nor a neighbour.
+// Callbacks by which a program is told of something: onError, onRetry, onFailure, onStderr. They only watch, so an
+// error in one must not end the request or the connection that it is told about, nor a neighbour.
 
 import { kindOf } from "./kind_of.ts";
 
 /**
- * `callback` as a function that never throws; one that does nothing where there is no callback. Every callback that only watches is
- * called through this.
+ * Wraps `callback` in a function that never throws. Without a callback that function does nothing. Every callback that
+ * only watches is called through this.
  *
- * What `callback` throws becomes an unhandled rejection, which is what becomes of an async callback that rejects. So both reach the
- * program in one place (the event `unhandledrejection`, on Node `process.on("unhandledRejection")`), and without a listener
- * the runtime reports them with their stack. They do not go to `onError`: that may be the callback that failed.
+ * What `callback` throws becomes an unhandled rejection, as if an async callback had rejected. So both reach the
+ * program in one place (the event `unhandledrejection`, on Node `process.on("unhandledRejection")`), and without a
+ * listener the runtime reports them with their stack. They do not go to `onError`, which may be the callback that
+ * failed.
  *
- * @param name The option, for the message.
+ * @param name The name of the option, for the message.
  * @throws {TypeError} If `callback` is neither a function nor undefined.
  */
 export function contained<Arguments extends unknown[]>(

@@ -1,12 +1,11 @@
-/** The longest delay that timers keep: 2³¹ − 1 ms. A longer one would fire at once. */
+/** The longest delay of a timer: 2³¹ − 1 ms. A timer with a longer one would fire at once. */
 const MAX_DELAY = 0x7fff_ffff;
 
 /**
- * A timeout that is pushed back often. Pushing it back only notes the time; one timer runs, and looks at the note when it
+ * A timeout that is restarted often. A restart only stores the new time; one timer runs, and reads that time when it
  * fires.
  *
- * One deadline may be for several things, of which only one runs at a time. It is told which when it is started, and says so when it
- * expires.
+ * A deadline can serve several timeouts of which one runs at a time. `restart` says which one, and `onExpire` is told.
  */
 export class Deadline<What = void> {
   readonly #onExpire: (what: What) => void;
@@ -24,7 +23,12 @@ export class Deadline<What = void> {
     return this.#expiresAt !== Number.POSITIVE_INFINITY;
   }
 
-  /** Starts the timeout, or starts it anew. `delay` is in milliseconds; `Infinity` never expires. `what` is what runs out. */
+  /**
+   * Starts the timeout, or starts it again.
+   *
+   * @param delay Milliseconds. `Infinity` never expires.
+   * @param what What runs out: passed to `onExpire`.
+   */
   restart(delay: number, what: What): void {
     this.#what = what;
     this.#expiresAt = performance.now() + delay;
@@ -34,7 +38,10 @@ export class Deadline<What = void> {
     this.#arm(delay);
   }
 
-  /** Stops the timeout. The timer may fire once more and do nothing: stopping and starting is the common case. */
+  /**
+   * Stops the timeout. Its timer may fire once more and do nothing: keeping it is cheaper where a restart follows soon,
+   * as most do.
+   */
   stop(): void {
     this.#expiresAt = Number.POSITIVE_INFINITY;
   }

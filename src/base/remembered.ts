@@ -1,9 +1,9 @@
-/** Answers that a rule keeps. */
+/** The most answers that are kept for a rule. */
 const MAX_REMEMBERED = 256;
 
 /**
- * `rule`, which is asked about the same texts again and again. Longer ones than `maxLength` are not remembered: a client could fill
- * the memory with them.
+ * Wraps `rule` so that it remembers its answers: it is asked about the same texts again and again. A text longer than
+ * `maxLength` is not remembered, because a client could fill the memory with such texts.
  */
 export function remembered<Answer extends string | null>(
   maxLength: number,
@@ -16,7 +16,7 @@ export function remembered<Answer extends string | null>(
     const answer = rule(text);
     if (text.length <= maxLength) {
       if (answers.size >= MAX_REMEMBERED) answers.clear();
-      // A copy: the text may be a part of all the params there were.
+      // A copy: `text` may be a slice, which would keep all params of its request in memory.
       answers.set([...text].join(""), answer);
     }
     return answer;

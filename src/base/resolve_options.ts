@@ -1,12 +1,16 @@
 /** A limit, timeout or switch. */
 type OptionValue = number | boolean;
 
-/** What came out of {@linkcode resolveOptions}: checked and complete. A server gives the same ones to each of its connections. */
+/**
+ * Results of {@linkcode resolveOptions}: checked and complete. A server gives the same object to each of its
+ * connections.
+ */
 const RESOLVED = /* @__PURE__ */ new WeakSet<object>();
 
 /**
- * `given` over `defaults`; `given` itself where it is the result of an earlier call for the same options and others. A number is a size, a count or milliseconds: above zero, and `Infinity` turns it off. Only those in
- * `optional` may be zero.
+ * Checks `given` and fills it up with `defaults`. A number is a size, a count or milliseconds: it must be above 0, and
+ * `Infinity` turns the limit off; 0 is allowed only for the names in `optional`. If `given` is the result of an earlier
+ * call and has all these options, it is returned as it is.
  *
  * @throws {RangeError} If a number is not above zero.
  * @throws {TypeError} If a value is of another type than its default.

@@ -1,6 +1,6 @@
 import { encodeByteString } from "../protocol/byte_string.ts";
 
-/** A status line that this library answers by itself. */
+/** A status that this library answers with by itself. */
 export type ErrorStatus = 400 | 408 | 411 | 413 | 431 | 500 | 501 | 503;
 
 const REASONS: Readonly<Record<ErrorStatus, string>> = {
@@ -14,7 +14,7 @@ const REASONS: Readonly<Record<ErrorStatus, string>> = {
   503: "Service Unavailable",
 };
 
-/** A plain CGI response that says no more than its status: what went wrong is nobody's business but the application's. */
+/** A CGI response that says only its status: an HTTP client learns nothing about the application's error. */
 export function errorDocument(status: ErrorStatus): Uint8Array<ArrayBuffer> {
   const reason = REASONS[status];
   const retry = status === 503 ? "Retry-After: 1\r\n" : "";

@@ -5,24 +5,24 @@ import {
   type NameValuePair,
 } from "../protocol/name_value_pairs.ts";
 
-/** The variables of a request by name: byte strings, one value a name. */
+/** The variables of a request: one value for each name. Names and values are byte strings. */
 export type FastCgiParams = ReadonlyMap<string, string>;
 
 /**
- * Variables that web servers make of a client's header line and put between the other headers (HAProxy and h2o put CONTENT_TYPE
- * there). All other variables without `HTTP_` are the web server's own.
+ * Variables without `HTTP_` that web servers make of a client's header line. HAProxy and h2o put CONTENT_TYPE between
+ * the other headers. All other variables without `HTTP_` are the web server's own.
  */
 const FROM_HEADER_LINES: ReadonlySet<string> = new Set(["CONTENT_LENGTH", "CONTENT_TYPE"]);
 
-/** Variables as they came. */
+/** The variables that {@linkcode decodeParams} read. */
 export interface DecodedParams {
   readonly params: FastCgiParams;
-  /** All of them in order where a name came more than once, or null: then the map says as much. */
+  /** All pairs in order if a name came more than once, otherwise null: `params` holds the same then. */
   readonly repeatedParams: readonly NameValuePair[] | null;
 }
 
 /**
- * Reads the variables in `bytes`, which hold the whole stream.
+ * Reads the variables in `bytes`, which must be the whole stream.
  *
  * @throws {FastCgiError} As {@linkcode decodeNameValuePairs}.
  */
@@ -40,17 +40,18 @@ export function decodeParams(bytes: Uint8Array, options?: DecodeNameValuePairsOp
 }
 
 /**
- * The pairs as a map. Of a name that comes again the later value counts, as in PHP and Go: `include fastcgi_params;` with a value
- * of one's own behind it is how nginx is configured.
+ * Makes a map of the pairs. If a name comes more than once, the last value counts, as in PHP and Go: nginx is
+ * configured by `include fastcgi_params;` with further values after it.
  *
- * Headers are the exception where the client sent several lines: nginx before 1.23, HAProxy and h2o make a variable of each line,
- * and the lines are joined as HTTP joins them (RFC 9110 5.3; cookies with `; `, RFC 9113 8.2.3). The lines of a client follow each
- * other. A header variable that comes again behind a variable of the web server's own was therefore set again in its configuration,
- * and so was HTTP_HOST, of which every web server takes one line only.
+ * Headers are the exception, because a client may send one in several lines. nginx before 1.23, HAProxy and h2o make a
+ * variable of each line, and these are joined as HTTP joins the lines (RFC 9110 5.3; cookies with `; `, RFC 9113
+ * 8.2.3). The lines of a client come in one run. So a header variable that comes again after one of the web server's
+ * own variables was set again in its configuration, and the last value counts. HTTP_HOST is never joined, because every
+ * web server takes only one line of it.
  */
 export function paramsFromPairs(pairs: readonly NameValuePair[]): FastCgiParams {
   const params = new Map<string, string>();
-  /** In which run of headers each name came last. */
+  /** The run of headers in which each name came last. */
   const runs = new Map<string, number>();
   let run = 0;
   for (const [name, value] of pairs) {
@@ -67,8 +68,8 @@ export function paramsFromPairs(pairs: readonly NameValuePair[]): FastCgiParams 
 }
 
 /**
- * The number in CONTENT_LENGTH or FCGI_DATA_LENGTH, or null where it says nothing: absent, `""` (nginx) or `-1` (Caddy
- * before 2.7) mean that only the end of the stream tells.
+ * The number in CONTENT_LENGTH or FCGI_DATA_LENGTH, or null if there is none. An absent variable, `""` (nginx) and `-1`
+ * (Caddy before 2.7) mean that the length is unknown: the body ends where its stream ends.
  */
 export function parseLength(value: string | undefined): number | null {
   if (value === undefined || !/^[0-9]{1,15}$/.test(value)) return null;

@@ -5,15 +5,17 @@
 const utf8 = /* @__PURE__ */ new TextDecoder("utf-8", { ignoreBOM: true });
 const utf8Encoder = /* @__PURE__ */ new TextEncoder();
 
-/** Below this many bytes building the string directly beats the fixed cost of a TextDecoder call. */
+/** Up to this many bytes, building the string directly is faster than the fixed cost of a TextDecoder call. */
 const SHORT = 48;
 
-/** `String.fromCharCode` takes its characters as arguments, and those live on the stack. */
+/**
+ * `String.fromCharCode` takes its characters as arguments, which live on the stack: longer strings are built in parts.
+ */
 const MAX_ARGUMENTS = 4096;
 
 /** The text of `bytes`, or null if they are not all ASCII. */
 export function decodeAscii(bytes: Uint8Array): string | null {
-  // UTF-8 needs more bytes than characters for anything else, or says U+FFFD where it is not UTF-8.
+  // A character outside ASCII takes more bytes in UTF-8 than UTF-16 units; bytes that are not UTF-8 become U+FFFD.
   const text = utf8.decode(bytes);
   return text.length === bytes.length && !text.includes("\ufffd") ? text : null;
 }
@@ -32,13 +34,13 @@ export function decodeByteString(bytes: Uint8Array): string {
 }
 
 /**
- * Writes a byte string to `target` at `offset` and returns the offset behind it.
+ * Writes a byte string to `target` at `offset` and returns the offset after it.
  *
  * @throws {TypeError} If a character is above U+00FF.
  */
 export function encodeByteStringInto(string: string, target: Uint8Array, offset: number): number {
   const { length } = string;
-  // Looked at once behind the loop, which is the hottest of all.
+  // Checked once after the loop and not for each character: no loop of this library runs more often.
   let bits = 0;
   for (let index = 0; index < length; index++) {
     const code = string.charCodeAt(index);
@@ -68,9 +70,9 @@ function isAscii(text: string): boolean {
   return true;
 }
 
-/** Text as the byte string of its UTF-8 form: what to put into a param that carries text, such as a file path. */
+/** The byte string of a text in UTF-8, for a param that carries text, such as a file path. */
 export function utf8ToByteString(text: string): string {
-  // ASCII, as most of it is, stays what it is.
+  // ASCII, the common case, is its own UTF-8 form.
   return isAscii(text) ? text : decodeByteString(utf8Encoder.encode(text));
 }
 

@@ -1,4 +1,4 @@
-/** The one protocol version there is (FastCGI 3.3, 8). */
+/** The only protocol version (FastCGI 3.3, 8). */
 export const FCGI_VERSION_1 = 1;
 
 /** Bytes in a record header (FastCGI 8). */
@@ -7,18 +7,21 @@ export const FCGI_HEADER_LEN = 8;
 /** The request id of management records (FastCGI 3.3, 8). */
 export const FCGI_NULL_REQUEST_ID = 0;
 
-/** The file descriptor a web server leaves its listening socket on (FastCGI 2.2, 8). */
+/** The file descriptor that is the listening socket of an application that a web server started (FastCGI 2.2, 8). */
 export const FCGI_LISTENSOCK_FILENO = 0;
 
-/** Bit of `flags` in FCGI_BEGIN_REQUEST: the web server keeps responsibility for the connection (FastCGI 5.1). */
+/**
+ * Bit of `flags` in FCGI_BEGIN_REQUEST: the web server decides when the connection is closed, not the application
+ * (FastCGI 5.1).
+ */
 export const FCGI_KEEP_CONN = 1;
 
 /** The largest `contentLength` a record header can name (FastCGI 3.3). */
 export const MAX_CONTENT_LENGTH = 0xffff;
 
 /**
- * The most content this library puts into one record it sends. It is the largest multiple of eight, because PHP refuses
- * a record whose content and padding together pass 65,535 bytes.
+ * The most content that this library puts into one record: the largest multiple of eight, because PHP refuses a record
+ * whose content and padding together exceed 65,535 bytes.
  */
 export const MAX_SENT_CONTENT_LENGTH = 0xfff8;
 
@@ -46,9 +49,9 @@ export type RecordType = (typeof RecordType)[keyof typeof RecordType];
 export const Role = {
   /** Receives an HTTP request, generates an HTTP response (FastCGI 6.2). */
   Responder: 1,
-  /** Receives an HTTP request without its body, decides whether it may go on (FastCGI 6.3). */
+  /** Receives an HTTP request without its body and decides whether the request may go on (FastCGI 6.3). */
   Authorizer: 2,
-  /** A Responder that also receives a file of the web server's (FastCGI 6.4). */
+  /** A Responder that also receives a file from the web server (FastCGI 6.4). */
   Filter: 3,
 } as const;
 /** One of the three roles of FastCGI 6. */
@@ -60,7 +63,7 @@ export const ProtocolStatus = {
   RequestComplete: 0,
   /** The application takes one request at a time on a connection. */
   CantMpxConn: 1,
-  /** The application is out of some resource. */
+  /** The application has run out of a resource. */
   Overloaded: 2,
   /** The application does not know the role. */
   UnknownRole: 3,
@@ -68,11 +71,11 @@ export const ProtocolStatus = {
 /** One of the four protocol statuses of FastCGI 5.5. */
 export type ProtocolStatus = (typeof ProtocolStatus)[keyof typeof ProtocolStatus];
 
-/** Names a web server can ask for with FCGI_GET_VALUES (FastCGI 4.1, 8). */
+/** A name that a web server can ask for with FCGI_GET_VALUES (FastCGI 4.1, 8): the number of concurrent connections. */
 export const FCGI_MAX_CONNS = "FCGI_MAX_CONNS";
-/** See {@linkcode FCGI_MAX_CONNS}: concurrent requests. */
+/** The name that asks for the number of concurrent requests: see {@linkcode FCGI_MAX_CONNS}. */
 export const FCGI_MAX_REQS = "FCGI_MAX_REQS";
-/** See {@linkcode FCGI_MAX_CONNS}: whether requests may share a connection. */
+/** The name that asks whether requests may share a connection: see {@linkcode FCGI_MAX_CONNS}. */
 export const FCGI_MPXS_CONNS = "FCGI_MPXS_CONNS";
 
 /** The name of a value in one of the constant objects above, for messages: `nameOf(RecordType, 4)` is `"Params"`. */

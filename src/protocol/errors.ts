@@ -7,11 +7,11 @@
  * | `limit` | the peer passed a limit; `limit` names the option |
  * | `timeout` | the peer was silent for too long; `limit` names the option |
  * | `aborted` | the web server aborted the request (FastCGI 5.4) |
- * | `connectionClosed` | the connection went away before the exchange was complete |
+ * | `connectionClosed` | the connection closed before the exchange was complete |
  * | `connectFailed` | no connection to the application could be opened |
  * | `lengthMismatch` | a body is shorter or longer than its announced length |
- * | `lengthRequired` | a request body of unknown length is larger than memory may hold, and there is no disk |
- * | `spoolFailed` | a request body could not be kept on disk |
+ * | `lengthRequired` | a request body of unknown length is larger than memory may hold, and there is no spool |
+ * | `spoolFailed` | the spool could not keep a request body |
  * | `malformedRequest` | the meta-variables do not describe an HTTP request |
  * | `malformedResponse` | the application's output is not a CGI response (RFC 3875 6) |
  * | `overloaded`, `cantMultiplex`, `unknownRole` | the application refused the request (FastCGI 5.5) |
@@ -32,7 +32,9 @@ export type FastCgiErrorCode =
   | "cantMultiplex"
   | "unknownRole";
 
-/** What a gateway answers its HTTP client when its own client fails with a code: RFC 9110 15.5, 15.6. */
+/**
+ * The status that a gateway answers with when its request to the application failed with a code (RFC 9110 15.5, 15.6).
+ */
 const GATEWAY_STATUS: Readonly<Record<FastCgiErrorCode, number>> = {
   protocol: 502,
   limit: 502,
@@ -50,11 +52,11 @@ const GATEWAY_STATUS: Readonly<Record<FastCgiErrorCode, number>> = {
   unknownRole: 502,
 };
 
-/** Limits that say more about who is at fault than the code does. */
+/** Options whose status differs from that of the codes `limit` and `timeout`. */
 const GATEWAY_STATUS_OF_LIMIT: ReadonlyMap<string | undefined, number> = new Map([
-  // Too many requests wait for a connection: nobody is at fault, and it passes.
+  // Too many requests wait for a connection, which passes.
   ["maxQueuedRequests", 503],
-  // The gateway's own client sends too much, or too slowly.
+  // The gateway's HTTP client sends too much, or too slowly.
   ["maxSpooledRequestBytes", 413],
   ["requestBodyTimeout", 408],
 ]);
@@ -73,9 +75,12 @@ export interface FastCgiErrorOptions {
   cause?: unknown;
 }
 
-/** Everything that can go wrong between a web server and an application. Caller mistakes are `TypeError`s instead. */
+/**
+ * An error in an exchange between a web server and an application. Wrong calls throw a `TypeError` or `RangeError`
+ * instead.
+ */
 export class FastCgiError extends Error {
-  /** The same where a minifier gave the class another name. */
+  /** Set as a string, because a minifier may rename the class. */
   override readonly name = "FastCgiError";
   /** What went wrong. */
   readonly code: FastCgiErrorCode;
@@ -85,10 +90,10 @@ export class FastCgiError extends Error {
   readonly limit: string | undefined;
   /** The `protocolStatus` of FCGI_END_REQUEST, where the application refused. */
   readonly protocolStatus: number | undefined;
-  /** What the application wrote to FCGI_STDERR until then. */
+  /** What the application had written to FCGI_STDERR by then, as text. */
   readonly stderr: string | undefined;
 
-  /** Makes one, as a connector or a handler may that fails in one of these ways. */
+  /** Makes an error. Connectors and handlers may throw one as well. */
   constructor(code: FastCgiErrorCode, message: string, options: FastCgiErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
@@ -107,7 +112,7 @@ export class FastCgiError extends Error {
   }
 }
 
-/** The peer broke the protocol: shorthand used where records are read. */
+/** Makes the error for a peer that broke the protocol. */
 export function protocolError(message: string, requestId?: number): FastCgiError {
   return new FastCgiError("protocol", message, { requestId });
 }

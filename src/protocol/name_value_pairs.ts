@@ -9,10 +9,10 @@ export type NameValuePair = readonly [name: string, value: string];
 /** Lengths up to this take one byte, longer ones four (FastCGI 3.4). */
 const MAX_SHORT_LENGTH = 0x7f;
 
-/** The most a length of four bytes can say: its top bit marks the form (FastCGI 3.4). */
+/** The largest length that fits four bytes: the top bit marks the long form (FastCGI 3.4). */
 const MAX_LENGTH = 0x7fff_ffff;
 
-/** Bytes that a pair takes on the wire. */
+/** The number of bytes that a pair takes on the wire. */
 function pairLength([name, value]: NameValuePair): number {
   checkNameValuePair(name, value);
   return lengthOfLength(name.length) + lengthOfLength(value.length) + name.length + value.length;
@@ -36,8 +36,8 @@ function encodeLength(length: number, target: Uint8Array, offset: number): numbe
 }
 
 /**
- * A value that is not a string has no `length`, or the length of something else. Sums of such lengths would corrupt what is counted
- * with them, so every pair is checked before its length is used.
+ * Checks that a name and its value are strings. The `length` of any other value is missing or counts something else,
+ * and would corrupt every sum it is added to, so this is checked before a length is used.
  *
  * @throws {TypeError} If name or value is not a string.
  */
@@ -50,7 +50,7 @@ export function checkNameValuePair(name: unknown, value: unknown): void {
 }
 
 /**
- * Writes one pair, which was checked, to `target` at `offset` and returns the offset behind it.
+ * Writes one pair to `target` at `offset` and returns the offset after it. Call {@linkcode checkNameValuePair} before.
  *
  * @throws {TypeError} If a character of a name or value is not a byte.
  */
@@ -62,7 +62,7 @@ export function encodeNameValuePairInto(name: string, value: string, target: Uin
 }
 
 /**
- * The pairs one after the other (FastCGI 3.4), lengths in their shortest form.
+ * Encodes the pairs one after the other (FastCGI 3.4), with lengths in their shortest form.
  *
  * @throws {TypeError} If a name or value is not a string, or one of their characters is not a byte.
  */
@@ -77,8 +77,8 @@ export function encodeNameValuePairs(pairs: Iterable<NameValuePair>): Uint8Array
 }
 
 /**
- * The pairs in pieces that fit one record each, cut between pairs: PHP and others parse every FCGI_PARAMS record by
- * itself. Only a pair that is larger than a record is cut inside, because there is no other way to send it.
+ * Encodes the pairs in pieces that fit one record each, cut between pairs: PHP and others parse every FCGI_PARAMS
+ * record by itself. Only a pair that is larger than a record is cut inside, because there is no other way to send it.
  */
 export function encodeNameValuePairChunks(pairs: Iterable<NameValuePair>): Uint8Array[] {
   const chunks: Uint8Array[] = [];
@@ -113,9 +113,9 @@ export interface DecodeNameValuePairsOptions {
 }
 
 /**
- * Reads the pairs in `bytes`, which hold the whole stream: senders may cut a stream into records anywhere, also inside a
- * pair. Both forms of a length are accepted, also where the short one would do. A length is compared with the bytes
- * that are there before anything is taken for it.
+ * Decodes the pairs in `bytes`, which must be the whole stream: a sender may cut a stream into records anywhere, even
+ * inside a pair. A short length is accepted in both forms. Each length is compared with the number of bytes that are
+ * left before it is used.
  *
  * @throws {FastCgiError} `protocol` if a pair reaches past the end, `limit` if there are more than `maxPairs`.
  */
@@ -125,14 +125,14 @@ export function decodeNameValuePairs(bytes: Uint8Array, options: DecodeNameValue
   return pairs;
 }
 
-/** As {@linkcode decodeNameValuePairs}, but each pair is told to `take`, once all are known to be good. */
+/** As {@linkcode decodeNameValuePairs}, but calls `take` with each pair, once all pairs are known to be valid. */
 export function forEachNameValuePair(
   bytes: Uint8Array,
   take: (name: string, value: string) => void,
   options: DecodeNameValuePairsOptions = {},
 ): void {
   const { bounds, text } = findPairs(bytes, options.maxPairs ?? Number.POSITIVE_INFINITY);
-  // One string for all pairs: cutting it is cheaper than decoding fifty times.
+  // All pairs are decoded as one string: cutting that string costs less than decoding fifty short ones.
   const ascii = decodeAscii(text);
   const cut = (start: number, end: number): string =>
     ascii === null ? decodeByteString(bytes.subarray(start, end)) : ascii.slice(start, end);
@@ -143,9 +143,9 @@ export function forEachNameValuePair(
 }
 
 interface FoundPairs {
-  /** For each pair where its name begins, where its value begins, and where that ends. */
+  /** Three offsets for each pair: the start of its name, the start of its value, and the end of its value. */
   bounds: number[];
-  /** The bytes, with zeros for lengths of four bytes: the first of those is not ASCII. */
+  /** The bytes, with zeros in place of four-byte lengths, whose first byte is not ASCII. */
   text: Uint8Array;
 }
 
@@ -172,10 +172,10 @@ function findPairs(bytes: Uint8Array, maxPairs: number): FoundPairs {
       valueLength = longLength(valueLength, bytes, offset);
       offset += 3;
     }
-    // Plain numbers: two lengths of 31 bits and an offset cannot wrap.
+    // The sum cannot overflow: each length has 31 bits, and a number is exact up to 53.
     if (nameLength + valueLength > length - offset) throw truncated(start, length);
     if (offset > start + 2) {
-      // Not slice(): a Node Buffer's copies nothing.
+      // Not `bytes.slice()`, which copies nothing if `bytes` is a Node Buffer.
       if (text === bytes) text = new Uint8Array(bytes);
       text.fill(0, start, offset);
     }

@@ -3,34 +3,34 @@ import { protocolError } from "./errors.ts";
 
 /** The eight bytes in front of every record (FastCGI 3.3). */
 export interface RecordHeader {
-  /** {@linkcode FCGI_VERSION_1} on everything that is accepted. */
+  /** The protocol version. Only {@linkcode FCGI_VERSION_1} is accepted. */
   version: number;
   /** A {@linkcode RecordType}, or a number this version of the protocol does not know. */
   type: number;
   /** 0 for management records, 1 to 65,535 for application records. */
   requestId: number;
-  /** Bytes of content behind the header, 0 to 65,535. */
+  /** Bytes of content after the header, 0 to 65,535. */
   contentLength: number;
-  /** Bytes of padding behind the content, 0 to 255. */
+  /** Bytes of padding after the content, 0 to 255. */
   paddingLength: number;
 }
 
-/** One FastCGI record (FastCGI 3.3), without its padding bytes, which mean nothing. */
+/** One FastCGI record (FastCGI 3.3), without its padding bytes, which have no meaning. */
 export interface FastCgiRecord {
   /** A {@linkcode RecordType}, or a number this version of the protocol does not know. */
   type: number;
   /** 0 for management records, 1 to 65,535 for application records. */
   requestId: number;
-  /** 0 to 65,535 bytes. From a decoder it may be a view into the chunk that was read. */
+  /** 0 to 65,535 bytes. A decoder may return a view into the chunk that it read. */
   contentData: Uint8Array;
-  /** Padding bytes that follow the content. An encoder chooses it when absent. */
+  /** Padding bytes that follow the content. If absent, the encoder chooses the number. */
   paddingLength?: number | undefined;
 }
 
-/** The content of a record that has none: the end of a stream (FastCGI 3.3). */
+/** Empty content: a record with it ends its stream (FastCGI 3.3). */
 export const NO_CONTENT: Uint8Array = new Uint8Array(0);
 
-/** Writes a record header at `offset` and returns the offset behind it. The reserved byte is zero. */
+/** Writes a record header at `offset` and returns the offset after it. The reserved byte is zero. */
 export function encodeRecordHeader(
   target: Uint8Array,
   offset: number,
@@ -50,7 +50,7 @@ export function encodeRecordHeader(
   return offset + FCGI_HEADER_LEN;
 }
 
-/** Reads the record header at `offset`, which has at least eight bytes behind it. */
+/** Reads the record header at `offset`. The caller checks that there are eight bytes. */
 export function decodeRecordHeader(bytes: Uint8Array, offset: number): RecordHeader {
   return {
     version: bytes[offset]!,
@@ -65,7 +65,9 @@ export function decodeRecordHeader(bytes: Uint8Array, offset: number): RecordHea
 export interface BeginRequestBody {
   /** A {@linkcode Role}, or a number this version of the protocol does not know. */
   role: number;
-  /** Whether the web server keeps responsibility for the connection. */
+  /**
+   * Whether the web server decides when the connection is closed. If not, the application closes it after the response.
+   */
   keepConn: boolean;
 }
 
@@ -84,7 +86,7 @@ export function encodeBeginRequestBody({ role, keepConn }: BeginRequestBody): Ui
 /**
  * Reads the body of FCGI_BEGIN_REQUEST. Unknown flags and the reserved bytes are ignored.
  *
- * @param strict Refuse a body longer than the eight bytes the specification defines.
+ * Whether a body longer than the eight bytes of the specification is refused.
  * @throws {FastCgiError} `protocol` if it is too short, or too long when `strict`.
  */
 export function decodeBeginRequestBody(contentData: Uint8Array, strict = false): BeginRequestBody {
@@ -112,7 +114,7 @@ export function encodeEndRequestBody({ appStatus, protocolStatus }: EndRequestBo
 }
 
 /**
- * Reads the body of FCGI_END_REQUEST. The reserved bytes are never looked at: PHP leaves rubbish in them.
+ * Reads the body of FCGI_END_REQUEST. The reserved bytes are not checked, because PHP leaves rubbish in them.
  *
  * @throws {FastCgiError} `protocol` if it is too short.
  */

@@ -1,5 +1,6 @@
-// A Response that keeps its body at hand. A native one makes a stream of it and copies its bytes, which we would read back at once;
-// on Node.js that is half of what a small request costs. It is opt-in, because nothing but this library knows it.
+// A Response that keeps its body as it was given. A native Response makes a stream of the body and copies its bytes,
+// which this library would read back at once: on Node.js that is half of what a small request costs. It is opt-in,
+// because only this library reads it.
 
 import { isNullBodyStatus, isReasonPhrase } from "../shared/header_rules.ts";
 import { completeWith, copyHeaders } from "./native_members.ts";
@@ -16,7 +17,7 @@ class HeldBodyResponse {
   readonly status: number;
   readonly statusText: string;
   readonly headers: Headers;
-  /** Null once the native Response has it. */
+  /** Null once the native Response has the body. */
   #held: { readonly body: string | Uint8Array | null } | null;
   #native: Response | null = null;
 
@@ -32,7 +33,7 @@ class HeldBodyResponse {
       }
       return;
     }
-    // Also what can't be: the native one knows best what to say to that.
+    // Everything else goes to the native Response, which also refuses what is invalid.
     this.#native = new Response(body, init);
     this.status = this.#native.status;
     this.statusText = this.#native.statusText;
@@ -44,14 +45,14 @@ class HeldBodyResponse {
     return this.status >= 200 && this.status < 300;
   }
 
-  /** What `response` holds, if it is one of these and nobody has taken its body yet. */
+  /** What `response` holds; null if it is no FastResponse or its body has been taken. */
   static held(response: object): HeldResponse | null {
     if (!(#held in response) || response.#held === null) return null;
     const { status, statusText, headers } = response;
     return { status, statusText, headers, body: response.#held.body };
   }
 
-  /** The native Response, built on first need. Headers may have been changed since. */
+  /** The native Response, built on first need. The headers may have changed since the last call. */
   static native(response: HeldBodyResponse): Response {
     const { status, statusText, headers } = response;
     if (response.#held !== null) {
@@ -72,18 +73,19 @@ function isPlain(status: number, statusText: string): boolean {
   return Number.isInteger(status) && status >= 200 && status <= 599 && isReasonPhrase(statusText);
 }
 
-/** What `response` holds, if it is a {@linkcode FastResponse} whose body nobody has taken. */
+/** What `response` holds; null if it is no {@linkcode FastResponse} or its body has been taken. */
 export function heldResponse(response: Response): HeldResponse | null {
   return HeldBodyResponse.held(response);
 }
 
 /**
- * A `Response` for handlers of this library that keeps a body of text or bytes at hand until it is sent, which costs about half of a
- * native one on Node.js and saves two copies of a large one. Bytes are not copied: leave them as they are until they are
- * sent.
+ * A `Response` for handlers of this library. It keeps a body of text or bytes as it is until it is sent, which costs
+ * about half as much as a native Response on Node.js and saves two copies of a large body. Bytes are not copied: do not
+ * change them before they are sent.
  *
- * It is a `Response` to `instanceof`, and has all its members; but `Bun.serve`, `Deno.serve` and others that look for the native object
- * inside do not find it. `FastResponse.json` and `FastResponse.redirect` make native ones.
+ * `instanceof Response` holds, and it has all members of a Response. But `Bun.serve`, `Deno.serve` and other code that
+ * needs the native object inside do not accept it. `FastResponse.json` and `FastResponse.redirect` make native
+ * Responses.
  *
  * ```ts
  * import { FastResponse } from "fetchcgi";

@@ -1,12 +1,13 @@
-// A Request whose parts are made when they are asked for: what a handler gets with the option `lazyRequest`. Most handlers look at the
-// method and the URL only, and then a native Request is a good part of a small exchange. Measured without sockets on Node 24, the same
-// build twice within 4 %: 12 µs of CPU instead of 16 where the handler reads `url`, and 13 instead of 20 where it reads a body of 300
-// bytes as text; on Deno 12 instead of 20, and 13 instead of 23.
+// A Request whose parts are made when they are first read: what a handler gets with the option `lazyRequest`. Most
+// handlers read only the method and the URL, and then making a native Request is a large part of a small exchange.
+// Measured without sockets on Node 24, the same build twice within 4 %: 12 µs of CPU instead of 16 where the handler
+// reads `url`, and 13 instead of 20 where it reads a body of 300 bytes as text; on Deno 12 instead of 20, and 13
+// instead of 23.
 //
-// It has Request.prototype in its chain (`instanceof` holds), answers what costs nothing by itself, and hands everything
-// else to a native Request that it builds on first need. The limit of it: functions that look for the native object inside,
-// `new Request(request)` and `fetch(request)`, find it only on runtimes that keep it in symbol properties (Node 20). On
-// the others they throw, or take it for something else; `request.clone()` is native.
+// Request.prototype is in its prototype chain, so `instanceof` holds. It answers by itself what costs nothing, and
+// passes everything else to a native Request that it builds on first need. Its limit: functions that look for the
+// native object inside, such as `new Request(request)` and `fetch(request)`, find it only on runtimes that keep it in
+// symbol properties (Node 20). On other runtimes they throw or read something else. `request.clone()` is native.
 
 import type { IncomingRequest } from "../../codec/incoming_request.ts";
 import { joinBytes } from "../../transport/byte_source.ts";
@@ -19,13 +20,13 @@ const utf8 = /* @__PURE__ */ new TextDecoder();
 class LazyRequest {
   readonly #parts: RequestParts;
   readonly #source: IncomingRequest;
-  /** Has the body, so that only it can say what becomes of that. */
+  /** The native Request with the body. Once it exists, only it knows the state of the body. */
   #native: Request | null = null;
-  /** A native one without the body, for what has nothing to do with it. */
+  /** A native Request without the body, for members that do not concern the body. */
   #bare: Request | null = null;
   #url: string | null = null;
   #headers: Headers | null = null;
-  /** Decided once: what had a body keeps it, also where stdin has turned out to be empty since. */
+  /** Decided at the first question: a request that had a body keeps it, even if stdin turns out to be empty later. */
   #hasBody: boolean | null = null;
 
   constructor(parts: RequestParts, source: IncomingRequest) {
@@ -40,7 +41,7 @@ class LazyRequest {
     return request.#bare;
   }
 
-  /** A native Request for functions that look inside, with the body if it can be had. */
+  /** A native Request for functions that look inside, with the body if that has not been taken. */
   static forSymbol(request: LazyRequest): Request {
     return request.#native === null && request.#isTaken
       ? LazyRequest.forGetter(request)
@@ -50,7 +51,7 @@ class LazyRequest {
   /**
    * The native Request, with the body.
    *
-   * @throws {TypeError} If that was read, or is being read.
+   * @throws {TypeError} If the body was read, or is being read.
    */
   static forMethod(request: LazyRequest): Request {
     if (request.#native === null) {
@@ -79,7 +80,7 @@ class LazyRequest {
     return this.#source.signal;
   }
 
-  /** What `new Request(request)` and `fetch(request)` quote where they find no native object inside. */
+  /** The text that `new Request(request)` and `fetch(request)` quote if they find no native object inside. */
   toString(): string {
     return "[object Request] (built lazily: pass its clone() on, or serve without lazyRequest)";
   }
@@ -98,7 +99,8 @@ class LazyRequest {
     if (this.#native !== null) return this.#native.text();
     const pieces = await this.#takeBody();
     if (pieces.length === 1) return utf8.decode(pieces[0]);
-    // One of its own: what is left in it where a text gets too long must not come out in another's.
+    // Not the shared decoder: if the text gets too long, the bytes left in a decoder would come out in another
+    // request's text.
     const decoder = new TextDecoder();
     let text = "";
     for (const piece of pieces) text += decoder.decode(piece, { stream: true });
@@ -112,7 +114,7 @@ class LazyRequest {
   async bytes(): Promise<Uint8Array<ArrayBuffer>> {
     if (this.#native !== null) return new Uint8Array(await this.#native.arrayBuffer());
     const pieces = await this.#takeBody();
-    // A copy even of one piece, which is part of what was read from the connection.
+    // A single piece is copied as well: it is a view into the chunk that was read from the connection.
     return pieces.length === 1 ? new Uint8Array(pieces[0]!) : (joinBytes(pieces) as Uint8Array<ArrayBuffer>);
   }
 
@@ -133,7 +135,7 @@ class LazyRequest {
     return this.#hasBody;
   }
 
-  /** Whether the body was read, or somebody has the right to. */
+  /** Whether the body was read, or is locked to a reader. */
   get #isTaken(): boolean {
     const { isUsed, isLocked } = this.#source.stdinQueue;
     return this.#knowsBody && (isUsed || isLocked);
@@ -159,12 +161,12 @@ class LazyRequest {
   }
 }
 
-let completed = false;
+let isCompleted = false;
 
-/** A Request that builds itself when asked. */
+/** Makes a Request of `parts` that builds its native Request only when a member needs it. */
 export function lazyRequest(parts: RequestParts, source: IncomingRequest): Request {
-  if (!completed) {
-    completed = true;
+  if (!isCompleted) {
+    isCompleted = true;
     completeWith(LazyRequest.prototype, Request, LazyRequest, new Request("http://localhost/"));
   }
   return new LazyRequest(parts, source) as unknown as Request;

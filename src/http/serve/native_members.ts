@@ -1,20 +1,21 @@
-// For objects that stand in for a native Request or Response: what they do not answer themselves, the native one does.
+// For objects that stand in for a native Request or Response: the native object answers what they do not answer
+// themselves.
 
-/** The native objects behind instances, built on need. */
+/** Returns the native object behind an instance, and builds it on first need. A member is used in one of three ways: */
 interface NativeObjects<Instance> {
-  /** Read a property of it. */
+  /** A property is read. */
   forGetter(instance: Instance): object;
-  /** Give it to functions that look for what is hidden in symbols. */
+  /** A function looks for what a runtime hides in symbols. */
   forSymbol(instance: Instance): object;
-  /** Call a method of it. */
+  /** A method is called. */
   forMethod(instance: Instance): object;
 }
 
 /**
- * Lets every other member of `base`, and what a runtime hides in symbols, be found on the native object behind `prototype`'s
- * instances.
+ * Gives `prototype` every other member of `base`, and the symbols in which a runtime hides its state. The native object
+ * behind the instance answers them.
  *
- * @param sample A native object, to see its symbols.
+ * @param sample A native object, from which the symbols are read.
  */
 export function completeWith<Instance extends object>(
   prototype: Instance,
@@ -33,7 +34,7 @@ export function completeWith<Instance extends object>(
     };
   Object.setPrototypeOf(prototype, base.prototype);
   Object.defineProperty(prototype, "constructor", { value: base, configurable: true, writable: true });
-  // In a Worker, Request and Response have the members of a body from a class below them.
+  // In Cloudflare Workers, Request and Response inherit the members of a body from a class between them and Object.
   for (let level = base.prototype; level !== Object.prototype; level = Object.getPrototypeOf(level)) {
     for (const name of Object.getOwnPropertyNames(level)) {
       if (Object.hasOwn(prototype, name)) continue;
@@ -50,7 +51,7 @@ export function completeWith<Instance extends object>(
   }
 }
 
-/** Makes `target` hold the headers of `source`. */
+/** Replaces the headers in `target` by those in `source`. */
 export function copyHeaders(source: Headers, target: Headers): void {
   for (const name of [...target.keys()]) target.delete(name);
   for (const [name, value] of source) target.append(name, value);

@@ -1,21 +1,22 @@
-// The Request that a handler gets: a native one, so that `new Request(request)`, `fetch(request)`, `clone()` and whatever else looks
-// into it find what they look for.
+// The Request that a handler gets. It is a native Request, so that `new Request(request)`, `fetch(request)`, `clone()`
+// and all other code that looks inside it work.
 //
-// Its signal is made when it is asked for. A Request that is given a signal to follow costs 3 to 5 µs more on Node 24, and 13 on Node 20,
-// where a small exchange takes 30 to 45; most handlers ask for none. Requests that a handler makes of this one follow a signal inside it
-// that no script can abort. But Node and Bun let them follow it by its "abort" event, and an event can be sent to it. Where they do
-// not, as on Deno, the signal is given to the Request from the start.
+// Its signal is made when it is first read, because most handlers never read it. Giving a Request a signal to follow
+// costs 3 to 5 µs on Node 24 and 13 on Node 20, where a small exchange takes 30 to 45. Requests that a handler makes of
+// this one follow an internal signal that no script can abort. But on Node and Bun they follow it by its "abort" event,
+// and that event can be dispatched here. On other runtimes, such as Deno, the Request is given the signal from the
+// start.
 
 import type { RequestParts } from "./params_to_request.ts";
 import type { RequestOrigin, RequestSource } from "./request_source.ts";
 
-/** A Request that knows its origin. */
+/** A native Request that knows where it comes from. */
 interface OriginRequest extends Request {
-  /** Aborts the Requests that were, or will be, made of this one. */
+  /** Aborts the Requests that were or will be made of this one. */
   abortDerived(): void;
 }
 
-/** Fetch knows no body on GET and HEAD; the handler finds one in `context.stdin`. */
+/** Whether the Request has a body. Fetch allows none for GET and HEAD; the handler finds it in `context.stdin`. */
 export function hasBody({ method }: RequestParts, { stdinQueue, params }: RequestSource): boolean {
   const canHave = method !== "GET" && method !== "HEAD" && params.get("CONTENT_LENGTH") !== "0";
   return canHave && stdinQueue?.isEmpty !== true;
@@ -23,7 +24,7 @@ export function hasBody({ method }: RequestParts, { stdinQueue, params }: Reques
 
 type OriginRequestClass = new (url: string, init: RequestInit, origin: RequestOrigin) => OriginRequest;
 
-/** The class, and what it was made for. */
+/** The class of Requests for one global `Request`. */
 interface Made {
   readonly base: typeof Request;
   readonly OriginRequest: OriginRequestClass;
@@ -34,13 +35,13 @@ interface Made {
 let made: Made | null = null;
 
 /**
- * A native Request of these parts.
+ * Makes a native Request of these parts.
  *
- * @param hasBody Whether `stdin` is its body. It must not have been read.
+ * @param hasBody Whether `stdin` becomes its body. It must not have been read.
  */
 export function nativeRequest(parts: RequestParts, origin: RequestOrigin, hasBody: boolean): Request {
-  // A framework may replace the global class meanwhile.
-  if (made?.base !== Request) made = make(Request);
+  // A framework may have replaced the global class since the last call.
+  if (made?.base !== Request) made = makeClass(Request);
   const { OriginRequest, followsEvents } = made;
   const init: RequestInit & { duplex?: "half" } = { method: parts.method };
   if (hasBody) {
@@ -50,13 +51,13 @@ export function nativeRequest(parts: RequestParts, origin: RequestOrigin, hasBod
   const isToldOfAbort = followsEvents && origin.onAbort !== undefined;
   if (!isToldOfAbort) init.signal = origin.signal;
   const request = new OriginRequest(parts.url(), init, origin);
-  // Into those that are there: Headers in `init` would be copied.
+  // Written into the Request's own Headers: Headers in `init` would be copied.
   parts.headers(request.headers);
   if (isToldOfAbort) origin.onAbort!(() => request.abortDerived());
   return request;
 }
 
-function make(base: typeof Request): Made {
+function makeClass(base: typeof Request): Made {
   class OriginRequest extends base {
     readonly #origin: RequestOrigin;
 
@@ -70,7 +71,8 @@ function make(base: typeof Request): Made {
     }
 
     override clone(): Request {
-      // A clone alone would follow the signal inside, on Node only where it was followed from the start.
+      // `super.clone()` alone would follow the internal signal, and on Node only if the Request was given a signal from
+      // the start.
       return new base(super.clone(), { signal: this.signal });
     }
 
@@ -85,7 +87,7 @@ function make(base: typeof Request): Made {
   return { base, OriginRequest, followsEvents: followsEvents(base, OriginRequest) };
 }
 
-/** Tries it, with Requests before and after the event. */
+/** Tries whether Requests made before and after the event are aborted. */
 function followsEvents(base: typeof Request, OriginRequest: OriginRequestClass): boolean {
   try {
     const controller = new AbortController();

@@ -6,20 +6,23 @@ import { hasControlBytes, headerFromParam, isToken } from "../shared/header_rule
 import { hostFromParams } from "./request_host.ts";
 import { type ParamsSource, targetFromParams } from "./request_target.ts";
 
-/** The parts of a Fetch request. URL and headers cost time, so they are made when asked for. */
+/**
+ * The parts of a Fetch request. The URL and the headers are made when they are asked for, because making them takes
+ * time.
+ */
 export interface RequestParts {
   readonly method: string;
   /** The serialised URL. */
   readonly url: () => string;
-  /** The headers: new ones, or added to `target`. */
+  /** Adds the headers to `target`, or to new Headers. */
   readonly headers: (target?: Headers) => Headers;
 }
 
-/** Methods that Fetch writes in upper case whatever the client wrote; all others are case-sensitive (RFC 9110 9.1). */
+/** Methods that Fetch converts to upper case. All others are case-sensitive (RFC 9110 9.1). */
 const NORMALIZED: ReadonlySet<string> = new Set(["DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"]);
 
 /**
- * Reads the variables of a request. All that could fail later is checked here, so that the parts can be made lazily.
+ * Reads the variables of a request. Everything that can fail is checked here, so that the parts can be made later.
  *
  * @throws {FastCgiError} `malformedRequest` if they do not describe an HTTP request.
  */
@@ -46,7 +49,7 @@ function checkHeaderValue(value: string, name: string): void {
   }
 }
 
-/** Whether the URL parser would change nothing of a path and query without dot segments: nothing is to be escaped. */
+/** Whether the URL parser would leave a path and query as they are. They must not have dot segments. */
 function isPlainTarget(target: string): boolean {
   return /^[A-Za-z0-9\-._~!$&()*+,;=:@/%?]*$/.test(target);
 }
@@ -68,7 +71,7 @@ function readHeaders(params: FastCgiParams, host: string | null, headers: Header
   const type = params.get("CONTENT_TYPE") ?? "";
   if (type !== "") headers.set("content-type", type);
   const length = params.get("CONTENT_LENGTH") ?? "";
-  // lighttpd, HAProxy and others say 0 where the client said nothing.
+  // lighttpd, HAProxy and others send 0 if the client sent no Content-Length.
   if (/^[0-9]+$/.test(length) && length !== "0") headers.set("content-length", length);
   return headers;
 }

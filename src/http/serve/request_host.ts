@@ -1,33 +1,33 @@
-// The host of a request: HTTP_HOST, or what the web server calls itself where the client named none (RFC 3875 4.1.14, 4.1.15).
+// The host of a request: HTTP_HOST, or the web server's own name if the client named no host (RFC 3875 4.1.14, 4.1.15).
 //
-// The web server has chosen a site by the host before the application hears of the request, and may have refused others. So the
-// host in the URL is the one that the web server looked at, letter by letter. The URL parser reads more into a host than web
-// servers do: `admin%2etest` is `admin.test` to it, `127.1` is `127.0.0.1`. Such a host is refused, because it would lead past the
-// rules of the site that it becomes.
+// The web server chooses a site by the host, and may refuse other hosts, before the application gets the request. So
+// the host in the URL must be exactly the one that the web server looked at. The URL parser reads more into a host than
+// web servers do: it takes `admin%2etest` for `admin.test`, and `127.1` for `127.0.0.1`. Such a host is refused,
+// because it would bypass the web server's rules for the site that it turns into.
 
 import { remembered } from "../../base/remembered.ts";
 import type { FastCgiParams } from "../../cgi/params.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
 
-/** Where a request was sent to. */
+/** The host that a request was sent to. */
 export interface RequestHost {
   /** The origin of the URL, as the URL parser writes it. */
   readonly origin: string;
-  /** The `host` field, or null where the client sent none. */
+  /** The `host` field; null if the client sent none. */
   readonly field: string | null;
 }
 
 /**
  * Reads the host and the scheme.
  *
- * @throws {FastCgiError} `malformedRequest` if HTTP_HOST is no host, or another one in a URL.
+ * @throws {FastCgiError} `malformedRequest` if HTTP_HOST is no host, or would be another one in a URL.
  */
 export function hostFromParams(params: FastCgiParams): RequestHost {
   const scheme = readScheme(params);
   const host = params.get("HTTP_HOST") ?? "";
   const name = params.get("SERVER_NAME") ?? "";
   const port = params.get("SERVER_PORT") ?? "";
-  // nginx puts its own name where the client sent no Host, if HTTP_HOST is `$host`; h2o puts `*` there.
+  // If the client sent no Host, nginx sends its own name where HTTP_HOST is `$host`, and h2o sends `*`.
   const isStandIn = (host === name || (port !== "" && host === `${name}:${port}`)) && isNoHostName(name);
   if (host !== "" && host !== "*" && !isStandIn) {
     const origin = originOf(`${scheme}://${host}`);
@@ -45,8 +45,8 @@ function readScheme(params: FastCgiParams): "http" | "https" {
 }
 
 /**
- * Whether a web server's name is none that a client could ask for: a pattern (nginx: `~^www\d+\.`, `*.example.com`), or one that
- * was made up to match nothing (`_`, `--`, `!@#`).
+ * Whether a web server's name is one that no client can ask for: a pattern (nginx: `~^www\d+\.`, `*.example.com`), or a
+ * name made up to match nothing (`_`, `--`, `!@#`).
  */
 function isNoHostName(name: string): boolean {
   return /^~|\*|^[^A-Za-z0-9]*$|[^A-Za-z0-9\-._~%!$&'()*+,;=:[\]]/.test(name);
@@ -60,16 +60,17 @@ function withPort(name: string, port: string): string {
   return !/^[0-9]{1,5}$/.test(port) || /:[0-9]+$/.test(server.slice(-6)) ? server : `${server}:${port}`;
 }
 
-/** No host name is longer (RFC 1035 2.3.4), but for its scheme and port. */
+/** Room for the longest host name (255, RFC 1035 2.3.4) with its scheme and port. */
 const MAX_ORIGIN_LENGTH = 300;
 
 /**
- * The origin as the URL parser writes it, or null where the host is none or becomes another one. Case and the scheme's own port may
- * change. Sites have few origins, and asking the parser again costs as much as the rest together.
+ * The origin as the URL parser writes it; null if the host is invalid or turns into another one. Letter case and the
+ * scheme's own port may change. Answers are remembered: a site has few origins, and a call of the parser costs as much
+ * as all the rest.
  */
 const originOf: (origin: string) => string | null = /* @__PURE__ */ remembered(MAX_ORIGIN_LENGTH, (origin) => {
   const host = origin.slice(origin.indexOf("//") + 2);
-  // These bytes end a host, or the parser strips them: a Host header could write the path.
+  // These bytes end a host, or the URL parser removes them: with one, a Host header could choose the path.
   if (/[^!-~]|[/\\?#@]/.test(host) || !URL.canParse(origin)) return null;
   const url = new URL(origin);
   return url.hostname === hostname(host) ? url.origin : null;

@@ -2,26 +2,30 @@ import { kindOf } from "../../base/kind_of.ts";
 import type { FastCgiRequest } from "../../codec/incoming_request.ts";
 import { asNativeSignal, asNativeStream } from "../shared/fetch_objects.ts";
 
-/** Where a Request comes from: what is asked of it only when the Request is asked. */
+/** The parts of a request that a Request reads only when its handler asks for them. */
 export interface RequestOrigin {
   /** The body. */
   readonly stdin: ReadableStream<Uint8Array>;
-  /** Aborts with the request. */
+  /** Aborts when the request is aborted. */
   readonly signal: AbortSignal;
-  /** Calls `callback` at the abort, or now if it has been. Absent where only the signal tells. */
+  /** Calls `callback` when the request is aborted, or at once if it has been. Absent if only `signal` tells. */
   onAbort?(callback: () => void): void;
 }
 
-/** What the Request and the context of a fetch handler are made of: an IncomingRequest, or {@linkcode sourceOf} any other. */
+/**
+ * What the Request and the context of a fetch handler are made of: an IncomingRequest, or the result of
+ * {@linkcode sourceOf}.
+ */
 export interface RequestSource extends FastCgiRequest, RequestOrigin {
   /** Knows whether FCGI_STDIN has turned out to be empty. */
   readonly stdinQueue?: { readonly isEmpty: boolean };
 }
 
 /**
- * What is made of a request that no connection has: one that a program made, or a copy with other variables.
+ * Makes a source of a request that does not come from a connection: one that a program made, or a copy with other
+ * variables.
  *
- * @throws {TypeError} If a member is missing: a body that is not there must not look like an empty one.
+ * @throws {TypeError} If a member is missing: a missing body must not look like an empty one.
  */
 export function sourceOf(request: FastCgiRequest): RequestSource {
   const { requestId, role, keepConn, params, paramPairs, stdin, data, signal } = request;

@@ -1,24 +1,29 @@
 // The path and query of a request.
 //
-// REQUEST_URI has them as the client sent them, byte by byte, and every web server sends it. SCRIPT_NAME and PATH_INFO are decoded,
-// normalised or lost, each web server in its own way (specifications/params.md 2). But what the client sent is not always what the
-// web server asks for. In a sub-request (nginx: auth_request, SSI; Caddy: forward_auth) and behind an internal redirect (nginx:
-// X-Accel-Redirect, error_page, rewrite) REQUEST_URI is still the client's: an application that goes by it answers `auth_request
-// /auth` for /private with the page of /private, and its 200 lets every client in. DOCUMENT_URI has the path that the web server is
-// at. So the rule is that of nginx's proxy_pass: the target as the client sent it while the path is still the client's, otherwise
-// the path and query that the web server is at.
+// REQUEST_URI has them byte by byte as the client sent them, and every web server sends it. SCRIPT_NAME and PATH_INFO
+// are decoded, normalised or lost, by each web server in its own way (specifications/params.md 2).
+//
+// But a web server does not always ask for what the client sent. In a sub-request (nginx: auth_request, SSI; Caddy:
+// forward_auth) and after an internal redirect (nginx: X-Accel-Redirect, error_page, rewrite) REQUEST_URI is still the
+// client's. An application that used it would answer `auth_request /auth` for /private with its page for /private, and
+// that 200 lets every client in. DOCUMENT_URI has the path that the web server now asks for. So the rule is that of
+// nginx's proxy_pass: as long as the web server asks for the client's path, the target is what the client sent;
+// otherwise it is the web server's own path and query.
 
 import type { FastCgiParams } from "../../cgi/params.ts";
 import type { FastCgiRequest } from "../../codec/incoming_request.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
 
-/** What a Request is made of. The pairs are those that came; code between the connection and here may have changed the variables. */
+/**
+ * The variables that a target is read from. `paramPairs` are those that came; the program may have changed `params`
+ * since.
+ */
 export type ParamsSource = Pick<FastCgiRequest, "params"> & Partial<Pick<FastCgiRequest, "paramPairs">>;
 
 /**
- * Reads path and query, without dot segments, and escaped so that the URL parser changes none of their bytes.
+ * Reads the path and query, without dot segments, and escaped so that the URL parser changes none of their bytes.
  *
- * @throws {FastCgiError} `malformedRequest` if a URL would have another path than the web server has looked at.
+ * @throws {FastCgiError} `malformedRequest` if the URL would have another path than the one the web server checked.
  */
 export function targetFromParams(source: ParamsSource): string {
   const target = readTarget(source);
@@ -31,17 +36,18 @@ function readTarget(source: ParamsSource): string {
   const { params } = source;
   const uri = params.get("REQUEST_URI") ?? "";
   const serverQuery = params.get("QUERY_STRING");
-  // nginx users blank REQUEST_URI to have the variables of RFC 3875 count.
+  // nginx users set REQUEST_URI to nothing to make the variables of RFC 3875 count.
   if (uri === "") return join(escapePath(withSlash(scriptPath(params))), serverQuery);
   const target = originForm(uri, params);
   const documentUri = params.get("DOCUMENT_URI");
   if (documentUri === undefined) return target;
-  // Caddy has only the script in DOCUMENT_URI and the rest in PATH_INFO, and so has nginx behind `try_files $fastcgi_script_name`.
+  // Caddy puts only the script into DOCUMENT_URI and the rest into PATH_INFO; nginx does so after
+  // `try_files $fastcgi_script_name`.
   const info = params.get("PATH_INFO") ?? "";
   const documentPath = documentUri.endsWith(info) ? documentUri : documentUri + info;
   if (documentPath === "") return target;
   const { path, query } = split(target);
-  // Apache's mod_include sets DOCUMENT_URI too, and no part of it is in PATH_INFO.
+  // Apache's mod_include sets DOCUMENT_URI too: there it is the whole path, whatever PATH_INFO holds.
   const isClientsPath = isSamePath(path, documentPath) || isSamePath(path, documentUri);
   const isClientsQuery = serverQuery === undefined || serverQuery === query.slice(1);
   if ((isClientsPath && isClientsQuery) || isSetAgain("REQUEST_URI", source)) return target;
@@ -53,7 +59,7 @@ function readTarget(source: ParamsSource): string {
 function originForm(uri: string, params: FastCgiParams): string {
   if (uri.startsWith("/")) return uri;
   const absolute = /^https?:\/\/[^/?#]*/i.exec(uri);
-  // Apache and HAProxy pass an absolute form on, with its authority in HTTP_HOST. h2o takes the whole of it for a path.
+  // Apache and HAProxy pass on an absolute form, with its authority in HTTP_HOST. h2o takes the whole form for a path.
   const isPath = absolute === null || /^\/https?:/i.test(scriptPath(params));
   return withSlash(isPath ? uri : uri.slice(absolute[0].length));
 }
@@ -62,7 +68,7 @@ function scriptPath(params: FastCgiParams): string {
   return `${params.get("SCRIPT_NAME") ?? ""}${params.get("PATH_INFO") ?? ""}`;
 }
 
-/** The query begins with its question mark. */
+/** Cuts a target into path and query. The query keeps its question mark. */
 function split(target: string): { path: string; query: string } {
   const mark = target.indexOf("?");
   return mark < 0 ? { path: target, query: "" } : { path: target.slice(0, mark), query: target.slice(mark) };
@@ -72,20 +78,26 @@ function join(path: string, query = ""): string {
   return query === "" ? path : `${path}?${query}`;
 }
 
-/** Whether a variable has another value than before. Configuration that sets REQUEST_URI behind `include fastcgi_params;` means it. */
+/**
+ * Whether a variable was set again, by configuration after `include fastcgi_params;` or by the program: then its value
+ * is meant.
+ */
 function isSetAgain(name: string, { params, paramPairs }: ParamsSource): boolean {
   return paramPairs?.some(([other, value]) => other === name && value !== params.get(name)) ?? false;
 }
 
 /**
- * Whether a path is the file for a folder or a front controller: `try_files $uri /index.php` and `index` lead there, and mean that
- * it answers the client's target.
+ * Whether a path is an index file or a front controller. nginx's `index` and `try_files $uri /index.php` lead to such a
+ * file, which is meant to answer the client's target.
  */
 function isIndex(path: string): boolean {
   return /\/index\.[^/]+(?:\/|$)/i.test(path);
 }
 
-/** Whether the web server is at the client's path: nginx decodes it and removes dot segments, Caddy only decodes it. */
+/**
+ * Whether the web server still asks for the client's path: nginx decodes it and removes dot segments, Caddy only
+ * decodes it.
+ */
 function isSamePath(path: string, documentPath: string): boolean {
   if (path === documentPath && !path.includes("%")) return true;
   const wanted = withoutEmptySegments(withSlash(documentPath));
@@ -100,15 +112,19 @@ function withoutEmptySegments(path: string): string {
   return path.replace(/\/{2,}/g, "/");
 }
 
-/** `/./` and `/../`, also encoded, and with all that a web server takes for a slash or for the end of the path. */
+/**
+ * `/./` and `/../`, also percent-encoded, and followed by anything that a web server takes for a slash or for the end
+ * of the path.
+ */
 const DOT_SEGMENT = /(?:\/|%2f)(?:\.|%2e){1,2}(?:\/|%2f|[?#]|$)/i;
 
 /**
- * Removes dot segments as the URL parser does, which does not do it always (Node 20: `/a/.b/../c`).
+ * Removes dot segments as the URL parser does. The parser is not used, because that of Node 20 leaves some:
+ * `/a/.b/../c`.
  *
- * A path is refused if it leads to one place in a URL and to another one at the web server. In front of `..` most web servers have
- * made one slash of several and decoded `%2F`, and nginx and lighttpd end the path at a `#`: `/private//../page` is `/page` to them,
- * so that their rules for /private do not hold, and `/private/page` in a URL.
+ * A path is refused if it leads to one place in a URL and to another at the web server. Before they apply `..`, most
+ * web servers merge slashes and decode `%2F`, and nginx and lighttpd end the path at a `#`: they take
+ * `/private//../page` for `/page`, so that their rules for /private do not apply, but in a URL it is `/private/page`.
  */
 function resolveDotSegments(path: string): string {
   const inUrl = withoutDotSegments(path);
@@ -136,7 +152,10 @@ function withoutDotSegments(path: string): string {
   return `/${kept.join("/")}`;
 }
 
-/** Escapes what the URL parser would strip, convert or take for a fragment; it leaves the rest of a target as it is. */
+/**
+ * Escapes what the URL parser would remove, convert or take for a fragment. All other bytes of a target stay as they
+ * are.
+ */
 function escapeTarget(target: string): string {
   return target.replace(/[^!-~]|[#\\]/g, percentEncode);
 }

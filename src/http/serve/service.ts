@@ -17,26 +17,30 @@ import { partsFromParams } from "./params_to_request.ts";
 import { type RequestSource, sourceOf } from "./request_source.ts";
 import { cgiFromResponse } from "./response_to_cgi.ts";
 
-/** What a fetch handler gets beside the Request. */
+/** What a fetch handler gets besides the Request. */
 export interface FastCgiContext {
   /**
-   * The CGI variables, which come from the web server and not from its client, except `HTTP_*`. `REMOTE_USER` is only as good
-   * as the web server's configuration: nginx and HAProxy fill it from a password that nobody checked.
+   * The CGI variables. They come from the web server, except `HTTP_*`, which its client chooses. `REMOTE_USER` is only
+   * as good as the web server's configuration: nginx and HAProxy fill it with the name of a login whose password they
+   * did not check.
    *
    * Values are byte strings; `byteStringToUtf8` makes text of them.
    */
   readonly params: FastCgiParams;
-  /** What the web server wants of the application (FastCGI 6). */
+  /** The role that the web server asks the application to play (FastCGI 6). */
   readonly role: Role;
-  /** The request on its connection. */
+  /** The id of the request on its connection. */
   readonly requestId: number;
-  /** The request body as it comes; the same bytes as `request.body`. */
+  /** The request body, also of a GET. These are the bytes of `request.body`: read one of the two. */
   readonly stdin: ReadableStream<Uint8Array>;
   /** The file of a Filter (FastCGI 6.4); empty for the other roles. */
   readonly data: ReadableStream<Uint8Array>;
-  /** Where messages about this request go: to `onStderr`, and to the web server's error log with `sendStderr`. */
+  /**
+   * Takes messages about this request and passes them to `onStderr`, and with `sendStderr` to the web server's error
+   * log.
+   */
   readonly stderr: FastCgiStderr;
-  /** Lets a graceful close wait for work that goes on after the response. */
+  /** Makes a graceful close wait for work that goes on after the response. */
   waitUntil(promise: PromiseLike<unknown>): void;
 }
 
@@ -46,24 +50,25 @@ export interface FastCgiStderr {
   write(message: string | Uint8Array): void;
 }
 
-/** An ordinary fetch handler; the second parameter is there for those who want it. */
+/** An ordinary fetch handler. It may ignore the second parameter. */
 export type FastCgiFetchHandler = (request: Request, context: FastCgiContext) => Response | Promise<Response>;
 
 /** Options of a {@linkcode FastCgiHttpService}. */
 export interface FastCgiHttpServiceOptions {
-  /** Told of every message that the handler writes to `context.stderr`. */
+  /** Called with every message that the handler writes to `context.stderr`. */
   onStderr?: (message: string, request: FastCgiRequest) => void;
   /**
-   * Whether those messages also go to the web server, as FCGI_STDERR. Off because HAProxy 2.6 crashes on some; nginx, Apache and
-   * lighttpd write them to their error log.
+   * Whether those messages also go to the web server, as FCGI_STDERR. Off because some of them crash HAProxy 2.6;
+   * nginx, Apache and lighttpd write them to their error log.
    *
    * @default {false}
    */
   sendStderr?: boolean;
   /**
-   * Whether the Request builds its parts when they are asked for, which saves a tenth of a small request on Node.js, and more where its
-   * body is read as text or bytes. Such a Request can't be given to `new Request()` or `fetch()`, as much middleware does, but its
-   * `clone()` can: on Node.js 22 and later and on Deno they throw, and on Bun `new Request(request, init)` makes a GET of it.
+   * Whether the Request builds its parts when they are first read. That saves a tenth of a small request on Node.js,
+   * and more where its body is read as text or bytes. Such a Request can't be passed to `new Request()` or `fetch()`,
+   * as much middleware does: on Node.js 22 and later and on Deno they throw, and on Bun `new Request(request, init)`
+   * makes a GET of it. Pass its `clone()` instead.
    *
    * @default {false}
    */
@@ -98,7 +103,7 @@ export class FastCgiHttpService {
     this.#options = { ...options, onStderr: contained("onStderr", options.onStderr) };
   }
 
-  /** For {@linkcode FastCgiServer}. */
+  /** The handler for a {@linkcode FastCgiServer}. */
   get handler(): FastCgiHandler {
     return (request, context) => this.#handle(request, context);
   }
@@ -108,7 +113,7 @@ export class FastCgiHttpService {
     const source = incoming ?? sourceOf(request);
     const parts = partsFromParams(source);
     const { method } = parts;
-    // Fetch has no Request for these, and no web server forwards them to an application on purpose.
+    // Fetch refuses a Request with these methods, and no web server forwards them to an application on purpose.
     if (FORBIDDEN.test(method)) return { stdout: errorDocument(501) };
     const fetchRequest =
       incoming !== null && this.#options.lazyRequest
@@ -157,7 +162,7 @@ class FetchContext implements FastCgiContext {
     this.params = source.params;
     this.role = source.role;
     this.requestId = source.requestId;
-    // Not a method: handlers take it out of its object.
+    // Not a method, because handlers detach it: `const { waitUntil } = context`.
     this.waitUntil = (promise) => server.waitUntil(promise, request);
     this.stderr = new StderrLog(request, options);
     this.#source = source;
@@ -176,7 +181,7 @@ class FetchContext implements FastCgiContext {
 class StderrLog implements FastCgiStderr {
   readonly #request: FastCgiRequest;
   readonly #options: FastCgiHttpServiceOptions;
-  /** What waits for the web server, where it wants it. */
+  /** Messages that wait to be sent to the web server; null without `sendStderr`. */
   readonly #queue: ByteQueue | null;
 
   constructor(request: FastCgiRequest, options: FastCgiHttpServiceOptions) {
@@ -191,7 +196,10 @@ class StderrLog implements FastCgiStderr {
     this.#queue?.push(typeof message === "string" ? encoder.encode(message) : message.slice());
   }
 
-  /** What is sent: `stdout` behind the messages that are there, and those beside it that come until its end, which ends both. */
+  /**
+   * The response with `stdout`. Messages written so far are sent before it, later ones beside it; the end of `stdout`
+   * ends both.
+   */
   respond(stdout: readonly ByteSource[]): FastCgiResponse {
     const queue = this.#queue;
     if (queue === null) return { stdout };
@@ -206,9 +214,10 @@ class StderrLog implements FastCgiStderr {
   }
 
   /**
-   * What is sent where there is no response: the messages that say why, before the error document that the server writes for `error`.
+   * The response if the handler failed: its messages, and after them the error document that the server writes for
+   * `error`.
    *
-   * @throws {unknown} `error`, where there are none.
+   * @throws {unknown} `error`, if there are no messages.
    */
   respondTo(error: unknown): FastCgiResponse {
     const messages = this.#queue === null ? NO_CONTENT : this.#takeAll(this.#queue);

@@ -3,8 +3,8 @@ import { type ByteReader, cancelSource } from "../../transport/byte_source.ts";
 import { bodyOf } from "./fetch_objects.ts";
 
 /**
- * Reads a body that nobody wants and drops it, so that the application comes to its end and its connection can be kept. One that is
- * longer than `maxDrainBytes` is cancelled instead. Never rejects: whatever happens, nobody waits for it.
+ * Reads a body that is not needed and drops it, so that the application can finish and its connection can be kept. A
+ * body longer than `maxDrainBytes` is cancelled instead. Never rejects, because the caller does not wait.
  */
 export async function discardBody(body: ByteReader, maxDrainBytes: number): Promise<void> {
   let length = 0;
@@ -22,12 +22,12 @@ export async function discardBody(body: ByteReader, maxDrainBytes: number): Prom
   await cancelSource(body, new FastCgiError("limit", message, { limit: "maxDrainBytes" }));
 }
 
-/** Says that nobody will read the body of a response, of whatever class. Never throws, and is not waited for. */
+/** Cancels the body of a response, of any class, that will not be read. Never throws and does not wait. */
 export function dropResponse(response: Response, reason: string): void {
   try {
     const body = bodyOf(response);
     if (body !== null) void cancelSource(body, reason);
   } catch {
-    // A body that is no stream holds nothing that could be given back.
+    // A body that is not a stream needs no cancelling.
   }
 }

@@ -1,16 +1,17 @@
-// Requests and Responses come in several classes: those of undici, node-fetch and @whatwg-node on npm, of frameworks that replace a
-// global class, of another realm. What has the members of one is one. What it is made of becomes native here, before it is used,
-// so that the rest of the library sees one kind and Fetch's own checks hold for all.
+// Requests and Responses come in several classes: those of undici, node-fetch and @whatwg-node on npm, of frameworks
+// that replace a global class, of another realm. An object that has the members of one is accepted as one. Its parts
+// are converted to the runtime's own classes here, so that the rest of the library sees one kind and Fetch's own checks
+// hold for all.
 
 import type { ByteReader } from "../../transport/byte_source.ts";
 
-/** Whether `value` has the members of a Response that are read here. */
+/** Whether `value` has the members of a Response that this library reads. */
 export function isResponse(value: unknown): value is Response {
   if (value instanceof Response) return true;
   return isObject(value) && typeof value.status === "number" && isHeaders(value.headers) && "body" in value;
 }
 
-/** Whether `value` has the members of a Request that are read here. */
+/** Whether `value` has the members of a Request that this library reads. */
 export function isRequest(value: unknown): value is Request {
   if (value instanceof Request) return true;
   return (
@@ -26,17 +27,17 @@ function isHeaders(value: unknown): value is Headers {
   return isObject(value) && typeof value.get === "function" && typeof value[Symbol.iterator] === "function";
 }
 
-/** What other classes of Headers have to tell several cookies apart, where reading them in turn joins them. */
+/** How other classes of Headers return cookies one by one, although iterating over them joins all cookies. */
 interface OtherHeaders extends Iterable<[name: string, value: string | readonly string[]]> {
   getSetCookie?(): readonly string[];
-  /** node-fetch. */
+  /** Of node-fetch. */
   raw?(): Record<string, readonly string[] | undefined>;
 }
 
 /**
- * The headers as the runtime's own class has them: names in lower case, values checked, a line for each cookie.
+ * Converts headers to the runtime's own class: names in lower case, values checked, one line for each cookie.
  *
- * @throws {TypeError} If a name or a value is none that HTTP can carry.
+ * @throws {TypeError} If HTTP cannot carry a name or a value.
  */
 export function asNativeHeaders(headers: Headers): Headers {
   if (Object.getPrototypeOf(headers) === Headers.prototype) return headers;
@@ -51,16 +52,16 @@ export function asNativeHeaders(headers: Headers): Headers {
   return native;
 }
 
-/** What is read of a stream of another class. */
+/** The members that are used of a stream of another class. */
 interface OtherStream {
   getReader?(): ByteReader;
   cancel?(reason: unknown): Promise<void>;
   [Symbol.asyncIterator]?(): AsyncIterator<Uint8Array, undefined>;
-  /** A stream of Node's, as the bodies of node-fetch are. */
+  /** Of Node's streams, such as the bodies of node-fetch. */
   destroy?(): void;
 }
 
-/** Reads a body of another class. Takes hold of it when it is first read. */
+/** Reads a body of another class. Locks it at the first read. */
 class OtherBody implements ByteReader {
   readonly #body: OtherStream;
   #reader: ByteReader | null = null;
@@ -78,7 +79,8 @@ class OtherBody implements ByteReader {
     const { cancel, destroy } = this.#body;
     if (this.#reader !== null) await this.#reader.cancel(reason);
     else if (typeof cancel === "function") await Reflect.apply(cancel, this.#body, [reason]);
-    // An iterator that has not begun does not end what it reads from. Without the reason, which Node would throw.
+    // An iterator that was never read does not close its stream. Without the reason, which Node would throw as an
+    // uncaught error.
     if (typeof destroy === "function") Reflect.apply(destroy, this.#body, []);
   }
 }
@@ -93,9 +95,9 @@ function readerOfIterator(iterator: AsyncIterator<Uint8Array, undefined>): ByteR
 }
 
 /**
- * The body of a Request or Response of whatever class; null where it has none.
+ * The body of a Request or Response of any class; null if it has none.
  *
- * @throws {TypeError} If it is no stream.
+ * @throws {TypeError} If the body is not a stream.
  */
 export function bodyOf({ body }: { readonly body: unknown }): ReadableStream<Uint8Array> | ByteReader | null {
   if (body === null || body === undefined) return null;
@@ -107,12 +109,12 @@ export function bodyOf({ body }: { readonly body: unknown }): ReadableStream<Uin
   throw new TypeError(`Cannot read the body: expected a stream, got ${typeof body}`);
 }
 
-/** The stream as the runtime's own class has it. It is not touched before it is read. */
+/** Converts a stream to the runtime's own class. The stream is not touched before the result is read. */
 export function asNativeStream(stream: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
   return stream instanceof ReadableStream ? stream : streamOf(new OtherBody(stream as OtherStream));
 }
 
-/** The signal as the runtime's own class has it. */
+/** Converts a signal to the runtime's own class. */
 export function asNativeSignal(signal: AbortSignal): AbortSignal {
   if (signal instanceof AbortSignal) return signal;
   const other = signal as AbortSignal;
@@ -124,9 +126,9 @@ export function asNativeSignal(signal: AbortSignal): AbortSignal {
 }
 
 /**
- * A request of another class as the runtime's own. Its body is not touched before the new one's is read.
+ * Converts a Request of another class to the runtime's own. Its body is not touched before the result's body is read.
  *
- * @throws {TypeError} If its body was read already, or Fetch can't make a Request of it.
+ * @throws {TypeError} If its body was read already, or Fetch refuses one of its parts.
  */
 export function asNativeRequest(request: Request): Request {
   const { url, method, headers, signal, bodyUsed } = request;

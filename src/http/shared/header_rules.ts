@@ -1,9 +1,10 @@
-// Which HTTP headers cross between a web server and an application, and under what name. RFC 3875 4.1.18 maps a header to a
-// variable by upper-casing and turning "-" into "_", and that can't be undone: what could collide or pretend is kept out.
+// Which HTTP headers pass between a web server and an application, and under which names. RFC 3875 4.1.18 makes the
+// name of a variable by upper-casing the header's name and turning "-" into "_". That can't be undone, so a header that
+// could collide with another variable, or pass for one, is left out.
 
 import { remembered } from "../../base/remembered.ts";
 
-/** Headers of one connection, not of the message (RFC 9110 7.6.1). */
+/** Headers that belong to one connection and not to the message (RFC 9110 7.6.1). */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
@@ -14,21 +15,22 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-/** Whether a header belongs to a connection and must not be passed on. `name` is in lower case. */
+/** Whether a header belongs to one connection and must not be passed on. `name` is in lower case. */
 export function isHopByHop(name: string): boolean {
   return HOP_BY_HOP.has(name);
 }
 
 /**
- * Headers that no variable may make, in whatever spelling. The body's length and type have variables of their own (RFC 3875
- * 4.1.2, 4.1.3), and nginx and Caddy send both; the transfer coding is the web server's business; and HTTP_PROXY is
- * where many programs look for an outgoing proxy (CVE-2016-5385).
+ * Headers that are never made of a variable, however it is spelled. The body's length and type have variables of their
+ * own (RFC 3875 4.1.2, 4.1.3), though nginx and Caddy send HTTP_CONTENT_LENGTH and HTTP_CONTENT_TYPE as well; the
+ * transfer coding is the web server's business; and HTTP_PROXY is where many programs look for an outgoing proxy
+ * (CVE-2016-5385).
  */
 const IMPOSTORS: ReadonlySet<string> = new Set(["content-length", "content-type", "proxy", "transfer-encoding"]);
 
 const MAX_NAME_LENGTH = 64;
 
-/** The header behind a variable, in lower case, or null if there is none to be had. */
+/** The header that a variable was made of, in lower case; null if it was made of none. */
 export const headerFromParam: (param: string) => string | null = /* @__PURE__ */ remembered(
   MAX_NAME_LENGTH,
   (param) => {
@@ -39,8 +41,9 @@ export const headerFromParam: (param: string) => string | null = /* @__PURE__ */
 );
 
 /**
- * Headers that never become a variable: they have one of their own, belong to the connection, or are believed by somebody
- * behind (`Proxy`: CVE-2016-5385; `Redirect-Status`: PHP takes it for the web server's word, CVE-2024-8927).
+ * Headers that are never made into a variable: they have a variable of their own, belong to the connection, or would be
+ * trusted by a program behind the application (`Proxy`: CVE-2016-5385; `Redirect-Status`: PHP takes it for the web
+ * server's word, CVE-2024-8927).
  */
 const NOT_FORWARDED: ReadonlySet<string> = new Set([
   "content-length",
@@ -52,8 +55,8 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The variable for a header, or null for one that must not cross. Names outside `[A-Za-z0-9-]` would collide: `Remote_User` and
- * `Remote.User` are `Remote-User` to PHP.
+ * The variable for a header, or null if the header must not be passed on. Names outside `[A-Za-z0-9-]` would collide:
+ * PHP reads `Remote_User` and `Remote.User` as `Remote-User`.
  */
 export const paramFromHeader: (name: string) => string | null = /* @__PURE__ */ remembered(MAX_NAME_LENGTH, (name) => {
   const lower = name.toLowerCase();
@@ -66,12 +69,12 @@ export function isToken(text: string): boolean {
   return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(text);
 }
 
-/** Whether a header value holds what would end it early (RFC 9110 5.5). */
+/** Whether a header value holds NUL, CR or LF, which would end it early (RFC 9110 5.5). */
 export function hasControlBytes(value: string): boolean {
   return /[\0\r\n]/.test(value);
 }
 
-/** Whether `text` can stand behind a status (RFC 9112 4). */
+/** Whether `text` can be the reason phrase after a status (RFC 9112 4). */
 export function isReasonPhrase(text: string): boolean {
   return /^[\t -~\x80-\xff]*$/.test(text);
 }

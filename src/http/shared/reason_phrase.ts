@@ -1,4 +1,7 @@
-/** The usual words for a status (RFC 9110 15 and the IANA registry). `Response` leaves them out, and nginx then sends none. */
+/**
+ * The usual reason phrases (RFC 9110 15 and the IANA registry). `Response` has none by default, and nginx would then
+ * send none.
+ */
 const REASON_PHRASES: ReadonlyMap<number, string> = new Map([
   [200, "OK"],
   [201, "Created"],
@@ -58,7 +61,7 @@ const REASON_PHRASES: ReadonlyMap<number, string> = new Map([
   [511, "Network Authentication Required"],
 ]);
 
-/** The words for a status, or the empty string for one that has none. */
+/** The reason phrase for a status, or the empty string if there is none. */
 export function reasonPhrase(status: number): string {
   return REASON_PHRASES.get(status) ?? "";
 }
