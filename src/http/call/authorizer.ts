@@ -1,5 +1,5 @@
-// The web server's part of an Authorizer (FastCGI 6.3): an application that is asked about each request before anybody answers it.
-// Whatever is not a whole answer of status 200 does not let a request through.
+// The web server's part of an Authorizer (FastCGI 6.3): an application that decides whether a request may go on. Only a
+// complete answer with status 200 lets a request through.
 
 import { orAbort } from "../../base/abort.ts";
 import type { FastCgiRequestInit } from "../../client/request.ts";
@@ -13,29 +13,29 @@ import { responseFromCgi } from "./cgi_to_response.ts";
 import type { FastCgiFetchInit } from "./client_options.ts";
 import { dropFileRequests } from "./internal_redirect.ts";
 
-/** A request that may go on. */
+/** A request that the authorizer allowed. */
 export interface FastCgiAllowed {
-  /** Tells it from {@linkcode FastCgiRefused}. */
+  /** Distinguishes it from {@linkcode FastCgiRefused}. */
   readonly allowed: true;
   /**
-   * What the authorizer says about the request: its `Variable-` fields, by the name behind that prefix as it was written.
-   * FastCGI 6.3 wants them among the `params` of the requests that follow. Byte strings; `byteStringToUtf8` makes text of them.
+   * The `Variable-` fields of the authorizer's answer, by the name after that prefix, spelled as it came. FastCGI 6.3
+   * wants them among the `params` of the requests that follow. Byte strings; `byteStringToUtf8` makes text of them.
    */
   readonly variables: ReadonlyMap<string, string>;
 }
 
-/** A request that may not. */
+/** A request that the authorizer refused. */
 export interface FastCgiRefused {
-  /** Tells it from {@linkcode FastCgiAllowed}. */
+  /** Distinguishes it from {@linkcode FastCgiAllowed}. */
   readonly allowed: false;
-  /** What the HTTP client is to get. Its body streams: whoever does not pass it on must cancel it. */
+  /** The answer for the HTTP client. Its body streams: pass it on or cancel it. */
   readonly response: Response;
 }
 
 /** What an authorizer decided about a request (FastCGI 6.3). */
 export type FastCgiAuthorization = FastCgiAllowed | FastCgiRefused;
 
-/** What an authorizer is told beside the request. */
+/** Options of {@linkcode FastCgiAuthorizer.authorize}. */
 export interface FastCgiAuthorizeInit extends Omit<FastCgiFetchInit, keyof RequestInit | "data"> {
   /**
    * Cancels the exchange.
@@ -45,24 +45,25 @@ export interface FastCgiAuthorizeInit extends Omit<FastCgiFetchInit, keyof Reque
   signal?: AbortSignal | undefined;
 }
 
-/** Who decides about requests: a `FastCgiHttpClient`, or anything that is asked as one. */
+/** Decides about requests: a `FastCgiHttpClient`, or any other object with this method. */
 export interface FastCgiAuthorizer {
-  /** Decides about a request. Rejects if it can't: then nobody is let in. */
+  /** Decides about a request. Rejects if the authorizer gave no complete answer: the request must not go on then. */
   authorize(request: Request, init?: FastCgiAuthorizeInit): Promise<FastCgiAuthorization>;
 }
 
 /**
- * Puts an authorizer in front of a fetch handler. Allowed requests go to `handler`, with their body as it came; for the others the
- * authorizer's response is the answer. Further arguments, such as the context of `Deno.serve`, are passed on.
+ * Puts an authorizer in front of a fetch handler. Requests that it allows go to `handler` with their body unread; the
+ * others are answered with the authorizer's response. Further arguments, such as the context of `Deno.serve`, are
+ * passed on.
  *
  * ```ts
  * const authorizer = new FastCgiHttpClient(new FastCgiUnixConnector("/run/auth.sock"));
  * serve({ fetch: withAuthorizer(authorizer, (request, { variables }) => new Response(`Hello ${variables.get("USER")}`)) });
  * ```
  *
- * The handler that comes out rejects with whatever `authorize` rejects with; `handler` is not called then.
+ * The returned handler rejects with whatever `authorize` rejects with; `handler` is not called then.
  *
- * @param init What the authorizer is told beside the request, such as the client's address.
+ * @param init Returns the options of `authorize`, such as the client's address.
  */
 export function withAuthorizer<R extends Request = Request, Rest extends unknown[] = []>(
   authorizer: FastCgiAuthorizer,
@@ -75,32 +76,32 @@ export function withAuthorizer<R extends Request = Request, Rest extends unknown
   };
 }
 
-/** What FastCGI 6.3 keeps from an Authorizer: it decides before it is known which script answers, and has no body. */
+/** Variables that an Authorizer does not get (FastCGI 6.3): it decides before the script is known, and gets no body. */
 const NOT_SENT: readonly string[] = ["CONTENT_LENGTH", "PATH_INFO", "PATH_TRANSLATED", "SCRIPT_NAME"];
 
-/** What {@linkcode askAuthorizer} needs beside the request. */
+/** What {@linkcode askAuthorizer} needs besides the request. */
 export interface AskAuthorizerOptions {
-  /** Ends waiting for the answer. */
+  /** Ends the wait for the answer. */
   signal: AbortSignal | undefined;
   /** The variables of the request, as a Responder would get them. */
   params: Map<string, string>;
-  /** Sends it to the application. */
+  /** Sends a request to the application. */
   send(exchange: FastCgiRequestInit): Promise<IncomingResponse>;
   /** The most bytes in the header block of the answer. */
   maxResponseHeaderBytes: number;
-  /** The most bytes that are read of a body that nobody gets. Nothing is allowed by an answer that is longer. */
+  /** The most bytes of the answer's body, which is read and dropped. A longer answer allows nothing. */
   maxDrainBytes: number;
 }
 
-/** Asks an authorizer about `request`, whose body stays as it is. */
+/** Asks an authorizer about `request`. The request's body is not touched. */
 export async function askAuthorizer(request: Request, options: AskAuthorizerOptions): Promise<FastCgiAuthorization> {
   const { signal, params, send, maxDrainBytes } = options;
   for (const name of NOT_SENT) params.delete(name);
   const incoming = await send({ role: Role.Authorizer, params });
-  // Of a HEAD as well: whether the answer is whole shows at its end.
+  // Read with its body, also for a HEAD request: only its end shows that the answer is complete.
   const { response, variables, isAmbiguous } = await responseFromCgi(incoming, { ...options, method: "GET" });
   if (response.status !== 200) {
-    // The hooks for them are for answers of the site.
+    // Only the site's own responses may ask for files.
     dropFileRequests(response.headers);
     dropVariables(response.headers);
     return { allowed: false, response: request.method === "HEAD" ? withoutBody(response, maxDrainBytes) : response };
@@ -111,12 +112,14 @@ export async function askAuthorizer(request: Request, options: AskAuthorizerOpti
     throw error;
   }
   await readToEnd(response.body!, maxDrainBytes);
-  // A body as long as it was announced is whole before the answer is.
+  // The body is read once its announced length has come, but the answer is complete only with FCGI_END_REQUEST.
   await orAbort(incoming.completed(), signal);
   return { allowed: true, variables };
 }
 
-/** What an authorizer says about a request is for the web server, and not for the HTTP client that is refused (FastCGI 6.3). */
+/**
+ * Removes the `Variable-` fields: they are for the web server, not for an HTTP client that is refused (FastCGI 6.3).
+ */
 function dropVariables(headers: Headers): void {
   for (const name of [...headers.keys()]) if (name.startsWith("variable-")) headers.delete(name);
 }
@@ -127,8 +130,8 @@ function withoutBody(response: Response, maxDrainBytes: number): Response {
 }
 
 /**
- * Reads and drops. Rejects where the body fails, and where it is longer than anybody would write: an authorizer whose answer does not
- * come to its end has decided nothing.
+ * Reads a body and drops it. Rejects if the body fails, or is longer than any authorizer would write: an authorizer
+ * whose answer does not end has decided nothing.
  */
 async function readToEnd(body: ReadableStream<Uint8Array>, maxDrainBytes: number): Promise<void> {
   const reader = body.getReader();

@@ -1,25 +1,25 @@
-// The header block of a CGI response (RFC 3875 6.3), read as leniently as the web servers read it: where nginx, Apache, lighttpd and
-// Caddy all answer, so do we. What could become another field or another response is refused: lines without a name, names that are no
-// tokens, bare CR and NUL in values.
+// The header block of a CGI response (RFC 3875 6.3), read as leniently as the web servers read it: what nginx, Apache,
+// lighttpd and Caddy all accept is accepted here. What could become another field or another response is refused: lines
+// without a name, names that are not tokens, bare CR and NUL in values.
 
 import { parseLength } from "../../cgi/params.ts";
 import type { IncomingResponse } from "../../codec/incoming_response.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
-import { hasControlBytes, isHopByHop, isToken } from "../shared/header_rules.ts";
+import { hasControlBytes, isHopByHop, isReasonPhrase, isToken } from "../shared/header_rules.ts";
 import { reasonPhrase } from "../shared/reason_phrase.ts";
 
-/** What a response asks of the web server, beside passing it on. */
+/** What a response asks the web server to do, besides passing it on. */
 export interface CgiOrders {
   /**
-   * Where a local redirect leads: a path of the same site, perhaps with a query. Null unless the header block is that Location
-   * and nothing else (RFC 3875 6.2.2).
+   * The target of a local redirect: a path of the same site, perhaps with a query. Null unless the header block is that
+   * Location and nothing else (RFC 3875 6.2.2).
    */
   localRedirect: string | null;
-  /** Whether there is an X-Accel-Redirect or X-Sendfile among the headers. */
+  /** Whether there is an X-Accel-Redirect or X-Sendfile among the fields. */
   asksForFile: boolean;
-  /** Whether there is another Status than the one that counts: no right may hang on that. */
+  /** Whether there are two different statuses. Such a response must not grant a right. */
   isAmbiguous: boolean;
-  /** What the `Variable-` fields of an Authorizer say, by the name behind that prefix as it was written (FastCGI 6.3). */
+  /** The `Variable-` fields of an Authorizer, by the name after that prefix, spelled as it came (FastCGI 6.3). */
   variables: ReadonlyMap<string, string>;
 }
 
@@ -29,19 +29,20 @@ export interface CgiHeader extends CgiOrders {
   statusText: string;
   /** Names are in lower case. */
   fields: readonly (readonly [name: string, value: string])[];
-  /** What Content-Length says, if it says anything. */
+  /** The Content-Length; null if there is none or it is not a number. */
   length: number | null;
 }
 
-/** The fields that CGI has a meaning for: one without a value says nothing (RFC 3875 6.3). */
+/** Fields with a meaning in CGI. Without a value they are ignored (RFC 3875 6.3). */
 const CGI_FIELDS: ReadonlySet<string> = new Set(["content-type", "location", "status"]);
 
-/** Fields by which an application asks its web server for a file. */
+/** Fields by which an application asks its web server to send a file. */
 const FILE_FIELDS: ReadonlySet<string> = new Set(["x-accel-redirect", "x-sendfile"]);
 
 /**
- * Fields that have one value, and which of several counts: as in nginx, which takes the last Content-Type and Content-Length (Apache
- * too), and of the others the first. Passed on as they came, each client would choose for itself; joined, they are no value at all.
+ * Fields that can have only one value, and which value counts if there are several. As in nginx, that is the last
+ * Content-Type and Content-Length (in Apache too), and the first of any other field. If all were passed on, each HTTP
+ * client would choose for itself; joined, they would be no valid value.
  */
 const SINGLE_FIELDS: ReadonlyMap<string, "first" | "last"> = new Map([
   ["content-length", "last"],
@@ -64,15 +65,16 @@ const SINGLE_FIELDS: ReadonlyMap<string, "first" | "last"> = new Map([
 ]);
 
 /**
- * A local Location (RFC 3875 6.3.2), more generous than its grammar with bytes that are not ASCII. "//" would name another host, and
- * so would a backslash or a tab to a URL parser; a fragment is for the client.
+ * A local Location (RFC 3875 6.3.2). Unlike that grammar it allows bytes outside ASCII. It allows no "//", which would
+ * name another host, nor what a URL parser would turn into one (a backslash, a tab). A fragment makes it a redirect for
+ * the client.
  */
 const LOCAL_LOCATION = /^\/(?!\/)[!-"$-[\]-~\x80-\xff]*$/;
 
 const NO_VARIABLES: ReadonlyMap<string, string> = new Map();
 
 /**
- * The fields of a header block, checked before anything is made of them.
+ * Parses a header block and checks its fields.
  *
  * @throws {FastCgiError} `malformedResponse`.
  */
@@ -80,7 +82,7 @@ export function parseCgiHeader(block: string, response: IncomingResponse): CgiHe
   const fields: [name: string, value: string][] = [];
   const singles = new Map<string, [name: string, value: string]>();
   const lines = linesOf(block);
-  // FastCGI 6.1 has no NPH output, but fcgiwrap lets it through.
+  // FastCGI 6.1 excludes a status line of HTTP (NPH output), but fcgiwrap passes it on.
   const statusLine = /^HTTP\/[0-9.]+ (.*)$/.exec(lines[0] ?? "")?.[1];
   let variables: Map<string, string> | null = null;
   let count = 0;
@@ -112,7 +114,7 @@ export function parseCgiHeader(block: string, response: IncomingResponse): CgiHe
   const isLocal = count === 1 && location !== undefined && LOCAL_LOCATION.test(location);
   return {
     ...parseStatus(singles.get("status")?.[1] ?? statusLine, location !== undefined, response),
-    // One that is no length says nothing, and the application's output has an end of its own.
+    // A Content-Length that is not a number is dropped. The application's output has an end of its own.
     fields: contentLength !== undefined && length === null ? fields.filter((field) => field !== contentLength) : fields,
     length,
     asksForFile: singles.has("x-accel-redirect") || singles.has("x-sendfile"),
@@ -122,7 +124,7 @@ export function parseCgiHeader(block: string, response: IncomingResponse): CgiHe
   };
 }
 
-/** The lines up to the empty one, without what ends them: LF, and any CR before it. */
+/** The lines before the empty one, each without its end: LF, and any CR before it. */
 function linesOf(block: string): string[] {
   const lines: string[] = [];
   for (let start = 0, end = 0; start < block.length; start = end + 1) {
@@ -135,10 +137,10 @@ function linesOf(block: string): string[] {
   return lines;
 }
 
-/** Starts the name of a field that names a variable (FastCGI 6.3). */
+/** The prefix of fields that set a variable (FastCGI 6.3). */
 const VARIABLE = "variable-";
 
-/** Rights may hang on a variable, so of two values neither is taken. */
+/** Adds a variable. A variable may grant rights, so two different values are refused. */
 function addVariable(variables: Map<string, string>, name: string, value: string, response: IncomingResponse): void {
   const earlier = variables.get(name);
   if (earlier !== undefined && earlier !== value)
@@ -146,7 +148,7 @@ function addVariable(variables: Map<string, string>, name: string, value: string
   variables.set(name, value);
 }
 
-/** Name, in lower case, and value of a header line. */
+/** The name, in lower case, and the value of a header line. */
 function parseField(text: string, response: IncomingResponse): [name: string, value: string] {
   const colon = text.indexOf(":");
   const name = text.slice(0, colon).toLowerCase();
@@ -156,7 +158,7 @@ function parseField(text: string, response: IncomingResponse): [name: string, va
   return [name, value];
 }
 
-/** RFC 3875 6.3.3: a status, or 302 for a redirect without one (6.2.3), or 200. */
+/** The status that is given (RFC 3875 6.3.3); else 302 for a redirect (6.2.3), or 200. */
 function parseStatus(
   value: string | undefined,
   redirects: boolean,
@@ -168,15 +170,15 @@ function parseStatus(
   if (match === null || status < 100) throw malformedResponse(`its status is ${quote(value)}`, response);
   const said = trimBlanks(match[2] ?? "");
   return {
-    // A Response can't have another one, and the application's page is worth more than an error: a status that does not exist is to be
-    // treated as a 5xx (RFC 9110 15).
+    // A Response can't have a higher status. RFC 9110 15 treats a status that does not exist as a 5xx, and the
+    // application's page is worth more than an error.
     status: status > 599 ? 500 : status,
-    // A Response takes no other control byte than a tab here.
-    statusText: /^[\t -~\x80-\xff]*$/.test(said) ? said : reasonPhrase(status),
+    // A Response refuses all control bytes but a tab here.
+    statusText: isReasonPhrase(said) ? said : reasonPhrase(status),
   };
 }
 
-/** Without the spaces and tabs around it. `trim()` would take the byte A0 as well, with which "à" ends in UTF-8. */
+/** `text` without spaces and tabs at its ends. `trim()` would also remove the byte A0, with which "à" ends in UTF-8. */
 function trimBlanks(text: string): string {
   let start = 0;
   let end = text.length;
@@ -189,13 +191,15 @@ function isBlank(code: number): boolean {
   return code === 0x20 || code === 0x09;
 }
 
-/** The application's output is not a CGI response. What it wrote to FCGI_STDERR mostly says why. */
+/**
+ * Makes the error for output that is not a CGI response. It quotes FCGI_STDERR, where an application mostly says why.
+ */
 export function malformedResponse(reason: string, { requestId, stderrText: stderr }: IncomingResponse): FastCgiError {
   const said = stderr === "" ? "" : `; it wrote to stderr: ${quote(stderr)}`;
   return new FastCgiError("malformedResponse", `Cannot read the response: ${reason}${said}`, { requestId, stderr });
 }
 
-/** For messages: short, and without control characters, which would forge lines of a log. */
+/** Quotes a text for a message: shortened, and with control characters escaped, which could forge lines of a log. */
 function quote(text: string): string {
   return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
 }

@@ -14,13 +14,13 @@ import { GrowingBytes } from "./growing_bytes.ts";
 export interface CgiToResponseOptions {
   /** The request's method: HEAD has no body. */
   method: string;
-  /** The most bytes that the header block may have, those of 1xx responses before it included. */
+  /** The most bytes in the header block, including those of 1xx responses before it. */
   maxResponseHeaderBytes: number;
-  /** The most bytes read of a body that nobody gets. */
+  /** The most bytes that are read and dropped of a body that the caller does not get. */
   maxDrainBytes: number;
 }
 
-/** A response, and what it asks of the web server. */
+/** A response, and what it asks the web server to do. */
 export interface CgiResponse extends CgiOrders {
   response: Response;
 }
@@ -29,10 +29,10 @@ const LF = 0x0a;
 const CR = 0x0d;
 
 /**
- * Reads the header of a response and makes a Response of it whose body streams. `incoming` is abandoned where that fails.
+ * Reads the header of a response and makes a Response of it, whose body streams. `incoming` is abandoned if that fails.
  *
- * @throws {FastCgiError} `malformedResponse` if it is not a CGI response, `limit` if the header is too long, and whatever
- * ended the response before its header was there.
+ * @throws {FastCgiError} `malformedResponse` if it is not a CGI response, `limit` if the header is too long, or the
+ * error that ended the response before its header was complete.
  */
 export async function responseFromCgi(incoming: IncomingResponse, options: CgiToResponseOptions): Promise<CgiResponse> {
   const { stdoutQueue } = incoming;
@@ -52,24 +52,28 @@ export async function responseFromCgi(incoming: IncomingResponse, options: CgiTo
   return { ...orders, response };
 }
 
-/** Gives `headers` these fields and no other. Headers in the init of a Response would cost more: they are looked at twice. */
+/**
+ * Gives `headers` these fields and no others. Passing Headers to the Response would cost more, because each is checked
+ * twice.
+ */
 function setFields(headers: Headers, fields: CgiHeader["fields"]): void {
-  // `@hono/node-server` replaces the global Response by one that fills in a type.
+  // `@hono/node-server` replaces the global Response by one that adds a Content-Type.
   for (const name of [...headers.keys()]) headers.delete(name);
   for (const [name, value] of fields) headers.append(name, value);
 }
 
 interface HeaderAndRest {
   header: CgiHeader;
-  /** The bytes behind the header that came with it. */
+  /** The bytes after the header that came with it. */
   rest: Uint8Array;
 }
 
 /**
- * Collects stdout until the header block is whole. Headers of a 1xx response are only news, and another block follows; all of them
- * together have the room of one, as in Go's net/http, so that their number has an end.
+ * Collects stdout until the header block is complete. The header of a 1xx response is dropped, and another block
+ * follows. All blocks together may have `maxBytes`, as in Go's net/http, so that an application can't send 1xx
+ * responses for ever.
  *
- * Pieces may be single bytes, so nothing is looked at again for each: the search goes on where it stopped.
+ * Each search for the end goes on where the last one stopped, because pieces may be single bytes.
  */
 async function readHeader(response: IncomingResponse, maxBytes: number): Promise<HeaderAndRest> {
   let block = new GrowingBytes();
@@ -101,15 +105,18 @@ async function readHeader(response: IncomingResponse, maxBytes: number): Promise
     if (piece === null) {
       throw malformedResponse(bytes.length === 0 ? "it is empty" : "it has no end of header", response);
     }
-    // The end may have begun two bytes ago.
+    // The empty line may have begun with the last two bytes.
     searched = Math.max(0, bytes.length - 2);
     block.add(piece);
   }
 }
 
-/** The offset behind the empty line that ends a header block: CR LF, LF, or a mix (RFC 3875 6.3 leaves it to the system). */
+/**
+ * The offset after the empty line that ends a header block, or -1. A line ends with CR LF or LF (RFC 3875 6.3 leaves it
+ * to the system).
+ */
 function findHeaderEnd(bytes: Uint8Array, from: number): number {
-  // A block without any field.
+  // A block without fields.
   if (bytes[0] === LF) return 1;
   if (bytes[0] === CR && bytes[1] === LF) return 2;
   for (let index = bytes.indexOf(LF, from); index !== -1; index = bytes.indexOf(LF, index + 1)) {

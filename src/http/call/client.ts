@@ -30,7 +30,7 @@ import { StderrText } from "./stderr_text.ts";
 import { holding } from "./under_way.ts";
 
 /**
- * Fetches from a FastCGI application.
+ * Calls a FastCGI application by `fetch`.
  *
  * ```ts
  * const php = new FastCgiHttpClient(FastCgiUnixConnector.phpFpm("/run/php/php-fpm.sock", "/srv/app/public/index.php"));
@@ -45,7 +45,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
   readonly #preset: FastCgiHttpPreset;
   readonly #script: FastCgiScript | FastCgiScriptResolver | undefined;
 
-  /** @throws {RangeError | TypeError} If an option has a value it can't have. */
+  /** @throws {RangeError | TypeError} If an option has an invalid value. */
   constructor(connector: FastCgiHttpConnector, options: FastCgiHttpClientOptions = {}) {
     this.#client = new FastCgiClient(connector, options);
     this.#preset = connector.preset ?? {};
@@ -60,28 +60,30 @@ export class FastCgiHttpClient implements AsyncDisposable {
     checkRequestBuffering(this.#options.requestBuffering);
     checkScript(this.#script);
     paramsFromPhpOptions([this.#preset, options]);
-    // So that it can be passed on alone, as fetch can: `app.mount("/", php.fetch)`.
+    // Bound, so that it can be passed on alone, as the global `fetch` can: `app.mount("/", php.fetch)`.
     this.fetch = this.fetch.bind(this);
   }
 
   /**
-   * Sends a request and resolves with its response as soon as the header is there. The request's body is collected before the
-   * application hears of the request (`requestBuffering`); the response's body streams, and fails where the application does not
-   * bring it to its end. `signal` cancels at any point, also while a body or a hook keeps it waiting.
+   * Sends a request and resolves with its response as soon as the response's header has come. By default the request's
+   * body is collected before the application is asked (`requestBuffering`). The response's body streams, and fails if
+   * the application does not complete it. `signal` cancels at any time, also while `fetch` waits for a body or a hook.
    *
-   * A body that is a `Uint8Array` is sent as it is, not copied: leave it alone until the response is there.
+   * A body that is a `Uint8Array` is not copied: do not change it before the response has come.
    *
-   * Where `script` has none for the URL, its response is the answer, such as a 404, and the application is not asked.
+   * If `script` returns a Response, such as a 404, that is the result, and the application is not asked.
    *
-   * @throws {FastCgiError} If there is no response to be had.
-   * @throws {TypeError} If the request can't be sent, such as one whose body was read, or `init` has a value it can't have.
-   * @throws {unknown} The reason of the request's signal, and whatever the body or a hook fails with.
+   * @throws {FastCgiError} If there is no valid response.
+   * @throws {TypeError} If the request can't be sent, for example because its body was read, or `init` has an invalid
+   * value.
+   * @throws {unknown} The reason of the request's signal, or the error of the body or of a hook.
    */
   async fetch(input: Request | URL | string, init: FastCgiFetchInit | FastCgiContext = {}): Promise<Response> {
-    // `serve({ fetch: php.fetch })` calls it with a context: the `params` there are what another web server sent.
+    // `serve({ fetch: php.fetch })` calls it with a handler's context, whose `params` are those that another web server
+    // sent.
     const given: FastCgiFetchInit = "waitUntil" in init ? {} : init;
     const chosen = given.script ?? this.#script;
-    // A function that chooses the script may do with the Request what it likes.
+    // A function that chooses the script gets a real Request, which it may also read.
     const request = typeof chosen === "function" ? outgoing(requestOf(input, given)) : outgoingRequest(input, given);
     const own = inheritInit(input, request, given);
     return holding([request, given.signal], async () => {
@@ -94,7 +96,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
         }
         const answer = await this.#exchange(request, own, script, lengthOfBodyInit(given.body));
         if (!asksInternally(answer)) return answer.response;
-        // The file of a Filter, and the script, were for this request.
+        // The script, and the file for a Filter, were for this request only.
         const { data: _, script: __, ...init } = own;
         const redirected = redirectInternally(answer, { ...this.#options, native: request.native, init });
         return await orAbort(redirected, request.signal, dropLate);
@@ -106,11 +108,11 @@ export class FastCgiHttpClient implements AsyncDisposable {
   }
 
   /**
-   * Asks an Authorizer about a request (FastCGI 6.3). Its body is neither sent nor touched. Status 200 allows the request; with any
-   * other one the answer is for the HTTP client.
+   * Asks an Authorizer about a request (FastCGI 6.3). The request's body is neither sent nor read. An answer with
+   * status 200 allows the request; any other answer is for the HTTP client.
    *
-   * @throws {FastCgiError} If there is no whole answer to be had: then nothing is allowed.
-   * @throws {unknown} The reason of the signal.
+   * @throws {FastCgiError} If there is no complete answer. The request must not go on then.
+   * @throws {unknown} The reason of the signal, or the error of `script`.
    */
   async authorize(request: Request, init: FastCgiAuthorizeInit = {}): Promise<FastCgiAuthorization> {
     const asked = outgoingHead(request);
@@ -133,7 +135,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
     return this.#client.status;
   }
 
-  /** Sends no more requests. Resolves when those that wait or run are over, and every connection is closed. */
+  /** Sends no more requests. Resolves when the requests that run or wait are over, and every connection is closed. */
   close(options?: ClientCloseOptions): Promise<void> {
     return this.#client.close(options);
   }
@@ -143,7 +145,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
     return this.close();
   }
 
-  /** The script that answers, or the response where the application is not asked. */
+  /** The script that answers, or a Response if the application is not to be asked. */
   async #chooseScript(
     { native, signal }: OutgoingRequest,
     script: FastCgiScript | FastCgiScriptResolver | undefined,
@@ -166,7 +168,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
     script: FastCgiScript | undefined,
     knownLength: number | null,
   ): Promise<CgiResponse> {
-    // What the request is refused for, it is refused for before its body is read.
+    // Before the body is read: a request with invalid variables is refused at once.
     const params = this.#params(request, init, script);
     if (init.data) addFilterData(params, init.data);
     const body = bodyAtHand(request) ?? (await prepareBody(request, { ...this.#options, knownLength }));
@@ -198,8 +200,8 @@ export class FastCgiHttpClient implements AsyncDisposable {
     let stderr: StderrText | null = null;
     return this.#client.start({
       ...exchange,
-      // There even if nobody listens: on Node the signal of a Request that was collected does not follow the caller's any
-      // more, and this keeps the Request as long as the exchange.
+      // Set even without an `onStderr` option, because it keeps the Request in memory during the exchange: on Node the
+      // signal of a Request that was garbage-collected no longer follows the caller's.
       onStderr: (piece, response) => {
         if (stderr === null) {
           const text = new StderrText((text) => onStderr(text, native()));
@@ -213,16 +215,16 @@ export class FastCgiHttpClient implements AsyncDisposable {
   }
 }
 
-/** What only FastCGI has of an init. */
+/** The options of a fetch call that are FastCGI's own. */
 type OwnInit = Omit<FastCgiFetchInit, keyof RequestInit>;
 
-/** What is left of a request's streams, nobody will read. */
+/** Cancels what is left of a request's streams, which will not be read. */
 function cancelUnsent({ body }: OutgoingRequest, { data }: FastCgiFetchInit, reason: unknown): void {
   if (body !== null) void cancelSource(body, reason);
   if (data) void cancelSource(data.source, reason);
 }
 
-/** A response that came when its request had been cancelled. */
+/** Cancels a response that came after its request was cancelled. */
 function dropLate(response: Response): void {
   dropResponse(response, "The request was cancelled");
 }

@@ -7,7 +7,7 @@ import type { FastCgiHttpParams, FastCgiHttpPeers } from "./request_to_params.ts
 import type { FastCgiScript, FastCgiScriptResolver } from "./script.ts";
 import type { OpenSpool } from "./spool.ts";
 
-/** What a connector knows about the application it leads to, such as the preset `phpFpm`. */
+/** What a connector knows about its application, such as the preset of `phpFpm`. */
 export interface FastCgiHttpPreset extends FastCgiPhpOptions {
   /** See {@linkcode FastCgiHttpClientOptions.script}. */
   readonly script?: FastCgiScript | FastCgiScriptResolver;
@@ -17,92 +17,96 @@ export interface FastCgiHttpPreset extends FastCgiPhpOptions {
   readonly openSpool?: OpenSpool;
 }
 
-/** A connector that knows more than how to connect. */
+/** A connector that also has options for the client. */
 export interface FastCgiHttpConnector extends Connector {
-  /** What the client takes from the connector where its own options say nothing. */
+  /** Options for the client, used where its own are not set. */
   readonly preset?: FastCgiHttpPreset | undefined;
-  /** Told of what comes on FCGI_STDERR by clients that have no `onStderr`: so the connectors of the adapters print it. */
+  /** Called with the text of FCGI_STDERR if the client has no `onStderr`. The connectors of the adapters print it. */
   readonly onStderr?: FastCgiHttpClientOptions["onStderr"];
 }
 
 /** Options of a {@linkcode FastCgiHttpClient}. */
 export interface FastCgiHttpClientOptions extends FastCgiClientOptions, FastCgiPhpOptions, InternalRedirectOptions {
   /**
-   * The script that answers every request, or a function that chooses one for each: `scriptsIn` makes one for a folder.
+   * The script that answers every request, or a function that chooses one for each request: `scriptsIn` makes one for a
+   * folder.
    *
    * @default {the connector's; without one, the whole path of the URL becomes SCRIPT_NAME, as with nginx's `fastcgi_params`}
    */
   script?: FastCgiScript | FastCgiScriptResolver;
   /**
-   * Variables for every request. Of several that have a name, the last of these counts:
+   * Variables for every request. If several of these sources set a name, the last one counts:
    *
-   * 1. what is made of the request, its headers (`HTTP_*`), `script`, `phpValues` and `phpAdminValues`
+   * 1. the request, with its headers (`HTTP_*`), `script`, `phpValues` and `phpAdminValues`
    * 2. `params` of the connector's preset
    * 3. `params` of the client
    * 4. `params` of the request
    *
-   * CONTENT_LENGTH is always that of the body that is sent. A request can name no variable but `HTTP_*`.
+   * CONTENT_LENGTH is always the length of the body that is sent. A request can't set a variable by itself, except
+   * `HTTP_*`.
    */
   params?: FastCgiHttpParams;
   /**
-   * When a request's body is sent.
+   * When the body of a request is sent.
    *
-   * - `"collect"`: when it is whole. No connection is opened before, so a slow upload keeps no worker of the application, and a
-   *   client that leaves in the middle leaves nothing behind. It is kept in memory, and beyond `maxBufferedRequestBytes` in a spool. A
-   *   Blob is whole already and is not copied. Where there is no spool, as in Workers, a body that is too large for memory
-   *   streams if it has a Content-Length.
-   * - `"measure"`: as it comes, where its length is known; else when it is whole. For applications that look whether all of it came:
-   *   php-fpm runs a script on whatever has come when the client leaves, and `$_POST` and `php://input` just end early.
-   * - `"stream"`: as it comes, without CONTENT_LENGTH where its length is not known. For applications that read to the end of
-   *   FCGI_STDIN; php-fpm takes a body of unknown length for an empty one.
+   * - `"collect"`: when it is complete. The client connects only then, so a slow upload occupies no worker of the
+   *   application, and an upload that breaks off has no effect there. The body is kept in memory, and beyond
+   *   `maxBufferedRequestBytes` in a spool. A Blob is complete already and is not copied. Where there is no spool, as
+   *   in Workers, a body too large for memory is streamed if it has a Content-Length.
+   * - `"measure"`: as it comes if its length is known, otherwise when it is complete. For applications that check
+   *   whether all of it came: php-fpm runs a script on whatever came before the client left, and `$_POST` and
+   *   `php://input` just end early.
+   * - `"stream"`: as it comes, without CONTENT_LENGTH if its length is unknown. For applications that read to the end
+   *   of FCGI_STDIN; php-fpm takes a body of unknown length for an empty one.
    *
    * @default {"collect"} (as nginx's `fastcgi_request_buffering`)
    */
   requestBuffering?: "collect" | "measure" | "stream";
   /**
-   * Bytes of a request's body that are kept in memory while it is collected.
+   * The most bytes of a request's body that are kept in memory while it is collected.
    *
    * @default {1048576} (1 MiB)
    */
   maxBufferedRequestBytes?: number;
   /**
-   * Bytes of a request's body that are collected in all. A longer one fails with `limit`, which a gateway answers with 413.
+   * The most bytes of a request's body that are collected. A longer body fails with `limit`, which a gateway answers
+   * with 413.
    *
    * @default {1073741824} (1 GiB)
    */
   maxSpooledRequestBytes?: number;
   /**
-   * Opens a place for a request's body that is too large for memory.
+   * Opens a spool for a request's body that is too large for memory.
    *
    * @default {a temporary file, with the connectors of Node, Bun and Deno; none elsewhere: larger bodies of unknown length fail with `lengthRequired`}
    */
   openSpool?: OpenSpool;
   /**
-   * The most bytes in the header block of a response, with those of 1xx responses before it.
+   * The most bytes in the header block of a response, including those of 1xx responses before it.
    *
    * @default {65536} (64 KiB, as lighttpd; nginx stops at 4 or 8)
    */
   maxResponseHeaderBytes?: number;
   /**
-   * The most bytes read and dropped of a body that nobody gets: of a response to HEAD, with status 204, 205 or 304, one that a
-   * hook answers in place of, or what comes behind as many bytes as Content-Length says. Beyond, its exchange is given up. An
-   * Authorizer's answer that is longer allows nothing.
+   * The most bytes that are read and dropped of a response's body that the caller does not get: after HEAD, with status
+   * 204, 205 or 304, if a hook answers in its place, and after as many bytes as Content-Length says. The exchange of a
+   * longer body is aborted. An Authorizer's answer that is longer allows nothing.
    *
    * @default {262144} (256 KiB, as Go's net/http; undici's `dump` reads half of it)
    */
   maxDrainBytes?: number;
   /**
-   * Told of what comes on FCGI_STDERR, the application's error messages, up to `maxStderrBytes`: whole characters, in the pieces
-   * in which they come. It is text of the application's choice: a log should escape its control characters.
+   * Called with the application's error messages (FCGI_STDERR), up to `maxStderrBytes`: whole characters, in pieces as
+   * they come. The application chooses this text: a log should escape its control characters.
    *
    * @default {the connector's: those of the adapters print a line with the request}
    */
   onStderr?: (message: string, request: Request) => void;
 }
 
-/** A `RequestInit` with what only FastCGI has. */
+/** A `RequestInit` with options of FastCGI's own. */
 export interface FastCgiFetchInit extends RequestInit, FastCgiHttpPeers, FastCgiPhpOptions {
-  /** Variables for this request, over all others: see {@linkcode FastCgiHttpClientOptions.params}. */
+  /** Variables for this request. They override all others: see {@linkcode FastCgiHttpClientOptions.params}. */
   params?: FastCgiHttpParams | undefined;
   /**
    * The script for this request, or a function that chooses it: see {@linkcode FastCgiHttpClientOptions.script}.
@@ -110,11 +114,11 @@ export interface FastCgiFetchInit extends RequestInit, FastCgiHttpPeers, FastCgi
    * @default {that of the client}
    */
   script?: FastCgiScript | FastCgiScriptResolver | undefined;
-  /** Asks a Filter to work on this file (FastCGI 6.4), instead of a Responder. */
+  /** The file that a Filter works on (FastCGI 6.4). With it, the request goes to a Filter instead of a Responder. */
   data?: FastCgiFilterData | undefined;
 }
 
-/** What is left out of the options. */
+/** The values of options that are left out. */
 export const DEFAULT_HTTP_CLIENT_OPTIONS: Required<
   Pick<
     FastCgiHttpClientOptions,

@@ -1,22 +1,22 @@
 import type { ByteSourceInit } from "../../transport/byte_source.ts";
 
-/** The file that a Filter is to work on (FastCGI 6.4). */
+/** The file that a Filter works on (FastCGI 6.4). */
 export interface FastCgiFilterData {
-  /** The bytes of the file. Cancelled where the exchange ends before they are all sent. */
+  /** The bytes of the file. The source is cancelled if the exchange ends before all are sent. */
   source: ByteSourceInit;
-  /** How many they are: FCGI_DATA_LENGTH. A source of another length fails the request. */
+  /** The number of bytes: FCGI_DATA_LENGTH. If the source has another length, the request fails. */
   length: number;
-  /** When the file was changed: FCGI_DATA_LAST_MOD, in whole seconds. A Filter may answer from a cache by it. */
+  /** When the file was last changed: FCGI_DATA_LAST_MOD, in whole seconds. A Filter may answer from a cache by it. */
   lastModified: Date;
 }
 
-/** Longer numbers are no length to a receiver (`parseLength`). */
+/** The largest length that a receiver reads (`parseLength`). */
 const MAX_LENGTH = 999_999_999_999_999;
 
 /**
  * Adds the two variables of a Filter.
  *
- * @throws {RangeError} If length or date are none.
+ * @throws {RangeError} If `length` is not a number of bytes or `lastModified` is not a date.
  */
 export function addFilterData(params: Map<string, string>, { length, lastModified }: FastCgiFilterData): void {
   if (!Number.isInteger(length) || length < 0 || length > MAX_LENGTH) {

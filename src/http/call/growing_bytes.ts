@@ -1,24 +1,24 @@
 import { NO_CONTENT } from "../../protocol/record.ts";
 
 /**
- * Bytes that come piece by piece and are wanted as one. Pieces may be single bytes, so nothing is copied again for each: the buffer
- * doubles. A single piece is that piece, not a copy.
+ * Joins pieces of bytes. The buffer doubles when it is full, so that many small pieces are not copied again for each. A
+ * single piece is returned as it is, not copied.
  */
 export class GrowingBytes {
   #buffer: Uint8Array = NO_CONTENT;
   #length = 0;
 
-  /** Bytes added. */
+  /** The number of bytes added so far. */
   get length(): number {
     return this.#length;
   }
 
-  /** What was added, until more is. */
+  /** The bytes added so far. */
   get bytes(): Uint8Array {
     return this.#buffer.subarray(0, this.#length);
   }
 
-  /** Adds a piece behind the others. */
+  /** Adds a piece after the others. */
   add(piece: Uint8Array): void {
     const needed = this.#length + piece.length;
     if (this.#length === 0) {

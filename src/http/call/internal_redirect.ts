@@ -1,5 +1,6 @@
-// Responses by which an application asks its web server to answer instead: a local redirect (RFC 3875 6.2.2), X-Accel-Redirect
-// and X-Sendfile. Whoever can write a response header can name any file with them, so nothing is followed unless a hook is given.
+// Responses by which an application asks its web server to answer instead: a local redirect (RFC 3875 6.2.2),
+// X-Accel-Redirect and X-Sendfile. Any code that can write a response header can name any file with them, so nothing is
+// followed unless a hook is given.
 
 import { byteStringToUtf8 } from "../../protocol/byte_string.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
@@ -10,61 +11,61 @@ import type { CgiResponse } from "./cgi_to_response.ts";
 /**
  * Answers in place of the application.
  *
- * @param target What the header says, as text. The application chose it: check it before a file is opened.
+ * @param target The value of the header, as text. The application chose it: check it before you open a file.
  * @param request The request that the application answered.
- * @param head Status and headers of the application's answer, without the header that asked for this and without those that
- * describe its body: `new Response(file, head)` keeps its Content-Type, Content-Disposition, cookies and the like.
+ * @param head Status and headers of the application's answer, without the header that asked for the file and without
+ * those that describe its body: `new Response(file, head)` keeps its Content-Type, Content-Disposition, cookies and the
+ * like.
  */
 export type FastCgiSendFile = (target: string, request: Request, head: Response) => Response | Promise<Response>;
 
-/** Hooks for responses that ask the web server to answer. What a hook throws, `fetch` rejects with. */
+/** Hooks for responses that ask the web server to answer. If a hook throws, `fetch` rejects with its error. */
 export interface InternalRedirectOptions {
   /**
-   * Answers a local redirect (RFC 3875 6.2.2): a header block that is a `Location` with a path and nothing else. The request it
-   * gets is for that path and query of the same site, by GET, or HEAD where it was HEAD, with the same headers and signal but
-   * without a body: `(request) => php.fetch(request)`, or a whole application's `fetch`. A FastCgiHttpClient that gets it
-   * has the first request's `params` and addresses for it, unless it is given others.
+   * Answers a local redirect (RFC 3875 6.2.2): a response whose header block is a `Location` with a path and nothing
+   * else. The hook gets a request for that path and query on the same site, with the same headers and signal but no
+   * body; its method is HEAD after a HEAD, else GET. Answer it by `(request) => php.fetch(request)`, or by a whole
+   * application's `fetch`. A FastCgiHttpClient sends such a request with the options of the first `fetch` call, such as
+   * its `params` and addresses, unless it is given others.
    *
    * @default {none: such a response becomes a 302, as nginx, HAProxy and lighttpd make of it}
    */
   onLocalRedirect?: (request: Request) => Response | Promise<Response>;
   /**
-   * Local redirects that may follow one another, as long as the hook passes the Request on that it gets. Beyond, `fetch` rejects
-   * with `limit`.
+   * The most local redirects in a row, counted while the hook passes on the Request that it gets. Beyond it, `fetch`
+   * rejects with `limit`.
    *
    * @default {10} (as Apache's `LimitInternalRecursion` and nginx)
    */
   maxLocalRedirects?: number;
   /**
-   * Answers a response with an `X-Accel-Redirect` header: a path that clients can't ask for themselves. Nothing counts how often;
-   * a hook that leads to the application again has to see to an end.
+   * Answers a response with an `X-Accel-Redirect` header: a path that HTTP clients can't ask for themselves. These are
+   * not counted: a hook that calls the application again must make sure that this ends.
    *
-   * @default {none: the header is dropped, and the response passes as it is}
+   * @default {none: the header is dropped, and the response is passed on}
    */
   onAccelRedirect?: FastCgiSendFile;
   /**
    * Answers a response with an `X-Sendfile` header: the path of a file.
    *
-   * @default {none: the header is dropped, so that clients are not told where files are, and the response passes as it is}
+   * @default {none: the header is dropped, so that clients do not learn where files are, and the response is passed on}
    */
   onSendFile?: FastCgiSendFile;
 }
 
-/** Where a request that a local redirect made comes from. */
+/** The request whose local redirect made another request. */
 interface Origin<Init extends object> {
-  /** Local redirects until then. */
+  /** The number of local redirects so far. */
   hops: number;
-  /** Kept: on Node 20 a signal stops following that of a Request that was collected. */
+  /** Kept in memory, because on Node 20 a signal stops following that of a Request that was garbage-collected. */
   request: Request;
-  /** What only FastCGI has of the request. */
+  /** The options of its fetch call that are FastCGI's own. */
   init: Init;
 }
 
 const origins = new WeakMap<Request, Origin<object>>();
 
-/**
- * What `init` says for a request made of `input`, over what was said for the request that a local redirect led here from.
- */
+/** Adds to `init` the options of the request whose local redirect made `input`. What `init` sets counts. */
 export function inheritInit<Init extends object>(
   input: unknown,
   { native }: Pick<RedirectContext, "native">,
@@ -77,18 +78,18 @@ export function inheritInit<Init extends object>(
   return { ...origin.init, ...Object.fromEntries(given) } as Init;
 }
 
-/** What {@linkcode redirectInternally} needs beside the response. */
+/** What {@linkcode redirectInternally} needs besides the response. */
 export interface RedirectContext extends InternalRedirectOptions {
-  /** Makes the request that was answered. */
+  /** Returns the request that was answered. */
   native(): Request;
-  /** What a request that the response leads to inherits. */
+  /** The options that the request of a local redirect inherits. */
   init: object;
   maxLocalRedirects: number;
-  /** The most bytes read of a body that nobody gets. */
+  /** The most bytes that are read and dropped of the response's body. */
   maxDrainBytes: number;
 }
 
-/** Headers that describe the body of a response, and not the file that comes in its place. */
+/** Headers that describe the body of the response, and not the file that replaces it. */
 const OF_A_RESPONSE_BODY: readonly string[] = ["content-encoding", "content-length", "content-range"];
 
 /** Headers that describe the body of a request (Fetch: request-body-header names), or how it is sent. */
@@ -102,18 +103,21 @@ const OF_A_REQUEST_BODY: readonly string[] = [
   "transfer-encoding",
 ];
 
-/** Forgets what `headers` ask of the web server: nobody outside is to learn where files are. */
+/** Removes X-Accel-Redirect and X-Sendfile: HTTP clients must not learn where files are. */
 export function dropFileRequests(headers: Headers): void {
   take(headers, "x-accel-redirect");
   take(headers, "x-sendfile");
 }
 
-/** Whether the response asks for anything that {@linkcode redirectInternally} has to look at. */
+/** Whether there is anything for {@linkcode redirectInternally} to do. */
 export function asksInternally({ localRedirect, asksForFile }: CgiResponse): boolean {
   return asksForFile || localRedirect !== null;
 }
 
-/** The response, or what a hook answers in its place. What the application sent is dropped then, without waiting for its end. */
+/**
+ * Returns the response, or what a hook answers in its place. The application's body is dropped then, without a wait for
+ * its end.
+ */
 export async function redirectInternally(answer: CgiResponse, context: RedirectContext): Promise<Response> {
   const { response, localRedirect } = answer;
   const { onLocalRedirect, onAccelRedirect, onSendFile } = context;
@@ -134,7 +138,10 @@ export async function redirectInternally(answer: CgiResponse, context: RedirectC
   return response;
 }
 
-/** "as if the server had received a request for it" (RFC 3875 6.2.2), without the body, which the application has had. */
+/**
+ * The request for a local redirect, "as if the server had received a request for it" (RFC 3875 6.2.2). It has no body:
+ * the application has read that already.
+ */
 function requestFor(location: string, { native, init, maxLocalRedirects }: RedirectContext): Request {
   const request = native();
   const hops = (origins.get(request)?.hops ?? 0) + 1;
@@ -144,7 +151,7 @@ function requestFor(location: string, { native, init, maxLocalRedirects }: Redir
   }
   const url = new URL(request.url);
   const query = location.indexOf("?");
-  // Set as parts, so that nothing in them can name another host.
+  // Set part by part, so that the location can't name another host.
   url.pathname = percentEncode(query === -1 ? location : location.slice(0, query));
   url.search = query === -1 ? "" : percentEncode(location.slice(query));
   url.hash = "";
@@ -156,12 +163,12 @@ function requestFor(location: string, { native, init, maxLocalRedirects }: Redir
   return next;
 }
 
-/** Bytes that are not ASCII: a URL would take each for a character. */
+/** Escapes bytes that are not ASCII: a URL would take each for a character. */
 function percentEncode(part: string): string {
   return part.replace(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
-/** The value of a header as text, which is not there any more then. */
+/** Removes a header and returns its value as text; null if there was none. */
 function take(headers: Headers, name: string): string | null {
   const value = headers.get(name);
   if (value === null) return null;
@@ -169,7 +176,7 @@ function take(headers: Headers, name: string): string | null {
   return byteStringToUtf8(value);
 }
 
-/** What a hook gets of a response whose body it replaces. */
+/** The status and headers that a hook gets of the response. The response's body is dropped. */
 function headOf(response: Response, context: RedirectContext): Response {
   discard(response, context);
   const { status, statusText, headers } = response;
@@ -177,7 +184,7 @@ function headOf(response: Response, context: RedirectContext): Response {
   return new Response(null, { status, statusText, headers });
 }
 
-/** Not waited for: the hook may need the time, but never the end of what it replaces. */
+/** Drops a body. Does not wait for its end: the hook's answer does not depend on it. */
 function discard({ body }: Response, { maxDrainBytes }: RedirectContext): void {
   if (body !== null) void discardBody(body.getReader(), maxDrainBytes);
 }

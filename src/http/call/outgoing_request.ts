@@ -1,30 +1,31 @@
-// What `fetch` was asked for. A native Request costs more than all the rest of a small exchange, so none is made of an URL and a
-// plain init. Whatever is not plain goes through one, so that Fetch's own rules and errors hold.
+// The request that `fetch` is called with. Making a native Request costs more than all the rest of a small exchange, so
+// none is made of a URL and a plain init. Everything else goes through a native Request, so that Fetch's own rules and
+// errors hold.
 
 import { asNativeHeaders, asNativeRequest, asNativeSignal, isRequest } from "../shared/fetch_objects.ts";
 import { type FastCgiFetchInit, OWN_INIT } from "./client_options.ts";
 import type { RequestHead } from "./request_to_params.ts";
 
-/** A request that is to be sent. */
+/** A request to send. */
 export interface OutgoingRequest extends RequestHead {
   readonly signal: AbortSignal | undefined;
-  /** Bytes where they are at hand. */
+  /** The body, as bytes if they are at hand. */
   readonly body: ReadableStream<Uint8Array> | Uint8Array | null;
   readonly bodyUsed: boolean;
-  /** The Request, for hooks. One that has to be made for them has no body: it is on its way already. */
+  /** Returns the Request, for hooks. A Request that is made only for them has no body, which is being sent already. */
   native(): Request;
 }
 
-/** Methods that are written as they are sent, and that Fetch does not forbid. */
+/** Methods that Fetch neither forbids nor converts. */
 const PLAIN_METHODS: ReadonlySet<string> = new Set(["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]);
 
-/** What a plain init may have. */
+/** The options that a plain init may have. */
 const PLAIN_INIT: ReadonlySet<string> = new Set([...OWN_INIT, "body", "headers", "method", "signal"]);
 
 const encoder = /* @__PURE__ */ new TextEncoder();
 
 /**
- * What `fetch(input, init)` asks for.
+ * The request that `fetch(input, init)` asks for.
  *
  * @throws {TypeError} If Fetch can't make a Request of it.
  */
@@ -32,15 +33,15 @@ export function outgoingRequest(input: Request | URL | string, init: FastCgiFetc
   return (isRequest(input) ? null : plainRequest(input, init)) ?? outgoing(requestOf(input, init));
 }
 
-/** `request` as it is, of the runtime's own class or one that extends it. */
+/** Sends `request` as it is. It must be of the runtime's own class or one that extends it. */
 export function outgoing(request: Request): OutgoingRequest {
   const { method, url, headers, signal, body } = request;
-  // Asked where there is a body only: lazy Requests of others build themselves for it.
+  // Read only if there is a body: some lazy Requests of other libraries build themselves for it.
   const bodyUsed = body !== null && request.bodyUsed;
   return { method, url, headers, signal, body, bodyUsed, native: () => request };
 }
 
-/** The head of `request`, of whatever class, whose body stays where it is. */
+/** The head of `request`, which may be of any class. Its body is not touched. */
 export function outgoingHead(request: Request): OutgoingRequest {
   const { method, url, headers, signal } = request;
   return {
@@ -54,22 +55,23 @@ export function outgoingHead(request: Request): OutgoingRequest {
   };
 }
 
-/** `input` itself where `init` asks nothing of Fetch: a new Request costs. */
+/** Returns `input` itself if `init` has no options for Fetch, because making a new Request takes time. */
 export function requestOf(input: Request | URL | string, init: FastCgiFetchInit): Request {
   if (!isRequest(input)) return new Request(input, nativeInit(init));
   const isPlain = Object.keys(init).every((name) => OWN_INIT.has(name));
   if (isPlain) return input instanceof Request ? input : asNativeRequest(input);
-  // `new Request` looks for what its own class keeps inside, and finds it in no other, also where that extends it by name.
+  // `new Request` reads internal state that only the native class has, and does not find it in a class that only looks
+  // like it.
   const isNative = Object.getPrototypeOf(input) === Request.prototype;
   return new Request(isNative ? input : asNativeRequest(input), nativeInit(init));
 }
 
-/** Fetch accepts a signal of the runtime's own class only. */
+/** Converts the signal: Fetch accepts one of the runtime's own class only. */
 function nativeInit(init: FastCgiFetchInit): FastCgiFetchInit {
   return init.signal ? { ...init, signal: asNativeSignal(init.signal) } : init;
 }
 
-/** The request, or null where it takes a native one to say what it is, or that it is none. */
+/** The request; null if only a native Request can tell what it is, or that it is invalid. */
 function plainRequest(input: URL | string, init: FastCgiFetchInit): OutgoingRequest | null {
   for (const name in init) if (!PLAIN_INIT.has(name)) return null;
   const { method = "GET", body = null, signal = null } = init;
@@ -99,11 +101,14 @@ function plainRequest(input: URL | string, init: FastCgiFetchInit): OutgoingRequ
   };
 }
 
-/** What needs no look: a name that is a token, and a value of visible ASCII with single blanks inside, if any. */
+/**
+ * Names and values that need no check: a name of letters, digits and hyphens, and a value of visible ASCII with single
+ * spaces inside.
+ */
 const PLAIN_NAME = /^[A-Za-z0-9-]+$/;
 const PLAIN_VALUE = /^[!-~]+(?: [!-~]+)*$/;
 
-/** The headers of an object that Headers would leave as they are, but for the case of their names; null for all else. */
+/** The headers of a plain object, if Headers would change only the case of their names; otherwise null. */
 function plainHeaders(init: FastCgiFetchInit["headers"]): Map<string, string> | null {
   const headers = new Map<string, string>();
   if (init === undefined) return headers;

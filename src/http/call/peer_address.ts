@@ -1,14 +1,18 @@
-// The address of a peer as applications compare it. Runtimes write the same peer in several ways, and a list of allowed or banned
-// addresses knows only one.
+// The address of a peer in the form that applications compare. Runtimes write the same address in several ways, and a
+// list of allowed or banned addresses has only one of them.
 
-/** What a dual-stack listener makes of an IPv4 address (RFC 4291 2.5.5.2): 80 zero bits, 16 one bits, and the address. */
+/**
+ * The form in which a dual-stack listener reports an IPv4 address (RFC 4291 2.5.5.2): 80 zero bits, 16 one bits, and
+ * the address.
+ */
 const MAPPED = /^(?:::|(?:0{1,4}:){5}|(?:0{1,4}:){1,4}:)ffff:([0-9a-f.:]+)$/i;
 
 const IPV4 = /^(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!$)|$)){4}$/;
 
 /**
- * `address` as REMOTE_ADDR has it (RFC 3875 4.1.8): an IPv4 address in dotted decimal, also where it was written as an IPv6 one,
- * or an IPv6 address without brackets, port or zone. What is no address, such as nginx's `unix:`, stays as it is.
+ * `address` in the form of REMOTE_ADDR (RFC 3875 4.1.8): an IPv4 address in dotted decimal, even if it was written as
+ * an IPv6 address; an IPv6 address without brackets, port and zone. A value that is not an address, such as nginx's
+ * `unix:`, is returned unchanged.
  */
 export function plainAddress(address: string): string {
   const host = withoutPort(address);
@@ -18,7 +22,7 @@ export function plainAddress(address: string): string {
   return (mapped === undefined ? undefined : dottedDecimal(mapped)) ?? plain;
 }
 
-/** Without brackets and without what is a port for certain: behind a bracket, or behind an IPv4 address. */
+/** Removes brackets, and a port where it can't be anything else: after a bracket, or after an IPv4 address. */
 function withoutPort(address: string): string {
   const bracketed = /^\[([^\]]*)\](?::[0-9]+)?$/.exec(address)?.[1];
   if (bracketed !== undefined) return bracketed;
@@ -27,7 +31,7 @@ function withoutPort(address: string): string {
   return IPV4.test(host) && /^[0-9]+$/.test(address.slice(colon + 1)) ? host : address;
 }
 
-/** The last 32 bits of an IPv6 address as an IPv4 one, or undefined if they are none. */
+/** The last 32 bits of an IPv6 address as an IPv4 address; undefined if `bits` has another form. */
 function dottedDecimal(bits: string): string | undefined {
   if (IPV4.test(bits)) return bits;
   const groups = /^([0-9a-f]{1,4}):([0-9a-f]{1,4})$/i.exec(bits);

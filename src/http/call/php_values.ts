@@ -1,29 +1,31 @@
 import { utf8ToByteString } from "../../protocol/byte_string.ts";
 import type { NameValuePair } from "../../protocol/name_value_pairs.ts";
 
-/** Settings of php.ini by name. `true` and `false` are `1` and `0`; the names of PHP's constants mean nothing here. */
+/**
+ * Settings of php.ini by name. `true` and `false` become `1` and `0`. The names of PHP's constants are not evaluated.
+ */
 export type PhpValues = Readonly<Record<string, string | number | boolean>>;
 
-/** Settings of PHP for a request, which php-fpm takes as variables. */
+/** Settings of PHP for a request. php-fpm takes them as variables. */
 export interface FastCgiPhpOptions {
   /**
-   * Settings that the script may change: PHP_VALUE. What is set with a request wins over what is set with the client, and that over
-   * the connector's preset, name by name.
+   * Settings that the script may change: PHP_VALUE. Name by name, a value given with the request overrides the
+   * client's, and that overrides the value of the connector's preset.
    *
-   * **php-fpm does not take them back.** The worker that served the request has them for all that it serves later, whoever
-   * asks (measured with 8.2). So either every request to a pool sets the same names, or the pool is this site's own.
+   * **php-fpm does not reset them.** The worker that served the request keeps them for all later requests, of any site
+   * (measured with 8.2). So send the same names with every request to a pool, or give this site a pool of its own.
    *
-   * Whoever can set these can run any code (`auto_prepend_file`): nothing in them may come from a request unchecked.
+   * These settings can make PHP run any code (`auto_prepend_file`): never take them from a request unchecked.
    */
   readonly phpValues?: PhpValues | undefined;
-  /** The same for settings that the script can't change: PHP_ADMIN_VALUE. */
+  /** As `phpValues`, for settings that the script can't change: PHP_ADMIN_VALUE. */
   readonly phpAdminValues?: PhpValues | undefined;
 }
 
 /**
- * The variables that say `sources`, weakest first.
+ * The variables PHP_VALUE and PHP_ADMIN_VALUE of `sources`, the weakest first.
  *
- * @throws {TypeError} If a name is none of php.ini, or a value does not fit one line.
+ * @throws {TypeError} If a name can't be in php.ini, or a value does not fit one line.
  */
 export function paramsFromPhpOptions(sources: readonly FastCgiPhpOptions[]): NameValuePair[] {
   const pairs: NameValuePair[] = [];
@@ -38,11 +40,11 @@ export function paramsFromPhpOptions(sources: readonly FastCgiPhpOptions[]): Nam
   return pairs;
 }
 
-/** Lines of php.ini, as a byte string. */
+/** The settings as lines of php.ini, in a byte string. */
 function encodePhpValues(values: ReadonlyMap<string, string | number | boolean>, option: string): string {
   return Array.from(values, ([name, value]) => {
     const text = typeof value === "boolean" ? String(Number(value)) : String(value);
-    // What ends a line or a name would begin another setting.
+    // A character that ends a line or a name would begin another setting.
     if (!/^[A-Za-z0-9_.-]+$/.test(name)) {
       throw new TypeError(`Cannot use ${option}: ${JSON.stringify(name)} is no name of a setting`);
     }
@@ -57,8 +59,9 @@ function encodePhpValues(values: ReadonlyMap<string, string | number | boolean>,
 }
 
 /**
- * PHP evaluates what is not quoted: ";" begins a comment, "${PATH}" is replaced, "1|2" is 3. Single quotes keep everything but
- * themselves, double quotes keep those, and pieces in a row are one value unless one is empty.
+ * Quotes a value, because PHP evaluates what is not quoted: ";" begins a comment, "${PATH}" is replaced, "1|2" is 3.
+ * Single quotes keep every character but themselves, and double quotes keep single quotes. PHP joins quoted pieces in a
+ * row, unless one is empty.
  */
 function quote(value: string): string {
   if (value === "") return "''";

@@ -8,35 +8,35 @@ import { hasControlBytes, paramFromHeader } from "../shared/header_rules.ts";
 import { plainAddress } from "./peer_address.ts";
 import type { FastCgiScript } from "./script.ts";
 
-/** What is read of headers: Headers, or a Map by names in lower case. */
+/** The members that are used of headers: those of Headers, or of a Map with names in lower case. */
 export interface HeaderFields {
   get(name: string): string | null | undefined;
   forEach(callback: (value: string, name: string) => void): void;
 }
 
-/** What is made into variables: the head of a Request. */
+/** The head of a Request: the part that becomes variables. */
 export interface RequestHead {
   readonly method: string;
   readonly url: string | URL;
   readonly headers: HeaderFields;
 }
 
-/** Who talks to whom: what a Request does not know. */
+/** The addresses of both ends of a request, which a Request does not know. */
 export interface FastCgiHttpPeers {
   /**
-   * The HTTP client's address: REMOTE_ADDR. Applications grant rights by it, so it is never guessed. It is sent as they compare it:
-   * `::ffff:192.0.2.7`, as a dual-stack listener has an IPv4 client, as `192.0.2.7`, and an IPv6 address without brackets, port and
-   * zone.
+   * The HTTP client's address: REMOTE_ADDR. Applications grant rights by it, so it is never guessed. It is sent in the
+   * form that they compare: an IPv4 client that a dual-stack listener reports as `::ffff:192.0.2.7` is sent as
+   * `192.0.2.7`, and an IPv6 address without brackets, port and zone.
    *
-   * @default {"0.0.0.0"} (nobody)
+   * @default {"0.0.0.0"} (no client's address)
    */
   remoteAddress?: string | undefined;
   /** The HTTP client's port: REMOTE_PORT. */
   remotePort?: number | undefined;
-  /** The address the request came to: SERVER_ADDR, written as REMOTE_ADDR is. */
+  /** The address that the request came to: SERVER_ADDR, in the form of REMOTE_ADDR. */
   serverAddress?: string | undefined;
   /**
-   * The port the request came to: SERVER_PORT.
+   * The port that the request came to: SERVER_PORT.
    *
    * @default {the port of the URL}
    */
@@ -44,25 +44,26 @@ export interface FastCgiHttpPeers {
 }
 
 /**
- * Variables by name. Byte strings: one character per byte; `utf8ToByteString` makes them of text. Other values, such as numbers, are
- * refused with a TypeError that names the variable: write `String(8080)`, or use the options `serverPort` and `remotePort`.
+ * Variables by name. Values are byte strings, one character per byte; `utf8ToByteString` makes them of text. A value
+ * that is not a string, such as a number, is refused with a TypeError that names the variable: write `String(8080)`, or
+ * use the options `serverPort` and `remotePort`.
  */
 export type FastCgiHttpParams = Readonly<Record<string, string>> | Iterable<NameValuePair>;
 
-/** What {@linkcode paramsFromRequest} needs beside the request. */
+/** What {@linkcode paramsFromRequest} needs besides the request. */
 export interface RequestToParamsOptions extends FastCgiHttpPeers {
   /** The script. Without one, the whole path is SCRIPT_NAME, as with nginx's `fastcgi_params`. */
   script?: FastCgiScript | undefined;
-  /** Variables that override all others, weakest first. */
+  /** Variables that override those of the request, the weakest first. */
   overrides?: readonly (FastCgiHttpParams | undefined)[];
 }
 
-/** Name and version (RFC 3875 4.1.17); a test keeps it in step with package.json. */
+/** The name and version of this library (RFC 3875 4.1.17). A test keeps the version in step with package.json. */
 export const SERVER_SOFTWARE = "fetchcgi/0.1.0";
 
 /**
- * The variables of a request; {@linkcode setContentLength} says how long its body is. Nothing of the request can name a variable
- * except its headers, and those only `HTTP_*`.
+ * The variables of a request, apart from the length of its body, which {@linkcode setContentLength} sets. Only the
+ * headers of a request can name variables, and only `HTTP_*`.
  *
  * @throws {FastCgiError} `malformedRequest` if the decoded path holds NUL, CR, LF or a `..` segment.
  */
@@ -85,7 +86,7 @@ export function paramsFromRequest(request: RequestHead, options: RequestToParams
     const param = paramFromHeader(name);
     if (param !== null) params.set(param, value);
   });
-  // A Request made by a program has no Host header, but its URL says the same.
+  // A Request that a program made has no Host header, but its URL names the host.
   if (!params.has("HTTP_HOST")) params.set("HTTP_HOST", url.host);
   for (const override of overrides) {
     for (const [name, value] of pairsOf(override)) params.set(name, value);
@@ -94,8 +95,8 @@ export function paramsFromRequest(request: RequestHead, options: RequestToParams
 }
 
 /**
- * Says how many bytes of a body are sent, whatever the variables said before: php-fpm loses, cuts or waits for ever where this is not
- * the truth.
+ * Sets CONTENT_LENGTH to the number of bytes that are sent, whatever it was before: php-fpm loses or cuts a body, or
+ * waits for ever, if the number is wrong.
  *
  * @param length null for a request without a body, `"unknown"` for a body that is sent without a length.
  */
@@ -105,7 +106,7 @@ export function setContentLength(params: Map<string, string>, length: number | n
 }
 
 function addScript(params: Map<string, string>, path: string, script: FastCgiScript | undefined): void {
-  // PHP built with --enable-force-cgi-redirect runs nothing without it.
+  // Without it, PHP built with --enable-force-cgi-redirect runs no script.
   params.set("REDIRECT_STATUS", "200");
   if (script === undefined) {
     params.set("SCRIPT_NAME", path).set("DOCUMENT_URI", path);
@@ -113,7 +114,7 @@ function addScript(params: Map<string, string>, path: string, script: FastCgiScr
   }
   const { filename, pathInfo = "" } = script;
   const name = utf8ToByteString(script.name ?? `/${filename.slice(filename.lastIndexOf("/") + 1)}`);
-  // PHP and its splitting rules have made something of an empty one (CVE-2019-11043).
+  // An empty PATH_INFO is not sent: rules that split paths for PHP have misread it (CVE-2019-11043).
   if (pathInfo !== "") params.set("PATH_INFO", pathInfo);
   params
     .set("SCRIPT_FILENAME", utf8ToByteString(filename))
@@ -138,21 +139,21 @@ function addPeers(params: Map<string, string>, url: URL, peers: FastCgiHttpPeers
   if (peers.serverAddress !== undefined) params.set("SERVER_ADDR", addressParam(peers.serverAddress));
 }
 
-/** What is no string is refused with the other variables, by its name. */
+/** A value that is not a string is left as it is, and refused later with its variable's name. */
 function addressParam(address: string): string {
   return typeof address === "string" ? plainAddress(address) : address;
 }
 
 /** The decoded path (RFC 3875 4.1.5), as a byte string. */
 function decodePath(pathname: string): string {
-  // A parsed URL has control bytes as %XX only.
+  // A parsed URL has control bytes only as %XX.
   if (!pathname.includes("%") && !pathname.includes("..")) return pathname;
   const path = pathname.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
     String.fromCharCode(Number.parseInt(hex, 16)),
   );
   // CVE-2019-11043 began with a %0a, and a NUL ends a name in C.
   if (hasControlBytes(path)) throw refusedPath(path, "holds a control byte");
-  // The URL parser has resolved these; one that comes out of a %2F would lead a script out of its folder.
+  // The URL parser has resolved plain ".." segments. One between encoded slashes would lead a script out of its folder.
   if (path.split("/").includes("..")) throw refusedPath(path, "leads upwards");
   return path;
 }

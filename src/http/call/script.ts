@@ -1,4 +1,7 @@
-/** A script: for every request, if it is a front controller, as Laravel and Symfony have one. */
+/**
+ * A script that an application runs. A front controller, as Laravel and Symfony have one, is the script for every
+ * request.
+ */
 export interface FastCgiScript {
   /** Path of the script file, as the application sees it: SCRIPT_FILENAME. */
   filename: string;
@@ -15,7 +18,7 @@ export interface FastCgiScript {
    */
   documentRoot?: string;
   /**
-   * What of the URL's path is behind the script: PATH_INFO, as a byte string.
+   * The part of the URL's path after the script: PATH_INFO, as a byte string.
    *
    * @default {none}
    */
@@ -23,17 +26,18 @@ export interface FastCgiScript {
 }
 
 /**
- * Chooses the script for a request, such as by host; `scriptsIn` makes one for a folder. A Response answers without the
- * application being asked; `undefined` makes the whole path of the URL SCRIPT_NAME.
+ * Chooses the script for a request, for example by its host; `scriptsIn` makes such a function for a folder. If it
+ * returns a Response, that is the answer, and the application is not asked; with `undefined` the whole path of the URL
+ * becomes SCRIPT_NAME.
  */
 export type FastCgiScriptResolver = (
   request: Request,
 ) => FastCgiScript | Response | undefined | Promise<FastCgiScript | Response | undefined>;
 
 /**
- * Checks what a program gives as a script.
+ * Checks the `script` that a program gives.
  *
- * @throws {TypeError} If it names none.
+ * @throws {TypeError} If it has no filename.
  */
 export function checkScript(script: FastCgiScript | FastCgiScriptResolver | undefined): void {
   if (script === undefined || typeof script === "function") return;

@@ -1,15 +1,15 @@
 import type { ByteReader } from "../../transport/byte_source.ts";
 
 /**
- * A place outside memory for one request body that is collected before it is sent: a temporary file. It must be closed on
- * every path, and leave nothing behind.
+ * A place outside memory, such as a temporary file, for one request body that is collected before it is sent. It is
+ * closed on every path, and must leave nothing behind then.
  */
 export interface Spool {
-  /** Adds bytes. Rejects where they can't be kept, such as on a full disk. */
+  /** Adds bytes. Rejects if they can't be kept, for example on a full disk. */
   write(bytes: Uint8Array): Promise<void>;
   /** Reads what was written, from the start. */
   read(): ByteReader;
-  /** Throws everything away. Calling it again does nothing. */
+  /** Deletes everything. A second call does nothing. */
   close(): Promise<void>;
 }
 

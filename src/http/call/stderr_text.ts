@@ -1,6 +1,9 @@
-/** Makes text of one request's FCGI_STDERR as it comes: a character that is cut between records is told of when it is whole. */
+/**
+ * Decodes one request's FCGI_STDERR as it comes. A character that is cut between records is passed on when it is
+ * complete.
+ */
 export class StderrText {
-  /** Made when it is needed: most requests write nothing. Bytes that are not UTF-8 become U+FFFD. */
+  /** Made for the first piece, because most requests write none. Bytes that are not UTF-8 become U+FFFD. */
   #decoder: TextDecoder | null = null;
   readonly #tell: (text: string) => void;
 
@@ -15,9 +18,9 @@ export class StderrText {
     this.#give(this.#decoder.decode(piece, { stream: true }));
   }
 
-  /** Nothing more comes. What is left of a character is told of as U+FFFD, unless it was cut off by a limit. */
-  end(truncated: boolean): void {
-    if (!truncated && this.#decoder !== null) this.#give(this.#decoder.decode());
+  /** Ends the text. The rest of an incomplete character is passed on as U+FFFD, unless a limit cut it off. */
+  end(isTruncated: boolean): void {
+    if (!isTruncated && this.#decoder !== null) this.#give(this.#decoder.decode());
   }
 
   #give(text: string): void {

@@ -1,13 +1,13 @@
 /**
- * What `fetch` works on, until it has settled.
+ * The objects that a `fetch` works on, until it has settled.
  *
- * A signal that follows another one, as that of `new Request(input, { signal })` and of `AbortSignal.any` does, is held by that
- * one only weakly: on Node it stops following once nothing else holds it. Nothing else does where a fetch waits for a piece of
- * a body, or for a hook, that never comes.
+ * A signal that follows another one, such as that of `new Request(input, { signal })` and of `AbortSignal.any`, is only
+ * weakly held by that one: on Node it stops following once nothing else holds it. While a fetch waits for a hook, or
+ * for a piece of a body, nothing else may hold it.
  */
 const underWay = new Set<object>();
 
-/** Runs `work`, and holds `subject` until it has settled. */
+/** Runs `work`, and keeps `subject` in memory until it has settled. */
 export async function holding<Result>(subject: object, work: () => Promise<Result>): Promise<Result> {
   underWay.add(subject);
   try {

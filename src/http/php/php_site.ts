@@ -1,5 +1,5 @@
-// A whole PHP site: its scripts, its files, and nothing of its sources. What nginx's `try_files $uri $uri/ /index.php?$args` with a
-// location for `\.php$`, and Caddy's `php_fastcgi` with `file_server`, do.
+// A whole PHP site: its scripts and its files, but none of its sources. It does what nginx does with
+// `try_files $uri $uri/ /index.php?$args` and a location for `\.php$`, and Caddy with `php_fastcgi` and `file_server`.
 
 import { FastCgiError } from "../../protocol/errors.ts";
 import type { FastCgiFetchInit } from "../call/client_options.ts";
@@ -7,37 +7,38 @@ import type { FastCgiScriptResolver } from "../call/script.ts";
 import { type FileServer, type PublicFilesOptions, publicFiles } from "./public_files.ts";
 import { checkRoot, DEFAULT_INDEX, type FastCgiDocumentRoot, scriptForRequest } from "./script_path.ts";
 
-/** What PHP is told beside a request of a site. */
+/** The options of a request to PHP. */
 export type PhpSiteInit = Omit<FastCgiFetchInit, keyof RequestInit | "data" | "script">;
 
 /** Options of {@linkcode phpSite}. */
 export interface PhpSiteOptions<R extends Request = Request, Rest extends unknown[] = []>
   extends FastCgiDocumentRoot,
     Pick<PublicFilesOptions, "resolveFile"> {
-  /** Who runs the scripts: a `FastCgiHttpClient`, or anything that takes a request as one. It needs no `script` of its own. */
+  /** Runs the scripts: a `FastCgiHttpClient`, or any other object with this method. It needs no `script` of its own. */
   php: { fetch(request: Request, init: FastCgiFetchInit): Promise<Response> };
-  /** Who sends the files of the folder. It is asked for public files only: see {@linkcode publicFiles}. */
+  /** Sends the files of the folder. It is asked for public files only: see {@linkcode publicFiles}. */
   files: FileServer;
   /**
-   * The script for every path that leads to no script and no file; null for none: such paths get the file server's 404.
+   * The script for every path that leads to no script and no file. With null, such paths get the file server's 404.
    *
    * @default {"/index.php"} (that is, `index` in the document root, if `resolve` confirms it)
    */
   frontController?: string | null;
   /**
-   * What PHP is told beside the request, such as the client's address. It gets all that the site's handler gets.
+   * Returns the options of a request to PHP, such as the client's address. It is called with all arguments of the
+   * site's handler.
    *
-   * @default {nothing}
+   * @default {none}
    */
   init?: (request: R, ...rest: Rest) => PhpSiteInit;
 }
 
 /**
- * A fetch handler for a PHP site: a folder with scripts and files. Of what answers a path, the first:
+ * Makes a fetch handler for a PHP site: a folder with scripts and files. A path is answered by the first of these:
  *
  * 1. the script that it names, or the `index` of the folder that it names, by the rules of {@linkcode FastCgiDocumentRoot}
- * 2. `files`, where it has the file, and {@linkcode isPublicPath} allows the path
- * 3. a redirect to `/a/` for `/a`, if there is a `/a/index.php`
+ * 2. `files`, if it has the file and {@linkcode isPublicPath} allows the path
+ * 3. a redirect to `/a/` for `/a`, if there is an `/a/index.php`
  * 4. `frontController`
  * 5. a 404
  *
@@ -46,13 +47,13 @@ export interface PhpSiteOptions<R extends Request = Request, Rest extends unknow
  * const site = phpSite({ documentRoot: root, resolve: scriptOnDisk(root), resolveFile: fileOnDisk(root), php, files });
  * ```
  *
- * No spelling of a path gets a script's source from the file server, nor a dot file, a backup and the like: such paths are answered as
- * if there were no file. What should be sent all the same is answered before the site is asked. A path that is no path, such as
- * `/%00`, gets a 400.
+ * No spelling of a path makes the file server send a script's source, a dot file, a backup and the like: such paths are
+ * answered as if there were no file. To send such a file, answer its path before you ask the site. An invalid path,
+ * such as `/%00`, gets a 400.
  *
- * The handler that comes out rejects with whatever `php.fetch`, `files` and the hooks reject with.
+ * The returned handler rejects with whatever `php.fetch`, `files` and the hooks reject with.
  *
- * @throws {TypeError} If an option has a value it can't have.
+ * @throws {TypeError} If an option has an invalid value.
  */
 export function phpSite<R extends Request = Request, Rest extends unknown[] = []>(
   options: PhpSiteOptions<R, Rest>,

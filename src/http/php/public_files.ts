@@ -1,4 +1,4 @@
-// A file server that is asked for nothing but files that are meant to be seen.
+// A file server that is asked only for files that are meant to be public.
 
 import { dropResponse } from "../shared/discard_body.ts";
 import { asNativeHeaders, asNativeSignal } from "../shared/fetch_objects.ts";
@@ -6,44 +6,45 @@ import { isPublicPath } from "./public_path.ts";
 import { notFound } from "./script_path.ts";
 
 /**
- * Any fetch handler that answers with files: a static file server of npm's, `serveDir` of Deno's, a function of one's own. Where it has
- * no file, it answers with 404 or 405, or with nothing.
+ * Any fetch handler that answers with files: a static file server from npm, Deno's `serveDir`, a function of the
+ * program. If it has no file, it answers with 404 or 405, or with null or undefined.
  */
 export type FileServer = (request: Request) => Response | null | undefined | Promise<Response | null | undefined>;
 
 /** Options of {@linkcode publicFiles}. */
 export interface PublicFilesOptions {
   /**
-   * Says where the file really is that a path leads to, with links followed: a path inside the folder, which is then looked at as the
-   * first one was. Or null if it must not be sent, such as a file outside the folder. It gets the decoded path inside the folder,
-   * such as `/a b/c.png`, once `isPublicPath` has allowed it; a path without a file it gives back as it is. Adapters with a disk have
-   * `fileOnDisk`.
+   * Returns the path of the file that a path leads to, with links followed: a path inside the folder, which is then
+   * checked as the first path was; or null if the file must not be sent, for example because it is outside the folder.
+   * It gets the decoded path inside the folder, such as `/a b/c.png`, after `isPublicPath` has allowed it, and returns
+   * a path without a file unchanged. Adapters with a disk have `fileOnDisk`.
    *
-   * @default {where links lead is left to the file server}
+   * @default {the file server decides which links it follows}
    */
   resolveFile?: (path: string) => string | null | Promise<string | null>;
   /**
-   * What the names of scripts end with, where that is not `.php`.
+   * The end of script names.
    *
    * @default {".php"}
    */
   extension?: string;
 }
 
-/** Types by which file servers know PHP. */
+/** The types that file servers give to PHP sources. */
 const PHP_TYPE = /^\s*(application|text)\/(x-httpd-|x-|vnd\.)?php/i;
 
 /**
- * A file server for a folder where scripts and their sources are too: `files` is asked by GET and HEAD, and for paths that
- * {@linkcode isPublicPath} and `resolveFile` allow. For all others the answer is a 404, or a 405 where it is the method.
+ * Wraps a file server for a folder that also has scripts and their sources. `files` is asked only by GET and HEAD, and
+ * only for paths that {@linkcode isPublicPath} and `resolveFile` allow. Other methods are answered with 405, other
+ * paths with 404.
  *
  * ```ts
  * const handler = publicFiles(files);
  * ```
  *
- * The handler that comes out rejects with whatever `files` and `resolveFile` reject with.
+ * The returned handler rejects with whatever `files` and `resolveFile` reject with.
  *
- * @throws {TypeError} If `files` or `resolveFile` is no function.
+ * @throws {TypeError} If `files` or `resolveFile` is not a function.
  */
 export function publicFiles(
   files: FileServer,
@@ -68,7 +69,7 @@ export function publicFiles(
     }
     const response = await files(asRead(request, url));
     if (!response) return notFound(method);
-    // It took the path for another one, such as the index of a folder.
+    // The file server found a PHP source, by taking the path for another one, such as the index of a folder.
     if (!PHP_TYPE.test(response.headers.get("content-type") ?? "")) return response;
     dropResponse(response, "A file server sent a script");
     return notFound(method);
@@ -78,8 +79,8 @@ export function publicFiles(
 const PLAIN_TEXT = { "content-type": "text/plain;charset=UTF-8" };
 
 /**
- * The request with its URL as it was read here. A file server that reads it in a way of its own, such as with dots or a fragment that
- * a parser takes away, must not come to another path.
+ * The request with the URL as it was checked here. A file server that parses the URL in another way, for example with
+ * dot segments or a fragment that a URL parser removes, must not come to another path.
  */
 function asRead(request: Request, url: URL): Request {
   url.hash = "";

@@ -1,6 +1,7 @@
-// Which script answers a URL where there is a file for each. Getting this wrong has run uploads as programs more than once
-// (CVE-2019-11043, CVE-2026-24895, CVE-2026-45062), so: bytes are compared, nothing is case-folded or matched by a pattern, an
-// index is only used on the string it was found in, and no file is named that `resolve` has not confirmed.
+// Chooses the script that answers a URL, if there is a file for each script. Errors in this have run uploads as
+// programs more than once (CVE-2019-11043, CVE-2026-24895, CVE-2026-45062). So names are compared byte by byte, without
+// case folding and patterns; an index is only used on the string that it was found in; and no file is named that
+// `resolve` has not confirmed.
 
 import { byteStringToUtf8 } from "../../protocol/byte_string.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
@@ -9,33 +10,35 @@ import { dropResponse } from "../shared/discard_body.ts";
 import { hasControlBytes } from "../shared/header_rules.ts";
 
 /**
- * A folder with a file for each script. What a URL leads to:
+ * A folder with a file for each script. The path of a URL decides what answers:
  *
  * | path of the URL | answered by |
  * |---|---|
  * | `/a/b.php` | that script |
- * | `/a/b.php/more` | the same, with `/more` as PATH_INFO: the first part that ends with `extension` is the script |
+ * | `/a/b.php/more` | that script with `/more` as PATH_INFO: the first part that ends with `extension` is the script |
  * | `/a/` | `/a/index.php` |
- * | `/a`, where `/a/index.php` is there | a redirect to `/a/` (308), as nginx's `try_files $uri $uri/` and Caddy's `php_fastcgi` do |
- * | anything else, also what `resolve` does not confirm | `frontController`, with the path in REQUEST_URI; without one a 404 |
+ * | `/a`, if there is an `/a/index.php` | a redirect to `/a/` (308), as nginx's `try_files $uri $uri/` and Caddy's
+ * `php_fastcgi` do |
+ * | any other path, also a script that `resolve` does not confirm | `frontController`, with the path in REQUEST_URI;
+ * without one a 404 |
  *
- * Names are compared byte by byte: `/a.PHP`, `/a.php5` and letters that only look like `.php` are no scripts. Nor is anything with
- * a part that starts with a dot (`/.git/x.php`), an empty part (`//a.php`), an encoded slash (`/a%2Fb.php`), a backslash or a control
- * byte, which rules about paths elsewhere may not know. Behind the name of the script, and for `frontController`, such bytes are
- * data: `/rest.php/page/A%2FB` has the PATH_INFO `/page/A/B`, as with nginx and Caddy. Files that are no scripts are not sent:
- * `phpSite` does that, with a file server.
+ * Names are compared byte by byte: `/a.PHP`, `/a.php5` and letters that only look like `.php` are not scripts. Nor is
+ * any path with a part that starts with a dot (`/.git/x.php`), an empty part (`//a.php`), an encoded slash
+ * (`/a%2Fb.php`), a backslash or a control byte: rules for paths elsewhere may not cover these. After the name of the
+ * script, and for `frontController`, such bytes are data: `/rest.php/page/A%2FB` has the PATH_INFO `/page/A/B`, as with
+ * nginx and Caddy. Files that are not scripts are not sent: use `phpSite` with a file server for that.
  *
- * A path is refused (`malformedRequest`, 400), whatever would have answered it, if it holds NUL, CR or LF, a `..` that was encoded,
- * or a `%` without two hexadecimal digits.
+ * A path is refused (`malformedRequest`, 400) if it holds NUL, CR or LF, an encoded `..`, or a `%` without two
+ * hexadecimal digits. This holds for every path, also for those that `frontController` would answer.
  */
 export interface FastCgiDocumentRoot {
   /** The folder, as the application sees it: DOCUMENT_ROOT. */
   documentRoot: string;
   /**
-   * Says whether a script is there to be run, and where. It gets the path of the script inside the folder, such as
-   * `/blog/index.php`, as text; it returns the path of the file as the application sees it, or that and more as a
-   * {@linkcode FastCgiScript}, or null if there is none. PHP looks for a script in the folders above a missing one, so what is not
-   * certain must not be confirmed: `/upload.jpg/x.php` would run the upload. Adapters with a disk have `scriptOnDisk`.
+   * Says whether a script exists, and where. It gets the path of the script inside the folder as text, such as
+   * `/blog/index.php`. It returns the path of the file as the application sees it, or a {@linkcode FastCgiScript} with
+   * more than that, or null if there is no such script. Confirm only what is certain: PHP looks in the folders above a
+   * missing script, so `/upload.jpg/x.php` would run the upload. Adapters with a disk have `scriptOnDisk`.
    */
   resolve: (scriptName: string) => ScriptLocation | Promise<ScriptLocation>;
   /**
@@ -45,23 +48,24 @@ export interface FastCgiDocumentRoot {
    */
   index?: string;
   /**
-   * What the names of scripts end with, in ASCII.
+   * The end of script names, in ASCII.
    *
    * @default {".php"}
    */
   extension?: string;
   /**
-   * The script for every path that leads to none, such as `/index.php`; `resolve` is asked for it too. null for none.
+   * The script for every path that leads to no other script, such as `/index.php`; null for none. `resolve` is asked
+   * for it too.
    *
    * @default {null: such paths are answered with a 404}
    */
   frontController?: string | null;
 }
 
-/** Where a script is, or null if it is nowhere. */
+/** Where a script is; null if there is none. */
 export type ScriptLocation = string | FastCgiScript | null;
 
-/** A path cut in two. Both parts are byte strings. */
+/** A path cut into the script and the rest. Both are byte strings. */
 export interface SplitPath {
   scriptName: string;
   pathInfo: string;
@@ -71,7 +75,7 @@ export interface SplitPath {
 export const DEFAULT_INDEX = "index.php";
 const DEFAULT_EXTENSION = ".php";
 
-/** @throws {TypeError} If it has no `resolve`, or a value that an option can't have. */
+/** @throws {TypeError} If it has no `resolve`, or another option has an invalid value. */
 export function checkRoot(root: FastCgiDocumentRoot): void {
   const { documentRoot, resolve, index = DEFAULT_INDEX, extension = DEFAULT_EXTENSION, frontController } = root;
   const refuse = (what: string, value: unknown): TypeError =>
@@ -89,29 +93,29 @@ export function checkRoot(root: FastCgiDocumentRoot): void {
 }
 
 /**
- * A `script` option for a folder with a file for each script.
+ * Makes a `script` option for a folder with a file for each script.
  *
  * ```ts
  * const root = "/srv/site/public";
  * const script = scriptsIn({ documentRoot: root, resolve: scriptOnDisk(root), frontController: "/index.php" });
  * ```
  *
- * @throws {TypeError} If it has no `resolve`, or a value that an option can't have.
+ * @throws {TypeError} If it has no `resolve`, or another option has an invalid value.
  */
 export function scriptsIn(root: FastCgiDocumentRoot): FastCgiScriptResolver {
   checkRoot(root);
   return (request) => scriptForRequest(request, root);
 }
 
-/** Answers where there is a file for the path of a request, and 404 or 405 where there is none. */
+/** Asks a file server for the path of a request. It answers 404 or 405 if there is no file. */
 export type AskFiles = (request: Request) => Promise<Response>;
 
 /**
- * The script that answers a request, or the response where none does. Files are asked for where the path leads to no script of its
- * own: before `frontController`, which takes all that is left.
+ * The script that answers a request, or a Response if none does. If the path names no script, `askFiles` is called
+ * first, and `frontController` answers what is left.
  *
  * @throws {FastCgiError} `malformedRequest` if the path is refused.
- * @throws {unknown} Whatever `resolve` and `askFiles` throw.
+ * @throws {unknown} The errors of `resolve` and `askFiles`.
  */
 export async function scriptForRequest(
   request: Request,
@@ -128,7 +132,7 @@ export async function scriptForRequest(
   if (found) return found;
   const file = askFiles === undefined ? notFound(request.method) : await askFiles(request);
   if (file.status !== 404 && file.status !== 405) return file;
-  // Relative links of a page only work below its folder.
+  // Without the slash, relative links of the page would lead to the folder above.
   const isBelow = split === null && (await locate(root, decoded, { scriptName: `${path}/${index}`, pathInfo: "" }));
   const answer = isBelow
     ? new Response(null, { status: 308, headers: { location: `${pathname}/${search}` } })
@@ -139,13 +143,13 @@ export async function scriptForRequest(
 }
 
 /**
- * Cuts a decoded path behind the first part that ends with `extension`; null if there is none. `scriptName + pathInfo` is always
- * the path.
+ * Cuts a decoded path after the first part that ends with `extension`; null if there is none. `scriptName + pathInfo`
+ * is always the path.
  */
 export function splitScriptPath(path: string, extension: string = DEFAULT_EXTENSION): SplitPath | null {
   for (let start = path.indexOf(extension); start !== -1; start = path.indexOf(extension, start + 1)) {
     const end = start + extension.length;
-    // Only a whole part: "/a.php5" and "/a.phpx/b" are no scripts.
+    // Only at the end of a part: "/a.php5" and "/a.phpx/b" are not scripts.
     if (end === path.length || path[end] === "/") return { scriptName: path.slice(0, end), pathInfo: path.slice(end) };
   }
   return null;
@@ -155,10 +159,10 @@ export function splitScriptPath(path: string, extension: string = DEFAULT_EXTENS
 export interface DecodedPath {
   path: string;
   /**
-   * Where in `path` the first byte is that names no file: a slash that was encoded, a backslash, a control byte. `Infinity` if
-   * there is none.
+   * The offset in `path` of the first byte that can't be in a script's name: a slash that was encoded, a backslash, a
+   * control byte. `Infinity` if there is none.
    */
-  doubtfulAt: number;
+  unsafeAt: number;
 }
 
 /**
@@ -170,7 +174,7 @@ export function decodeScriptPath(pathname: string): DecodedPath {
   const refuse = (reason: string): FastCgiError =>
     new FastCgiError("malformedRequest", `Cannot send the request: its path ${JSON.stringify(pathname)} ${reason}`);
   let path = "";
-  let doubtfulAt = Number.POSITIVE_INFINITY;
+  let unsafeAt = Number.POSITIVE_INFINITY;
   for (let at = 0; at < pathname.length; at++) {
     let code = pathname.charCodeAt(at);
     const isEscape = code === PERCENT;
@@ -179,52 +183,53 @@ export function decodeScriptPath(pathname: string): DecodedPath {
       if (Number.isNaN(code)) throw refuse("has a % without two hexadecimal digits");
       at += 2;
     }
-    const isDoubtful = (isEscape && code === SLASH) || code === BACKSLASH || code < 0x20 || code === 0x7f;
-    if (isDoubtful && doubtfulAt > path.length) doubtfulAt = path.length;
+    const isUnsafe = (isEscape && code === SLASH) || code === BACKSLASH || code < 0x20 || code === 0x7f;
+    if (isUnsafe && unsafeAt > path.length) unsafeAt = path.length;
     path += String.fromCharCode(code);
   }
   // CVE-2019-11043 began with a %0a, and a NUL ends a name in C.
   if (hasControlBytes(path)) throw refuse("holds a control byte");
-  // The URL parser has resolved those that were not encoded. An application that opens what PATH_INFO names must not be led out.
+  // The URL parser has resolved plain ".." parts. An encoded one could lead an application out of its folder that opens
+  // what PATH_INFO names.
   if (path.split(/[/\\]/).includes("..")) throw refuse("leads upwards");
-  return { path, doubtfulAt };
+  return { path, unsafeAt };
 }
 
 const PERCENT = 0x25;
 const SLASH = 0x2f;
 const BACKSLASH = 0x5c;
 
-/** The value of an ASCII hexadecimal digit; NaN for anything else, and for what is behind the end. */
+/** The value of an ASCII hexadecimal digit; NaN for any other code, and for NaN at the end of the string. */
 function hexDigit(code: number): number {
   if (code >= 0x30 && code <= 0x39) return code - 0x30;
   const lower = code | 0x20;
   return lower >= 0x61 && lower <= 0x66 ? lower - 0x61 + 10 : Number.NaN;
 }
 
-/** Asks `resolve` for a script that may be asked for by a URL. */
+/** Asks `resolve` for a script, if a URL may name it. */
 async function locate(
   root: FastCgiDocumentRoot,
-  { path, doubtfulAt }: DecodedPath,
+  { path, unsafeAt }: DecodedPath,
   { scriptName, pathInfo }: SplitPath,
 ): Promise<FastCgiScript | null> {
-  // Also the slash behind the name: a rule for `/admin.php/` does not know `/admin.php%2F`.
-  if (doubtfulAt <= Math.min(scriptName.length, path.length)) return null;
+  // Also the slash after the name: a rule for `/admin.php/` does not match `/admin.php%2F`.
+  if (unsafeAt <= Math.min(scriptName.length, path.length)) return null;
   const [, ...parts] = scriptName.split("/");
   if (parts.some((part) => part === "" || part.startsWith("."))) return null;
   const name = byteStringToUtf8(scriptName);
-  // Bytes that are not UTF-8 have no text, and asking for another name would be a guess.
+  // Bytes that are not UTF-8 have no text, and `resolve` must not be asked for a guessed name.
   if (name.includes("\ufffd")) return null;
   const script = located(root, name, await root.resolve(name));
   return script && { ...script, pathInfo };
 }
 
 function located({ documentRoot }: FastCgiDocumentRoot, name: string, location: ScriptLocation): FastCgiScript | null {
-  // Also what a hook in JavaScript may mean by it: `undefined` of a Map.
+  // A hook in JavaScript may also return `undefined`, for example from a Map.
   if (!location) return null;
   return { documentRoot, name, ...(typeof location === "string" ? { filename: location } : location) };
 }
 
-/** The answer where there is nothing. */
+/** A 404 with a short text. */
 export function notFound(method: string): Response {
   const headers = { "content-type": "text/plain;charset=UTF-8" };
   return new Response(method === "HEAD" ? null : "Not Found\n", { status: 404, headers });

@@ -125,7 +125,7 @@ describe("splitScriptPath", () => {
 describe("decodeScriptPath", () => {
   it("decodeScriptPath gives the bytes of a path, case preserved, and where the first is that names no file", () => {
     const none = Number.POSITIVE_INFINITY;
-    const table: [pathname: string, path: string, doubtfulAt?: number][] = [
+    const table: [pathname: string, path: string, unsafeAt?: number][] = [
       ["/", "/"],
       ["/A/b%20C.php", "/A/b C.php"],
       ["/%41%7e%7E", "/A~~"],
@@ -140,8 +140,8 @@ describe("decodeScriptPath", () => {
       ["/a\\b", "/a\\b", 2],
       ["/a/%252F/%255c", "/a/%2F/%5c"],
     ];
-    for (const [pathname, path, doubtfulAt = none] of table) {
-      expect(decodeScriptPath(pathname), pathname).toEqual({ path, doubtfulAt });
+    for (const [pathname, path, unsafeAt = none] of table) {
+      expect(decodeScriptPath(pathname), pathname).toEqual({ path, unsafeAt });
     }
   });
 
@@ -152,8 +152,8 @@ describe("decodeScriptPath", () => {
         expect(refusalOf(escaped), escaped).toMatch(/holds a control byte$/);
         continue;
       }
-      const isDoubtful = code < 0x20 || code === 0x7f || "/\\".includes(String.fromCharCode(code));
-      expect(decodeScriptPath(escaped).doubtfulAt, escaped).toBe(isDoubtful ? 6 : Number.POSITIVE_INFINITY);
+      const isUnsafe = code < 0x20 || code === 0x7f || "/\\".includes(String.fromCharCode(code));
+      expect(decodeScriptPath(escaped).unsafeAt, escaped).toBe(isUnsafe ? 6 : Number.POSITIVE_INFINITY);
     }
     expect(refusalOf("/a\nb")).toMatch(/holds a control byte$/);
   });
