@@ -2,14 +2,14 @@ import { type Connector, FastCgiTcpConnector, FastCgiUnixConnector } from "../ad
 import { parseTcpTarget } from "../adapters/shared/target.ts";
 import type { ListenTarget } from "../adapters/system/listen.ts";
 
-/** The path in `unix:/run/app.sock`, or in what has a slash. */
+/** The path in `unix:/run/app.sock`; also any address with a slash. */
 function pathIn(address: string): string | undefined {
   if (address.startsWith("unix:")) return address.slice("unix:".length);
   return address.includes("/") ? address : undefined;
 }
 
 /**
- * A connector for `127.0.0.1:9000`, `9000`, `unix:/run/app.sock` or `/run/app.sock`.
+ * Makes a connector for `127.0.0.1:9000`, `9000`, `unix:/run/app.sock` or `/run/app.sock`.
  *
  * @throws {TypeError} If it is none of them.
  */
@@ -19,7 +19,7 @@ export function connectorFor(address: string): Connector {
 }
 
 /**
- * Where to listen: as above, or `fd:0` for a socket that was inherited.
+ * The address to listen at: as above, or `fd:0` for a socket that the process inherited.
  *
  * @throws {TypeError} If it is none of them.
  */

@@ -3,7 +3,7 @@ import { type Connector, type NameValuePair, utf8ToByteString } from "../adapter
 import type { ListenTarget } from "../adapters/system/listen.ts";
 import { connectorFor, listenTargetFor } from "./address.ts";
 
-/** What the command can do. */
+/** The help text. */
 export const USAGE = `Checks which rules of FastCGI 1.0 and CGI/1.1 a program keeps.
 
 fetchcgi check application <address>    talks to an application, such as php-fpm
@@ -76,23 +76,26 @@ const SERVER = {
 } as const;
 
 /**
- * Reads the arguments behind the program's name.
+ * Reads the arguments after the program's name.
  *
- * @throws {TypeError} If they make no command.
+ * @throws {TypeError} If they are not a command.
  */
 export function readArguments(args: readonly string[]): Command {
   const [check, what, ...rest] = args;
   if (check === "check" && what === "application") return readApplication(rest);
   if (check === "check" && what === "server") return readServer(rest);
   if (args.includes("--help") || args.includes("-h") || check === "help") return { name: "help" };
-  throw new TypeError("Expected `check application <address>` or `check server --listen <address>`; --help says more");
+  throw new TypeError(
+    "Cannot read the arguments: expected `check application <address>` or `check server --listen <address>`; --help says more",
+  );
 }
 
 function readApplication(args: string[]): Command {
   const { values, positionals } = parseArgs({ args, options: APPLICATION, allowPositionals: true });
   if (values.help) return { name: "help" };
   const [address, ...more] = positionals;
-  if (address === undefined || more.length > 0) throw new TypeError(`Expected one address, got ${positionals.length}`);
+  if (address === undefined || more.length > 0)
+    throw new TypeError(`Cannot read the arguments: expected one address, got ${positionals.length}`);
   const { script, uri, json, verbose } = values;
   return {
     name: "application",
@@ -112,8 +115,9 @@ function readServer(args: string[]): Command {
   const { values } = parseArgs({ args, options: SERVER });
   if (values.help) return { name: "help" };
   const { listen, url, requests, json, verbose } = values;
-  if (listen === undefined) throw new TypeError("Expected --listen <address>");
-  if (!/^[0-7]{3}$/.test(values.mode)) throw new TypeError(`Expected --mode with three digits, got "${values.mode}"`);
+  if (listen === undefined) throw new TypeError("Cannot read the arguments: expected --listen <address>, got none");
+  if (!/^[0-7]{3}$/.test(values.mode))
+    throw new TypeError(`Cannot use --mode: expected three digits, got "${values.mode}"`);
   const target = listenTargetFor(listen);
   return {
     name: "server",
@@ -128,11 +132,12 @@ function readServer(args: string[]): Command {
 
 function readParam(text: string): NameValuePair {
   const equals = text.indexOf("=");
-  if (equals < 1) throw new TypeError(`Expected --param NAME=VALUE, got "${text}"`);
+  if (equals < 1) throw new TypeError(`Cannot use --param: expected NAME=VALUE, got "${text}"`);
   return [utf8ToByteString(text.slice(0, equals)), utf8ToByteString(text.slice(equals + 1))];
 }
 
 function readNumber(option: string, text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new TypeError(`Expected ${option} with a number above 0, got "${text}"`);
+  if (!/^[1-9]\d{0,8}$/.test(text))
+    throw new TypeError(`Cannot use ${option}: expected a number above 0, got "${text}"`);
   return Number(text);
 }

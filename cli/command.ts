@@ -5,11 +5,11 @@ import { type Finding, passes } from "./report/rule.ts";
 import { checkServer } from "./server/check.ts";
 import type { ObservedRequest } from "./server/observed.ts";
 
-/** What a command has of its process. */
+/** The parts of the process that a command uses. */
 export interface CommandContext {
-  /** Takes whole lines of the report. */
+  /** Prints whole lines of the report. */
   print(text: string): void;
-  /** Takes what is no part of the report. */
+  /** Prints a text that is not part of the report. */
   printError(text: string): void;
   /** Ends a check of a web server. */
   readonly signal: AbortSignal;
@@ -18,7 +18,7 @@ export interface CommandContext {
 /** Exit code: 0 if no rule is broken, 1 if one is, 2 if nothing could be checked. */
 export type ExitCode = 0 | 1 | 2;
 
-/** Runs the arguments behind the program's name. */
+/** Runs the command in the arguments after the program's name. */
 export async function runCommand(args: readonly string[], context: CommandContext): Promise<ExitCode> {
   try {
     const command = readArguments(args);

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The program `fetchcgi`: what a process is, and nothing else.
+// The program `fetchcgi`. It only connects the command to the process.
 
 import { runCommand } from "./command.ts";
 

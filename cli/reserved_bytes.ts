@@ -1,12 +1,12 @@
 import { decodeRecordHeader, FCGI_HEADER_LEN } from "../src/toolkit.ts";
 
-/** Collects the reserved bytes of record headers, which the decoder has no interest in. */
+/** Collects the reserved bytes of record headers, which the decoder drops. */
 export class ReservedBytes {
   readonly #header = new Uint8Array(FCGI_HEADER_LEN);
   #filled = 0;
-  /** Bytes to the next header. */
+  /** Bytes left before the next header. */
   #left = 0;
-  /** Of every header so far. */
+  /** The reserved byte of every header so far. */
   readonly values: number[] = [];
 
   /** Takes the next bytes of a connection. */

@@ -1,12 +1,13 @@
-// What a Responder wrote, as CGI (RFC 3875 6). The lines as they are: what is wrong with them is what rules are about.
+// The output of a Responder, as CGI (RFC 3875 6). Lines stay as they are, because rules are about what is wrong with
+// them.
 
 import { decodeByteString } from "../../src/toolkit.ts";
 
 /** A header block and what follows it. */
 export interface CgiAnswer {
-  /** The lines of the header block; null where no empty line ends it. */
+  /** The lines of the header block; null if no empty line ends it. */
   readonly lines: readonly string[] | null;
-  /** Byte string. */
+  /** The body, as a byte string. */
   readonly body: string;
   /** Bytes of the header block, with its empty line. */
   readonly headerLength: number;
@@ -28,7 +29,7 @@ export function fieldsOf({ lines }: CgiAnswer, name: string): string[] {
   });
 }
 
-/** The status that a web server makes of it (RFC 3875 6.2). */
+/** The status that a web server reads from it (RFC 3875 6.2). */
 export function statusOf(answer: CgiAnswer): number {
   const [status] = fieldsOf(answer, "status");
   if (status !== undefined) return Number.parseInt(status, 10);

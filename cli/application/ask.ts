@@ -1,5 +1,5 @@
-// The question that most rules come down to: is a request that is sent in an unusual but valid way answered as any other, and does
-// what it carries arrive?
+// What most rules ask: is a request that is sent in an unusual but valid way answered as usual, and do its contents
+// arrive?
 
 import { decodeByteString, encodeRecords, type FastCgiRecord, ProtocolStatus } from "../../src/toolkit.ts";
 import { constantName } from "../report/records.ts";
@@ -11,19 +11,19 @@ import { CHECK_PARAM, type Session, token } from "./session.ts";
 
 /** What is unusual about a request. */
 export interface Question extends Carried {
-  /** Makes other records of the usual ones. */
+  /** Changes the usual records. */
   readonly records?: (usual: FastCgiRecord[]) => FastCgiRecord[];
-  /** Makes bytes of the records, in pieces that are sent one by one; and says in words what they are. */
+  /** Encodes the records to pieces that are sent one by one, with a description of them in words. */
   readonly pieces?: (records: FastCgiRecord[]) => { bytes: Iterable<Uint8Array>; description: string };
 }
 
-/** What a request carries that its answer should show. */
+/** The contents of a request that its answer should show. */
 export interface Carried extends RequestShape {
-  /** Instead of the values of `params`. */
+  /** What the page should show, if that is not the values of `params`. */
   readonly shows?: readonly string[];
 }
 
-/** Asks, on a connection of its own unless one is given. */
+/** Sends a request and judges its answer. Opens a connection for it unless one is given. */
 export async function ask(session: Session, question: Question = {}, on?: Exchange): Promise<Outcome> {
   const { records: change = (usual) => usual, pieces } = question;
   const { params = [] } = question;
@@ -38,7 +38,7 @@ export async function ask(session: Session, question: Question = {}, on?: Exchan
   return judge(session, exchange, shape);
 }
 
-/** Whether a request was answered as usual, with what it carried. */
+/** Judges whether a request was answered as usual, and whether its contents arrived. */
 export async function judge(session: Session, exchange: Exchange, shape: Carried): Promise<Outcome> {
   const { id = 1, body, params = [] } = shape;
   const shown = shape.shows ?? params.map(([, value]) => value);
@@ -69,17 +69,17 @@ function judgeBody(session: Session, page: string, body: Uint8Array): Outcome {
     : broken(`answered, but the body came back with ${page.length} bytes instead of ${body.length}, or changed`);
 }
 
-/** How records are encoded: each is 0 by default. */
+/** How records are encoded. Every value is 0 by default. */
 export interface OddEncoding {
-  /** Bytes of padding behind every record. */
+  /** Bytes of padding after every record. */
   readonly padding?: number;
-  /** Each of those bytes. */
+  /** The value of each padding byte. */
   readonly fill?: number;
   /** The reserved byte of every header. */
   readonly reserved?: number;
 }
 
-/** The bytes of records with padding and reserved bytes of our choice. */
+/** Encodes records with the given padding and reserved bytes. */
 export function encodeOddly(
   records: readonly FastCgiRecord[],
   { padding = 0, fill = 0, reserved = 0 }: OddEncoding,
@@ -93,7 +93,7 @@ export function encodeOddly(
   );
 }
 
-/** Bytes one by one. */
+/** Yields the bytes one by one. */
 export function* singly(bytes: Uint8Array): Generator<Uint8Array> {
   for (let offset = 0; offset < bytes.length; offset++) yield bytes.subarray(offset, offset + 1);
 }

@@ -1,4 +1,4 @@
-// Runs every rule against an application, one after the other: an application may have one worker.
+// Runs every rule against an application, one after the other, because an application may have only one worker.
 
 import { FastCgiError } from "../../adapters/node/index.ts";
 import { broken, type Finding, finding, notTold, type Outcome, type Rule, type RuleGroup } from "../report/rule.ts";
@@ -25,9 +25,9 @@ export const applicationRules: readonly RuleGroup<Session>[] = [
   everything,
 ];
 
-/** What is known before the first rule. */
+/** What the check knows before the first rule. */
 export interface ApplicationFacts {
-  /** Status of the page. */
+  /** The status of the page. */
   readonly status: number;
   readonly showsParams: boolean;
   readonly sendsBodyBack: boolean;
@@ -41,7 +41,7 @@ export interface ApplicationCheckEvents {
 /**
  * Checks an application.
  *
- * @throws {Error} If it does not answer a plain GET: there is nothing to compare with then.
+ * @throws {Error} If it does not answer a plain GET: there is no answer to compare others with then.
  */
 export async function checkApplication(
   options: ApplicationCheckOptions,
@@ -53,7 +53,7 @@ export async function checkApplication(
   let isGone = false;
   for (const group of applicationRules) {
     for (const rule of group.rules) {
-      // What came so far is there, whatever became of the application.
+      // The rules about everything need only what came so far, also if the application is gone.
       const canRun = !isGone || group === everything;
       const outcome = canRun ? await runRule(session, rule) : notTold("the application is gone");
       const exchanges = session.take();
@@ -68,7 +68,7 @@ export async function checkApplication(
   return findings;
 }
 
-/** What a rule says of an application that did not survive it. */
+/** The outcome of a rule after which the application does not answer. */
 function withComplaint(outcome: Outcome, complaint: string | null): Outcome {
   if (complaint === null) return outcome;
   return broken(outcome.verdict === "broken" ? `${outcome.reason}; ${complaint}` : complaint);
@@ -83,7 +83,7 @@ async function runRule(session: Session, rule: Rule<Session>): Promise<Outcome> 
   }
 }
 
-/** Learns what a usual answer is. */
+/** Learns what the usual answers look like. */
 async function lookAround(session: Session): Promise<ApplicationFacts> {
   const shown = token();
   const get = await session.request({ params: [[CHECK_PARAM, shown]] });

@@ -1,5 +1,5 @@
-// One connection to the application: what is sent, what comes, and when enough has come. Everything is remembered, because
-// some rules are about all that ever came.
+// One connection to the application: sends records, collects those that come, and waits for them. Everything is kept,
+// because some rules are about all that ever came.
 
 import { type FastCgiConnection, FastCgiError } from "../../adapters/node/index.ts";
 import {
@@ -23,16 +23,16 @@ export class Exchange {
   readonly #sent: string[] = [];
   readonly #reserved = new ReservedBytes();
   #wake: (() => void)[] = [];
-  #closedByUs = false;
+  #isClosedByUs = false;
   /** Everything the application has sent. */
   readonly records: FastCgiRecord[] = [];
   /** The ids of the requests that were sent. */
   readonly ids: Set<number> = new Set();
   /** Whether the application closed the connection or its side of it. */
-  closed = false;
-  /** Why what came can't be read as records. */
+  isClosed = false;
+  /** Why the bytes that came can't be read as records. */
   unreadable: string | null = null;
-  /** Whether what was sent is not a request as it should be, so that its answer says nothing of usual ones. */
+  /** Whether an invalid request was sent, so that its answer is not compared with usual ones. */
   readonly isOdd: boolean;
 
   constructor(connection: FastCgiConnection, { timeout, isOdd }: { timeout: number; isOdd: boolean }) {
@@ -50,28 +50,28 @@ export class Exchange {
     return this.sendPieces([encodeRecords(records)], ...describeRecords(records));
   }
 
-  /** Sends bytes, each piece by itself. `description` stands for them in the report. */
+  /** Sends bytes, each piece by itself. The report shows `description` in their place. */
   async sendPieces(pieces: Iterable<Uint8Array>, ...description: string[]): Promise<void> {
     this.#sent.push(...description);
     let count = 0;
     for (const piece of pieces) {
-      // What is written in one turn may leave in one segment.
+      // Pieces that are written in the same turn could leave in one TCP segment.
       if (count++ > 0) await new Promise((resolve) => setImmediate(resolve));
-      // An application that reads no more, or has gone, shows by what comes.
+      // An application that no longer reads, or is gone, is found by what it answers.
       if (!(await this.#settles(this.#writer.write(piece)))) return;
     }
   }
 
-  /** Says that nothing more will be sent. */
+  /** Ends the connection's input. */
   async halfClose(): Promise<void> {
     this.#sent.push("end of the connection's input");
     await this.#settles(this.#writer.close());
   }
 
-  /** Waits until `enough`; false when the application closes or the time is over before. */
+  /** Waits until `enough` returns true. Resolves with false if the application closes or the time is over before. */
   async until(enough: () => boolean, timeout: number = this.#timeout): Promise<boolean> {
     const deadline = performance.now() + timeout;
-    while (!enough() && !this.closed) {
+    while (!enough() && !this.isClosed) {
       const left = deadline - performance.now();
       if (left <= 0) break;
       await new Promise<void>((resolve) => {
@@ -93,7 +93,7 @@ export class Exchange {
 
   /** Waits until the application closes. */
   untilClosed(timeout?: number): Promise<boolean> {
-    return this.until(() => this.closed, timeout);
+    return this.until(() => this.isClosed, timeout);
   }
 
   /** The first FCGI_END_REQUEST of a request. */
@@ -117,21 +117,21 @@ export class Exchange {
     return this.#reserved.values;
   }
 
-  /** What the end was, in words, where a request got none. */
+  /** Why a request got no end, in words. */
   get silence(): string {
     if (this.unreadable !== null) return this.unreadable;
-    return this.closed ? "the connection was closed" : `nothing came for ${this.#timeout} ms`;
+    return this.isClosed ? "the connection was closed" : `nothing came for ${this.#timeout} ms`;
   }
 
   close(): void {
-    this.#closedByUs = true;
+    this.#isClosedByUs = true;
     void this.#connection.close();
   }
 
   log(): ExchangeLog {
     const came = describeRecords(this.records);
     if (this.unreadable !== null) came.push(this.unreadable);
-    if (this.closed) came.push("closed");
+    if (this.isClosed) came.push("closed");
     return { sent: this.#sent, came };
   }
 
@@ -145,9 +145,9 @@ export class Exchange {
       }
       this.#decoder.flush();
     } catch (error) {
-      if (error instanceof FastCgiError && !this.#closedByUs) this.unreadable ??= error.message;
+      if (error instanceof FastCgiError && !this.#isClosedByUs) this.unreadable ??= error.message;
     }
-    this.closed ||= !this.#closedByUs;
+    this.isClosed ||= !this.#isClosedByUs;
     this.#notify();
   }
 

@@ -1,10 +1,10 @@
-// Requests as records, whole and well-formed. Rules take them apart.
+// Makes valid requests as records, which rules take apart and change.
 
 import { basename, dirname } from "node:path";
 import { type NameValuePair, Role, utf8ToByteString } from "../../adapters/node/index.ts";
 import { encodeBeginRequestBody, encodeNameValuePairs, type FastCgiRecord, RecordType } from "../../src/toolkit.ts";
 
-/** How requests to the application look. */
+/** What all requests to the application have in common. */
 export interface RequestOptions {
   /** The file that php-fpm is to run. */
   readonly script?: string | undefined;
@@ -23,13 +23,13 @@ export interface RequestShape {
   readonly keepConn?: boolean;
   readonly method?: string;
   readonly body?: Uint8Array;
-  /** CONTENT_LENGTH, where it is not that of the body. */
+  /** CONTENT_LENGTH, if it is not the length of the body. */
   readonly contentLength?: string;
   readonly params?: readonly NameValuePair[];
 }
 
 const EMPTY = new Uint8Array(0);
-/** Content of a record that any application takes. */
+/** The largest content of a record that every application accepts. */
 const MAX_CONTENT = 32_768;
 
 export function record(type: number, requestId: number, contentData: Uint8Array = EMPTY): FastCgiRecord {
@@ -40,7 +40,7 @@ export function begin({ id = 1, role = Role.Responder, keepConn = false }: Reque
   return record(RecordType.BeginRequest, id, encodeBeginRequestBody({ role, keepConn }));
 }
 
-/** A stream cut into records of at most `size` bytes, and its end. */
+/** Cuts a stream into records of at most `size` bytes, and ends it. */
 export function stream(
   type: number,
   requestId: number,
@@ -54,7 +54,7 @@ export function stream(
   return [...records, record(type, requestId)];
 }
 
-/** A request's variables. */
+/** The variables of a request. */
 export function pairsOf(options: RequestOptions, shape: RequestShape): NameValuePair[] {
   const { body, method = body === undefined ? "GET" : "POST", contentLength } = shape;
   const uri = body === undefined ? options.uri : options.bodyUri;
@@ -85,7 +85,7 @@ export function pairsOf(options: RequestOptions, shape: RequestShape): NameValue
   return [...pairs];
 }
 
-/** FCGI_PARAMS in one record, and its end. */
+/** FCGI_PARAMS in one record, and the empty record that ends it. */
 export function paramsRecords(options: RequestOptions, shape: RequestShape): FastCgiRecord[] {
   return stream(RecordType.Params, shape.id ?? 1, encodeNameValuePairs(pairsOf(options, shape)));
 }

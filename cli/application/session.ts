@@ -1,4 +1,4 @@
-// The application under check: how to reach it, what is known of it, and all that was said so far.
+// The application under check: how to reach it, what is known about it, and everything sent and received so far.
 
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,18 +14,18 @@ export interface ApplicationCheckOptions extends RequestOptions {
   readonly timeout: number;
 }
 
-/** The variable that shows whether variables arrive. */
+/** The name of the variable that shows whether variables arrive. */
 export const CHECK_PARAM = "FETCHCGI_CHECK";
 
-/** Letters and digits that are on no page by chance. */
+/** A random text that is on no page by chance. */
 export function token(): string {
   return `x${randomBytes(12).toString("hex")}`;
 }
 
-/** How often an application that has gone is looked for. */
+/** Milliseconds between two attempts to reach an application that is gone. */
 const POLL_INTERVAL = 100;
 
-const GONE = "the application is gone: nobody listens there any more";
+const GONE = "the application is gone: nothing listens there any more";
 
 /** One check of an application. */
 export class Session {
@@ -38,7 +38,7 @@ export class Session {
   sendsBodyBack = false;
   /** The statuses of usual answers. */
   readonly usualStatus = { GET: 200, POST: 200 };
-  /** What it answered FCGI_GET_VALUES with; null where it did not. */
+  /** The application's answer to FCGI_GET_VALUES; null if there was none. */
   values: ReadonlyMap<string, string> | null = null;
 
   constructor(options: ApplicationCheckOptions) {
@@ -55,7 +55,7 @@ export class Session {
     return this.#journal;
   }
 
-  /** Opens a connection. `isOdd`: for what is no usual request, so that its answer says nothing of usual ones. */
+  /** Opens a connection. `isOdd`: for invalid requests, whose answers are not compared with usual ones. */
   async open(isOdd = false): Promise<Exchange> {
     const { connector, timeout } = this.options;
     const connection = await connector.connect({ signal: AbortSignal.timeout(timeout) });
@@ -73,7 +73,7 @@ export class Session {
     return exchange;
   }
 
-  /** Closes what the last rule has opened, and tells what was said there. */
+  /** Closes the connections that the last rule opened, and returns their traffic. */
   take(): ExchangeLog[] {
     const logs = this.#current.map((exchange) => exchange.log());
     for (const exchange of this.#current) exchange.close();
@@ -85,8 +85,9 @@ export class Session {
   async complaint(): Promise<string | null> {
     const { complaint, isEnding } = await this.#ask();
     if (!isEnding) return complaint;
-    // The operating system takes connections for a process that is ending, until it is gone. That shows when it is, however long it
-    // takes; an application that closes such connections for other reasons answers again, or closes them for as long as we look.
+    // The operating system accepts connections for a process that is ending, until the process is gone. So this asks
+    // again until the address refuses a connection, or the application answers again. An application may also close
+    // connections for another reason.
     let isGone = false;
     await this.#poll(async () => {
       const next = await this.#ask();
@@ -96,17 +97,17 @@ export class Session {
     return isGone ? GONE : complaint;
   }
 
-  /** Waits for an application to be started again; false when the time is over before. */
+  /** Waits until the application is started again. Resolves with false if the time is over before. */
   returns(): Promise<boolean> {
     return this.#poll(async () => (await this.#ask()).complaint === null);
   }
 
-  /** Sends a usual request. `isEnding`: it got no answer but the end of its connection. */
+  /** Sends a usual request. `isEnding`: the application closed the connection without an answer. */
   async #ask(): Promise<{ complaint: string | null; isEnding: boolean }> {
     try {
       const exchange = await this.request();
       if (exchange.end(1) !== null) return { complaint: null, isEnding: false };
-      return { complaint: `the next request is not answered: ${exchange.silence}`, isEnding: exchange.closed };
+      return { complaint: `the next request is not answered: ${exchange.silence}`, isEnding: exchange.isClosed };
     } catch (error) {
       if (!(error instanceof FastCgiError)) throw error;
       return { complaint: GONE, isEnding: false };

@@ -1,15 +1,15 @@
 import { type Finding, passes, type Verdict } from "./rule.ts";
 
-/** How much a report has. */
+/** What a report shows. */
 export interface TextOptions {
-  /** What was sent and what came for every check, not only for those that failed. */
+  /** Whether it shows what was sent and what came for every check, not only for those that failed. */
   readonly isVerbose?: boolean;
 }
 
 const WIDTH = "broken (advice)".length;
 const INDENT = " ".repeat(WIDTH + 2);
 
-/** A line for a finding, and what led to it where that is of interest. */
+/** A line for a finding, and what led to it if that matters. */
 export function findingText(found: Finding, { isVerbose = false }: TextOptions = {}): string {
   const { verdict, id, title, reason, isAdvice, exchanges } = found;
   const word = verdict === "broken" && isAdvice ? "broken (advice)" : verdict;
@@ -39,12 +39,12 @@ export function countText(findings: readonly Finding[]): string {
   return `${passes(findings) ? "passed" : "failed"}: ${parts.join(", ")}`;
 }
 
-/** The report for programs. */
+/** The report as JSON. */
 export function reportJson(subject: object, findings: readonly Finding[]): string {
   return JSON.stringify({ ...subject, passed: passes(findings), findings }, null, 2);
 }
 
-/** What others have sent may be anything; a terminal obeys some of it. */
+/** Replaces control characters: the peer may have sent any, and a terminal obeys some. */
 function printable(text: string): string {
   return text.replace(/[\p{Cc}\ufffd]/gu, "·");
 }

@@ -1,4 +1,4 @@
-// Records in words, for whoever reads a report.
+// Records in words, for the report.
 
 import { Role } from "../../adapters/node/index.ts";
 import {
@@ -10,7 +10,7 @@ import {
   RecordType,
 } from "../../src/toolkit.ts";
 
-/** More records of one kind in a row are counted. */
+/** If there are more records of one kind in a row, the report shows their number instead. */
 const MAX_IN_A_ROW = 3;
 
 /** The specification's name for a value of one of the library's constants: 1 of RecordType is `BEGIN_REQUEST`. */
@@ -19,14 +19,14 @@ export function constantName(constants: Readonly<Record<string, number>>, value:
   return name === undefined ? String(value) : name.replace(/(?<=[a-z])[A-Z]/g, "_$&").toUpperCase();
 }
 
-/** Such as `BEGIN_REQUEST 1 (RESPONDER, keep)` or `STDOUT 1 (120 bytes)`. */
+/** A record in words, such as `BEGIN_REQUEST 1 (RESPONDER, keep)` or `STDOUT 1 (120 bytes)`. */
 export function describeRecord({ type, requestId, contentData, paddingLength = 0 }: FastCgiRecord): string {
   const details = detailsOf(type, contentData);
   if (paddingLength > 7) details.push(`padding ${paddingLength}`);
   return `${constantName(RecordType, type)} ${requestId} (${details.join(", ")})`;
 }
 
-/** A list of records, long rows of one kind shortened. */
+/** A list of records in words. Long rows of one kind are shortened. */
 export function describeRecords(records: readonly FastCgiRecord[]): string[] {
   const lines: string[] = [];
   for (let start = 0; start < records.length; ) {

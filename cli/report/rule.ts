@@ -1,7 +1,7 @@
-/** What a check found. `not told`: nothing that came says it, either way. */
+/** What a check found. `not told`: nothing that came shows whether the rule is kept. */
 export type Verdict = "kept" | "broken" | "not told" | "not applicable";
 
-/** A verdict, and why. */
+/** A verdict, and the reason for it. */
 export interface Outcome {
   readonly verdict: Verdict;
   /** One line. */
@@ -10,13 +10,16 @@ export interface Outcome {
 
 /** One check of one rule of `specifications/conformance.md`. */
 export interface Rule<Subject> {
-  /** The rule's id there. Several checks can be about one rule. */
+  /** The rule's id in that table. Several checks can be about one rule. */
   readonly id: string;
   /** Such as "FastCGI 4.1" or "RFC 3875 6.2". */
   readonly section: string;
-  /** What is expected of the other side. */
+  /** What the program under check is expected to do. */
   readonly title: string;
-  /** A recommendation of the specification, or what the field has taught: breaking it does not fail the check. */
+  /**
+   * Whether the rule is a recommendation of the specification, or learned from real servers: breaking it does not fail
+   * the check.
+   */
   readonly isAdvice?: boolean;
   run(subject: Subject): Outcome | Promise<Outcome>;
 }
@@ -27,18 +30,18 @@ export interface RuleGroup<Subject> {
   readonly rules: readonly Rule<Subject>[];
 }
 
-/** What became of a check. */
+/** The result of a check. */
 export interface Finding extends Outcome {
   readonly group: string;
   readonly id: string;
   readonly section: string;
   readonly title: string;
   readonly isAdvice: boolean;
-  /** Each connection's traffic, as far as the check made some of its own. */
+  /** The traffic of each connection that the check itself opened. */
   readonly exchanges: readonly ExchangeLog[];
 }
 
-/** What crossed one connection, in words. */
+/** The traffic of one connection, in words. */
 export interface ExchangeLog {
   readonly sent: readonly string[];
   readonly came: readonly string[];
@@ -60,12 +63,12 @@ export function notApplicable(reason: string): Outcome {
   return { verdict: "not applicable", reason };
 }
 
-/** `broken` with the first complaint, or `kept`. */
+/** `broken` if there is a complaint, otherwise `kept`. */
 export function unless(complaint: string | null | undefined, reason: string): Outcome {
   return typeof complaint === "string" ? broken(complaint) : kept(reason);
 }
 
-/** The finding of a check. */
+/** Makes the finding of a check. */
 export function finding<Subject>(
   group: string,
   { id, section, title, isAdvice = false }: Rule<Subject>,
@@ -75,7 +78,7 @@ export function finding<Subject>(
   return { group, id, section, title, isAdvice, verdict, reason, exchanges };
 }
 
-/** Whether no rule is broken but such as are advice. */
+/** Whether no rule is broken, apart from advice. */
 export function passes(findings: readonly Finding[]): boolean {
   return !findings.some(({ verdict, isAdvice }) => verdict === "broken" && !isAdvice);
 }

@@ -9,9 +9,9 @@ import { judgeServer, pageFor } from "./report.ts";
 /** How a web server is checked. */
 export interface ServerCheckOptions {
   readonly target: ListenTarget;
-  /** Where the web server listens, if it is to be sent requests. */
+  /** The URL of the web server, if this command sends the requests. */
   readonly url?: URL | undefined;
-  /** How many requests to wait for. */
+  /** The number of requests to wait for. */
   readonly requests: number;
   /** Ends the check. */
   readonly signal: AbortSignal;
@@ -20,14 +20,16 @@ export interface ServerCheckOptions {
 export interface ServerCheckEvents {
   onListening?(): void;
   onRequest?(request: ObservedRequest): void;
-  /** Requests of our own that did not come back as they should. */
+  /** Called with this command's own requests that were not answered as they should be. */
   onRefused?(refused: readonly string[]): void;
 }
 
-/** How long an abort may take to arrive, in milliseconds. */
+/** Milliseconds that an abort may take to arrive. */
 const ABORT_TIME = 3000;
 
-/** Stands as an application until the signal comes, there were enough requests, or our own were sent. */
+/**
+ * Acts as an application until the signal aborts, enough requests have come, or this command's own requests were sent.
+ */
 export async function checkServer(options: ServerCheckOptions, events: ServerCheckEvents = {}): Promise<Finding[]> {
   let over = 0;
   let isEnough!: () => void;
@@ -55,7 +57,7 @@ export async function checkServer(options: ServerCheckOptions, events: ServerChe
       await enough;
     } else {
       events.onRefused?.(await sendProbes(options.url));
-      // Our own leaving reaches us by way of the web server, if at all.
+      // The abort of this command's own request arrives through the web server, if at all.
       await Promise.race([aborted, enough, timer(ABORT_TIME)]);
     }
   } finally {

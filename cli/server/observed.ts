@@ -1,4 +1,5 @@
-// What a web server sends: every connection and every request on it, record by record. Nothing is answered here.
+// What a web server sends: every connection and every request on it, record by record. This file only collects;
+// observer.ts answers.
 
 import { type NameValuePair, Role } from "../../adapters/node/index.ts";
 import {
@@ -26,19 +27,19 @@ export class ObservedRequest {
   readonly connection: ObservedConnection;
   /** The body of BEGIN_REQUEST. */
   readonly begin: Uint8Array;
-  /** How many requests ran on the connection when it began, itself included. */
+  /** The number of requests that ran on the connection when this one began, including this one. */
   readonly together: number;
   readonly records: SeenRecord[] = [];
-  /** What was sent against the order of FastCGI 6.1. */
+  /** What was sent in another order than that of FastCGI 6.1. */
   readonly misplaced: string[] = [];
   /** Whether a pair was cut between two records. */
   hasCutPair = false;
   /** The variables, once they are complete. */
   pairs: readonly NameValuePair[] | null = null;
-  /** Why they can't be read. */
+  /** Why the variables can't be read. */
   unreadable: string | null = null;
   readonly bytes: Record<"stdin" | "data", number> = { stdin: 0, data: 0 };
-  /** How it was aborted. */
+  /** How the request was aborted; null if it was not. */
   aborted: "ABORT_REQUEST" | "closed" | null = null;
   /** Whether FCGI_END_REQUEST was sent. */
   isAnswered = false;
@@ -60,12 +61,12 @@ export class ObservedRequest {
     return this.begin.length >= 8 && decodeBeginRequestBody(this.begin).keepConn;
   }
 
-  /** The value of a variable, the last one where there are several. */
+  /** The value of a variable; the last one if there are several. */
   param(name: string): string | undefined {
     return this.pairs?.findLast(([key]) => key === name)?.[1];
   }
 
-  /** Whether a stream was ended. */
+  /** Whether a stream has ended. */
   hasEnded(type: RecordType): boolean {
     return this.#ended.has(type);
   }
@@ -104,7 +105,7 @@ export class ObservedRequest {
   }
 }
 
-/** Whether the content of a record is pairs by itself. */
+/** Whether the content of a record is whole pairs. */
 function isWhole(content: Uint8Array): boolean {
   try {
     decodeNameValuePairs(content);
@@ -119,7 +120,7 @@ export class ObservedConnection {
   readonly requests: ObservedRequest[] = [];
   /** Requests that are not answered yet, by id. */
   readonly active: Map<number, ObservedRequest> = new Map();
-  /** The names that were asked for with FCGI_GET_VALUES; null where it was not sent. */
+  /** The names that the web server asked for with FCGI_GET_VALUES; null if it did not ask. */
   asked: readonly NameValuePair[] | null = null;
   /** What no web server should send. */
   readonly odd: string[] = [];
@@ -130,7 +131,7 @@ export class ObservedConnection {
   readonly #reserved = new ReservedBytes();
   readonly #onOver: (request: ObservedRequest) => void;
 
-  /** `onOver` hears of every request that is answered or aborted. */
+  /** @param onOver Called with every request that is answered or aborted. */
   constructor(onOver: (request: ObservedRequest) => void) {
     this.#onOver = onOver;
   }
@@ -151,7 +152,7 @@ export class ObservedConnection {
     }
   }
 
-  /** The web server has closed, or its side. */
+  /** Called when the web server has closed the connection, or its side of it. */
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
@@ -162,7 +163,7 @@ export class ObservedConnection {
     this.active.clear();
   }
 
-  /** FCGI_END_REQUEST was sent. */
+  /** Called when FCGI_END_REQUEST was sent. */
   end(requestId: number): void {
     const request = this.active.get(requestId);
     if (request === undefined) return;
@@ -202,7 +203,7 @@ export class ObservedConnection {
 
   #takeForRequest(record: FastCgiRecord): void {
     const request = this.active.get(record.requestId);
-    // Behind an early answer the rest of STDIN comes, or an abort that crossed it.
+    // After an early answer the rest of STDIN may come, or an abort that was on its way.
     if (request !== undefined) request.take(record);
     else if (this.requests.length === 0) this.odd.push(`${constantName(RecordType, record.type)} before BEGIN_REQUEST`);
   }
@@ -210,7 +211,7 @@ export class ObservedConnection {
 
 const FROM_APPLICATIONS: readonly number[] = [RecordType.EndRequest, RecordType.Stdout, RecordType.Stderr];
 
-/** Whether a role exists. */
+/** Whether FastCGI defines a role. */
 export function isRole(role: number): boolean {
   return Object.values(Role).some((known) => known === role);
 }

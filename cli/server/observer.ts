@@ -1,4 +1,5 @@
-// An application that answers every request with a report on it. The library's own server does the talking; we listen in.
+// An application that answers every request with a report about it. The library's own server answers; this file watches
+// its connections.
 
 import type { FastCgiConnection, FastCgiRequest } from "../../adapters/node/index.ts";
 import {
@@ -14,7 +15,7 @@ import { ObservedConnection, type ObservedRequest } from "./observed.ts";
 export interface ObserverOptions {
   /** The page that answers a request. */
   readonly page: (request: ObservedRequest) => string;
-  /** Hears of every request that is over. */
+  /** Called with every request that is over. */
   readonly onRequest?: (request: ObservedRequest) => void;
 }
 
@@ -27,7 +28,7 @@ const ENDLESS_INTERVAL = 100;
 export class Observer {
   readonly #options: ObserverOptions;
   readonly #servers = new Set<FastCgiServer>();
-  /** All connections so far, those without a request left out: they are probes of whether anybody listens. */
+  /** All connections so far. A connection without a request is a probe of whether the application listens. */
   readonly connections: ObservedConnection[] = [];
 
   constructor(options: ObserverOptions) {
@@ -67,7 +68,7 @@ function responseWith(page: string): Uint8Array {
   return Buffer.concat([encodeByteString(HEADER), new TextEncoder().encode(page)]);
 }
 
-/** Reads the request to its end. That its length is wrong is for the rules to say. */
+/** Reads the request to its end. Its length is not checked here: there are rules for that. */
 async function drain({ stdin, data }: FastCgiRequest): Promise<void> {
   for (const stream of [stdin, data]) {
     try {
@@ -93,7 +94,7 @@ function endless(signal: AbortSignal): FastCgiResponse {
   return { stdout };
 }
 
-/** The connection, with all that crosses it told to `observed`. */
+/** Wraps a connection so that `observed` gets everything that crosses it. */
 function tapped(connection: FastCgiConnection, observed: ObservedConnection): FastCgiConnection {
   const received = new TransformStream<Uint8Array, Uint8Array>({
     transform(bytes, controller) {

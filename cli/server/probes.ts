@@ -1,4 +1,5 @@
-// The requests that the command sends through a web server to itself. Over Node's http: a fetch joins fields and hides others.
+// The requests that the command sends through a web server to itself. They use Node's http module, because `fetch`
+// joins repeated header fields and hides others.
 
 import { once } from "node:events";
 import { type ClientRequest, type IncomingMessage, type RequestOptions, request as requestHttp } from "node:http";
@@ -7,13 +8,13 @@ import { ENDLESS } from "./observer.ts";
 import { PROBE_FIELDS } from "./rules/fields.ts";
 import { PROBE_TYPES } from "./rules/meta_variables.ts";
 
-/** Milliseconds that one request may take. */
+/** The most milliseconds that one request may take. */
 const TIMEOUT = 10_000;
 const PARALLEL = 6;
 
 interface Probe {
   readonly method?: string;
-  /** Behind the path of the URL. */
+  /** The query of the URL. */
   readonly query?: string;
   readonly headers?: readonly (readonly [name: string, value: string])[];
   readonly body?: Uint8Array;
@@ -38,9 +39,9 @@ const PROBES: readonly Probe[] = [
 ];
 
 /**
- * Sends all of them. Resolves to what went wrong: a web server may refuse one.
+ * Sends all probes. Resolves with those that were not answered: a web server may refuse one.
  *
- * @throws {Error} If nobody answers the first.
+ * @throws {Error} If the first is not answered.
  */
 export async function sendProbes(url: URL): Promise<string[]> {
   const refused: string[] = [];
@@ -64,11 +65,11 @@ function open(url: URL, { method = "GET", query, headers = [] }: Probe): ClientR
     method,
     agent: false,
     signal: AbortSignal.timeout(TIMEOUT),
-    // A list is sent as it is, repeated names and all.
+    // Node sends a list as it is, with repeated names.
     headers: [["Host", target.host], ...headers].flat() as never,
   };
   const request = (url.protocol === "https:" ? requestHttps : requestHttp)(target, options);
-  // Whoever waits for the response hears of it.
+  // The wait for the response rejects with the same error.
   request.on("error", () => {});
   return request;
 }
@@ -82,7 +83,7 @@ async function exchange(url: URL, probe: Probe): Promise<void> {
   if (response.statusCode !== 200) throw new Error(`status ${response.statusCode}`);
 }
 
-/** Leaves within a response. */
+/** Closes the connection in the middle of a response. */
 async function abort(url: URL): Promise<void> {
   const request = open(url, { query: ENDLESS });
   request.end();

@@ -10,14 +10,14 @@ export const requestRules: readonly RuleGroup<ObservedRequest>[] = [requestRecor
 /** Rules about each connection. */
 export { connectionRules };
 
-/** What a rule says of many, the worst first. */
+/** The order of verdicts for many requests: the first one that occurs is that of the web server. */
 const WEIGHT: readonly Verdict[] = ["broken", "kept", "not told", "not applicable"];
 
 /** The findings on one request. */
 export function judgeRequest(request: ObservedRequest): Finding[] {
   const exchanges = [{ sent: [], came: describeRequest(request) }];
   return requestRules.flatMap(({ name, rules }, index) =>
-    // No rule of a request waits for anything.
+    // The rules about a request are synchronous.
     rules.map((rule) => finding(name, rule, rule.run(request) as Outcome, index === 0 ? exchanges : [])),
   );
 }
@@ -27,7 +27,7 @@ function judgeConnection(connection: ObservedConnection): Finding[] {
   return rules.map((rule) => finding(name, rule, rule.run(connection) as Outcome));
 }
 
-/** What all connections and requests together say of the web server: one finding for each rule. */
+/** The findings on the web server: for each rule, one finding from all connections and requests. */
 export function judgeServer(connections: readonly ObservedConnection[]): Finding[] {
   const used = connections.filter(
     ({ requests, odd, unreadable }) => requests.length + odd.length > 0 || unreadable !== null,

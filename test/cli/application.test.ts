@@ -156,7 +156,7 @@ describe.concurrent("fetchcgi check application", () => {
     const run = await fetchcgi(["check", "application", `127.0.0.1:${revived.port}`, "--json", ...pages, ...restart]);
     const broken = brokenIn(findingsOf(run));
     expect(run.code).toBe(1);
-    const dies = /the application is gone: nobody listens there any more$/;
+    const dies = /the application is gone: nothing listens there any more$/;
     expect(broken.get("FIELD-12 Names that mean something in the application's language are left out as well")).toMatch(
       dies,
     );

@@ -109,5 +109,5 @@ it.concurrent("fetchcgi check application says that an application is gone, howe
   const { port } = server.address() as { port: number };
   const run = await fetchcgi(["check", "application", String(port), "--timeout", "2000", "--json"]);
   const [, reason] = [...brokenIn(findingsOf(run))].find(([name]) => name.startsWith("FCGI-4.2-1 ")) ?? [];
-  expect(reason).toMatch(/the application is gone: nobody listens there any more$/);
+  expect(reason).toMatch(/the application is gone: nothing listens there any more$/);
 });

@@ -44,16 +44,16 @@ describe("fetchcgi", () => {
   });
 
   it.each([
-    [[], "Expected `check application <address>`"],
-    [["check"], "Expected `check application <address>`"],
-    [["check", "application"], "Expected one address, got 0"],
-    [["check", "application", "1", "2"], "Expected one address, got 2"],
+    [[], "Cannot read the arguments: expected `check application <address>`"],
+    [["check"], "Cannot read the arguments: expected `check application <address>`"],
+    [["check", "application"], "Cannot read the arguments: expected one address, got 0"],
+    [["check", "application", "1", "2"], "Cannot read the arguments: expected one address, got 2"],
     [["check", "application", "nowhere"], 'Cannot connect to "nowhere": expected "host:port"'],
-    [["check", "application", "9000", "--param", "=x"], 'Expected --param NAME=VALUE, got "=x"'],
-    [["check", "application", "9000", "--timeout", "0"], 'Expected --timeout with a number above 0, got "0"'],
+    [["check", "application", "9000", "--param", "=x"], 'Cannot use --param: expected NAME=VALUE, got "=x"'],
+    [["check", "application", "9000", "--timeout", "0"], 'Cannot use --timeout: expected a number above 0, got "0"'],
     [["check", "application", "9000", "--verbos"], "Unknown option '--verbos'"],
-    [["check", "server"], "Expected --listen <address>"],
-    [["check", "server", "--listen", "9000", "--mode", "rw"], 'Expected --mode with three digits, got "rw"'],
+    [["check", "server"], "Cannot read the arguments: expected --listen <address>, got none"],
+    [["check", "server", "--listen", "9000", "--mode", "rw"], 'Cannot use --mode: expected three digits, got "rw"'],
     [["check", "server", "--listen", "9000", "--requests", "-1"], "--requests"],
     [["check", "server", "--listen", "9000", "--url", "nowhere"], "Invalid URL"],
   ] as const)("says what is wrong when the arguments are %j", async (args, message) => {

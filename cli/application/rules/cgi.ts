@@ -1,4 +1,4 @@
-// What is wrong with the header that the application writes (RFC 3875 6): on the page it was checked with, and no other.
+// Rules about the header that the application writes (RFC 3875 6), for the one page that it is checked with.
 
 import { kept, notApplicable, notTold, type Outcome, type Rule, type RuleGroup, unless } from "../../report/rule.ts";
 import { type CgiAnswer, fieldsOf, readCgiAnswer } from "../answer.ts";
@@ -8,7 +8,7 @@ type Judge = (answer: CgiAnswer) => Outcome;
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const CGI_FIELDS = ["content-type", "location", "status"] as const;
-/** Fields that concern the connection to the client, which is the web server's (RFC 3875 6.3.4). */
+/** Fields about the connection to the client. Only the web server may send them (RFC 3875 6.3.4). */
 const CONNECTION_FIELDS = [
   "connection",
   "keep-alive",

@@ -16,7 +16,7 @@ async function twice(session: Session, secondId: number): Promise<Outcome> {
   return second.verdict === "broken" ? broken(`the second request: ${second.reason}`) : second;
 }
 
-/** The same id once more: its end is the second one. */
+/** Sends a second request with the same id. A second END_REQUEST must come. */
 async function again(session: Session, exchange: Exchange): Promise<Outcome> {
   await exchange.send(...requestRecords(session.options, { keepConn: true }));
   const ends = (): number => exchange.of(RecordType.EndRequest, 1).length;
@@ -32,7 +32,7 @@ async function closes(session: Session): Promise<Outcome> {
   return (await exchange.untilClosed()) ? kept("closed behind END_REQUEST") : broken("the connection stays open");
 }
 
-/** Records of two requests in turn. */
+/** The records of two requests, in turn. */
 function interleaved(session: Session, shapes: readonly [first: Marked, second: Marked]): ReturnType<typeof record>[] {
   const [first, second] = shapes.map((shape) => [begin(shape), ...paramsRecords(session.options, shape)]) as [
     ReturnType<typeof record>[],

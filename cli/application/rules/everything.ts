@@ -8,7 +8,7 @@ import type { Session } from "../session.ts";
 
 type Complaint = string | null | undefined;
 
-/** Looks at every connection until one gives reason to complain. */
+/** Makes a rule that looks at every connection and stops at the first complaint. */
 function onEvery(
   rule: Omit<Rule<Session>, "run">,
   complaint: (exchange: Exchange) => Complaint,
@@ -53,14 +53,14 @@ function strangeId({ records, ids }: Exchange): Complaint {
   return strange && `a record came for id ${strange.requestId}, which has no request`;
 }
 
-/** The ids of the requests that came to their end on a connection. */
+/** The ids of the requests that have ended on a connection. */
 function endedIds(exchange: Exchange): number[] {
   return [
     ...new Set(exchange.records.filter(({ type }) => type === RecordType.EndRequest).map(({ requestId }) => requestId)),
   ];
 }
 
-/** The records of the requests with one id: each up to its END_REQUEST. */
+/** The records with one id, split into requests: each ends with END_REQUEST. */
 function lives({ records }: Exchange, id: number): FastCgiRecord[][] {
   const own = records.filter(({ requestId }) => requestId === id);
   const pieces: FastCgiRecord[][] = [[]];
@@ -71,7 +71,7 @@ function lives({ records }: Exchange, id: number): FastCgiRecord[][] {
   return pieces.filter((piece) => piece.length > 0);
 }
 
-/** Complains of the first request for which `complaint` says something. */
+/** Makes a check of connections out of a check of requests. It returns the first complaint. */
 function ofRequests(complaint: (life: readonly FastCgiRecord[]) => Complaint): (exchange: Exchange) => Complaint {
   return (exchange) => {
     for (const id of endedIds(exchange)) {

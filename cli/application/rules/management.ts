@@ -16,7 +16,7 @@ import { CHECK_PARAM, type Session, token } from "../session.ts";
 
 const KNOWN = [FCGI_MAX_CONNS, FCGI_MAX_REQS, FCGI_MPXS_CONNS] as const;
 
-/** FCGI_GET_VALUES, with padding up to a multiple of eight, one byte at least: libfcgi waits for it. */
+/** FCGI_GET_VALUES with padding up to a multiple of eight, at least one byte, because libfcgi waits for padding. */
 function getValues(names: readonly string[]): FastCgiRecord {
   const contentData = encodeNameValuePairs(names.map((name) => [name, ""] as const));
   return { ...record(RecordType.GetValues, 0, contentData), paddingLength: 8 - (contentData.length % 8) };
@@ -38,7 +38,9 @@ async function valuesFor(session: Session, question: FastCgiRecord): Promise<rea
   return resultOn(exchange);
 }
 
-/** Names that the application can't know are left out, whatever its language makes of them. */
+/**
+ * Checks that the answer leaves out names that the application can't know, even if they mean something in its language.
+ */
 async function leavesOut(session: Session, names: readonly string[]): Promise<Outcome> {
   const pairs = await valuesFor(session, getValues([...names, FCGI_MPXS_CONNS]));
   if (typeof pairs === "string") return broken(pairs);

@@ -4,17 +4,17 @@ import { ask } from "../ask.ts";
 import { pairsOf, record, stream } from "../request.ts";
 import { CHECK_PARAM, type Session, token } from "../session.ts";
 
-/** A value that is on no page by chance, of any length. */
+/** A value of any length that is on no page by chance. */
 function longToken(length: number): string {
   return token().padEnd(length, "abcdefghijklmnopqrstuvwxyz");
 }
 
-/** The length in four bytes, also where one would do. */
+/** The length in four bytes, even if one would do. */
 function longForm(length: number): number[] {
   return [0x80 | (length >>> 24), (length >>> 16) & 0xff, (length >>> 8) & 0xff, length & 0xff];
 }
 
-/** PARAMS that end with `last`, cut into two records in front of the byte `cut` of it. */
+/** Sends PARAMS with a last pair that is cut into two records, before the byte `cut` of the pair. */
 async function cutIn(session: Session, cut: (nameLength: number) => number): Promise<Outcome> {
   const pair = [CHECK_PARAM, longToken(200)] as const;
   const last = encodeNameValuePairs([pair]);
@@ -28,7 +28,7 @@ async function cutIn(session: Session, cut: (nameLength: number) => number): Pro
   });
 }
 
-/** A request with this PARAMS stream. */
+/** Replaces the PARAMS stream of a request. */
 function withParams(contentData: Uint8Array): (usual: FastCgiRecord[]) => FastCgiRecord[] {
   return ([first, , ...rest]) => [first!, record(RecordType.Params, 1, contentData), ...rest];
 }
@@ -81,7 +81,7 @@ export const pairs: RuleGroup<Session> = {
       section: "FastCGI 3.4",
       title: "Values can hold bytes that are not ASCII",
       run(session) {
-        // How a page shows such bytes is its own business.
+        // The page may show these bytes in any form, so only the text between them is compared.
         const shows = [token(), token()];
         return ask(session, { params: [[`HTTP_X_${CHECK_PARAM}`, shows.join("\xe9\x80\xff")]], shows });
       },

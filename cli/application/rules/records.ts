@@ -4,9 +4,9 @@ import { ask, encodeOddly, type Question, singly } from "../ask.ts";
 import { record, stream } from "../request.ts";
 import type { Session } from "../session.ts";
 
-/** Takes the places of a request in an order that soon has been everywhere, should there not be time for all. */
+/** The distance between two cuts: so the cuts soon cover the whole request, in case there is no time for all. */
 const STRIDE = 7919;
-/** Pages are kept for the rules about all that came. */
+/** The most bytes of pages, which are kept for the rules about everything. */
 const MAX_BYTES = 16 * 1024 * 1024;
 
 /** Records of one byte each. */
@@ -45,7 +45,7 @@ async function everySplit(session: Session): Promise<Outcome> {
   return { ...outcome, reason: `answered at ${done} of ${places} places${rest}` };
 }
 
-/** Other records in front of a request, within it, and behind it. */
+/** Sends other records before a request and within it. */
 async function withStrangers(session: Session, strangers: readonly FastCgiRecord[]): Promise<Outcome> {
   const exchange = await session.open();
   const outcome = await ask(
@@ -58,7 +58,7 @@ async function withStrangers(session: Session, strangers: readonly FastCgiRecord
   return outcome;
 }
 
-/** 255 bytes of padding, each 1. */
+/** A rule about 255 bytes of padding, each with the value 1. */
 function padding(title: string, isOnBegin: boolean): Rule<Session> {
   return {
     id: "FCGI-3.3-5",

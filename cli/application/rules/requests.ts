@@ -19,7 +19,7 @@ async function refusalOf(session: Session, role: number): Promise<{ status: numb
   return { status: end?.protocolStatus ?? null, silence: exchange.silence };
 }
 
-/** An application that does not play a role says so. */
+/** Checks that an application that does not play a role refuses it. */
 async function playsOrRefuses(session: Session, role: number): Promise<Outcome> {
   const { status, silence } = await refusalOf(session, role);
   if (status === null) return broken(`neither answered nor refused: ${silence}`);
@@ -68,7 +68,7 @@ async function tooShort(session: Session): Promise<Outcome> {
     ...stream(RecordType.Stdin, 1, everyByte),
   );
   if ((await exchange.untilEnd(1)) === null) {
-    return exchange.closed ? kept("the connection was closed") : broken("it waits for more, though STDIN has ended");
+    return exchange.isClosed ? kept("the connection was closed") : broken("it waits for more, though STDIN has ended");
   }
   const answer = readCgiAnswer(exchange.stdout(1));
   const status = statusOf(answer);

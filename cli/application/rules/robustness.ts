@@ -1,5 +1,5 @@
-// What no web server should send, and some do. The connection it came on may be closed, the request refused; the application has
-// to answer the next connection. The runner looks whether it does.
+// What no web server should send, but some do. The application may close the connection or refuse the request, but must
+// answer the next connection, which the runner checks.
 
 import { Role } from "../../../adapters/node/index.ts";
 import { encodeBeginRequestBody, encodeRecords, RecordType } from "../../../src/toolkit.ts";
@@ -8,7 +8,7 @@ import type { Exchange } from "../exchange.ts";
 import { begin, paramsRecords, record, requestRecords, stream } from "../request.ts";
 import type { Session } from "../session.ts";
 
-/** How long to wait for a reaction, in milliseconds: none is due. */
+/** Milliseconds to wait for a reaction. The application need not react. */
 const REACTION_TIME = 300;
 
 function survives(title: string, odd: (exchange: Exchange, session: Session) => Promise<void>): Rule<Session> {

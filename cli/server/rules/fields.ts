@@ -1,9 +1,9 @@
-// What becomes of the client's header fields. What it has sent is known for our own requests only: they say so in a field.
+// What becomes of the client's header fields. This is only known for the command's own requests, which a field marks.
 
 import { broken, kept, notTold, type Outcome, type Rule, type RuleGroup, unless } from "../../report/rule.ts";
 import type { ObservedRequest } from "../observed.ts";
 
-/** The fields of the request that asks about fields. */
+/** The fields of the probe for these rules. */
 export const PROBE_FIELDS: readonly (readonly [name: string, value: string])[] = [
   ["X-Fetchcgi-Probe", "fields"],
   ["X-Twice", "one"],
@@ -31,12 +31,12 @@ function probed(
   };
 }
 
-/** A variable that should not be there. */
+/** Checks that a variable is absent. */
 function absent(request: ObservedRequest, name: string): Outcome {
   return unless(request.pairs?.some(([key]) => key === name) ? `${name}=${request.param(name)}` : null, `no ${name}`);
 }
 
-/** Differing fields of one name are joined. */
+/** Checks that several fields of one name were joined. */
 function joined(request: ObservedRequest, name: string, pattern: RegExp): Outcome {
   const values = request.pairs!.filter(([key]) => key === name).map(([, one]) => one);
   if (values.length === 0) return broken(`there is no ${name}`);
@@ -98,7 +98,7 @@ export const fields: RuleGroup<ObservedRequest> = {
       {
         id: "FIELD-10",
         section: "RFC 3875 4.1.11",
-        title: "REMOTE_USER is no name that nobody has checked",
+        title: "REMOTE_USER is not set from a password that was not checked",
         isAdvice: true,
       },
       (request) => {

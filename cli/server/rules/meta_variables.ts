@@ -17,7 +17,7 @@ import type { ObservedRequest } from "../observed.ts";
 
 type Judge = (value: string, request: ObservedRequest) => Outcome;
 
-/** A rule about a variable that has to be there. */
+/** Makes a rule about a variable that must be set. */
 function required(id: string, name: string, title: string, judge: Judge): Rule<ObservedRequest> {
   return about(id, title, (request) => {
     // FastCGI 6.3: an Authorizer does not get it.
@@ -40,12 +40,12 @@ function about(id: string, title: string, run: (request: ObservedRequest) => Out
   };
 }
 
-/** Whether a value looks as it should. */
+/** Judges a value by a pattern. */
 function matches(pattern: RegExp): Judge {
   return (value) => (pattern.test(value) ? kept(value) : broken(`it is ${JSON.stringify(value)}`));
 }
 
-/** CONTENT_LENGTH as a number, where it is one. */
+/** CONTENT_LENGTH as a number; null if it is none. */
 function lengthOf(request: ObservedRequest): number | null {
   const value = request.param("CONTENT_LENGTH");
   return value !== undefined && /^[0-9]{1,15}$/.test(value) ? Number(value) : null;
@@ -92,7 +92,7 @@ function namesDifferInCase(request: ObservedRequest): Outcome {
   return kept(`${seen.size} names`);
 }
 
-/** The variables that every request needs, and those that some have. */
+/** Rules about the variables that every request needs, and about those that some have. */
 export const metaVariables: RuleGroup<ObservedRequest> = {
   name: "Meta-variables",
   rules: [
@@ -154,5 +154,5 @@ export const metaVariables: RuleGroup<ObservedRequest> = {
   ],
 };
 
-/** The types that our own requests have. */
+/** The content types of the command's own requests. */
 export const PROBE_TYPES: Readonly<Record<string, string>> = { post: "text/x-fetchcgi", chunked: "text/x-fetchcgi" };

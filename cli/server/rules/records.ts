@@ -74,7 +74,7 @@ export const requestRecords: RuleGroup<ObservedRequest> = {
   ],
 };
 
-/** Rules about what becomes of a connection. */
+/** Rules about a connection. */
 export const connectionRules: RuleGroup<ObservedConnection> = {
   name: "Connections",
   rules: [
