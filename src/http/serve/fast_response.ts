@@ -1,91 +1,194 @@
-// A Response that keeps its body as it was given. A native Response makes a stream of the body and copies its bytes,
-// which this library would read back at once: on Node.js that is half of what a small request costs. It is opt-in,
-// because only this library reads it.
+// A Response that keeps its body at hand. A native one makes a stream of it and copies its bytes, which we would read back at once;
+// on Node.js that is half of what a small request costs. It is opt-in, because only this library looks for what it holds.
 
-import { isNullBodyStatus, isReasonPhrase } from "../shared/header_rules.ts";
+import { remembered } from "../../base/remembered.ts";
+import { isNullBodyStatus, isReasonPhrase, isToken } from "../shared/header_rules.ts";
 import { completeWith, copyHeaders } from "./native_members.ts";
+import { NativeResponse } from "./native_response.ts";
+
+/** Header fields in the order and the spelling in which `Headers` lists them. */
+type Fields = [name: string, value: string][];
 
 /** What a {@linkcode FastResponse} was made of. */
 interface HeldResponse {
   readonly status: number;
   readonly statusText: string;
-  readonly headers: Headers;
+  readonly headers: Iterable<readonly [name: string, value: string]>;
   readonly body: string | Uint8Array | null;
 }
 
+const TEXT = "text/plain;charset=UTF-8";
+const JSON_TYPE = "application/json";
+
+const encoder = /* @__PURE__ */ new TextEncoder();
+
 class HeldBodyResponse {
-  readonly status: number;
-  readonly statusText: string;
-  readonly headers: Headers;
+  static readonly name: string = "Response";
+  readonly #status: number;
+  readonly #statusText: string;
+  /** The header until a program asks for `headers`: most programs never do, and Headers cost more than the rest of a response. */
+  #fields: Fields | null = null;
+  #headers: Headers | null = null;
   /** Null once the native Response has the body. */
-  #held: { readonly body: string | Uint8Array | null } | null;
+  #held: { readonly body: string | Uint8Array | null } | null = null;
   #native: Response | null = null;
 
-  constructor(body?: BodyInit | null, init: ResponseInit = {}) {
-    const { status = 200, statusText = "" } = init;
-    if (canHold(body) && isPlain(status, statusText) && (body == null || !isNullBodyStatus(status))) {
-      this.status = status;
-      this.statusText = statusText;
-      this.headers = new Headers(init.headers);
-      this.#held = { body: body ?? null };
-      if (typeof body === "string" && !this.headers.has("content-type")) {
-        this.headers.set("content-type", "text/plain;charset=UTF-8");
-      }
+  constructor(body: BodyInit | null = null, init: ResponseInit | null = null) {
+    complete();
+    const { status = 200, statusText = "", headers } = init ?? {};
+    const fields = canHold(body, status, statusText) ? fieldsOf(headers) : null;
+    if (fields === null) {
+      // The native class says best what is wrong with a value.
+      this.#native = new NativeResponse(body, init as ResponseInit);
+      this.#status = this.#native.status;
+      this.#statusText = this.#native.statusText;
+      this.#headers = this.#native.headers;
       return;
     }
-    // Everything else goes to the native Response, which also refuses what is invalid.
-    this.#native = new Response(body, init);
-    this.status = this.#native.status;
-    this.statusText = this.#native.statusText;
-    this.headers = this.#native.headers;
-    this.#held = null;
+    this.#status = status;
+    this.#statusText = statusText;
+    this.#fields = fields;
+    this.#held = { body: body as string | Uint8Array | null };
+    if (typeof body === "string") this.#setDefaultType(TEXT);
+  }
+
+  /** Native ones are instances too: a program that has made this class the global one asks so whether it got a Response from fetch(). */
+  static [Symbol.hasInstance](this: unknown, value: unknown): boolean {
+    // biome-ignore lint/complexity/noThisInStatic: a subclass asks for its own instances.
+    return isInstance(this, value);
+  }
+
+  static json(data: unknown, init: ResponseInit | null = null): Response {
+    const text: string | undefined = JSON.stringify(data);
+    if (text === undefined) return NativeResponse.json(data, init as ResponseInit);
+    const response = new HeldBodyResponse(encoder.encode(text), init);
+    response.#setDefaultType(JSON_TYPE);
+    return response as unknown as Response;
+  }
+
+  static redirect(url: string | URL, status?: number): Response {
+    return NativeResponse.redirect(url, status);
+  }
+
+  static error(): Response {
+    return NativeResponse.error();
+  }
+
+  get status(): number {
+    return this.#status;
+  }
+
+  get statusText(): string {
+    return this.#statusText;
   }
 
   get ok(): boolean {
-    return this.status >= 200 && this.status < 300;
+    return this.#status >= 200 && this.#status < 300;
   }
 
-  /** What `response` holds; null if it is no FastResponse or its body has been taken. */
+  get headers(): Headers {
+    this.#headers ??= new Headers(this.#fields!);
+    return this.#headers;
+  }
+
+  get bodyUsed(): boolean {
+    return this.#native?.bodyUsed ?? false;
+  }
+
+  /** What `response` holds, if it is one of these and its body was not taken yet. */
   static held(response: object): HeldResponse | null {
     if (!(#held in response) || response.#held === null) return null;
-    const { status, statusText, headers } = response;
-    return { status, statusText, headers, body: response.#held.body };
+    const headers = response.#headers ?? response.#fields!;
+    return { status: response.#status, statusText: response.#statusText, headers, body: response.#held.body };
   }
 
-  /** The native Response, built on first need. The headers may have changed since the last call. */
-  static native(response: HeldBodyResponse): Response {
-    const { status, statusText, headers } = response;
+  /** The native Response, built on first need, with the headers as they are now. One that is native is returned unchanged. */
+  static native(response: HeldBodyResponse | Response): Response {
+    if (!(#held in response)) return response;
     if (response.#held !== null) {
-      response.#native = new Response(response.#held.body as BodyInit | null, { status, statusText, headers });
+      const init = { status: response.#status, statusText: response.#statusText, headers: response.headers };
+      response.#native = new NativeResponse(response.#held.body as BodyInit | null, init);
       response.#held = null;
     }
     const native = response.#native!;
+    const { headers } = response;
     if (native.headers !== headers) copyHeaders(headers, native.headers);
     return native;
   }
+
+  #setDefaultType(type: string): void {
+    if (this.#fields === null) {
+      const { headers } = this;
+      if (!headers.has("content-type")) headers.set("content-type", type);
+      return;
+    }
+    if (this.#fields.some(([name]) => name === "content-type")) return;
+    const index = this.#fields.findIndex(([name]) => name > "content-type");
+    this.#fields.splice(index < 0 ? this.#fields.length : index, 0, ["content-type", type]);
+  }
 }
 
-function canHold(body: BodyInit | null | undefined): body is string | Uint8Array<ArrayBuffer> | null | undefined {
-  return body === null || body === undefined || typeof body === "string" || body instanceof Uint8Array;
+function isInstance(asked: unknown, value: unknown): boolean {
+  if (asked === HeldBodyResponse) return value instanceof NativeResponse;
+  return Function.prototype[Symbol.hasInstance].call(asked, value);
 }
 
-function isPlain(status: number, statusText: string): boolean {
-  return Number.isInteger(status) && status >= 200 && status <= 599 && isReasonPhrase(statusText);
+function canHold(body: unknown, status: number, statusText: string): boolean {
+  if (!(Number.isInteger(status) && status >= 200 && status <= 599)) return false;
+  if (statusText !== "" && !(typeof statusText === "string" && isReasonPhrase(statusText))) return false;
+  if (body === null) return true;
+  if (isNullBodyStatus(status)) return false;
+  return typeof body === "string" || (body instanceof Uint8Array && body.buffer instanceof ArrayBuffer);
 }
 
-/** What `response` holds; null if it is no {@linkcode FastResponse} or its body has been taken. */
+const MAX_NAME_LENGTH = 64;
+
+/** A field name as `Headers` lists it, or null for one that `Headers` refuses. */
+const listedName: (name: string) => string | null = /* @__PURE__ */ remembered(MAX_NAME_LENGTH, (name) =>
+  isToken(name) ? name.toLowerCase() : null,
+);
+
+/** Values that `Headers` takes without a change. */
+const PLAIN_VALUE = /^[!-~\x80-\xff]+(?:[\t ]+[!-~\x80-\xff]+)*$/;
+
+/** The fields of a ResponseInit, or null where `Headers` has to read them, because it would change or refuse something. */
+function fieldsOf(init: HeadersInit | undefined): Fields | null {
+  if (init === undefined) return [];
+  if (typeof init !== "object" || init === null || Object.getPrototypeOf(init) !== Object.prototype) return null;
+  if (Object.getOwnPropertySymbols(init).length > 0) return null;
+  const fields: Fields = [];
+  let last = "";
+  let isSorted = true;
+  for (const key of Object.keys(init)) {
+    const value: unknown = (init as Record<string, unknown>)[key];
+    const name = listedName(key);
+    if (name === null || typeof value !== "string" || !PLAIN_VALUE.test(value)) return null;
+    if (name <= last) isSorted = false;
+    last = name;
+    fields.push([name, value]);
+  }
+  return isSorted ? fields : sorted(fields);
+}
+
+/** The fields by name, or null where one came in two spellings: `Headers` joins their values. */
+function sorted(fields: Fields): Fields | null {
+  fields.sort(([one], [other]) => (one < other ? -1 : 1));
+  for (let index = 1; index < fields.length; index++) if (fields[index]![0] === fields[index - 1]![0]) return null;
+  return fields;
+}
+
+/** What `response` holds, if it is a {@linkcode FastResponse} whose body was not taken yet. */
 export function heldResponse(response: Response): HeldResponse | null {
   return HeldBodyResponse.held(response);
 }
 
 /**
- * A `Response` for handlers of this library. It keeps a body of text or bytes as it is until it is sent, which costs
- * about half as much as a native Response on Node.js and saves two copies of a large body. Bytes are not copied: do not
- * change them before they are sent.
+ * A `Response` for handlers of this library that keeps a body of text or bytes at hand until it is sent, and its header as it was given.
+ * On Node.js a small response then costs about half of a native one, and a large one saves two copies. Bytes are not copied: leave them
+ * as they are until they are sent.
  *
- * `instanceof Response` holds, and it has all members of a Response. But `Bun.serve`, `Deno.serve` and other code that
- * needs the native object inside do not accept it. `FastResponse.json` and `FastResponse.redirect` make native
- * Responses.
+ * It is a `Response` to `instanceof`, and has all its members; but `Bun.serve`, `Deno.serve` and others that look for the native object
+ * inside do not find it. `FastResponse.redirect`, `FastResponse.error` and `clone()` make native ones.
  *
  * ```ts
  * import { FastResponse } from "fetchcgi";
@@ -93,13 +196,21 @@ export function heldResponse(response: Response): HeldResponse | null {
  *
  * await serve({ port: 9000, fetch: () => new FastResponse("Hello") });
  * ```
+ *
+ * A framework makes its Responses itself. One that takes the global class, as Hono does, makes FastResponses behind
+ * `globalThis.Response = FastResponse`; results of `fetch()` are Responses to `instanceof` then as well. A program that also hands
+ * Responses to `Bun.serve` or `Deno.serve` must leave the global class as it is.
  */
-export const FastResponse: typeof Response = /* @__PURE__ */ defineFastResponse();
+export const FastResponse: typeof Response = HeldBodyResponse as unknown as typeof Response;
 
-function defineFastResponse(): typeof Response {
+let isComplete = false;
+
+/** Gives the class what else a Response has. Not at import, where a program may never use it. */
+function complete(): void {
+  if (isComplete) return;
+  isComplete = true;
   const { native } = HeldBodyResponse;
   const natives = { forGetter: native, forSymbol: native, forMethod: native };
-  completeWith(HeldBodyResponse.prototype, Response, natives, new Response());
-  Object.setPrototypeOf(HeldBodyResponse, Response);
-  return HeldBodyResponse as unknown as typeof Response;
+  completeWith(HeldBodyResponse.prototype, NativeResponse, natives, new NativeResponse());
+  Object.setPrototypeOf(HeldBodyResponse, NativeResponse);
 }

@@ -9,6 +9,7 @@ import { asNativeHeaders, bodyOf } from "../shared/fetch_objects.ts";
 import { isHopByHop, isNullBodyStatus, isReasonPhrase } from "../shared/header_rules.ts";
 import { reasonPhrase } from "../shared/reason_phrase.ts";
 import { heldResponse } from "./fast_response.ts";
+import { NativeResponse } from "./native_response.ts";
 
 const encoder = /* @__PURE__ */ new TextEncoder();
 
@@ -47,7 +48,8 @@ async function cgiFromNative(response: Response, options: CgiResponseOptions): P
   let unread: ByteSource | null = null;
   try {
     // Before the body is touched: Bun forgets the type of one that was.
-    let header = readHeader(response, options);
+    const { status, statusText, headers } = response;
+    let header = readHeader({ status, statusText, headers: asNativeHeaders(headers) }, options);
     const body = bodyOf(response);
     // And behind it: srvx's FastResponse finds its type when its body is made.
     if (body !== null && !header.hasType) header = addType(header, response);
@@ -103,11 +105,13 @@ interface CgiHeader {
   readonly hasType: boolean;
 }
 
-function readHeader(
-  response: Pick<Response, "status" | "statusText" | "headers">,
-  { role }: CgiResponseOptions,
-): CgiHeader {
-  const { status, statusText = "" } = response;
+/** What a header block is made of. */
+interface ResponseHead extends Pick<Response, "status" | "statusText"> {
+  /** Names in lower case. */
+  readonly headers: Iterable<readonly [name: string, value: string]>;
+}
+
+function readHeader({ status, statusText = "", headers }: ResponseHead, { role }: CgiResponseOptions): CgiHeader {
   // Response.error() has the status 0, and only lighttpd relays a 1xx. Other classes of Response refuse nothing.
   if (!Number.isInteger(status) || status < 200 || status > 599) {
     throw new TypeError(`Cannot send the response: its status is ${status}`);
@@ -123,7 +127,7 @@ function readHeader(
   let hasType = false;
   let redirects = false;
   const isAuthorizer = role === Role.Authorizer;
-  for (const [name, value] of asNativeHeaders(response.headers)) {
+  for (const [name, value] of headers) {
     if (name === "content-type") hasType = true;
     else if (name === "content-length") contentLength = value;
     else if (name === "location") redirects = true;
@@ -174,7 +178,7 @@ let isTextTyped: boolean | undefined;
  * 8530): there a body that begins like text is taken for text.
  */
 function typeOf([first]: readonly Uint8Array[]): string {
-  isTextTyped ??= new Response("").headers.has("content-type");
+  isTextTyped ??= new NativeResponse("").headers.has("content-type");
   const isText = !isTextTyped && first !== undefined && canBeText(first);
   return isText ? "text/plain;charset=UTF-8" : "application/octet-stream";
 }

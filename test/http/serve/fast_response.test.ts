@@ -1,5 +1,8 @@
 import fc from "fast-check";
+import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
+import { heldResponse } from "../../../src/http/serve/fast_response.ts";
+import { NativeResponse } from "../../../src/http/serve/native_response.ts";
 import { cgiFromResponse } from "../../../src/http/serve/response_to_cgi.ts";
 import { FastResponse } from "../../../src/index.ts";
 import { readerOf } from "../../../src/transport/byte_source.ts";
@@ -156,4 +159,120 @@ describe("FastResponse", () => {
       { numRuns: 100 },
     );
   });
+
+  it("FastResponse takes a null init, and makes text of statusText, as a native Response does", async ({ skip }) => {
+    skip(isBun, OF_BUN);
+    expect(await sent(new FastResponse("a", null as never))).toBe(await sent(new Response("a", null as never)));
+    const init = { statusText: 7, status: "201" } as never;
+    expect(await sent(new FastResponse("a", init))).toBe(await sent(new Response("a", init)));
+    expect(new FastResponse("a", init).statusText).toBe("7");
+  });
+
+  it.for(["status", "statusText", "headers", "ok", "body", "bodyUsed", "type", "url"] as const)(
+    "FastResponse does not let a program set its %s, as a native Response does not",
+    (name) => {
+      const response = new FastResponse("text");
+      expect(() => Object.assign(response, { [name]: 1 })).toThrow(TypeError);
+      expect(Object.keys(response)).toEqual([]);
+    },
+  );
+
+  it("FastResponse is named as the class that it stands for", () => {
+    expect(FastResponse.name).toBe("Response");
+    expect(new FastResponse("text").constructor.name).toBe("Response");
+  });
+
+  it("FastResponse lists the headers as Headers does, whatever object they come from", () => {
+    const inits: HeadersInit[] = [
+      { "X-B": "2", "x-a": "1", "Content-Type": "text/html" },
+      { "X-A": "1", "x-a": "2" },
+      { "x-a": " padded ", "x-b": "" },
+      { "x-a": 1, "x-b": null } as never,
+      new Headers({ "x-a": "1" }),
+      [
+        ["x-b", "1"],
+        ["X-A", "2"],
+      ],
+      Object.assign(Object.create({ "x-inherited": "1" }), { "x-a": "1" }),
+      new Map([["x-a", "1"]]) as never,
+    ];
+    for (const headers of inits) {
+      const expected = [...new Headers(headers)];
+      const { headers: asked } = new FastResponse(null, { headers });
+      expect([...asked]).toEqual(expected);
+    }
+    const changed = { "x-a": "1" };
+    const response = new FastResponse(null, { headers: changed });
+    changed["x-a"] = "2";
+    expect(response.headers.get("x-a")).toBe("1");
+  });
+});
+
+describe("FastResponse as the global class", () => {
+  /** Runs `work` in a program that has replaced the global class. */
+  async function replaced<Result>(work: () => Promise<Result>): Promise<Result> {
+    const native = globalThis.Response;
+    globalThis.Response = FastResponse;
+    try {
+      return await work();
+    } finally {
+      globalThis.Response = native;
+    }
+  }
+
+  const app = new Hono();
+  app.use(async (c, next) => {
+    await next();
+    c.res.headers.append("x-after", c.req.path);
+  });
+  app.get("/text", (c) => c.text("héllo"));
+  app.get("/json", (c) => c.json({ a: [1, 2] }, 201));
+  app.get("/html", (c) => c.html("<p>"));
+  app.get("/redirect", (c) => c.redirect("/else"));
+  app.get("/stream", (c) => c.body(new Blob(["streamed"]).stream()));
+  app.get("/static-json", () => Response.json({ b: 1 }, { headers: { "x-a": "1" } }));
+  app.get("/static-redirect", () => Response.redirect("http://a.test/"));
+  app.get("/fetched", () => fetch("data:text/plain,fetched"));
+  app.get("/again", (c) => {
+    const first = c.text("first");
+    return new Response(first.body, first);
+  });
+  app.get("/error", () => {
+    throw new Error("as planned");
+  });
+  app.onError((_, c) => c.text("failed", 500));
+
+  const paths = ["/text", "/json", "/html", "/redirect", "/stream", "/static-json", "/static-redirect"];
+  it.for([...paths, "/fetched", "/again", "/error", "/missing"])(
+    "FastResponse sends what a Hono app answers with the native class: %s",
+    async (path, { skip }) => {
+      skip(isBun, OF_BUN);
+      const answer = async () => sent(await app.request(path));
+      const expected = (await answer()).split("\r\n").toSorted();
+      expect((await replaced(answer)).split("\r\n").toSorted()).toEqual(expected);
+    },
+  );
+
+  it.for(["/text", "/json", "/html", "/static-json"])("FastResponse holds the body that a Hono app gives: %s", (path) =>
+    replaced(async () => {
+      const app = new Hono();
+      app.get("/text", (c) => c.text("text"));
+      app.get("/json", (c) => c.json({ a: 1 }));
+      app.get("/html", (c) => c.html("<p>"));
+      app.get("/static-json", () => Response.json({ b: 1 }));
+      expect(heldResponse(await app.request(path))).not.toBeNull();
+    }),
+  );
+
+  it("FastResponse has native Responses, and those of fetch(), for instances, and lets a class extend it", () =>
+    replaced(async () => {
+      class Page extends Response {}
+      expect(await fetch("data:,")).toBeInstanceOf(Response);
+      expect(NativeResponse.json({})).toBeInstanceOf(Response);
+      expect(new Page("text")).toBeInstanceOf(Page);
+      expect(new Page("text")).toBeInstanceOf(Response);
+      expect(new Response("text")).not.toBeInstanceOf(Page);
+      expect({}).not.toBeInstanceOf(Response);
+      expect(await new Page("text").text()).toBe("text");
+    }));
 });
