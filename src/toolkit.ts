@@ -20,6 +20,20 @@ export {
   ResponseDecoderStream,
 } from "./codec/streams.ts";
 export { connectOrAbort } from "./connect/attempt.ts";
+export type { CgiOrders } from "./http/call/cgi_header.ts";
+export type { CgiResponse } from "./http/call/cgi_to_response.ts";
+export {
+  type CgiToResponseOptions,
+  cgiToResponse,
+  type RequestToParamsOptions,
+  requestToParams,
+} from "./http/call/conversions.ts";
+export {
+  type ParamsToRequestOptions,
+  paramsToRequest,
+  type ResponseToCgiOptions,
+  responseToCgi,
+} from "./http/serve/conversions.ts";
 export { FastCgiHttpService, type FastCgiHttpServiceOptions } from "./http/serve/service.ts";
 export * from "./index.ts";
 export { decodeByteString, encodeByteString } from "./protocol/byte_string.ts";

@@ -7,6 +7,7 @@ export class OpenStream {
   pulls = 0;
   /** What the stream was cancelled with. */
   cancelled: unknown;
+  readonly #cancellation = deferred<unknown>();
 
   constructor() {
     this.stream = new ReadableStream<Uint8Array>(
@@ -20,6 +21,7 @@ export class OpenStream {
         },
         cancel: (reason) => {
           this.cancelled = reason;
+          this.#cancellation.resolve(reason);
         },
       },
       { highWaterMark: 0 },
@@ -36,6 +38,11 @@ export class OpenStream {
 
   fail(error: unknown): void {
     this.#controller.error(error);
+  }
+
+  /** Resolves with what the stream is cancelled with. */
+  get cancellation(): Promise<unknown> {
+    return this.#cancellation.promise;
   }
 
   /** Resolves when somebody waits for a piece. */

@@ -11,7 +11,7 @@ import { type CgiHeader, type CgiOrders, malformedResponse, parseCgiHeader } fro
 import { GrowingBytes } from "./growing_bytes.ts";
 
 /** What decides how a CGI response is read. */
-export interface CgiToResponseOptions {
+export interface ResponseFromCgiOptions {
   /** The request's method: HEAD has no body. */
   method: string;
   /** The most bytes in the header block, including those of 1xx responses before it. */
@@ -34,7 +34,10 @@ const CR = 0x0d;
  * @throws {FastCgiError} `malformedResponse` if it is not a CGI response, `limit` if the header is too long, or the
  * error that ended the response before its header was complete.
  */
-export async function responseFromCgi(incoming: IncomingResponse, options: CgiToResponseOptions): Promise<CgiResponse> {
+export async function responseFromCgi(
+  incoming: IncomingResponse,
+  options: ResponseFromCgiOptions,
+): Promise<CgiResponse> {
   const { stdoutQueue } = incoming;
   let found: HeaderAndRest;
   try {

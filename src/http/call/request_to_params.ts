@@ -51,7 +51,7 @@ export interface FastCgiHttpPeers {
 export type FastCgiHttpParams = Readonly<Record<string, string>> | Iterable<NameValuePair>;
 
 /** What {@linkcode paramsFromRequest} needs besides the request. */
-export interface RequestToParamsOptions extends FastCgiHttpPeers {
+export interface ParamsFromRequestOptions extends FastCgiHttpPeers {
   /** The script. Without one, the whole path is SCRIPT_NAME, as with nginx's `fastcgi_params`. */
   script?: FastCgiScript | undefined;
   /** Variables that override those of the request, the weakest first. */
@@ -67,7 +67,7 @@ export const SERVER_SOFTWARE = "fetchcgi/0.1.0";
  *
  * @throws {FastCgiError} `malformedRequest` if the decoded path holds NUL, CR, LF or a `..` segment.
  */
-export function paramsFromRequest(request: RequestHead, options: RequestToParamsOptions = {}): Map<string, string> {
+export function paramsFromRequest(request: RequestHead, options: ParamsFromRequestOptions = {}): Map<string, string> {
   const { script, overrides = [] } = options;
   const url = typeof request.url === "string" ? new URL(request.url) : request.url;
   const { pathname, search } = url;

@@ -21,6 +21,11 @@ export interface RequestParts {
 /** Methods that Fetch converts to upper case. All others are case-sensitive (RFC 9110 9.1). */
 const NORMALIZED: ReadonlySet<string> = new Set(["DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"]);
 
+/** Whether Fetch has no Request with this method, in whatever case it is written. */
+export function isForbiddenMethod(method: string): boolean {
+  return /^(?:CONNECT|TRACE|TRACK)$/i.test(method);
+}
+
 /**
  * Reads the variables of a request. Everything that can fail is checked here, so that the parts can be made later.
  *

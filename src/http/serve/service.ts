@@ -13,7 +13,7 @@ import { type ByteReader, type ByteSource, joinBytes } from "../../transport/byt
 import { isResponse } from "../shared/fetch_objects.ts";
 import { lazyRequest } from "./lazy_request.ts";
 import { hasBody, nativeRequest } from "./native_request.ts";
-import { partsFromParams } from "./params_to_request.ts";
+import { isForbiddenMethod, partsFromParams } from "./params_to_request.ts";
 import { type RequestSource, sourceOf } from "./request_source.ts";
 import { cgiFromResponse } from "./response_to_cgi.ts";
 
@@ -75,9 +75,6 @@ export interface FastCgiHttpServiceOptions {
   lazyRequest?: boolean;
 }
 
-/** Methods that Fetch forbids, in any case. */
-const FORBIDDEN = /^(?:CONNECT|TRACE|TRACK)$/i;
-
 const encoder = /* @__PURE__ */ new TextEncoder();
 
 /**
@@ -114,7 +111,7 @@ export class FastCgiHttpService {
     const parts = partsFromParams(source);
     const { method } = parts;
     // Fetch refuses a Request with these methods, and no web server forwards them to an application on purpose.
-    if (FORBIDDEN.test(method)) return { stdout: errorDocument(501) };
+    if (isForbiddenMethod(method)) return { stdout: errorDocument(501) };
     const fetchRequest =
       incoming !== null && this.#options.lazyRequest
         ? lazyRequest(parts, incoming)

@@ -4,6 +4,7 @@
 // hold for all.
 
 import type { ByteReader } from "../../transport/byte_source.ts";
+import { streamOf } from "./stream_of.ts";
 
 /** Whether `value` has the members of a Response that this library reads. */
 export function isResponse(value: unknown): value is Response {
@@ -141,18 +142,4 @@ export function asNativeRequest(request: Request): Request {
     init.duplex = "half";
   }
   return new Request(url, init);
-}
-
-function streamOf(reader: ByteReader): ReadableStream<Uint8Array<ArrayBuffer>> {
-  return new ReadableStream(
-    {
-      async pull(controller) {
-        const { done, value } = await reader.read();
-        if (done) controller.close();
-        else controller.enqueue(value as Uint8Array<ArrayBuffer>);
-      },
-      cancel: (reason) => reader.cancel(reason),
-    },
-    { highWaterMark: 0 },
-  );
 }

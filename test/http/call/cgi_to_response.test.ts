@@ -2,8 +2,8 @@ import { describe, expect, it, vi } from "vitest";
 import { IncomingResponse } from "../../../src/codec/incoming_response.ts";
 import { ResponseDecoder } from "../../../src/codec/response_decoder.ts";
 import {
-  type CgiToResponseOptions,
   responseFromCgi as cgiResponseFrom,
+  type ResponseFromCgiOptions,
 } from "../../../src/http/call/cgi_to_response.ts";
 import { FastCgiError, ProtocolStatus } from "../../../src/toolkit.ts";
 import { chunksOf, latin1, sha256 } from "../../support/bytes.ts";
@@ -31,7 +31,7 @@ function fed(): { incoming: IncomingResponse; abandoned: () => unknown[]; told: 
   return { incoming, abandoned: () => reasons, told: () => told };
 }
 
-async function responseFromCgi(incoming: IncomingResponse, given: CgiToResponseOptions): Promise<Response> {
+async function responseFromCgi(incoming: IncomingResponse, given: ResponseFromCgiOptions): Promise<Response> {
   return (await cgiResponseFrom(incoming, given)).response;
 }
 

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  type ParamsFromRequestOptions,
   paramsFromRequest,
-  type RequestToParamsOptions,
   setContentLength,
 } from "../../../src/http/call/request_to_params.ts";
 import { partsFromParams } from "../../../src/http/serve/params_to_request.ts";
@@ -12,7 +12,7 @@ import { isBun, isDeno } from "../../support/runtime.ts";
 function paramsOf(
   url: string,
   init: RequestInit = {},
-  options: Partial<RequestToParamsOptions> = {},
+  options: Partial<ParamsFromRequestOptions> = {},
 ): Record<string, string> {
   const params = paramsFromRequest(new Request(url, init), options);
   return Object.fromEntries(params);
@@ -24,7 +24,7 @@ function headerParams(headers: HeadersInit): Record<string, string> {
   return Object.fromEntries(params.filter(([name]) => name.startsWith("HTTP_") && name !== "HTTP_HOST"));
 }
 
-function refusalOf(url: string, options: Partial<RequestToParamsOptions> = {}): string | null {
+function refusalOf(url: string, options: Partial<ParamsFromRequestOptions> = {}): string | null {
   try {
     paramsOf(url, {}, options);
     return null;

@@ -1,0 +1,156 @@
+// What FastCgiHttpClient does with a request and its response, one conversion at a time: for programs that send their records
+// themselves, and for those that run CGI programs.
+
+import { kindOf } from "../../base/kind_of.ts";
+import { resolveOptions } from "../../base/resolve_options.ts";
+import { parseLength } from "../../cgi/params.ts";
+import { IncomingResponse } from "../../codec/incoming_response.ts";
+import { RESPONSE_DECODER_DEFAULTS } from "../../codec/response_decoder.ts";
+import { FCGI_NULL_REQUEST_ID, ProtocolStatus } from "../../protocol/constants.ts";
+import { checkNameValuePair } from "../../protocol/name_value_pairs.ts";
+import {
+  type ByteReader,
+  type ByteSourceInit,
+  byteSourceOf,
+  cancelSource,
+  chunkOf,
+} from "../../transport/byte_source.ts";
+import { asNativeHeaders, isRequest } from "../shared/fetch_objects.ts";
+import { streamOfSources } from "../shared/stream_of.ts";
+import { type CgiResponse, responseFromCgi } from "./cgi_to_response.ts";
+import { DEFAULT_HTTP_CLIENT_OPTIONS } from "./client_options.ts";
+import { type FastCgiPhpOptions, paramsFromPhpOptions } from "./php_values.ts";
+import {
+  type FastCgiHttpParams,
+  type FastCgiHttpPeers,
+  paramsFromRequest,
+  setContentLength,
+} from "./request_to_params.ts";
+import { checkScript, type FastCgiScript } from "./script.ts";
+
+/** What {@linkcode requestToParams} is told beside the request. */
+export interface RequestToParamsOptions extends FastCgiHttpPeers, FastCgiPhpOptions {
+  /**
+   * The script that answers.
+   *
+   * @default {none: the whole path of the URL is SCRIPT_NAME, as with nginx's `fastcgi_params`}
+   */
+  script?: FastCgiScript | undefined;
+  /**
+   * Variables of your own, over those that are made of the request.
+   *
+   * @default {none}
+   */
+  params?: FastCgiHttpParams | undefined;
+  /**
+   * Bytes of the body that will be sent: CONTENT_LENGTH. null says that there is none. It must be the truth: php-fpm loses a body without
+   * a length, and waits for ever for one that is shorter.
+   *
+   * @default {the request's Content-Length; without one, a body has no CONTENT_LENGTH}
+   */
+  contentLength?: number | null | undefined;
+}
+
+/**
+ * The variables of a Request, by the contract of nginx's `fastcgi_params` and php-fpm (RFC 3875 4.1): what
+ * {@linkcode FastCgiHttpClient} sends as FCGI_PARAMS, and what a CGI program has in its environment. Nothing of the request can name a
+ * variable except its headers, and those only `HTTP_*`. Its body is not touched. The reverse is {@linkcode paramsToRequest}.
+ *
+ * ```ts
+ * const params = requestToParams(request, { script: { filename: "/srv/app/public/index.php" } });
+ * const { stdout } = await client.send({ params, stdin: request.body });
+ * ```
+ *
+ * @throws {FastCgiError} `malformedRequest` if the decoded path holds NUL, CR, LF or a `..` segment.
+ * @throws {TypeError} If it is not a Request, or an option is not what it must be, such as a variable that is not a string.
+ * @throws {RangeError} If `contentLength` is not a whole number of bytes.
+ */
+export function requestToParams(request: Request, options: RequestToParamsOptions = {}): Map<string, string> {
+  if (!isRequest(request)) {
+    throw new TypeError(`Cannot make variables: expected a Request, got ${kindOf(request)}`);
+  }
+  const { script, params: own, contentLength, ...rest } = options;
+  checkScript(script);
+  if (
+    contentLength !== undefined &&
+    contentLength !== null &&
+    !(Number.isSafeInteger(contentLength) && contentLength >= 0)
+  ) {
+    throw new RangeError(`Cannot use contentLength: expected a number of bytes or null, got ${String(contentLength)}`);
+  }
+  const { method, url } = request;
+  const headers = asNativeHeaders(request.headers);
+  const overrides = [paramsFromPhpOptions([options]), own];
+  const params = paramsFromRequest({ method, url, headers }, { ...rest, script, overrides });
+  const hasBody = request.body !== null && request.body !== undefined;
+  const announced = hasBody ? (parseLength(headers.get("content-length") ?? undefined) ?? "unknown") : null;
+  setContentLength(params, contentLength === undefined ? announced : contentLength);
+  for (const [name, value] of params) checkNameValuePair(name, value);
+  return params;
+}
+
+/** What decides how {@linkcode cgiToResponse} reads a response. */
+export interface CgiToResponseOptions {
+  /**
+   * The request's method: the response to HEAD has no body.
+   *
+   * @default {"GET"}
+   */
+  method?: string | undefined;
+  /** As the client's option. */
+  maxResponseHeaderBytes?: number | undefined;
+  /** As the client's option. */
+  maxDrainBytes?: number | undefined;
+}
+
+/**
+ * Reads CGI output, header block and body (RFC 3875 6), and makes a Response of it as soon as the header block is there: as
+ * {@linkcode FastCgiHttpClient} reads FCGI_STDOUT. The body streams, and fails where it is shorter than its Content-Length or `stdout`
+ * fails; what is longer is read and dropped up to `maxDrainBytes`. The reverse is {@linkcode responseToCgi}.
+ *
+ * X-Accel-Redirect and X-Sendfile are still among the headers: `asksForFile` says so. They tell where files are, so they are not for
+ * an HTTP client.
+ *
+ * ```ts
+ * const { response } = await cgiToResponse(fastCgiResponse.stdout, { method: request.method });
+ * ```
+ *
+ * @param stdout Text, bytes, a Blob, a stream and more. Where it makes no response, the rest of it is cancelled.
+ * @throws {FastCgiError} `malformedResponse` if it is not a CGI response, `limit` if the header block is too long.
+ * @throws {TypeError} If an argument is not what it must be.
+ * @throws {unknown} Whatever `stdout` fails with before the header block is whole.
+ */
+export async function cgiToResponse(stdout: ByteSourceInit, options: CgiToResponseOptions = {}): Promise<CgiResponse> {
+  const { method = "GET" } = options;
+  if (typeof method !== "string") {
+    throw new TypeError(`Cannot read the response: expected method to be a string, got ${kindOf(method)}`);
+  }
+  const { maxResponseHeaderBytes, maxDrainBytes } = DEFAULT_HTTP_CLIENT_OPTIONS;
+  const limits = resolveOptions({ maxResponseHeaderBytes, maxDrainBytes }, options);
+  const reader = streamOfSources([byteSourceOf(stdout, "stdout")]).getReader();
+  // No connection has it: what a web server does there with what comes too much, it does here with `stdout`.
+  const incoming = new IncomingResponse(
+    FCGI_NULL_REQUEST_ID,
+    { ...RESPONSE_DECODER_DEFAULTS, maxStdoutBytes: Number.POSITIVE_INFINITY },
+    { onAbandoned: (reason) => void cancelSource(reader, reason) },
+  );
+  void feed(incoming, reader);
+  return responseFromCgi(incoming, { method, ...limits });
+}
+
+/** Passes on what `reader` gives. Never rejects: the response has what happened. */
+async function feed(incoming: IncomingResponse, reader: ByteReader): Promise<void> {
+  const { stdoutQueue } = incoming;
+  try {
+    for (;;) {
+      await stdoutQueue.whenBelow(RESPONSE_DECODER_DEFAULTS.maxQueuedBytes);
+      if (stdoutQueue.done) return;
+      const { done, value } = await reader.read();
+      if (done) return incoming.complete({ appStatus: 0, protocolStatus: ProtocolStatus.RequestComplete });
+      incoming.pushStdout(chunkOf(value, "stdout"));
+    }
+  } catch (error) {
+    incoming.fail(error);
+    void cancelSource(reader, error);
+  }
+}

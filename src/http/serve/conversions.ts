@@ -1,0 +1,123 @@
+// What FastCgiHttpService does with a request and its response, one conversion at a time: for programs that have their records from
+// elsewhere, and for CGI programs, which have their variables in the environment.
+
+import { kindOf } from "../../base/kind_of.ts";
+import { paramsFromPairs, parseLength } from "../../cgi/params.ts";
+import { Role } from "../../protocol/constants.ts";
+import { checkNameValuePair, type NameValuePair } from "../../protocol/name_value_pairs.ts";
+import { type ByteSourceInit, byteSourceOf, checkLength } from "../../transport/byte_source.ts";
+import { asNativeSignal, isResponse } from "../shared/fetch_objects.ts";
+import { streamOfSources } from "../shared/stream_of.ts";
+import { hasBody, nativeRequest } from "./native_request.ts";
+import { isForbiddenMethod, partsFromParams } from "./params_to_request.ts";
+import { cgiFromResponse } from "./response_to_cgi.ts";
+
+/** What {@linkcode paramsToRequest} is told beside the variables. */
+export interface ParamsToRequestOptions {
+  /**
+   * The request body, FCGI_STDIN: text, bytes, a Blob, a stream and more. Nothing is read before the body of the Request is. That body
+   * fails where it is not as long as CONTENT_LENGTH says. Not used for GET and HEAD, which have no body in Fetch.
+   *
+   * @default {none: the Request has no body}
+   */
+  stdin?: ByteSourceInit | null | undefined;
+  /**
+   * Aborts the Request.
+   *
+   * @default {none}
+   */
+  signal?: AbortSignal | null | undefined;
+}
+
+/**
+ * The Request that these variables describe (RFC 3875 4.1), as a handler of {@linkcode FastCgiHttpService} gets it. The reverse is
+ * {@linkcode requestToParams}.
+ *
+ * ```ts
+ * const request = paramsToRequest(fastCgiRequest.paramPairs, fastCgiRequest);
+ * ```
+ *
+ * @param params Pairs as the web server sent them, or a Map. Byte strings: one character per byte.
+ * @throws {FastCgiError} `malformedRequest` if the variables do not describe an HTTP request, `lengthMismatch` if `stdin` is bytes and not
+ * as long as CONTENT_LENGTH says.
+ * @throws {TypeError} If the method is one that Fetch has no Request for, CONNECT, TRACE or TRACK: {@linkcode FastCgiHttpService} answers
+ * 501 then. Or if an argument is not what it must be.
+ */
+export function paramsToRequest(params: Iterable<NameValuePair>, options: ParamsToRequestOptions = {}): Request {
+  const pairs = checkedPairs(params);
+  const { stdin, signal } = options;
+  if (signal && typeof signal.addEventListener !== "function") {
+    throw new TypeError(`Cannot make a Request: expected signal to be an AbortSignal, got ${kindOf(signal)}`);
+  }
+  const byName = paramsFromPairs(pairs);
+  const parts = partsFromParams({ params: byName, paramPairs: pairs });
+  if (isForbiddenMethod(parts.method)) {
+    throw new TypeError(`Cannot make a Request: Fetch has none with the method ${JSON.stringify(parts.method)}`);
+  }
+  const origin = { signal: signal ? asNativeSignal(signal) : new AbortController().signal };
+  if (stdin === undefined || stdin === null || !hasBody(parts, { params: byName })) {
+    return nativeRequest(parts, { ...origin, stdin: streamOfSources([]) }, false);
+  }
+  const length = parseLength(byName.get("CONTENT_LENGTH"));
+  const source = byteSourceOf(stdin, "stdin");
+  const checked = length === null ? source : checkLength(source, length, "stdin");
+  return nativeRequest(parts, { ...origin, stdin: streamOfSources([checked]) }, true);
+}
+
+function checkedPairs(params: Iterable<NameValuePair>): NameValuePair[] {
+  const isIterable = typeof params === "object" && params !== null && Symbol.iterator in params;
+  const pairs = isIterable ? [...params] : [];
+  if (!isIterable || !pairs.every(Array.isArray)) {
+    const actual = isIterable ? "something else in it" : kindOf(params);
+    throw new TypeError(`Cannot make a Request: expected params to be pairs [name, value] or a Map, got ${actual}`);
+  }
+  for (const [name, value] of pairs) checkNameValuePair(name, value);
+  return pairs;
+}
+
+/** What of the request decides how {@linkcode responseToCgi} writes its response. */
+export interface ResponseToCgiOptions {
+  /**
+   * The request's method: the response to HEAD has no body.
+   *
+   * @default {"GET"}
+   */
+  method?: string | undefined;
+  /**
+   * The request's role: an Authorizer names variables in headers (FastCGI 6.3).
+   *
+   * @default {Role.Responder}
+   */
+  role?: Role | undefined;
+}
+
+/**
+ * A Response as CGI output, header block and body (RFC 3875 6): what {@linkcode FastCgiHttpService} writes to FCGI_STDOUT, and what a
+ * CGI program writes to its standard output. The header block is whole in the first piece, with the body behind it where that is all
+ * there. The reverse is {@linkcode cgiToResponse}.
+ *
+ * ```ts
+ * const server = new FastCgiServer(async (request) => ({ stdout: await responseToCgi(new Response("Hello")) }));
+ * ```
+ *
+ * The stream fails with `lengthMismatch` where the body is not as long as its Content-Length says.
+ *
+ * @throws {TypeError} If it is not a Response, its status or status text is none to send, its body was read already, or its header block
+ * does not fit one record of 65,535 bytes. Or if an option is not what it must be.
+ */
+export async function responseToCgi(
+  response: Response,
+  options: ResponseToCgiOptions = {},
+): Promise<ReadableStream<Uint8Array>> {
+  const { method = "GET", role = Role.Responder } = options;
+  if (!isResponse(response)) {
+    throw new TypeError(`Cannot send the response: expected a Response, got ${kindOf(response)}`);
+  }
+  if (typeof method !== "string") {
+    throw new TypeError(`Cannot send the response: expected method to be a string, got ${kindOf(method)}`);
+  }
+  if (!Object.values(Role).includes(role)) {
+    throw new TypeError(`Cannot send the response: expected role to be one of Role, got ${String(role)}`);
+  }
+  return streamOfSources(await cgiFromResponse(response, { method, role }));
+}
