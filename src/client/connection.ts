@@ -5,12 +5,13 @@
 import { Deadline } from "../base/deadline.ts";
 import type { FastCgiClientResponse, IncomingResponse, IncomingResponseHooks } from "../codec/incoming_response.ts";
 import { RecordDecoder } from "../codec/record_decoder.ts";
+import { abortRequest } from "../codec/records.ts";
 import { ResponseDecoder, type ResponseDecoderOutlet } from "../codec/response_decoder.ts";
 import { composeStages, type Stage } from "../codec/stage.ts";
 import { FCGI_NULL_REQUEST_ID, MAX_REQUEST_ID, ProtocolStatus, RecordType } from "../protocol/constants.ts";
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
 import { decodeNameValuePairs, encodeNameValuePairs } from "../protocol/name_value_pairs.ts";
-import { type EndRequestBody, type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
+import type { EndRequestBody, FastCgiRecord } from "../protocol/record.ts";
 import type { ByteChannel, ByteChannelEvents } from "../transport/byte_channel.ts";
 import type { FastCgiConnection } from "../transport/connection.ts";
 import { RecordWriter } from "../transport/record_writer.ts";
@@ -205,7 +206,7 @@ export class ClientConnection implements ByteChannelEvents, ResponseDecoderOutle
       // libfcgi reads on before it answers, so an unpadded one alone would wait for ever; the encoder pads to eight.
       const paddingLength = -contentData.length & 7 || 8;
       const requestId = FCGI_NULL_REQUEST_ID;
-      this.writer.write({ type: RecordType.GetValues, requestId, contentData, paddingLength });
+      this.writer.write([{ type: RecordType.GetValues, requestId, contentData, paddingLength }]);
       this.#deadline.restart(timeout, "values");
     });
   }
@@ -311,7 +312,7 @@ export class ClientConnection implements ByteChannelEvents, ResponseDecoderOutle
       this.close(reason);
     } else if (exchange.isLive) {
       exchange.abort(reason);
-      this.writer.write({ type: RecordType.AbortRequest, requestId, contentData: NO_CONTENT });
+      this.writer.write([abortRequest(requestId)]);
     } else {
       // It was aborted, and the application does not say that it has ended: its id can't be used again.
       this.#finish();

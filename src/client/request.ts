@@ -1,10 +1,11 @@
 import { kindOf } from "../base/kind_of.ts";
 import { type FastCgiParams, parseLength } from "../cgi/params.ts";
 import type { FastCgiClientResponse } from "../codec/incoming_response.ts";
-import { encodeRequestHead } from "../codec/request_encoder.ts";
+import { endOfStream } from "../codec/records.ts";
+import { requestHead } from "../codec/request_encoder.ts";
 import { RecordType, Role } from "../protocol/constants.ts";
 import { checkNameValuePair, type NameValuePair } from "../protocol/name_value_pairs.ts";
-import { NO_CONTENT } from "../protocol/record.ts";
+import { type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
 import {
   type ByteSource,
   type ByteSourceInit,
@@ -178,7 +179,7 @@ export class RequestSender {
   readonly #writer: RecordWriter;
   readonly #requestId: number;
   readonly #timeout: number;
-  readonly #head: Uint8Array;
+  readonly #head: readonly FastCgiRecord[];
   /** Streams that are not in the head. */
   readonly #streams: readonly OutgoingStream[];
   /** What is still to be cancelled if the request ends early. */
@@ -202,7 +203,7 @@ export class RequestSender {
       if (source instanceof Uint8Array && length !== null) checkLength(source, length, name);
     }
     const endsStdin = this.#streams.length === 1 && isEmpty(this.#streams[0]!.source);
-    this.#head = encodeRequestHead({ requestId, role, keepConn: options.keepAlive, params, endsStdin });
+    this.#head = requestHead({ requestId, role, keepConn: options.keepAlive, params, endsStdin });
     if (endsStdin) this.#streams = [];
     this.#waiting = [stdin, data];
   }
@@ -218,7 +219,7 @@ export class RequestSender {
   /** Sends it. Resolves to whether all was sent. Rejects if a stream fails or is not as long as announced. */
   async send(): Promise<boolean> {
     // Where nothing follows, nothing could leave with it.
-    const begun = this.#writer.writePieces([this.#head], this.#streams.length === 0 && !this.#writer.isShared);
+    const begun = this.#writer.write(this.#head, this.#streams.length === 0 && !this.#writer.isShared);
     for (const stream of this.#streams) await this.#sendStream(stream);
     await begun.taken;
     return !this.#stopped;
@@ -231,7 +232,7 @@ export class RequestSender {
     const timed = source instanceof Uint8Array ? source : new TimedReader(readerOf(source), this.#timeout, name);
     await this.#stream.send(length === null ? timed : checkLength(timed, length, name));
     // Only what is whole gets an end: without it a backend can tell that the body was cut.
-    if (!this.#stopped) this.#writer.write({ type, requestId: this.#requestId, contentData: NO_CONTENT });
+    if (!this.#stopped) this.#writer.write([endOfStream(type, this.#requestId)]);
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { FCGI_HEADER_LEN, MAX_CONTENT_LENGTH, MAX_REQUEST_ID, RecordType } from "../protocol/constants.ts";
 import { encodeRecordHeader, type FastCgiRecord } from "../protocol/record.ts";
+import { allocate } from "./block.ts";
 import type { Stage, StageController } from "./stage.ts";
 
 const MAX_PADDING_LENGTH = 0xff;
@@ -57,57 +58,46 @@ function check(field: string, value: number, max: number): void {
 
 /** Several records as one piece of bytes. */
 export function encodeRecords(records: readonly FastCgiRecord[]): Uint8Array {
-  return encodeTogether(records);
+  const length = encodedLength(records, 0, records.length);
+  return encodeTogether(records, 0, records.length, new Uint8Array(length));
 }
 
-/** Content of this size is cheaper to write as a piece of its own than to copy. */
+/** Content of this size is cheaper to write as a piece of its own than to copy: sockets take several pieces at once. */
 export const MIN_UNCOPIED_LENGTH: number = 16 * 1024;
 
-/** A record, or records as bytes already. */
-export type Encodable = FastCgiRecord | Uint8Array;
-
-/** Bytes that `item` takes on the wire. */
-export function encodedLength(item: Encodable): number {
-  return item instanceof Uint8Array ? item.length : encodedRecordLength(item);
-}
-
-/** The items as pieces of bytes, one behind the other: large content as it is, what lies between put together. */
-export function encodePieces(items: readonly Encodable[]): Uint8Array[] {
+/** The records as pieces of bytes, one behind the other: large content as it is, what lies between put together. */
+export function encodePieces(records: readonly FastCgiRecord[]): Uint8Array[] {
   const pieces: Uint8Array[] = [];
   let first = 0;
-  for (let index = 0; index < items.length; index++) {
-    const item = items[index]!;
-    const content = item instanceof Uint8Array ? item : item.contentData;
-    if (content.length < MIN_UNCOPIED_LENGTH) continue;
-    if (first < index) pieces.push(encodeTogether(items.slice(first, index)));
+  const encodeBefore = (end: number): void => {
+    if (first === end) return;
+    pieces.push(encodeTogether(records, first, end, allocate(encodedLength(records, first, end))));
+  };
+  for (let index = 0; index < records.length; index++) {
+    const record = records[index]!;
+    const { contentData } = record;
+    if (contentData.length < MIN_UNCOPIED_LENGTH) continue;
+    encodeBefore(index);
     first = index + 1;
-    if (item instanceof Uint8Array) {
-      pieces.push(item);
-      continue;
-    }
-    const paddingLength = encodedRecordLength(item) - FCGI_HEADER_LEN - content.length;
-    pieces.push(encodeHeader(item, paddingLength), content);
+    const paddingLength = encodedRecordLength(record) - FCGI_HEADER_LEN - contentData.length;
+    pieces.push(encodeHeader(record, paddingLength), contentData);
     if (paddingLength > 0) pieces.push(new Uint8Array(paddingLength));
   }
-  if (first < items.length) pieces.push(encodeTogether(first === 0 ? items : items.slice(first)));
+  encodeBefore(records.length);
   return pieces;
 }
 
-function encodeTogether(items: readonly Encodable[]): Uint8Array {
-  if (items.length === 1 && items[0] instanceof Uint8Array) return items[0];
+function encodedLength(records: readonly FastCgiRecord[], start: number, end: number): number {
   let length = 0;
-  for (const item of items) length += encodedLength(item);
-  const bytes = new Uint8Array(length);
+  for (let index = start; index < end; index++) length += encodedRecordLength(records[index]!);
+  return length;
+}
+
+/** Writes some of the records to `target`, which is as long as they are. */
+function encodeTogether(records: readonly FastCgiRecord[], start: number, end: number, target: Uint8Array): Uint8Array {
   let offset = 0;
-  for (const item of items) {
-    if (item instanceof Uint8Array) {
-      bytes.set(item, offset);
-      offset += item.length;
-    } else {
-      offset = encodeRecordInto(item, bytes, offset);
-    }
-  }
-  return bytes;
+  for (let index = start; index < end; index++) offset = encodeRecordInto(records[index]!, target, offset);
+  return target;
 }
 
 function encodeHeader(record: FastCgiRecord, paddingLength: number): Uint8Array {

@@ -1,6 +1,7 @@
 import { type ErrorStatus, errorDocument } from "../cgi/error_document.ts";
 import { ProtocolStatus, RecordType } from "../protocol/constants.ts";
-import { encodeEndRequestBody, type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
+import type { FastCgiRecord } from "../protocol/record.ts";
+import { endOfStream, endRequest } from "./records.ts";
 
 /**
  * The records that refuse a request with an HTTP status. A bare FCGI_END_REQUEST with FCGI_OVERLOADED would say it in FastCGI's
@@ -9,16 +10,12 @@ import { encodeEndRequestBody, type FastCgiRecord, NO_CONTENT } from "../protoco
 export function refuseWithStatus(requestId: number, status: ErrorStatus): FastCgiRecord[] {
   return [
     { type: RecordType.Stdout, requestId, contentData: errorDocument(status) },
-    { type: RecordType.Stdout, requestId, contentData: NO_CONTENT },
+    endOfStream(RecordType.Stdout, requestId),
     refusal(requestId, ProtocolStatus.RequestComplete),
   ];
 }
 
 /** The FCGI_END_REQUEST that ends a request which never reached the application proper (FastCGI 5.5). */
 export function refusal(requestId: number, protocolStatus: ProtocolStatus): FastCgiRecord {
-  return {
-    type: RecordType.EndRequest,
-    requestId,
-    contentData: encodeEndRequestBody({ appStatus: 0, protocolStatus }),
-  };
+  return endRequest(requestId, { appStatus: 0, protocolStatus });
 }

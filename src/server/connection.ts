@@ -305,7 +305,7 @@ export class ServerConnection
   /** The decoder has an answer of its own. */
   reply(records: FastCgiRecord[], closeConnection: boolean): void {
     this.#unsentReplies++;
-    const { taken } = this.writer.write(...records);
+    const { taken } = this.writer.write(records);
     const sent = (): void => {
       this.#unsentReplies--;
     };

@@ -3,10 +3,10 @@
 import { kindOf } from "../base/kind_of.ts";
 import { type ErrorStatus, errorDocument } from "../cgi/error_document.ts";
 import type { IncomingRequest } from "../codec/incoming_request.ts";
-import { encodeResponseEnd } from "../codec/response_encoder.ts";
-import { RecordType, Role } from "../protocol/constants.ts";
+import { endOfStream, endRequest } from "../codec/records.ts";
+import { ProtocolStatus, RecordType, Role } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
-import { NO_CONTENT } from "../protocol/record.ts";
+import { type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
 import { type ByteSource, type ByteSourceInit, byteSourceOf, cancelSource } from "../transport/byte_source.ts";
 import type { RecordWriter } from "../transport/record_writer.ts";
 import { StreamSender } from "../transport/stream_sender.ts";
@@ -91,8 +91,16 @@ export class Exchange {
   end(atOnce: boolean): void {
     const { requestId } = this.request;
     const endsStderr = this.#stderr !== null && this.#stderr.sent > 0;
-    const end = { requestId, stdout: this.#unsent, endsStderr, appStatus: this.#appStatus };
-    this.#host.writer.writePieces(encodeResponseEnd(end), atOnce);
+    const records: FastCgiRecord[] = [];
+    // Not padded, as in StreamSender.
+    if (this.#unsent.length > 0) {
+      records.push({ type: RecordType.Stdout, requestId, contentData: this.#unsent, paddingLength: 0 });
+    }
+    records.push(endOfStream(RecordType.Stdout, requestId));
+    if (endsStderr) records.push(endOfStream(RecordType.Stderr, requestId));
+    const { RequestComplete: protocolStatus } = ProtocolStatus;
+    records.push(endRequest(requestId, { appStatus: this.#appStatus, protocolStatus }));
+    this.#host.writer.write(records, atOnce);
   }
 
   /** Sends nothing more, and cancels the response's streams. */

@@ -3,7 +3,7 @@
 // is here, and streams take turns.
 
 import { Deadline } from "../base/deadline.ts";
-import { type Encodable, encodedLength, encodePieces } from "../codec/record_encoder.ts";
+import { encodedRecordLength, encodePieces } from "../codec/record_encoder.ts";
 import { FCGI_HEADER_LEN } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
@@ -53,7 +53,7 @@ export interface RecordWriterOptions {
 
 /** Records that leave together. */
 export class WriteBatch {
-  readonly items: Encodable[] = [];
+  readonly records: FastCgiRecord[] = [];
   bytes = 0;
   #state: "waiting" | "taken" | "failed" = "waiting";
   #error: unknown;
@@ -145,27 +145,19 @@ export class RecordWriter {
     return this.#closing !== null && !this.#isEnded && !this.#failed;
   }
 
-  /** Adds records, in one piece as far as they fit. They leave within this turn. */
-  write(...records: FastCgiRecord[]): WriteBatch {
+  /**
+   * Adds records, in one piece as far as they fit.
+   *
+   * @param atOnce Whether they leave now, with what has gathered, because nothing else is expected to leave with them. Else they leave
+   * within this turn.
+   */
+  write(records: readonly FastCgiRecord[], atOnce: boolean = false): WriteBatch {
     if (this.#isOver) return this.#refused();
     let batch = this.#batchWithRoom();
     for (const record of records) {
       if (batch.bytes >= this.#maxBatchBytes) batch = this.#batchWithRoom();
       this.#put(batch, record);
     }
-    this.#gatherMore();
-    return batch;
-  }
-
-  /**
-   * As {@linkcode RecordWriter.write}, for records that are encoded already. They leave in one piece.
-   *
-   * @param atOnce Whether they leave now, with what has gathered.
-   */
-  writePieces(pieces: readonly Uint8Array[], atOnce: boolean): WriteBatch {
-    if (this.#isOver) return this.#refused();
-    const batch = this.#batchWithRoom();
-    for (const piece of pieces) this.#put(batch, piece);
     if (atOnce) this.#flush();
     else this.#gatherMore();
     return batch;
@@ -230,9 +222,9 @@ export class RecordWriter {
     return batch;
   }
 
-  #put(batch: WriteBatch, item: Encodable): void {
-    const length = encodedLength(item);
-    batch.items.push(item);
+  #put(batch: WriteBatch, record: FastCgiRecord): void {
+    const length = encodedRecordLength(record);
+    batch.records.push(record);
     batch.bytes += length;
     this.#pendingBytes += length;
   }
@@ -283,7 +275,7 @@ export class RecordWriter {
       this.#sending = batch;
       let busy: Promise<void> | undefined;
       try {
-        busy = this.#channel.write(encodePieces(batch.items));
+        busy = this.#channel.write(encodePieces(batch.records));
       } catch (error) {
         this.fail(error);
         return;

@@ -108,7 +108,7 @@ export class StreamSender {
     this.#ahead += contentData.length;
     this.#sent += contentData.length;
     const record = { type: this.#type, requestId: this.#requestId, contentData, paddingLength: this.#paddingLength };
-    this.#pending = this.#writer.write(record);
+    this.#pending = this.#writer.write([record]);
   }
 
   /** Records of the same size, and no more of them than it takes: a chunk of 64 KiB does not end in a record of eight bytes. */

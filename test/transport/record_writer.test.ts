@@ -31,19 +31,19 @@ describe("RecordWriter.write", () => {
   it("writes whole records when they come, in their order", async () => {
     const transport = new SlowTransport({ patient: true });
     const { writer } = writerOver(transport);
-    await writer.write(stdout(1, 5), stdout(2, 0)).taken;
-    await writer.write(stdout(3, 1)).taken;
-    await writer.write(stdout(1, 2)).taken;
+    await writer.write([stdout(1, 5), stdout(2, 0)]).taken;
+    await writer.write([stdout(3, 1)]).taken;
+    await writer.write([stdout(1, 2)]).taken;
     expect(transport.summary).toEqual(["6:1:5 6:2:0", "6:3:1", "6:1:2"]);
   });
 
   it("gathers into one write when records come in the same turn", async () => {
     const transport = new SlowTransport();
     const { writer } = writerOver(transport);
-    writer.write(stdout(1, 5));
-    writer.write(stdout(2, 6));
+    writer.write([stdout(1, 5)]);
+    writer.write([stdout(2, 6)]);
     await Promise.resolve();
-    writer.write(stdout(1, 0));
+    writer.write([stdout(1, 0)]);
     await turns();
     expect(transport.summary).toEqual(["6:1:5 6:2:6 6:1:0"]);
   });
@@ -51,10 +51,10 @@ describe("RecordWriter.write", () => {
   it("gathers into one write when the transport is busy", async () => {
     const transport = new SlowTransport();
     const { writer } = writerOver(transport);
-    writer.write(stdout(1, 5));
+    writer.write([stdout(1, 5)]);
     await turns();
     for (let requestId = 2; requestId < 6; requestId++) {
-      writer.write(stdout(requestId, 1));
+      writer.write([stdout(requestId, 1)]);
       await turns();
     }
     expect(transport.summary).toEqual(["6:1:5"]);
@@ -67,8 +67,8 @@ describe("RecordWriter.write", () => {
     const transport = new SlowTransport({ patient: true });
     const { writer } = writerOver(transport);
     const records = Array.from({ length: 200 }, (_, index) => stdout(index + 1, 1000 * (index % 9)));
-    for (const one of records) writer.write(one);
-    await writer.write(...records, stdout(1, RECORD_BYTES)).taken;
+    for (const one of records) writer.write([one]);
+    await writer.write([...records, stdout(1, RECORD_BYTES)]).taken;
     expect(transport.records.flat()).toHaveLength(401);
     for (const [index, bytes] of transport.writes.entries()) {
       expect(bytes.length).toBeLessThan(256 * 1024 + 8 + RECORD_BYTES);
@@ -79,9 +79,9 @@ describe("RecordWriter.write", () => {
   it("resolves when the transport has taken the bytes, not before", async () => {
     const transport = new SlowTransport();
     const { writer } = writerOver(transport);
-    const first = writer.write(stdout(1, 5)).taken;
+    const first = writer.write([stdout(1, 5)]).taken;
     await turns();
-    const second = writer.write(stdout(1, 6)).taken;
+    const second = writer.write([stdout(1, 6)]).taken;
     expect(await isSettled(first)).toBe(false);
     expect(writer.pendingBytes).toBe(8 + 5 + 3 + 8 + 6 + 2);
     transport.take();
@@ -97,7 +97,7 @@ describe("RecordWriter.write", () => {
     const transport = new SlowTransport({ patient: true });
     const { writer } = writerOver(transport);
     const stream = async (requestId: number, count: number): Promise<void> => {
-      for (let sent = 0; sent < count; sent++) await writer.write(stdout(requestId, RECORD_BYTES)).taken;
+      for (let sent = 0; sent < count; sent++) await writer.write([stdout(requestId, RECORD_BYTES)]).taken;
     };
     await Promise.all([stream(1, 4), stream(2, 4), stream(3, 1)]);
     const ids = transport.records.flat().map(({ requestId }) => requestId);
@@ -107,14 +107,14 @@ describe("RecordWriter.write", () => {
   it("rejects and reports once when the transport fails", async () => {
     const transport = new SlowTransport();
     const { writer, errors } = writerOver(transport);
-    const first = writer.write(stdout(1, 5)).taken;
+    const first = writer.write([stdout(1, 5)]).taken;
     await turns();
-    const second = writer.write(stdout(2, 5)).taken;
+    const second = writer.write([stdout(2, 5)]).taken;
     const broken = new Error("broken");
     transport.refuse(broken);
     await expect(first).rejects.toBe(broken);
     await expect(second).rejects.toBe(broken);
-    await expect(writer.write(stdout(3, 5)).taken).rejects.toBe(broken);
+    await expect(writer.write([stdout(3, 5)]).taken).rejects.toBe(broken);
     expect(errors).toEqual([broken]);
     expect(writer.failed).toBe(true);
     expect(writer.pendingBytes).toBe(0);
@@ -124,7 +124,7 @@ describe("RecordWriter.write", () => {
   it("rejects and reports when a record can't be encoded", async () => {
     const transport = new SlowTransport();
     const { writer, errors } = writerOver(transport);
-    await expect(writer.write(stdout(70_000, 1)).taken).rejects.toThrow(RangeError);
+    await expect(writer.write([stdout(70_000, 1)]).taken).rejects.toThrow(RangeError);
     expect(errors).toHaveLength(1);
     expect(transport.writes).toEqual([]);
   });
@@ -136,7 +136,7 @@ describe("RecordWriter.write and time", () => {
   it("fails with timeout when the transport takes nothing for writeTimeout", async () => {
     const transport = new SlowTransport();
     const { writer, errors } = writerOver(transport);
-    const settled = writer.write(stdout(1, 5)).taken.catch((error: FastCgiError) => error);
+    const settled = writer.write([stdout(1, 5)]).taken.catch((error: FastCgiError) => error);
     await pass(WRITE_TIMEOUT - 1);
     expect(errors).toEqual([]);
     await pass(1);
@@ -149,7 +149,7 @@ describe("RecordWriter.write and time", () => {
     const transport = new SlowTransport();
     const { writer, errors } = writerOver(transport);
     for (let sent = 0; sent < 5; sent++) {
-      const written = writer.write(stdout(1, 5)).taken;
+      const written = writer.write([stdout(1, 5)]).taken;
       await pass(WRITE_TIMEOUT - 1);
       transport.take();
       await written;
@@ -172,7 +172,7 @@ describe("RecordWriter.idle", () => {
     const transport = new SlowTransport();
     const { writer } = writerOver(transport);
     await writer.idle();
-    writer.write(...fullWrite(), stdout(1, 5));
+    writer.write([...fullWrite(), stdout(1, 5)]);
     const idle = writer.idle();
     await turns();
     transport.take();
@@ -187,7 +187,7 @@ describe("RecordWriter.close", () => {
   it("half-closes behind everything when something waits", async () => {
     const transport = new SlowTransport();
     const { writer } = writerOver(transport);
-    writer.write(...fullWrite(), stdout(1, 5));
+    writer.write([...fullWrite(), stdout(1, 5)]);
     const closed = writer.close();
     await turns();
     expect(transport.closed).toBe(false);
@@ -205,7 +205,7 @@ describe("RecordWriter.close", () => {
     const { writer, errors } = writerOver(transport);
     await Promise.all([writer.close(), writer.close()]);
     await writer.close();
-    await expect(writer.write(stdout(1, 5)).taken).rejects.toThrow("Cannot write: the writer was closed");
+    await expect(writer.write([stdout(1, 5)]).taken).rejects.toThrow("Cannot write: the writer was closed");
     expect(errors).toEqual([]);
     expect(transport.writes).toEqual([]);
   });
@@ -223,12 +223,12 @@ describe("RecordWriter.breakOff", () => {
   it("half-closes behind what is no record when something waits", async () => {
     const transport = new SlowTransport({ patient: true });
     const { writer, errors } = writerOver(transport);
-    writer.write(...fullWrite(), stdout(1, 5));
+    writer.write([...fullWrite(), stdout(1, 5)]);
     await Promise.all([writer.breakOff(), writer.breakOff(), writer.close()]);
     expect(transport.closed).toBe(true);
     expect(transport.writes.map(({ length }) => length)).toEqual([4 * (RECORD_BYTES + 8), 16, 8]);
     expect(transport.writes[2]).toEqual(new Uint8Array(8));
-    await expect(writer.write(stdout(1, 5)).taken).rejects.toThrow("Cannot write: the writer was closed");
+    await expect(writer.write([stdout(1, 5)]).taken).rejects.toThrow("Cannot write: the writer was closed");
     expect(errors).toEqual([]);
   });
 });
@@ -238,15 +238,15 @@ describe("RecordWriter.fail", () => {
     const transport = new SlowTransport();
     const { writer, errors } = writerOver(transport);
     const gone = new Error("gone");
-    const underWay = writer.write(stdout(1, 5)).taken;
+    const underWay = writer.write([stdout(1, 5)]).taken;
     await turns();
-    const waiting = writer.write(stdout(1, 5)).taken;
+    const waiting = writer.write([stdout(1, 5)]).taken;
     writer.fail(gone);
     writer.fail(new Error("again"));
     // The transport never settles the write that is under way.
     await expect(underWay).rejects.toBe(gone);
     await expect(waiting).rejects.toBe(gone);
-    await expect(writer.write(stdout(1, 5)).taken).rejects.toBe(gone);
+    await expect(writer.write([stdout(1, 5)]).taken).rejects.toBe(gone);
     expect(errors).toEqual([gone]);
     transport.take();
     await turns();

@@ -84,7 +84,7 @@ describe("StreamSender.send", () => {
     const { sender, writer } = senderOver(transport);
     await sender.send(new Uint8Array(5));
     await sender.send(new Uint8Array(6));
-    void writer.write({ type: RecordType.Stdout, requestId: 1, contentData: new Uint8Array(0) });
+    void writer.write([{ type: RecordType.Stdout, requestId: 1, contentData: new Uint8Array(0) }]);
     await turns();
     expect(transport.summary).toEqual(["6:1:5 6:1:6 6:1:0"]);
   });

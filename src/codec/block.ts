@@ -1,0 +1,53 @@
+// Memory for what is encoded. Making a small buffer takes as long as filling it, so small pieces are parts of a larger buffer, the block,
+// which all connections share. A piece is never used again: the block is dropped when it is used up, and lives as long as its pieces.
+
+import { NO_CONTENT } from "../protocol/record.ts";
+
+/** What a block holds: some twenty small requests or responses. */
+const BLOCK_LENGTH = 16 * 1024;
+
+/** A piece longer than this has a buffer of its own, so that a block is never left with more than a quarter of it unused. */
+const MAX_BLOCK_SHARE = BLOCK_LENGTH / 4;
+
+let block: Uint8Array = NO_CONTENT;
+/** Where the next piece begins. Behind it the block is all zeros. */
+let used = 0;
+
+/** `length` zeros that nothing else uses. They may be part of a larger buffer: it must not be transferred. */
+export function allocate(length: number): Uint8Array {
+  // Not `>`: what is no number must not be added to `used`.
+  if (!(length <= MAX_BLOCK_SHARE)) return new Uint8Array(length);
+  if (used + length > block.length) startBlock();
+  used += length;
+  return block.subarray(used - length, used);
+}
+
+/**
+ * As {@linkcode allocate}, for bytes whose number is known only when they are written.
+ *
+ * @param write Writes them to `target` from `start` on. Gives the offset behind them, or null where they don't fit.
+ * @returns The bytes, or null where they don't fit a block that is empty.
+ */
+export function allocateFor(write: (target: Uint8Array, start: number) => number | null): Uint8Array | null {
+  const bytes = tryWrite(write);
+  if (bytes !== null) return bytes;
+  startBlock();
+  return tryWrite(write);
+}
+
+function tryWrite(write: (target: Uint8Array, start: number) => number | null): Uint8Array | null {
+  const target = block;
+  const start = used;
+  // The block counts as used up meanwhile: `write` may run code of the program, which may encode something itself. It stays so where
+  // `write` throws or finds no room, because zeros were overwritten then.
+  used = target.length;
+  const end = write(target, start);
+  if (end === null) return null;
+  if (block === target) used = end;
+  return target.subarray(start, end);
+}
+
+function startBlock(): void {
+  block = new Uint8Array(BLOCK_LENGTH);
+  used = 0;
+}
