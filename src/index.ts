@@ -1,10 +1,15 @@
-// The door for people: to serve with a fetch handler, and to call like fetch. What is below Request and Response, such as records, streams
-// of them and connections, has a door of its own: toolkit.ts.
+// The door for programs that serve and call, by Request and Response or by params and streams. What is below, such as records, stages and
+// channels, has a door of its own: toolkit.ts.
 
 export type { FastCgiParams } from "./cgi/params.ts";
 export type { ClientCloseOptions } from "./client/client.ts";
+export { FastCgiClient } from "./client/client.ts";
 export type { FastCgiClientLimits, FastCgiClientOptions, FastCgiRetry } from "./client/options.ts";
 export type { PoolStatus } from "./client/pool.ts";
+export type { FastCgiRequestInit } from "./client/request.ts";
+export type { FastCgiRequest } from "./codec/incoming_request.ts";
+export type { FastCgiClientResponse } from "./codec/incoming_response.ts";
+export type { RequestDecoderOptions } from "./codec/request_decoder_options.ts";
 export type { ResponseDecoderOptions } from "./codec/response_decoder.ts";
 export type { ConnectOptions, Connector, ConnectorRequest } from "./connect/connector.ts";
 export { type ComposedConnector, type ComposedConnectorOptions, failover, roundRobin } from "./connect/connectors.ts";
@@ -35,10 +40,15 @@ export { isPublicPath } from "./http/php/public_path.ts";
 export { type FastCgiDocumentRoot, type ScriptLocation, scriptsIn } from "./http/php/script_path.ts";
 export { FastResponse } from "./http/serve/fast_response.ts";
 export type { FastCgiContext, FastCgiFetchHandler, FastCgiStderr } from "./http/serve/service.ts";
+export { FastCgiHttpService, type FastCgiHttpServiceOptions } from "./http/serve/service.ts";
 export { byteStringToUtf8, utf8ToByteString } from "./protocol/byte_string.ts";
-export { Role } from "./protocol/constants.ts";
+export { ProtocolStatus, Role } from "./protocol/constants.ts";
 export { FastCgiError, type FastCgiErrorCode, type FastCgiErrorOptions } from "./protocol/errors.ts";
 export type { NameValuePair } from "./protocol/name_value_pairs.ts";
+export type { EndRequestBody } from "./protocol/record.ts";
+export type { FastCgiServerLimits, FastCgiServerOptions } from "./server/options.ts";
+export type { FastCgiHandler, FastCgiHandlerContext, FastCgiResponse } from "./server/response.ts";
+export { type CloseOptions, FastCgiServer } from "./server/server.ts";
 export type { ByteChannel, ByteChannelEvents } from "./transport/byte_channel.ts";
 export type { ByteBlob, ByteReader, ByteSource, ByteSourceInit } from "./transport/byte_source.ts";
 export type { ConnectionAddresses } from "./transport/channel_connection.ts";

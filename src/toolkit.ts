@@ -1,15 +1,10 @@
 // The door for those who write an adapter, a proxy or a tool: all of the first door, and what is below Request and Response.
 
 export { contained } from "./base/contained.ts";
-export { FastCgiClient } from "./client/client.ts";
-export type { FastCgiRequestInit } from "./client/request.ts";
 export type { InputTimeouts } from "./codec/active_request.ts";
-export type { FastCgiRequest } from "./codec/incoming_request.ts";
-export type { FastCgiClientResponse } from "./codec/incoming_response.ts";
 export { RecordDecoder, type RecordDecoderOptions } from "./codec/record_decoder.ts";
 export { encodeRecords, RecordEncoder } from "./codec/record_encoder.ts";
 export { RequestDecoder, type RequestDecoderOutlet } from "./codec/request_decoder.ts";
-export type { RequestDecoderOptions } from "./codec/request_decoder_options.ts";
 export { encodeRequestHead, type RequestHead } from "./codec/request_encoder.ts";
 export { ResponseDecoder, type ResponseDecoderOutlet } from "./codec/response_decoder.ts";
 export { composeStages, type Stage, type StageController } from "./codec/stage.ts";
@@ -34,7 +29,6 @@ export {
   type ResponseToCgiOptions,
   responseToCgi,
 } from "./http/serve/conversions.ts";
-export { FastCgiHttpService, type FastCgiHttpServiceOptions } from "./http/serve/service.ts";
 export * from "./index.ts";
 export { decodeByteString, encodeByteString } from "./protocol/byte_string.ts";
 export {
@@ -46,7 +40,6 @@ export {
   FCGI_MPXS_CONNS,
   FCGI_NULL_REQUEST_ID,
   FCGI_VERSION_1,
-  ProtocolStatus,
   RecordType,
 } from "./protocol/constants.ts";
 export {
@@ -60,7 +53,6 @@ export {
   decodeEndRequestBody,
   decodeRecordHeader,
   decodeUnknownTypeBody,
-  type EndRequestBody,
   encodeBeginRequestBody,
   encodeEndRequestBody,
   encodeRecordHeader,
@@ -68,7 +60,4 @@ export {
   type FastCgiRecord,
   type RecordHeader,
 } from "./protocol/record.ts";
-export type { FastCgiServerLimits, FastCgiServerOptions } from "./server/options.ts";
-export type { FastCgiHandler, FastCgiHandlerContext, FastCgiResponse } from "./server/response.ts";
-export { type CloseOptions, FastCgiServer } from "./server/server.ts";
 export { ChannelConnection } from "./transport/channel_connection.ts";
