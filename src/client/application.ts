@@ -55,6 +55,11 @@ export class Application {
     this.#pool.abort(reason);
   }
 
+  /** As {@linkcode Pool.closeAll}. */
+  closeAll(reason: unknown): void {
+    this.#pool.closeAll(reason);
+  }
+
   async #connect(controller: AbortController): Promise<ClientConnection> {
     const owner: ClientConnectionOwner = {
       onFree: (connection) => this.#pool.onFree(connection),

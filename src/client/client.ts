@@ -16,7 +16,8 @@ import { type ClientRequest, checkedParams, clientRequest, type FastCgiRequestIn
 /** How {@linkcode FastCgiClient.close} ends. */
 export interface ClientCloseOptions {
   /**
-   * Milliseconds after which what still waits or runs is aborted.
+   * Milliseconds after which what still waits or runs is aborted. Request bodies that are whole are still sent to their end, for at most
+   * `writeTimeout`.
    *
    * @default {Infinity}
    */
@@ -115,11 +116,17 @@ export class FastCgiClient implements AsyncDisposable {
   async close({ timeout = Number.POSITIVE_INFINITY }: ClientCloseOptions = {}): Promise<void> {
     this.#closed = true;
     const applications = this.#allApplications();
-    const deadline = new Deadline(() => {
-      const message = `Cannot finish the request: the client closes after ${timeout} ms`;
-      for (const application of applications) application.abort(new FastCgiError("connectionClosed", message));
+    const message = `Cannot finish the request: the client closes after ${timeout} ms`;
+    const deadline = new Deadline<"abort" | "leave">((step) => {
+      const reason = new FastCgiError("connectionClosed", message);
+      if (step === "leave") {
+        for (const application of applications) application.closeAll(reason);
+        return;
+      }
+      deadline.restart(this.#options.writeTimeout, "leave");
+      for (const application of applications) application.abort(reason);
     });
-    deadline.restart(timeout);
+    deadline.restart(timeout, "abort");
     await Promise.all(applications.map((application) => application.close()));
     deadline.dispose();
   }

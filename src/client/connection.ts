@@ -1,6 +1,10 @@
 // One transport connection to an application and the requests on it: writes and reads at the same time, so that neither side can
-// block the other. To keep in step with server/connection.ts, but for its phase "lingering": a web server that has what it wants, or
-// wants nothing any more, closes at once (FastCGI 5.4), and reads on for nobody.
+// block the other. To keep in step with server/connection.ts.
+//
+// How it ends. A client that has what it wants, or wants nothing any more, closes at once (FastCGI 5.4). But php-fpm runs a script as soon as it
+// has the variables, and takes a body that was cut for a whole one. So a request body that is whole is sent to its end, whatever becomes of
+// the response: the connection lingers meanwhile, and what comes is dropped. Then it is half-closed, and closed when the application has
+// ended or had LINGER_TIME to do so. A body that waits for its source is cut: to wait for the source could take for ever.
 
 import { Deadline } from "../base/deadline.ts";
 import type { FastCgiClientResponse, IncomingResponse, IncomingResponseHooks } from "../codec/incoming_response.ts";
@@ -36,6 +40,8 @@ type Phase =
   | "open"
   /** Takes no request, and is closed as soon as none is left. */
   | "finishing"
+  /** No response is wanted any more. Request bodies that are whole are sent to their end. What comes is read and dropped. */
+  | "lingering"
   | "closed";
 
 /** How requests use a connection. */
@@ -48,8 +54,14 @@ type Use =
   /** Side by side, told apart by their ids. What goes wrong with a request ends that request, and the connection goes on. */
   | "shared";
 
+/**
+ * Milliseconds that the application has behind the end of a request body whose response is not wanted. Output that is not read when a TCP
+ * socket is closed resets the connection, and what is still on the way to the application is lost with it.
+ */
+const LINGER_TIME = 1000;
+
 /** What runs out. */
-type TimeLimit = ResponseTimeLimit | "idleTimeout" | "stallTimeout" | "values";
+type TimeLimit = ResponseTimeLimit | "idleTimeout" | "stallTimeout" | "values" | "linger";
 
 /** Who waits for the answer to FCGI_GET_VALUES. */
 interface ValuesWait {
@@ -155,7 +167,7 @@ export class ClientConnection implements ByteChannelEvents, ResponseDecoderOutle
 
   /** Whether nothing can be sent on it any more. */
   get isClosed(): boolean {
-    return this.#phase === "closed";
+    return this.#phase === "lingering" || this.#phase === "closed";
   }
 
   /** Why nothing can be sent on it any more. */
@@ -217,6 +229,39 @@ export class ClientConnection implements ByteChannelEvents, ResponseDecoderOutle
     if (this.#exchanges.size === 0 || this.#ended !== null) this.close(NOT_USED);
   }
 
+  /** Ends what is under way with `reason`, and closes the connection: at once, or behind request bodies that are whole. */
+  giveUp(reason: unknown): void {
+    if (this.isClosed) return;
+    const exchanges = [...this.#exchanges.values()];
+    const unsent = new Set(exchanges.filter(({ hasWholeBody }) => hasWholeBody));
+    // What has not left yet, never leaves.
+    if (this.#ended !== null || this.writer.failed || ![...unsent].some(({ hasLeft }) => hasLeft)) {
+      this.close(reason);
+      return;
+    }
+    this.#phase = "lingering";
+    this.#closeReason = reason;
+    for (const exchange of exchanges) {
+      if (unsent.has(exchange)) exchange.giveUp(reason);
+      else this.#exchanges.delete(exchange.requestId);
+    }
+    this.#deadline.stop();
+    this.#decoder.failAll(reason);
+    for (const exchange of exchanges) if (!unsent.has(exchange)) exchange.end(reason);
+    void this.#sendRest([...unsent]);
+  }
+
+  /** The writer's timeout is the limit: an application that takes nothing for so long is left with what it has. */
+  async #sendRest(exchanges: readonly Exchange[]): Promise<void> {
+    const isTaken = this.writer.pendingBytes === 0 && exchanges.every(({ sentWhole }) => sentWhole);
+    await Promise.all(exchanges.map(({ rest }) => rest));
+    // Also where all is taken: the transport may hold some of it, and a plain close would drop that.
+    await this.writer.close();
+    if (this.#phase !== "lingering") return;
+    if (isTaken) this.close(this.#closeReason);
+    else this.#deadline.restart(LINGER_TIME, "linger");
+  }
+
   /** Closes the connection at once. What is under way fails with `reason`. */
   close(reason: unknown): void {
     this.#close(reason);
@@ -224,7 +269,7 @@ export class ClientConnection implements ByteChannelEvents, ResponseDecoderOutle
 
   /** @param errorFor What a response fails with, if not with `reason`. */
   #close(reason: unknown, errorFor?: (response: IncomingResponse) => unknown): void {
-    if (this.isClosed) return;
+    if (this.#phase === "closed") return;
     this.#phase = "closed";
     this.#closeReason = reason;
     this.#deadline.dispose();
@@ -253,6 +298,7 @@ export class ClientConnection implements ByteChannelEvents, ResponseDecoderOutle
 
   /** Output came. */
   onData(piece: Uint8Array): void {
+    if (this.isClosed) return;
     this.#heard = true;
     try {
       if (this.#exchanges.size === 0 && !this.#hasAsked) {
@@ -276,7 +322,7 @@ export class ClientConnection implements ByteChannelEvents, ResponseDecoderOutle
 
   /** The connection broke, or its output can't be understood. */
   onError(error: unknown): void {
-    if (error instanceof FastCgiError) this.close(error);
+    if (error instanceof FastCgiError) this.giveUp(error);
     else this.#fail(`the connection failed: ${error instanceof Error ? error.message : String(error)}`, error);
   }
 
@@ -287,11 +333,12 @@ export class ClientConnection implements ByteChannelEvents, ResponseDecoderOutle
     this.#deadline.restart(this.options.stallTimeout, "stallTimeout");
     await reason;
     this.#pauses--;
-    if (this.isClosed || this.isPaused) return;
+    if (this.#phase === "closed" || this.isPaused) return;
+    this.#channel.resume();
+    if (this.#phase === "lingering") return;
     this.#deadline.stop();
     if (this.#exchanges.size === 0) this.#becomeIdle();
     for (const exchange of this.#exchanges.values()) exchange.resume();
-    this.#channel.resume();
   }
 
   get isPaused(): boolean {
@@ -304,20 +351,31 @@ export class ClientConnection implements ByteChannelEvents, ResponseDecoderOutle
 
   /**
    * Ends an exchange early. On a connection of its own, closing says so (FastCGI 5.4), and is the only thing that php-fpm understands;
-   * on a shared one FCGI_ABORT_REQUEST does, and what still comes is dropped.
+   * on a shared one FCGI_ABORT_REQUEST does, and what still comes is dropped. Both come behind a request body that is whole.
    */
   abort(exchange: Exchange, reason: unknown): void {
-    const { requestId } = exchange;
     if (this.#isAlone) {
-      this.close(reason);
+      this.giveUp(reason);
     } else if (exchange.isLive) {
-      exchange.abort(reason);
-      this.writer.write([abortRequest(requestId)]);
+      exchange.giveUp(reason);
+      // What nobody will read must not hold the connection back.
+      exchange.response.stdoutQueue.cancel();
+      const { rest } = exchange;
+      if (rest === null) this.#sendAbort(exchange);
+      else void rest.then(() => this.#sendAbort(exchange));
     } else {
       // It was aborted, and the application does not say that it has ended: its id can't be used again.
       this.#finish();
       this.#release(exchange);
     }
+  }
+
+  #sendAbort(exchange: Exchange): void {
+    const { requestId } = exchange;
+    // It may have ended meanwhile, or be on a connection that is closed behind it.
+    if (this.isClosed || this.#exchanges.get(requestId) !== exchange) return;
+    this.writer.write([abortRequest(requestId)]);
+    exchange.awaitEnd();
   }
 
   /** FCGI_END_REQUEST came. */
@@ -382,7 +440,7 @@ export class ClientConnection implements ByteChannelEvents, ResponseDecoderOutle
 
   /** Records for a request that is over. Go sends them behind an abort; where requests follow one another, none is to meet them. */
   report(error: FastCgiError): void {
-    if (this.#use === "exclusive") this.close(error);
+    if (this.#use === "exclusive") this.giveUp(error);
   }
 
   /**
@@ -390,7 +448,10 @@ export class ClientConnection implements ByteChannelEvents, ResponseDecoderOutle
    * the read side decides how the exchange ends.
    */
   #onWriteError(error: unknown): void {
-    if (this.isClosed) return;
+    if (this.isClosed) {
+      this.close(error);
+      return;
+    }
     if (this.#exchanges.size === 0 || (error instanceof FastCgiError && error.code === "timeout")) {
       this.close(error);
       return;
@@ -417,6 +478,9 @@ export class ClientConnection implements ByteChannelEvents, ResponseDecoderOutle
         return;
       case "stallTimeout":
         this.#onStalled();
+        return;
+      case "linger":
+        this.close(this.#closeReason);
         return;
       case "idleTimeout": {
         const message = `The connection was idle for ${this.options.idleTimeout} ms`;

@@ -38,9 +38,21 @@ type ExchangeState =
   /** All was sent, or the application takes no more of it. */
   | "waiting for the header"
   | "receiving"
+  /** The response has failed. The application still gets the rest of the request's body, which is whole. */
+  | "sending the rest"
   /** FCGI_ABORT_REQUEST was sent, and FCGI_END_REQUEST is to come (FastCGI 5.4). */
   | "aborted"
   | "over";
+
+/** Whether the response goes on. */
+const IS_LIVE: Readonly<Record<ExchangeState, boolean>> = {
+  sending: true,
+  "waiting for the header": true,
+  receiving: true,
+  "sending the rest": false,
+  aborted: false,
+  over: false,
+};
 
 /** One request and its response. */
 export class Exchange implements IncomingResponseHooks {
@@ -55,6 +67,8 @@ export class Exchange implements IncomingResponseHooks {
   /** Made with the first piece: most applications write nothing. */
   #onStderr: ((piece: Uint8Array, response: FastCgiClientResponse) => void) | null = null;
   #state: ExchangeState = "sending";
+  /** Resolves when no more is sent. */
+  #sending: Promise<void> = Promise.resolve();
   #hasOutput = false;
   #sentWhole = false;
 
@@ -81,9 +95,19 @@ export class Exchange implements IncomingResponseHooks {
     connection.expect(requestId, this, response);
   }
 
-  /** Whether anybody waits for the response. */
+  /** Whether the response goes on. */
   get isLive(): boolean {
-    return this.#state !== "over" && this.#state !== "aborted";
+    return IS_LIVE[this.#state];
+  }
+
+  /** Whether the application may have read a part of the request. */
+  get hasLeft(): boolean {
+    return this.#sender.hasLeft;
+  }
+
+  /** Whether the request has a body that is to be sent to its end, whatever becomes of the response. */
+  get hasWholeBody(): boolean {
+    return this.#sender.hasWholeBody;
   }
 
   /** Whether nothing of the request is left to be sent. */
@@ -95,7 +119,7 @@ export class Exchange implements IncomingResponseHooks {
   start(): void {
     const { writer } = this.#connection;
     this.#request.signal?.addEventListener("abort", this.#onSignal, { once: true });
-    this.#sender.send().then(
+    this.#sending = this.#sender.send().then(
       (sent) => {
         if (!sent) return;
         this.#sentWhole = true;
@@ -114,14 +138,24 @@ export class Exchange implements IncomingResponseHooks {
     this.#awaitResponse();
   }
 
-  /** The response fails with `reason`; the application is to say that it has taken note. */
-  abort(reason: unknown): void {
-    this.#state = "aborted";
-    this.#release(reason);
+  /** The response fails with `reason`. A body that is whole is sent to its end all the same: {@linkcode Exchange.rest}. */
+  giveUp(reason: unknown): void {
+    this.pause();
+    this.#state = this.hasWholeBody && !this.#sentWhole ? "sending the rest" : "aborted";
+    this.#unlisten();
+    if (this.#state === "aborted") this.#sender.stop(reason);
     this.response.onEarlyFailure = null;
     this.response.fail(reason);
-    // What nobody will read must not hold the connection back.
-    this.response.stdoutQueue.cancel();
+  }
+
+  /** What is still sent of a request that was given up, or null. Never rejects. */
+  get rest(): Promise<void> | null {
+    return this.#state === "sending the rest" ? this.#sending : null;
+  }
+
+  /** FCGI_ABORT_REQUEST was sent; the application is to say that it has taken note. */
+  awaitEnd(): void {
+    this.#state = "aborted";
     this.resume();
   }
 
@@ -129,7 +163,8 @@ export class Exchange implements IncomingResponseHooks {
   end(reason: unknown): void {
     if (this.#state === "over") return;
     this.#state = "over";
-    this.#release(reason);
+    this.#unlisten();
+    this.#sender.stop(reason);
     if (this.#isShared) this.#silence.dispose();
     else this.#silence.stop();
   }
@@ -168,7 +203,7 @@ export class Exchange implements IncomingResponseHooks {
   }
 
   onDetached(): void {
-    this.#request.signal?.removeEventListener("abort", this.#onSignal);
+    this.#unlisten();
   }
 
   onDistrusted(): void {
@@ -207,8 +242,7 @@ export class Exchange implements IncomingResponseHooks {
     this.resume();
   }
 
-  #release(reason: unknown): void {
-    this.#sender.stop(reason);
+  #unlisten(): void {
     this.#request.signal?.removeEventListener("abort", this.#onSignal);
   }
 

@@ -174,15 +174,20 @@ export class Pool {
     });
   }
 
-  /** Ends all that waits, is being opened, or runs. */
+  /** Ends all that waits, is being opened, or runs. Request bodies that are whole are still sent to their end. */
   abort(reason: unknown): void {
     for (const waiter of this.#waiters) {
       this.#waiters.delete(waiter);
       waiter.reject(reason);
     }
     this.#giveUpDials(reason);
-    for (const connection of [...this.#connections]) connection.close(reason);
+    for (const connection of [...this.#connections]) connection.giveUp(reason);
     this.#checkUnused();
+  }
+
+  /** Closes every connection at once. */
+  closeAll(reason: unknown): void {
+    for (const connection of [...this.#connections]) connection.close(reason);
   }
 
   /** Gives out what is free, and opens connections for the requests that are left, as many as may be. */

@@ -14,7 +14,7 @@ import {
   checkLength,
   readerOf,
 } from "../transport/byte_source.ts";
-import type { RecordWriter } from "../transport/record_writer.ts";
+import type { RecordWriter, WriteBatch } from "../transport/record_writer.ts";
 import { StreamSender } from "../transport/stream_sender.ts";
 import type { ResolvedClientOptions } from "./options.ts";
 import { TimedReader } from "./timed_reader.ts";
@@ -36,6 +36,9 @@ export interface FastCgiRequestInit {
    * The request body: text, bytes, a Blob, a stream and more. Not sent to an Authorizer. If the params have a CONTENT_LENGTH, it must
    * be that long: php-fpm hangs or cuts otherwise, so anything else fails the request.
    *
+   * Bytes and a Blob are sent to their end once the application has the start of the request, also where the request has failed meanwhile:
+   * give a copy of a buffer that is used again. A stream is cut.
+   *
    * @default {nothing}
    */
   stdin?: ByteSourceInit | null;
@@ -45,7 +48,7 @@ export interface FastCgiRequestInit {
    * @default {nothing}
    */
   data?: ByteSourceInit | null;
-  /** Cancels the exchange at any point: while connecting, sending or receiving. */
+  /** Cancels the exchange at any point: while connecting, sending or receiving. What `stdin` says holds for it. */
   signal?: AbortSignal | null;
   /** Told of each piece of FCGI_STDERR, whether or not anybody reads the response's `stderr`. */
   onStderr?: (piece: Uint8Array, response: FastCgiClientResponse) => void;
@@ -131,10 +134,11 @@ export function isIdempotent({ params }: ClientRequest): boolean {
 
 /** Whether a request can be sent more than once: all of it is still there. */
 export function isRepeatable({ stdin, data }: ClientRequest): boolean {
-  return canBeReadAgain(stdin) && canBeReadAgain(data);
+  return isAtHand(stdin) && isAtHand(data);
 }
 
-function canBeReadAgain(source: ByteSource): boolean {
+/** Whether all of a source is there, as often as it is read. */
+function isAtHand(source: ByteSource): boolean {
   return source instanceof Uint8Array || "stream" in source;
 }
 
@@ -184,7 +188,11 @@ export class RequestSender {
   readonly #streams: readonly OutgoingStream[];
   /** What is still to be cancelled if the request ends early. */
   #waiting: ByteSource[];
+  /** Where the head is. */
+  #begun: WriteBatch | null = null;
   #stream: StreamSender | null = null;
+  /** Streams of which all was given to the writer. */
+  #sentStreams = 0;
   #stopped = false;
 
   /**
@@ -208,6 +216,17 @@ export class RequestSender {
     this.#waiting = [stdin, data];
   }
 
+  /** Whether the application may have read a part of it. */
+  get hasLeft(): boolean {
+    return this.#begun?.hasLeft ?? false;
+  }
+
+  /** Whether it has a body of which all that the application lacks is here: to send that waits for the application alone. */
+  get hasWholeBody(): boolean {
+    if (this.#stopped || this.#streams.length === 0) return false;
+    return this.#streams.slice(this.#sentStreams).every(({ source }) => isAtHand(source));
+  }
+
   /** Sends nothing more, and cancels the request's streams. */
   stop(reason: unknown): void {
     if (this.#stopped) return;
@@ -219,9 +238,9 @@ export class RequestSender {
   /** Sends it. Resolves to whether all was sent. Rejects if a stream fails or is not as long as announced. */
   async send(): Promise<boolean> {
     // Where nothing follows, nothing could leave with it.
-    const begun = this.#writer.write(this.#head, this.#streams.length === 0 && !this.#writer.isShared);
+    this.#begun = this.#writer.write(this.#head, this.#streams.length === 0 && !this.#writer.isShared);
     for (const stream of this.#streams) await this.#sendStream(stream);
-    await begun.taken;
+    await this.#begun.taken;
     return !this.#stopped;
   }
 
@@ -232,7 +251,9 @@ export class RequestSender {
     const timed = source instanceof Uint8Array ? source : new TimedReader(readerOf(source), this.#timeout, name);
     await this.#stream.send(length === null ? timed : checkLength(timed, length, name));
     // Only what is whole gets an end: without it a backend can tell that the body was cut.
-    if (!this.#stopped) this.#writer.write([endOfStream(type, this.#requestId)]);
+    if (this.#stopped) return;
+    this.#writer.write([endOfStream(type, this.#requestId)]);
+    this.#sentStreams++;
   }
 }
 

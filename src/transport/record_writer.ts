@@ -55,7 +55,7 @@ export interface RecordWriterOptions {
 export class WriteBatch {
   readonly records: FastCgiRecord[] = [];
   bytes = 0;
-  #state: "waiting" | "taken" | "failed" = "waiting";
+  #state: "waiting" | "leaving" | "taken" | "failed" = "waiting";
   #error: unknown;
   /** Few wait, and a promise for each batch would cost more than the batch. */
   #promise: Promise<void> | null = null;
@@ -80,6 +80,15 @@ export class WriteBatch {
     // Not everybody who asks waits to the end.
     this.#promise.catch(() => {});
     return this.#promise;
+  }
+
+  /** Whether the transport has been given them: the peer may have read a part of them. */
+  get hasLeft(): boolean {
+    return this.#state === "leaving" || this.#state === "taken";
+  }
+
+  leave(): void {
+    this.#state = "leaving";
   }
 
   take(): void {
@@ -273,6 +282,7 @@ export class RecordWriter {
     while (this.#sending === null && this.#batches.length > 0) {
       const batch = this.#batches.shift()!;
       this.#sending = batch;
+      batch.leave();
       let busy: Promise<void> | undefined;
       try {
         busy = this.#channel.write(encodePieces(batch.records));

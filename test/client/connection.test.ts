@@ -555,7 +555,8 @@ describe("ClientConnection: abort", () => {
     );
     expect(open.cancelled).toBe(reason);
     // And while the transport takes no more.
-    await abortAt(async (_, now) => now(), { ...get, stdin: patternBytes(MiB) });
+    const chunks = streamOf(...patternChunks(MiB));
+    await abortAt(async (_, now) => now(), { ...get, stdin: chunks });
   });
 
   it("ClientConnection closes when the signal aborts before the answer", async () => {

@@ -12,6 +12,7 @@ import {
   type FastCgiFetchInit,
   FastCgiHttpClient,
   type FastCgiHttpClientOptions,
+  type FastCgiHttpConnector,
 } from "../../adapters/node/index.ts";
 import { patternBytes, patternChunks } from "../support/pattern.ts";
 import { connectorTo, counting } from "../support/php_client.ts";
@@ -129,6 +130,80 @@ async function sync({ port }: Gateway): Promise<void> {
   expect(await response.text()).toBe("stored 5");
   expect(starts()).toEqual(["POST 5"]);
 }
+
+/** A connector whose connections tell of each write before it is made. */
+function telling(connector: FastCgiHttpConnector, onWrite: () => void): FastCgiHttpConnector {
+  return {
+    preset: connector.preset,
+    async connect(options) {
+      const connection = await connector.connect(options);
+      const writer = connection.writable.getWriter();
+      const writable = new WritableStream<Uint8Array>({
+        write(piece) {
+          onWrite();
+          return writer.write(piece);
+        },
+        close: () => writer.close(),
+        abort: (reason) => writer.abort(reason),
+      });
+      return { ...connection, writable };
+    },
+  };
+}
+
+describe.each(["unix", "tcp"] as const)("php-fpm on a socket of kind %s, and a request that is aborted", (listen) => {
+  let worker: PhpFpm;
+  beforeAll(async () => {
+    worker = await startPhpFpm({ listen, pool: { "pm.max_children": "1" } });
+  });
+  afterAll(() => worker?.stop());
+
+  const length = 4 * MiB;
+  const bytes = patternBytes(length);
+  const bodies: [kind: string, make: () => RequestInit["body"]][] = [
+    ["bytes", () => bytes],
+    ["a Blob", () => new Blob([bytes])],
+    ["a stream that is collected on disk", () => streamOf(...patternChunks(length))],
+  ];
+
+  it.each(bodies)("php-fpm gets %s whole, or starts no script, whenever the request is aborted", async (_, make) => {
+    const reason = new Error("Enough");
+    for (const writes of [0, 1, 3, 20, 1000]) {
+      for (const how of writes === 3 ? (["signal", "close"] as const) : (["signal"] as const)) {
+        const { path, starts } = target();
+        await writeFile(path, "what was there");
+        const controller = new AbortController();
+        let count = 0;
+        const connector = telling(connectorTo(worker.target, "store.php"), () => {
+          if (count++ === writes) abort();
+        });
+        const client = new FastCgiHttpClient(connector);
+        const abort = (): void => {
+          if (how === "signal") controller.abort(reason);
+          else void client.close({ timeout: 0 });
+        };
+        const { signal } = controller;
+        const init = { method: "PUT", body: make(), duplex: "half", signal } as RequestInit;
+        const outcome = await client.fetch(`http://example.test/?file=${path}`, init).then(
+          (response) => response.text(),
+          (error) => error,
+        );
+        if (count <= writes) expect(outcome).toBe(`stored ${length}`);
+        else if (how === "signal") expect(outcome).toBe(reason);
+        else expect(outcome).toMatchObject({ code: "connectionClosed" });
+        await client.close();
+        // The only worker does this behind what it was given before.
+        const next = target();
+        await using other = new FastCgiHttpClient(connectorTo(worker.target, "store.php"));
+        const after = await other.fetch(`http://example.test/?file=${next.path}`, { method: "POST", body: "after" });
+        expect(await after.text()).toBe("stored 5");
+        const stored = readFileSync(path);
+        if (starts().length === 0) expect(stored.toString("latin1")).toBe("what was there");
+        else expect(Buffer.compare(stored, bytes), `${how} at write ${writes}`).toBe(0);
+      }
+    }
+  });
+});
 
 describe.each(["srvx", "node:http"] as const)("php-fpm behind %s", (kind) => {
   it.each([

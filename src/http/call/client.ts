@@ -23,7 +23,7 @@ import { addFilterData } from "./filter_data.ts";
 import { asksInternally, inheritInit, redirectInternally } from "./internal_redirect.ts";
 import { type OutgoingRequest, outgoing, outgoingHead, outgoingRequest, requestOf } from "./outgoing_request.ts";
 import { paramsFromPhpOptions } from "./php_values.ts";
-import { bodyAtHand, checkRequestBuffering, lengthOfBodyInit, prepareBody } from "./request_body.ts";
+import { bodyAtHand, checkRequestBuffering, prepareBody, wholeBodyOf } from "./request_body.ts";
 import { paramsFromRequest, setContentLength } from "./request_to_params.ts";
 import { checkScript, type FastCgiScript, type FastCgiScriptResolver } from "./script.ts";
 import { StderrText } from "./stderr_text.ts";
@@ -69,7 +69,8 @@ export class FastCgiHttpClient implements AsyncDisposable {
    * body is collected before the application is asked (`requestBuffering`). The response's body streams, and fails if
    * the application does not complete it. `signal` cancels at any time, also while `fetch` waits for a body or a hook.
    *
-   * A body that is a `Uint8Array` is not copied: do not change it before the response has come.
+   * A body that is a `Uint8Array` is not copied, and is sent to its end even if `fetch` has rejected meanwhile: pass a
+   * copy of a buffer that is used again.
    *
    * If `script` returns a Response, such as a 404, that is the result, and the application is not asked.
    *
@@ -94,7 +95,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
           cancelUnsent(request, own, "No script answers the request");
           return script;
         }
-        const answer = await this.#exchange(request, own, script, lengthOfBodyInit(given.body));
+        const answer = await this.#exchange(request, own, script, wholeBodyOf(given.body));
         if (!asksInternally(answer)) return answer.response;
         // The script, and the file for a Filter, were for this request only.
         const { data: _, script: __, ...init } = own;
@@ -166,12 +167,12 @@ export class FastCgiHttpClient implements AsyncDisposable {
     request: OutgoingRequest,
     init: FastCgiFetchInit,
     script: FastCgiScript | undefined,
-    knownLength: number | null,
+    whole: Uint8Array | Blob | null,
   ): Promise<CgiResponse> {
     // Before the body is read: a request with invalid variables is refused at once.
     const params = this.#params(request, init, script);
     if (init.data) addFilterData(params, init.data);
-    const body = bodyAtHand(request) ?? (await prepareBody(request, { ...this.#options, knownLength }));
+    const body = bodyAtHand(request) ?? (await prepareBody(request, { ...this.#options, whole }));
     setContentLength(params, body.length);
     const { dispose } = body;
     try {

@@ -51,8 +51,8 @@ export interface FastCgiHttpClientOptions extends FastCgiClientOptions, FastCgiP
    *
    * - `"collect"`: when it is complete. The client connects only then, so a slow upload occupies no worker of the
    *   application, and an upload that breaks off has no effect there. The body is kept in memory, and beyond
-   *   `maxBufferedRequestBytes` in a spool. A Blob is complete already and is not copied. Where there is no spool, as
-   *   in Workers, a body too large for memory is streamed if it has a Content-Length.
+   *   `maxBufferedRequestBytes` in a spool. Text, bytes and a Blob are complete already and are not copied. Where there
+   *   is no spool, as in Workers, a body too large for memory is streamed if it has a Content-Length.
    * - `"measure"`: as it comes if its length is known, otherwise when it is complete. For applications that check
    *   whether all of it came: php-fpm runs a script on whatever came before the client left, and `$_POST` and
    *   `php://input` just end early.

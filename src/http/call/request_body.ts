@@ -36,7 +36,7 @@ export interface PreparedBody {
   /** Bytes in the body, null if there is none, `"unknown"` if it is sent without a length. */
   length: number | null | "unknown";
   source: ByteSource;
-  /** Throws away what was kept of it outside memory. To be called on every path. Never rejects. */
+  /** Throws away what was kept of it outside memory, as soon as nothing reads it. To be called on every path. Never rejects. */
   dispose?: () => Promise<void>;
 }
 
@@ -44,8 +44,8 @@ export interface PreparedBody {
 export interface PrepareBodyOptions {
   /** When it is sent. */
   requestBuffering: RequestBuffering;
-  /** Bytes in the body, where its kind says so ({@linkcode lengthOfBodyInit}): such a body is whole already. */
-  knownLength?: number | null | undefined;
+  /** What the body was made of, where that is whole ({@linkcode wholeBodyOf}). It is sent instead of the body's stream, and not copied. */
+  whole?: Uint8Array | Blob | null | undefined;
   /** Bytes in memory. */
   maxBufferedRequestBytes: number;
   /** Bytes in all. */
@@ -88,28 +88,27 @@ export async function prepareBody(request: BodyOwner, options: PrepareBodyOption
   if (atHand !== null) return atHand;
   const body = request.body as ReadableStream<Uint8Array>;
   if (request.bodyUsed || body.locked) throw new TypeError("Cannot send the request: its body was read already");
-  const { knownLength = null } = options;
   const announced = announcedBy(request.headers);
-  if (announced !== null && knownLength !== null && announced !== knownLength) {
-    throw lengthMismatch(announced, String(knownLength));
+  const { whole = null } = options;
+  if (whole !== null) {
+    const length = whole instanceof Uint8Array ? whole.length : whole.size;
+    if (announced !== null && announced !== length) throw lengthMismatch(announced, String(length));
+    return { length, source: whole };
   }
-  const length = announced ?? knownLength;
-  if (isStreamed(announced, length, options)) return { length: length ?? "unknown", source: body };
-  checkLimits(length ?? 0, options);
-  return withController(request.signal, (controller) => collect(body, length, controller, options));
+  if (isStreamed(announced, options)) return { length: announced ?? "unknown", source: body };
+  checkLimits(announced ?? 0, options);
+  return withController(request.signal, (controller) => collect(body, announced, controller, options));
 }
 
 /** Whether a body is sent as it comes. */
-function isStreamed(announced: number | null, length: number | null, options: PrepareBodyOptions): boolean {
-  const { requestBuffering, knownLength = null, maxBufferedRequestBytes, openSpool } = options;
-  // What fits in memory is better held: it could be sent a second time.
-  const isLong = length !== null && length > maxBufferedRequestBytes;
+function isStreamed(announced: number | null, options: PrepareBodyOptions): boolean {
+  const { requestBuffering, maxBufferedRequestBytes, openSpool } = options;
   switch (requestBuffering) {
     case "collect":
-      // What is whole already need not be copied, and what can't be kept is better streamed than refused.
-      return isLong && (knownLength !== null || openSpool === undefined);
+      // What can't be kept is better streamed than refused.
+      return announced !== null && announced > maxBufferedRequestBytes && openSpool === undefined;
     case "measure":
-      return isLong || announced !== null;
+      return announced !== null;
     case "stream":
       return true;
   }
@@ -166,11 +165,12 @@ function announcedBy(headers: HeaderFields): number | null {
   return parseLength(headers.get("content-length") ?? undefined);
 }
 
-/** Bytes of a body as `fetch` takes it, or null where that is not known without reading it. */
-export function lengthOfBodyInit(body: unknown): number | null {
-  if (typeof body === "string" || body instanceof URLSearchParams) return encoder.encode(String(body)).length;
-  if (body instanceof Blob) return body.size;
-  return body instanceof ArrayBuffer || ArrayBuffer.isView(body) ? body.byteLength : null;
+/** All of a body as `fetch` takes it, or null where only reading it says what is in it. */
+export function wholeBodyOf(body: unknown): Uint8Array | Blob | null {
+  if (typeof body === "string" || body instanceof URLSearchParams) return encoder.encode(String(body));
+  if (body instanceof Blob) return body;
+  if (body instanceof ArrayBuffer) return new Uint8Array(body);
+  return ArrayBuffer.isView(body) ? new Uint8Array(body.buffer, body.byteOffset, body.byteLength) : null;
 }
 
 /** Bytes that go to the spool at once: pieces may be single bytes. */
@@ -184,6 +184,9 @@ class BodyKeeper {
   #held = new GrowingBytes();
   #spool: Spool | null = null;
   #length = 0;
+  /** Readers of the spool that have come neither to its end nor to theirs. */
+  #readers = 0;
+  #isDisposed = false;
 
   /** @param signal Ends waiting for the spool. */
   constructor(announced: number | null, signal: AbortSignal, options: PrepareBodyOptions) {
@@ -212,17 +215,49 @@ class BodyKeeper {
     await this.#spoolHeld();
     const spool = this.#spool;
     // Like a Blob: it can be read again where the request has to be sent again.
-    const source = { size: length, stream: () => spoolReader(spool) };
+    const source = { size: length, stream: () => this.#read(spool) };
     return { length, source, dispose: () => this.dispose() };
   }
 
-  /** Closes the spool. One that can't be closed is of no use any more, so this never rejects. */
+  /**
+   * Closes the spool, when nothing reads it any more: a body that is on its way goes to its end, also when the response has failed. One
+   * that can't be closed is of no use any more, so this never rejects.
+   */
   async dispose(): Promise<void> {
+    this.#isDisposed = true;
+    if (this.#readers > 0) return;
     try {
       await this.#spool?.close();
     } catch {
       // Closing is all there was left to do.
     }
+  }
+
+  /** What was kept. A spool that fails while it is read says so. */
+  #read(spool: Spool): ByteReader {
+    const reader = spool.read();
+    let isOver = false;
+    this.#readers++;
+    const end = (): void => {
+      if (isOver) return;
+      isOver = true;
+      this.#readers--;
+      if (this.#isDisposed) void this.dispose();
+    };
+    return {
+      async read() {
+        try {
+          const result = await reader.read();
+          if (result.done) end();
+          return result;
+        } catch (cause) {
+          end();
+          throw spoolFailed(cause);
+        }
+      },
+      // Not the spool's own cancel(), which may close it: the request may be sent again.
+      cancel: async () => end(),
+    };
   }
 
   async #spoolHeld(): Promise<void> {
@@ -236,21 +271,6 @@ class BodyKeeper {
     }
     this.#held = new GrowingBytes();
   }
-}
-
-/** What was kept. A spool that fails while it is read says so. It is closed when the exchange is over, and not when it is read no more. */
-function spoolReader(spool: Spool): ByteReader {
-  const reader = spool.read();
-  return {
-    async read() {
-      try {
-        return await reader.read();
-      } catch (cause) {
-        throw spoolFailed(cause);
-      }
-    },
-    cancel: async () => {},
-  };
 }
 
 function spoolFailed(cause: unknown): FastCgiError {

@@ -101,6 +101,26 @@ describe("prepareBody with a spool", () => {
     }
   });
 
+  it("prepareBody closes the spool when nothing reads it any more, where it is thrown away before", async () => {
+    for (const end of ["read to its end", "cancelled", "failed"]) {
+      const spool = new MemorySpool();
+      const body = await prepareBody(post(streamOf(...patternChunks(3000, 1000))), limits(spool));
+      const reader = readerOf(body.source as Exclude<ByteSource, Uint8Array>);
+      await reader.read();
+      await body.dispose?.();
+      expect(spool.closed, end).toBe(0);
+      if (end === "cancelled") await reader.cancel("The connection was closed");
+      if (end === "failed") spool.failure = new Error("The disk failed");
+      const rest = async (): Promise<void> => {
+        while (!(await reader.read()).done);
+      };
+      if (end === "failed") await expect(rest()).rejects.toMatchObject({ code: "spoolFailed" });
+      else await rest();
+      await turns();
+      expect(spool.closed, end).toBe(1);
+    }
+  });
+
   it("prepareBody writes small pieces together", async () => {
     const spool = new MemorySpool();
     const body = await prepareBody(post(streamOf(...patternChunks(200_000, 10))), limits(spool));
