@@ -2,7 +2,7 @@
 // chunks is put together in a buffer of its own, so content is copied at most once. What is kept between chunks is
 // bounded by one record, 64 KiB. To keep in step with record_encoder.ts.
 
-import { FCGI_HEADER_LEN, FCGI_VERSION_1, RecordType } from "../protocol/constants.ts";
+import { FCGI_HEADER_LEN, FCGI_NULL_REQUEST_ID, FCGI_VERSION_1, RecordType } from "../protocol/constants.ts";
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
 import { decodeRecordHeader, type FastCgiRecord, NO_CONTENT, type RecordHeader } from "../protocol/record.ts";
 import type { Stage, StageController } from "./stage.ts";
@@ -112,7 +112,7 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
       this.#emit(header, chunk.subarray(offset, end), controller);
       return end;
     }
-    if (this.#splitStreams && isStream(header.type)) {
+    if (this.#splitStreams && isStream(header)) {
       this.#split = header;
       this.#splitLeft = header.contentLength;
       return this.#passOn(header, chunk, offset, controller);
@@ -166,7 +166,9 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
   }
 }
 
-function isStream(type: number): boolean {
+/** Whether a record is a part of a stream. With request id 0 it is a management record of a type that is none, and gets one answer. */
+function isStream({ type, requestId }: RecordHeader): boolean {
+  if (requestId === FCGI_NULL_REQUEST_ID) return false;
   switch (type) {
     case RecordType.Stdin:
     case RecordType.Data:

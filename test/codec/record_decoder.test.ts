@@ -250,6 +250,15 @@ describe("RecordDecoder with splitStreams", () => {
     decoder.flush();
   });
 
+  it("puts the content of a record together when its type is that of a stream and its request id 0", () => {
+    const decoder = new RecordDecoder({ splitStreams: true });
+    const records: FastCgiRecord[] = [];
+    for (const byte of encodeRecords([record(RecordType.Stdin, 0, "content")])) {
+      decoder.transform(Uint8Array.of(byte), { enqueue: (piece) => void records.push(piece) });
+    }
+    expect(records.map(({ contentData }) => Buffer.from(contentData).toString())).toEqual(["content"]);
+  });
+
   it("says that the input ended inside the content when it did", () => {
     const decoder = new RecordDecoder({ splitStreams: true });
     const bytes = encodeRecords([record(RecordType.Stdin, 1, "content")]);

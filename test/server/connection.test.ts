@@ -436,6 +436,16 @@ describe("ServerConnection and management records", () => {
     expect(application.errors).toMatchObject([{ code: "protocol" }]);
   });
 
+  it("answers UNKNOWN_TYPE once when a record of STDIN with request id 0 comes byte by byte", async () => {
+    const application = pathApplication();
+    const { web } = application.connect();
+    for (const byte of bytesOf(record(RecordType.Stdin, 0, "content"))) await web.sendBytes(Uint8Array.of(byte));
+    await web.send(request(1, { uri: "/" }));
+    expect(await web.answer(1)).toEqual(complete("Status: 200 OK\r\n\r\n/"));
+    expect(web.records.filter(({ requestId }) => requestId === 0)).toHaveLength(1);
+    expect(application.errors).toMatchObject([{ code: "protocol" }]);
+  });
+
   it.each([
     ["an unknown type", 99],
     ["GET_VALUES", RecordType.GetValues],
