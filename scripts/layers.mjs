@@ -1,2 +1,4 @@
-/** The tests of src/: a folder for each layer. They need nothing but the npm packages, and run on every runtime. */
-export const layerTests = ["protocol", "codec", "transport", "client", "server", "http"].map((name) => `test/${name}`);
+/** The tests of src/: a folder for each layer, and that of the fuzzers for all of them. They need nothing but the npm packages, and run on every runtime. */
+export const layerTests = ["protocol", "codec", "transport", "client", "server", "http", "fuzz"].map(
+  (name) => `test/${name}`,
+);

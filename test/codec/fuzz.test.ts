@@ -6,96 +6,20 @@ import { RecordDecoder } from "../../src/codec/record_decoder.ts";
 import { encodeRecords } from "../../src/codec/record_encoder.ts";
 import { composeStages, type Stage } from "../../src/codec/stage.ts";
 import { FastCgiError } from "../../src/protocol/errors.ts";
-import type { FastCgiRecord } from "../../src/protocol/record.ts";
-import { chunksOf, joined } from "../support/bytes.ts";
+import { byteMutations, mutateBytes, mutateRecords, recordMutations } from "../fuzz/mutations.ts";
+import { type Recording, recordedRequests, recordedResponses, wholeRecords } from "../fuzz/recordings.ts";
+import { chunksOf } from "../support/bytes.ts";
 import { caught, DrivenRequestDecoder, DrivenResponseDecoder } from "../support/decoders.ts";
 import { drain } from "../support/streams.ts";
-import { loadBackends, loadFrontends } from "../support/vectors.ts";
 
-const MAX_BYTES = 16 * 1024;
 const RUNS = 1000;
 
-const distinct = (conversations: readonly Uint8Array[]): Uint8Array[] => [
-  ...new Map(conversations.map((bytes) => [Buffer.from(bytes).toString("latin1"), bytes])).values(),
-];
-
-/** The whole records in some bytes; none if they are of another version. */
-function recordsOf(bytes: Uint8Array): FastCgiRecord[] {
-  const records: FastCgiRecord[] = [];
-  try {
-    new RecordDecoder().transform(bytes, { enqueue: (record) => records.push(record) });
-  } catch {}
-  return records;
-}
-const short = (bytes: Uint8Array): boolean => bytes.length <= MAX_BYTES && recordsOf(bytes).length > 0;
-const requestBytes = distinct([
-  ...loadFrontends().map(({ bytes }) => bytes),
-  ...loadBackends().map((each) => each.requestBytes),
-]).filter(short);
-const responseBytes = distinct(loadBackends().map(({ bytes }) => bytes)).filter(short);
-
-/** One change of some bytes. Places are fractions, so that they fit whatever the earlier changes left. */
-type Mutation = (bytes: Uint8Array) => Uint8Array;
-
-const place = fc.nat(9999).map((part) => part / 10_000);
-const at = (bytes: Uint8Array, fraction: number): number => Math.floor(fraction * bytes.length);
-
-const flip: fc.Arbitrary<Mutation> = fc.tuple(place, fc.nat(7)).map(([where, bit]) => (bytes) => {
-  const changed = bytes.slice();
-  if (changed.length > 0) changed[at(bytes, where)]! ^= 1 << bit;
-  return changed;
-});
-const cut: fc.Arbitrary<Mutation> = fc.tuple(place, fc.nat(300)).map(([where, length]) => (bytes) => {
-  const start = at(bytes, where);
-  return joined(bytes.subarray(0, start), bytes.subarray(start + length));
-});
-const insert: fc.Arbitrary<Mutation> = fc
-  .tuple(place, fc.uint8Array({ maxLength: 40 }))
-  .map(([where, more]) => (bytes) => {
-    const start = at(bytes, where);
-    return joined(bytes.subarray(0, start), more, bytes.subarray(start));
-  });
-/** A header of a known version in a random place: bytes alone would seldom be one. */
-const header: fc.Arbitrary<Mutation> = fc
-  .tuple(place, fc.nat(12), fc.nat(4), fc.nat(600), fc.nat(255))
-  .map(([where, type, id, length, padding]) => (bytes) => {
-    const start = at(bytes, where);
-    const record = Uint8Array.of(1, type, 0, id, length >> 8, length & 0xff, padding, 0);
-    return joined(bytes.subarray(0, start), record, bytes.subarray(start));
-  });
-const repeat: fc.Arbitrary<Mutation> = fc.tuple(place, place).map(([from, to]) => (bytes) => {
-  const [start, end] = [at(bytes, from), at(bytes, to)].sort((a, b) => a - b) as [number, number];
-  return joined(bytes.subarray(0, end), bytes.subarray(start));
-});
-
-const byteMutations = fc.array(fc.oneof(flip, cut, insert, header, repeat), { maxLength: 3 });
-
-/** One change of some records: bytes alone seldom change anything but the framing. */
-type RecordMutation = (records: readonly FastCgiRecord[]) => FastCgiRecord[];
-
-const recordMutation: fc.Arbitrary<RecordMutation> = fc
-  .tuple(fc.constantFrom("drop", "repeat", "move", "retype", "readdress", "empty"), place, place, fc.nat(12), fc.nat(4))
-  .map(([what, where, elsewhere, type, requestId]) => (records) => {
-    const index = Math.floor(where * records.length);
-    const record = records[index];
-    if (record === undefined) return [...records];
-    if (what === "drop") return records.toSpliced(index, 1);
-    if (what === "repeat") return records.toSpliced(index, 0, record);
-    if (what === "move")
-      return records.toSpliced(index, 1).toSpliced(Math.floor(elsewhere * records.length), 0, record);
-    if (what === "retype") return records.with(index, { ...record, type });
-    if (what === "readdress") return records.with(index, { ...record, requestId });
-    return records.with(index, { ...record, contentData: new Uint8Array(0) });
-  });
-const recordMutations = fc.array(recordMutation, { maxLength: 6 });
-
-const mutated = (conversations: readonly Uint8Array[]): fc.Arbitrary<Uint8Array> =>
+const mutated = (recordings: readonly Recording[]): fc.Arbitrary<Uint8Array> =>
   fc
-    .tuple(fc.constantFrom(...conversations), recordMutations, fc.oneof(fc.constant([]), byteMutations))
-    .map(([conversation, ofRecords, ofBytes]) => {
-      const records = ofRecords.reduce((changed, mutate) => mutate(changed), recordsOf(conversation));
-      return ofBytes.reduce((changed, mutate) => mutate(changed), encodeRecords(records));
-    });
+    .tuple(fc.constantFrom(...recordings), recordMutations, fc.oneof(fc.constant([]), byteMutations))
+    .map(([{ bytes }, ofRecords, ofBytes]) =>
+      mutateBytes(encodeRecords(mutateRecords(wholeRecords(bytes), ofRecords)), ofBytes),
+    );
 const chunkSize = fc.integer({ min: 1, max: 5000 });
 
 /** Feeds chunks and calls `afterChunk` with whether a pause was asked for. Returns what was thrown, which stays. */
@@ -124,7 +48,7 @@ const ONE_CHUNK = 556 * 256;
 
 it("RequestDecoder throws nothing but FastCgiErrors and keeps its limits when recorded requests are mutated", async () => {
   await fc.assert(
-    fc.asyncProperty(mutated(requestBytes), chunkSize, async (bytes, size) => {
+    fc.asyncProperty(mutated(recordedRequests()), chunkSize, async (bytes, size) => {
       const driver = new DrivenRequestDecoder(LIMITS);
       const { decoder, requests } = driver;
       const stage = composeStages(new RecordDecoder(), decoder);
@@ -164,7 +88,7 @@ it("RequestDecoder throws nothing but FastCgiErrors and keeps its limits when re
 
 it("ResponseDecoder throws nothing but FastCgiErrors and keeps its limits when recorded responses are mutated", async () => {
   await fc.assert(
-    fc.asyncProperty(mutated(responseBytes), chunkSize, fc.boolean(), async (bytes, size, expecting) => {
+    fc.asyncProperty(mutated(recordedResponses()), chunkSize, fc.boolean(), async (bytes, size, expecting) => {
       const driver = new DrivenResponseDecoder({ maxQueuedBytes: 4096, maxStderrBytes: 1000 });
       const { decoder, responses } = driver;
       if (expecting) responses.push(decoder.expect(1));

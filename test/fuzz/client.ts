@@ -1,0 +1,422 @@
+// Applications of every kind against a whole FastCgiClient and a FastCgiHttpClient: with and without kept and shared connections, with
+// requests that are aborted at any moment, and bodies and readers of all kinds.
+
+import fc from "fast-check";
+import {
+  FastCgiClient,
+  type FastCgiClientOptions,
+  type FastCgiClientResponse,
+  FastCgiHttpClient,
+  Role,
+} from "../../src/index.ts";
+import {
+  type AnswerPlan,
+  anyAnswer,
+  anyConnect,
+  Backend,
+  type ConnectPlan,
+  goodAnswer,
+  goodConnect,
+  textOf,
+} from "./backends.ts";
+import { FakeClock, turns } from "./clock.ts";
+import { marked } from "./handlers.ts";
+import { Rejections } from "./rejections.ts";
+import type { Target } from "./target.ts";
+import { must } from "./wire.ts";
+
+/** One request, and what becomes of its response. */
+interface RequestPlan {
+  /** Milliseconds between the request before it and this one. */
+  readonly wait: number;
+  readonly method: "GET" | "PUT" | "POST";
+  readonly role: number;
+  readonly body: "none" | "text" | "stream" | "slow stream" | "failing stream" | "stalled stream" | "too short";
+  readonly size: number;
+  readonly reading: "all" | "slowly" | "cancels at once" | "cancels midway" | "never" | "the end only";
+  /** When it is aborted: after some turns, or some milliseconds. */
+  readonly abort: { readonly turns: number } | { readonly time: number } | null;
+  /** What happens right behind it. */
+  readonly next: "nothing" | "restart" | "close the client";
+}
+
+interface Scenario {
+  /** Whether nothing goes wrong, so that every request has to be answered in full. */
+  readonly isGood: boolean;
+  readonly options: FastCgiClientOptions;
+  readonly requests: readonly RequestPlan[];
+  readonly connects: readonly ConnectPlan[];
+  readonly answers: readonly AnswerPlan[];
+  /** Whether the application keeps connections. */
+  readonly keepsConnections: boolean;
+  readonly buffering: "collect" | "measure" | "stream";
+}
+
+const modes: fc.Arbitrary<FastCgiClientOptions> = fc.constantFrom(
+  {},
+  { keepAlive: true },
+  { keepAlive: true, reuseForAll: true },
+  { multiplexing: true },
+  { multiplexing: true, maxConcurrentRequests: 2, reuseForAll: true },
+);
+
+const goodRequest: fc.Arbitrary<RequestPlan> = fc.record({
+  wait: fc.constantFrom(0, 0, 1, 200),
+  method: fc.constantFrom("GET", "PUT", "POST"),
+  role: fc.constant(Role.Responder as number),
+  body: fc.constantFrom("none", "text", "stream", "slow stream"),
+  size: fc.constantFrom(0, 1, 100, 70_000),
+  reading: fc.constantFrom("all", "slowly"),
+  abort: fc.constant(null),
+  next: fc.constant("nothing"),
+});
+
+const anyRequest: fc.Arbitrary<RequestPlan> = fc.record({
+  wait: fc.constantFrom(0, 0, 0, 1, 200, 9_000),
+  method: fc.constantFrom("GET", "PUT", "POST"),
+  role: fc.constantFrom(1, 1, 1, 2, 3),
+  body: fc.constantFrom(
+    "none",
+    "none",
+    "text",
+    "stream",
+    "slow stream",
+    "failing stream",
+    "stalled stream",
+    "too short",
+  ),
+  size: fc.constantFrom(0, 1, 100, 70_000, 300_000),
+  reading: fc.constantFrom("all", "all", "slowly", "cancels at once", "cancels midway", "never", "the end only"),
+  abort: fc.oneof(
+    fc.constant(null),
+    fc.constant(null),
+    fc.record({ turns: fc.nat(6) }),
+    fc.record({ time: fc.constantFrom(0, 1, 60, 1_000, 20_000) }),
+  ),
+  next: fc.constantFrom("nothing", "nothing", "nothing", "nothing", "restart", "close the client"),
+});
+
+const goodScenario: fc.Arbitrary<Scenario> = fc.record({
+  isGood: fc.constant(true),
+  options: fc
+    .tuple(modes, fc.record({ maxConnections: fc.constantFrom(1, 2, 256), maxIdle: fc.constantFrom(0, 1, 8) }))
+    .map(([mode, limits]) => ({ ...mode, ...limits })),
+  requests: fc.array(goodRequest, { minLength: 1, maxLength: 6 }),
+  connects: fc.array(goodConnect, { minLength: 1, maxLength: 2 }),
+  answers: fc.array(goodAnswer, { minLength: 1, maxLength: 4 }),
+  keepsConnections: fc.constant(true),
+  buffering: fc.constantFrom("collect", "measure", "stream"),
+});
+
+const anyScenario: fc.Arbitrary<Scenario> = fc.record({
+  isGood: fc.constant(false),
+  options: fc
+    .tuple(
+      modes,
+      fc.record({
+        maxConnections: fc.constantFrom(1, 2, 256),
+        maxIdle: fc.constantFrom(0, 1, 8),
+        maxQueuedRequests: fc.constantFrom(1, 1024),
+        maxQueuedBytes: fc.constantFrom(1, 1_000, 262_144),
+        maxConnectRetries: fc.constantFrom(0, 2),
+        maxRequestsPerConnection: fc.constantFrom(1, 2, Number.POSITIVE_INFINITY),
+        maxStdoutBytes: fc.constantFrom(100_000, Number.POSITIVE_INFINITY),
+      }),
+    )
+    .map(([mode, limits]) => ({ ...mode, ...limits })),
+  requests: fc.array(anyRequest, { minLength: 1, maxLength: 6 }),
+  connects: fc.array(anyConnect, { minLength: 1, maxLength: 4 }),
+  answers: fc.array(anyAnswer, { minLength: 1, maxLength: 6 }),
+  keepsConnections: fc.boolean(),
+  buffering: fc.constantFrom("collect", "measure", "stream"),
+});
+
+/** What came of a request. */
+class Outcome {
+  readonly nonce: string;
+  readonly plan: RequestPlan;
+  /** What is awaited: the response, or its reading. */
+  state: "sent" | "answered" | "over" = "sent";
+  error: unknown = null;
+  readonly pieces: Uint8Array[] = [];
+  /** Whether the response came to its end, as far as its reader can tell. */
+  isWhole = false;
+  /** The state of its body, where that is a stream. */
+  bodyState: "none" | "open" | "ended" | "failed" | "cancelled" = "none";
+  /** Whether the whole body was given. */
+  readonly body: Uint8Array;
+
+  constructor(index: number, plan: RequestPlan) {
+    this.nonce = `q${index}`;
+    this.plan = plan;
+    this.body =
+      plan.body === "none" || plan.method === "GET" ? new Uint8Array(0) : marked(`[${this.nonce}]`, plan.size);
+  }
+
+  /** Whether what its body gives is what was announced. */
+  get hasGoodBody(): boolean {
+    return !["failing stream", "stalled stream", "too short"].includes(this.plan.body);
+  }
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+/** The body of a request, in the form of its plan. */
+function bodyOf(outcome: Outcome): string | ReadableStream<Uint8Array> | null {
+  const { plan, body } = outcome;
+  if (body.length === 0 || plan.body === "none") return null;
+  if (plan.body === "text") return textOf([body]);
+  const length = plan.body === "too short" ? body.length - 1 : body.length;
+  let at = 0;
+  outcome.bodyState = "open";
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        if (plan.body === "slow stream") await pause(5);
+        if (outcome.bodyState !== "open") return;
+        const isMidway = at >= length / 2;
+        if (isMidway && plan.body === "failing stream") {
+          outcome.bodyState = "failed";
+          throw new Error("The body failed");
+        }
+        if (isMidway && plan.body === "stalled stream") return new Promise(() => {});
+        if (at === length) {
+          outcome.bodyState = "ended";
+          controller.close();
+          return;
+        }
+        const piece = body.subarray(at, Math.min(length, at + Math.max(1, length >> 1)));
+        at += piece.length;
+        controller.enqueue(piece.slice());
+      },
+      cancel() {
+        outcome.bodyState = "cancelled";
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/** Reads a stream as the plan says; tells whether its end was seen. */
+async function readAs({ plan, pieces }: Outcome, stream: ReadableStream<Uint8Array>): Promise<boolean> {
+  if (plan.reading === "never" || plan.reading === "the end only") return false;
+  if (plan.reading === "cancels at once") {
+    await stream.cancel("not wanted");
+    return false;
+  }
+  const reader = stream.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return true;
+    pieces.push(value.slice());
+    if (plan.reading === "cancels midway") {
+      await reader.cancel("enough");
+      return false;
+    }
+    if (plan.reading === "slowly") await pause(3);
+  }
+}
+
+/** A client as both kinds are driven. */
+interface Driver {
+  send(outcome: Outcome, signal: AbortSignal): Promise<void>;
+  readonly status: FastCgiClient["status"];
+  close(options?: { timeout?: number }): Promise<void>;
+  /** What of an attempt a reader gets that reads it to its end. */
+  wholeOf(attempt: Backend["attempts"][number]): string | null;
+}
+
+function lowLevel(backend: Backend, { options }: Scenario): Driver {
+  const client = new FastCgiClient(backend, options);
+  return {
+    async send(outcome, signal) {
+      const { plan, nonce, body } = outcome;
+      const params: [string, string][] = [
+        ["NONCE", nonce],
+        ["REQUEST_METHOD", plan.method],
+      ];
+      if (plan.body === "text" || plan.body === "too short") params.push(["CONTENT_LENGTH", `${body.length}`]);
+      const response: FastCgiClientResponse = await client.send({
+        role: plan.role as Role,
+        params,
+        stdin: bodyOf(outcome),
+        signal,
+      });
+      outcome.state = "answered";
+      if (plan.reading === "never") return;
+      const [isRead] = await Promise.all([readAs(outcome, response.stdout), response.end]);
+      outcome.isWhole = isRead;
+    },
+    get status() {
+      return client.status;
+    },
+    close: (how) => client.close(how),
+    wholeOf: ({ sent }) => textOf(sent),
+  };
+}
+
+function overHttp(backend: Backend, { options, buffering }: Scenario): Driver {
+  const client = new FastCgiHttpClient(backend, { ...options, requestBuffering: buffering });
+  return {
+    async send(outcome, signal) {
+      const { plan, nonce, body } = outcome;
+      const headers: Record<string, string> = { "x-nonce": nonce };
+      const isStream = plan.body !== "none" && plan.body !== "text";
+      if (isStream && body.length > 0) headers["content-length"] = `${body.length}`;
+      const init = { method: plan.method, headers, body: bodyOf(outcome), signal, ...(isStream && { duplex: "half" }) };
+      const response = await client.fetch("http://example.com/", init as RequestInit);
+      outcome.state = "answered";
+      outcome.isWhole = response.body === null || (await readAs(outcome, response.body));
+    },
+    get status() {
+      return client.status;
+    },
+    close: (how) => client.close(how),
+    wholeOf: ({ httpBody }) => httpBody,
+  };
+}
+
+/** Longer than every timeout of a client, one behind the other. */
+const LONG = 3 * 3_600_000;
+
+async function play(scenario: Scenario, drive: typeof lowLevel): Promise<void> {
+  const clock = new FakeClock();
+  const rejections = new Rejections();
+  clock.install();
+  rejections.start();
+  try {
+    await playAt(clock, scenario, drive);
+    await turns();
+    const [rejection] = rejections.take();
+    if (rejection !== undefined) throw new Error("A rejection was not handled", { cause: rejection });
+  } finally {
+    clock.uninstall();
+    rejections.stop();
+  }
+}
+
+async function playAt(clock: FakeClock, scenario: Scenario, drive: typeof lowLevel): Promise<void> {
+  const { options, connects, answers, keepsConnections, requests } = scenario;
+  const mayMultiplex = options.multiplexing === true;
+  const backend = new Backend(connects, answers, {
+    keepsConnections: keepsConnections && (mayMultiplex || options.keepAlive === true),
+    mayMultiplex,
+  });
+  const client = drive(backend, scenario);
+  const outcomes: Outcome[] = [];
+  let closing: Promise<void> | null = null;
+  const start = (plan: RequestPlan): Outcome => {
+    const outcome = new Outcome(outcomes.length, plan);
+    outcomes.push(outcome);
+    const abort = new AbortController();
+    if (plan.abort !== null && "time" in plan.abort) setTimeout(() => abort.abort(), plan.abort.time);
+    if (plan.abort !== null && "turns" in plan.abort) void turns(plan.abort.turns).then(() => abort.abort());
+    client
+      .send(outcome, abort.signal)
+      .catch((error) => {
+        outcome.error = error;
+      })
+      .finally(() => {
+        outcome.state = "over";
+      });
+    return outcome;
+  };
+  for (const plan of requests) {
+    if (plan.wait > 0) await clock.pass(plan.wait);
+    start(plan);
+    await turns(1);
+    if (plan.next === "restart") backend.restart();
+    if (plan.next === "close the client") closing ??= client.close();
+  }
+  await clock.pass(LONG);
+  checkOutcomes(scenario, backend, outcomes, client);
+  const { active, waiting, connections } = client.status;
+  must(active + waiting + connections === 0, `After hours the client has ${JSON.stringify(client.status)}`);
+
+  if (closing === null) {
+    backend.heal();
+    const witness = start({ ...WITNESS });
+    await clock.pass(3_000);
+    must(witness.state === "over", "A request to an application that is good again was not answered");
+    must(witness.error === null, `A request to an application that is good again failed: ${String(witness.error)}`);
+    must(witness.isWhole && textOf(witness.pieces).includes(`<${witness.nonce}.`), "A good request got another answer");
+  }
+  let isClosed = false;
+  void client.close().then(() => {
+    isClosed = true;
+  });
+  await clock.pass(LONG);
+  must(isClosed, "close() goes on for ever");
+  must(backend.fault === null, `${backend.fault}`);
+  must(
+    backend.connections.every(({ wire }) => wire.isClosed),
+    "A connection was never closed",
+  );
+  must(clock.pending === 0, `${clock.pending} timers run at the end`);
+}
+
+const WITNESS: RequestPlan = {
+  wait: 0,
+  method: "GET",
+  role: Role.Responder,
+  body: "none",
+  size: 0,
+  reading: "all",
+  abort: null,
+  next: "nothing",
+};
+
+/** @throws {Fault} If a request has not got what is its own, or is not over. */
+function checkOutcomes({ isGood }: Scenario, backend: Backend, outcomes: readonly Outcome[], client: Driver): void {
+  must(backend.fault === null, `${backend.fault}`);
+  for (const outcome of outcomes) {
+    const { nonce, plan, state, pieces, isWhole, bodyState, body, error } = outcome;
+    const what = `${nonce} (${plan.method}, body ${plan.body}, reading ${plan.reading})`;
+    must(state === "over", `${what} is still ${state}`);
+    must(bodyState !== "open" || plan.reading === "never", `The body of ${what} is neither read nor cancelled`);
+    const attempts = backend.attempts.filter((attempt) => attempt.nonce === nonce);
+    checkSendings(outcome, attempts);
+    if (isGood) must(isWhole, `${what} was not answered in full: ${String(error)}`);
+    if (backend.isLying) continue;
+    const text = textOf(pieces);
+    const isPart =
+      attempts.length === 0
+        ? text === ""
+        : attempts.some((attempt) => client.wholeOf(attempt)?.startsWith(text) ?? true);
+    must(isPart, `${what} got bytes that were not for it: ${JSON.stringify(text.slice(0, 200))}`);
+    const whole = attempts.filter((attempt) => attempt.outcome === "whole").map((attempt) => client.wholeOf(attempt));
+    if (isWhole) must(whole.includes(text), `What ${what} got looks whole, and is ${text.length} bytes`);
+    if (isGood)
+      must(
+        attempts.at(-1)?.hasStdinEnd !== true || textOf(attempts.at(-1)!.stdin) === textOf([body]),
+        `The body of ${what} came as another one`,
+      );
+  }
+}
+
+/** @throws {Fault} If a request was sent too often, or a body looks whole that is not. */
+function checkSendings({ nonce, plan, body, hasGoodBody }: Outcome, attempts: Backend["attempts"]): void {
+  const run = attempts.filter(({ outcome }) => outcome !== "refused").length;
+  must(run <= (plan.method === "POST" ? 1 : 2), `${nonce} (${plan.method}) was sent ${run} times`);
+  for (const { hasStdinEnd, stdin } of attempts) {
+    if (!hasStdinEnd || plan.role === Role.Authorizer) continue;
+    must(hasGoodBody || body.length === 0, `The body of ${nonce} (${plan.body}) looks whole`);
+    must(textOf(stdin) === textOf([body]), `The body of ${nonce} came as another one`);
+  }
+}
+
+function target(name: string, drive: typeof lowLevel): Target<Scenario> {
+  return {
+    name,
+    inputs: fc.oneof(goodScenario, { arbitrary: anyScenario, weight: 3 }),
+    run: (scenario) => play(scenario, drive),
+  };
+}
+
+/** Applications against a FastCgiClient. */
+export const clientTarget = (): Target<Scenario> => target("client", lowLevel);
+
+/** Applications against a FastCgiHttpClient. */
+export const httpClientTarget = (): Target<Scenario> => target("http-client", overHttp);

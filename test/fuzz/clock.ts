@@ -1,0 +1,66 @@
+import { setImmediate } from "node:timers";
+
+interface Timer {
+  readonly at: number;
+  readonly call: () => void;
+}
+
+/**
+ * A clock that goes when it is told to. It stands in for the timers and `performance.now` of the runtime, without a test runner, so that
+ * fuzzing is the same on every runtime.
+ */
+export class FakeClock {
+  readonly #timers = new Map<number, Timer>();
+  readonly #real = { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
+  #now = 1_000;
+  #lastId = 0;
+
+  /** Takes the place of the runtime's clock. */
+  install(): void {
+    const set = (call: (...args: unknown[]) => void, delay = 0, ...args: unknown[]): number => {
+      this.#timers.set(++this.#lastId, { at: this.#now + Math.max(1, delay), call: () => call(...args) });
+      return this.#lastId;
+    };
+    Object.assign(globalThis, { setTimeout: set, clearTimeout: (id: number) => void this.#timers.delete(id) });
+    Object.defineProperty(performance, "now", { value: () => this.#now, configurable: true });
+  }
+
+  /** Gives the runtime its clock back. */
+  uninstall(): void {
+    Object.assign(globalThis, this.#real);
+    Reflect.deleteProperty(performance, "now");
+  }
+
+  /** Timers that run. */
+  get pending(): number {
+    return this.#timers.size;
+  }
+
+  /** Lets `milliseconds` pass, and all that follows from it happen. */
+  async pass(milliseconds: number): Promise<void> {
+    const end = this.#now + milliseconds;
+    await turns();
+    for (;;) {
+      const next = this.#next();
+      if (next === null || this.#timers.get(next)!.at > end) break;
+      const { at, call } = this.#timers.get(next)!;
+      this.#timers.delete(next);
+      this.#now = at;
+      call();
+      await turns();
+    }
+    this.#now = end;
+  }
+
+  /** The timer that fires first. */
+  #next(): number | null {
+    let first: number | null = null;
+    for (const [id, { at }] of this.#timers) if (first === null || at < this.#timers.get(first)!.at) first = id;
+    return first;
+  }
+}
+
+/** Lets everything happen that waits for no timer. */
+export async function turns(count: number = 2): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise<void>((resolve) => void setImmediate(resolve));
+}

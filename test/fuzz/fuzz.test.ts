@@ -1,0 +1,19 @@
+// A fixed number of inputs for each target, so that a run decides nothing by time. npm run fuzz goes on for as long as it is told to.
+import { expect, it } from "vitest";
+import { clientTarget, httpClientTarget } from "./client.ts";
+import { serverTarget, serviceTarget } from "./server.ts";
+import { fuzz } from "./target.ts";
+
+const RUNS = 300;
+
+it.each([
+  ["FastCgiServer", serverTarget],
+  ["FastCgiHttpService", serviceTarget],
+  ["FastCgiClient", clientTarget],
+  ["FastCgiHttpClient", httpClientTarget],
+])(
+  "%s keeps the rules of the protocol and lets go of everything when its peer does anything at all",
+  async (_, make) => {
+    expect(await fuzz<never>(make() as never, RUNS, { seed: 20_261_127 })).toBeNull();
+  },
+);
