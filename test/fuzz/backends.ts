@@ -7,7 +7,7 @@ import {
   type FastCgiConnection,
   type FastCgiRecord,
   RecordType,
-} from "../../src/index.ts";
+} from "../../src/toolkit.ts";
 import { record } from "../support/records.ts";
 import { marked } from "./handlers.ts";
 import { type ByteMutation, byteMutations, concatenated, cutAt, mutateBytes, place } from "./mutations.ts";

@@ -8,7 +8,7 @@ import {
   type FastCgiClientResponse,
   FastCgiHttpClient,
   Role,
-} from "../../src/index.ts";
+} from "../../src/toolkit.ts";
 import {
   type AnswerPlan,
   anyAnswer,

@@ -1,7 +1,7 @@
 // Handlers of every kind, for a FastCgiServer and for a FastCgiHttpService. What a handler does is data; what it has done is in a Call.
 
 import fc from "fast-check";
-import type { ByteReader, FastCgiFetchHandler, FastCgiHandler, FastCgiResponse } from "../../src/index.ts";
+import type { ByteReader, FastCgiFetchHandler, FastCgiHandler, FastCgiResponse } from "../../src/toolkit.ts";
 
 /** What a handler does with the request's body before it answers. */
 const BODY_HABITS = ["ignores", "reads", "reads one piece", "cancels", "reads meanwhile", "clones"] as const;

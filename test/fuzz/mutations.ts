@@ -1,7 +1,7 @@
 // Changes of recorded and generated conversations. They are data, so that a counterexample prints as what it is.
 
 import fc from "fast-check";
-import type { FastCgiRecord } from "../../src/index.ts";
+import type { FastCgiRecord } from "../../src/toolkit.ts";
 
 /** A place in a list or in some bytes, as a fraction, so that it fits whatever the changes before it have left. */
 export const place: fc.Arbitrary<number> = fc.nat(9999).map((part) => part / 10_000);

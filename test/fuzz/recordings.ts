@@ -1,4 +1,4 @@
-import { type FastCgiRecord, RecordDecoder } from "../../src/index.ts";
+import { type FastCgiRecord, RecordDecoder } from "../../src/toolkit.ts";
 import { loadBackends, loadFrontends } from "../support/vectors.ts";
 
 /** Longer ones take time and add nothing. */

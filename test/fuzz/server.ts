@@ -9,7 +9,7 @@ import {
   type FastCgiServerOptions,
   RecordType,
   Role,
-} from "../../src/index.ts";
+} from "../../src/toolkit.ts";
 import { begin, params, record, request } from "../support/records.ts";
 import { FakeClock, turns } from "./clock.ts";
 import {

@@ -1,6 +1,6 @@
 // One end of a connection, given to the library; the other end is the fuzzer's, which decides about every byte.
 
-import type { FastCgiConnection } from "../../src/index.ts";
+import type { FastCgiConnection } from "../../src/toolkit.ts";
 
 /** A record as this folder reads it. */
 export interface WireRecord {
