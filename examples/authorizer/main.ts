@@ -1,4 +1,5 @@
-// A FastCGI Authorizer in front of a fetch handler: it decides who may come in, and says who it is (FastCGI 6.3).
+// A FastCGI Authorizer in front of a fetch handler: it decides which requests may go on, and names their user (FastCGI
+// 6.3).
 
 import { join } from "node:path";
 import { FastCgiError, FastCgiHttpClient, FastCgiUnixConnector, serve, withAuthorizer } from "fetchcgi/node";
@@ -8,7 +9,8 @@ import { LISTEN, onStop, temporaryFolder } from "../shared/program.ts";
 const path = join(temporaryFolder(), "auth.sock");
 const users = new Map([[`Basic ${btoa("alice:wonderland")}`, "alice"]]);
 
-// The authorizer, usually a program of its own, perhaps not in TypeScript. 200 lets a request in; any other answer is the client's.
+// The authorizer, usually a program of its own, perhaps not in TypeScript. Status 200 allows a request; any other
+// answer goes to the client.
 const authorizer = await serve({
   path,
   fetch(request) {
@@ -34,7 +36,7 @@ const front = await serveHttp({
   ...LISTEN,
   fetch: site,
   error(error) {
-    // Also when the authorizer fails: then nobody comes in.
+    // Also if the authorizer fails: no request goes on then.
     console.error(error);
     return new Response("Cannot answer\n", { status: error instanceof FastCgiError ? error.gatewayStatus : 500 });
   },

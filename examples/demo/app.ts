@@ -1,4 +1,4 @@
-// The application: an ordinary fetch handler. All it knows of FastCGI is in its second parameter, and only the page uses that.
+// The application: an ordinary fetch handler. Only its second parameter knows FastCGI, and only the page uses that.
 
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -16,7 +16,7 @@ export function createApp(exchanges: ReadonlyMap<string, Exchange>): FastCgiFetc
       case "/ticks":
         return ticks(request.signal);
       case "/throw":
-        throw new Error("Thrown on purpose: somebody asked for /throw");
+        throw new Error("Thrown on purpose: /throw was asked for");
       default:
         return show(request, context, exchanges);
     }
@@ -29,14 +29,15 @@ async function show(
   context: FastCgiContext,
   exchanges: ReadonlyMap<string, Exchange>,
 ): Promise<Response> {
-  // The end of FCGI_STDIN is the last record of the request; whatever body there is, this page has no use for it.
+  // Reads the body to its end, because the end of FCGI_STDIN is the last record of the request. The page does not use
+  // the body.
   await context.stdin.pipeTo(new WritableStream());
   const exchange = exchanges.get(context.params.get(EXCHANGE_ID) ?? "");
   const view = { request, params: context.params, exchange };
   return negotiate(request, { html: () => page(view), text: () => pageText(view) });
 }
 
-/** Reads an upload piece by piece: what is in memory does not grow with the file. */
+/** Reads an upload piece by piece, so that memory does not grow with the file. */
 async function digest(request: Request): Promise<Response> {
   const sha256 = createHash("sha256");
   let bytes = 0;

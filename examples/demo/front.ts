@@ -26,18 +26,18 @@ export function createFront(
         remoteAddress: request.ip,
         params: { [EXCHANGE_ID]: id },
       });
-      // So that the page's script can ask for the records.
+      // The page's script asks for the records with this id.
       response.headers.set("exchange-id", id);
       return response;
     } catch (error) {
-      // The browser has left, so nobody reads this.
+      // The browser has left, so this answer is not read.
       if (request.signal.aborted) return new Response(null, { status: 499 });
       return failure(error);
     }
   };
 }
 
-/** What an HTTP client is told of an exchange that failed. */
+/** The answer to the HTTP client if an exchange failed. */
 function failure(error: unknown): Response {
   const status = error instanceof FastCgiError ? error.gatewayStatus : 500;
   if (status >= 500) console.error(error);

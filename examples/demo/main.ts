@@ -12,15 +12,15 @@ import { RecordTap } from "./tap.ts";
 
 const DEFAULT_PORT = 3000;
 
-/** Starts both halves. Resolves with the URL, and with what stops them again. */
+/** Starts both halves. Resolves with the URL, and with a function that stops them. */
 async function start(port: number | undefined): Promise<{ url: string; stop: () => Promise<void> }> {
   const undo: (() => Promise<void> | void)[] = [];
-  // From the last to the first: the front goes before what is behind it.
+  // Stopped in reverse order: the front before the application that it calls.
   const stop = async (): Promise<void> => {
     for (const step of undo.reverse()) await step();
   };
   try {
-    // Only this user can enter the folder, so nobody else can talk to the application past the front.
+    // Only this user can enter the folder, so no other user can reach the application without the front.
     const folder = await mkdtemp(join(tmpdir(), "fetchcgi-demo-"));
     undo.push(() => rm(folder, { recursive: true, force: true }));
 
@@ -33,7 +33,7 @@ async function start(port: number | undefined): Promise<{ url: string; stop: () 
     undo.push(() => client.close());
 
     const front = await listen(createFront(client, tap.exchanges), port);
-    // At once, because a browser that watches the ticks would never leave by itself.
+    // Closed at once, because a browser that watches the ticks would never leave by itself.
     undo.push(() => front.close(true));
     return { url: front.url!, stop };
   } catch (error) {
@@ -42,7 +42,7 @@ async function start(port: number | undefined): Promise<{ url: string; stop: () 
   }
 }
 
-/** Listens on `port`. Without one, any port will do if the usual one is taken. */
+/** Listens on `port`. Without one, listens on the usual port, or on any free port if that one is taken. */
 async function listen(fetch: ReturnType<typeof createFront>, port: number | undefined): Promise<Server> {
   const options = { fetch, hostname: "127.0.0.1", silent: true, gracefulShutdown: false };
   try {
@@ -67,7 +67,7 @@ try {
   const { url, stop } = await start(readPort());
   console.log(`fetchcgi demo: ${url}  (Ctrl+C stops it)`);
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    // Once, so that a second signal ends a program that hangs.
+    // `once`, so that a second signal ends a program that hangs.
     process.once(signal, async () => {
       await stop();
       console.log("Stopped");

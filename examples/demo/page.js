@@ -8,7 +8,7 @@ async function showRecords(id) {
   records.dataset.exchange = id;
   for (;;) {
     const response = await fetch(`/records/${id}`, { headers: { accept: "text/html" } });
-    // By now another exchange may be shown, or this one be forgotten.
+    // In the meantime the user may have chosen another exchange, or the server dropped this one.
     if (records.dataset.exchange !== id || !response.ok) return;
     records.innerHTML = await response.text();
     if (records.querySelector("[data-state=running]") === null) return;
@@ -16,7 +16,7 @@ async function showRecords(id) {
   }
 }
 
-/** Runs `send` whenever a form is submitted; what it fails with is shown where its answer would be. */
+/** Runs `send` whenever a form is submitted. An error is shown in the place of the answer. */
 function onSubmit(selector, send) {
   const form = document.querySelector(selector);
   const [button, output] = [form.querySelector("button"), form.querySelector("output")];
@@ -30,7 +30,7 @@ function onSubmit(selector, send) {
   });
 }
 
-// XMLHttpRequest, because fetch tells nothing of an upload's progress. Both stream the file.
+// XMLHttpRequest, because fetch does not report the progress of an upload. Both stream the file.
 onSubmit("#upload", ({ form, button, output }) => {
   const file = form.elements.file.files[0];
   const request = new XMLHttpRequest();

@@ -5,7 +5,8 @@ import { Html, html } from "./html.ts";
 import type { Exchange, SeenRecord } from "./tap.ts";
 import { paramRows, type View } from "./view.ts";
 
-// Files of their own are easier to work on; in the page they cost no requests, which would show up among the exchanges.
+// Separate files are easier to edit. They are put into the page, because requests for them would show up among the
+// exchanges.
 const style = new Html(readFileSync(new URL("page.css", import.meta.url), "utf8"));
 const script = new Html(readFileSync(new URL("page.js", import.meta.url), "utf8"));
 
@@ -97,7 +98,7 @@ const diagram = html`<figure>
 const OUTCOMES: Readonly<Record<Exchange["state"], string>> = {
   running: "the rest is still to come",
   complete: "complete",
-  cut: "cut off: the front closed the connection, because nobody waits for the rest",
+  cut: "cut off: the front closed the connection, because the rest is not needed",
 };
 
 /** The part of the page that its script replaces. */

@@ -1,5 +1,5 @@
-// Listens in on FastCGI connections: every byte passes on unchanged, and a copy goes through the library's own
-// RecordDecoder. Connectors wrap connectors, so all it takes is a client that connects through this one.
+// Watches FastCGI connections: every byte passes on unchanged, and a copy goes through the library's own RecordDecoder.
+// A connector can wrap another one, so a client only has to connect through this one.
 
 import { type ConnectOptions, type Connector, type FastCgiConnection, Role } from "fetchcgi/node";
 import {
@@ -12,7 +12,9 @@ import {
   RecordType,
 } from "fetchcgi/toolkit";
 
-/** The variable that tells the exchanges apart. The front sets it; no client can, because headers become `HTTP_*`. */
+/**
+ * The variable that tells the exchanges apart. The front sets it. A client can't, because its headers become `HTTP_*`.
+ */
 export const EXCHANGE_ID = "EXCHANGE_ID";
 
 /** The most exchanges that are remembered. */
@@ -22,7 +24,7 @@ const MAX_RECORDS = 12;
 /** The most bytes of a record's content that are remembered. */
 const MAX_PREVIEW = 120;
 
-/** One record that went by. */
+/** One record that passed. */
 export interface SeenRecord {
   readonly from: "front" | "application";
   /** Milliseconds since the exchange began. */
@@ -32,7 +34,7 @@ export interface SeenRecord {
   readonly requestId: number;
   readonly contentLength: number;
   readonly paddingLength: number;
-  /** What it says, or how its content begins. */
+  /** What the record says, or the start of its content. */
   readonly preview: string;
 }
 
@@ -41,9 +43,9 @@ export class Exchange {
   id = "";
   readonly first: SeenRecord[] = [];
   readonly last: SeenRecord[] = [];
-  /** Records between `first` and `last` that are forgotten. */
+  /** The number of records between `first` and `last` that are not kept. */
   omitted = 0;
-  /** `complete` behind FCGI_END_REQUEST, `cut` when the connection was closed before it. */
+  /** `complete` after FCGI_END_REQUEST, `cut` if the connection was closed before it. */
   state: "running" | "complete" | "cut" = "running";
   readonly #start = performance.now();
 
@@ -84,7 +86,7 @@ export class RecordTap implements Connector {
     const tape = new ConnectionTape((exchange) => this.#remember(exchange));
     const sent = copyRecords((record) => tape.sent(record));
     const received = copyRecords((record) => tape.received(record));
-    // If the connection breaks, the pipe passes it on to whoever writes.
+    // If the connection breaks, the pipe makes the client's writes fail.
     sent.readable.pipeTo(connection.writable).catch(() => {});
     return {
       readable: connection.readable.pipeThrough(received),
@@ -108,7 +110,7 @@ export class RecordTap implements Connector {
   }
 }
 
-/** Passes bytes on, and tells of each record in them. */
+/** Passes bytes on, and calls back with each record in them. */
 function copyRecords(onRecord: (record: FastCgiRecord) => void): TransformStream<Uint8Array, Uint8Array> {
   const decoder = new RecordDecoder();
   return new TransformStream({

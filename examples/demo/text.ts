@@ -30,7 +30,7 @@ export function pageText({ request, params, exchange }: View): string {
 const OUTCOMES: Readonly<Record<Exchange["state"], string>> = {
   running: "(the response is still to come)",
   complete: "",
-  cut: "(the front closed the connection: nobody waits for the rest)",
+  cut: "(the front closed the connection: the rest is not needed)",
 };
 
 export function recordsText({ id, first, omitted, last, state }: Exchange): string {

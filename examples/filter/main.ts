@@ -16,7 +16,7 @@ const filter = await serve({
   fetch(request, { data, params }) {
     const lastModified = new Date(Number(params.get("FCGI_DATA_LAST_MOD")) * 1000);
     const headers = { "content-type": "text/plain; charset=utf-8", "last-modified": lastModified.toUTCString() };
-    // Who has it already need not get it again: then nobody reads the file.
+    // The client has this version already: answer 304, without reading the file.
     const since = Date.parse(request.headers.get("if-modified-since") ?? "");
     if (since >= lastModified.getTime()) return new Response(null, { status: 304, headers });
     const banner = `*** ${params.get("FCGI_DATA_LENGTH")} bytes, filtered ***\n\n`;
@@ -24,7 +24,7 @@ const filter = await serve({
   },
 });
 
-// The web server: knows the file, and leaves the rest to the Filter.
+// The web server: it knows the file and leaves the rest to the Filter.
 const client = new FastCgiHttpClient(new FastCgiUnixConnector(path), { keepAlive: true });
 const front = await serveHttp({
   ...LISTEN,

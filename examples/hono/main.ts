@@ -17,7 +17,7 @@ app.get("/api/greeting/:name", (c) => c.json({ greeting: `Hello ${c.req.param("n
 app.all("/blog/*", (c) => php.fetch(c.req.raw, { remoteAddress: c.env.ip }));
 app.onError((error) => {
   console.error(error);
-  // 502 where php-fpm is gone, 504 where it does not answer, and the like.
+  // 502 if php-fpm is gone, 504 if it does not answer, and so on.
   return new Response("Cannot answer\n", { status: error instanceof FastCgiError ? error.gatewayStatus : 500 });
 });
 

@@ -145,7 +145,7 @@ app.get("/breaks", (c) => {
   const pieces = ["the start\n"];
   const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
     async pull(controller) {
-      // The start is on its way behind this.
+      // After this the start of the response has been sent.
       await new Promise((resolve) => setTimeout(resolve, 50));
       const piece = pieces.shift();
       if (piece === undefined) controller.error(new Error("out of bread"));

@@ -4,7 +4,7 @@ import { FastResponse, type ServerMiddleware, type ServerOptions, type ServerReq
 
 const finished = new Set<string>();
 
-/** Says in every answer who asked. */
+/** Adds the client's address to every answer. */
 const stamp: ServerMiddleware = async (request, next) => {
   const response = await next();
   response.headers.set("x-asked-by", `${request.ip} with ${request.method}`);

@@ -1,6 +1,6 @@
 // `serve` of srvx, over FastCGI. Middleware, plugins and `error` are srvx's own (`srvx/generic`); `request.ip` and
-// `request.waitUntil`, which srvx adds to a Request, come from what FastCGI knows. An app without these needs none of this:
-// it takes `serve` of `fetchcgi/node`.
+// `request.waitUntil`, which srvx adds to a Request, come from FastCGI's context. An app without these can use `serve`
+// of `fetchcgi/node` directly.
 
 import { type FastCgiListener, type ServeOptions, serve as serveFastCgi } from "fetchcgi/node";
 import type { ServerOptions, ServerRequest } from "srvx";

@@ -11,7 +11,7 @@ import { LISTEN, onStop } from "../shared/program.ts";
 // A site of your own: its document root, in SITE.
 const root = process.env.SITE || fileURLToPath(new URL("app", import.meta.url));
 const fpm = await startPhpFpm("tcp");
-// php-fpm has four workers: no more connections than that, and the other requests wait for their turn.
+// php-fpm has four workers, so the client opens no more connections. Further requests wait.
 const php = new FastCgiHttpClient(FastCgiTcpConnector.phpFpm(fpm.address), { maxConnections: 4 });
 const sendFile = staticMiddleware({ dir: root });
 
@@ -24,7 +24,7 @@ const site = phpSite({
   init: (request: ServerRequest) => ({ remoteAddress: request.ip }),
 });
 
-// Browsers warn of a certificate that was made by its owner. A real one comes from a file.
+// Browsers warn of a self-signed certificate. A real one comes from a file.
 const { cert, private: key } = await generate([{ name: "commonName", value: "localhost" }], {
   keyType: "ec",
   algorithm: "sha256",
@@ -36,7 +36,7 @@ const server = await serve({
   fetch: site,
   error(error) {
     console.error(error);
-    // 502 where php-fpm is gone, 504 where it does not answer, and the like.
+    // 502 if php-fpm is gone, 504 if it does not answer, and so on.
     return new Response("Cannot answer\n", { status: error instanceof FastCgiError ? error.gatewayStatus : 500 });
   },
 }).ready();

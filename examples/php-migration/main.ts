@@ -10,7 +10,7 @@ const script = fileURLToPath(new URL("app/index.php", import.meta.url));
 const fpm = await startPhpFpm("unix");
 const php = new FastCgiHttpClient(FastCgiUnixConnector.phpFpm(fpm.address, script));
 
-// What has moved. PHP still has these routes too, and is not asked any more.
+// The routes that have moved. PHP still has them too, but is not asked for them.
 const native: Record<string, (request: ServerRequest) => Response | Promise<Response>> = {
   "/health": () => new Response("ok\n"),
   "/version": () => Response.json({ version: "2.0.0", runtime: `Node.js ${process.version}` }),
@@ -25,7 +25,7 @@ const server = await serve({
   },
   error(error) {
     console.error(error);
-    // 502 where php-fpm is gone, 504 where it does not answer, and the like. /health does not care.
+    // 502 if php-fpm is gone, 504 if it does not answer, and so on. /health works without php-fpm.
     return new Response("Cannot answer\n", { status: error instanceof FastCgiError ? error.gatewayStatus : 500 });
   },
 }).ready();

@@ -4,5 +4,5 @@ import { serve } from "fetchcgi/node";
 
 const server = await serve({ fetch: () => new Response(`Hello from process ${process.pid}\n`) });
 
-// Answers what was sent, and then there is nothing left to run for.
+// Answers the running requests. Then the process ends, because nothing is left to do.
 process.once("SIGTERM", () => void server.close({ timeout: 20_000 }));

@@ -74,7 +74,7 @@ async function answers(target: NetConnectOpts): Promise<boolean> {
   }
 }
 
-/** php-fpm can't choose one by itself. */
+/** Finds a free port, because php-fpm can't choose one. */
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -1,3 +1,3 @@
 <?php
-// Beside the files that everybody may see, as PHP applications have it. Nobody gets to read it.
+// In the folder of the public files, as PHP applications have it. No request shows its source.
 return ['title' => 'A PHP site', 'password' => 'for the scripts only'];
