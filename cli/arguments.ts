@@ -3,28 +3,6 @@ import { type Connector, type NameValuePair, utf8ToByteString } from "../adapter
 import type { ListenTarget } from "../adapters/system/listen.ts";
 import { connectorFor, listenTargetFor } from "./address.ts";
 
-/** The help text. */
-export const USAGE = `Checks which rules of FastCGI 1.0 and CGI/1.1 a program keeps.
-
-fetchcgi check application <address>    talks to an application, such as php-fpm
-  --script FILE         SCRIPT_FILENAME: the script that php-fpm is to run
-  --param NAME=VALUE    a variable of every request; can be repeated
-  --uri PATH            a page that shows its variables, "/" by default
-  --body-uri PATH       a page that sends the request's body back, the same by default
-  --timeout MS          to wait for each answer, 3000 by default
-
-fetchcgi check server --listen <address>    stands as an application behind a web server
-  --url URL             sends requests to the web server itself, and ends with the report
-  --requests N          ends after so many requests; otherwise Ctrl+C does
-  --mode MODE           of a Unix socket, 660 by default
-
-  --json                the report as JSON
-  --verbose             what was sent and what came for every rule
-
-<address> is 127.0.0.1:9000, unix:/run/app.sock, or for a server fd:0.
-The exit code is 0 if no rule is broken, 1 if one is, 2 if nothing could be checked.
-`;
-
 /** How a report is printed. */
 export interface ReportOptions {
   readonly json: boolean;
@@ -74,6 +52,28 @@ const SERVER = {
   requests: { type: "string" },
   mode: { type: "string", default: "660" },
 } as const;
+
+/** The help text. */
+export const USAGE: string = `Checks which rules of FastCGI 1.0 and CGI/1.1 a program keeps.
+
+fetchcgi check application <address>    talks to an application, such as php-fpm
+  --script FILE         SCRIPT_FILENAME: the script that php-fpm is to run
+  --param NAME=VALUE    a variable of every request; can be repeated
+  --uri PATH            a page that shows its variables, "${APPLICATION.uri.default}" by default
+  --body-uri PATH       a page that sends the request's body back, the same by default
+  --timeout MS          to wait for each answer, ${APPLICATION.timeout.default} by default
+
+fetchcgi check server --listen <address>    stands as an application behind a web server
+  --url URL             sends requests to the web server itself, and ends with the report
+  --requests N          ends after so many requests; otherwise Ctrl+C does
+  --mode MODE           of a Unix socket, ${SERVER.mode.default} by default
+
+  --json                the report as JSON
+  --verbose             what was sent and what came for every rule
+
+<address> is 127.0.0.1:9000, unix:/run/app.sock, or for a server fd:0.
+The exit code is 0 if no rule is broken, 1 if one is, 2 if nothing could be checked.
+`;
 
 /**
  * Reads the arguments after the program's name.

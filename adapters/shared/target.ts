@@ -18,7 +18,7 @@ export type TcpAddress = Extract<ConnectionAddress, { port: number }>;
 /** @throws {TypeError} If the target is not one. */
 export function parseTcpTarget(target: TcpTarget | string): TcpAddress {
   const { hostname = "127.0.0.1", port } = typeof target === "string" ? splitTcpTarget(target) : target;
-  if (hostname === "" || !Number.isInteger(port) || port < 1 || port > 65_535) {
+  if (typeof hostname !== "string" || hostname === "" || !Number.isInteger(port) || port < 1 || port > 65_535) {
     throw new TypeError(
       `Cannot connect to ${JSON.stringify(target)}: expected "host:port", with a port from 1 to 65535`,
     );

@@ -53,6 +53,13 @@ export interface ListenTarget {
   fd?: number;
 }
 
+/** Defaults of {@linkcode ListenTarget}. */
+export const LISTEN_DEFAULTS: Required<Pick<ListenTarget, "hostname" | "mode" | "takeOver">> = Object.freeze({
+  hostname: "127.0.0.1",
+  mode: 0o660,
+  takeOver: false,
+});
+
 /** One place to listen at. */
 export type ListenPlace =
   | { readonly hostname: string; readonly port: number }
@@ -104,10 +111,23 @@ export interface ServerRuntime {
 }
 
 /**
- * @throws {TypeError} If the target is more than one place, or none where there is none to inherit.
- * @throws {RangeError} If the port is none.
+ * @throws {TypeError} If the target is more than one place, or none where there is none to inherit, or an option is of another type.
+ * @throws {RangeError} If the port or the mode is none.
  */
-export function checkTarget({ path, port, fd, hostname }: ListenTarget, { pid }: ServerRuntime): void {
+export function checkTarget(target: ListenTarget, { pid }: ServerRuntime): void {
+  const { path, port, fd, hostname } = target;
+  const { mode = LISTEN_DEFAULTS.mode } = target;
+  for (const name of ["hostname", "mode", "takeOver"] as const) {
+    const [expected, value] = [typeof LISTEN_DEFAULTS[name], target[name]];
+    if (value !== undefined && typeof value !== expected) {
+      throw new TypeError(`Cannot use ${name}: expected a ${expected}, got ${String(value)}`);
+    }
+  }
+  if (hostname === "")
+    throw new TypeError("Cannot use hostname: expected a host name or an address, got an empty string");
+  if (!(Number.isInteger(mode) && mode >= 0 && mode <= 0o777)) {
+    throw new RangeError(`Cannot use mode: expected an integer from 0 to 0o777, got ${mode}`);
+  }
   const given = [path, port, fd].filter((place) => place !== undefined).length;
   const isInherited = given === 0 && hostname === undefined && pid !== undefined;
   if (given !== 1 && !isInherited) throw new TypeError(`Cannot serve: expected one of path, port and fd, got ${given}`);
@@ -146,7 +166,7 @@ interface PathEvents {
 async function listenOnPath(
   runtime: ServerRuntime,
   path: string,
-  { mode = 0o660, takeOver = false }: ListenTarget,
+  { mode = LISTEN_DEFAULTS.mode, takeOver = LISTEN_DEFAULTS.takeOver }: ListenTarget,
   { bind, events, accepted }: PathEvents,
 ): Promise<Listener> {
   const options = { mode, takeOver };
@@ -197,7 +217,7 @@ function listenerOn(address: ConnectionAddress | undefined, stop: () => Promise<
 
 /** The place and its name in messages. */
 function placeOf(runtime: ServerRuntime, target: ListenTarget): { place: ListenPlace; name: string } {
-  const { port, hostname = "127.0.0.1" } = target;
+  const { port, hostname = LISTEN_DEFAULTS.hostname } = target;
   if (port !== undefined) return { place: { hostname, port }, name: formatTcpTarget({ hostname, port }) };
   const fd = target.fd ?? inheritedDescriptor(runtime.environment, runtime.pid?.());
   return { place: { fd }, name: `descriptor ${fd}` };

@@ -1,6 +1,7 @@
 import { withController } from "../base/abort.ts";
 import { Deadline } from "../base/deadline.ts";
 import { kindOf } from "../base/kind_of.ts";
+import { resolveOptions } from "../base/resolve_options.ts";
 import type { FastCgiClientResponse, IncomingResponse } from "../codec/incoming_response.ts";
 import type { Connector } from "../connect/connector.ts";
 import { FCGI_MAX_CONNS, FCGI_MAX_REQS, FCGI_MPXS_CONNS } from "../protocol/constants.ts";
@@ -23,6 +24,9 @@ export interface ClientCloseOptions {
    */
   timeout?: number;
 }
+
+/** The defaults of {@linkcode ClientCloseOptions}. */
+export const CLIENT_CLOSE_DEFAULTS: Required<ClientCloseOptions> = Object.freeze({ timeout: Number.POSITIVE_INFINITY });
 
 /**
  * Sends requests to a FastCGI application, of any role and with any params.
@@ -112,8 +116,13 @@ export class FastCgiClient implements AsyncDisposable {
     });
   }
 
-  /** Sends no more requests. Resolves when those that wait or run are over, and every connection is closed. */
-  async close({ timeout = Number.POSITIVE_INFINITY }: ClientCloseOptions = {}): Promise<void> {
+  /**
+   * Sends no more requests. Resolves when those that wait or run are over, and every connection is closed.
+   *
+   * @throws {RangeError | TypeError} If `timeout` is not a number of milliseconds.
+   */
+  async close(options: ClientCloseOptions = {}): Promise<void> {
+    const { timeout } = resolveOptions(CLIENT_CLOSE_DEFAULTS, options, ["timeout"]);
     this.#closed = true;
     const applications = this.#allApplications();
     const message = `Cannot finish the request: the client closes after ${timeout} ms`;

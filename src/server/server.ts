@@ -26,7 +26,8 @@ export interface CloseOptions {
   timeout?: number;
 }
 
-const CLOSE_DEFAULTS: Required<CloseOptions> = Object.freeze({ grace: 250, timeout: Number.POSITIVE_INFINITY });
+/** The defaults of {@linkcode CloseOptions}. */
+export const CLOSE_DEFAULTS: Required<CloseOptions> = Object.freeze({ grace: 250, timeout: Number.POSITIVE_INFINITY });
 
 /** Milliseconds that handlers have to settle once they were aborted because of the timeout of a close. */
 const SETTLE_TIME = 1000;

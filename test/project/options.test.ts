@@ -5,73 +5,217 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import * as cloudflare from "../../adapters/cloudflare/index.ts";
+import { serve } from "../../adapters/node/index.ts";
+import { parseTcpTarget } from "../../adapters/shared/target.ts";
+import { LISTEN_DEFAULTS } from "../../adapters/system/listen.ts";
+import { USAGE } from "../../cli/arguments.ts";
+import { CLIENT_CLOSE_DEFAULTS } from "../../src/client/client.ts";
 import { CLIENT_DEFAULTS } from "../../src/client/options.ts";
 import { REQUEST_DECODER_DEFAULTS } from "../../src/codec/request_decoder_options.ts";
 import { RESPONSE_DECODER_DEFAULTS } from "../../src/codec/response_decoder.ts";
 import { DEFAULTS as CONNECTOR_DEFAULTS } from "../../src/connect/connectors.ts";
-import { DEFAULT_HTTP_CLIENT_OPTIONS } from "../../src/http/call/client_options.ts";
+import { DEFAULT_HTTP_CLIENT_OPTIONS, OWN_INIT } from "../../src/http/call/client_options.ts";
+import { DOCUMENT_ROOT_DEFAULTS } from "../../src/http/php/script_path.ts";
+import { SERVICE_DEFAULTS } from "../../src/http/serve/service.ts";
 import { SERVER_DEFAULTS } from "../../src/server/options.ts";
+import { CLOSE_DEFAULTS } from "../../src/server/server.ts";
+import {
+  type Connector,
+  FastCgiClient,
+  FastCgiHttpClient,
+  FastCgiHttpService,
+  FastCgiServer,
+  failover,
+  phpSite,
+  publicFiles,
+  RequestDecoder,
+  ResponseDecoder,
+  requestToParams,
+  scriptsIn,
+} from "../../src/toolkit.ts";
+
+// A module of the runtime, not of a package.
+vi.mock("cloudflare:sockets", () => ({ connect() {} }));
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 interface OptionsInterface {
   file: string;
   name: string;
-  /** The object that its defaults come from, where they are more than a line of code. */
-  defaults?: Readonly<Record<string, unknown>>;
   /** The first cell of the README's table that has its rows. */
   table: string;
+  /** Where its defaults come from, or what is done without an option. */
+  defaults?: Readonly<Record<string, unknown>>;
+  /** Gives the options to what takes them, which must refuse a wrong one by its name. */
+  give?: (options: object) => unknown;
 }
 
 const defaultsOf = (defaults: object): Readonly<Record<string, unknown>> => ({ ...defaults });
 
-/** Every interface of options that a user of `serve` or of a client can give. */
+const connector: Connector = { connect: () => Promise.reject(new Error("not tried")) };
+const handler = (): Response => new Response();
+const documentRoot = { documentRoot: "/srv", resolve: () => null };
+const site = { ...documentRoot, php: { fetch: async () => new Response() }, files: () => null };
+
+/** What a connector for Workers asks for when it is told nothing. */
+const { secureTransport } = await new Promise<{ secureTransport: string }>((resolve) => {
+  const binding = {
+    connect(_: unknown, options: { secureTransport: string }) {
+      resolve(options);
+      throw new Error("not tried");
+    },
+  };
+  const workers = new cloudflare.FastCgiTcpConnector("127.0.0.1:9000", {}, { binding });
+  workers.connect({ signal: new AbortController().signal }).catch(() => {});
+});
+
+/** Every interface of options that a program can give. */
 const INTERFACES: readonly OptionsInterface[] = [
   {
     file: "src/codec/request_decoder_options.ts",
     name: "RequestDecoderOptions",
-    defaults: defaultsOf(REQUEST_DECODER_DEFAULTS),
     table: "serve",
+    defaults: defaultsOf(REQUEST_DECODER_DEFAULTS),
+    give: (options) => new RequestDecoder({ reply() {} }, options),
   },
   {
     file: "src/server/options.ts",
     name: "FastCgiServerLimits",
-    defaults: defaultsOf(SERVER_DEFAULTS),
     table: "serve",
+    defaults: defaultsOf(SERVER_DEFAULTS),
+    give: (options) => new FastCgiServer(() => ({}), options),
   },
   { file: "src/server/options.ts", name: "FastCgiServerOptions", table: "serve" },
-  { file: "src/http/serve/service.ts", name: "FastCgiHttpServiceOptions", table: "serve" },
-  { file: "adapters/system/listen.ts", name: "ListenTarget", table: "serve" },
+  {
+    file: "src/http/serve/service.ts",
+    name: "FastCgiHttpServiceOptions",
+    table: "serve",
+    defaults: defaultsOf(SERVICE_DEFAULTS),
+    give: (options) => new FastCgiHttpService(handler, options),
+  },
+  {
+    file: "adapters/system/listen.ts",
+    name: "ListenTarget",
+    table: "serve",
+    defaults: defaultsOf(LISTEN_DEFAULTS),
+    give: (options) => serve({ port: 0, fetch: handler, ...options }),
+  },
   { file: "adapters/system/serve.ts", name: "ServeOptions", table: "serve" },
-  { file: "src/server/server.ts", name: "CloseOptions", table: "`server.close`" },
+  {
+    file: "src/server/server.ts",
+    name: "CloseOptions",
+    table: "`server.close`",
+    defaults: defaultsOf(CLOSE_DEFAULTS),
+    give: (options) => new FastCgiServer(() => ({})).close(options),
+  },
   {
     file: "src/codec/response_decoder.ts",
     name: "ResponseDecoderOptions",
-    defaults: defaultsOf(RESPONSE_DECODER_DEFAULTS),
     table: "call",
+    defaults: defaultsOf(RESPONSE_DECODER_DEFAULTS),
+    give: (options) => new ResponseDecoder({}, options),
   },
   {
     file: "src/client/options.ts",
     name: "FastCgiClientLimits",
-    defaults: defaultsOf(CLIENT_DEFAULTS),
     table: "call",
+    defaults: defaultsOf(CLIENT_DEFAULTS),
+    give: (options) => new FastCgiClient(connector, options),
   },
   { file: "src/client/options.ts", name: "FastCgiClientOptions", table: "call" },
   {
     file: "src/http/call/client_options.ts",
     name: "FastCgiHttpClientOptions",
-    defaults: defaultsOf(DEFAULT_HTTP_CLIENT_OPTIONS),
     table: "call",
+    defaults: defaultsOf(DEFAULT_HTTP_CLIENT_OPTIONS),
+    give: (options) => new FastCgiHttpClient(connector, options),
   },
-  { file: "src/http/call/internal_redirect.ts", name: "InternalRedirectOptions", table: "call" },
+  {
+    file: "src/http/call/internal_redirect.ts",
+    name: "InternalRedirectOptions",
+    table: "call",
+    defaults: defaultsOf(DEFAULT_HTTP_CLIENT_OPTIONS),
+    give: (options) => new FastCgiHttpClient(connector, options),
+  },
+  { file: "src/http/call/php_values.ts", name: "FastCgiPhpOptions", table: "call" },
+  {
+    file: "src/client/client.ts",
+    name: "ClientCloseOptions",
+    table: "`php.close`",
+    defaults: defaultsOf(CLIENT_CLOSE_DEFAULTS),
+    give: (options) => new FastCgiClient(connector).close(options),
+  },
+  { file: "src/http/call/client_options.ts", name: "FastCgiFetchInit", table: "`php.fetch`" },
+  { file: "src/http/call/php_values.ts", name: "FastCgiPhpOptions", table: "`php.fetch`" },
+  {
+    file: "src/http/call/request_to_params.ts",
+    name: "FastCgiHttpPeers",
+    table: "`php.fetch`",
+    defaults: { remoteAddress: requestToParams(new Request("http://a.test/")).get("REMOTE_ADDR") },
+  },
+  { file: "src/http/call/client_options.ts", name: "FastCgiHttpPreset", table: "connectors" },
+  {
+    file: "adapters/shared/target.ts",
+    name: "TcpTarget",
+    table: "connectors",
+    defaults: { hostname: parseTcpTarget("9000").hostname },
+    give: (options) => parseTcpTarget({ port: 9000, ...options }),
+  },
+  {
+    file: "adapters/cloudflare/connect.ts",
+    name: "WorkerSocketOptions",
+    table: "connectors",
+    defaults: { secureTransport },
+    give: (options) => new cloudflare.FastCgiTcpConnector("9000", {}, options),
+  },
   {
     file: "src/connect/connectors.ts",
     name: "ComposedConnectorOptions",
-    defaults: defaultsOf(CONNECTOR_DEFAULTS),
     table: "several connectors",
+    defaults: defaultsOf(CONNECTOR_DEFAULTS),
+    give: (options) => failover([connector], options),
   },
+  {
+    file: "src/http/php/script_path.ts",
+    name: "FastCgiDocumentRoot",
+    table: "`scriptsIn`",
+    defaults: defaultsOf(DOCUMENT_ROOT_DEFAULTS),
+    give: (options) => scriptsIn({ ...documentRoot, ...options }),
+  },
+  {
+    file: "src/http/php/php_site.ts",
+    name: "PhpSiteOptions",
+    table: "`phpSite`",
+    defaults: { frontController: `/${DOCUMENT_ROOT_DEFAULTS.index}` },
+    give: (options) => phpSite({ ...site, ...options }),
+  },
+  {
+    file: "src/http/php/public_files.ts",
+    name: "PublicFilesOptions",
+    table: "`publicFiles`, `phpSite`",
+    defaults: { extension: DOCUMENT_ROOT_DEFAULTS.extension },
+    give: (options) => publicFiles(site.files, options),
+  },
+  { file: "adapters/system/folder_on_disk.ts", name: "FolderOnDiskOptions", table: "`scriptOnDisk`, `fileOnDisk`" },
+  { file: "adapters/system/script_on_disk.ts", name: "ScriptOnDiskOptions", table: "`scriptOnDisk`, `fileOnDisk`" },
 ];
+
+/** Interfaces with such a name that have no rows, and why. */
+const WITHOUT_ROWS: Readonly<Record<string, string>> = {
+  CgiToResponseOptions: "toolkit: its limits are those of the client",
+  ConnectOptions: "given by the library",
+  DecodeNameValuePairsOptions: "toolkit",
+  FastCgiAuthorizeInit: "FastCgiFetchInit without a file, and a signal",
+  FastCgiErrorOptions: "facts of an error",
+  FastCgiRequestInit: "toolkit: a request",
+  ParamsToRequestOptions: "toolkit",
+  PhpSiteInit: "FastCgiFetchInit without a script and a file",
+  RecordDecoderOptions: "toolkit",
+  RequestToParamsOptions: "toolkit: FastCgiFetchInit and a length",
+  ResponseToCgiOptions: "toolkit",
+};
 
 interface Option {
   name: string;
@@ -101,7 +245,7 @@ const readme = readFileSync(join(root, "README.md"), "utf8");
 /** What the README's table that begins with `first` says of each option: its default, as it is written. */
 function rowsOf(first: string): Map<string, string> {
   const rows = new Map<string, string>();
-  const table = readme.slice(readme.indexOf(`\n| ${first} | default |`) + 1).split("\n\n", 1)[0]!;
+  const table = readme.slice(readme.indexOf(`\n| ${first} | default | `) + 1).split("\n\n", 1)[0]!;
   for (const line of table.split("\n").slice(2)) {
     const [, names = "", defaults = ""] = line.split(/(?<!\\)\|/).map((cell) => cell.trim());
     const listed = [...names.matchAll(/`([^`]+)`/g)].map((match) => match[1]!);
@@ -118,6 +262,7 @@ function written(name: string, value: unknown): string {
   if (value === Number.POSITIVE_INFINITY) return "none";
   if (typeof value === "string") return `\`${JSON.stringify(value)}\``;
   if (typeof value !== "number") return String(value);
+  if (name === "mode") return `0o${value.toString(8)}`;
   if (name.endsWith("Bytes")) {
     const units = ["GiB", "MiB", "KiB"];
     const size = units.findIndex((_, index) => value % 1024 ** (3 - index) === 0);
@@ -128,28 +273,90 @@ function written(name: string, value: unknown): string {
   return value % 1000 === 0 ? `${value / 1000} s` : `${value} ms`;
 }
 
-describe.each(INTERFACES)("$name", (options) => {
+/** A default as code has it, or undefined where its comment has words. */
+function literal(documented: string | undefined): string | undefined {
+  if (documented === undefined) return undefined;
+  if (/^0o[0-7]+$/.test(documented)) return String(Number(documented));
+  return /^([0-9]+|Infinity|true|false|"[^"]*")$/.test(documented) ? documented : undefined;
+}
+
+/** What an option with this default is not. */
+function wrongFor(value: unknown): readonly unknown[] {
+  if (typeof value === "number") return [-1, "1", Number.NaN, null];
+  return typeof value === "boolean" ? ["true", 1] : [1, ""];
+}
+
+describe.each(INTERFACES)("$name in the table of $table", (options) => {
   const members = membersOf(options);
   const rows = rowsOf(options.table);
+  const { defaults = {}, give } = options;
+  const withDefault = members.filter(({ name }) => name in defaults);
 
   it("has a row in the README for each option", () => {
     expect(rows.size).toBeGreaterThan(0);
     expect(members.map(({ name }) => name).filter((name) => !rows.has(name))).toEqual([]);
   });
 
-  const { defaults } = options;
-  if (defaults !== undefined) {
-    it("documents each default as it is, in its comment and in the README", () => {
-      const wrong: string[] = [];
-      for (const { name, documented } of members) {
-        if (!(name in defaults)) continue;
-        const value = defaults[name];
-        const source = typeof value === "string" ? JSON.stringify(value) : String(value);
-        if (documented !== source) wrong.push(`@default of ${name}: ${documented}, expected ${source}`);
-        const row = rows.get(name);
-        if (row !== written(name, value)) wrong.push(`README row of ${name}: ${row}, expected ${written(name, value)}`);
+  it("documents each default as it is, in its comment and in the README", () => {
+    const wrong: string[] = [];
+    for (const { name, documented } of members) {
+      const stated = literal(documented);
+      if (!(name in defaults)) {
+        if (stated !== undefined) wrong.push(`@default of ${name}: ${stated}, which nothing is compared with`);
+        continue;
       }
-      expect(wrong).toEqual([]);
-    });
+      const value = defaults[name];
+      const source = typeof value === "string" ? JSON.stringify(value) : String(value);
+      if (stated !== source) wrong.push(`@default of ${name}: ${documented}, expected ${source}`);
+      const row = rows.get(name);
+      if (row !== written(name, value)) wrong.push(`README row of ${name}: ${row}, expected ${written(name, value)}`);
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  if (give === undefined) return;
+  it("refuses each option with another value than it can have, by its name", async () => {
+    const taken: string[] = [];
+    for (const { name } of withDefault) {
+      for (const value of wrongFor(defaults[name])) {
+        const error = await (async () => give({ [name]: value }))().then(
+          () => null,
+          (reason) => reason,
+        );
+        const isRefused = error instanceof RangeError || error instanceof TypeError;
+        if (!isRefused || !error.message.includes(name)) taken.push(`${name}: ${JSON.stringify(value)}, ${error}`);
+      }
+    }
+    expect(taken).toEqual([]);
+  });
+});
+
+describe("the list of options", () => {
+  const doors = ["src/index.ts", "src/toolkit.ts", "adapters/cloudflare/index.ts", "adapters/system/index.ts"];
+
+  it("has every interface of options that a door exports", () => {
+    const exported = doors.flatMap((door) => [
+      ...readFileSync(join(root, door), "utf8").matchAll(
+        /\b(\w+(?:Options|Limits|Target|Init|Peers|Preset|DocumentRoot))\b/g,
+      ),
+    ]);
+    const listed = new Set([...INTERFACES.map(({ name }) => name), ...Object.keys(WITHOUT_ROWS), "ByteSourceInit"]);
+    expect([...new Set(exported.map(([, name]) => name!))].filter((name) => !listed.has(name))).toEqual([]);
+  });
+
+  it("of a fetch call has what its interfaces have, and no more", () => {
+    const own = INTERFACES.filter(({ table }) => table === "`php.fetch`").flatMap(membersOf);
+    expect([...OWN_INIT].sort()).toEqual(own.map(({ name }) => name).sort());
+  });
+});
+
+it("the command documents each of its options with the default that its help names", () => {
+  const text = readFileSync(join(root, "cli/README.md"), "utf8");
+  const options = [...USAGE.matchAll(/^ {2}(--[a-z-]+).*?(?:"?([^" ]+)"? by default)?$/gm)];
+  expect(options.length).toBeGreaterThan(8);
+  for (const [, name, value] of options) {
+    const row = text.split("\n").find((line) => line.startsWith("|") && line.includes(`\`${name}`));
+    expect(row, name).toBeDefined();
+    if (value !== undefined && value !== "same") expect(row!.replaceAll("`", ""), name).toContain(`| ${value} |`);
   }
 });

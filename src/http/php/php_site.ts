@@ -5,7 +5,7 @@ import { FastCgiError } from "../../protocol/errors.ts";
 import type { FastCgiFetchInit } from "../call/client_options.ts";
 import type { FastCgiScriptResolver } from "../call/script.ts";
 import { type FileServer, type PublicFilesOptions, publicFiles } from "./public_files.ts";
-import { checkRoot, DEFAULT_INDEX, type FastCgiDocumentRoot, scriptForRequest } from "./script_path.ts";
+import { checkRoot, DOCUMENT_ROOT_DEFAULTS, type FastCgiDocumentRoot, scriptForRequest } from "./script_path.ts";
 
 /** The options of a request to PHP. */
 export type PhpSiteInit = Omit<FastCgiFetchInit, keyof RequestInit | "data" | "script">;
@@ -58,7 +58,7 @@ export interface PhpSiteOptions<R extends Request = Request, Rest extends unknow
 export function phpSite<R extends Request = Request, Rest extends unknown[] = []>(
   options: PhpSiteOptions<R, Rest>,
 ): (request: R, ...rest: Rest) => Promise<Response> {
-  const { php, files, init, index = DEFAULT_INDEX, frontController = `/${index}` } = options;
+  const { php, files, init, index = DOCUMENT_ROOT_DEFAULTS.index, frontController = `/${index}` } = options;
   const root: FastCgiDocumentRoot = { ...options, frontController };
   checkRoot(root);
   if (typeof php?.fetch !== "function") throw new TypeError("Cannot use php: expected a client, which has fetch()");

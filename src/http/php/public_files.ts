@@ -44,7 +44,7 @@ const PHP_TYPE = /^\s*(application|text)\/(x-httpd-|x-|vnd\.)?php/i;
  *
  * The returned handler rejects with whatever `files` and `resolveFile` reject with.
  *
- * @throws {TypeError} If `files` or `resolveFile` is not a function.
+ * @throws {TypeError} If `files` or `resolveFile` is not a function, or `extension` does not begin with a dot.
  */
 export function publicFiles(
   files: FileServer,
@@ -54,6 +54,9 @@ export function publicFiles(
     throw new TypeError(`Cannot use files: expected a fetch handler, got ${typeof files}`);
   if (resolveFile !== undefined && typeof resolveFile !== "function") {
     throw new TypeError(`Cannot use resolveFile: expected a function, got ${typeof resolveFile}`);
+  }
+  if (extension !== undefined && !(typeof extension === "string" && extension.startsWith("."))) {
+    throw new TypeError(`Cannot use extension: expected one such as .php, got ${String(extension)}`);
   }
   return async (request) => {
     const { method } = request;

@@ -71,23 +71,25 @@ export interface SplitPath {
   pathInfo: string;
 }
 
-/** Default of {@linkcode FastCgiDocumentRoot.index}. */
-export const DEFAULT_INDEX = "index.php";
-const DEFAULT_EXTENSION = ".php";
+/** The defaults of {@linkcode FastCgiDocumentRoot}, but for `frontController`: none. */
+export const DOCUMENT_ROOT_DEFAULTS: Required<Pick<FastCgiDocumentRoot, "extension" | "index">> = Object.freeze({
+  extension: ".php",
+  index: "index.php",
+});
 
 /** @throws {TypeError} If it has no `resolve`, or another option has an invalid value. */
 export function checkRoot(root: FastCgiDocumentRoot): void {
-  const { documentRoot, resolve, index = DEFAULT_INDEX, extension = DEFAULT_EXTENSION, frontController } = root;
+  const { documentRoot, resolve, frontController } = root;
+  const { index = DOCUMENT_ROOT_DEFAULTS.index, extension = DOCUMENT_ROOT_DEFAULTS.extension } = root;
   const refuse = (what: string, value: unknown): TypeError =>
     new TypeError(`Cannot use scripts: expected ${what}, got ${JSON.stringify(value) ?? typeof value}`);
   if (typeof documentRoot !== "string" || documentRoot === "") throw refuse("a documentRoot", documentRoot);
   if (typeof resolve !== "function") throw refuse("a function to resolve script names", resolve);
   if (!/^\.[!-.0-~]+$/.test(extension)) throw refuse("an extension such as .php", extension);
   if (!index.endsWith(extension) || index.includes("/")) throw refuse(`an index such as index${extension}`, index);
-  if (
-    typeof frontController === "string" &&
-    !(frontController.startsWith("/") && frontController.endsWith(extension))
-  ) {
+  if (frontController === undefined || frontController === null) return;
+  const isPath = typeof frontController === "string" && frontController.startsWith("/");
+  if (!isPath || !frontController.endsWith(extension)) {
     throw refuse(`a frontController such as /index${extension}`, frontController);
   }
 }
@@ -123,7 +125,7 @@ export async function scriptForRequest(
   askFiles?: AskFiles,
 ): Promise<FastCgiScript | Response> {
   const { pathname, search } = new URL(request.url);
-  const { index = DEFAULT_INDEX, extension, frontController = null } = root;
+  const { index = DOCUMENT_ROOT_DEFAULTS.index, extension, frontController = null } = root;
   const decoded = decodeScriptPath(pathname);
   const { path } = decoded;
   const isFolder = path.endsWith("/");
@@ -146,7 +148,7 @@ export async function scriptForRequest(
  * Cuts a decoded path after the first part that ends with `extension`; null if there is none. `scriptName + pathInfo`
  * is always the path.
  */
-export function splitScriptPath(path: string, extension: string = DEFAULT_EXTENSION): SplitPath | null {
+export function splitScriptPath(path: string, extension: string = DOCUMENT_ROOT_DEFAULTS.extension): SplitPath | null {
   for (let start = path.indexOf(extension); start !== -1; start = path.indexOf(extension, start + 1)) {
     const end = start + extension.length;
     // Only at the end of a part: "/a.php5" and "/a.phpx/b" are not scripts.

@@ -1,6 +1,7 @@
 import { contained } from "../../base/contained.ts";
 import { copyableWith } from "../../base/copyable.ts";
 import { kindOf } from "../../base/kind_of.ts";
+import { resolveOptions } from "../../base/resolve_options.ts";
 import { errorDocument } from "../../cgi/error_document.ts";
 import type { FastCgiParams } from "../../cgi/params.ts";
 import { ByteQueue } from "../../codec/byte_queue.ts";
@@ -77,6 +78,12 @@ export interface FastCgiHttpServiceOptions {
 
 const encoder = /* @__PURE__ */ new TextEncoder();
 
+/** The defaults of {@linkcode FastCgiHttpServiceOptions}. */
+export const SERVICE_DEFAULTS: Required<Pick<FastCgiHttpServiceOptions, "lazyRequest" | "sendStderr">> = Object.freeze({
+  lazyRequest: false,
+  sendStderr: false,
+});
+
 /**
  * Makes a FastCGI application of a fetch handler.
  *
@@ -97,7 +104,7 @@ export class FastCgiHttpService {
   constructor(fetch: FastCgiFetchHandler, options: FastCgiHttpServiceOptions = {}) {
     if (typeof fetch !== "function") throw new TypeError(`Cannot serve: fetch must be a function, got ${typeof fetch}`);
     this.#fetch = fetch;
-    this.#options = { ...options, onStderr: contained("onStderr", options.onStderr) };
+    this.#options = { ...resolveOptions(SERVICE_DEFAULTS, options), onStderr: contained("onStderr", options.onStderr) };
   }
 
   /** The handler for a {@linkcode FastCgiServer}. */
