@@ -1,13 +1,5 @@
 // What the doors of Node, Bun and Deno have in common.
 
-export type {
-  CloseOptions,
-  FastCgiHttpServiceOptions,
-  FastCgiRequest,
-  FastCgiServerLimits,
-  FastCgiServerOptions,
-  RequestDecoderOptions,
-} from "../../src/toolkit.ts";
 export type { TcpTarget } from "../shared/target.ts";
 export { fileOnDisk } from "./file_on_disk.ts";
 export type { FolderOnDiskOptions } from "./folder_on_disk.ts";
