@@ -60,4 +60,7 @@ export {
   type FastCgiRecord,
   type RecordHeader,
 } from "./protocol/record.ts";
-export { ChannelConnection } from "./transport/channel_connection.ts";
+export { tcpAddress } from "./transport/address.ts";
+export { fromStreams } from "./transport/from_streams.ts";
+export { SocketChannel } from "./transport/socket_channel.ts";
+export { toStreams } from "./transport/to_streams.ts";

@@ -35,7 +35,7 @@ export function serve(options: ServeOptions): Promise<FastCgiListener> {
 async function bind(place: ListenPlace, { onConnection, onError }: ListenerEvents): Promise<ListeningSocket> {
   const socket = socketHandlers((connection) => {
     if (spare.admits()) onConnection(connection);
-    else void connection.close();
+    else connection.close();
   });
   // Half-open, so that the end of the web server's input is ours to act on.
   const options = { allowHalfOpen: true, data: undefined, socket };

@@ -1,14 +1,15 @@
 /// <reference path="./sockets.d.ts" />
 import { connect } from "cloudflare:sockets";
-import type {
-  ConnectionAddress,
-  FastCgiConnection,
-  FastCgiHttpPreset,
-  FastCgiScript,
-  FastCgiScriptResolver,
-} from "../../src/index.ts";
+import {
+  type ConnectionAddress,
+  type FastCgiHttpPreset,
+  type FastCgiScript,
+  type FastCgiScriptResolver,
+  type StreamConnection,
+  tcpAddress,
+} from "../../src/toolkit.ts";
 import { phpFpmPreset, TcpConnector } from "../shared/connect.ts";
-import { splitTcpTarget, type TcpAddress, type TcpTarget, tcpAddress } from "../shared/target.ts";
+import { splitTcpTarget, type TcpAddress, type TcpTarget } from "../shared/target.ts";
 
 /**
  * Opens TCP connections to an application, from a Worker. There are no Unix sockets here, and no disk: a request body that is larger
@@ -108,7 +109,7 @@ async function openTcp(
   { hostname, port }: TcpAddress,
   secureTransport: "off" | "on",
   signal: AbortSignal,
-): Promise<FastCgiConnection> {
+): Promise<StreamConnection> {
   // Half-open: an application may answer behind our end of file.
   const socket = binding.connect({ hostname, port }, { secureTransport, allowHalfOpen: true });
   const close = async (): Promise<void> => void (await socket.close());

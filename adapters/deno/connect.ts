@@ -3,7 +3,7 @@ import { TcpConnector } from "../shared/connect.ts";
 import type { TcpAddress, TcpTarget } from "../shared/target.ts";
 import { UnixConnector } from "../system/unix_connector.ts";
 import { deno } from "./runtime.ts";
-import { connectionOfConn } from "./socket.ts";
+import { DenoChannel } from "./socket.ts";
 import { openTemporaryFile } from "./spool.ts";
 
 /**
@@ -34,10 +34,10 @@ export class FastCgiUnixConnector extends UnixConnector {
 }
 
 async function openTcp({ hostname, port }: TcpAddress, signal: AbortSignal): Promise<FastCgiConnection> {
-  return connectionOfConn(await deno().connect({ hostname, port, signal }));
+  return new DenoChannel(await deno().connect({ hostname, port, signal }));
 }
 
 /** Connects to a Unix socket, which takes no time. */
 export async function openUnix(path: string): Promise<FastCgiConnection> {
-  return connectionOfConn(await deno().connect({ transport: "unix", path }), { path });
+  return new DenoChannel(await deno().connect({ transport: "unix", path }), { path });
 }

@@ -4,7 +4,7 @@ import type { ListenerEvents, ListeningSocket, ListenPlace, ServerRuntime } from
 import { type FastCgiListener, type ServeOptions, serveOn } from "../system/serve.ts";
 import { openUnix } from "./connect.ts";
 import { type DenoConn, type DenoListener, deno } from "./runtime.ts";
-import { connectionOfConn } from "./socket.ts";
+import { DenoChannel } from "./socket.ts";
 
 /** Time before the next attempt when no connection could be accepted, in milliseconds. Meanwhile connections wait. */
 const ACCEPT_DELAY = 100;
@@ -69,7 +69,7 @@ async function acceptAll(
       continue;
     }
     try {
-      onConnection(connectionOfConn(conn));
+      onConnection(new DenoChannel(conn));
     } catch (error) {
       // Gone already.
       conn.close();

@@ -4,7 +4,7 @@ import { TcpConnector } from "../shared/connect.ts";
 import type { TcpAddress, TcpTarget } from "../shared/target.ts";
 import { openTemporaryFile } from "../system/spool.ts";
 import { UnixConnector } from "../system/unix_connector.ts";
-import { connectionOfSocket, tcpAddresses } from "./socket.ts";
+import { NodeChannel } from "./socket.ts";
 
 /** Opens TCP connections to an application. */
 export class FastCgiTcpConnector extends TcpConnector {
@@ -52,9 +52,9 @@ function open(target: NetConnectOpts, signal: AbortSignal, address?: ConnectionA
     socket.once("error", onError);
     socket.once("connect", () => {
       signal.removeEventListener("abort", onAbort);
-      const connection = connectionOfSocket(socket, address ? { remoteAddress: address } : tcpAddresses(socket));
+      const channel = new NodeChannel(socket, address && { remoteAddress: address });
       socket.removeListener("error", onError);
-      resolve(connection);
+      resolve(channel);
     });
   });
 }

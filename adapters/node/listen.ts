@@ -5,7 +5,7 @@ import type { ConnectionAddress } from "../../src/index.ts";
 import { ShortageWatch } from "../system/descriptors.ts";
 import type { ListenerEvents, ListeningSocket, ListenPlace, ServerRuntime } from "../system/listen.ts";
 import { openUnix } from "./connect.ts";
-import { connectionOfSocket, tcpAddresses } from "./socket.ts";
+import { NodeChannel } from "./socket.ts";
 
 /** The sockets of Node.js for a server. */
 export const nodeRuntime: ServerRuntime = {
@@ -29,7 +29,7 @@ async function bind(place: ListenPlace, { onConnection, onError }: ListenerEvent
   // Half-open, so that the end of the web server's input is ours to act on.
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     watch.accepted();
-    onConnection(connectionOfSocket(socket, tcpAddresses(socket)));
+    onConnection(new NodeChannel(socket));
   });
   await started(server, optionsOf(place));
   server.on("error", onError);

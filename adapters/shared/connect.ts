@@ -77,7 +77,7 @@ export async function connectTo(
   signal.throwIfAborted();
   try {
     // Not every runtime can give an attempt up.
-    return await connectOrAbort({ connect: open }, signal);
+    return await connectOrAbort(open, signal);
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     throw connectFailed(name, error as SystemError, codeOf(error as SystemError));

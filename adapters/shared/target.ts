@@ -37,10 +37,3 @@ export function splitTcpTarget(target: string): TcpTarget {
 export function formatTcpTarget({ hostname, port }: TcpAddress): string {
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }
-
-/** An end of a TCP connection as a runtime tells it; undefined where it tells none. */
-export function tcpAddress(hostname: string | undefined, port: number | undefined): TcpAddress | undefined {
-  if (hostname === undefined || port === undefined) return undefined;
-  // An IPv4 address that came to a socket which listens for both kinds.
-  return { hostname: hostname.startsWith("::ffff:") ? hostname.slice("::ffff:".length) : hostname, port };
-}

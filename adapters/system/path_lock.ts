@@ -10,7 +10,7 @@
 
 import { existsSync, linkSync, lstatSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import type { FastCgiConnection } from "../../src/index.ts";
+import { type FastCgiConnection, fromStreams } from "../../src/toolkit.ts";
 import type { OpenSocket, SystemError } from "../shared/connect.ts";
 import { isListed } from "./listed_sockets.ts";
 import { ListenError } from "./listen_error.ts";
@@ -215,15 +215,14 @@ export function socketExists(path: string): boolean {
   return stat !== undefined;
 }
 
-/** Resolves when the peer has ended the connection, or after `limit` milliseconds. */
-async function ended(connection: FastCgiConnection, limit: number): Promise<void> {
-  const timer = setTimeout(() => void connection.close(), Math.max(limit, 0));
-  const reader = connection.readable.getReader();
-  try {
-    while (!(await reader.read()).done);
-  } catch {
-    // Broken off: ended as well.
-  } finally {
-    clearTimeout(timer);
-  }
+/** Resolves when the peer has ended the connection, or it broke, or after `limit` milliseconds. */
+function ended(connection: FastCgiConnection, limit: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, Math.max(limit, 0));
+    const onEnd = (): void => {
+      clearTimeout(timer);
+      resolve();
+    };
+    fromStreams(connection).start({ onData() {}, onEnd, onError: onEnd });
+  });
 }

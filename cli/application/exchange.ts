@@ -9,6 +9,8 @@ import {
   type FastCgiRecord,
   RecordDecoder,
   RecordType,
+  type StreamConnection,
+  toStreams,
 } from "../../src/toolkit.ts";
 import { describeRecords } from "../report/records.ts";
 import type { ExchangeLog } from "../report/rule.ts";
@@ -16,7 +18,7 @@ import { ReservedBytes } from "../reserved_bytes.ts";
 
 /** A connection and its traffic. */
 export class Exchange {
-  readonly #connection: FastCgiConnection;
+  readonly #connection: StreamConnection;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #decoder = new RecordDecoder();
   readonly #timeout: number;
@@ -36,10 +38,10 @@ export class Exchange {
   readonly isOdd: boolean;
 
   constructor(connection: FastCgiConnection, { timeout, isOdd }: { timeout: number; isOdd: boolean }) {
-    this.#connection = connection;
+    this.#connection = toStreams(connection);
     this.#timeout = timeout;
     this.isOdd = isOdd;
-    this.#writer = connection.writable.getWriter();
+    this.#writer = this.#connection.writable.getWriter();
     this.#writer.closed.catch(() => {});
     void this.#read();
   }

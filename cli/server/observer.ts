@@ -9,6 +9,7 @@ import {
   FastCgiServer,
   RecordDecoder,
   RecordType,
+  toStreams,
 } from "../../src/toolkit.ts";
 import { ObservedConnection, type ObservedRequest } from "./observed.ts";
 
@@ -113,6 +114,7 @@ function tapped(connection: FastCgiConnection, observed: ObservedConnection): Fa
       decoder.transform(bytes, { enqueue: onRecord });
     },
   });
-  sent.readable.pipeTo(connection.writable).catch(() => {});
-  return { ...connection, readable: connection.readable.pipeThrough(received), writable: sent.writable };
+  const streams = toStreams(connection);
+  sent.readable.pipeTo(streams.writable).catch(() => {});
+  return { ...streams, readable: streams.readable.pipeThrough(received), writable: sent.writable };
 }

@@ -10,6 +10,7 @@ import {
   ProtocolStatus,
   RecordDecoder,
   RecordType,
+  toStreams,
 } from "fetchcgi/toolkit";
 
 /**
@@ -82,21 +83,20 @@ export class RecordTap implements Connector {
   }
 
   async connect(options: ConnectOptions): Promise<FastCgiConnection> {
-    const connection = await this.#connector.connect(options);
+    const connection = toStreams(await this.#connector.connect(options));
     const tape = new ConnectionTape((exchange) => this.#remember(exchange));
     const sent = copyRecords((record) => tape.sent(record));
     const received = copyRecords((record) => tape.received(record));
     // If the connection breaks, the pipe makes the client's writes fail.
     sent.readable.pipeTo(connection.writable).catch(() => {});
     return {
+      ...connection,
       readable: connection.readable.pipeThrough(received),
       writable: sent.writable,
       close() {
         tape.closed();
         return connection.close();
       },
-      remoteAddress: connection.remoteAddress,
-      localAddress: connection.localAddress,
     };
   }
 

@@ -18,8 +18,8 @@ import { decodeNameValuePairs, encodeNameValuePairs } from "../protocol/name_val
 import type { EndRequestBody, FastCgiRecord } from "../protocol/record.ts";
 import type { ByteChannel, ByteChannelEvents } from "../transport/byte_channel.ts";
 import type { FastCgiConnection } from "../transport/connection.ts";
+import { fromStreams } from "../transport/from_streams.ts";
 import { RecordWriter } from "../transport/record_writer.ts";
-import { channelOf } from "../transport/stream_channel.ts";
 import { Exchange, type ExchangeHost, type ResponseTimeLimit } from "./exchange.ts";
 import type { ResolvedClientOptions } from "./options.ts";
 import type { ClientRequest } from "./request.ts";
@@ -106,7 +106,7 @@ export class ClientConnection implements ByteChannelEvents, ResponseDecoderOutle
     this.transport = transport;
     this.options = options;
     this.#owner = owner;
-    this.#channel = channelOf(transport);
+    this.#channel = fromStreams(transport);
     this.#decoder = new ResponseDecoder(this, options);
     this.#stages = composeStages(this.#records, this.#decoder);
     this.writer = new RecordWriter(this.#channel, {

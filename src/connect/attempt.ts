@@ -1,8 +1,7 @@
 import { orAbort } from "../base/abort.ts";
 import { Deadline } from "../base/deadline.ts";
 import { FastCgiError } from "../protocol/errors.ts";
-import { closeConnection, type FastCgiConnection } from "../transport/connection.ts";
-import type { Connector } from "./connector.ts";
+import { checkConnection, closeConnection, type FastCgiConnection } from "../transport/connection.ts";
 
 /** How long an attempt may take, in milliseconds, and the option that says so. */
 export interface TimeLimit {
@@ -35,9 +34,15 @@ export async function withTimeLimit<Result>(
 }
 
 /**
- * Connects, or rejects with the signal's reason as soon as it is aborted, even where the connector can't give an attempt up. What comes
+ * Connects, or rejects with the signal's reason as soon as it is aborted, even where `connect` can't give an attempt up. What comes
  * too late is closed.
+ *
+ * @throws {TypeError} If what comes is no connection.
  */
-export function connectOrAbort(connector: Connector, signal: AbortSignal): Promise<FastCgiConnection> {
-  return orAbort(connector.connect({ signal }), signal, closeConnection);
+export function connectOrAbort(
+  connect: (signal: AbortSignal) => Promise<FastCgiConnection>,
+  signal: AbortSignal,
+): Promise<FastCgiConnection> {
+  const connecting = async (): Promise<FastCgiConnection> => checkConnection(await connect(signal));
+  return orAbort(connecting(), signal, closeConnection);
 }

@@ -201,7 +201,7 @@ class Backends<Each extends Connector> {
   /** One connector's turn. */
   #attempt(connector: Connector, options: ConnectOptions): Promise<FastCgiConnection> {
     const limit = { timeout: this.#options.attemptTimeout, limit: "attemptTimeout" };
-    const attempt: Connector = { connect: ({ signal }) => connector.connect({ ...options, signal }) };
+    const attempt = (signal: AbortSignal): Promise<FastCgiConnection> => connector.connect({ ...options, signal });
     return withController(options.signal, (controller) =>
       withTimeLimit(controller, limit, (signal) => connectOrAbort(attempt, signal)),
     );

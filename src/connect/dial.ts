@@ -38,7 +38,7 @@ async function connectWithRetries(
 ): Promise<FastCgiConnection> {
   for (let retry = 1; ; retry++) {
     try {
-      return await connectOrAbort(connector, signal);
+      return await connectOrAbort((given) => connector.connect({ signal: given }), signal);
     } catch (cause) {
       if (signal.aborted) throw signal.reason;
       const error = connectError(cause);

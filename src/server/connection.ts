@@ -16,9 +16,9 @@ import { FastCgiError } from "../protocol/errors.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
 import type { ByteChannel, ByteChannelEvents } from "../transport/byte_channel.ts";
 import type { FastCgiConnection } from "../transport/connection.ts";
+import { fromStreams } from "../transport/from_streams.ts";
 import { leaveToFlush } from "../transport/leave_to_flush.ts";
 import { RecordWriter } from "../transport/record_writer.ts";
-import { channelOf } from "../transport/stream_channel.ts";
 import { Exchange, type ExchangeHost } from "./exchange.ts";
 import type { ResolvedServerOptions } from "./options.ts";
 import type { FastCgiHandler, FastCgiHandlerContext, FastCgiResponse } from "./response.ts";
@@ -95,7 +95,7 @@ export class ServerConnection
     options: ResolvedServerOptions,
     onClosed: (connection: ServerConnection) => void,
   ) {
-    this.#channel = channelOf(connection);
+    this.#channel = fromStreams(connection);
     this.#handler = handler;
     this.#context = context;
     this.#options = options;

@@ -1,8 +1,6 @@
-// The bytes of a connection by calls instead of streams. Streams cost a promise or more for each piece, which is most of what a small
-// request costs; so everything here works on a channel, adapters that know their sockets offer one, and any other connection gets
-// one made of its streams.
+import type { ConnectionAddresses } from "./address.ts";
 
-/** What a {@linkcode ByteChannel} tells. */
+/** What a {@linkcode ByteChannel} tells its receiver. */
 export interface ByteChannelEvents {
   /** The peer sent something. The piece is the receiver's. */
   onData(piece: Uint8Array): void;
@@ -12,8 +10,11 @@ export interface ByteChannelEvents {
   onError(error: unknown): void;
 }
 
-/** The bytes of one connection, both ways. What an adapter may offer beside the streams of a {@linkcode FastCgiConnection}. */
-export interface ByteChannel {
+/**
+ * An open connection (FastCGI 3.3) by calls instead of streams. Streams cost a promise or more for each piece, which is most of the cost
+ * of a small request; so the library works on channels, and the adapters that know their sockets give channels.
+ */
+export interface ByteChannel extends ConnectionAddresses {
   /** Begins to read. Called once; nothing is told before it returns, and nothing after {@linkcode ByteChannel.close}. */
   start(events: ByteChannelEvents): void;
   /** Reads no more for now. A piece that is under way may still come. */
@@ -29,11 +30,20 @@ export interface ByteChannel {
   write(pieces: readonly Uint8Array[]): Promise<void> | undefined;
   /** Half-closes the connection behind what was written. */
   end(): Promise<void>;
-  /** Closes the connection at once, both ways. Calling it again does nothing. */
-  close(reason: unknown): void;
+  /**
+   * Closes the connection at once, both ways. Calling it again does nothing.
+   *
+   * @param reason What writes fail with from then on.
+   * @default {an error that says so}
+   */
+  close(reason?: unknown): void;
   /**
    * As {@linkcode ByteChannel.close}, but the peer gets an error instead of an end, as by a reset of TCP: what it has read is not whole.
    * Missing, or false and nothing done, where the transport has no such thing.
    */
   reset?(reason: unknown): boolean;
+  /** A channel has no streams: bytes that go through them would pass by whoever makes the calls. See `toStreams`. */
+  readonly readable?: undefined;
+  /** As `readable`. */
+  readonly writable?: undefined;
 }

@@ -3,8 +3,8 @@ import { connect, createServer, Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { FastCgiHttpClient, FastCgiTcpConnector, FastCgiUnixConnector, serve } from "../../adapters/node/index.ts";
-import { connectionOfSocket, tcpAddresses } from "../../adapters/node/socket.ts";
-import { type ChannelConnection, RecordDecoder, RecordType } from "../../src/toolkit.ts";
+import { NodeChannel, tcpAddresses } from "../../adapters/node/socket.ts";
+import { RecordDecoder, RecordType, type StreamConnection, toStreams } from "../../src/toolkit.ts";
 import { heldBytes } from "../support/memory.ts";
 import { deferred } from "../support/open_stream.ts";
 import { patternBytes } from "../support/pattern.ts";
@@ -57,9 +57,14 @@ async function socketPair(kind: (typeof kinds)[number]): Promise<[ours: Socket, 
   return [ours, peer];
 }
 
-describe.each(kinds)("connectionOfSocket on a %s socket", (kind) => {
-  it(`connectionOfSocket carries bytes both ways when both ends use it (${kind})`, async () => {
-    const [one, two] = (await socketPair(kind)).map((socket) => connectionOfSocket(socket, tcpAddresses(socket)));
+/** A socket as streams. */
+function streamsOf(socket: Socket): StreamConnection {
+  return toStreams(new NodeChannel(socket));
+}
+
+describe.each(kinds)("NodeChannel on a %s socket", (kind) => {
+  it(`NodeChannel carries bytes both ways when both ends use it (${kind})`, async () => {
+    const [one, two] = (await socketPair(kind)).map(streamsOf);
     const bytes = patternBytes(5 * MIB);
     const send = async (to: WritableStream<Uint8Array>): Promise<void> => {
       const writer = to.getWriter();
@@ -81,7 +86,7 @@ describe.each(kinds)("connectionOfSocket on a %s socket", (kind) => {
 
   it(`readable ends and writable goes on when the peer half-closes (${kind})`, async () => {
     const [ours, peer] = await socketPair(kind);
-    const { readable, writable } = connectionOfSocket(ours, {});
+    const { readable, writable } = streamsOf(ours);
     peer.end("the last words");
     expect(await drain(readable)).toEqual({ bytes: new Uint8Array(Buffer.from("the last words")), error: null });
     const writer = writable.getWriter();
@@ -92,7 +97,7 @@ describe.each(kinds)("connectionOfSocket on a %s socket", (kind) => {
 
   it(`readable fails and so do writes when we close (${kind})`, async () => {
     const [ours, peer] = await socketPair(kind);
-    const { readable, writable, close } = connectionOfSocket(ours, {});
+    const { readable, writable, close } = streamsOf(ours);
     const reading = readable.getReader().read();
     const writer = writable.getWriter();
     const closed = once(peer.resume(), "close");
@@ -106,16 +111,16 @@ describe.each(kinds)("connectionOfSocket on a %s socket", (kind) => {
 
   it(`reset makes an error of the end, or says that it can't (${kind})`, async () => {
     const [ours, peer] = await socketPair(kind);
-    const { channel } = connectionOfSocket(ours, tcpAddresses(ours)) as ChannelConnection;
+    const channel = new NodeChannel(ours);
     const reason = new Error("given up");
     const broken = once(peer.resume(), "error").then(([error]) => error as NodeJS.ErrnoException);
     if (kind === "TCP") {
-      expect(channel.reset!(reason)).toBe(true);
-      expect(channel.reset!(reason)).toBe(true);
+      expect(channel.reset(reason)).toBe(true);
+      expect(channel.reset(reason)).toBe(true);
       expect(await broken).toMatchObject({ code: "ECONNRESET" });
       expect(() => channel.write([new Uint8Array(1)])).toThrow(reason);
     } else {
-      expect(channel.reset!(reason)).toBe(false);
+      expect(channel.reset(reason)).toBe(false);
       const told = once(peer, "data");
       await channel.write([new Uint8Array(1)]);
       expect((await told)[0]).toHaveLength(1);
@@ -126,7 +131,7 @@ describe.each(kinds)("connectionOfSocket on a %s socket", (kind) => {
   it(`a write settles only when the peer reads when the buffers are full (${kind})`, async () => {
     const [ours, peer] = await socketPair(kind);
     peer.pause();
-    const { writable } = connectionOfSocket(ours, {});
+    const { writable } = streamsOf(ours);
     const writer = writable.getWriter();
     let taken = 0;
     const total = 32 * MIB;
@@ -149,7 +154,7 @@ describe.each(kinds)("connectionOfSocket on a %s socket", (kind) => {
 
   it(`the peer has to wait when nobody reads (${kind})`, async () => {
     const [ours, peer] = await socketPair(kind);
-    const { readable } = connectionOfSocket(ours, {});
+    const { readable } = streamsOf(ours);
     const total = 32 * MIB;
     for (let sent = 0; sent < total; sent += 65_536) peer.write(new Uint8Array(65_536));
     peer.end();
@@ -163,7 +168,7 @@ describe.each(kinds)("connectionOfSocket on a %s socket", (kind) => {
   it(`a write that waits fails when we close (${kind})`, async () => {
     const [ours, peer] = await socketPair(kind);
     peer.pause();
-    const { writable, close } = connectionOfSocket(ours, {});
+    const { writable, close } = streamsOf(ours);
     const writing = writable.getWriter().write(new Uint8Array(32 * MIB));
     expect(await isSettled(writing)).toBe(false);
     await close();
@@ -172,7 +177,7 @@ describe.each(kinds)("connectionOfSocket on a %s socket", (kind) => {
 
   it(`nothing is thrown when the peer sends and half-closes after readable was cancelled (${kind})`, async () => {
     const [ours, peer] = await socketPair(kind);
-    const { readable } = connectionOfSocket(ours, {});
+    const { readable } = streamsOf(ours);
     await readable.cancel("enough");
     const ended = once(ours, "end");
     peer.end(Buffer.alloc(MIB));
@@ -182,7 +187,7 @@ describe.each(kinds)("connectionOfSocket on a %s socket", (kind) => {
 
   it(`abort closes the connection when the writer gives up (${kind})`, async () => {
     const [ours, peer] = await socketPair(kind);
-    const { writable } = connectionOfSocket(ours, {});
+    const { writable } = streamsOf(ours);
     await writable.abort("enough");
     await once(peer.resume(), "end");
     expect(ours.destroyed).toBe(true);
@@ -192,7 +197,7 @@ describe.each(kinds)("connectionOfSocket on a %s socket", (kind) => {
 describe("a TCP connection that is reset", () => {
   it("readable and writable fail with the system's error when the peer resets", async () => {
     const [ours, peer] = await socketPair("TCP");
-    const { readable, writable } = connectionOfSocket(ours, {});
+    const { readable, writable } = streamsOf(ours);
     const closed = writable.getWriter().closed;
     peer.resetAndDestroy();
     expect((await drain(readable)).error).toMatchObject({ code: "ECONNRESET" });
@@ -202,7 +207,7 @@ describe("a TCP connection that is reset", () => {
   it("a write that waits fails when the peer resets", async () => {
     const [ours, peer] = await socketPair("TCP");
     peer.pause();
-    const { writable } = connectionOfSocket(ours, {});
+    const { writable } = streamsOf(ours);
     const writing = writable.getWriter().write(new Uint8Array(32 * MIB));
     expect(await isSettled(writing)).toBe(false);
     peer.resetAndDestroy();
@@ -211,7 +216,7 @@ describe("a TCP connection that is reset", () => {
 
   it("nothing is thrown when the peer resets and nobody reads or writes", async () => {
     const [ours, peer] = await socketPair("TCP");
-    connectionOfSocket(ours, {});
+    new NodeChannel(ours);
     peer.resetAndDestroy();
     await waitUntil(() => ours.closed);
     expect(ours.errored).toMatchObject({ code: "ECONNRESET" });
@@ -242,9 +247,9 @@ describe("tcpAddresses", () => {
 });
 
 describe.each(kinds)("what a %s socket reads", (kind) => {
-  it("connectionOfSocket gives bytes that are no Buffer, whose slice() would be no copy", async () => {
+  it("NodeChannel gives bytes that are no Buffer, whose slice() would be no copy", async () => {
     const [ours, peer] = await socketPair(kind);
-    const reader = connectionOfSocket(ours, {}).readable.getReader();
+    const reader = streamsOf(ours).readable.getReader();
     peer.write("abc");
     const { value } = await reader.read();
     expect(value?.constructor).toBe(Uint8Array);
@@ -254,7 +259,7 @@ describe.each(kinds)("what a %s socket reads", (kind) => {
 });
 
 describe("TCP_NODELAY", () => {
-  it("connectionOfSocket turns Nagle's algorithm off when we serve and when we connect", async () => {
+  it("NodeChannel turns Nagle's algorithm off when we serve and when we connect", async () => {
     const delayed = new Set<Socket>();
     const setNoDelay = vi.spyOn(Socket.prototype, "setNoDelay").mockImplementation(function (this: Socket, on = true) {
       if (on) delayed.add(this);

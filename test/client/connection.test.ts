@@ -8,7 +8,6 @@ import {
   encodeNameValuePairs,
   FastCgiClient,
   type FastCgiClientOptions,
-  type FastCgiConnection,
   type FastCgiRecord,
   type FastCgiRequestInit,
   ProtocolStatus,
@@ -301,7 +300,7 @@ describe("ClientConnection: an application that does not take the request", () =
   /** A connection whose writes fail, and which can be read all the same. */
   function halfDead(reason: Error): { connector: Connector; application: ScriptedApplication } {
     const [client, end] = connectionPair();
-    const connection: FastCgiConnection = {
+    const connection = {
       readable: client.readable,
       writable: new WritableStream({ write: () => Promise.reject(reason) }),
       close: () => client.close(),

@@ -9,8 +9,8 @@ import {
   RecordType,
   Role,
 } from "../../src/toolkit.ts";
+import { fromStreams } from "../../src/transport/from_streams.ts";
 import { RecordWriter } from "../../src/transport/record_writer.ts";
-import { channelOf } from "../../src/transport/stream_channel.ts";
 import { joined, latin1, sha256 } from "../support/bytes.ts";
 import { OpenStream } from "../support/open_stream.ts";
 import { patternBytes } from "../support/pattern.ts";
@@ -26,7 +26,7 @@ const requestId = 5;
 function senderOf(request: FastCgiRequestInit, keepConn = false): { sender: RequestSender; records: FastCgiRecord[] } {
   const records: FastCgiRecord[] = [];
   const writable = new WritableStream<Uint8Array>({ write: (bytes) => void records.push(...recordsIn(bytes)) });
-  const writer = new RecordWriter(channelOf({ readable: new ReadableStream(), writable, close() {} }), {
+  const writer = new RecordWriter(fromStreams({ readable: new ReadableStream(), writable, close() {} }), {
     writeTimeout: 10_000,
     onError: () => {},
   });

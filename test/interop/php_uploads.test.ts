@@ -14,6 +14,7 @@ import {
   type FastCgiHttpClientOptions,
   type FastCgiHttpConnector,
 } from "../../adapters/node/index.ts";
+import { toStreams } from "../../src/toolkit.ts";
 import { patternBytes, patternChunks } from "../support/pattern.ts";
 import { connectorTo, counting } from "../support/php_client.ts";
 import { type PhpFpm, startPhpFpm } from "../support/php_fpm.ts";
@@ -136,7 +137,7 @@ function telling(connector: FastCgiHttpConnector, onWrite: () => void): FastCgiH
   return {
     preset: connector.preset,
     async connect(options) {
-      const connection = await connector.connect(options);
+      const connection = toStreams(await connector.connect(options));
       const writer = connection.writable.getWriter();
       const writable = new WritableStream<Uint8Array>({
         write(piece) {

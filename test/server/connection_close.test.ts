@@ -2,7 +2,6 @@ import { describe, expect, it, vi } from "vitest";
 import {
   type ByteChannel,
   type ByteChannelEvents,
-  ChannelConnection,
   type FastCgiHandler,
   type FastCgiRecord,
   type FastCgiRequest,
@@ -514,7 +513,7 @@ describe("ServerConnection that is given up while the web server does not read",
         return true;
       },
     };
-    const served = application.server.serve(new ChannelConnection(channel));
+    const served = application.server.serve(channel);
     events.onData(bytesOf(request(1)));
     await body.pulled();
     events.onData(Uint8Array.of(9));

@@ -1,4 +1,4 @@
-import type { FastCgiConnection } from "../../src/index.ts";
+import type { StreamConnection } from "../../src/index.ts";
 
 /** One direction of a connection: what is written can be read, one chunk waits at most. */
 function pipe(): {
@@ -23,8 +23,8 @@ function pipe(): {
   return { readable, writable, break: breakOff };
 }
 
-/** A FastCgiConnection that a test can look at. */
-export interface MemoryConnection extends FastCgiConnection {
+/** A connection of streams that a test can look at. */
+export interface MemoryConnection extends StreamConnection {
   /** Whether this end was closed. */
   readonly isClosed: boolean;
 }

@@ -1,11 +1,7 @@
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import {
-  type FastCgiConnection,
-  type FastCgiHttpConnector,
-  FastCgiTcpConnector,
-  FastCgiUnixConnector,
-} from "../../adapters/node/index.ts";
+import { type FastCgiHttpConnector, FastCgiTcpConnector, FastCgiUnixConnector } from "../../adapters/node/index.ts";
+import { toStreams } from "../../src/toolkit.ts";
 import { type PhpFpm, type PhpFpmOptions, phpScripts, startPhpFpm } from "./php_fpm.ts";
 import type { FastCgiTarget } from "./target.ts";
 
@@ -26,7 +22,7 @@ export function counting(connector: FastCgiHttpConnector): {
   const counted: FastCgiHttpConnector = {
     preset: connector.preset,
     async connect(options) {
-      const connection = await connector.connect(options);
+      const connection = toStreams(await connector.connect(options));
       let isOpen = true;
       count.opened++;
       count.open++;
@@ -38,7 +34,7 @@ export function counting(connector: FastCgiHttpConnector): {
           isOpen = false;
           return connection.close();
         },
-      } satisfies FastCgiConnection;
+      };
     },
   };
   return { count, connector: counted };

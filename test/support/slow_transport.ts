@@ -1,5 +1,6 @@
 import type { ByteChannel, FastCgiRecord } from "../../src/toolkit.ts";
-import { channelOf } from "../../src/transport/stream_channel.ts";
+import { fromStreams } from "../../src/transport/from_streams.ts";
+
 import { bytesOf, recordsIn } from "./records.ts";
 
 /** A transport that takes a write when it is told to. */
@@ -29,7 +30,7 @@ export class SlowTransport {
         this.aborted = reason;
       },
     });
-    this.channel = channelOf({ readable: new ReadableStream(), writable, close() {} });
+    this.channel = fromStreams({ readable: new ReadableStream(), writable, close() {} });
   }
 
   /** Takes the oldest write that waits. */

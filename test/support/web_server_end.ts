@@ -1,6 +1,5 @@
 import {
   decodeEndRequestBody,
-  type FastCgiConnection,
   type FastCgiHandler,
   type FastCgiRecord,
   type FastCgiRequest,
@@ -8,7 +7,9 @@ import {
   type FastCgiServerOptions,
   ProtocolStatus,
   RecordType,
+  type StreamConnection,
 } from "../../src/toolkit.ts";
+
 import { joined } from "./bytes.ts";
 import { connectionPair } from "./memory_connection.ts";
 import { bytesOf, recordsIn, textOf } from "./records.ts";
@@ -23,7 +24,7 @@ export interface Answer {
 
 /** The web server's end of a connection in memory: sends records, and keeps those that come back. */
 export class WebServerEnd {
-  readonly #connection: FastCgiConnection;
+  readonly #connection: StreamConnection;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   #pull: () => void = () => {};
@@ -38,7 +39,7 @@ export class WebServerEnd {
   /** Whether the output ended with what is no record, so that it can't be taken for whole. */
   brokenOff = false;
 
-  constructor(connection: FastCgiConnection) {
+  constructor(connection: StreamConnection) {
     this.#connection = connection;
     this.#writer = connection.writable.getWriter();
     this.#reader = connection.readable.getReader();
@@ -205,14 +206,14 @@ export class MemoryApplication {
 }
 
 /** A connection that notes what is done with it. */
-export class ObservedConnection implements FastCgiConnection {
+export class ObservedConnection implements StreamConnection {
   readonly readable: ReadableStream<Uint8Array>;
   readonly writable: WritableStream<Uint8Array>;
-  readonly #connection: FastCgiConnection;
+  readonly #connection: StreamConnection;
   /** `write`, `half-close` and `close`, in order. */
   readonly events: string[] = [];
 
-  constructor(connection: FastCgiConnection) {
+  constructor(connection: StreamConnection) {
     this.#connection = connection;
     this.readable = connection.readable;
     const writer = connection.writable.getWriter();

@@ -2,10 +2,15 @@ import { describe, expect, it } from "vitest";
 import {
   type ByteChannel,
   type ByteChannelEvents,
-  ChannelConnection,
+  FastCgiClient,
   type FastCgiConnection,
+  FastCgiServer,
+  failover,
+  fromStreams,
+  type StreamConnection,
+  toStreams,
 } from "../../src/toolkit.ts";
-import { channelOf } from "../../src/transport/stream_channel.ts";
+
 import { latin1 } from "../support/bytes.ts";
 import { connectionPair } from "../support/memory_connection.ts";
 import { waitUntil } from "../support/process.ts";
@@ -30,10 +35,10 @@ class Notes implements ByteChannelEvents {
   }
 }
 
-describe("channelOf a connection of streams", () => {
+describe("fromStreams", () => {
   it("tells of pieces and the end, and writes pieces as one and the half-close", async () => {
     const [ours, peer] = connectionPair();
-    const channel = channelOf(ours);
+    const channel = fromStreams(ours);
     const notes = new Notes();
     channel.start(notes);
     const writer = peer.writable.getWriter();
@@ -51,7 +56,7 @@ describe("channelOf a connection of streams", () => {
 
   it("tells nothing while it is paused, and goes on when it is resumed", async () => {
     const [ours, peer] = connectionPair();
-    const channel = channelOf(ours);
+    const channel = fromStreams(ours);
     const notes = new Notes();
     channel.start(notes);
     const writer = peer.writable.getWriter();
@@ -70,7 +75,7 @@ describe("channelOf a connection of streams", () => {
 
   it("tells of a connection that breaks once, and its writes reject", async () => {
     const [ours, peer] = connectionPair();
-    const channel = channelOf(ours);
+    const channel = fromStreams(ours);
     const notes = new Notes();
     channel.start(notes);
     void peer.close();
@@ -82,7 +87,7 @@ describe("channelOf a connection of streams", () => {
 
   it("tells nothing more when it was closed, and closes the connection once", async () => {
     const [ours, peer] = connectionPair();
-    const channel = channelOf(ours);
+    const channel = fromStreams(ours);
     const notes = new Notes();
     channel.start(notes);
     const writing = peer.writable.getWriter().write(latin1("late"));
@@ -119,18 +124,10 @@ class ManualChannel implements ByteChannel {
   }
 }
 
-describe("ChannelConnection", () => {
-  it("makes no streams before they are asked for", () => {
+describe("toStreams", () => {
+  it("carries the bytes, pauses the channel when the streams are not read, and ends", async () => {
     const channel = new ManualChannel();
-    const connection = new ChannelConnection(channel, { remoteAddress: { hostname: "127.0.0.1", port: 1 } });
-    expect(connection.remoteAddress).toEqual({ hostname: "127.0.0.1", port: 1 });
-    expect(channelOf(connection)).toBe(channel);
-    expect(channel.events).toBeNull();
-  });
-
-  it("its streams carry the bytes, pause the channel when nobody reads, and end", async () => {
-    const channel = new ManualChannel();
-    const { readable, writable } = new ChannelConnection(channel);
+    const { readable, writable } = toStreams(channel);
     for (const piece of ["a", "b", "c"]) channel.events!.onData(latin1(piece));
     expect(channel.calls).toEqual(["pause"]);
     channel.events!.onEnd();
@@ -141,9 +138,9 @@ describe("ChannelConnection", () => {
     expect(channel.calls.slice(1)).toEqual(["write answer", "end"]);
   });
 
-  it("its streams resume the channel when somebody reads again", async () => {
+  it("resumes the channel when the streams are read again", async () => {
     const channel = new ManualChannel();
-    const reader = new ChannelConnection(channel).readable.getReader();
+    const reader = toStreams(channel).readable.getReader();
     for (const piece of ["a", "b"]) channel.events!.onData(latin1(piece));
     await reader.read();
     await reader.read();
@@ -151,9 +148,9 @@ describe("ChannelConnection", () => {
     expect(channel.calls).toEqual(["pause", "resume"]);
   });
 
-  it("its streams drop what comes when readable was cancelled, so that the end is seen", async () => {
+  it("drops what comes when readable was cancelled, so that the end is seen", async () => {
     const channel = new ManualChannel();
-    const { readable } = new ChannelConnection(channel);
+    const { readable } = toStreams(channel);
     for (const piece of ["a", "b"]) channel.events!.onData(latin1(piece));
     await readable.cancel("enough");
     channel.events!.onData(latin1("c"));
@@ -161,51 +158,131 @@ describe("ChannelConnection", () => {
     expect(channel.calls).toEqual(["pause", "resume"]);
   });
 
-  it("its streams fail when the channel breaks", async () => {
+  it("fails the streams when the channel breaks", async () => {
     const channel = new ManualChannel();
-    const { readable, writable } = new ChannelConnection(channel);
+    const { readable, writable } = toStreams(channel);
     const broken = new Error("broken");
     channel.events!.onError(broken);
     expect((await drain(readable)).error).toBe(broken);
     await expect(writable.getWriter().write(latin1("x"))).rejects.toBe(broken);
   });
 
-  it("a copy of it has its streams and not its channel, so that a wrapper sees every byte and the close", async () => {
+  it("fails the streams and closes the channel when they are closed", async () => {
     const channel = new ManualChannel();
-    const connection = new ChannelConnection(channel);
-    let closed = 0;
-    const seen: string[] = [];
-    const tap = new TransformStream<Uint8Array, Uint8Array>({
-      transform(piece, controller) {
-        seen.push(Buffer.from(piece).toString());
-        controller.enqueue(piece);
-      },
+    const { readable, close } = toStreams(channel);
+    void close();
+    expect((await drain(readable)).error).toMatchObject({ message: "The connection was closed" });
+    expect(channel.calls).toEqual(["close The connection was closed"]);
+  });
+
+  it("gives the streams and the addresses of a connection that has streams, as own properties", async () => {
+    class Socket implements StreamConnection {
+      #closed = 0;
+      get readable(): ReadableStream<Uint8Array> {
+        return ours.readable;
+      }
+      get writable(): WritableStream<Uint8Array> {
+        return ours.writable;
+      }
+      get remoteAddress() {
+        return { path: "/run/test.sock" };
+      }
+      get closed() {
+        return this.#closed;
+      }
+      close(): void {
+        this.#closed++;
+      }
+    }
+    const [ours] = connectionPair();
+    const socket = new Socket();
+    const copy = { ...toStreams(socket) };
+    expect(copy).toMatchObject({
+      readable: ours.readable,
+      writable: ours.writable,
+      remoteAddress: socket.remoteAddress,
     });
-    const wrapped: FastCgiConnection = {
-      ...connection,
-      readable: connection.readable.pipeThrough(tap),
-      close() {
-        closed++;
-        connection.close();
-      },
-    };
+    await copy.close();
+    expect(socket.closed).toBe(1);
+  });
+});
+
+/** Passes a connection of either kind on, and notes what is received. */
+function tapped(connection: FastCgiConnection, seen: string[]): FastCgiConnection {
+  const streams = toStreams(connection);
+  const tap = new TransformStream<Uint8Array, Uint8Array>({
+    transform(piece, controller) {
+      seen.push(Buffer.from(piece).toString());
+      controller.enqueue(piece);
+    },
+  });
+  return {
+    ...streams,
+    readable: streams.readable.pipeThrough(tap),
+    close() {
+      seen.push("closed");
+      return streams.close();
+    },
+  };
+}
+
+describe("a wrapper of a connection", () => {
+  it("sees every byte and the close when it wraps a channel", async () => {
+    const channel = new ManualChannel();
+    const seen: string[] = [];
     const notes = new Notes();
-    const wrapper = channelOf(wrapped);
+    const wrapper = fromStreams(tapped(tapped(channel, []), seen));
     wrapper.start(notes);
     channel.events!.onData(latin1("tapped"));
     await waitUntil(() => notes.pieces.length === 1);
     await wrapper.write([latin1("answer")]);
     wrapper.close("enough");
-    expect(seen).toEqual(["tapped"]);
+    expect(seen).toEqual(["tapped", "closed"]);
     expect(channel.calls.slice(0, 2)).toEqual(["write answer", "close enough"]);
-    expect(closed).toBe(1);
   });
 
-  it("close fails its streams and closes the channel", async () => {
-    const channel = new ManualChannel();
-    const { readable, close } = new ChannelConnection(channel);
-    close();
-    expect((await drain(readable)).error).toMatchObject({ message: "The connection was closed" });
-    expect(channel.calls).toEqual(["close The connection was closed"]);
+  it("sees every byte and the close when it wraps streams", async () => {
+    const [ours, peer] = connectionPair();
+    const seen: string[] = [];
+    const notes = new Notes();
+    const wrapper = fromStreams(tapped(ours, seen));
+    wrapper.start(notes);
+    void peer.writable.getWriter().write(latin1("tapped"));
+    await waitUntil(() => notes.pieces.length === 1);
+    wrapper.close("enough");
+    expect(seen).toEqual(["tapped", "closed"]);
+    expect(ours.isClosed).toBe(true);
+  });
+});
+
+describe("what is no connection", () => {
+  const [ours] = connectionPair();
+  const expected = "Cannot use a connection: expected either two streams, readable and writable, or the calls";
+  const wrong: [what: string, value: unknown, got: string][] = [
+    ["undefined", undefined, "got undefined"],
+    ["a socket of Node", { readable: true, writable: true, write() {}, close() {} }, "got Object"],
+    ["a readable stream", ours.readable, "got ReadableStream"],
+    ["streams without close", { readable: ours.readable, writable: ours.writable }, "got Object"],
+    ["both kinds", { ...ours, start() {}, write() {} }, "got streams and calls in one object"],
+  ];
+
+  it.each(wrong)("%s is refused by fromStreams, toStreams, FastCgiServer and FastCgiClient", async (_, value, got) => {
+    const connection = value as FastCgiConnection;
+    const message = new RegExp(`^${expected}.*${got}$`);
+    expect(() => fromStreams(connection)).toThrow(message);
+    expect(() => toStreams(connection)).toThrow(message);
+    const server = new FastCgiServer(() => ({}));
+    await expect(server.serve(connection)).rejects.toThrow(message);
+    expect(server.connections).toBe(0);
+    const failures: unknown[] = [];
+    const connector = { connect: async () => connection };
+    for (const each of [connector, failover([connector], { onFailure: (error) => failures.push(error) })]) {
+      const client = new FastCgiClient(each, { maxConnectRetries: 0 });
+      const sent = client.send({ params: [] });
+      await expect(sent).rejects.toMatchObject({ code: "connectFailed", message: expect.stringContaining(expected) });
+      expect(client.status).toMatchObject({ connections: 0, waiting: 0 });
+      await client.close();
+    }
+    expect(failures).toEqual([expect.any(TypeError)]);
   });
 });

@@ -4,8 +4,8 @@
 import { utf8ToByteString } from "../../protocol/byte_string.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
 import type { NameValuePair } from "../../protocol/name_value_pairs.ts";
+import { plainAddress } from "../../transport/address.ts";
 import { hasControlBytes, paramFromHeader } from "../shared/header_rules.ts";
-import { plainAddress } from "./peer_address.ts";
 import type { FastCgiScript } from "./script.ts";
 
 /** The members that are used of headers: those of Headers, or of a Map with names in lower case. */

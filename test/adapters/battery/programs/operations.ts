@@ -1,6 +1,7 @@
 // What the client of every runtime is asked to do. Web standards only: a Worker does it too.
 
 import * as core from "../../../../src/index.ts";
+import { toStreams } from "../../../../src/toolkit.ts";
 import { checkPiece, patternStream } from "../../programs/pattern_stream.ts";
 import { settled } from "./settled.ts";
 
@@ -191,7 +192,7 @@ async function close(connector: core.FastCgiHttpConnector, { options }: Operatio
 
 /** Uses a connection itself, without FastCGI: half-closes behind what it sends. */
 async function exchange(connector: core.FastCgiHttpConnector, { text: words, order }: Operation): Promise<Outcome> {
-  const connection = await connector.connect({ signal: new AbortController().signal });
+  const connection = toStreams(await connector.connect({ signal: new AbortController().signal }));
   const send = async (): Promise<void> => {
     const writer = connection.writable.getWriter();
     await writer.write(new TextEncoder().encode(words));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { plainAddress } from "../../../src/http/call/peer_address.ts";
+import { plainAddress } from "../../src/transport/address.ts";
 
 describe("plainAddress", () => {
   it("plainAddress writes an IPv4 address in dotted decimal, however it came", () => {

@@ -1,5 +1,24 @@
-// The address of a peer in the form that applications compare. Runtimes write the same address in several ways, and a
-// list of allowed or banned addresses has only one of them.
+// The ends of a connection, with addresses in the form that applications compare. Runtimes and web servers write the same address in
+// several ways, and a list of allowed or banned addresses has only one of them.
+
+/** An end of a TCP connection, or the path of a Unix socket. */
+export type ConnectionAddress = { readonly hostname: string; readonly port: number } | { readonly path: string };
+
+/** Both ends of a connection. */
+export interface ConnectionAddresses {
+  /** The peer's address, where the transport has addresses. */
+  readonly remoteAddress?: ConnectionAddress | undefined;
+  /** Our own address, where the transport has addresses. */
+  readonly localAddress?: ConnectionAddress | undefined;
+}
+
+/** An end of a TCP connection as a runtime tells it; undefined where it tells none. */
+export function tcpAddress(
+  hostname: string | undefined,
+  port: number | undefined,
+): Extract<ConnectionAddress, { port: number }> | undefined {
+  return hostname === undefined || port === undefined ? undefined : { hostname: plainAddress(hostname), port };
+}
 
 /**
  * The form in which a dual-stack listener reports an IPv4 address (RFC 4291 2.5.5.2): 80 zero bits, 16 one bits, and
@@ -15,6 +34,7 @@ const IPV4 = /^(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!$)|$)){
  * `unix:`, is returned unchanged.
  */
 export function plainAddress(address: string): string {
+  if (!address.includes(":")) return address;
   const host = withoutPort(address);
   const zone = host.indexOf("%");
   const plain = zone > 0 && host.includes(":") ? host.slice(0, zone) : host;

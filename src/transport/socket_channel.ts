@@ -1,0 +1,219 @@
+// What the channels of all runtimes have in common: the order of what is told and when, failures that are noted once, and writes that wait
+// for room. A runtime adds how its own socket reads, writes and closes.
+
+import type { ConnectionAddress, ConnectionAddresses } from "./address.ts";
+import type { ByteChannel, ByteChannelEvents } from "./byte_channel.ts";
+import type { ByteReader } from "./byte_source.ts";
+import { CLOSED } from "./connection.ts";
+
+/**
+ * A socket of a runtime as a channel, to be extended for each runtime.
+ *
+ * The runtime's half calls {@linkcode SocketChannel.received}, {@linkcode SocketChannel.ended}, {@linkcode SocketChannel.peerClosed},
+ * {@linkcode SocketChannel.failed} and {@linkcode SocketChannel.drained} when its socket says so, from the start on: what is told before
+ * the receiver is there is kept for it. A runtime whose sockets are read by promises calls {@linkcode SocketChannel.readFrom} instead.
+ */
+export abstract class SocketChannel implements ByteChannel {
+  readonly remoteAddress: ConnectionAddress | undefined;
+  readonly localAddress: ConnectionAddress | undefined;
+  #phase: "open" | "failed" | "closed" = "open";
+  /** Why nothing can be written any more, when it is not open. */
+  #failure: unknown;
+  #events: ByteChannelEvents | null = null;
+  /** What was told before there was a receiver. */
+  #early: ((events: ByteChannelEvents) => void)[] | null = null;
+  #hasEnded = false;
+  #isPaused = false;
+  #onResume: (() => void) | null = null;
+  #onRoom: (() => void) | null = null;
+
+  constructor({ remoteAddress, localAddress }: ConnectionAddresses = {}) {
+    this.remoteAddress = remoteAddress;
+    this.localAddress = localAddress;
+  }
+
+  abstract write(pieces: readonly Uint8Array[]): Promise<void> | undefined;
+  abstract end(): Promise<void>;
+  /** Closes the socket, both ways. Called once. */
+  protected abstract destroy(reason: unknown): void;
+  /** Closes a TCP socket so that its peer gets an error. Missing where the runtime can't. */
+  protected terminate?(): void;
+  /** Begins to read, where the runtime does not read from the start on. */
+  protected startReading(): void {}
+  /** Stops reading for now, where {@linkcode SocketChannel.readFrom} does not read. */
+  protected pauseSocket(): void {}
+  /** Reads again. */
+  protected resumeSocket(): void {}
+
+  start(events: ByteChannelEvents): void {
+    this.startReading();
+    if (this.#early === null) this.#events = events;
+    else queueMicrotask(() => this.#startLate(events, this.#early!));
+  }
+
+  #startLate(events: ByteChannelEvents, early: readonly ((events: ByteChannelEvents) => void)[]): void {
+    this.#events = events;
+    this.#early = null;
+    for (const tell of early) this.#tell(tell);
+    if (!this.#isPaused && this.#phase !== "closed") this.resumeSocket();
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    this.pauseSocket();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#onResume?.();
+    this.resumeSocket();
+  }
+
+  close(reason: unknown = CLOSED): void {
+    if (this.#phase === "closed") return;
+    if (this.#phase === "open") this.#failure = reason;
+    this.#phase = "closed";
+    this.destroy(reason);
+    this.#onResume?.();
+    this.#onRoom?.();
+  }
+
+  reset(reason: unknown): boolean {
+    const isTcp = this.remoteAddress !== undefined && "hostname" in this.remoteAddress;
+    if (!isTcp || this.terminate === undefined) return false;
+    if (this.#phase !== "closed") this.terminate();
+    this.close(reason);
+    return true;
+  }
+
+  /** The socket has received something. The piece is the receiver's. */
+  received(piece: Uint8Array): void {
+    if (this.#events === null) this.#tell((events) => events.onData(piece));
+    else if (this.#phase !== "closed") this.#events.onData(piece);
+  }
+
+  /** The peer has sent all it will. Called again it does nothing. */
+  ended(): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#tell((events) => events.onEnd());
+  }
+
+  /** The socket is closed and no error was told: the peer has closed it. That is the peer's end, and nothing can be written any more. */
+  peerClosed(): void {
+    this.ended();
+    this.#fail(new Error("The socket was closed"));
+  }
+
+  /** The socket broke. Nothing is done where it has been closed, or broke before. */
+  failed(error: unknown): void {
+    if (this.#fail(error)) this.#tell((events) => events.onError(error));
+  }
+
+  /** The socket has room again, after {@linkcode SocketChannel.room} was asked for. */
+  drained(): void {
+    this.#onRoom?.();
+  }
+
+  /**
+   * Reads with `read` until the end. One piece is read ahead of a pause, so that a connection that breaks is noticed meanwhile.
+   * To be called by `startReading`.
+   */
+  protected async readFrom(read: ByteReader["read"]): Promise<void> {
+    try {
+      for (;;) {
+        const { done, value } = await read();
+        while (this.#isPaused && this.#phase !== "closed") {
+          await new Promise<void>((resolve) => {
+            this.#onResume = resolve;
+          });
+        }
+        if (this.#phase === "closed") return;
+        if (done) break;
+        this.received(value!);
+      }
+    } catch (error) {
+      this.failed(error);
+      return;
+    }
+    this.ended();
+  }
+
+  /**
+   * Writes the pieces to a socket that takes what it has room for.
+   *
+   * @param take Gives bytes to the socket. Returns how many it has taken; a negative number says that the socket is closed. If it has taken
+   * less than all, `drained` must be called when there is room again.
+   */
+  protected writeParts(pieces: readonly Uint8Array[], take: (bytes: Uint8Array) => number): Promise<void> | undefined {
+    for (let index = 0; index < pieces.length; index++) {
+      const piece = pieces[index]!;
+      const taken = this.#offer(piece, take);
+      if (taken < piece.length) return this.#writeRest([piece.subarray(taken), ...pieces.slice(index + 1)], take);
+    }
+    return undefined;
+  }
+
+  /** Resolves when the socket has room again. Rejects if it breaks or is closed. */
+  protected async room(): Promise<void> {
+    this.checkOpen();
+    await new Promise<void>((resolve) => {
+      this.#onRoom = resolve;
+    });
+    this.checkOpen();
+  }
+
+  /** Whether it was closed, by {@linkcode SocketChannel.close} or {@linkcode SocketChannel.reset}. */
+  protected get isClosed(): boolean {
+    return this.#phase === "closed";
+  }
+
+  /** Whether something can be written. */
+  protected get isOpen(): boolean {
+    return this.#phase === "open";
+  }
+
+  /** @throws {unknown} Why nothing can be written any more. */
+  protected checkOpen(): void {
+    if (this.#phase !== "open") throw this.#failure;
+  }
+
+  async #writeRest(pieces: readonly Uint8Array[], take: (bytes: Uint8Array) => number): Promise<void> {
+    await this.room();
+    for (const piece of pieces) {
+      for (let start = this.#offer(piece, take); start < piece.length; ) {
+        await this.room();
+        start += this.#offer(piece.subarray(start), take);
+      }
+    }
+  }
+
+  #offer(bytes: Uint8Array, take: (bytes: Uint8Array) => number): number {
+    this.checkOpen();
+    if (bytes.length === 0) return 0;
+    const taken = take(bytes);
+    if (taken >= 0) return taken;
+    this.checkOpen();
+    throw new Error("The socket was closed");
+  }
+
+  /** Notes why nothing can be written any more. Returns whether this is the first reason. */
+  #fail(error: unknown): boolean {
+    if (this.#phase !== "open") return false;
+    this.#phase = "failed";
+    this.#failure = error;
+    this.#onRoom?.();
+    return true;
+  }
+
+  #tell(tell: (events: ByteChannelEvents) => void): void {
+    if (this.#phase === "closed") return;
+    if (this.#events !== null) {
+      tell(this.#events);
+      return;
+    }
+    this.#early ??= [];
+    this.#early.push(tell);
+    this.pauseSocket();
+  }
+}
