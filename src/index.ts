@@ -7,6 +7,7 @@ export { FastCgiClient } from "./client/client.ts";
 export type { FastCgiClientLimits, FastCgiClientOptions, FastCgiRetry } from "./client/options.ts";
 export type { PoolStatus } from "./client/pool.ts";
 export type { FastCgiRequestInit } from "./client/request.ts";
+export type { ByteBlob, ByteReader, ByteSource, ByteSourceInit } from "./codec/byte_source.ts";
 export type { FastCgiRequest } from "./codec/incoming_request.ts";
 export type { FastCgiClientResponse } from "./codec/incoming_response.ts";
 export type { RequestDecoderOptions } from "./codec/request_decoder_options.ts";
@@ -51,5 +52,4 @@ export type { FastCgiHandler, FastCgiHandlerContext, FastCgiResponse } from "./s
 export { type CloseOptions, FastCgiServer } from "./server/server.ts";
 export type { ConnectionAddress, ConnectionAddresses } from "./transport/address.ts";
 export type { ByteChannel, ByteChannelEvents } from "./transport/byte_channel.ts";
-export type { ByteBlob, ByteReader, ByteSource, ByteSourceInit } from "./transport/byte_source.ts";
 export type { FastCgiConnection, StreamConnection } from "./transport/connection.ts";

@@ -12,7 +12,9 @@ export {
   RecordDecoderStream,
   RecordEncoderStream,
   RequestDecoderStream,
+  type RequestDecoderStreamOptions,
   ResponseDecoderStream,
+  type ResponseDecoderStreamOptions,
 } from "./codec/streams.ts";
 export { connectOrAbort } from "./connect/attempt.ts";
 export type { CgiOrders } from "./http/call/cgi_header.ts";

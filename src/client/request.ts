@@ -1,11 +1,5 @@
 import { kindOf } from "../base/kind_of.ts";
 import { type FastCgiParams, parseLength } from "../cgi/params.ts";
-import type { FastCgiClientResponse } from "../codec/incoming_response.ts";
-import { endOfStream } from "../codec/records.ts";
-import { requestHead } from "../codec/request_encoder.ts";
-import { RecordType, Role } from "../protocol/constants.ts";
-import { checkNameValuePair, type NameValuePair } from "../protocol/name_value_pairs.ts";
-import { type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
 import {
   type ByteSource,
   type ByteSourceInit,
@@ -13,9 +7,15 @@ import {
   cancelSource,
   checkLength,
   readerOf,
-} from "../transport/byte_source.ts";
+} from "../codec/byte_source.ts";
+import type { FastCgiClientResponse } from "../codec/incoming_response.ts";
+import { endOfStream } from "../codec/records.ts";
+import { requestHead } from "../codec/request_encoder.ts";
+import { StreamSender } from "../codec/stream_sender.ts";
+import { RecordType, Role } from "../protocol/constants.ts";
+import { checkNameValuePair, type NameValuePair } from "../protocol/name_value_pairs.ts";
+import { type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
 import type { RecordWriter, WriteBatch } from "../transport/record_writer.ts";
-import { StreamSender } from "../transport/stream_sender.ts";
 import type { ResolvedClientOptions } from "./options.ts";
 import { TimedReader } from "./timed_reader.ts";
 

@@ -1,6 +1,6 @@
 import { Deadline } from "../base/deadline.ts";
+import type { ByteReader } from "../codec/byte_source.ts";
 import { FastCgiError } from "../protocol/errors.ts";
-import type { ByteReader } from "../transport/byte_source.ts";
 
 /** A source that gives this many bytes has made up for a second of waiting, as in Apache's mod_reqtimeout (`MinRate=500`). */
 const BYTES_PER_SECOND = 500;

@@ -1,14 +1,15 @@
 // The stages as streams.
 
+import { resolveOptions } from "../base/resolve_options.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
 import { copyable, type FastCgiRequest } from "./incoming_request.ts";
 import type { FastCgiClientResponse } from "./incoming_response.ts";
-import { RecordDecoder } from "./record_decoder.ts";
+import { RecordDecoder, type RecordDecoderOptions } from "./record_decoder.ts";
 import { RecordEncoder } from "./record_encoder.ts";
-import { RequestDecoder } from "./request_decoder.ts";
+import { RequestDecoder, type RequestDecoderOutlet } from "./request_decoder.ts";
 import type { RequestDecoderOptions } from "./request_decoder_options.ts";
-import { ResponseDecoder, type ResponseDecoderOptions } from "./response_decoder.ts";
+import { ResponseDecoder, type ResponseDecoderOptions, type ResponseDecoderOutlet } from "./response_decoder.ts";
 import { type Stage, toTransformer } from "./stage.ts";
 
 /** Bundlers keep what extends a global, used or not, and with these the decoders of both sides. */
@@ -16,8 +17,8 @@ const Base: typeof TransformStream = /* @__PURE__ */ (() => TransformStream)();
 
 /** {@linkcode RecordDecoder} as a TransformStream. Reading stops when nobody takes the records. */
 export class RecordDecoderStream extends Base<Uint8Array, FastCgiRecord> {
-  constructor() {
-    super(new RecordDecoder());
+  constructor(options: RecordDecoderOptions = {}) {
+    super(new RecordDecoder(options));
   }
 }
 
@@ -28,8 +29,17 @@ export class RecordEncoderStream extends Base<FastCgiRecord, Uint8Array> {
   }
 }
 
-/** Replies that may wait to be read. Beyond, a {@linkcode RequestDecoderStream} takes nothing more in. */
-const MAX_WAITING_REPLIES = 64;
+/** Options of a {@linkcode RequestDecoderStream}: those of a {@linkcode RequestDecoder}, and its own. */
+export interface RequestDecoderStreamOptions extends RequestDecoderOptions, Pick<RequestDecoderOutlet, "report"> {
+  /**
+   * Replies that may wait to be read. Beyond, the stream takes nothing more in.
+   *
+   * @default {64}
+   */
+  maxWaitingReplies?: number;
+}
+
+const REPLIES_DEFAULTS: { maxWaitingReplies: number } = { maxWaitingReplies: 64 };
 
 const ignore = (): void => {};
 
@@ -38,7 +48,7 @@ const ignore = (): void => {};
  * {@linkcode RequestDecoderStream.replies}.
  *
  * If nobody reads a request's `stdin`, everything stops after `maxQueuedBytes`. If nobody reads `replies`, everything stops after
- * 64 of them. Requests that nobody reads stop nothing, because the bodies of others would stop as well; there can be no more
+ * `maxWaitingReplies`. Requests that nobody reads stop nothing, because the bodies of others would stop as well; there can be no more
  * than `maxConcurrentRequests`.
  */
 export class RequestDecoderStream extends Base<FastCgiRecord, FastCgiRequest> {
@@ -46,13 +56,15 @@ export class RequestDecoderStream extends Base<FastCgiRecord, FastCgiRequest> {
   readonly replies: ReadableStream<FastCgiRecord>;
   readonly #decoder: RequestDecoder;
 
-  constructor(options: RequestDecoderOptions = {}) {
-    const { readable, writable } = new TransformStream<FastCgiRecord>({}, { highWaterMark: MAX_WAITING_REPLIES });
+  /** @throws {RangeError} If an option is not a positive number. */
+  constructor(options: RequestDecoderStreamOptions = {}) {
+    const { maxWaitingReplies: highWaterMark } = resolveOptions(REPLIES_DEFAULTS, options);
+    const { readable, writable } = new TransformStream<FastCgiRecord>({}, { highWaterMark });
     const replies = writable.getWriter();
     // Whoever cancels `replies` wants none.
     const reply = (record: FastCgiRecord): void => void replies.write(record).catch(ignore);
     const endReplies = (): void => void replies.close().catch(ignore);
-    const decoder = new RequestDecoder({ reply: (records) => records.forEach(reply) }, options);
+    const decoder = new RequestDecoder({ ...options, reply: (records) => records.forEach(reply) }, options);
     const stage: Stage<FastCgiRecord, FastCgiRequest> = {
       transform(record, controller) {
         const enqueue = (request: FastCgiRequest): void => controller.enqueue(copyable(request));
@@ -83,27 +95,33 @@ export class RequestDecoderStream extends Base<FastCgiRecord, FastCgiRequest> {
   }
 }
 
-/** Responses that may wait to be read: as many as a server of ours runs at once on a connection. */
-const MAX_WAITING_RESPONSES = 128;
+/** Options of a {@linkcode ResponseDecoderStream}: those of a {@linkcode ResponseDecoder}, its outlet, and its own. */
+export interface ResponseDecoderStreamOptions extends ResponseDecoderOptions, ResponseDecoderOutlet {
+  /**
+   * Responses that may wait to be read. Beyond, the stream takes nothing more in.
+   *
+   * @default {128} (as many as a server of ours runs at once on a connection)
+   */
+  maxWaitingResponses?: number;
+}
+
+const RESPONSES_DEFAULTS: { maxWaitingResponses: number } = { maxWaitingResponses: 128 };
 
 /**
  * {@linkcode ResponseDecoder} as a TransformStream.
  *
  * If nobody reads a response's `stdout`, everything stops after `maxQueuedBytes`. If nobody reads the responses, everything stops
- * after 128 of them.
+ * after `maxWaitingResponses`.
  */
 export class ResponseDecoderStream extends Base<FastCgiRecord, FastCgiClientResponse> {
-  /**
-   * Has no outlet: what belongs to no response is dropped.
-   *
-   * @throws {RangeError} If an option is not a positive number.
-   */
-  constructor(options: ResponseDecoderOptions = {}) {
-    const decoder = new ResponseDecoder({}, options);
+  /** @throws {RangeError} If an option is not a positive number. */
+  constructor(options: ResponseDecoderStreamOptions = {}) {
+    const { maxWaitingResponses: highWaterMark } = resolveOptions(RESPONSES_DEFAULTS, options);
+    const decoder = new ResponseDecoder(options, options);
     const fail = (cause: unknown): void =>
       decoder.failAll(
         new FastCgiError("connectionClosed", "Cannot read the response: its connection failed", { cause }),
       );
-    super(toTransformer(decoder, fail), undefined, { highWaterMark: MAX_WAITING_RESPONSES });
+    super(toTransformer(decoder, fail), undefined, { highWaterMark });
   }
 }

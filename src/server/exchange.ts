@@ -2,14 +2,14 @@
 
 import { kindOf } from "../base/kind_of.ts";
 import { type ErrorStatus, errorDocument } from "../cgi/error_document.ts";
+import { type ByteSource, type ByteSourceInit, byteSourceOf, cancelSource } from "../codec/byte_source.ts";
 import type { IncomingRequest } from "../codec/incoming_request.ts";
 import { endOfStream, endRequest } from "../codec/records.ts";
+import { StreamSender } from "../codec/stream_sender.ts";
 import { ProtocolStatus, RecordType, Role } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import { type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
-import { type ByteSource, type ByteSourceInit, byteSourceOf, cancelSource } from "../transport/byte_source.ts";
 import type { RecordWriter } from "../transport/record_writer.ts";
-import { StreamSender } from "../transport/stream_sender.ts";
 import { type FastCgiResponse, outputOf, partsOf, wholeOutput } from "./response.ts";
 
 /** What an {@linkcode Exchange} needs of its connection. */

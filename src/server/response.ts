@@ -1,6 +1,6 @@
+import { type ByteSource, type ByteSourceInit, byteSourceOf, cancelSource } from "../codec/byte_source.ts";
 import type { FastCgiRequest } from "../codec/incoming_request.ts";
 import { MAX_SENT_CONTENT_LENGTH } from "../protocol/constants.ts";
-import { type ByteSource, type ByteSourceInit, byteSourceOf, cancelSource } from "../transport/byte_source.ts";
 
 /** What an application answers (FastCGI 6). */
 export interface FastCgiResponse {

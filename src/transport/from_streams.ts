@@ -1,5 +1,5 @@
+import { joinBytes } from "../codec/byte_source.ts";
 import type { ByteChannel } from "./byte_channel.ts";
-import { joinBytes } from "./byte_source.ts";
 import { closeConnection, type FastCgiConnection, isChannel, type StreamConnection } from "./connection.ts";
 import { SocketChannel } from "./socket_channel.ts";
 

@@ -4,6 +4,7 @@
 
 import { Deadline } from "../base/deadline.ts";
 import { encodedRecordLength, encodePieces } from "../codec/record_encoder.ts";
+import type { RecordSink, WrittenRecords } from "../codec/record_sink.ts";
 import { FCGI_HEADER_LEN } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
@@ -52,7 +53,7 @@ export interface RecordWriterOptions {
 }
 
 /** Records that leave together. */
-export class WriteBatch {
+export class WriteBatch implements WrittenRecords {
   readonly records: FastCgiRecord[] = [];
   bytes = 0;
   #state: "waiting" | "leaving" | "taken" | "failed" = "waiting";
@@ -104,7 +105,7 @@ export class WriteBatch {
 }
 
 /** Writes records to a connection. */
-export class RecordWriter {
+export class RecordWriter implements RecordSink {
   readonly #channel: ByteChannel;
   readonly #isShared: () => boolean;
   readonly #onError: (error: unknown) => void;

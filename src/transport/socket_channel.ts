@@ -1,9 +1,9 @@
 // What the channels of all runtimes have in common: the order of what is told and when, failures that are noted once, and writes that wait
 // for room. A runtime adds how its own socket reads, writes and closes.
 
+import type { ByteReader } from "../codec/byte_source.ts";
 import type { ConnectionAddress, ConnectionAddresses } from "./address.ts";
 import type { ByteChannel, ByteChannelEvents } from "./byte_channel.ts";
-import type { ByteReader } from "./byte_source.ts";
 import { CLOSED } from "./connection.ts";
 
 /**

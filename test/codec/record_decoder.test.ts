@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { RecordDecoder } from "../../src/codec/record_decoder.ts";
+import { RecordDecoder, type RecordDecoderOptions } from "../../src/codec/record_decoder.ts";
 import { encodeRecords } from "../../src/codec/record_encoder.ts";
 import { RecordDecoderStream } from "../../src/codec/streams.ts";
 import { RecordType } from "../../src/protocol/constants.ts";
@@ -229,6 +229,16 @@ it("RecordDecoderStream takes no more than a chunk when nobody takes the records
   await reader.read();
   await reader.read();
   expect(await isSettled(second)).toBe(true);
+});
+
+it("RecordDecoderStream passes content of streams on as it comes when it is given splitStreams", async () => {
+  const bytes = encodeRecords([record(RecordType.Stdin, 1, "content")]);
+  const lengths = async (options?: RecordDecoderOptions): Promise<number[]> => {
+    const records = streamOf(bytes.subarray(0, 10), bytes.subarray(10)).pipeThrough(new RecordDecoderStream(options));
+    return (await collected(records)).map(({ contentData }) => contentData.length);
+  };
+  expect(await lengths({ splitStreams: true })).toEqual([2, 5]);
+  expect(await lengths()).toEqual([7]);
 });
 
 describe("RecordDecoder with splitStreams", () => {

@@ -75,6 +75,20 @@ it("RequestDecoderStream stops its writer when nobody reads replies", async () =
   expect(await isSettled(writes[99]!)).toBe(true);
 });
 
+it("RequestDecoderStream takes the options of its stage, and how many replies may wait", async () => {
+  const reported: string[] = [];
+  const report = ({ code }: FastCgiError): void => void reported.push(code);
+  const decoder = new RequestDecoderStream({ maxWaitingReplies: 2, maxConcurrentRequests: 1, report });
+  const writer = decoder.writable.getWriter();
+  const writes = [...request(1), ...request(2), record(77, 0)].map((each) => writer.write(each));
+  writes.push(writer.write(record(77, 0)));
+  expect(await isSettled(writes.at(-1)!)).toBe(false);
+  expect(reported).toContain("limit");
+  void decoder.replies.pipeTo(new WritableStream());
+  expect(await isSettled(writes.at(-1)!)).toBe(true);
+  expect(() => new RequestDecoderStream({ maxWaitingReplies: 0 })).toThrow(RangeError);
+});
+
 it("RequestDecoderStream goes on when replies is cancelled", async () => {
   const decoder = new RequestDecoderStream();
   const questions = Array<FastCgiRecord>(200).fill(record(77, 0));

@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 
 import { RecordDecoderStream, ResponseDecoderStream } from "../../src/codec/streams.ts";
 import { RecordType } from "../../src/protocol/constants.ts";
+import type { FastCgiRecord } from "../../src/protocol/record.ts";
 import { chunksOf, latin1 } from "../support/bytes.ts";
 import { end } from "../support/decoders.ts";
 import { bytesOf, record } from "../support/records.ts";
@@ -56,6 +57,22 @@ it("ResponseDecoderStream stops its writer when nobody reads the responses", asy
   const all = collected(readable);
   void writer.close();
   expect(await all).toHaveLength(200);
+});
+
+it("ResponseDecoderStream takes the options and the outlet of its stage, and how many responses may wait", async () => {
+  const managed: number[] = [];
+  const management = ({ type }: FastCgiRecord): void => void managed.push(type);
+  const { readable, writable } = new ResponseDecoderStream({ maxWaitingResponses: 2, maxStdoutBytes: 3, management });
+  const writer = writable.getWriter();
+  const records = [record(RecordType.GetValuesResult, 0), record(Stdout, 1, "four"), end(1), end(2), end(3), end(4)];
+  const writes = records.map((each) => writer.write(each));
+  expect(await isSettled(writes.at(-1)!)).toBe(false);
+  expect(managed).toEqual([RecordType.GetValuesResult]);
+  void writer.close();
+  const responses = await collected(readable);
+  expect(responses).toHaveLength(4);
+  expect((await drain(responses[0]!.stdout)).error).toMatchObject({ limit: "maxStdoutBytes" });
+  expect(() => new ResponseDecoderStream({ maxWaitingResponses: Number.NaN })).toThrow(RangeError);
 });
 
 /** A decoder with one response under way. */

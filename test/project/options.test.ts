@@ -213,7 +213,9 @@ const WITHOUT_ROWS: Readonly<Record<string, string>> = {
   ParamsToRequestOptions: "toolkit",
   PhpSiteInit: "FastCgiFetchInit without a script and a file",
   RecordDecoderOptions: "toolkit",
+  RequestDecoderStreamOptions: "toolkit",
   RequestToParamsOptions: "toolkit: FastCgiFetchInit and a length",
+  ResponseDecoderStreamOptions: "toolkit",
   ResponseToCgiOptions: "toolkit",
 };
 

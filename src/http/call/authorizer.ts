@@ -3,10 +3,10 @@
 
 import { orAbort } from "../../base/abort.ts";
 import type { FastCgiRequestInit } from "../../client/request.ts";
+import { cancelSource } from "../../codec/byte_source.ts";
 import type { IncomingResponse } from "../../codec/incoming_response.ts";
 import { Role } from "../../protocol/constants.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
-import { cancelSource } from "../../transport/byte_source.ts";
 import { discardBody } from "../shared/discard_body.ts";
 import { malformedResponse } from "./cgi_header.ts";
 import { responseFromCgi } from "./cgi_to_response.ts";

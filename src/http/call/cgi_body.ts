@@ -4,10 +4,10 @@
 // is common, and so are scripts that answer first and work on. The response is complete for its reader then, and the application goes
 // on: what it still writes is read and dropped, and its connection takes no other request if there was any of that.
 
+import type { ByteReader } from "../../codec/byte_source.ts";
 import type { IncomingResponse } from "../../codec/incoming_response.ts";
 import type { PieceSource } from "../../codec/piece_stream.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
-import type { ByteReader } from "../../transport/byte_source.ts";
 import { discardBody } from "../shared/discard_body.ts";
 
 /** The body of a response: what came with the header, and what is left of stdout. */

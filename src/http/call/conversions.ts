@@ -4,17 +4,11 @@
 import { kindOf } from "../../base/kind_of.ts";
 import { resolveOptions } from "../../base/resolve_options.ts";
 import { parseLength } from "../../cgi/params.ts";
+import { type ByteReader, type ByteSourceInit, byteSourceOf, cancelSource, chunkOf } from "../../codec/byte_source.ts";
 import { IncomingResponse } from "../../codec/incoming_response.ts";
 import { RESPONSE_DECODER_DEFAULTS } from "../../codec/response_decoder.ts";
 import { FCGI_NULL_REQUEST_ID, ProtocolStatus } from "../../protocol/constants.ts";
 import { checkNameValuePair } from "../../protocol/name_value_pairs.ts";
-import {
-  type ByteReader,
-  type ByteSourceInit,
-  byteSourceOf,
-  cancelSource,
-  chunkOf,
-} from "../../transport/byte_source.ts";
 import { asNativeHeaders, isRequest } from "../shared/fetch_objects.ts";
 import { streamOfSources } from "../shared/stream_of.ts";
 import { type CgiResponse, responseFromCgi } from "./cgi_to_response.ts";

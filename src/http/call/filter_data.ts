@@ -1,4 +1,4 @@
-import type { ByteSourceInit } from "../../transport/byte_source.ts";
+import type { ByteSourceInit } from "../../codec/byte_source.ts";
 
 /** The file that a Filter works on (FastCGI 6.4). */
 export interface FastCgiFilterData {

@@ -11,9 +11,9 @@
 import { orAbort, withController } from "../../base/abort.ts";
 import { Deadline } from "../../base/deadline.ts";
 import { parseLength } from "../../cgi/params.ts";
+import { type ByteReader, type ByteSource, cancelSource } from "../../codec/byte_source.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
 import { NO_CONTENT } from "../../protocol/record.ts";
-import { type ByteReader, type ByteSource, cancelSource } from "../../transport/byte_source.ts";
 import type { FastCgiHttpClientOptions } from "./client_options.ts";
 import { GrowingBytes } from "./growing_bytes.ts";
 import type { OutgoingRequest } from "./outgoing_request.ts";

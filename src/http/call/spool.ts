@@ -1,4 +1,4 @@
-import type { ByteReader } from "../../transport/byte_source.ts";
+import type { ByteReader } from "../../codec/byte_source.ts";
 
 /**
  * A place outside memory, such as a temporary file, for one request body that is collected before it is sent. It is

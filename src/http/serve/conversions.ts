@@ -3,9 +3,9 @@
 
 import { kindOf } from "../../base/kind_of.ts";
 import { paramsFromPairs, parseLength } from "../../cgi/params.ts";
+import { type ByteSourceInit, byteSourceOf, checkLength } from "../../codec/byte_source.ts";
 import { Role } from "../../protocol/constants.ts";
 import { checkNameValuePair, type NameValuePair } from "../../protocol/name_value_pairs.ts";
-import { type ByteSourceInit, byteSourceOf, checkLength } from "../../transport/byte_source.ts";
 import { asNativeSignal, isResponse } from "../shared/fetch_objects.ts";
 import { streamOfSources } from "../shared/stream_of.ts";
 import { hasBody, nativeRequest } from "./native_request.ts";

@@ -9,8 +9,8 @@
 // native object inside, such as `new Request(request)` and `fetch(request)`, find it only on runtimes that keep it in
 // symbol properties (Node 20). On other runtimes they throw or read something else. `request.clone()` is native.
 
+import { joinBytes } from "../../codec/byte_source.ts";
 import type { IncomingRequest } from "../../codec/incoming_request.ts";
-import { joinBytes } from "../../transport/byte_source.ts";
 import { completeWith, copyHeaders } from "./native_members.ts";
 import { hasBody, nativeRequest } from "./native_request.ts";
 import type { RequestParts } from "./params_to_request.ts";

@@ -1,10 +1,10 @@
 // Fetch response → CGI response (RFC 3875 6). The reverse of cgi_to_response.ts.
 
 import { parseLength } from "../../cgi/params.ts";
+import { type ByteReader, type ByteSource, cancelSource, checkLength, readerOf } from "../../codec/byte_source.ts";
 import { encodeByteStringInto } from "../../protocol/byte_string.ts";
 import { MAX_SENT_CONTENT_LENGTH, Role } from "../../protocol/constants.ts";
 import { NO_CONTENT } from "../../protocol/record.ts";
-import { type ByteReader, type ByteSource, cancelSource, checkLength, readerOf } from "../../transport/byte_source.ts";
 import { asNativeHeaders, bodyOf } from "../shared/fetch_objects.ts";
 import { isHopByHop, isNullBodyStatus, isReasonPhrase } from "../shared/header_rules.ts";
 import { reasonPhrase } from "../shared/reason_phrase.ts";

@@ -1,5 +1,5 @@
+import { type ByteReader, cancelSource } from "../../codec/byte_source.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
-import { type ByteReader, cancelSource } from "../../transport/byte_source.ts";
 import { bodyOf } from "./fetch_objects.ts";
 
 /**

@@ -3,7 +3,7 @@
 // are converted to the runtime's own classes here, so that the rest of the library sees one kind and Fetch's own checks
 // hold for all.
 
-import type { ByteReader } from "../../transport/byte_source.ts";
+import type { ByteReader } from "../../codec/byte_source.ts";
 import { streamOf } from "./stream_of.ts";
 
 /** Whether `value` has the members of a Response that this library reads. */

@@ -1,4 +1,4 @@
-import { type ByteReader, type ByteSource, cancelSource, readerOf } from "../../transport/byte_source.ts";
+import { type ByteReader, type ByteSource, cancelSource, readerOf } from "../../codec/byte_source.ts";
 
 /** The reader as a ReadableStream of the runtime's own class. Nothing is read before the stream is. */
 export function streamOf(reader: ByteReader): ReadableStream<Uint8Array<ArrayBuffer>> {

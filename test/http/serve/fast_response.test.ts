@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
+import { readerOf } from "../../../src/codec/byte_source.ts";
 import { heldResponse } from "../../../src/http/serve/fast_response.ts";
 import { NativeResponse } from "../../../src/http/serve/native_response.ts";
 import { cgiFromResponse } from "../../../src/http/serve/response_to_cgi.ts";
 import { FastResponse } from "../../../src/index.ts";
-import { readerOf } from "../../../src/transport/byte_source.ts";
 import { isBun } from "../../support/runtime.ts";
 import { failOnUnhandledRejections } from "../../support/unhandled_rejections.ts";
 

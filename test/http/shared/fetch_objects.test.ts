@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { readerOf } from "../../../src/codec/byte_source.ts";
 import { cgiFromResponse } from "../../../src/http/serve/response_to_cgi.ts";
 import {
   asNativeHeaders,
@@ -9,7 +10,6 @@ import {
   isResponse,
 } from "../../../src/http/shared/fetch_objects.ts";
 import { type ByteReader, FastCgiHttpClient, FastCgiHttpService } from "../../../src/toolkit.ts";
-import { readerOf } from "../../../src/transport/byte_source.ts";
 import { latin1 } from "../../support/bytes.ts";
 import { OpenStream } from "../../support/open_stream.ts";
 import { request } from "../../support/records.ts";

@@ -10,7 +10,7 @@ import {
   chunkOf,
   joinBytes,
   readerOf,
-} from "../../src/transport/byte_source.ts";
+} from "../../src/codec/byte_source.ts";
 import { latin1 } from "../support/bytes.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
 import { sourceForms } from "../support/source_forms.ts";

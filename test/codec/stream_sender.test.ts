@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { StreamSender } from "../../src/codec/stream_sender.ts";
 import { RecordType } from "../../src/toolkit.ts";
 import { RecordWriter } from "../../src/transport/record_writer.ts";
-import { StreamSender } from "../../src/transport/stream_sender.ts";
 import { sha256 } from "../support/bytes.ts";
 import { OpenStream } from "../support/open_stream.ts";
 import { patternBytes } from "../support/pattern.ts";

@@ -1,17 +1,17 @@
 import { MAX_SENT_CONTENT_LENGTH, nameOf, RecordType } from "../protocol/constants.ts";
 import { type ByteReader, type ByteSource, cancelSource, chunkOf, readerOf } from "./byte_source.ts";
-import type { RecordWriter, WriteBatch } from "./record_writer.ts";
+import type { RecordSink, WrittenRecords } from "./record_sink.ts";
 
 /** Full records of one piece that leave as one write where nobody else waits for a turn: the bytes are there anyhow. */
 const MAX_RECORDS_AHEAD = 4;
 
 /**
- * Sends one stream of a request as records, without its end. Once it has given the writer as much as a full record it waits before
+ * Sends one stream of a request as records, without its end. Once it has given the sink as much as a full record it waits before
  * it gives it more, or inside a large piece after every four if it is alone. The last ones are not waited for, so that what follows
  * can leave with them.
  */
 export class StreamSender {
-  readonly #writer: RecordWriter;
+  readonly #sink: RecordSink;
   readonly #type: number;
   readonly #requestId: number;
   #reader: ByteReader | null = null;
@@ -19,15 +19,15 @@ export class StreamSender {
   /** The encoder's choice, but none for FCGI_STDOUT. */
   readonly #paddingLength: number | undefined;
   /** Where the last record given is. */
-  #pending: WriteBatch | null = null;
+  #pending: WrittenRecords | null = null;
   /** Bytes given since that was last waited for. */
   #ahead = 0;
   #stopped = false;
   #reason: unknown;
   #sent = 0;
 
-  constructor(writer: RecordWriter, type: number, requestId: number) {
-    this.#writer = writer;
+  constructor(sink: RecordSink, type: number, requestId: number) {
+    this.#sink = sink;
     this.#type = type;
     this.#requestId = requestId;
     // Where padding comes behind a header that is alone, nginx without buffering keeps the header back until the body begins.
@@ -41,7 +41,7 @@ export class StreamSender {
     return nameOf(RecordType, this.#type).toLowerCase();
   }
 
-  /** Bytes given to the writer. */
+  /** Bytes given to the sink. */
   get sent(): number {
     return this.#sent;
   }
@@ -100,7 +100,7 @@ export class StreamSender {
       }
       if (this.#stopped) return;
       this.#sendRecord(bytes.subarray(start, start + length));
-      limit = this.#writer.isShared ? length : MAX_RECORDS_AHEAD * length;
+      limit = this.#sink.isShared ? length : MAX_RECORDS_AHEAD * length;
     }
   }
 
@@ -108,7 +108,7 @@ export class StreamSender {
     this.#ahead += contentData.length;
     this.#sent += contentData.length;
     const record = { type: this.#type, requestId: this.#requestId, contentData, paddingLength: this.#paddingLength };
-    this.#pending = this.#writer.write([record]);
+    this.#pending = this.#sink.write([record]);
   }
 
   /** Records of the same size, and no more of them than it takes: a chunk of 64 KiB does not end in a record of eight bytes. */
