@@ -5,7 +5,7 @@ import { decodeByteString, encodeRecords, type FastCgiRecord, ProtocolStatus } f
 import { constantName } from "../report/records.ts";
 import { broken, kept, notTold, type Outcome } from "../report/rule.ts";
 import { readCgiAnswer, statusOf } from "./answer.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Conversation } from "./conversation.ts";
 import { type RequestShape, requestRecords } from "./request.ts";
 import { CHECK_PARAM, type Session, token } from "./session.ts";
 
@@ -24,30 +24,30 @@ export interface Carried extends RequestShape {
 }
 
 /** Sends a request and judges its answer. Opens a connection for it unless one is given. */
-export async function ask(session: Session, question: Question = {}, on?: Exchange): Promise<Outcome> {
+export async function ask(session: Session, question: Question = {}, on?: Conversation): Promise<Outcome> {
   const { records: change = (usual) => usual, pieces } = question;
   const { params = [] } = question;
   const isMarked = params.some(([name]) => name === CHECK_PARAM);
   const shape: Carried = { ...question, params: isMarked ? params : [[CHECK_PARAM, token()], ...params] };
-  const exchange = on ?? (await session.open());
+  const conversation = on ?? (await session.open());
   const records = change(requestRecords(session.options, shape));
-  exchange.ids.add(question.id ?? 1);
+  conversation.ids.add(question.id ?? 1);
   const sent = pieces?.(records);
-  if (sent === undefined) await exchange.send(...records);
-  else await exchange.sendPieces(sent.bytes, sent.description);
-  return judge(session, exchange, shape);
+  if (sent === undefined) await conversation.send(...records);
+  else await conversation.sendPieces(sent.bytes, sent.description);
+  return judge(session, conversation, shape);
 }
 
 /** Judges whether a request was answered as usual, and whether its contents arrived. */
-export async function judge(session: Session, exchange: Exchange, shape: Carried): Promise<Outcome> {
+export async function judge(session: Session, conversation: Conversation, shape: Carried): Promise<Outcome> {
   const { id = 1, body, params = [] } = shape;
   const shown = shape.shows ?? params.map(([, value]) => value);
-  const end = await exchange.untilEnd(id);
-  if (end === null) return broken(`no END_REQUEST: ${exchange.silence}`);
+  const end = await conversation.untilEnd(id);
+  if (end === null) return broken(`no END_REQUEST: ${conversation.silence}`);
   if (end.protocolStatus !== ProtocolStatus.RequestComplete) {
     return broken(`refused with ${constantName(ProtocolStatus, end.protocolStatus)}`);
   }
-  const answer = readCgiAnswer(exchange.stdout(id));
+  const answer = readCgiAnswer(conversation.stdout(id));
   const usual = session.usualStatus[body === undefined ? "GET" : "POST"];
   if (answer.lines === null) return broken("the answer has no header, which it usually has");
   if (statusOf(answer) !== usual) return broken(`status ${statusOf(answer)}, usually ${usual}`);

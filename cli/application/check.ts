@@ -56,10 +56,10 @@ export async function checkApplication(
       // The rules about everything need only what came so far, also if the application is gone.
       const canRun = !isGone || group === everything;
       const outcome = canRun ? await runRule(session, rule) : notTold("the application is gone");
-      const exchanges = session.take();
+      const conversations = session.take();
       const isDoubtful = group === robustness || outcome.verdict !== "kept";
       const complaint = !isGone && isDoubtful && group !== everything ? await session.complaint() : null;
-      const found = finding(group.name, rule, withComplaint(outcome, complaint), exchanges);
+      const found = finding(group.name, rule, withComplaint(outcome, complaint), conversations);
       findings.push(found);
       onFinding?.(found);
       if (complaint !== null) isGone = !(await session.returns());

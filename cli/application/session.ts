@@ -3,8 +3,8 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Connector, FastCgiError } from "../../adapters/node/index.ts";
-import type { ExchangeLog } from "../report/rule.ts";
-import { Exchange } from "./exchange.ts";
+import type { ConversationLog } from "../report/rule.ts";
+import { Conversation } from "./conversation.ts";
 import { type RequestOptions, type RequestShape, requestRecords } from "./request.ts";
 
 /** How an application is checked. */
@@ -30,8 +30,8 @@ const GONE = "the application is gone: nothing listens there any more";
 /** One check of an application. */
 export class Session {
   readonly options: ApplicationCheckOptions;
-  readonly #journal: Exchange[] = [];
-  #current: Exchange[] = [];
+  readonly #journal: Conversation[] = [];
+  #current: Conversation[] = [];
   /** Whether the page shows its variables. */
   showsParams = false;
   /** Whether the other page sends back the body. */
@@ -46,37 +46,37 @@ export class Session {
   }
 
   /** Connections on which usual requests were sent. */
-  get usualExchanges(): readonly Exchange[] {
-    return this.#journal.filter((exchange) => !exchange.isOdd);
+  get usualConversations(): readonly Conversation[] {
+    return this.#journal.filter((conversation) => !conversation.isOdd);
   }
 
   /** All connections so far. */
-  get exchanges(): readonly Exchange[] {
+  get conversations(): readonly Conversation[] {
     return this.#journal;
   }
 
   /** Opens a connection. `isOdd`: for invalid requests, whose answers are not compared with usual ones. */
-  async open(isOdd = false): Promise<Exchange> {
+  async open(isOdd = false): Promise<Conversation> {
     const { connector, timeout } = this.options;
     const connection = await connector.connect({ signal: AbortSignal.timeout(timeout) });
-    const exchange = new Exchange(connection, { timeout, isOdd });
-    this.#journal.push(exchange);
-    this.#current.push(exchange);
-    return exchange;
+    const conversation = new Conversation(connection, { timeout, isOdd });
+    this.#journal.push(conversation);
+    this.#current.push(conversation);
+    return conversation;
   }
 
   /** Sends a usual request on a connection of its own and waits for its end. */
-  async request(shape: RequestShape = {}): Promise<Exchange> {
-    const exchange = await this.open();
-    await exchange.send(...requestRecords(this.options, shape));
-    await exchange.untilEnd(shape.id ?? 1);
-    return exchange;
+  async request(shape: RequestShape = {}): Promise<Conversation> {
+    const conversation = await this.open();
+    await conversation.send(...requestRecords(this.options, shape));
+    await conversation.untilEnd(shape.id ?? 1);
+    return conversation;
   }
 
   /** Closes the connections that the last rule opened, and returns their traffic. */
-  take(): ExchangeLog[] {
-    const logs = this.#current.map((exchange) => exchange.log());
-    for (const exchange of this.#current) exchange.close();
+  take(): ConversationLog[] {
+    const logs = this.#current.map((conversation) => conversation.log());
+    for (const conversation of this.#current) conversation.close();
     this.#current = [];
     return logs;
   }
@@ -105,9 +105,12 @@ export class Session {
   /** Sends a usual request. `isEnding`: the application closed the connection without an answer. */
   async #ask(): Promise<{ complaint: string | null; isEnding: boolean }> {
     try {
-      const exchange = await this.request();
-      if (exchange.end(1) !== null) return { complaint: null, isEnding: false };
-      return { complaint: `the next request is not answered: ${exchange.silence}`, isEnding: exchange.isClosed };
+      const conversation = await this.request();
+      if (conversation.end(1) !== null) return { complaint: null, isEnding: false };
+      return {
+        complaint: `the next request is not answered: ${conversation.silence}`,
+        isEnding: conversation.isClosed,
+      };
     } catch (error) {
       if (!(error instanceof FastCgiError)) throw error;
       return { complaint: GONE, isEnding: false };

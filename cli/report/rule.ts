@@ -38,11 +38,11 @@ export interface Finding extends Outcome {
   readonly title: string;
   readonly isAdvice: boolean;
   /** The traffic of each connection that the check itself opened. */
-  readonly exchanges: readonly ExchangeLog[];
+  readonly exchanges: readonly ConversationLog[];
 }
 
 /** The traffic of one connection, in words. */
-export interface ExchangeLog {
+export interface ConversationLog {
   readonly sent: readonly string[];
   readonly came: readonly string[];
 }
@@ -73,7 +73,7 @@ export function finding<Subject>(
   group: string,
   { id, section, title, isAdvice = false }: Rule<Subject>,
   { verdict, reason }: Outcome,
-  exchanges: readonly ExchangeLog[] = [],
+  exchanges: readonly ConversationLog[] = [],
 ): Finding {
   return { group, id, section, title, isAdvice, verdict, reason, exchanges };
 }

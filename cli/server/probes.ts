@@ -47,18 +47,18 @@ export async function sendProbes(url: URL): Promise<string[]> {
   const refused: string[] = [];
   for (const [index, probe] of PROBES.entries()) {
     try {
-      await exchange(url, probe);
+      await sendProbe(url, probe);
     } catch (error) {
       if (index === 0) throw new Error(`Cannot reach the web server at ${url}: ${(error as Error).message}`);
       refused.push(`${probe.method ?? "GET"} ${probe.query ?? ""}: ${(error as Error).message}`);
     }
   }
-  await Promise.allSettled(Array.from({ length: PARALLEL }, () => exchange(url, {})));
-  await abort(url);
+  await Promise.allSettled(Array.from({ length: PARALLEL }, () => sendProbe(url, {})));
+  await sendAbortedProbe(url);
   return refused;
 }
 
-function open(url: URL, { method = "GET", query, headers = [] }: Probe): ClientRequest {
+function openRequest(url: URL, { method = "GET", query, headers = [] }: Probe): ClientRequest {
   const target = new URL(url);
   if (query !== undefined) target.search = query;
   const options: RequestOptions = {
@@ -74,8 +74,8 @@ function open(url: URL, { method = "GET", query, headers = [] }: Probe): ClientR
   return request;
 }
 
-async function exchange(url: URL, probe: Probe): Promise<void> {
-  const request = open(url, probe);
+async function sendProbe(url: URL, probe: Probe): Promise<void> {
+  const request = openRequest(url, probe);
   request.end(probe.body);
   const [response] = (await once(request, "response")) as [IncomingMessage];
   response.resume();
@@ -84,8 +84,8 @@ async function exchange(url: URL, probe: Probe): Promise<void> {
 }
 
 /** Closes the connection in the middle of a response. */
-async function abort(url: URL): Promise<void> {
-  const request = open(url, { query: ENDLESS });
+async function sendAbortedProbe(url: URL): Promise<void> {
+  const request = openRequest(url, { query: ENDLESS });
   request.end();
   try {
     const [response] = (await once(request, "response")) as [IncomingMessage];

@@ -3,10 +3,10 @@ import { type Finding, finding, type Outcome, type RuleGroup, type Verdict } fro
 import type { ObservedConnection, ObservedRequest } from "./observed.ts";
 import { fields } from "./rules/fields.ts";
 import { metaVariables } from "./rules/meta_variables.ts";
-import { connectionRules, describeRequest, requestRecords } from "./rules/records.ts";
+import { connectionRules, describeRequest, requestRecordRules } from "./rules/records.ts";
 
 /** Rules about each request. */
-export const requestRules: readonly RuleGroup<ObservedRequest>[] = [requestRecords, metaVariables, fields];
+export const requestRules: readonly RuleGroup<ObservedRequest>[] = [requestRecordRules, metaVariables, fields];
 /** Rules about each connection. */
 export { connectionRules };
 

@@ -24,9 +24,9 @@ function about(rule: Omit<Rule<Session>, "run">, judge: Judge): Rule<Session> {
   return {
     ...rule,
     async run(session) {
-      const exchange = await session.request();
-      if (exchange.end(1) === null) return notTold(`no answer: ${exchange.silence}`);
-      const answer = readCgiAnswer(exchange.stdout(1));
+      const conversation = await session.request();
+      if (conversation.end(1) === null) return notTold(`no answer: ${conversation.silence}`);
+      const answer = readCgiAnswer(conversation.stdout(1));
       if (answer.lines === null && rule.id !== "CGI-6.1-1" && rule.id !== "CGI-6.2-2")
         return notTold("there is no header");
       return judge(answer);
@@ -103,9 +103,9 @@ export const cgi: RuleGroup<Session> = {
       section: "RFC 3875 4.3.3",
       title: "The answer to HEAD has no body",
       async run(session) {
-        const exchange = await session.request({ method: "HEAD" });
-        if (exchange.end(1) === null) return notTold(`no answer: ${exchange.silence}`);
-        const { body } = readCgiAnswer(exchange.stdout(1));
+        const conversation = await session.request({ method: "HEAD" });
+        if (conversation.end(1) === null) return notTold(`no answer: ${conversation.silence}`);
+        const { body } = readCgiAnswer(conversation.stdout(1));
         return body === "" ? kept("it has none") : unless(`it has ${body.length} bytes`, "");
       },
     },

@@ -2,34 +2,34 @@ import { FCGI_MPXS_CONNS, ProtocolStatus, RecordType } from "../../../src/toolki
 import { constantName } from "../../report/records.ts";
 import { broken, kept, notApplicable, type Outcome, type RuleGroup } from "../../report/rule.ts";
 import { ask, judge } from "../ask.ts";
-import type { Exchange } from "../exchange.ts";
+import type { Conversation } from "../conversation.ts";
 import { begin, paramsRecords, type record, requestRecords, stream } from "../request.ts";
 import { CHECK_PARAM, type Session, token } from "../session.ts";
 
 /** Two requests, one after the other, on one connection. */
 async function twice(session: Session, secondId: number): Promise<Outcome> {
-  const exchange = await session.open();
-  const first = await ask(session, { keepConn: true }, exchange);
+  const conversation = await session.open();
+  const first = await ask(session, { keepConn: true }, conversation);
   if (first.verdict === "broken") return first;
-  if (secondId === 1) return again(session, exchange);
-  const second = await ask(session, { keepConn: true, id: secondId }, exchange);
+  if (secondId === 1) return again(session, conversation);
+  const second = await ask(session, { keepConn: true, id: secondId }, conversation);
   return second.verdict === "broken" ? broken(`the second request: ${second.reason}`) : second;
 }
 
 /** Sends a second request with the same id. A second END_REQUEST must come. */
-async function again(session: Session, exchange: Exchange): Promise<Outcome> {
-  await exchange.send(...requestRecords(session.options, { keepConn: true }));
-  const ends = (): number => exchange.of(RecordType.EndRequest, 1).length;
-  return (await exchange.until(() => ends() > 1))
+async function again(session: Session, conversation: Conversation): Promise<Outcome> {
+  await conversation.send(...requestRecords(session.options, { keepConn: true }));
+  const ends = (): number => conversation.of(RecordType.EndRequest, 1).length;
+  return (await conversation.until(() => ends() > 1))
     ? kept("both were answered")
-    : broken(`the second was not: ${exchange.silence}`);
+    : broken(`the second was not: ${conversation.silence}`);
 }
 
 async function closes(session: Session): Promise<Outcome> {
-  const exchange = await session.open();
-  const answer = await ask(session, {}, exchange);
+  const conversation = await session.open();
+  const answer = await ask(session, {}, conversation);
   if (answer.verdict === "broken") return answer;
-  return (await exchange.untilClosed()) ? kept("closed behind END_REQUEST") : broken("the connection stays open");
+  return (await conversation.untilClosed()) ? kept("closed behind END_REQUEST") : broken("the connection stays open");
 }
 
 /** The records of two requests, in turn. */
@@ -55,25 +55,25 @@ function marked(id: number): Marked {
 
 async function sharesConnection(session: Session): Promise<Outcome> {
   if (session.values?.get(FCGI_MPXS_CONNS) !== "1") return notApplicable("it does not say FCGI_MPXS_CONNS=1");
-  const exchange = await session.open();
+  const conversation = await session.open();
   const shapes = [marked(1), marked(2)] as const;
-  await exchange.send(...interleaved(session, shapes));
-  const outcomes = [await judge(session, exchange, shapes[0]), await judge(session, exchange, shapes[1])];
+  await conversation.send(...interleaved(session, shapes));
+  const outcomes = [await judge(session, conversation, shapes[0]), await judge(session, conversation, shapes[1])];
   return outcomes.find(({ verdict }) => verdict === "broken") ?? outcomes[0]!;
 }
 
 async function refusesSecond(session: Session): Promise<Outcome> {
   if (session.values?.get(FCGI_MPXS_CONNS) === "1") return notApplicable("it takes requests at the same time");
-  const exchange = await session.open(true);
+  const conversation = await session.open(true);
   const shapes = [marked(1), marked(2)] as const;
-  await exchange.send(...interleaved(session, shapes));
-  const first = await judge(session, exchange, shapes[0]);
+  await conversation.send(...interleaved(session, shapes));
+  const first = await judge(session, conversation, shapes[0]);
   if (first.verdict === "broken") return broken(`the first request: ${first.reason}`);
-  const second = await exchange.untilEnd(2);
-  if (second === null) return broken(`the second request was neither refused nor answered: ${exchange.silence}`);
+  const second = await conversation.untilEnd(2);
+  if (second === null) return broken(`the second request was neither refused nor answered: ${conversation.silence}`);
   const status = constantName(ProtocolStatus, second.protocolStatus);
   if (second.protocolStatus === ProtocolStatus.CantMpxConn) return kept(`the second was refused with ${status}`);
-  const answer = await judge(session, exchange, shapes[1]);
+  const answer = await judge(session, conversation, shapes[1]);
   return answer.verdict === "broken" ? broken(`the second request: ${answer.reason}`) : kept("both were answered");
 }
 

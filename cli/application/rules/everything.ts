@@ -3,7 +3,7 @@
 import { decodeEndRequestBody, type FastCgiRecord, ProtocolStatus, RecordType } from "../../../src/toolkit.ts";
 import { kept, notTold, type Outcome, type Rule, type RuleGroup, unless } from "../../report/rule.ts";
 import { readCgiAnswer } from "../answer.ts";
-import type { Exchange } from "../exchange.ts";
+import type { Conversation } from "../conversation.ts";
 import type { Session } from "../session.ts";
 
 type Complaint = string | null | undefined;
@@ -11,23 +11,28 @@ type Complaint = string | null | undefined;
 /** Makes a rule that looks at every connection and stops at the first complaint. */
 function onEvery(
   rule: Omit<Rule<Session>, "run">,
-  complaint: (exchange: Exchange) => Complaint,
+  complaint: (conversation: Conversation) => Complaint,
   { isUsual = false } = {},
 ): Rule<Session> {
   return {
     ...rule,
     run(session) {
-      const exchanges = isUsual ? session.usualExchanges : session.exchanges;
-      const count = exchanges.reduce((sum, { records }) => sum + records.length, 0);
+      const conversations = isUsual ? session.usualConversations : session.conversations;
+      const count = conversations.reduce((sum, { records }) => sum + records.length, 0);
       if (count === 0) return notTold("nothing came");
-      return first(exchanges, complaint) ?? kept(`${count} records on ${exchanges.length} connections`);
+      return (
+        firstComplaint(conversations, complaint) ?? kept(`${count} records on ${conversations.length} connections`)
+      );
     },
   };
 }
 
-function first(exchanges: readonly Exchange[], complaint: (exchange: Exchange) => Complaint): Outcome | null {
-  for (const exchange of exchanges) {
-    const found = complaint(exchange);
+function firstComplaint(
+  conversations: readonly Conversation[],
+  complaint: (conversation: Conversation) => Complaint,
+): Outcome | null {
+  for (const conversation of conversations) {
+    const found = complaint(conversation);
     if (typeof found === "string") return unless(found, "");
   }
   return null;
@@ -36,32 +41,34 @@ function first(exchanges: readonly Exchange[], complaint: (exchange: Exchange) =
 const managementTypes: readonly number[] = [RecordType.GetValuesResult, RecordType.UnknownType];
 const requestTypes: readonly number[] = [RecordType.Stdout, RecordType.Stderr, RecordType.EndRequest];
 
-function wrongId({ records }: Exchange): Complaint {
+function wrongId({ records }: Conversation): Complaint {
   const wrong = records.find(({ type, requestId }) =>
     managementTypes.includes(type) ? requestId !== 0 : requestId === 0,
   );
   return wrong && `a record of type ${wrong.type} has id ${wrong.requestId}`;
 }
 
-function wrongType({ records }: Exchange): Complaint {
+function wrongType({ records }: Conversation): Complaint {
   const wrong = records.find(({ type }) => !managementTypes.includes(type) && !requestTypes.includes(type));
   return wrong && `a record of type ${wrong.type} came: applications do not send it`;
 }
 
-function strangeId({ records, ids }: Exchange): Complaint {
+function strangeId({ records, ids }: Conversation): Complaint {
   const strange = records.find(({ requestId }) => requestId !== 0 && !ids.has(requestId));
   return strange && `a record came for id ${strange.requestId}, which has no request`;
 }
 
 /** The ids of the requests that have ended on a connection. */
-function endedIds(exchange: Exchange): number[] {
+function endedIds(conversation: Conversation): number[] {
   return [
-    ...new Set(exchange.records.filter(({ type }) => type === RecordType.EndRequest).map(({ requestId }) => requestId)),
+    ...new Set(
+      conversation.records.filter(({ type }) => type === RecordType.EndRequest).map(({ requestId }) => requestId),
+    ),
   ];
 }
 
 /** The records with one id, split into requests: each ends with END_REQUEST. */
-function lives({ records }: Exchange, id: number): FastCgiRecord[][] {
+function requestsWithId({ records }: Conversation, id: number): FastCgiRecord[][] {
   const own = records.filter(({ requestId }) => requestId === id);
   const pieces: FastCgiRecord[][] = [[]];
   for (const one of own) {
@@ -72,11 +79,13 @@ function lives({ records }: Exchange, id: number): FastCgiRecord[][] {
 }
 
 /** Makes a check of connections out of a check of requests. It returns the first complaint. */
-function ofRequests(complaint: (life: readonly FastCgiRecord[]) => Complaint): (exchange: Exchange) => Complaint {
-  return (exchange) => {
-    for (const id of endedIds(exchange)) {
-      for (const life of lives(exchange, id)) {
-        const found = complaint(life);
+function ofRequests(
+  complaint: (request: readonly FastCgiRecord[]) => Complaint,
+): (conversation: Conversation) => Complaint {
+  return (conversation) => {
+    for (const id of endedIds(conversation)) {
+      for (const request of requestsWithId(conversation, id)) {
+        const found = complaint(request);
         if (typeof found === "string") return found;
       }
     }
@@ -86,22 +95,22 @@ function ofRequests(complaint: (life: readonly FastCgiRecord[]) => Complaint): (
 
 const isEndOf = (type: RecordType) => (one: FastCgiRecord) => one.type === type && one.contentData.length === 0;
 
-function endsStdout(life: readonly FastCgiRecord[]): Complaint {
-  if (!life.some(({ type }) => type === RecordType.Stdout)) return null;
-  const end = life.findIndex(isEndOf(RecordType.Stdout));
+function endsStdout(request: readonly FastCgiRecord[]): Complaint {
+  if (!request.some(({ type }) => type === RecordType.Stdout)) return null;
+  const end = request.findIndex(isEndOf(RecordType.Stdout));
   if (end < 0) return "FCGI_STDOUT has no end: no record without content before END_REQUEST";
-  return life.slice(end + 1).some(({ type }) => type === RecordType.Stdout)
+  return request.slice(end + 1).some(({ type }) => type === RecordType.Stdout)
     ? "FCGI_STDOUT goes on behind its end"
     : null;
 }
 
-function endsStderr(life: readonly FastCgiRecord[]): Complaint {
-  const own = life.filter(({ type }) => type === RecordType.Stderr);
+function endsStderr(request: readonly FastCgiRecord[]): Complaint {
+  const own = request.filter(({ type }) => type === RecordType.Stderr);
   return own.length === 0 || own.at(-1)!.contentData.length === 0 ? null : "FCGI_STDERR has content and no end";
 }
 
-function hasOneEnd(life: readonly FastCgiRecord[]): Complaint {
-  return life.at(-1)!.type === RecordType.EndRequest ? null : "records came behind END_REQUEST";
+function hasOneEnd(request: readonly FastCgiRecord[]): Complaint {
+  return request.at(-1)!.type === RecordType.EndRequest ? null : "records came behind END_REQUEST";
 }
 
 function endBody(one: FastCgiRecord): Complaint {
@@ -110,12 +119,12 @@ function endBody(one: FastCgiRecord): Complaint {
   return protocolStatus > ProtocolStatus.UnknownRole ? `protocolStatus is ${protocolStatus}` : null;
 }
 
-function endsOf({ records }: Exchange): FastCgiRecord[] {
+function endsOf({ records }: Conversation): FastCgiRecord[] {
   return records.filter(({ type }) => type === RecordType.EndRequest);
 }
 
-function headerInPieces(life: readonly FastCgiRecord[]): Complaint {
-  const stdout = life.filter(({ type, contentData }) => type === RecordType.Stdout && contentData.length > 0);
+function headerInPieces(request: readonly FastCgiRecord[]): Complaint {
+  const stdout = request.filter(({ type, contentData }) => type === RecordType.Stdout && contentData.length > 0);
   if (stdout.length === 0) return null;
   const { headerLength } = readCgiAnswer(Buffer.concat(stdout.map(({ contentData }) => contentData)));
   return stdout[0]!.contentData.length < headerLength ? "the header came in several records" : null;
@@ -137,8 +146,9 @@ export const everything: RuleGroup<Session> = {
       isUsual: true,
     }),
     onEvery({ id: "FCGI-A-1", section: "FastCGI A", title: "All types are those of applications" }, wrongType),
-    onEvery({ id: "FCGI-3.3-8", section: "FastCGI 3.3", title: "The reserved byte of headers is zero" }, (exchange) =>
-      exchange.reservedBytes.some((byte) => byte !== 0) ? "it is not" : null,
+    onEvery(
+      { id: "FCGI-3.3-8", section: "FastCGI 3.3", title: "The reserved byte of headers is zero" },
+      (conversation) => (conversation.reservedBytes.some((byte) => byte !== 0) ? "it is not" : null),
     ),
     onEvery(
       { id: "FCGI-3.3-7", section: "FastCGI 3.3", title: "Records end on multiples of eight bytes", isAdvice: true },
@@ -169,15 +179,15 @@ export const everything: RuleGroup<Session> = {
         section: "FastCGI 5.5",
         title: "The body of END_REQUEST has eight bytes and a status that exists",
       },
-      (exchange) =>
-        endsOf(exchange)
+      (conversation) =>
+        endsOf(conversation)
           .map(endBody)
           .find((found) => typeof found === "string"),
     ),
     onEvery(
       { id: "FIELD-23", section: "FastCGI 5.5", title: "The reserved bytes of END_REQUEST are zero", isAdvice: true },
-      (exchange) =>
-        endsOf(exchange).some(({ contentData }) => contentData.subarray(5).some((byte) => byte !== 0))
+      (conversation) =>
+        endsOf(conversation).some(({ contentData }) => contentData.subarray(5).some((byte) => byte !== 0))
           ? "they are not"
           : null,
     ),

@@ -10,7 +10,7 @@ import {
 } from "../../../src/toolkit.ts";
 import { broken, kept, notTold, type Outcome, type RuleGroup, unless } from "../../report/rule.ts";
 import { judge } from "../ask.ts";
-import type { Exchange } from "../exchange.ts";
+import type { Conversation } from "../conversation.ts";
 import { begin, paramsRecords, record, stream } from "../request.ts";
 import { CHECK_PARAM, type Session, token } from "../session.ts";
 
@@ -22,9 +22,9 @@ function getValues(names: readonly string[]): FastCgiRecord {
   return { ...record(RecordType.GetValues, 0, contentData), paddingLength: 8 - (contentData.length % 8) };
 }
 
-async function resultOn(exchange: Exchange): Promise<readonly NameValuePair[] | string> {
-  const results = (): FastCgiRecord[] => exchange.of(RecordType.GetValuesResult, 0);
-  if (!(await exchange.until(() => results().length > 0))) return `no GET_VALUES_RESULT: ${exchange.silence}`;
+async function resultOn(conversation: Conversation): Promise<readonly NameValuePair[] | string> {
+  const results = (): FastCgiRecord[] => conversation.of(RecordType.GetValuesResult, 0);
+  if (!(await conversation.until(() => results().length > 0))) return `no GET_VALUES_RESULT: ${conversation.silence}`;
   try {
     return decodeNameValuePairs(results()[0]!.contentData);
   } catch (error) {
@@ -33,9 +33,9 @@ async function resultOn(exchange: Exchange): Promise<readonly NameValuePair[] | 
 }
 
 async function valuesFor(session: Session, question: FastCgiRecord): Promise<readonly NameValuePair[] | string> {
-  const exchange = await session.open();
-  await exchange.send(question);
-  return resultOn(exchange);
+  const conversation = await session.open();
+  await conversation.send(question);
+  return resultOn(conversation);
 }
 
 /**
@@ -55,21 +55,22 @@ async function isValue(session: Session, name: string, pattern: RegExp): Promise
 }
 
 async function withinRequest(session: Session): Promise<Outcome> {
-  const exchange = await session.open();
+  const conversation = await session.open();
   const shape = { keepConn: true, params: [[CHECK_PARAM, token()] as const] };
   const stdin = stream(RecordType.Stdin, 1, new Uint8Array(0));
-  await exchange.send(begin(shape), ...paramsRecords(session.options, shape), getValues(KNOWN), ...stdin);
-  const answer = await judge(session, exchange, shape);
+  await conversation.send(begin(shape), ...paramsRecords(session.options, shape), getValues(KNOWN), ...stdin);
+  const answer = await judge(session, conversation, shape);
   if (answer.verdict === "broken") return broken(`the request around it: ${answer.reason}`);
-  const pairs = await resultOn(exchange);
+  const pairs = await resultOn(conversation);
   return typeof pairs === "string" ? broken(pairs) : kept("answered, and so is the request around it");
 }
 
 async function unknownType(session: Session): Promise<Outcome> {
-  const exchange = await session.open();
-  await exchange.send(record(99, 0, new Uint8Array(8)));
-  const answers = (): FastCgiRecord[] => exchange.of(RecordType.UnknownType, 0);
-  if (!(await exchange.until(() => answers().length > 0))) return broken(`no UNKNOWN_TYPE: ${exchange.silence}`);
+  const conversation = await session.open();
+  await conversation.send(record(99, 0, new Uint8Array(8)));
+  const answers = (): FastCgiRecord[] => conversation.of(RecordType.UnknownType, 0);
+  if (!(await conversation.until(() => answers().length > 0)))
+    return broken(`no UNKNOWN_TYPE: ${conversation.silence}`);
   const { contentData } = answers()[0]!;
   if (contentData.length !== 8) return broken(`UNKNOWN_TYPE has ${contentData.length} bytes instead of 8`);
   return unless(

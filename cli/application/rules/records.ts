@@ -26,7 +26,7 @@ async function everySplit(session: Session): Promise<Outcome> {
   let outcome = kept("");
   for (let turn = 0; turn < places && performance.now() < deadline && bytes < MAX_BYTES; turn++) {
     let place = 0;
-    const exchange = await session.open();
+    const conversation = await session.open();
     const question: Question = {
       pieces(records) {
         const bytes = encodeRecords(records);
@@ -35,9 +35,9 @@ async function everySplit(session: Session): Promise<Outcome> {
         return { bytes: [bytes.subarray(0, place), bytes.subarray(place)], description: `a request, cut at ${place}` };
       },
     };
-    outcome = await ask(session, question, exchange);
+    outcome = await ask(session, question, conversation);
     if (outcome.verdict === "broken") return { ...outcome, reason: `cut at byte ${place}: ${outcome.reason}` };
-    bytes += exchange.stdout(1).length;
+    bytes += conversation.stdout(1).length;
     session.take();
     done++;
   }
@@ -47,13 +47,13 @@ async function everySplit(session: Session): Promise<Outcome> {
 
 /** Sends other records before a request and within it. */
 async function withStrangers(session: Session, strangers: readonly FastCgiRecord[]): Promise<Outcome> {
-  const exchange = await session.open();
+  const conversation = await session.open();
   const outcome = await ask(
     session,
     { records: (usual) => [...strangers, usual[0]!, ...strangers, ...usual.slice(1)], keepConn: true },
-    exchange,
+    conversation,
   );
-  const answered = exchange.records.find(({ requestId }) => requestId === 7);
+  const answered = conversation.records.find(({ requestId }) => requestId === 7);
   if (answered !== undefined) return broken("something came for the id that is not active");
   return outcome;
 }

@@ -11,12 +11,12 @@ const everyByte = Uint8Array.from({ length: 256 }, (_, byte) => byte);
 const long = new Uint8Array(200_000).map((_, index) => 97 + (index % 26));
 
 async function refusalOf(session: Session, role: number): Promise<{ status: number | null; silence: string }> {
-  const exchange = await session.open(true);
+  const conversation = await session.open(true);
   const shape = { role };
   const streams = role === Role.Authorizer ? [] : stream(RecordType.Stdin, 1, new Uint8Array(0));
-  await exchange.send(begin(shape), ...paramsRecords(session.options, shape), ...streams);
-  const end = await exchange.untilEnd(1);
-  return { status: end?.protocolStatus ?? null, silence: exchange.silence };
+  await conversation.send(begin(shape), ...paramsRecords(session.options, shape), ...streams);
+  const end = await conversation.untilEnd(1);
+  return { status: end?.protocolStatus ?? null, silence: conversation.silence };
 }
 
 /** Checks that an application that does not play a role refuses it. */
@@ -29,30 +29,30 @@ async function playsOrRefuses(session: Session, role: number): Promise<Outcome> 
 }
 
 async function aborted(session: Session, isInParams: boolean): Promise<Outcome> {
-  const exchange = await session.open(true);
+  const conversation = await session.open(true);
   const shape = { body: everyByte, keepConn: true };
   const params = paramsRecords(session.options, shape);
-  await exchange.send(begin(shape), ...(isInParams ? params.slice(0, -1) : params));
-  await exchange.send(record(RecordType.AbortRequest, 1));
-  const end = await exchange.untilEnd(1);
-  if (end === null) return broken(`no END_REQUEST: ${exchange.silence}`);
+  await conversation.send(begin(shape), ...(isInParams ? params.slice(0, -1) : params));
+  await conversation.send(record(RecordType.AbortRequest, 1));
+  const end = await conversation.untilEnd(1);
+  if (end === null) return broken(`no END_REQUEST: ${conversation.silence}`);
   return end.protocolStatus === ProtocolStatus.RequestComplete
     ? kept(`ended with REQUEST_COMPLETE, appStatus ${end.appStatus}`)
     : broken(`ended with ${constantName(ProtocolStatus, end.protocolStatus)}`);
 }
 
 async function tooLong(session: Session): Promise<Outcome> {
-  const exchange = await session.open(true);
+  const conversation = await session.open(true);
   const shape = { body: everyByte, contentLength: "16" };
-  await exchange.send(
+  await conversation.send(
     begin(shape),
     ...paramsRecords(session.options, shape),
     ...stream(RecordType.Stdin, 1, everyByte),
   );
-  if ((await exchange.untilEnd(1)) === null) return broken(`no END_REQUEST: ${exchange.silence}`);
-  const { body } = readCgiAnswer(exchange.stdout(1));
+  if ((await conversation.untilEnd(1)) === null) return broken(`no END_REQUEST: ${conversation.silence}`);
+  const { body } = readCgiAnswer(conversation.stdout(1));
   if (!session.sendsBodyBack) return notTold("answered; the page does not send the body back");
-  const status = statusOf(readCgiAnswer(exchange.stdout(1)));
+  const status = statusOf(readCgiAnswer(conversation.stdout(1)));
   if (status >= 400) return kept(`answered with status ${status}`);
   return body.length > 16
     ? broken(`${body.length} bytes were read of 16`)
@@ -60,17 +60,19 @@ async function tooLong(session: Session): Promise<Outcome> {
 }
 
 async function tooShort(session: Session): Promise<Outcome> {
-  const exchange = await session.open(true);
+  const conversation = await session.open(true);
   const shape = { body: everyByte, contentLength: "300" };
-  await exchange.send(
+  await conversation.send(
     begin(shape),
     ...paramsRecords(session.options, shape),
     ...stream(RecordType.Stdin, 1, everyByte),
   );
-  if ((await exchange.untilEnd(1)) === null) {
-    return exchange.isClosed ? kept("the connection was closed") : broken("it waits for more, though STDIN has ended");
+  if ((await conversation.untilEnd(1)) === null) {
+    return conversation.isClosed
+      ? kept("the connection was closed")
+      : broken("it waits for more, though STDIN has ended");
   }
-  const answer = readCgiAnswer(exchange.stdout(1));
+  const answer = readCgiAnswer(conversation.stdout(1));
   const status = statusOf(answer);
   if (status >= 400) return kept(`answered with status ${status}`);
   return session.sendsBodyBack && answer.body.length < everyByte.length

@@ -5,7 +5,7 @@ import { kept, notApplicable, notTold, type RuleGroup, unless } from "../../repo
 import { isRole, type ObservedConnection, type ObservedRequest } from "../observed.ts";
 
 /** Rules about a request's records. */
-export const requestRecords: RuleGroup<ObservedRequest> = {
+export const requestRecordRules: RuleGroup<ObservedRequest> = {
   name: "Records of requests",
   rules: [
     {

@@ -86,7 +86,7 @@ export interface AskAuthorizerOptions {
   /** The variables of the request, as a Responder would get them. */
   params: Map<string, string>;
   /** Sends a request to the application. */
-  send(exchange: FastCgiRequestInit): Promise<IncomingResponse>;
+  startExchange(exchange: FastCgiRequestInit): Promise<IncomingResponse>;
   /** The most bytes in the header block of the answer. */
   maxResponseHeaderBytes: number;
   /** The most bytes of the answer's body, which is read and dropped. A longer answer allows nothing. */
@@ -95,9 +95,9 @@ export interface AskAuthorizerOptions {
 
 /** Asks an authorizer about `request`. The request's body is not touched. */
 export async function askAuthorizer(request: Request, options: AskAuthorizerOptions): Promise<FastCgiAuthorization> {
-  const { signal, params, send, maxDrainBytes } = options;
+  const { signal, params, startExchange, maxDrainBytes } = options;
   for (const name of NOT_SENT) params.delete(name);
-  const incoming = await send({ role: Role.Authorizer, params });
+  const incoming = await startExchange({ role: Role.Authorizer, params });
   // Read with its body, also for a HEAD request: only its end shows that the answer is complete.
   const { response, variables, isAmbiguous } = await responseFromCgi(incoming, { ...options, method: "GET" });
   if (response.status !== 200) {

@@ -161,10 +161,10 @@ function parseField(text: string, response: IncomingResponse): [name: string, va
 /** The status that is given (RFC 3875 6.3.3); else 302 for a redirect (6.2.3), or 200. */
 function parseStatus(
   value: string | undefined,
-  redirects: boolean,
+  isRedirect: boolean,
   response: IncomingResponse,
 ): Pick<CgiHeader, "status" | "statusText"> {
-  if (value === undefined) return redirects ? { status: 302, statusText: "Found" } : { status: 200, statusText: "OK" };
+  if (value === undefined) return isRedirect ? { status: 302, statusText: "Found" } : { status: 200, statusText: "OK" };
   const match = /^([0-9]{3})(?:[ \t](.*))?$/.exec(value);
   const status = Number(match?.[1]);
   if (match === null || status < 100) throw malformedResponse(`its status is ${quote(value)}`, response);

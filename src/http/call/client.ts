@@ -21,7 +21,7 @@ import {
 } from "./client_options.ts";
 import { addFilterData } from "./filter_data.ts";
 import { asksInternally, inheritInit, redirectInternally } from "./internal_redirect.ts";
-import { type OutgoingRequest, outgoing, outgoingHead, outgoingRequest, requestOf } from "./outgoing_request.ts";
+import { asOutgoing, asOutgoingHead, type OutgoingRequest, outgoingRequest, requestOf } from "./outgoing_request.ts";
 import { paramsFromPhpOptions } from "./php_values.ts";
 import { bodyAtHand, checkRequestBuffering, prepareBody, wholeBodyOf } from "./request_body.ts";
 import { paramsFromRequest, setContentLength } from "./request_to_params.ts";
@@ -85,7 +85,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
     const given: FastCgiFetchInit = "waitUntil" in init ? {} : init;
     const chosen = given.script ?? this.#script;
     // A function that chooses the script gets a real Request, which it may also read.
-    const request = typeof chosen === "function" ? outgoing(requestOf(input, given)) : outgoingRequest(input, given);
+    const request = typeof chosen === "function" ? asOutgoing(requestOf(input, given)) : outgoingRequest(input, given);
     const own = inheritInit(input, request, given);
     return holding([request, given.signal], async () => {
       try {
@@ -116,7 +116,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
    * @throws {unknown} The reason of the signal, or the error of `script`.
    */
   async authorize(request: Request, init: FastCgiAuthorizeInit = {}): Promise<FastCgiAuthorization> {
-    const asked = outgoingHead(request);
+    const asked = asOutgoingHead(request);
     const signal = init.signal ? asNativeSignal(init.signal) : asked.signal;
     return holding([request, signal], async () => {
       signal?.throwIfAborted();
@@ -126,7 +126,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
         ...this.#options,
         signal,
         params: this.#params(asked, init, script),
-        send: (exchange) => this.#send(asked, { ...exchange, signal: signal ?? null }),
+        startExchange: (exchange) => this.#startExchange(asked, { ...exchange, signal: signal ?? null }),
       });
     });
   }
@@ -177,7 +177,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
     const { dispose } = body;
     try {
       const exchange: FastCgiRequestInit = { params, stdin: body.source, signal: request.signal ?? null };
-      const response = await this.#send(
+      const response = await this.#startExchange(
         request,
         init.data ? { ...exchange, role: Role.Filter, data: init.data.source } : exchange,
       );
@@ -196,7 +196,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
     return paramsFromRequest(request, { ...init, script, overrides });
   }
 
-  #send({ native }: OutgoingRequest, exchange: FastCgiRequestInit): Promise<IncomingResponse> {
+  #startExchange({ native }: OutgoingRequest, exchange: FastCgiRequestInit): Promise<IncomingResponse> {
     const { onStderr } = this.#options;
     let stderr: StderrText | null = null;
     return this.#client.start({

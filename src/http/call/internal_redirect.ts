@@ -105,8 +105,8 @@ const OF_A_REQUEST_BODY: readonly string[] = [
 
 /** Removes X-Accel-Redirect and X-Sendfile: HTTP clients must not learn where files are. */
 export function dropFileRequests(headers: Headers): void {
-  take(headers, "x-accel-redirect");
-  take(headers, "x-sendfile");
+  removeHeader(headers, "x-accel-redirect");
+  removeHeader(headers, "x-sendfile");
 }
 
 /** Whether there is anything for {@linkcode redirectInternally} to do. */
@@ -121,8 +121,8 @@ export function asksInternally({ localRedirect, asksForFile }: CgiResponse): boo
 export async function redirectInternally(answer: CgiResponse, context: RedirectContext): Promise<Response> {
   const { response, localRedirect } = answer;
   const { onLocalRedirect, onAccelRedirect, onSendFile } = context;
-  const accelRedirect = take(response.headers, "x-accel-redirect");
-  const sendFile = take(response.headers, "x-sendfile");
+  const accelRedirect = removeHeader(response.headers, "x-accel-redirect");
+  const sendFile = removeHeader(response.headers, "x-sendfile");
   if (onLocalRedirect !== undefined && localRedirect !== null) {
     discard(response, context);
     return checked("onLocalRedirect", await onLocalRedirect(requestFor(localRedirect, context)));
@@ -169,7 +169,7 @@ function percentEncode(part: string): string {
 }
 
 /** Removes a header and returns its value as text; null if there was none. */
-function take(headers: Headers, name: string): string | null {
+function removeHeader(headers: Headers, name: string): string | null {
   const value = headers.get(name);
   if (value === null) return null;
   headers.delete(name);

@@ -4,10 +4,10 @@
 
 import { asNativeHeaders, asNativeRequest, asNativeSignal, isRequest } from "../shared/fetch_objects.ts";
 import { type FastCgiFetchInit, OWN_INIT } from "./client_options.ts";
-import type { RequestHead } from "./request_to_params.ts";
+import type { HttpRequestHead } from "./request_to_params.ts";
 
 /** A request to send. */
-export interface OutgoingRequest extends RequestHead {
+export interface OutgoingRequest extends HttpRequestHead {
   readonly signal: AbortSignal | undefined;
   /** The body, as bytes if they are at hand. */
   readonly body: ReadableStream<Uint8Array> | Uint8Array | null;
@@ -30,11 +30,11 @@ const encoder = /* @__PURE__ */ new TextEncoder();
  * @throws {TypeError} If Fetch can't make a Request of it.
  */
 export function outgoingRequest(input: Request | URL | string, init: FastCgiFetchInit): OutgoingRequest {
-  return (isRequest(input) ? null : plainRequest(input, init)) ?? outgoing(requestOf(input, init));
+  return (isRequest(input) ? null : plainRequest(input, init)) ?? asOutgoing(requestOf(input, init));
 }
 
 /** Sends `request` as it is. It must be of the runtime's own class or one that extends it. */
-export function outgoing(request: Request): OutgoingRequest {
+export function asOutgoing(request: Request): OutgoingRequest {
   const { method, url, headers, signal, body } = request;
   // Read only if there is a body: some lazy Requests of other libraries build themselves for it.
   const bodyUsed = body !== null && request.bodyUsed;
@@ -42,7 +42,7 @@ export function outgoing(request: Request): OutgoingRequest {
 }
 
 /** The head of `request`, which may be of any class. Its body is not touched. */
-export function outgoingHead(request: Request): OutgoingRequest {
+export function asOutgoingHead(request: Request): OutgoingRequest {
   const { method, url, headers, signal } = request;
   return {
     method,

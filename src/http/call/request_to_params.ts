@@ -15,7 +15,7 @@ export interface HeaderFields {
 }
 
 /** The head of a Request: the part that becomes variables. */
-export interface RequestHead {
+export interface HttpRequestHead {
   readonly method: string;
   readonly url: string | URL;
   readonly headers: HeaderFields;
@@ -67,7 +67,10 @@ export const SERVER_SOFTWARE = "fetchcgi/0.1.0";
  *
  * @throws {FastCgiError} `malformedRequest` if the decoded path holds NUL, CR, LF or a `..` segment.
  */
-export function paramsFromRequest(request: RequestHead, options: ParamsFromRequestOptions = {}): Map<string, string> {
+export function paramsFromRequest(
+  request: HttpRequestHead,
+  options: ParamsFromRequestOptions = {},
+): Map<string, string> {
   const { script, overrides = [] } = options;
   const url = typeof request.url === "string" ? new URL(request.url) : request.url;
   const { pathname, search } = url;

@@ -70,7 +70,7 @@ export function publicFiles(
       const file = await resolveFile(decodeURIComponent(pathname));
       if (!file || !isPublicPath(file.replaceAll("%", "%25"), extension)) return notFound(method);
     }
-    const response = await files(asRead(request, url));
+    const response = await files(withCheckedUrl(request, url));
     if (!response) return notFound(method);
     // The file server found a PHP source, by taking the path for another one, such as the index of a folder.
     if (!PHP_TYPE.test(response.headers.get("content-type") ?? "")) return response;
@@ -85,7 +85,7 @@ const PLAIN_TEXT = { "content-type": "text/plain;charset=UTF-8" };
  * The request with the URL as it was checked here. A file server that parses the URL in another way, for example with
  * dot segments or a fragment that a URL parser removes, must not come to another path.
  */
-function asRead(request: Request, url: URL): Request {
+function withCheckedUrl(request: Request, url: URL): Request {
   url.hash = "";
   if (request.url === url.href) return request;
   const { method, headers, signal } = request;

@@ -13,11 +13,11 @@ import {
   toStreams,
 } from "../../src/toolkit.ts";
 import { describeRecords } from "../report/records.ts";
-import type { ExchangeLog } from "../report/rule.ts";
+import type { ConversationLog } from "../report/rule.ts";
 import { ReservedBytes } from "../reserved_bytes.ts";
 
 /** A connection and its traffic. */
-export class Exchange {
+export class Conversation {
   readonly #connection: StreamConnection;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #decoder = new RecordDecoder();
@@ -130,7 +130,7 @@ export class Exchange {
     void this.#connection.close();
   }
 
-  log(): ExchangeLog {
+  log(): ConversationLog {
     const came = describeRecords(this.records);
     if (this.unreadable !== null) came.push(this.unreadable);
     if (this.isClosed) came.push("closed");
