@@ -4,7 +4,7 @@
 
 import { FCGI_HEADER_LEN, FCGI_NULL_REQUEST_ID, FCGI_VERSION_1, RecordType } from "../protocol/constants.ts";
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
-import { decodeRecordHeader, type FastCgiRecord, NO_CONTENT, type RecordHeader } from "../protocol/record.ts";
+import { decodeRecordHeader, type FastCgiRecord, type RecordHeader } from "../protocol/record.ts";
 import type { Stage, StageController } from "./stage.ts";
 
 /** Options of a {@linkcode RecordDecoder}. */
@@ -18,22 +18,25 @@ export interface RecordDecoderOptions {
   splitStreams?: boolean;
 }
 
+/** Where the input has been cut, and what is kept until it goes on. */
+type DecoderState =
+  | { readonly is: "between records" }
+  | { readonly is: "in a header"; readonly bytes: Uint8Array; filled: number }
+  /** The content is put together. */
+  | { readonly is: "in content"; readonly header: RecordHeader; readonly content: Uint8Array; filled: number }
+  /** The content is passed on as it comes. */
+  | { readonly is: "in split content"; readonly header: RecordHeader; left: number }
+  | { readonly is: "in padding"; left: number }
+  | { readonly is: "dead"; readonly error: FastCgiError };
+
+type StateOf<Name extends DecoderState["is"]> = Extract<DecoderState, { readonly is: Name }>;
+
+const BETWEEN_RECORDS: DecoderState = Object.freeze({ is: "between records" });
+
 /** Sans-IO stage: bytes, cut anywhere, → records (FastCGI 3.3). Padding is skipped, whatever it holds. */
 export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
-  /** The start of a header that was cut. */
-  #headerBytes = NO_CONTENT;
-  #headerFilled = 0;
-  /** The record whose content is being put together. */
-  #header: RecordHeader | null = null;
-  #content = NO_CONTENT;
-  #contentFilled = 0;
-  /** Padding bytes still to come. */
-  #paddingLeft = 0;
-  /** The record whose content is passed on as it comes, and the bytes of it still to come. */
-  #split: RecordHeader | null = null;
-  #splitLeft = 0;
   readonly #splitStreams: boolean;
-  #dead: FastCgiError | null = null;
+  #state: DecoderState = BETWEEN_RECORDS;
 
   constructor({ splitStreams = false }: RecordDecoderOptions = {}) {
     this.#splitStreams = splitStreams;
@@ -41,7 +44,7 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
 
   /** Whether the input so far ends with a record and its padding. */
   get isBetweenRecords(): boolean {
-    return this.#headerFilled === 0 && this.#header === null && this.#split === null && this.#paddingLeft === 0;
+    return this.#state.is === "between records";
   }
 
   /**
@@ -51,29 +54,29 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
    * nothing says where the next record begins.
    */
   transform(chunk: Uint8Array, controller: StageController<FastCgiRecord>): void {
-    if (this.#dead !== null) throw this.#dead;
-    const { length } = chunk;
     let offset = 0;
-    while (offset < length) {
-      if (this.#paddingLeft > 0) {
-        const skipped = Math.min(this.#paddingLeft, length - offset);
-        this.#paddingLeft -= skipped;
-        offset += skipped;
-      } else if (this.#header !== null) {
-        offset = this.#fillContent(chunk, offset, controller);
-      } else if (this.#split !== null) {
-        offset = this.#passOn(this.#split, chunk, offset, controller);
-      } else if (this.#headerFilled > 0 || length - offset < FCGI_HEADER_LEN) {
-        offset = this.#fillHeader(chunk, offset);
-        if (this.#headerFilled === FCGI_HEADER_LEN) {
-          this.#headerFilled = 0;
-          offset = this.#startRecord(decodeRecordHeader(this.#headerBytes, 0), chunk, offset, controller);
-        }
-      } else {
-        const header = decodeRecordHeader(chunk, offset);
-        offset = this.#startRecord(header, chunk, offset + FCGI_HEADER_LEN, controller);
+    do {
+      const state = this.#state;
+      switch (state.is) {
+        case "between records":
+          offset = this.#startHeader(chunk, offset, controller);
+          break;
+        case "in a header":
+          offset = this.#fillHeader(state, chunk, offset, controller);
+          break;
+        case "in content":
+          offset = this.#fillContent(state, chunk, offset, controller);
+          break;
+        case "in split content":
+          offset = this.#passOn(state, chunk, offset, controller);
+          break;
+        case "in padding":
+          offset = this.#skipPadding(state.left, chunk, offset);
+          break;
+        case "dead":
+          throw state.error;
       }
-    }
+    } while (offset < chunk.length);
   }
 
   /**
@@ -82,88 +85,139 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
    * @throws {FastCgiError} `connectionClosed` if the input ended inside a record. Missing padding is nothing lost.
    */
   flush(): void {
-    if (this.#dead !== null) throw this.#dead;
-    if (this.#headerFilled > 0 || this.#header !== null || this.#split !== null) {
-      const at = this.#headerFilled > 0 ? "header" : "content";
-      this.#dead = new FastCgiError("connectionClosed", `Cannot decode a record: the input ended inside its ${at}`);
-      throw this.#dead;
+    switch (this.#state.is) {
+      case "between records":
+      case "in padding":
+        return;
+      case "in a header":
+        this.#die(inputEnded("header"));
+        break;
+      case "in content":
+      case "in split content":
+        this.#die(inputEnded("content"));
+        break;
+      case "dead":
+        throw this.#state.error;
     }
   }
 
-  #fillHeader(chunk: Uint8Array, offset: number): number {
-    if (this.#headerFilled === 0) this.#headerBytes = new Uint8Array(FCGI_HEADER_LEN);
-    const end = Math.min(chunk.length, offset + FCGI_HEADER_LEN - this.#headerFilled);
-    this.#headerBytes.set(chunk.subarray(offset, end), this.#headerFilled);
-    this.#headerFilled += end - offset;
-    // A peer that speaks something else may say little and wait.
-    this.#checkVersion(this.#headerBytes[0]!);
-    return end;
+  #startHeader(chunk: Uint8Array, offset: number, controller: StageController<FastCgiRecord>): number {
+    if (offset + FCGI_HEADER_LEN <= chunk.length) {
+      return this.#startContent(decodeRecordHeader(chunk, offset), chunk, offset + FCGI_HEADER_LEN, controller);
+    }
+    if (offset === chunk.length) return offset;
+    const state = { is: "in a header", bytes: new Uint8Array(FCGI_HEADER_LEN), filled: 0 } satisfies DecoderState;
+    this.#state = state;
+    return this.#fillHeader(state, chunk, offset, controller);
   }
 
-  #startRecord(
+  #fillHeader(
+    state: StateOf<"in a header">,
+    chunk: Uint8Array,
+    offset: number,
+    controller: StageController<FastCgiRecord>,
+  ): number {
+    const { bytes } = state;
+    const end = Math.min(chunk.length, offset + bytes.length - state.filled);
+    bytes.set(chunk.subarray(offset, end), state.filled);
+    state.filled += end - offset;
+    // A peer that speaks something else may send a few bytes and wait.
+    this.#checkVersion(bytes[0]!);
+    if (state.filled < bytes.length) return end;
+    return this.#startContent(decodeRecordHeader(bytes, 0), chunk, end, controller);
+  }
+
+  #startContent(
     header: RecordHeader,
     chunk: Uint8Array,
     offset: number,
     controller: StageController<FastCgiRecord>,
   ): number {
     this.#checkVersion(header.version);
-    const end = offset + header.contentLength;
+    const { contentLength } = header;
+    const end = offset + contentLength;
     if (end <= chunk.length) {
-      this.#emit(header, chunk.subarray(offset, end), controller);
-      return end;
+      const behind = this.#skipPadding(header.paddingLength, chunk, end);
+      emit(header, chunk.subarray(offset, end), controller);
+      return behind;
     }
     if (this.#splitStreams && isStream(header)) {
-      this.#split = header;
-      this.#splitLeft = header.contentLength;
-      return this.#passOn(header, chunk, offset, controller);
+      const state = { is: "in split content", header, left: contentLength } as const;
+      this.#state = state;
+      return this.#passOn(state, chunk, offset, controller);
     }
-    this.#header = header;
-    this.#content = new Uint8Array(header.contentLength);
-    this.#contentFilled = chunk.length - offset;
-    this.#content.set(chunk.subarray(offset));
-    return chunk.length;
+    const state = {
+      is: "in content",
+      header,
+      content: new Uint8Array(contentLength),
+      filled: 0,
+    } satisfies DecoderState;
+    this.#state = state;
+    return this.#fillContent(state, chunk, offset, controller);
   }
 
-  #fillContent(chunk: Uint8Array, offset: number, controller: StageController<FastCgiRecord>): number {
-    const end = Math.min(chunk.length, offset + this.#content.length - this.#contentFilled);
-    this.#content.set(chunk.subarray(offset, end), this.#contentFilled);
-    this.#contentFilled += end - offset;
-    if (this.#contentFilled === this.#content.length) {
-      const header = this.#header!;
-      this.#header = null;
-      this.#emit(header, this.#content, controller);
-      this.#content = NO_CONTENT;
-    }
-    return end;
+  #fillContent(
+    state: StateOf<"in content">,
+    chunk: Uint8Array,
+    offset: number,
+    controller: StageController<FastCgiRecord>,
+  ): number {
+    const { header, content } = state;
+    const end = Math.min(chunk.length, offset + content.length - state.filled);
+    content.set(chunk.subarray(offset, end), state.filled);
+    state.filled += end - offset;
+    if (state.filled < content.length) return end;
+    const behind = this.#skipPadding(header.paddingLength, chunk, end);
+    emit(header, content, controller);
+    return behind;
   }
 
-  #passOn(header: RecordHeader, chunk: Uint8Array, offset: number, controller: StageController<FastCgiRecord>): number {
-    const end = Math.min(chunk.length, offset + this.#splitLeft);
-    const { type, requestId, paddingLength } = header;
-    this.#splitLeft -= end - offset;
-    if (this.#splitLeft === 0) {
-      this.#split = null;
-      this.#paddingLeft = paddingLength;
-    }
+  #passOn(
+    state: StateOf<"in split content">,
+    chunk: Uint8Array,
+    offset: number,
+    controller: StageController<FastCgiRecord>,
+  ): number {
+    const { type, requestId, paddingLength } = state.header;
+    const end = Math.min(chunk.length, offset + state.left);
+    state.left -= end - offset;
+    const behind = state.left > 0 ? end : this.#skipPadding(paddingLength, chunk, end);
     // A record without content would be the end of the stream.
-    if (offset < end)
+    if (offset < end) {
       controller.enqueue({ type, requestId, contentData: chunk.subarray(offset, end), paddingLength: 0 });
-    return end;
+    }
+    return behind;
+  }
+
+  /** Goes behind the padding, or as far as the chunk goes. */
+  #skipPadding(paddingLength: number, chunk: Uint8Array, offset: number): number {
+    const left = paddingLength - (chunk.length - offset);
+    this.#state = left > 0 ? { is: "in padding", left } : BETWEEN_RECORDS;
+    return left > 0 ? chunk.length : offset + paddingLength;
   }
 
   #checkVersion(version: number): void {
     if (version === FCGI_VERSION_1) return;
-    this.#dead = protocolError(
-      `Cannot decode a record: expected version ${FCGI_VERSION_1}, got ${version} (is the peer speaking FastCGI?)`,
+    this.#die(
+      protocolError(
+        `Cannot decode a record: expected version ${FCGI_VERSION_1}, got ${version} (is the peer speaking FastCGI?)`,
+      ),
     );
-    throw this.#dead;
   }
 
-  #emit(header: RecordHeader, contentData: Uint8Array, controller: StageController<FastCgiRecord>): void {
-    this.#paddingLeft = header.paddingLength;
-    const { type, requestId, paddingLength } = header;
-    controller.enqueue({ type, requestId, contentData, paddingLength });
+  #die(error: FastCgiError): never {
+    this.#state = { is: "dead", error };
+    throw error;
   }
+}
+
+function emit(header: RecordHeader, contentData: Uint8Array, controller: StageController<FastCgiRecord>): void {
+  const { type, requestId, paddingLength } = header;
+  controller.enqueue({ type, requestId, contentData, paddingLength });
+}
+
+function inputEnded(inside: "header" | "content"): FastCgiError {
+  return new FastCgiError("connectionClosed", `Cannot decode a record: the input ended inside its ${inside}`);
 }
 
 /** Whether a record is a part of a stream. With request id 0 it is a management record of a type that is none, and gets one answer. */
