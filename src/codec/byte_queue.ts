@@ -33,6 +33,21 @@ interface RoomWait {
   readonly resolve: () => void;
 }
 
+/** How a queue stands. What failed or was cancelled stays so. */
+type QueueState =
+  /** More may be pushed. */
+  | { readonly is: "open" }
+  /** Nothing more comes. What is queued can still be read. */
+  | { readonly is: "ended" }
+  /** The reader wants nothing more, and nothing is queued. */
+  | { readonly is: "cancelled" }
+  /** What is queued can still be read, and then reading fails. */
+  | { readonly is: "failed"; readonly error: unknown };
+
+const OPEN: QueueState = Object.freeze({ is: "open" });
+const ENDED: QueueState = Object.freeze({ is: "ended" });
+const CANCELLED: QueueState = Object.freeze({ is: "cancelled" });
+
 /** A byte stream between a connection that pushes and a reader that pulls. */
 export class ByteQueue implements PieceSource {
   readonly #options: ByteQueueOptions;
@@ -40,9 +55,7 @@ export class ByteQueue implements PieceSource {
   #first = 0;
   #cost = 0;
   #received = 0;
-  #state: "open" | "ended" | "cancelled" = "open";
-  #error: unknown;
-  #failed = false;
+  #state: QueueState = OPEN;
   #stream: ReadableStream<Uint8Array> | null = null;
   /** Somebody has asked for a piece. */
   #isUsed = false;
@@ -69,22 +82,22 @@ export class ByteQueue implements PieceSource {
 
   /** Whether nothing more will be pushed, or nobody wants it. */
   get done(): boolean {
-    return this.#state !== "open";
+    return this.#state.is !== "open";
   }
 
   /** Whether the stream is known to be empty: it ended, and nothing came. */
   get isEmpty(): boolean {
-    return this.#state === "ended" && !this.#failed && this.#received === 0;
+    return this.#state.is === "ended" && this.#received === 0;
   }
 
   /** What the stream has failed with, or undefined. */
   get failure(): unknown {
-    return this.#failed ? this.#error : undefined;
+    return this.#state.is === "failed" ? this.#state.error : undefined;
   }
 
   /** Adds a piece. An announced length or limit that it passes fails the stream instead. */
   push(piece: Uint8Array): void {
-    if (this.#state !== "open") return;
+    if (this.#state.is !== "open") return;
     this.#received += piece.length;
     const { name, requestId, expectedBytes = null, maxBytes = Number.POSITIVE_INFINITY, limit } = this.#options;
     if (this.#received > maxBytes) {
@@ -106,50 +119,40 @@ export class ByteQueue implements PieceSource {
 
   /** Ends the stream. One that is shorter than announced fails instead: a truncated body is never a short success. */
   end(): void {
-    if (this.#state !== "open") return;
+    if (this.#state.is !== "open") return;
     const { expectedBytes = null } = this.#options;
     if (expectedBytes !== null && this.#received < expectedBytes) {
       this.fail(this.#lengthMismatch(expectedBytes, String(this.#received)));
       return;
     }
-    this.#state = "ended";
-    this.#wake();
-    // Nothing more will come, so there is nothing to wait for.
-    this.#makeRoom();
+    this.#settle(ENDED);
   }
 
   /** Fails the stream. What is queued still comes before the error, as on any broken connection. */
   fail(error: unknown): void {
-    if (this.#state !== "open") return;
-    this.#state = "ended";
-    this.#failed = true;
-    this.#error = error;
-    this.#wake();
-    this.#makeRoom();
+    if (this.#state.is !== "open") return;
+    this.#settle({ is: "failed", error });
   }
 
   /** Throws away what is queued and all that comes. */
   cancel(): void {
-    if (this.#state === "cancelled") return;
-    this.#state = "cancelled";
     this.#pieces = [];
     this.#first = 0;
     this.#cost = 0;
-    this.#wake();
-    this.#makeRoom();
+    this.#settle(this.#state.is === "failed" ? this.#state : CANCELLED);
   }
 
   /** The reader wants no more: as {@linkcode ByteQueue.cancel}, and whoever feeds the queue is told. */
   abandon(reason: unknown): void {
     this.#isUsed = true;
-    const unfinished = this.#state === "open";
+    const unfinished = this.#state.is === "open";
     this.cancel();
     if (unfinished) this.#options.onAbandoned?.(reason);
   }
 
   /** Resolves once less than `limit` is queued; undefined if that is so already. */
   whenBelow(limit: number): Promise<void> | undefined {
-    if (this.#cost < limit || this.#state !== "open") return undefined;
+    if (this.#cost < limit || this.#state.is !== "open") return undefined;
     this.#waits ??= new Map();
     let wait = this.#waits.get(limit);
     if (wait === undefined) {
@@ -168,7 +171,7 @@ export class ByteQueue implements PieceSource {
    * time.
    */
   async whenDoneOrFull(limit: number): Promise<void> {
-    while (this.#state === "open" && this.#cost < limit) {
+    while (this.#state.is === "open" && this.#cost < limit) {
       await new Promise<void>((resolve) => {
         this.#onProgress = resolve;
       });
@@ -193,15 +196,22 @@ export class ByteQueue implements PieceSource {
 
   /** Whether all that came was taken, and the stream came to its end. */
   get isRead(): boolean {
-    return this.#first === this.#pieces.length && this.#state !== "open" && !this.#failed;
+    return this.#first === this.#pieces.length && (this.#state.is === "ended" || this.#state.is === "cancelled");
   }
 
   /** As {@linkcode ByteQueue.read}, without waiting: undefined where there is nothing yet. */
   take(): Uint8Array | null | undefined {
     this.#isUsed = true;
     if (this.#first === this.#pieces.length) {
-      if (this.#failed) throw this.#error;
-      return this.#state === "open" ? undefined : null;
+      switch (this.#state.is) {
+        case "open":
+          return undefined;
+        case "failed":
+          throw this.#state.error;
+        case "ended":
+        case "cancelled":
+          return null;
+      }
     }
     const piece = this.#pieces[this.#first]!;
     this.#pieces[this.#first++] = NO_CONTENT;
@@ -247,6 +257,13 @@ export class ByteQueue implements PieceSource {
     return pieces;
   }
 
+  /** Nothing more will be pushed, so whoever waits for a piece or for room has nothing to wait for. */
+  #settle(state: QueueState): void {
+    this.#state = state;
+    this.#wake();
+    this.#makeRoom();
+  }
+
   #failAndAbandon(error: FastCgiError): void {
     this.fail(error);
     this.#options.onAbandoned?.(error);
@@ -271,7 +288,7 @@ export class ByteQueue implements PieceSource {
   #makeRoom(): void {
     if (this.#waits === null) return;
     for (const [limit, { resolve }] of this.#waits) {
-      if (this.#cost >= limit && this.#state === "open") continue;
+      if (this.#cost >= limit && this.#state.is === "open") continue;
       this.#waits.delete(limit);
       resolve();
     }

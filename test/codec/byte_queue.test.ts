@@ -144,6 +144,15 @@ it("ByteQueue drops what it holds when it is cancelled", async () => {
   expect(await queue.read()).toBeNull();
 });
 
+it("ByteQueue stays failed when it is cancelled, and drops what it holds", async () => {
+  const queue = filled("a");
+  const error = new Error("Gone");
+  queue.fail(error);
+  queue.cancel();
+  expect(queue).toMatchObject({ cost: 0, done: true, failure: error, isRead: false });
+  await expect(queue.read()).rejects.toBe(error);
+});
+
 it("ByteQueue ends a reader that waits when it is cancelled", async () => {
   const queue = queueWith();
   const read = queue.read();
