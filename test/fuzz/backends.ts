@@ -9,9 +9,10 @@ import {
   RecordType,
 } from "../../src/toolkit.ts";
 import { record } from "../support/records.ts";
+import { pause } from "./clock.ts";
 import { marked } from "./handlers.ts";
 import { type ByteMutation, byteMutations, concatenated, cutAt, mutateBytes, place } from "./mutations.ts";
-import { type ClosingHabit, must, RecordReader, Wire, type WireRecord } from "./wire.ts";
+import { anyTransport, anyWire, must, RecordReader, Wire, type WireOptions, type WireRecord } from "./wire.ts";
 
 const GOOD_ANSWERS = ["whole", "pieces", "early", "without the end of stdout"] as const;
 const BAD_ANSWERS = [
@@ -66,7 +67,7 @@ export interface ConnectPlan {
     | "is reset at once"
     | "is never read";
   readonly values: "multiplexes" | "does not" | "is silent" | "knows no values" | "answers twice";
-  readonly closing: ClosingHabit;
+  readonly wire: WireOptions;
 }
 
 const good = { stderr: fc.boolean(), cuts: fc.array(place, { maxLength: 4 }), changes: fc.constant([]) };
@@ -96,7 +97,7 @@ export const anyAnswer: fc.Arbitrary<AnswerPlan> = fc.record({
 export const goodConnect: fc.Arbitrary<ConnectPlan> = fc.record({
   how: fc.constantFrom("opens", "opens", "opens late"),
   values: fc.constantFrom("multiplexes", "multiplexes", "does not", "is silent", "knows no values", "answers twice"),
-  closing: fc.constant("returns"),
+  wire: fc.record({ transport: anyTransport, closing: fc.constant("returns") }),
 });
 
 /** Connections of all kinds. */
@@ -114,7 +115,7 @@ export const anyConnect: fc.Arbitrary<ConnectPlan> = fc.record({
     "is never read",
   ),
   values: fc.constantFrom("multiplexes", "multiplexes", "does not", "is silent", "knows no values", "answers twice"),
-  closing: fc.constantFrom("returns", "returns", "throws", "rejects", "never resolves"),
+  wire: anyWire,
 });
 
 /** One request as an application has got it, and its answer. */
@@ -169,10 +170,6 @@ function pairsOf(bytes: Uint8Array): Map<string, string> {
   return pairs;
 }
 
-function pause(milliseconds: number): Promise<void> {
-  return milliseconds === 0 ? Promise.resolve() : new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
-
 function end(requestId: number, protocolStatus = 0): FastCgiRecord {
   return record(RecordType.EndRequest, requestId, Uint8Array.of(0, 0, 0, 0, protocolStatus, 1, 2, 3));
 }
@@ -190,7 +187,7 @@ class BackendConnection {
   constructor(backend: Backend, plan: ConnectPlan) {
     this.#backend = backend;
     this.#plan = plan;
-    this.wire = new Wire((bytes) => this.#take(bytes), plan.closing);
+    this.wire = new Wire((bytes) => this.#take(bytes), plan.wire);
     if (plan.how === "is never read") this.wire.hold();
     // An application closes when its client does.
     this.wire.onClosed(() => this.wire.end());
@@ -284,7 +281,7 @@ class BackendConnection {
         attempt.onStdinEnd = resolve;
       });
     }
-    await pause(delay);
+    if (delay > 0) await pause(delay);
     if (!this.#active.has(attempt)) return;
     const { requestId } = attempt;
     const close = (how: "end" | "reset"): void => {
@@ -362,7 +359,7 @@ class BackendConnection {
       attempt.sent.push(part);
       if (answer === "is changed") this.wire.send(mutateBytes(encodeRecords(records), plan.changes));
       else this.#send(records, cuts);
-      if (answer !== "whole") await pause(Math.min(delay, 100));
+      if (answer !== "whole" && delay > 0) await pause(Math.min(delay, 100));
     }
     if (answer === "closes midway" || answer === "is cut in a record") return close("end");
     if (answer === "resets midway") return close("reset");
@@ -475,9 +472,9 @@ export class Backend implements Connector {
   restart(): void {
     for (const { wire } of this.connections) wire.reset();
     this.#isDown = true;
-    setTimeout(() => {
+    void pause(150).then(() => {
       this.#isDown = false;
-    }, 150);
+    });
   }
 
   /** From now on it is a good application. */

@@ -19,7 +19,7 @@ import {
   goodConnect,
   textOf,
 } from "./backends.ts";
-import { FakeClock, turns } from "./clock.ts";
+import { FakeClock, pause, turns } from "./clock.ts";
 import { marked } from "./handlers.ts";
 import { Rejections } from "./rejections.ts";
 import type { Target } from "./target.ts";
@@ -157,10 +157,6 @@ class Outcome {
   get hasGoodBody(): boolean {
     return !["failing stream", "stalled stream", "too short"].includes(this.plan.body);
   }
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 /** The body of a request, in the form of its plan. */
@@ -311,7 +307,7 @@ async function playAt(clock: FakeClock, scenario: Scenario, drive: typeof lowLev
     const outcome = new Outcome(outcomes.length, plan);
     outcomes.push(outcome);
     const abort = new AbortController();
-    if (plan.abort !== null && "time" in plan.abort) setTimeout(() => abort.abort(), plan.abort.time);
+    if (plan.abort !== null && "time" in plan.abort) void pause(plan.abort.time).then(() => abort.abort());
     if (plan.abort !== null && "turns" in plan.abort) void turns(plan.abort.turns).then(() => abort.abort());
     client
       .send(outcome, abort.signal)
@@ -347,6 +343,8 @@ async function playAt(clock: FakeClock, scenario: Scenario, drive: typeof lowLev
   void client.close().then(() => {
     isClosed = true;
   });
+  await turns();
+  if (isClosed) must(clock.pending === 0, `${clock.pending} timers run when the client is closed`);
   await clock.pass(LONG);
   must(isClosed, "close() goes on for ever");
   must(backend.fault === null, `${backend.fault}`);

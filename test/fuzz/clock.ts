@@ -3,7 +3,12 @@ import { setImmediate } from "node:timers";
 interface Timer {
   readonly at: number;
   readonly call: () => void;
+  /** Whether it is the fuzzer's own. */
+  readonly isOwn: boolean;
 }
+
+/** Marks the timers of {@linkcode pause}. */
+const OWN = Symbol("own");
 
 /**
  * A clock that goes when it is told to. It stands in for the timers and `performance.now` of the runtime, without a test runner, so that
@@ -18,7 +23,11 @@ export class FakeClock {
   /** Takes the place of the runtime's clock. */
   install(): void {
     const set = (call: (...args: unknown[]) => void, delay = 0, ...args: unknown[]): number => {
-      this.#timers.set(++this.#lastId, { at: this.#now + Math.max(1, delay), call: () => call(...args) });
+      this.#timers.set(++this.#lastId, {
+        at: this.#now + Math.max(1, delay),
+        call: () => call(...args),
+        isOwn: args[0] === OWN,
+      });
       return this.#lastId;
     };
     Object.assign(globalThis, { setTimeout: set, clearTimeout: (id: number) => void this.#timers.delete(id) });
@@ -31,9 +40,9 @@ export class FakeClock {
     Reflect.deleteProperty(performance, "now");
   }
 
-  /** Timers that run. */
+  /** Timers of the library that run. */
   get pending(): number {
-    return this.#timers.size;
+    return [...this.#timers.values()].filter(({ isOwn }) => !isOwn).length;
   }
 
   /** Lets `milliseconds` pass, and all that follows from it happen. */
@@ -63,4 +72,9 @@ export class FakeClock {
 /** Lets everything happen that waits for no timer. */
 export async function turns(count: number = 2): Promise<void> {
   for (let turn = 0; turn < count; turn++) await new Promise<void>((resolve) => void setImmediate(resolve));
+}
+
+/** Waits on the clock of the runtime, or the one that stands in for it. */
+export function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => void setTimeout(() => resolve(), milliseconds, OWN));
 }

@@ -2,6 +2,7 @@
 
 import fc from "fast-check";
 import type { ByteReader, FastCgiFetchHandler, FastCgiHandler, FastCgiResponse } from "../../src/toolkit.ts";
+import { pause } from "./clock.ts";
 
 /** What a handler does with the request's body before it answers. */
 const BODY_HABITS = ["ignores", "reads", "reads one piece", "cancels", "reads meanwhile", "clones"] as const;
@@ -192,10 +193,6 @@ export class Calls {
     this.#isOver = true;
     for (const resolve of this.#forgotten.splice(0)) resolve();
   }
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 class HandlerError extends Error {}

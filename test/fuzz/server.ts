@@ -37,7 +37,7 @@ import {
 import { type Recording, recordedRequests, wholeRecords } from "./recordings.ts";
 import { Rejections } from "./rejections.ts";
 import type { Target } from "./target.ts";
-import { type ClosingHabit, must, RecordReader, Wire, type WireRecord } from "./wire.ts";
+import { anyTransport, anyWire, must, RecordReader, Wire, type WireOptions, type WireRecord } from "./wire.ts";
 
 /** One request of a generated conversation. */
 interface RequestPlan {
@@ -82,7 +82,7 @@ interface Conversation {
   /** Where a part comes byte by byte. */
   readonly dribble: number | null;
   readonly happenings: readonly Happening[];
-  readonly closing: ClosingHabit;
+  readonly wire: WireOptions;
   readonly limits: "default" | "small" | "smallest";
   /** Options of the service, where there is one. */
   readonly lazyRequest: boolean;
@@ -153,7 +153,7 @@ const goodConversation: fc.Arbitrary<Conversation> = fc.record({
   cuts,
   dribble,
   happenings: fc.array(mildHappening, { maxLength: 4 }),
-  closing: fc.constant("returns" as const),
+  wire: fc.record({ transport: anyTransport, closing: fc.constant("returns" as const) }),
   limits: fc.constantFrom("default", "small"),
   ...service,
 });
@@ -170,7 +170,7 @@ const hostileConversation = (recordings: number): fc.Arbitrary<Conversation> =>
     cuts,
     dribble,
     happenings: fc.array(happening, { maxLength: 6 }),
-    closing: fc.constantFrom("returns", "returns", "throws", "rejects", "never resolves"),
+    wire: anyWire,
     limits: fc.constantFrom("default", "small", "smallest"),
     ...service,
   });
@@ -291,8 +291,8 @@ class WebServer {
   /** The first rule that was broken. A write must not fail for it: that would be another conversation. */
   fault: unknown = null;
 
-  constructor(closing: ClosingHabit) {
-    this.wire = new Wire((bytes) => this.#take(bytes), closing);
+  constructor(options: WireOptions) {
+    this.wire = new Wire((bytes) => this.#take(bytes), options);
   }
 
   /** Sends bytes, and notes what the application may answer. */
@@ -396,7 +396,7 @@ class Witness {
 
   #connect(): void {
     this.leave();
-    const web = new WebServer("returns");
+    const web = new WebServer({ transport: "streams", closing: "returns" });
     this.#web = web;
     web.wire.onClosed(() => web.wire.end());
     void this.#server.serve(web.wire.connection);
@@ -493,7 +493,7 @@ async function converseAt(
     return witness === undefined ? planned(given, context) : { stdout: `Status: 200 OK\r\n\r\n${witness}` };
   }, LIMITS[limits]);
   const witness = new Witness(server);
-  const web = new WebServer(conversation.closing);
+  const web = new WebServer(conversation.wire);
   const { wire } = web;
   let isServed = false;
   void server.serve(wire.connection).then(() => {
@@ -545,24 +545,29 @@ async function converseAt(
     wire.read();
     await clock.pass(2_000);
   }
+  witness.leave();
   wire.end();
+  await turns();
+  // What the peer has not read yet may have one of its own.
+  if (isServed && closing === null && wire.hasAlwaysRead) {
+    must(clock.pending === 0, `${clock.pending} timers run when the connection is over`);
+  }
   await clock.pass(LONG);
   must(web.fault === null, `${web.fault}`);
 
   const answered = web.answers.map((answer) => checkAnswer(web, calls, answer));
   if (conversation.isGood) checkGood(conversation, web, answered);
-  // What was taken to its end, and the peer had not left before: its end must not look like that of a response that has none.
-  if (wire.output === "ended" && wire.hasAlwaysRead && !wire.isGone && web.unfinished.length > 0) {
-    must(web.isBrokenOff, "A response that has begun and not ended is not broken off");
+  // A peer that has taken everything, and not left before, must not take the end of the connection for the end of a response.
+  if (wire.isClosed && wire.hasAlwaysRead && !wire.isGone && web.unfinished.length > 0) {
+    must(web.isBrokenOff || wire.output === "reset", "A response that has begun and not ended is not broken off");
   }
   // Where a handler leaves more of its body unread than may wait, the connection is not read, and nobody sees that the peer has left.
-  if (!wire.isUnread) checkLeft(server, web, calls, closing !== null);
+  if (!wire.isUnread) checkLeft(server, web, calls);
   calls.releaseAll();
   await turns();
   await clock.pass(LONG);
-  checkLeft(server, web, calls, closing !== null);
+  checkLeft(server, web, calls);
   must(isServed, "serve() goes on for ever");
-  witness.leave();
   await Promise.race([server.close({ grace: 0 }), clock.pass(LONG)]);
   await closing;
   must(server.connections === 0, `${server.connections} connections are open at the end`);
@@ -570,9 +575,9 @@ async function converseAt(
 }
 
 /** @throws {Fault} If something is left of a connection whose peer has gone long ago. */
-function checkLeft(server: FastCgiServer, { wire }: WebServer, { all }: Calls, isClosing: boolean): void {
+function checkLeft(server: FastCgiServer, { wire }: WebServer, { all }: Calls): void {
   must(wire.isClosed, "The connection was never closed");
-  must(server.connections <= (isClosing ? 0 : 1), `${server.connections} connections are open`);
+  must(server.connections === 0, `${server.connections} connections are open`);
   for (const { number, signal, isSettled, leftovers } of all) {
     must(isSettled || signal.aborted, `Call ${number} was not told that its request is over`);
     must(leftovers === null, `${leftovers}`);

@@ -1,6 +1,8 @@
 // One end of a connection, given to the library; the other end is the fuzzer's, which decides about every byte.
 
-import type { FastCgiConnection } from "../../src/toolkit.ts";
+import fc from "fast-check";
+import type { ByteChannel, ByteChannelEvents, FastCgiConnection } from "../../src/toolkit.ts";
+import { concatenated } from "./mutations.ts";
 
 /** A record as this folder reads it. */
 export interface WireRecord {
@@ -64,127 +66,95 @@ export class RecordReader {
   }
 }
 
-/** What the library's `close()` of a connection does, apart from closing it. */
+/** What a connection is to the library. */
+export type Transport = "streams" | "channel" | "channel that resets";
+
+/** What the library's `close()` of a connection does, apart from closing it. A channel's only returns. */
 export type ClosingHabit = "returns" | "throws" | "rejects" | "never resolves";
+
+/** How a {@linkcode Wire} behaves. */
+export interface WireOptions {
+  readonly transport: Transport;
+  readonly closing: ClosingHabit;
+}
+
+/** All forms of connections. */
+export const anyTransport: fc.Arbitrary<Transport> = fc.constantFrom("streams", "channel", "channel that resets");
+
+/** All habits of connections. */
+export const anyWire: fc.Arbitrary<WireOptions> = fc.record({
+  transport: anyTransport,
+  closing: fc.constantFrom("returns", "returns", "throws", "rejects", "never resolves"),
+});
 
 /** A connection whose other end the fuzzer holds. */
 export class Wire {
   /** What the library gets. */
   readonly connection: FastCgiConnection;
-  /** How the library's output stands. */
-  output: "open" | "ended" | "aborted" = "open";
+  /** How the library's output stands. A reset tells the other end that it is not whole. */
+  output: "open" | "ended" | "reset" = "open";
   /** Whether the library has closed the connection. */
   isClosed = false;
   /** Whether the other end has left, so that nothing can be said to it any more. */
   isGone = false;
   /** Whether it has always taken what was written. */
   hasAlwaysRead = true;
-  /** What was sent and not read yet. */
+  readonly #onOutput: (bytes: Uint8Array) => void;
+  readonly #closing: ClosingHabit;
+  /** What was sent and is not read yet. */
   readonly #sent: Uint8Array[] = [];
-  #input!: ReadableStreamDefaultController<Uint8Array>;
-  #isInputOver = false;
-  #isPulled = false;
-  #isResetUnread = false;
   #isEndDue = false;
-  #onSent: () => void = () => {};
+  /** Whether the library has read how the input ended. */
+  #isInputOver = false;
+  #isUnseen = false;
   #isHeld = false;
-  #held: (() => void)[] = [];
+  readonly #held: (() => void)[] = [];
   #failure: Error | null = null;
-  #fail: (error: Error) => void = () => {};
+  /** Has the library's end look at what was sent. */
+  #deliver: () => void = () => {};
+  /** Tells the library's end that writing fails, and that all does; returns whether it hears of it. */
+  #failOutput: (error: Error) => void = () => {};
+  #breakInput: (error: Error) => boolean = () => true;
   readonly #onClosed: (() => void)[] = [];
 
   /** @param onOutput Gets what the library writes when the other end takes it. */
-  constructor(onOutput: (bytes: Uint8Array) => void, habit: ClosingHabit = "returns") {
-    const readable = new ReadableStream<Uint8Array>(
-      {
-        start: (controller) => {
-          this.#input = controller;
-        },
-        pull: async () => {
-          this.#isPulled = true;
-          if (this.#sent.length === 0 && !this.#isEndDue) {
-            await new Promise<void>((resolve) => {
-              this.#onSent = resolve;
-            });
-          }
-          if (this.#isInputOver) return;
-          this.#isPulled = false;
-          const piece = this.#sent.shift();
-          if (piece !== undefined) {
-            this.#input.enqueue(piece);
-            return;
-          }
-          this.#isInputOver = true;
-          this.#input.close();
-        },
-        cancel: () => {
-          this.#isInputOver = true;
-        },
-      },
-      { highWaterMark: 0 },
-    );
-    const writable = new WritableStream<Uint8Array>({
-      start: (controller) => {
-        this.#fail = (error) => controller.error(error);
-      },
-      write: async (bytes) => {
-        // The library may use its buffer again.
-        const copy = bytes.slice();
-        await this.#room();
-        if (!this.isClosed) onOutput(copy);
-      },
-      close: async () => {
-        await this.#room();
-        this.output = "ended";
-        this.#tellClosed();
-      },
-      abort: () => {
-        if (this.output === "open") this.output = "aborted";
-      },
-    });
-    const close = (): void | Promise<void> => {
-      this.isClosed = true;
-      this.#release();
-      this.#tellClosed();
-      if (habit === "throws") throw new Error("This connection can't be closed");
-      if (habit === "rejects") return Promise.reject(new Error("This connection can't be closed"));
-      if (habit === "never resolves") return new Promise(() => {});
-    };
-    this.connection = { readable, writable, close };
+  constructor(onOutput: (bytes: Uint8Array) => void, { transport, closing }: WireOptions) {
+    this.#onOutput = onOutput;
+    this.#closing = closing;
+    this.connection = transport === "streams" ? this.#streams() : this.#channel(transport === "channel that resets");
   }
 
   /** Sends bytes to the library. */
   send(bytes: Uint8Array): void {
     if (this.#isEndDue || this.#isInputOver) return;
     this.#sent.push(bytes.slice());
-    this.#onSent();
+    this.#deliver();
   }
 
   /** Whether the library has not read all that was sent, and how it ended. */
   get isUnread(): boolean {
-    return this.#isResetUnread || (!this.#isInputOver && (this.#sent.length > 0 || this.#isEndDue));
+    return this.#isUnseen || (!this.#isInputOver && (this.#sent.length > 0 || this.#isEndDue));
   }
 
   /** Half-closes: the library reads an end of file. */
   end(): void {
     this.#isEndDue = true;
-    this.#onSent();
+    this.#deliver();
   }
 
   /** Breaks both directions, as a reset does. */
   reset(): void {
     this.failWrites();
-    this.#isResetUnread = !this.#isPulled && !this.#isInputOver;
-    if (!this.#isInputOver) this.#input.error(new Error("The connection was reset"));
+    if (this.#isInputOver) return;
     this.#isInputOver = true;
-    this.#onSent();
+    this.#isUnseen = !this.#breakInput(new Error("The connection was reset"));
   }
 
   /** Lets what the library writes fail, while it can still read. */
   failWrites(): void {
     this.isGone = true;
     this.#failure = new Error("The pipe is broken");
-    if (this.output === "open") this.#fail(this.#failure);
+    if (this.output === "open") this.#failOutput(this.#failure);
     this.#release();
   }
 
@@ -207,8 +177,141 @@ export class Wire {
 
   /** Calls when the library has closed its side or all. */
   onClosed(call: () => void): void {
-    if (this.isClosed || this.output === "ended") call();
+    if (this.isClosed || this.output !== "open") call();
     else this.#onClosed.push(call);
+  }
+
+  #streams(): FastCgiConnection {
+    let input!: ReadableStreamDefaultController<Uint8Array>;
+    let isAsked = false;
+    let wake = (): void => {};
+    this.#deliver = () => wake();
+    this.#breakInput = (error) => {
+      input.error(error);
+      wake();
+      return isAsked;
+    };
+    const readable = new ReadableStream<Uint8Array>(
+      {
+        start(controller) {
+          input = controller;
+        },
+        pull: async () => {
+          isAsked = true;
+          while (this.#sent.length === 0 && !this.#isEndDue && !this.#isInputOver) {
+            await new Promise<void>((resolve) => {
+              wake = resolve;
+            });
+          }
+          if (this.#isInputOver) return;
+          isAsked = false;
+          const piece = this.#sent.shift();
+          if (piece !== undefined) {
+            input.enqueue(piece);
+            return;
+          }
+          this.#isInputOver = true;
+          input.close();
+        },
+        cancel: () => {
+          this.#isInputOver = true;
+          wake();
+        },
+      },
+      { highWaterMark: 0 },
+    );
+    const writable = new WritableStream<Uint8Array>({
+      start: (controller) => {
+        this.#failOutput = (error) => controller.error(error);
+      },
+      write: (bytes) => this.#take([bytes]),
+      close: () => this.#endOutput(),
+    });
+    const close = (): void | Promise<void> => {
+      this.#close();
+      if (this.#closing === "throws") throw new Error("This connection can't be closed");
+      if (this.#closing === "rejects") return Promise.reject(new Error("This connection can't be closed"));
+      if (this.#closing === "never resolves") return new Promise(() => {});
+    };
+    return { readable, writable, close };
+  }
+
+  #channel(canReset: boolean): FastCgiConnection {
+    let events: ByteChannelEvents | null = null;
+    let isPaused = false;
+    let isDelivering = false;
+    this.#deliver = async () => {
+      if (isDelivering) return;
+      isDelivering = true;
+      // As by an event of a socket: not within a call.
+      await null;
+      isDelivering = false;
+      while (events !== null && !isPaused && !this.#isInputOver && this.#sent.length > 0)
+        events.onData(this.#sent.shift()!);
+      if (events === null || isPaused || this.#isInputOver || !this.#isEndDue || this.#sent.length > 0) return;
+      this.#isInputOver = true;
+      events.onEnd();
+    };
+    this.#breakInput = (error) => {
+      void Promise.resolve().then(() => {
+        if (!this.isClosed) events?.onError(error);
+      });
+      return true;
+    };
+    const close = (): void => {
+      events = null;
+      this.#isInputOver = true;
+      this.#close();
+    };
+    const channel: ByteChannel = {
+      start: (given) => {
+        events = given;
+        this.#deliver();
+      },
+      pause() {
+        isPaused = true;
+      },
+      resume: () => {
+        isPaused = false;
+        this.#deliver();
+      },
+      write: (pieces) => {
+        if (this.#failure !== null) throw this.#failure;
+        if (this.#isHeld) return this.#take(pieces);
+        this.#onOutput(concatenated(...pieces));
+        return undefined;
+      },
+      end: () => this.#endOutput(),
+      close,
+    };
+    if (canReset) {
+      channel.reset = () => {
+        this.output = "reset";
+        close();
+        return true;
+      };
+    }
+    // What takes the channel leaves the streams alone.
+    return { readable: new ReadableStream(), writable: new WritableStream(), close, channel };
+  }
+
+  async #take(pieces: readonly Uint8Array[]): Promise<void> {
+    // The library may use its buffers again.
+    const bytes = concatenated(...pieces);
+    await this.#room();
+    if (!this.isClosed) this.#onOutput(bytes);
+  }
+
+  async #endOutput(): Promise<void> {
+    await this.#room();
+    this.output = "ended";
+    this.#tellClosed();
+  }
+
+  #close(): void {
+    this.isClosed = true;
+    this.#release();
+    this.#tellClosed();
   }
 
   async #room(): Promise<void> {
