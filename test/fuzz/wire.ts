@@ -291,8 +291,7 @@ export class Wire {
         return true;
       };
     }
-    // What takes the channel leaves the streams alone.
-    return { readable: new ReadableStream(), writable: new WritableStream(), close, channel };
+    return channel;
   }
 
   async #take(pieces: readonly Uint8Array[]): Promise<void> {
