@@ -50,6 +50,6 @@ export type { EndRequestBody } from "./protocol/record.ts";
 export type { FastCgiServerLimits, FastCgiServerOptions } from "./server/options.ts";
 export type { FastCgiHandler, FastCgiHandlerContext, FastCgiResponse } from "./server/response.ts";
 export { type CloseOptions, FastCgiServer } from "./server/server.ts";
-export type { ConnectionAddress, ConnectionAddresses } from "./transport/address.ts";
+export type { ConnectionAddress, ConnectionAddresses, TcpAddress } from "./transport/address.ts";
 export type { ByteChannel, ByteChannelEvents } from "./transport/byte_channel.ts";
 export type { FastCgiConnection, StreamConnection } from "./transport/connection.ts";

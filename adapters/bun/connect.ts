@@ -1,44 +1,40 @@
-import type { FastCgiConnection, FastCgiHttpPreset } from "../../src/index.ts";
+import type { FastCgiConnection, OpenSpool, TcpAddress } from "../../src/index.ts";
 import { TcpConnector } from "../shared/connect.ts";
-import type { TcpAddress, TcpTarget } from "../shared/target.ts";
 import { openTemporaryFile } from "../system/spool.ts";
 import { UnixConnector } from "../system/unix_connector.ts";
 import { bun } from "./runtime.ts";
 import { type SocketData, socketHandlers } from "./socket.ts";
 
+// Bun can't give an attempt up. After the signal has been aborted, the connector closes the connection as soon as it is there.
+
 /** Opens TCP connections to an application. */
 export class FastCgiTcpConnector extends TcpConnector {
-  /**
-   * Connects to `target`; `preset` is what the application wants of every client.
-   *
-   * @throws {TypeError} If the target is not one.
-   */
-  constructor(target: TcpTarget | string, preset?: FastCgiHttpPreset) {
-    super(target, { openSpool: openTemporaryFile, ...preset }, openTcp);
+  protected override open({ hostname, port }: TcpAddress): Promise<FastCgiConnection> {
+    return new Promise((resolve, reject) => {
+      const socket = socketHandlers(resolve);
+      // Half-open: an application may answer behind our end of file.
+      bun().connect<SocketData>({ hostname, port, allowHalfOpen: true, data: undefined, socket }).catch(reject);
+    });
+  }
+
+  protected override get openSpool(): OpenSpool {
+    return openTemporaryFile;
   }
 }
 
 /** Opens connections to an application on a Unix socket. */
 export class FastCgiUnixConnector extends UnixConnector {
-  /**
-   * Connects to the socket at `path`; `preset` is what the application wants of every client.
-   *
-   * @throws {TypeError} If the path is not one that a socket can have.
-   */
-  constructor(path: string, preset?: FastCgiHttpPreset) {
-    super(path, { openSpool: openTemporaryFile, ...preset }, openUnix, true);
+  protected override open(path: string): Promise<FastCgiConnection> {
+    return openUnix(path);
   }
-}
 
-// Bun can't give an attempt up. When the signal is aborted nobody waits for it any more, and the connection is closed as soon as
-// it is there.
+  protected override get openSpool(): OpenSpool {
+    return openTemporaryFile;
+  }
 
-function openTcp({ hostname, port }: TcpAddress): Promise<FastCgiConnection> {
-  return new Promise((resolve, reject) => {
-    const socket = socketHandlers(resolve);
-    // Half-open: an application may answer behind our end of file.
-    bun().connect<SocketData>({ hostname, port, allowHalfOpen: true, data: undefined, socket }).catch(reject);
-  });
+  protected override get refusesWhenFull(): boolean {
+    return true;
+  }
 }
 
 /** Connects to a Unix socket. */

@@ -2,14 +2,16 @@
 import { connect } from "cloudflare:sockets";
 import {
   type ConnectionAddress,
+  type FastCgiConnection,
   type FastCgiHttpPreset,
   type FastCgiScript,
   type FastCgiScriptResolver,
   type StreamConnection,
+  type TcpAddress,
   tcpAddress,
 } from "../../src/toolkit.ts";
 import { phpFpmPreset, TcpConnector } from "../shared/connect.ts";
-import { splitTcpTarget, type TcpAddress, type TcpTarget } from "../shared/target.ts";
+import { splitTcpTarget, type TcpTarget } from "../shared/target.ts";
 
 /**
  * Opens TCP connections to an application, from a Worker. There are no Unix sockets here, and no disk: a request body that is larger
@@ -31,6 +33,9 @@ import { splitTcpTarget, type TcpAddress, type TcpTarget } from "../shared/targe
  * ```
  */
 export class FastCgiTcpConnector extends TcpConnector {
+  readonly #binding: WorkerBinding;
+  readonly #secureTransport: "off" | "on";
+
   /**
    * Connects to `target`; `preset` is what the application wants of every client.
    *
@@ -44,7 +49,9 @@ export class FastCgiTcpConnector extends TcpConnector {
     if (secureTransport !== "off" && secureTransport !== "on") {
       throw new TypeError(`Cannot use secureTransport: expected "off" or "on", got ${JSON.stringify(secureTransport)}`);
     }
-    super(target, preset, (address, signal) => openTcp(binding, address, secureTransport, signal));
+    super(target, preset);
+    this.#binding = binding;
+    this.#secureTransport = secureTransport;
   }
 
   /**
@@ -62,6 +69,10 @@ export class FastCgiTcpConnector extends TcpConnector {
     options?: WorkerSocketOptions,
   ): Self {
     return new this(target, phpFpmPreset(script), options);
+  }
+
+  protected override open(address: TcpAddress, signal: AbortSignal): Promise<FastCgiConnection> {
+    return openTcp(this.#binding, address, this.#secureTransport, signal);
   }
 }
 

@@ -1,6 +1,5 @@
-import type { FastCgiConnection, FastCgiHttpPreset } from "../../src/index.ts";
+import type { FastCgiConnection, OpenSpool, TcpAddress } from "../../src/index.ts";
 import { TcpConnector } from "../shared/connect.ts";
-import type { TcpAddress, TcpTarget } from "../shared/target.ts";
 import { UnixConnector } from "../system/unix_connector.ts";
 import { deno } from "./runtime.ts";
 import { DenoChannel } from "./socket.ts";
@@ -11,30 +10,24 @@ import { openTemporaryFile } from "./spool.ts";
  * files where a request body of unknown length is too large for memory.
  */
 export class FastCgiTcpConnector extends TcpConnector {
-  /**
-   * Connects to `target`; `preset` is what the application wants of every client.
-   *
-   * @throws {TypeError} If the target is not one.
-   */
-  constructor(target: TcpTarget | string, preset?: FastCgiHttpPreset) {
-    super(target, { openSpool: openTemporaryFile, ...preset }, openTcp);
+  protected override async open({ hostname, port }: TcpAddress, signal: AbortSignal): Promise<FastCgiConnection> {
+    return new DenoChannel(await deno().connect({ hostname, port, signal }));
+  }
+
+  protected override get openSpool(): OpenSpool {
+    return openTemporaryFile;
   }
 }
 
 /** Opens connections to an application on a Unix socket. Needs `--allow-read` and `--allow-write` for its path. */
 export class FastCgiUnixConnector extends UnixConnector {
-  /**
-   * Connects to the socket at `path`; `preset` is what the application wants of every client.
-   *
-   * @throws {TypeError} If the path is not one that a socket can have.
-   */
-  constructor(path: string, preset?: FastCgiHttpPreset) {
-    super(path, { openSpool: openTemporaryFile, ...preset }, openUnix);
+  protected override open(path: string): Promise<FastCgiConnection> {
+    return openUnix(path);
   }
-}
 
-async function openTcp({ hostname, port }: TcpAddress, signal: AbortSignal): Promise<FastCgiConnection> {
-  return new DenoChannel(await deno().connect({ hostname, port, signal }));
+  protected override get openSpool(): OpenSpool {
+    return openTemporaryFile;
+  }
 }
 
 /** Connects to a Unix socket, which takes no time. */

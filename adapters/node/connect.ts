@@ -1,37 +1,30 @@
 import { connect, type NetConnectOpts } from "node:net";
-import type { ConnectionAddress, FastCgiConnection, FastCgiHttpPreset } from "../../src/index.ts";
+import type { ConnectionAddress, FastCgiConnection, OpenSpool, TcpAddress } from "../../src/index.ts";
 import { TcpConnector } from "../shared/connect.ts";
-import type { TcpAddress, TcpTarget } from "../shared/target.ts";
 import { openTemporaryFile } from "../system/spool.ts";
 import { UnixConnector } from "../system/unix_connector.ts";
 import { NodeChannel } from "./socket.ts";
 
 /** Opens TCP connections to an application. */
 export class FastCgiTcpConnector extends TcpConnector {
-  /**
-   * Connects to `target`; `preset` is what the application wants of every client.
-   *
-   * @throws {TypeError} If the target is not one.
-   */
-  constructor(target: TcpTarget | string, preset?: FastCgiHttpPreset) {
-    super(target, { openSpool: openTemporaryFile, ...preset }, openTcp);
+  protected override open({ hostname, port }: TcpAddress, signal: AbortSignal): Promise<FastCgiConnection> {
+    return open({ host: hostname, port }, signal);
+  }
+
+  protected override get openSpool(): OpenSpool {
+    return openTemporaryFile;
   }
 }
 
 /** Opens connections to an application on a Unix socket. */
 export class FastCgiUnixConnector extends UnixConnector {
-  /**
-   * Connects to the socket at `path`; `preset` is what the application wants of every client.
-   *
-   * @throws {TypeError} If the path is not one that a socket can have.
-   */
-  constructor(path: string, preset?: FastCgiHttpPreset) {
-    super(path, { openSpool: openTemporaryFile, ...preset }, openUnix);
+  protected override open(path: string, signal: AbortSignal): Promise<FastCgiConnection> {
+    return openUnix(path, signal);
   }
-}
 
-function openTcp({ hostname, port }: TcpAddress, signal: AbortSignal): Promise<FastCgiConnection> {
-  return open({ host: hostname, port }, signal);
+  protected override get openSpool(): OpenSpool {
+    return openTemporaryFile;
+  }
 }
 
 /** Connects to a Unix socket. */

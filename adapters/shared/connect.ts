@@ -1,4 +1,4 @@
-// What the connectors of all runtimes have in common. How a socket is opened is the runtime's business.
+// Connectors to sockets, once for all runtimes. A runtime adds how it opens one.
 
 import {
   type ConnectOptions,
@@ -9,47 +9,42 @@ import {
   type FastCgiHttpPreset,
   type FastCgiScript,
   type FastCgiScriptResolver,
+  type OpenSpool,
+  type TcpAddress,
 } from "../../src/toolkit.ts";
 import { printApplicationStderr } from "./print.ts";
-import { formatTcpTarget, parseTcpTarget, type TcpAddress, type TcpTarget } from "./target.ts";
-
-/**
- * Opens a socket. Gives up when `signal` is aborted, if the runtime can. Rejects with the runtime's error, which should have the
- * system's name of what is wrong in `code`.
- */
-export type OpenSocket<Target> = (target: Target, signal: AbortSignal) => Promise<FastCgiConnection>;
+import { formatTcpTarget, parseTcpTarget, type TcpTarget } from "./target.ts";
 
 /** An error of the system. */
 export interface SystemError extends Error {
   readonly code?: string;
 }
 
-/** The connectors for TCP are this, with the runtime's sockets and files. */
-export abstract class TcpConnector implements FastCgiHttpConnector {
+/** What the connectors for all kinds of sockets have in common. */
+export abstract class SocketConnector<Target> implements FastCgiHttpConnector {
   /** What the client takes from here where its own options say nothing. */
   readonly preset: FastCgiHttpPreset;
   /** Prints what comes on FCGI_STDERR, for clients that have no `onStderr`. */
   readonly onStderr: (message: string, request: Request) => void = printApplicationStderr;
-  readonly #target: TcpAddress;
-  readonly #open: OpenSocket<TcpAddress>;
+  readonly #target: Target;
 
-  /** @throws {TypeError} If the target is not one. */
-  constructor(target: TcpTarget | string, preset: FastCgiHttpPreset, open: OpenSocket<TcpAddress>) {
-    this.#target = parseTcpTarget(target);
-    this.preset = preset;
-    this.#open = open;
+  /** `preset` is what the application wants of every client. */
+  constructor(target: Target, preset: FastCgiHttpPreset = {}) {
+    const { openSpool } = this;
+    this.preset = { ...(openSpool && { openSpool }), ...preset };
+    this.#target = target;
   }
 
   /**
-   * php-fpm on TCP. `target` is `"127.0.0.1:9000"` or an object; `script` the path of the file that answers every request, or what
-   * the option of that name takes. Leave it out where each request brings its own, as those of `phpSite` do.
+   * php-fpm at `target`, which is what the constructor takes. `script` is the path of the file that answers every request, or what the
+   * option of that name takes. Leave it out where each request brings its own, as those of `phpSite` do.
    */
-  static phpFpm<Self>(
+  static phpFpm<Self, Target extends TcpTarget | string>(
     this: new (
-      target: TcpTarget | string,
+      target: Target,
       preset: FastCgiHttpPreset,
     ) => Self,
-    target: TcpTarget | string,
+    target: Target,
     script?: string | FastCgiScript | FastCgiScriptResolver,
   ): Self {
     return new this(target, phpFpmPreset(script));
@@ -57,7 +52,50 @@ export abstract class TcpConnector implements FastCgiHttpConnector {
 
   /** Opens a connection; see {@linkcode FastCgiHttpConnector.connect}. */
   async connect({ signal }: ConnectOptions): Promise<FastCgiConnection> {
-    return connectTo(formatTcpTarget(this.#target), () => this.#open(this.#target, signal), signal);
+    signal.throwIfAborted();
+    try {
+      // Not every runtime can give an attempt up.
+      return await connectOrAbort((given) => this.open(this.#target, given), signal);
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      const { code } = error as SystemError;
+      throw connectFailed(this.nameOf(this.#target), error as SystemError, this.meaningOf(code, this.#target));
+    }
+  }
+
+  /**
+   * Opens a socket. Gives up when `signal` is aborted, if the runtime can. Rejects with the runtime's error, which should have the
+   * system's name of what is wrong in `code`.
+   */
+  protected abstract open(target: Target, signal: AbortSignal): Promise<FastCgiConnection>;
+
+  /** Opens a file for a request body that is too large for memory. Undefined where the runtime has no disk. */
+  protected get openSpool(): OpenSpool | undefined {
+    return undefined;
+  }
+
+  /** The target in messages. */
+  protected abstract nameOf(target: Target): string;
+
+  /** What is wrong, as a key of `HINTS`, when the system's name of it is `code`. */
+  protected meaningOf(code: string | undefined, _: Target): string | undefined {
+    return code;
+  }
+}
+
+/** Connectors for TCP. */
+export abstract class TcpConnector extends SocketConnector<TcpAddress> {
+  /**
+   * Connects to `target`; `preset` is what the application wants of every client.
+   *
+   * @throws {TypeError} If the target is not one.
+   */
+  constructor(target: TcpTarget | string, preset?: FastCgiHttpPreset) {
+    super(parseTcpTarget(target), preset);
+  }
+
+  protected override nameOf(target: TcpAddress): string {
+    return formatTcpTarget(target);
   }
 }
 
@@ -65,23 +103,6 @@ export abstract class TcpConnector implements FastCgiHttpConnector {
 export function phpFpmPreset(script: string | FastCgiScript | FastCgiScriptResolver | undefined): FastCgiHttpPreset {
   if (script === undefined) return {};
   return { script: typeof script === "string" ? { filename: script } : script };
-}
-
-/** Opens a connection. Rejects with what is wrong and what to do about it, or with the reason of `signal`. */
-export async function connectTo(
-  name: string,
-  open: () => Promise<FastCgiConnection>,
-  signal: AbortSignal,
-  codeOf: (error: SystemError) => string | undefined = (error) => error.code,
-): Promise<FastCgiConnection> {
-  signal.throwIfAborted();
-  try {
-    // Not every runtime can give an attempt up.
-    return await connectOrAbort(open, signal);
-  } catch (error) {
-    if (signal.aborted) throw signal.reason;
-    throw connectFailed(name, error as SystemError, codeOf(error as SystemError));
-  }
 }
 
 /** What a failed connection usually means. */

@@ -1,4 +1,4 @@
-import type { ConnectionAddress } from "../../src/index.ts";
+import type { TcpAddress } from "../../src/index.ts";
 
 /** Where a TCP application listens. */
 export interface TcpTarget {
@@ -11,9 +11,6 @@ export interface TcpTarget {
   /** Port; php-fpm's usual one is 9000. */
   port: number;
 }
-
-/** An end of a TCP connection. */
-export type TcpAddress = Extract<ConnectionAddress, { port: number }>;
 
 /** @throws {TypeError} If the target is not one. */
 export function parseTcpTarget(target: TcpTarget | string): TcpAddress {

@@ -1,13 +1,12 @@
 import type { ConnectionAddress, FastCgiConnection } from "../../src/index.ts";
-import type { OpenSocket } from "../shared/connect.ts";
 import { formatTcpTarget } from "../shared/target.ts";
 import { untilQuiet } from "./backlog.ts";
 import { inheritedDescriptor } from "./inherited.ts";
 import { cannotListen } from "./listen_error.ts";
-import type { LockSockets } from "./path_lock.ts";
+import type { LockSockets, UnixSockets } from "./path_lock.ts";
 import { bindSharedSocketFile } from "./shared_socket_file.ts";
 import { bindSocketFile } from "./socket_file.ts";
-import { checkSocketPath, REFUSES_WHEN_FULL } from "./socket_path.ts";
+import { checkSocketPath } from "./socket_path.ts";
 
 /** How long a backlog is emptied that goes on filling, as nobody can be kept from connecting to a port: milliseconds. */
 const MAX_BACKLOG_TIME = 1000;
@@ -92,13 +91,9 @@ export interface ListenerEvents {
 }
 
 /** A runtime's sockets. */
-export interface ServerRuntime {
+export interface ServerRuntime extends UnixSockets {
   /** Listens. Rejects with the runtime's error. */
   bind(place: ListenPlace, events: ListenerEvents): Promise<ListeningSocket>;
-  /** Connects to a Unix socket, to see whether a process listens there. */
-  openUnix: OpenSocket<string>;
-  /** See {@linkcode REFUSES_WHEN_FULL}, which is the default. */
-  refusesWhenFull?: boolean;
   /** A variable of the environment. */
   environment(name: string): string | undefined;
   /**
@@ -172,7 +167,7 @@ async function listenOnPath(
   const options = { mode, takeOver };
   const sockets: LockSockets = {
     openUnix: runtime.openUnix,
-    refusesWhenFull: runtime.refusesWhenFull ?? REFUSES_WHEN_FULL,
+    refusesWhenFull: runtime.refusesWhenFull,
     async bindUnix(lock, onWaiting) {
       const socket = await runtime.bind({ path: lock }, { onConnection: onWaiting, onError: () => {} });
       return () => socket.close();

@@ -11,11 +11,11 @@
 import { existsSync, linkSync, lstatSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { type FastCgiConnection, fromStreams } from "../../src/toolkit.ts";
-import type { OpenSocket, SystemError } from "../shared/connect.ts";
+import type { SystemError } from "../shared/connect.ts";
 import { isListed } from "./listed_sockets.ts";
 import { ListenError } from "./listen_error.ts";
 import { PrivateFolder } from "./private_folder.ts";
-import { withSocketPath } from "./socket_path.ts";
+import { REFUSES_WHEN_FULL, withSocketPath } from "./socket_path.ts";
 
 /** How long to wait for a lock, in milliseconds. What is done under a lock takes a few of them. */
 const LOCK_TIMEOUT = 10_000;
@@ -29,12 +29,16 @@ const REFUSED_ATTEMPTS = 10;
 /** The name of the lock's socket in its private folder, which nothing else in there can have. */
 export const LOCK_NAME: string = "lock";
 
+/** How a runtime connects to Unix sockets, to find out whether a process listens there. */
+export interface UnixSockets {
+  /** Connects to a path. Rejects with the runtime's error. */
+  openUnix(path: string, signal: AbortSignal): Promise<FastCgiConnection>;
+  /** See {@linkcode REFUSES_WHEN_FULL}, which is the default. */
+  readonly refusesWhenFull?: boolean | undefined;
+}
+
 /** What a lock needs of a runtime. */
-export interface LockSockets {
-  /** Connects to a Unix socket. */
-  openUnix: OpenSocket<string>;
-  /** See {@linkcode REFUSES_WHEN_FULL}. */
-  refusesWhenFull: boolean;
+export interface LockSockets extends UnixSockets {
   /** Listens on a Unix socket, alone. Resolves with what ends that. */
   bindUnix(path: string, onConnection: (connection: FastCgiConnection) => void): Promise<() => Promise<void>>;
 }
@@ -168,7 +172,7 @@ class PathLock {
  */
 export async function visitSocket(
   path: string,
-  { openUnix, refusesWhenFull }: LockSockets,
+  { openUnix, refusesWhenFull = REFUSES_WHEN_FULL }: UnixSockets,
   visit: (connection: FastCgiConnection) => Promise<void> = async () => {},
 ): Promise<SocketState> {
   // A backlog that is full for a moment must not look as if no process listened.

@@ -1,8 +1,14 @@
 // The ends of a connection, with addresses in the form that applications compare. Runtimes and web servers write the same address in
 // several ways, and a list of allowed or banned addresses has only one of them.
 
+/** An end of a TCP connection. */
+export interface TcpAddress {
+  readonly hostname: string;
+  readonly port: number;
+}
+
 /** An end of a TCP connection, or the path of a Unix socket. */
-export type ConnectionAddress = { readonly hostname: string; readonly port: number } | { readonly path: string };
+export type ConnectionAddress = TcpAddress | { readonly path: string };
 
 /** Both ends of a connection. */
 export interface ConnectionAddresses {
@@ -13,10 +19,7 @@ export interface ConnectionAddresses {
 }
 
 /** An end of a TCP connection as a runtime tells it; undefined where it tells none. */
-export function tcpAddress(
-  hostname: string | undefined,
-  port: number | undefined,
-): Extract<ConnectionAddress, { port: number }> | undefined {
+export function tcpAddress(hostname: string | undefined, port: number | undefined): TcpAddress | undefined {
   return hostname === undefined || port === undefined ? undefined : { hostname: plainAddress(hostname), port };
 }
 
