@@ -1,7 +1,7 @@
 // An option has one place for its default. Its `@default` and its row in the README are read here and compared with that place, so an
 // option that is added, renamed or changed without its documents fails by name.
 
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
@@ -242,6 +242,13 @@ function membersOf({ file, name }: OptionsInterface): Option[] {
   });
 }
 
+/** The code of each file without its comments. */
+const sources = ["src", "adapters"].flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".ts"))
+    .map((path) => readFileSync(join(root, folder, path), "utf8").replace(/\/\*\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "")),
+);
+
 const readme = readFileSync(join(root, "README.md"), "utf8");
 
 /** What the README's table that begins with `first` says of each option: its default, as it is written. */
@@ -314,6 +321,14 @@ describe.each(INTERFACES)("$name in the table of $table", (options) => {
       if (row !== written(name, value)) wrong.push(`README row of ${name}: ${row}, expected ${written(name, value)}`);
     }
     expect(wrong).toEqual([]);
+  });
+
+  it("is looked at somewhere, each option of it", () => {
+    // Not where it is declared, or has its default.
+    const isUsed = (name: string): boolean =>
+      sources.some((text) => new RegExp(`\\b${name}\\b(?!\\?:|: (?:[0-9"]|true|false|Number))`).test(text));
+    const unused = members.filter(({ name }) => !isUsed(name));
+    expect(unused.map(({ name }) => name)).toEqual([]);
   });
 
   if (give === undefined) return;

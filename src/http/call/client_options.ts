@@ -3,7 +3,7 @@ import type { Connector } from "../../connect/connector.ts";
 import type { FastCgiFilterData } from "./filter_data.ts";
 import type { InternalRedirectOptions } from "./internal_redirect.ts";
 import type { FastCgiPhpOptions } from "./php_values.ts";
-import type { FastCgiHttpParams, FastCgiHttpPeers } from "./request_to_params.ts";
+import { type FastCgiHttpParams, type FastCgiHttpPeers, PEERS } from "./request_to_params.ts";
 import type { FastCgiScript, FastCgiScriptResolver } from "./script.ts";
 import type { OpenSpool } from "./spool.ts";
 
@@ -143,15 +143,12 @@ export const DEFAULT_HTTP_CLIENT_OPTIONS: Required<
 /** Names of {@linkcode FastCgiFetchInit} that a native `RequestInit` does not have. */
 export const OWN_INIT: ReadonlySet<string> = /* @__PURE__ */ new Set(
   Object.keys({
+    ...PEERS,
     data: true,
     params: true,
     phpAdminValues: true,
     phpValues: true,
-    remoteAddress: true,
-    remotePort: true,
     script: true,
-    serverAddress: true,
-    serverPort: true,
     // A name that is forgotten here, or is none of them, does not compile.
-  } satisfies Record<Exclude<keyof FastCgiFetchInit, keyof RequestInit>, true>),
+  } satisfies Record<Exclude<keyof FastCgiFetchInit, keyof RequestInit>, unknown>),
 );

@@ -41,6 +41,13 @@ export interface FastCgiHttpPeers {
    * @default {the port of the URL}
    */
   serverPort?: number | undefined;
+  /**
+   * The version of TLS that the HTTP client speaks: SSL_PROTOCOL, as Apache's mod_ssl and Caddy write it. It is what
+   * `socket.getProtocol()` of Node gives: `"TLSv1.3"`.
+   *
+   * @default {none}
+   */
+  tlsProtocol?: string | undefined;
 }
 
 /**
@@ -84,7 +91,8 @@ export function paramsFromRequest(
     .set("CONTENT_TYPE", request.headers.get("content-type") ?? "")
     .set("CONTENT_LENGTH", "");
   addScript(params, decodePath(pathname), script);
-  addPeers(params, url, options);
+  addUrl(params, url);
+  addPeers(params, options);
   request.headers.forEach((value, name) => {
     const param = paramFromHeader(name);
     if (param !== null) params.set(param, value);
@@ -130,16 +138,34 @@ function folderOf(filename: string): string {
   return filename.slice(0, Math.max(filename.lastIndexOf("/"), 0)) || "/";
 }
 
-function addPeers(params: Map<string, string>, url: URL, peers: FastCgiHttpPeers): void {
+function addUrl(params: Map<string, string>, url: URL): void {
   const https = url.protocol === "https:";
   params
     .set("REQUEST_SCHEME", https ? "https" : "http")
     .set("SERVER_NAME", url.hostname)
-    .set("SERVER_PORT", String(peers.serverPort ?? (url.port || (https ? 443 : 80))))
-    .set("REMOTE_ADDR", addressParam(peers.remoteAddress ?? "0.0.0.0"));
+    .set("SERVER_PORT", url.port || (https ? "443" : "80"));
   if (https) params.set("HTTPS", "on");
-  if (peers.remotePort !== undefined) params.set("REMOTE_PORT", String(peers.remotePort));
-  if (peers.serverAddress !== undefined) params.set("SERVER_ADDR", addressParam(peers.serverAddress));
+}
+
+/** The variable of each option, and how its value is written. */
+export const PEERS: {
+  readonly [Name in keyof Required<FastCgiHttpPeers>]: readonly [string, (value: never) => string];
+} = {
+  remoteAddress: ["REMOTE_ADDR", addressParam],
+  remotePort: ["REMOTE_PORT", String],
+  serverAddress: ["SERVER_ADDR", addressParam],
+  serverPort: ["SERVER_PORT", String],
+  tlsProtocol: ["SSL_PROTOCOL", (version: string) => version],
+};
+const PEER_NAMES = Object.keys(PEERS) as (keyof FastCgiHttpPeers)[];
+
+function addPeers(params: Map<string, string>, peers: FastCgiHttpPeers): void {
+  params.set("REMOTE_ADDR", "0.0.0.0");
+  for (const name of PEER_NAMES) {
+    const [variable, write] = PEERS[name];
+    const value = peers[name];
+    if (value !== undefined && value !== null) params.set(variable, write(value as never));
+  }
 }
 
 /** A value that is not a string is left as it is, and refused later with its variable's name. */

@@ -1,7 +1,9 @@
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   type ParamsFromRequestOptions,
+  PEERS,
   paramsFromRequest,
   setContentLength,
 } from "../../../src/http/call/request_to_params.ts";
@@ -55,6 +57,45 @@ describe("paramsFromRequest", () => {
       HTTP_ACCEPT: "*/*",
       HTTP_HOST: "example.com",
     });
+  });
+
+  it("paramsFromRequest says of both ends what it is told, and nothing of its own", () => {
+    const told = {
+      remoteAddress: "192.0.2.7",
+      remotePort: 5,
+      serverAddress: "::1",
+      serverPort: 6,
+      tlsProtocol: "TLSv1.3",
+    };
+    expect(paramsOf("https://a.test/", {}, told)).toMatchObject({
+      REMOTE_ADDR: "192.0.2.7",
+      REMOTE_PORT: "5",
+      SERVER_ADDR: "::1",
+      SERVER_PORT: "6",
+      SSL_PROTOCOL: "TLSv1.3",
+    });
+    const untold = paramsOf("https://a.test/", {}, { tlsProtocol: undefined });
+    expect(Object.keys(untold).filter((name) => /^(REMOTE_PORT|SERVER_ADDR|SSL_PROTOCOL)$/.test(name))).toEqual([]);
+  });
+
+  it("paramsFromRequest makes no variable that specifications/params.md does not say is sent", () => {
+    const document = readFileSync(new URL("../../../specifications/params.md", import.meta.url), "utf8");
+    // The tables whose last column is what the client side sends.
+    const sent = new Set<string>();
+    for (const table of document.split(/\n\n+/)) {
+      const [heading = "", , ...rows] = table.split("\n");
+      if (!/\| *client side sends *\|$/.test(heading)) continue;
+      for (const row of rows) {
+        const cells = row.split("|").map((cell) => cell.trim());
+        if (cells.at(-2) !== "`-`") for (const name of cells[1]!.split(", ")) sent.add(name);
+      }
+    }
+    const options = {
+      ...Object.fromEntries(Object.keys(PEERS).map((name) => [name, "1"])),
+      script: { filename: "/srv/index.php", pathInfo: "/x" },
+    };
+    const made = Object.keys(paramsOf("https://a.test/", {}, options)).filter((name) => !name.startsWith("HTTP_"));
+    expect(made.filter((name) => !sent.has(name))).toEqual([]);
   });
 
   it("paramsFromRequest makes the whole set for a POST over HTTPS with a script", () => {
