@@ -107,9 +107,9 @@ export function phpFpmPreset(script: string | FastCgiScript | FastCgiScriptResol
 
 /** What a failed connection usually means. */
 const HINTS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "nobody listens there; is the application running?",
+  ECONNREFUSED: "nothing listens there; is the application running?",
   "ECONNREFUSED or EAGAIN":
-    "nobody listens there, or its backlog is full (listen.backlog of php-fpm); is the application running?",
+    "nothing listens there, or its backlog is full (listen.backlog of php-fpm); is the application running?",
   EAGAIN:
     "its backlog is full; the application is too busy, or its backlog too short (listen.backlog of php-fpm, net.core.somaxconn)",
   ENOENT: "there is no such socket; is the application running?",

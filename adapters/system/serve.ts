@@ -94,5 +94,8 @@ function refusalOf({ remoteAddress }: FastCgiConnection, allowed: readonly strin
   const hostname = remoteAddress !== undefined && "hostname" in remoteAddress ? remoteAddress.hostname : undefined;
   if (hostname !== undefined && allowed.includes(hostname)) return null;
   const from = hostname ?? "a socket that is not TCP";
-  return new FastCgiError("connectionClosed", `Refused a connection from ${from}: not one of FCGI_WEB_SERVER_ADDRS`);
+  return new FastCgiError(
+    "connectionClosed",
+    `Cannot accept a connection from ${from}: not one of FCGI_WEB_SERVER_ADDRS`,
+  );
 }

@@ -500,7 +500,7 @@ export class ClientConnection implements ByteChannelEvents, ResponseDecoderOutle
     for (const exchange of [...this.#exchanges.values()]) {
       const { response, requestId } = exchange;
       if (response.stdoutQueue.cost < maxQueuedBytes) continue;
-      const message = `Cannot read the response: nobody read it for ${stallTimeout} ms`;
+      const message = `Cannot keep the response: it was not read for ${stallTimeout} ms`;
       this.abort(exchange, new FastCgiError("timeout", message, { limit: "stallTimeout", requestId }));
     }
   }

@@ -248,6 +248,6 @@ export class Exchange implements IncomingResponseHooks {
 
   #cancelled(): FastCgiError {
     const { requestId } = this;
-    return new FastCgiError("aborted", "The response was cancelled", { requestId });
+    return new FastCgiError("aborted", "Cannot read the response: it was cancelled", { requestId });
   }
 }

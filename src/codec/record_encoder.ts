@@ -52,7 +52,7 @@ function encodeHeaderInto(
 
 function check(field: string, value: number, max: number): void {
   if (!Number.isInteger(value) || value < 0 || value > max) {
-    throw new RangeError(`Cannot encode a record: ${field} must be an integer from 0 to ${max}, got ${value}`);
+    throw new RangeError(`Cannot encode a record: expected ${field} to be an integer from 0 to ${max}, got ${value}`);
   }
 }
 

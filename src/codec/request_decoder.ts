@@ -101,7 +101,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
       const timeout = timeouts[limit];
       if (!active.awaitsInput || waitsSince === SINCE_LAST_LOOK || waitsSince + timeout > now) continue;
       if (request === null) {
-        const message = `Refused request ${requestId}: its params were not complete after ${timeout} ms`;
+        const message = `Cannot accept request ${requestId}: its params were not complete after ${timeout} ms`;
         this.#refuse(active, 408, new FastCgiError("timeout", message, { limit }));
       } else {
         const message = `Cannot read the request: nothing more of its input came for ${timeout} ms`;
@@ -202,17 +202,21 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
     const { multiplexing, respondCantMpxConn, maxConcurrentRequests } = this.#options;
     if (!multiplexing && this.#active.size > 0) {
       this.#report(
-        new FastCgiError("cantMultiplex", `Refused request ${requestId}: multiplexing is off`, { requestId }),
+        new FastCgiError("cantMultiplex", `Cannot accept request ${requestId}: multiplexing is off`, { requestId }),
       );
       // The connection belongs to the request that is active, whatever this one says about keeping it.
       if (respondCantMpxConn) this.#reply([refusal(requestId, ProtocolStatus.CantMpxConn)]);
     } else if (!isKnownRole(role)) {
       this.#report(
-        new FastCgiError("unknownRole", `Refused request ${requestId}: unknown role ${role}`, { requestId }),
+        new FastCgiError(
+          "unknownRole",
+          `Cannot accept request ${requestId}: expected a role from 1 to 3, got ${role}`,
+          { requestId },
+        ),
       );
       this.#reply([refusal(requestId, ProtocolStatus.UnknownRole)], !keepConn);
     } else if (this.#active.size >= maxConcurrentRequests) {
-      const message = `Refused request ${requestId}: ${maxConcurrentRequests} are active`;
+      const message = `Cannot accept request ${requestId}: ${maxConcurrentRequests} are active`;
       this.#report(new FastCgiError("limit", message, { requestId, limit: "maxConcurrentRequests" }));
       this.#reply(refuseWithStatus(requestId, 503), !keepConn);
     } else {
@@ -270,7 +274,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
   #collectParams(active: ActiveRequest, contentData: Uint8Array): void {
     const { maxParamsBytes } = this.#options;
     if (active.paramsLength + contentData.length > maxParamsBytes) {
-      const message = `Refused request ${active.requestId}: more than ${maxParamsBytes} bytes of params`;
+      const message = `Cannot accept request ${active.requestId}: more than ${maxParamsBytes} bytes of params`;
       this.#refuse(active, 431, new FastCgiError("limit", message, { limit: "maxParamsBytes" }));
       return;
     }

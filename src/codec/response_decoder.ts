@@ -155,7 +155,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
         return;
       }
       if (this.#highestId > 0)
-        throw protocolError(`Cannot read ${input}: nobody began request ${requestId}`, requestId);
+        throw protocolError(`Cannot read ${input}: request ${requestId} was not begun`, requestId);
       active = this.#open(requestId, {});
       controller.enqueue(active.response.copyable);
     }

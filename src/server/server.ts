@@ -80,7 +80,9 @@ export class FastCgiServer implements FastCgiHandlerContext {
     }
     if (this.#connections.size >= maxConnections) {
       onError(
-        new FastCgiError("limit", `Refused a connection: ${maxConnections} are open`, { limit: "maxConnections" }),
+        new FastCgiError("limit", `Cannot accept a connection: ${maxConnections} are open`, {
+          limit: "maxConnections",
+        }),
       );
       await closeConnection(connection);
       return;

@@ -134,7 +134,7 @@ describe("FastCgiTcpConnector", () => {
   it("FastCgiTcpConnector says that nobody listens when the connection is refused", async () => {
     const port = await freePort();
     expect((await failure(new FastCgiTcpConnector({ port }))).message).toBe(
-      `Cannot connect to 127.0.0.1:${port}: nobody listens there; is the application running? (ECONNREFUSED)`,
+      `Cannot connect to 127.0.0.1:${port}: nothing listens there; is the application running? (ECONNREFUSED)`,
     );
   });
 
@@ -183,7 +183,7 @@ describe("FastCgiUnixConnector", () => {
     const child = await startProcess(process.execPath, { name: "the application", args: ["-e", code, path] });
     expect(await child.exited).toBe("SIGKILL");
     expect((await failure(new FastCgiUnixConnector(path))).message).toBe(
-      `Cannot connect to ${path}: nobody listens there; is the application running? (ECONNREFUSED)`,
+      `Cannot connect to ${path}: nothing listens there; is the application running? (ECONNREFUSED)`,
     );
   });
 

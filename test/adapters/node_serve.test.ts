@@ -89,7 +89,7 @@ describe("FCGI_WEB_SERVER_ADDRS", () => {
     expect(errors).toMatchObject([
       {
         code: "connectionClosed",
-        message: "Refused a connection from 127.0.0.1: not one of FCGI_WEB_SERVER_ADDRS",
+        message: "Cannot accept a connection from 127.0.0.1: not one of FCGI_WEB_SERVER_ADDRS",
       },
     ]);
     expect(handler).not.toHaveBeenCalled();
@@ -155,7 +155,7 @@ describe("FCGI_WEB_SERVER_ADDRS", () => {
     const { connect, errors } = await served();
     expect(await (await connect()).readToEnd()).toHaveLength(0);
     expect(errors).toMatchObject([
-      { message: "Refused a connection from a socket that is not TCP: not one of FCGI_WEB_SERVER_ADDRS" },
+      { message: "Cannot accept a connection from a socket that is not TCP: not one of FCGI_WEB_SERVER_ADDRS" },
     ]);
   });
 

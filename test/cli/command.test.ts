@@ -65,7 +65,7 @@ describe("fetchcgi", () => {
 
   it("ends with 2 when nobody listens at the address", async () => {
     const { code, errors } = await fetchcgi(["check", "application", `127.0.0.1:${await freePort()}`]);
-    expect(errors).toContain("nobody listens there; is the application running?");
+    expect(errors).toContain("nothing listens there; is the application running?");
     expect(code).toBe(2);
   });
 

@@ -811,7 +811,7 @@ describe("ClientConnection: timeouts", () => {
         expect(error).toMatchObject({
           code: "timeout",
           limit: "stallTimeout",
-          message: "Cannot read the response: nobody read it for 5000 ms",
+          message: "Cannot keep the response: it was not read for 5000 ms",
         });
       }
     }

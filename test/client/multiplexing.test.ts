@@ -525,7 +525,7 @@ describe("multiplexing: a response that nobody reads", () => {
     expect(error).toMatchObject({
       code: "timeout",
       limit: "stallTimeout",
-      message: "Cannot read the response: nobody read it for 5000 ms",
+      message: "Cannot keep the response: it was not read for 5000 ms",
     });
   });
 

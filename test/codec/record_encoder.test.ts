@@ -88,7 +88,7 @@ const REFUSED: readonly (readonly [what: string, record: FastCgiRecord, message:
 
 it.each(REFUSED)("encodeRecords throws a RangeError when %s", (_, piece, message) => {
   expect(() => encodeRecords([piece])).toThrow(RangeError);
-  expect(() => encodeRecords([piece])).toThrow(`Cannot encode a record: ${message} must be an integer`);
+  expect(() => encodeRecords([piece])).toThrow(`Cannot encode a record: expected ${message} to be an integer`);
 });
 
 it("encodeRecordInto writes behind the offset and returns the end", () => {

@@ -18,7 +18,7 @@ failOnUnhandledRejections();
 class Backend implements Connector {
   state: "up" | "down" | "silent" = "up";
   attempts = 0;
-  readonly error = new FastCgiError("connectFailed", "Cannot connect: nobody listens there");
+  readonly error = new FastCgiError("connectFailed", "Cannot connect: nothing listens there");
   signal: AbortSignal | undefined;
   /** Lets a silent attempt come to its end. */
   settle = (_how: "up" | "down"): void => {};
@@ -177,7 +177,7 @@ describe("failover", () => {
     const error = (await failing) as FastCgiError;
     expect(error).toMatchObject({ name: "FastCgiError", code: "connectFailed", gatewayStatus: 502 });
     expect(error.message).toBe(
-      "Cannot connect: all 2 connectors failed: Cannot connect: nobody listens there; " +
+      "Cannot connect: all 2 connectors failed: Cannot connect: nothing listens there; " +
         "Cannot connect: the application did not answer for 3000 ms",
     );
     expect((error.cause as AggregateError).errors).toEqual([first.error, expect.objectContaining({ code: "timeout" })]);

@@ -646,7 +646,7 @@ describe("connectFailed", () => {
     const error = await failureOf(client.fetch("http://example.test/", upload(10)));
     expect(error).toMatchObject({ code: "connectFailed", gatewayStatus: 502, cause: { code: "ECONNREFUSED" } });
     expect(error.message).toBe(
-      `Cannot connect to 127.0.0.1:${port}: nobody listens there; is the application running? (ECONNREFUSED)`,
+      `Cannot connect to 127.0.0.1:${port}: nothing listens there; is the application running? (ECONNREFUSED)`,
     );
   });
 

@@ -20,9 +20,10 @@ const MAX_LENGTH = 999_999_999_999_999;
  */
 export function addFilterData(params: Map<string, string>, { length, lastModified }: FastCgiFilterData): void {
   if (!Number.isInteger(length) || length < 0 || length > MAX_LENGTH) {
-    throw new RangeError(`Cannot send the data: its length must be a number of bytes, got ${length}`);
+    throw new RangeError(`Cannot send the data: expected its length to be a number of bytes, got ${length}`);
   }
   const seconds = Math.floor(lastModified.getTime() / 1000);
-  if (Number.isNaN(seconds)) throw new RangeError("Cannot send the data: lastModified is not a date");
+  if (Number.isNaN(seconds))
+    throw new RangeError("Cannot send the data: expected lastModified to be a date, got an invalid one");
   params.set("FCGI_DATA_LAST_MOD", String(seconds)).set("FCGI_DATA_LENGTH", String(length));
 }

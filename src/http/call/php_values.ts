@@ -46,7 +46,7 @@ function encodePhpValues(values: ReadonlyMap<string, string | number | boolean>,
     const text = typeof value === "boolean" ? String(Number(value)) : String(value);
     // A character that ends a line or a name would begin another setting.
     if (!/^[A-Za-z0-9_.-]+$/.test(name)) {
-      throw new TypeError(`Cannot use ${option}: ${JSON.stringify(name)} is no name of a setting`);
+      throw new TypeError(`Cannot use ${option}: expected the name of a setting, got ${JSON.stringify(name)}`);
     }
     if (!["string", "boolean"].includes(typeof value) && !Number.isFinite(value)) {
       throw new TypeError(`Cannot use ${option}: expected a string, number or boolean as ${name}, got ${text}`);

@@ -43,5 +43,5 @@ export function sourceOf(request: FastCgiRequest): RequestSource {
 function check(name: keyof FastCgiRequest, value: unknown, methods: readonly PropertyKey[], expected: string): void {
   const object = Object(value);
   if (methods.every((method) => typeof object[method] === "function")) return;
-  throw new TypeError(`Cannot serve the request: its ${name} must be ${expected}, got ${kindOf(value)}`);
+  throw new TypeError(`Cannot serve the request: expected its ${name} to be ${expected}, got ${kindOf(value)}`);
 }

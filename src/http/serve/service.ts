@@ -102,7 +102,8 @@ export class FastCgiHttpService {
    * @throws {TypeError} If `fetch` is not a function.
    */
   constructor(fetch: FastCgiFetchHandler, options: FastCgiHttpServiceOptions = {}) {
-    if (typeof fetch !== "function") throw new TypeError(`Cannot serve: fetch must be a function, got ${typeof fetch}`);
+    if (typeof fetch !== "function")
+      throw new TypeError(`Cannot serve: expected fetch to be a function, got ${typeof fetch}`);
     this.#fetch = fetch;
     this.#options = { ...resolveOptions(SERVICE_DEFAULTS, options), onStderr: contained("onStderr", options.onStderr) };
   }

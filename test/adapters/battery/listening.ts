@@ -49,7 +49,7 @@ function portCases({ column, row }: Setting, runtime: ServingRuntime): void {
     const refusing = await start(runtime, { port: 0 }, { FCGI_WEB_SERVER_ADDRS: "192.0.2.1" });
     const connection = await RawConnection.open((await refusing.line("address")) as Target);
     expect(await connection.readToEnd()).toHaveLength(0);
-    expect(await refusing.line("error")).toContain("Refused a connection from 127.0.0.1");
+    expect(await refusing.line("error")).toContain("Cannot accept a connection from 127.0.0.1");
   });
 
   column.test(row, "serve says what is wrong when it can't listen", async () => {

@@ -65,7 +65,7 @@ describe("paramsFromPhpOptions", () => {
   it("paramsFromPhpOptions refuses names and values that would begin another setting", () => {
     for (const name of ["", "a=b", "a\nb", "a b", "a;b", "a[]", "[a]", "é", "a'b"]) {
       expect(() => phpValue({ [name]: "1" }), name).toThrow(
-        new TypeError(`Cannot use phpValues: ${JSON.stringify(name)} is no name of a setting`),
+        new TypeError(`Cannot use phpValues: expected the name of a setting, got ${JSON.stringify(name)}`),
       );
     }
     for (const value of ["a\nauto_prepend_file=php://input", "a\rb", "a\0b", "\n"]) {

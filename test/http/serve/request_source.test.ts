@@ -155,12 +155,12 @@ describe("a FastCgiRequest", () => {
   it("FastCgiHttpService refuses one without a member, by its name", async () => {
     const service = new FastCgiHttpService(() => new Response());
     for (const [members, message] of [
-      [{ params: { REQUEST_METHOD: "GET" } }, "its params must be a Map, got Object"],
-      [{ paramPairs: undefined }, "its paramPairs must be an array, got undefined"],
-      [{ stdin: undefined }, "its stdin must be a ReadableStream, got undefined"],
-      [{ stdin: "body" }, "its stdin must be a ReadableStream, got string"],
-      [{ data: null }, "its data must be a ReadableStream, got null"],
-      [{ signal: undefined }, "its signal must be an AbortSignal, got undefined"],
+      [{ params: { REQUEST_METHOD: "GET" } }, "expected its params to be a Map, got Object"],
+      [{ paramPairs: undefined }, "expected its paramPairs to be an array, got undefined"],
+      [{ stdin: undefined }, "expected its stdin to be a ReadableStream, got undefined"],
+      [{ stdin: "body" }, "expected its stdin to be a ReadableStream, got string"],
+      [{ data: null }, "expected its data to be a ReadableStream, got null"],
+      [{ signal: undefined }, "expected its signal to be an AbortSignal, got undefined"],
     ] as const) {
       await expect(async () => service.handler(made(members), context)).rejects.toThrow(
         new TypeError(`Cannot serve the request: ${message}`),

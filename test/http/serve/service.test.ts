@@ -135,7 +135,7 @@ describe("FastCgiHttpService", () => {
 
   it("FastCgiHttpService takes nothing but a function", () => {
     expect(() => new FastCgiHttpService({} as FastCgiFetchHandler)).toThrow(
-      new TypeError("Cannot serve: fetch must be a function, got object"),
+      new TypeError("Cannot serve: expected fetch to be a function, got object"),
     );
   });
 });
