@@ -1,4 +1,5 @@
-// The door for those who write an adapter, a proxy or a tool: all of the first door, and what is below Request and Response.
+// The entry for programs that are an adapter, a proxy or a tool: everything in `fetchcgi`, and the parts below Request
+// and Response.
 
 export { contained } from "./base/contained.ts";
 export type { InputTimeouts } from "./codec/active_request.ts";

@@ -1,8 +1,9 @@
 // The body of a CGI response, which is as long as its Content-Length says.
 //
-// One that is shorter fails. Of one that is longer exactly the announced bytes come, as from every web server: a newline too many
-// is common, and so are scripts that answer first and work on. The response is complete for its reader then, and the application goes
-// on: what it still writes is read and dropped, and its connection takes no other request if there was any of that.
+// A body that is shorter fails. Of a longer one exactly the announced bytes come, as from every web server: a newline
+// too many is common, and so are scripts that answer first and work on. The response is complete for its reader then,
+// and the application goes on. Its further output is read and dropped; if there was any, its connection takes no other
+// request.
 
 import type { ByteReader } from "../../codec/byte_source.ts";
 import type { IncomingResponse } from "../../codec/incoming_response.ts";
@@ -10,19 +11,19 @@ import type { PieceSource } from "../../codec/piece_stream.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
 import { discardBody } from "../shared/discard_body.ts";
 
-/** The body of a response: what came with the header, and what is left of stdout. */
+/** The body of a response: the bytes that came with the header, and the rest of stdout. */
 export class CgiBody implements PieceSource {
   readonly #incoming: IncomingResponse;
   readonly #length: number | null;
   readonly #maxDrainBytes: number;
   #first: Uint8Array | null;
-  /** Bytes that are still to come, where that is known. */
+  /** Bytes that are still to come; null if that is unknown. */
   #left: number | null;
 
   /**
-   * @param first What came with the header.
-   * @param length What Content-Length says.
-   * @param maxDrainBytes The most bytes read and dropped of what comes behind that.
+   * @param first The bytes that came with the header.
+   * @param length The Content-Length; null if there is none.
+   * @param maxDrainBytes The most bytes that are read and dropped after the announced length.
    */
   constructor(incoming: IncomingResponse, first: Uint8Array, length: number | null, maxDrainBytes: number) {
     this.#incoming = incoming;
@@ -30,7 +31,7 @@ export class CgiBody implements PieceSource {
     this.#left = length;
     this.#maxDrainBytes = maxDrainBytes;
     this.#first = first.length > 0 ? first : null;
-    // Nobody has to ask for an empty body.
+    // An empty body is complete without a read.
     if (length === 0) this.#dropRest(first.length);
   }
 
@@ -58,7 +59,7 @@ export class CgiBody implements PieceSource {
     return piece.length > left ? piece.subarray(0, left) : piece;
   }
 
-  /** The reader has all it gets. */
+  /** Called when the reader has the whole body: drops the rest of the output. */
   #dropRest(surplus: number): void {
     const { stdoutQueue } = this.#incoming;
     if (surplus > 0) this.#incoming.distrust();

@@ -1,5 +1,5 @@
-// What FastCgiHttpClient does with a request and its response, one conversion at a time: for programs that send their records
-// themselves, and for those that run CGI programs.
+// The conversions of FastCgiHttpClient, each by itself: for programs that send FastCGI records themselves, and for
+// those that run CGI programs.
 
 import { kindOf } from "../../base/kind_of.ts";
 import { resolveOptions } from "../../base/resolve_options.ts";
@@ -22,7 +22,7 @@ import {
 } from "./request_to_params.ts";
 import { checkScript, type FastCgiScript } from "./script.ts";
 
-/** What {@linkcode requestToParams} is told beside the request. */
+/** Options of {@linkcode requestToParams}. */
 export interface RequestToParamsOptions extends FastCgiHttpPeers, FastCgiPhpOptions {
   /**
    * The script that answers.
@@ -31,14 +31,14 @@ export interface RequestToParamsOptions extends FastCgiHttpPeers, FastCgiPhpOpti
    */
   script?: FastCgiScript | undefined;
   /**
-   * Variables of your own, over those that are made of the request.
+   * Variables of your own. They override those of the request.
    *
    * @default {none}
    */
   params?: FastCgiHttpParams | undefined;
   /**
-   * Bytes of the body that will be sent: CONTENT_LENGTH. null says that there is none. It must be the truth: php-fpm loses a body without
-   * a length, and waits for ever for one that is shorter.
+   * The number of bytes in the body that will be sent: CONTENT_LENGTH. null means that there is no body. It must be
+   * right: php-fpm loses a body without a length, and waits for ever for a body that is shorter.
    *
    * @default {the request's Content-Length; without one, a body has no CONTENT_LENGTH}
    */
@@ -47,8 +47,9 @@ export interface RequestToParamsOptions extends FastCgiHttpPeers, FastCgiPhpOpti
 
 /**
  * The variables of a Request, by the contract of nginx's `fastcgi_params` and php-fpm (RFC 3875 4.1): what
- * {@linkcode FastCgiHttpClient} sends as FCGI_PARAMS, and what a CGI program has in its environment. Nothing of the request can name a
- * variable except its headers, and those only `HTTP_*`. Its body is not touched. The reverse is {@linkcode paramsToRequest}.
+ * {@linkcode FastCgiHttpClient} sends as FCGI_PARAMS, and what a CGI program has in its environment. Only the headers
+ * of a request can name variables, and only `HTTP_*`. The request's body is not touched. The reverse is
+ * {@linkcode paramsToRequest}.
  *
  * ```ts
  * const params = requestToParams(request, { script: { filename: "/srv/app/public/index.php" } });
@@ -56,7 +57,8 @@ export interface RequestToParamsOptions extends FastCgiHttpPeers, FastCgiPhpOpti
  * ```
  *
  * @throws {FastCgiError} `malformedRequest` if the decoded path holds NUL, CR, LF or a `..` segment.
- * @throws {TypeError} If it is not a Request, or an option is not what it must be, such as a variable that is not a string.
+ * @throws {TypeError} If `request` is not a Request, or an option is not what it must be, such as a variable that is
+ * not a string.
  * @throws {RangeError} If `contentLength` is not a whole number of bytes.
  */
 export function requestToParams(request: Request, options: RequestToParamsOptions = {}): Map<string, string> {
@@ -83,7 +85,7 @@ export function requestToParams(request: Request, options: RequestToParamsOption
   return params;
 }
 
-/** What decides how {@linkcode cgiToResponse} reads a response. */
+/** Options of {@linkcode cgiToResponse}. */
 export interface CgiToResponseOptions {
   /**
    * The request's method: the response to HEAD has no body.
@@ -98,21 +100,22 @@ export interface CgiToResponseOptions {
 }
 
 /**
- * Reads CGI output, header block and body (RFC 3875 6), and makes a Response of it as soon as the header block is there: as
- * {@linkcode FastCgiHttpClient} reads FCGI_STDOUT. The body streams, and fails where it is shorter than its Content-Length or `stdout`
- * fails; what is longer is read and dropped up to `maxDrainBytes`. The reverse is {@linkcode responseToCgi}.
+ * Reads CGI output, header block and body (RFC 3875 6), and makes a Response of it as soon as the header block is
+ * complete, as {@linkcode FastCgiHttpClient} does with FCGI_STDOUT. The body streams, and fails if it is shorter than
+ * its Content-Length or `stdout` fails. What is longer is read and dropped, up to `maxDrainBytes`. The reverse is
+ * {@linkcode responseToCgi}.
  *
- * X-Accel-Redirect and X-Sendfile are still among the headers: `asksForFile` says so. They tell where files are, so they are not for
- * an HTTP client.
+ * X-Accel-Redirect and X-Sendfile stay in the headers, and `asksForFile` says that they are there. They tell where
+ * files are, so do not pass them to an HTTP client.
  *
  * ```ts
  * const { response } = await cgiToResponse(fastCgiResponse.stdout, { method: request.method });
  * ```
  *
- * @param stdout Text, bytes, a Blob, a stream and more. Where it makes no response, the rest of it is cancelled.
+ * @param stdout Text, bytes, a Blob, a stream and more. It is cancelled if it is not a response.
  * @throws {FastCgiError} `malformedResponse` if it is not a CGI response, `limit` if the header block is too long.
  * @throws {TypeError} If an argument is not what it must be.
- * @throws {unknown} Whatever `stdout` fails with before the header block is whole.
+ * @throws {unknown} The error of `stdout`, if it fails before the header block is complete.
  */
 export async function cgiToResponse(stdout: ByteSourceInit, options: CgiToResponseOptions = {}): Promise<CgiResponse> {
   const { method = "GET" } = options;
@@ -122,7 +125,7 @@ export async function cgiToResponse(stdout: ByteSourceInit, options: CgiToRespon
   const { maxResponseHeaderBytes, maxDrainBytes } = DEFAULT_HTTP_CLIENT_OPTIONS;
   const limits = resolveOptions({ maxResponseHeaderBytes, maxDrainBytes }, options);
   const reader = streamOfSources([byteSourceOf(stdout, "stdout")]).getReader();
-  // No connection has it: what a web server does there with what comes too much, it does here with `stdout`.
+  // The response is not on a connection: where a connection would be closed, `stdout` is cancelled.
   const incoming = new IncomingResponse(
     FCGI_NULL_REQUEST_ID,
     { ...RESPONSE_DECODER_DEFAULTS, maxStdoutBytes: Number.POSITIVE_INFINITY },
@@ -132,7 +135,7 @@ export async function cgiToResponse(stdout: ByteSourceInit, options: CgiToRespon
   return responseFromCgi(incoming, { method, ...limits });
 }
 
-/** Passes on what `reader` gives. Never rejects: the response has what happened. */
+/** Passes the bytes of `reader` to `incoming`. Never rejects: the response fails instead. */
 async function feed(incoming: IncomingResponse, reader: ByteReader): Promise<void> {
   const { stdoutQueue } = incoming;
   try {

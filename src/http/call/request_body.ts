@@ -1,12 +1,13 @@
-// What becomes of a request's body before the application hears of the request.
+// Prepares a request's body before the application gets the request.
 //
-// php-fpm runs a script as soon as it has the variables and whatever of the body came before the connection ended: a client that
-// leaves in the middle of an upload would leave half a file behind. And a script that waits for a slow upload keeps a worker from
-// all other work. So the body is collected first, whole, in memory and beyond that in a spool, as nginx and lighttpd do it; no
-// connection is opened before.
+// php-fpm runs a script as soon as it has the variables and the part of the body that came before the connection ended.
+// So a client that leaves in the middle of an upload would leave half a file behind. And a script that waits for a slow
+// upload occupies a worker. So the whole body is collected first, in memory and beyond that in a spool, as nginx and
+// lighttpd do. No connection is opened before that.
 //
-// FastCGI applications are told the body's length before it comes, and php-fpm loses, cuts or waits for ever where that is not the
-// truth. A body that is collected is counted, and one that is streamed is checked while it is sent.
+// A FastCGI application is told the body's length before the body, and php-fpm loses or cuts the body, or waits for
+// ever, if the length is wrong. So a body that is collected is counted, and a body that is streamed is checked while it
+// is sent.
 
 import { orAbort, withController } from "../../base/abort.ts";
 import { Deadline } from "../../base/deadline.ts";
@@ -24,7 +25,7 @@ type RequestBuffering = NonNullable<FastCgiHttpClientOptions["requestBuffering"]
 
 const REQUEST_BUFFERING: readonly string[] = ["collect", "measure", "stream"] satisfies RequestBuffering[];
 
-/** @throws {TypeError} If `value` is none. */
+/** @throws {TypeError} If `value` is not one of them. */
 export function checkRequestBuffering(value: unknown): asserts value is RequestBuffering {
   if (typeof value === "string" && REQUEST_BUFFERING.includes(value)) return;
   const expected = REQUEST_BUFFERING.map((name) => JSON.stringify(name)).join(", ");
@@ -33,38 +34,44 @@ export function checkRequestBuffering(value: unknown): asserts value is RequestB
 
 /** A request body that is ready to be sent. */
 export interface PreparedBody {
-  /** Bytes in the body, null if there is none, `"unknown"` if it is sent without a length. */
+  /** Bytes in the body; null if there is none; `"unknown"` if it is sent without a length. */
   length: number | null | "unknown";
   source: ByteSource;
-  /** Throws away what was kept of it outside memory, as soon as nothing reads it. To be called on every path. Never rejects. */
+  /**
+   * Deletes what was kept of the body outside memory, as soon as nothing reads it. Call this on every path. Never
+   * rejects.
+   */
   dispose?: () => Promise<void>;
 }
 
-/** What is done with a body, and how much may be kept of it. */
+/** How a body is prepared, and how much of it may be kept. */
 export interface PrepareBodyOptions {
-  /** When it is sent. */
+  /** When the body is sent. */
   requestBuffering: RequestBuffering;
-  /** What the body was made of, where that is whole ({@linkcode wholeBodyOf}). It is sent instead of the body's stream, and not copied. */
+  /**
+   * What the body was made of, if that is complete ({@linkcode wholeBodyOf}). It is sent instead of the body's stream,
+   * and not copied.
+   */
   whole?: Uint8Array | Blob | null | undefined;
-  /** Bytes in memory. */
+  /** The most bytes kept in memory. */
   maxBufferedRequestBytes: number;
-  /** Bytes in all. */
+  /** The most bytes kept in all. */
   maxSpooledRequestBytes: number;
-  /** Milliseconds for which the body may give nothing. */
+  /** The most milliseconds in which the body may give nothing. */
   requestBodyTimeout: number;
-  /** Opens a place outside memory. */
+  /** Opens a spool. */
   openSpool?: OpenSpool | undefined;
 }
 
 const encoder = /* @__PURE__ */ new TextEncoder();
 
-/** What of a request its body depends on. */
+/** The parts of a request that its body depends on. */
 type BodyOwner = Omit<OutgoingRequest, "url" | "native">;
 
 /**
- * The body of a request that has none or has its bytes at hand; null where it has to be prepared.
+ * The body of a request if it has none or its bytes are at hand; null if the body has to be prepared.
  *
- * @throws {FastCgiError} `lengthMismatch` if it is not as long as the request's Content-Length says.
+ * @throws {FastCgiError} `lengthMismatch` if the body is not as long as the request's Content-Length says.
  */
 export function bodyAtHand({ body, method, headers }: BodyOwner): PreparedBody | null {
   if (body === null) return { length: method === "GET" || method === "HEAD" ? null : 0, source: NO_CONTENT };
@@ -75,13 +82,13 @@ export function bodyAtHand({ body, method, headers }: BodyOwner): PreparedBody |
 }
 
 /**
- * Collects a request's body, or finds out that it can be streamed.
+ * Collects a request's body, or decides that it is streamed.
  *
- * @throws {FastCgiError} `lengthMismatch` if it is not as long as its Content-Length says, `limit` if it is longer than may be kept,
- * `lengthRequired` if it could be streamed had it a length, `timeout` if it gives nothing for too long, `spoolFailed` if the spool can't
- * keep it.
+ * @throws {FastCgiError} `lengthMismatch` if the body is not as long as its Content-Length says, `limit` if it is
+ * longer than may be kept, `lengthRequired` if it could be streamed if it had a length, `timeout` if it gives nothing
+ * for too long, `spoolFailed` if the spool can't keep it.
  * @throws {TypeError} If the body was read already, or is not of bytes.
- * @throws {unknown} The reason of the request's signal, and whatever the body fails with.
+ * @throws {unknown} The reason of the request's signal, or the error of the body.
  */
 export async function prepareBody(request: BodyOwner, options: PrepareBodyOptions): Promise<PreparedBody> {
   const atHand = bodyAtHand(request);
@@ -105,7 +112,7 @@ function isStreamed(announced: number | null, options: PrepareBodyOptions): bool
   const { requestBuffering, maxBufferedRequestBytes, openSpool } = options;
   switch (requestBuffering) {
     case "collect":
-      // What can't be kept is better streamed than refused.
+      // A body that can't be kept is streamed instead of refused.
       return announced !== null && announced > maxBufferedRequestBytes && openSpool === undefined;
     case "measure":
       return announced !== null;
@@ -147,7 +154,7 @@ async function collect(
       if (done) return await keeper.finish();
       if (!(value instanceof Uint8Array)) throw new TypeError("Cannot send the request: its body is not of bytes");
       if (value.length === 0) continue;
-      // The time that the spool takes is not the source's.
+      // The time that the spool takes does not count as the source's.
       idle.stop();
       await keeper.add(value);
       idle.restart(requestBodyTimeout);
@@ -165,7 +172,7 @@ function announcedBy(headers: HeaderFields): number | null {
   return parseLength(headers.get("content-length") ?? undefined);
 }
 
-/** All of a body as `fetch` takes it, or null where only reading it says what is in it. */
+/** The content of a body that `fetch` is given; null if only reading the body shows its content. */
 export function wholeBodyOf(body: unknown): Uint8Array | Blob | null {
   if (typeof body === "string" || body instanceof URLSearchParams) return encoder.encode(String(body));
   if (body instanceof Blob) return body;
@@ -173,7 +180,7 @@ export function wholeBodyOf(body: unknown): Uint8Array | Blob | null {
   return ArrayBuffer.isView(body) ? new Uint8Array(body.buffer, body.byteOffset, body.byteLength) : null;
 }
 
-/** Bytes that go to the spool at once: pieces may be single bytes. */
+/** Bytes that are written to the spool at once, because pieces may be single bytes. */
 const SPOOL_WRITE_BYTES = 64 * 1024;
 
 /** Keeps a body while it is collected: in memory as long as it is small. */
@@ -184,11 +191,11 @@ class BodyKeeper {
   #held = new GrowingBytes();
   #spool: Spool | null = null;
   #length = 0;
-  /** Readers of the spool that have come neither to its end nor to theirs. */
+  /** Readers of the spool that have neither reached its end nor been cancelled. */
   #readers = 0;
   #isDisposed = false;
 
-  /** @param signal Ends waiting for the spool. */
+  /** @param signal Ends the wait for the spool. */
   constructor(announced: number | null, signal: AbortSignal, options: PrepareBodyOptions) {
     this.#announced = announced;
     this.#signal = signal;
@@ -214,14 +221,14 @@ class BodyKeeper {
     if (this.#spool === null) return { length, source: this.#held.bytes };
     await this.#spoolHeld();
     const spool = this.#spool;
-    // Like a Blob: it can be read again where the request has to be sent again.
+    // Like a Blob, it can be read again if the request is sent again.
     const source = { size: length, stream: () => this.#read(spool) };
     return { length, source, dispose: () => this.dispose() };
   }
 
   /**
-   * Closes the spool, when nothing reads it any more: a body that is on its way goes to its end, also when the response has failed. One
-   * that can't be closed is of no use any more, so this never rejects.
+   * Closes the spool when nothing reads it: a body that is being sent is sent to its end, even if the response has
+   * failed. Never rejects, because a spool that can't be closed is not used again.
    */
   async dispose(): Promise<void> {
     this.#isDisposed = true;
@@ -229,11 +236,11 @@ class BodyKeeper {
     try {
       await this.#spool?.close();
     } catch {
-      // Closing is all there was left to do.
+      // Nothing else is left to do with the spool.
     }
   }
 
-  /** What was kept. A spool that fails while it is read says so. */
+  /** Reads what was kept. If the spool fails meanwhile, the error says so. */
   #read(spool: Spool): ByteReader {
     const reader = spool.read();
     let isOver = false;
@@ -265,7 +272,7 @@ class BodyKeeper {
       this.#spool ??= await orAbort(this.#options.openSpool!(), this.#signal, (spool) => spool.close());
       if (this.#held.length > 0) await orAbort(this.#spool.write(this.#held.bytes), this.#signal);
     } catch (cause) {
-      // Then the spool has not failed.
+      // If the signal has aborted, the spool has not failed.
       this.#signal.throwIfAborted();
       throw spoolFailed(cause);
     }

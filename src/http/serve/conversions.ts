@@ -1,5 +1,5 @@
-// What FastCgiHttpService does with a request and its response, one conversion at a time: for programs that have their records from
-// elsewhere, and for CGI programs, which have their variables in the environment.
+// The conversions of FastCgiHttpService, each by itself: for programs that get FastCGI records from elsewhere, and for
+// CGI programs, which have their variables in the environment.
 
 import { kindOf } from "../../base/kind_of.ts";
 import { paramsFromPairs, parseLength } from "../../cgi/params.ts";
@@ -12,11 +12,12 @@ import { hasBody, nativeRequest } from "./native_request.ts";
 import { isForbiddenMethod, partsFromParams } from "./params_to_request.ts";
 import { cgiFromResponse } from "./response_to_cgi.ts";
 
-/** What {@linkcode paramsToRequest} is told beside the variables. */
+/** Options of {@linkcode paramsToRequest}. */
 export interface ParamsToRequestOptions {
   /**
-   * The request body, FCGI_STDIN: text, bytes, a Blob, a stream and more. Nothing is read before the body of the Request is. That body
-   * fails where it is not as long as CONTENT_LENGTH says. Not used for GET and HEAD, which have no body in Fetch.
+   * The request body, FCGI_STDIN: text, bytes, a Blob, a stream and more. It is not read before the Request's body is
+   * read. The Request's body fails if it is not as long as CONTENT_LENGTH says. Ignored for GET and HEAD, which have no
+   * body in Fetch.
    *
    * @default {none: the Request has no body}
    */
@@ -30,18 +31,18 @@ export interface ParamsToRequestOptions {
 }
 
 /**
- * The Request that these variables describe (RFC 3875 4.1), as a handler of {@linkcode FastCgiHttpService} gets it. The reverse is
- * {@linkcode requestToParams}.
+ * Makes the Request that these variables describe (RFC 3875 4.1), as a handler of {@linkcode FastCgiHttpService} gets
+ * it. The reverse is {@linkcode requestToParams}.
  *
  * ```ts
  * const request = paramsToRequest(fastCgiRequest.paramPairs, fastCgiRequest);
  * ```
  *
- * @param params Pairs as the web server sent them, or a Map. Byte strings: one character per byte.
+ * @param params Pairs as the web server sent them, or a Map. Names and values are byte strings: one character per byte.
  * @throws {FastCgiError} `malformedRequest` if the variables do not describe an HTTP request, `lengthMismatch` if `stdin` is bytes and not
  * as long as CONTENT_LENGTH says.
- * @throws {TypeError} If the method is one that Fetch has no Request for, CONNECT, TRACE or TRACK: {@linkcode FastCgiHttpService} answers
- * 501 then. Or if an argument is not what it must be.
+ * @throws {TypeError} If Fetch forbids the method (CONNECT, TRACE, TRACK; {@linkcode FastCgiHttpService} answers 501
+ * then), or an argument is not what it must be.
  */
 export function paramsToRequest(params: Iterable<NameValuePair>, options: ParamsToRequestOptions = {}): Request {
   const pairs = checkedPairs(params);
@@ -75,7 +76,7 @@ function checkedPairs(params: Iterable<NameValuePair>): NameValuePair[] {
   return pairs;
 }
 
-/** What of the request decides how {@linkcode responseToCgi} writes its response. */
+/** Options of {@linkcode responseToCgi}: what the response depends on in its request. */
 export interface ResponseToCgiOptions {
   /**
    * The request's method: the response to HEAD has no body.
@@ -84,7 +85,7 @@ export interface ResponseToCgiOptions {
    */
   method?: string | undefined;
   /**
-   * The request's role: an Authorizer names variables in headers (FastCGI 6.3).
+   * The request's role: an Authorizer sets variables by headers (FastCGI 6.3).
    *
    * @default {Role.Responder}
    */
@@ -92,18 +93,18 @@ export interface ResponseToCgiOptions {
 }
 
 /**
- * A Response as CGI output, header block and body (RFC 3875 6): what {@linkcode FastCgiHttpService} writes to FCGI_STDOUT, and what a
- * CGI program writes to its standard output. The header block is whole in the first piece, with the body behind it where that is all
- * there. The reverse is {@linkcode cgiToResponse}.
+ * Converts a Response to CGI output, header block and body (RFC 3875 6): what {@linkcode FastCgiHttpService} writes to
+ * FCGI_STDOUT, and what a CGI program writes to its standard output. The first piece has the whole header block, and
+ * also the body if that is available as a whole. The reverse is {@linkcode cgiToResponse}.
  *
  * ```ts
  * const server = new FastCgiServer(async (request) => ({ stdout: await responseToCgi(new Response("Hello")) }));
  * ```
  *
- * The stream fails with `lengthMismatch` where the body is not as long as its Content-Length says.
+ * The stream fails with `lengthMismatch` if the body is not as long as its Content-Length says.
  *
- * @throws {TypeError} If it is not a Response, its status or status text is none to send, its body was read already, or its header block
- * does not fit one record of 65,535 bytes. Or if an option is not what it must be.
+ * @throws {TypeError} If `response` is not a Response, its status or status text can't be sent, its body was read
+ * already, its header block does not fit one record of 65,535 bytes, or an option is not what it must be.
  */
 export async function responseToCgi(
   response: Response,

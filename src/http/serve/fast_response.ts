@@ -1,5 +1,6 @@
-// A Response that keeps its body at hand. A native one makes a stream of it and copies its bytes, which we would read back at once;
-// on Node.js that is half of what a small request costs. It is opt-in, because only this library looks for what it holds.
+// A Response that keeps its body as it was given. A native Response makes a stream of the body and copies its bytes,
+// which this library would read back at once: on Node.js that is half of what a small request costs. It is opt-in,
+// because only this library reads it.
 
 import { remembered } from "../../base/remembered.ts";
 import { isNullBodyStatus, isReasonPhrase, isToken } from "../shared/header_rules.ts";
@@ -26,7 +27,10 @@ class HeldBodyResponse {
   static readonly name: string = "Response";
   readonly #status: number;
   readonly #statusText: string;
-  /** The header until a program asks for `headers`: most programs never do, and Headers cost more than the rest of a response. */
+  /**
+   * The header fields until a program reads `headers`: most programs never do, and Headers cost more than the rest of a
+   * response.
+   */
   #fields: Fields | null = null;
   #headers: Headers | null = null;
   /** Null once the native Response has the body. */
@@ -38,7 +42,7 @@ class HeldBodyResponse {
     const { status = 200, statusText = "", headers } = init ?? {};
     const fields = canHold(body, status, statusText) ? fieldsOf(headers) : null;
     if (fields === null) {
-      // The native class says best what is wrong with a value.
+      // Everything else goes to the native class, which also refuses what is invalid.
       this.#native = new NativeResponse(body, init as ResponseInit);
       this.#status = this.#native.status;
       this.#statusText = this.#native.statusText;
@@ -52,7 +56,10 @@ class HeldBodyResponse {
     if (typeof body === "string") this.#setDefaultType(TEXT);
   }
 
-  /** Native ones are instances too: a program that has made this class the global one asks so whether it got a Response from fetch(). */
+  /**
+   * Native Responses are instances too: a program that has made this class the global one tests results of fetch() with
+   * `instanceof Response`.
+   */
   static [Symbol.hasInstance](this: unknown, value: unknown): boolean {
     // biome-ignore lint/complexity/noThisInStatic: a subclass asks for its own instances.
     return isInstance(this, value);
@@ -95,14 +102,14 @@ class HeldBodyResponse {
     return this.#native?.bodyUsed ?? false;
   }
 
-  /** What `response` holds, if it is one of these and its body was not taken yet. */
+  /** What `response` holds; null if it is no FastResponse or its body has been taken. */
   static held(response: object): HeldResponse | null {
     if (!(#held in response) || response.#held === null) return null;
     const headers = response.#headers ?? response.#fields!;
     return { status: response.#status, statusText: response.#statusText, headers, body: response.#held.body };
   }
 
-  /** The native Response, built on first need, with the headers as they are now. One that is native is returned unchanged. */
+  /** The native Response, built on first need, with the present headers. A native Response is returned unchanged. */
   static native(response: HeldBodyResponse | Response): Response {
     if (!(#held in response)) return response;
     if (response.#held !== null) {
@@ -143,7 +150,7 @@ function canHold(body: unknown, status: number, statusText: string): boolean {
 
 const MAX_NAME_LENGTH = 64;
 
-/** A field name as `Headers` lists it, or null for one that `Headers` refuses. */
+/** A field name as `Headers` lists it; null for a name that `Headers` refuses. */
 const listedName: (name: string) => string | null = /* @__PURE__ */ remembered(MAX_NAME_LENGTH, (name) =>
   isToken(name) ? name.toLowerCase() : null,
 );
@@ -151,7 +158,7 @@ const listedName: (name: string) => string | null = /* @__PURE__ */ remembered(M
 /** Values that `Headers` takes without a change. */
 const PLAIN_VALUE = /^[!-~\x80-\xff]+(?:[\t ]+[!-~\x80-\xff]+)*$/;
 
-/** The fields of a ResponseInit, or null where `Headers` has to read them, because it would change or refuse something. */
+/** The fields of a ResponseInit; null if `Headers` would change or refuse something, so that it must read them. */
 function fieldsOf(init: HeadersInit | undefined): Fields | null {
   if (init === undefined) return [];
   if (typeof init !== "object" || init === null || Object.getPrototypeOf(init) !== Object.prototype) return null;
@@ -170,25 +177,26 @@ function fieldsOf(init: HeadersInit | undefined): Fields | null {
   return isSorted ? fields : sorted(fields);
 }
 
-/** The fields by name, or null where one came in two spellings: `Headers` joins their values. */
+/** Sorts the fields by name. Null if a name came in two spellings, whose values `Headers` would join. */
 function sorted(fields: Fields): Fields | null {
   fields.sort(([one], [other]) => (one < other ? -1 : 1));
   for (let index = 1; index < fields.length; index++) if (fields[index]![0] === fields[index - 1]![0]) return null;
   return fields;
 }
 
-/** What `response` holds, if it is a {@linkcode FastResponse} whose body was not taken yet. */
+/** What `response` holds; null if it is no {@linkcode FastResponse} or its body has been taken. */
 export function heldResponse(response: Response): HeldResponse | null {
   return HeldBodyResponse.held(response);
 }
 
 /**
- * A `Response` for handlers of this library that keeps a body of text or bytes at hand until it is sent, and its header as it was given.
- * On Node.js a small response then costs about half of a native one, and a large one saves two copies. Bytes are not copied: leave them
- * as they are until they are sent.
+ * A `Response` for handlers of this library. It keeps a body of text or bytes, and its header, as they were given until
+ * they are sent. On Node.js a small response then costs about half as much as a native one, and a large one saves two
+ * copies. Bytes are not copied: do not change them before they are sent.
  *
- * It is a `Response` to `instanceof`, and has all its members; but `Bun.serve`, `Deno.serve` and others that look for the native object
- * inside do not find it. `FastResponse.redirect`, `FastResponse.error` and `clone()` make native ones.
+ * `instanceof Response` holds, and it has all members of a Response. But `Bun.serve`, `Deno.serve` and other code that
+ * needs the native object inside do not accept it. `FastResponse.redirect`, `FastResponse.error` and `clone()` make
+ * native Responses.
  *
  * ```ts
  * import { FastResponse } from "fetchcgi";
@@ -197,15 +205,18 @@ export function heldResponse(response: Response): HeldResponse | null {
  * await serve({ port: 9000, fetch: () => new FastResponse("Hello") });
  * ```
  *
- * A framework makes its Responses itself. One that takes the global class, as Hono does, makes FastResponses behind
- * `globalThis.Response = FastResponse`; results of `fetch()` are Responses to `instanceof` then as well. A program that also hands
- * Responses to `Bun.serve` or `Deno.serve` must leave the global class as it is.
+ * A framework that uses the global class, such as Hono, makes FastResponses after `globalThis.Response = FastResponse`;
+ * results of `fetch()` are still instances of `Response` then. A program that also passes Responses to `Bun.serve` or
+ * `Deno.serve` must not replace the global class.
  */
 export const FastResponse: typeof Response = HeldBodyResponse as unknown as typeof Response;
 
 let isComplete = false;
 
-/** Gives the class what else a Response has. Not at import, where a program may never use it. */
+/**
+ * Adds the other members of a Response to the class. This is not done at import, because a program may never use the
+ * class.
+ */
 function complete(): void {
   if (isComplete) return;
   isComplete = true;

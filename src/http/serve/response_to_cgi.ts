@@ -13,19 +13,20 @@ import { NativeResponse } from "./native_response.ts";
 
 const encoder = /* @__PURE__ */ new TextEncoder();
 
-/** What of the request decides how its response is written. */
+/** What the response depends on in its request. */
 export interface CgiResponseOptions {
-  /** The request's method: HEAD has no body. */
+  /** The request's method: a response to HEAD has no body. */
   method: string;
-  /** The request's role: an Authorizer names variables in headers (FastCGI 6.3). */
+  /** The request's role: an Authorizer sets variables by headers (FastCGI 6.3). */
   role?: Role;
 }
 
 /**
- * A Response as the bytes of FCGI_STDOUT. The header block is one piece, because HAProxy can't read one that is split over
- * records. A body that is all there comes with it in the same piece.
+ * Converts a Response to the bytes of FCGI_STDOUT. The header block is one piece, because HAProxy can't read a header
+ * block that is split over records. A body that is available as a whole is in the same piece.
  *
- * @throws {TypeError} If the status is none to send, the body was used already, or the header block does not fit one record.
+ * @throws {TypeError} If the status can't be sent, the body was used already, or the header block does not fit one
+ * record.
  * @throws {FastCgiError} `lengthMismatch` if the body is shorter or longer than Content-Length says.
  */
 export function cgiFromResponse(
@@ -44,14 +45,14 @@ export function cgiFromResponse(
 }
 
 async function cgiFromNative(response: Response, options: CgiResponseOptions): Promise<readonly ByteSource[]> {
-  // What nobody will read if this fails. The body may be what fails; then cancelling it says nothing new.
+  // Cancelled if this fails, because it will not be read. If the body itself failed, cancelling it does no harm.
   let unread: ByteSource | null = null;
   try {
-    // Before the body is touched: Bun forgets the type of one that was.
+    // Read before the body is touched: after that, Bun forgets the body's type.
     const { status, statusText, headers } = response;
     let header = readHeader({ status, statusText, headers: asNativeHeaders(headers) }, options);
     const body = bodyOf(response);
-    // And behind it: srvx's FastResponse finds its type when its body is made.
+    // Read again after the body: srvx's FastResponse sets its type when its body is made.
     if (body !== null && !header.hasType) header = addType(header, response);
     if (response.bodyUsed || (body !== null && "locked" in body && body.locked)) {
       throw new TypeError("Cannot send the response: its body was read already");
@@ -77,86 +78,89 @@ async function cgiFromNative(response: Response, options: CgiResponseOptions): P
 }
 
 /**
- * A response whose body is all there. It gets a Content-Length, by which the HTTP client sees that a transfer broke off: some web
- * servers, such as Caddy and lighttpd, tell it in no other way. The answer of an Authorizer is not passed on as it is.
+ * A response whose whole body is available. It gets a Content-Length, because behind some web servers, such as Caddy
+ * and lighttpd, nothing else shows the HTTP client that a transfer broke off. An Authorizer's answer does not need it:
+ * it is not passed on as it is.
  */
-function wholeResponse(header: CgiHeader, pieces: readonly Uint8Array[], options: CgiResponseOptions): ByteSource[] {
+function wholeResponse(header: HeaderBlock, pieces: readonly Uint8Array[], options: CgiResponseOptions): ByteSource[] {
   const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
   const line = getsLength(header, options) ? `content-length: ${length}\r\n` : "";
   const complete = { ...header, lines: header.lines + line };
   return pieces.length === 0 ? [encodeHeader(complete, null)] : withHeader(complete, pieces);
 }
 
-function getsLength({ contentLength }: CgiHeader, { role }: CgiResponseOptions): boolean {
+function getsLength({ contentLength }: HeaderBlock, { role }: CgiResponseOptions): boolean {
   return contentLength === undefined && role !== Role.Authorizer;
 }
 
-/** A piece of a body that is longer than this is not copied behind the header. */
+/** A longer piece of a body is sent by itself and not copied behind the header. */
 const MAX_COPIED_LENGTH = 32 * 1024;
 
-/** A header, and what there is of the body behind it. */
-function withHeader(header: CgiHeader, pieces: readonly Uint8Array[]): ByteSource[] {
-  // What comes before the last piece is less than a record.
+/** The header block and the first pieces of the body. */
+function withHeader(header: HeaderBlock, pieces: readonly Uint8Array[]): ByteSource[] {
+  // The pieces before the last one are together less than a record.
   const last = pieces.at(-1);
   if (last === undefined || last.length <= MAX_COPIED_LENGTH) return [encodeHeader(header, pieces)];
   return [encodeHeader(header, pieces, pieces.slice(0, -1)), last];
 }
 
-/** A header block, and what decides about it. */
-interface CgiHeader {
+/** The lines of a header block, and what is known of them. */
+interface HeaderBlock {
   readonly lines: string;
   readonly contentLength: string | undefined;
   readonly hasType: boolean;
 }
 
-/** What a header block is made of. */
+/** The parts of a Response that make a header block. */
 interface ResponseHead extends Pick<Response, "status" | "statusText"> {
   /** Names in lower case. */
   readonly headers: Iterable<readonly [name: string, value: string]>;
 }
 
-function readHeader({ status, statusText = "", headers }: ResponseHead, { role }: CgiResponseOptions): CgiHeader {
-  // Response.error() has the status 0, and only lighttpd relays a 1xx. Other classes of Response refuse nothing.
+function readHeader({ status, statusText = "", headers }: ResponseHead, { role }: CgiResponseOptions): HeaderBlock {
+  // Response.error() has the status 0, and only lighttpd relays a 1xx. Other classes of Response may have any status.
   if (!Number.isInteger(status) || status < 200 || status > 599) {
     throw new TypeError(`Cannot send the response: its status is ${status}`);
   }
-  // Bun takes what ends a line.
+  // Bun accepts characters that end a line.
   if (!isReasonPhrase(statusText)) {
     throw new TypeError(`Cannot send the response: its statusText is ${JSON.stringify(statusText)}`);
   }
-  // Always there: without it Apache and Caddy send Location with a 200.
+  // Always sent: without it, Apache and Caddy send a Location with status 200.
   const statusLine = `Status: ${status} ${statusText || reasonPhrase(status)}\r\n`;
   let lines = "";
   let contentLength: string | undefined;
   let hasType = false;
-  let redirects = false;
+  let isRedirect = false;
   const isAuthorizer = role === Role.Authorizer;
   for (const [name, value] of headers) {
     if (name === "content-type") hasType = true;
     else if (name === "content-length") contentLength = value;
-    else if (name === "location") redirects = true;
+    else if (name === "location") isRedirect = true;
     if (isHopByHop(name) || name === "status" || (status === 204 && name === "content-length")) continue;
-    // FastCGI 6.3: a refusal goes to the HTTP client as it is, and variables are for the web server.
+    // FastCGI 6.3: a refusal goes to the HTTP client as it is, but variables are for the web server.
     const isVariable = isAuthorizer && name.startsWith(VARIABLE);
     if (isVariable && status !== 200) continue;
     lines += `${isVariable ? variableName(name) : name}: ${value}\r\n`;
   }
-  // HAProxy 2.6 makes 302 of whatever Status a Location comes behind, and asks no Authorizers. lighttpd does, and ignores all that comes
-  // before their Status. Everywhere else the order is of no matter.
-  const isStatusLast = redirects && !isAuthorizer;
+  // Status is last before a Location, because HAProxy 2.6 makes a 302 of any Status that a Location follows. For an
+  // Authorizer it is first: lighttpd ignores all fields before the Status, and HAProxy has no Authorizers. To other
+  // servers the order makes no difference.
+  const isStatusLast = isRedirect && !isAuthorizer;
   return { lines: isStatusLast ? lines + statusLine : statusLine + lines, contentLength, hasType };
 }
 
-function addType(header: CgiHeader, { headers }: Response): CgiHeader {
+function addType(header: HeaderBlock, { headers }: Response): HeaderBlock {
   const type = asNativeHeaders(headers).get("content-type");
   return type === null ? header : { ...header, lines: `${header.lines}content-type: ${type}\r\n`, hasType: true };
 }
 
 /**
- * The bytes of a header block, and behind it `copied`. `start` is what is there of the body; null if there is no body.
+ * Encodes a header block, followed by the bytes of `copied`. `start` holds the first pieces of the body; null if there
+ * is no body.
  */
 function encodeHeader(
-  { lines, hasType }: CgiHeader,
+  { lines, hasType }: HeaderBlock,
   start: readonly Uint8Array[] | null,
   copied: readonly Uint8Array[] = start ?? [],
 ): Uint8Array {
@@ -177,9 +181,9 @@ function encodeHeader(
 let isTextTyped: boolean | undefined;
 
 /**
- * The type of a body without one: RFC 3875 6.3.1 wants it. Never text/html: that made pages of uploads (CVE-2020-24553). A body
- * made of a string has its type by Fetch, but not on Bun, where only Bun.serve knows what a body was made of (oven-sh/bun issue
- * 8530): there a body that begins like text is taken for text.
+ * The Content-Type for a body that has none, because RFC 3875 6.3.1 requires one. It is never text/html, which made
+ * pages of uploads (CVE-2020-24553). Fetch gives a body made of a string its type, but on Bun only Bun.serve knows what
+ * a body was made of (oven-sh/bun issue 8530): there a body that begins like text is taken for text.
  */
 function typeOf([first]: readonly Uint8Array[]): string {
   isTextTyped ??= new NativeResponse("").headers.has("content-type");
@@ -189,45 +193,48 @@ function typeOf([first]: readonly Uint8Array[]): string {
 
 function canBeText(bytes: Uint8Array): boolean {
   try {
-    // `stream`: the last character may be cut.
+    // `stream`, because the last character may be cut.
     return !new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: true }).includes("\0");
   } catch {
     return false;
   }
 }
 
-/** Starts the name of a header that names a variable (FastCGI 6.3). */
+/** The prefix of headers that set a variable (FastCGI 6.3). */
 const VARIABLE = "variable-";
 
-/** `Variable-AUTH_METHOD`: variables are in upper case, and Headers made the name lower case. */
+/** `Variable-AUTH_METHOD`: names of variables are in upper case, but Headers made the name lower case. */
 function variableName(name: string): string {
   return `Variable-${name.slice(VARIABLE.length).toUpperCase()}`;
 }
 
 type ReadResult = Awaited<ReturnType<ByteReader["read"]>>;
 
-/** The start of a body: what could be read without waiting, and the read that was not done then, or null at the end. */
+/**
+ * The pieces of a body that could be read without waiting, and the read that has not settled yet; null if the body has
+ * ended.
+ */
 interface BodyStart {
   pieces: Uint8Array[];
   next: Promise<ReadResult> | null;
 }
 
 /**
- * Turns of the microtask queue that a body may take for its next piece. Bodies made of strings and bytes need two or three, those of a form
- * up to ten, and so does each stream that one is piped through. 32 turns take some 3 µs.
+ * The most turns of the microtask queue that a body may take for its next piece. A body made of a string or bytes needs
+ * two or three, a form up to ten, and each stream that a body is piped through adds as many. 32 turns take some 3 µs.
  */
 const TURNS = 32;
 
 /**
- * Reads until the body ends, a record is full, or there is a wait: a header must not wait for a slow body.
+ * Reads until the body ends, a record is full, or the next piece takes time: a header must not wait for a slow body.
  *
- * @param wantsEnd Whether the end of a body that has begun is worth {@linkcode endOfBlob}.
+ * @param wantsEnd Whether to wait with {@linkcode endOfBlob} for the end of a body that has begun.
  */
 async function readWhatIsThere(reader: ByteReader, wantsEnd: boolean): Promise<BodyStart> {
   const pieces: Uint8Array[] = [];
   let blobEnd: Promise<void> | null = null;
   for (let length = 0; ; ) {
-    // Without waiting for `next` itself, which takes turns of its own.
+    // Does not await `next` itself, which takes turns of its own.
     let result: ReadResult | undefined;
     let isSettled = false;
     const next = reader.read();
@@ -245,7 +252,7 @@ async function readWhatIsThere(reader: ByteReader, wantsEnd: boolean): Promise<B
       blobEnd ??= endOfBlob();
       await Promise.race([settling, blobEnd]);
     }
-    // One that ends here is whole, however long.
+    // A body that ends here is complete, however long it is.
     const isLong = length >= MAX_SENT_CONTENT_LENGTH && result?.done !== true;
     if (!isSettled || isLong) return { pieces, next };
     const { done, value } = result ?? (await next);
@@ -256,15 +263,15 @@ async function readWhatIsThere(reader: ByteReader, wantsEnd: boolean): Promise<B
   }
 }
 
-/** Whether the stream of a Blob needs more than microtasks to come to its end. Found out where it matters for the first time. */
+/** Whether the stream of a Blob needs more than microtasks to end. Found out when it matters for the first time. */
 let isBlobLate: boolean | undefined;
 let comparedBlob: Blob | undefined;
 
 /**
- * Resolves when a body made of a Blob, of a file in memory, or of a form with one, would have come to its end. On Node 24 and later that
- * takes rounds of the event loop: no number of microtasks is enough, and a timer takes a millisecond. So a Blob of three parts is read for
- * comparison, which takes some 30 µs where nothing else is to be done. A stream that waits for anything else waits longer, and what there
- * is of it leaves then.
+ * Resolves when a body made of a Blob, of a file in memory, or of a form with one, would have ended. On Node 24 and
+ * later that takes rounds of the event loop: no number of microtasks is enough, and a timer takes a millisecond. So a
+ * Blob of three parts is read for comparison, which takes some 30 µs if nothing else runs. A stream that waits for
+ * anything else takes longer, and its first pieces are sent without its end.
  */
 async function endOfBlob(): Promise<void> {
   if (isBlobLate === false) return;
@@ -283,11 +290,11 @@ async function readBlob(): Promise<void> {
     const reader = comparedBlob.stream().getReader();
     while (!(await reader.read()).done);
   } catch {
-    // A program has put something else in the place of the global Blob.
+    // A program has replaced the global Blob by something else.
   }
 }
 
-/** A reader that begins with a read that is under way. */
+/** A reader whose first result is that of a read that has begun already. */
 function resume(reader: ByteReader, next: Promise<ReadResult>): ByteReader {
   let first: Promise<ReadResult> | null = next;
   return {

@@ -1,6 +1,6 @@
 import { type ByteReader, type ByteSource, cancelSource, readerOf } from "../../codec/byte_source.ts";
 
-/** The reader as a ReadableStream of the runtime's own class. Nothing is read before the stream is. */
+/** Makes a ReadableStream of the runtime's own class that reads from `reader`. Nothing is read before the stream is. */
 export function streamOf(reader: ByteReader): ReadableStream<Uint8Array<ArrayBuffer>> {
   return new ReadableStream(
     {
@@ -15,7 +15,7 @@ export function streamOf(reader: ByteReader): ReadableStream<Uint8Array<ArrayBuf
   );
 }
 
-/** The sources, one after the other, as a ReadableStream. Where one fails, the rest is cancelled. */
+/** Makes a ReadableStream of the sources, one after the other. If one fails, the rest is cancelled. */
 export function streamOfSources(sources: readonly ByteSource[]): ReadableStream<Uint8Array<ArrayBuffer>> {
   return streamOf(new SequenceReader(sources));
 }
