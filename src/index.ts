@@ -10,6 +10,7 @@ export type { FastCgiRequestInit } from "./client/request.ts";
 export type { ByteBlob, ByteReader, ByteSource, ByteSourceInit } from "./codec/byte_source.ts";
 export type { FastCgiRequest } from "./codec/incoming_request.ts";
 export type { FastCgiClientResponse } from "./codec/incoming_response.ts";
+export type { FastCgiResponse } from "./codec/outgoing_response.ts";
 export type { RequestDecoderOptions } from "./codec/request_decoder_options.ts";
 export type { ResponseDecoderOptions } from "./codec/response_decoder.ts";
 export type { ConnectOptions, Connector, ConnectorRequest } from "./connect/connector.ts";
@@ -48,7 +49,7 @@ export { FastCgiError, type FastCgiErrorCode, type FastCgiErrorOptions } from ".
 export type { NameValuePair } from "./protocol/name_value_pairs.ts";
 export type { EndRequestBody } from "./protocol/record.ts";
 export type { FastCgiServerLimits, FastCgiServerOptions } from "./server/options.ts";
-export type { FastCgiHandler, FastCgiHandlerContext, FastCgiResponse } from "./server/response.ts";
+export type { FastCgiHandler, FastCgiHandlerContext } from "./server/response.ts";
 export { type CloseOptions, FastCgiServer } from "./server/server.ts";
 export type { ConnectionAddress, ConnectionAddresses, TcpAddress } from "./transport/address.ts";
 export type { ByteChannel, ByteChannelEvents } from "./transport/byte_channel.ts";

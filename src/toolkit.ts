@@ -6,16 +6,24 @@ export type { InputTimeouts } from "./codec/active_request.ts";
 export { RecordDecoder, type RecordDecoderOptions } from "./codec/record_decoder.ts";
 export { encodeRecords, RecordEncoder } from "./codec/record_encoder.ts";
 export { RequestDecoder, type RequestDecoderOutlet } from "./codec/request_decoder.ts";
-export { encodeRequestHead, type RequestHead } from "./codec/request_encoder.ts";
+export { type FastCgiOutgoingRequest, RequestEncoder, type RequestEncoderOptions } from "./codec/request_encoder.ts";
+export { encodeRequestHead, type RequestHead } from "./codec/request_head.ts";
 export { ResponseDecoder, type ResponseDecoderOutlet } from "./codec/response_decoder.ts";
+export {
+  type FastCgiOutgoingResponse,
+  ResponseEncoder,
+  type ResponseEncoderOptions,
+} from "./codec/response_encoder.ts";
 export { composeStages, type Stage, type StageController } from "./codec/stage.ts";
 export {
   RecordDecoderStream,
   RecordEncoderStream,
   RequestDecoderStream,
   type RequestDecoderStreamOptions,
+  RequestEncoderStream,
   ResponseDecoderStream,
   type ResponseDecoderStreamOptions,
+  ResponseEncoderStream,
 } from "./codec/streams.ts";
 export { connectOrAbort } from "./connect/attempt.ts";
 export type { CgiOrders } from "./http/call/cgi_header.ts";

@@ -75,3 +75,11 @@ export function parseLength(value: string | undefined): number | null {
   if (value === undefined || !/^[0-9]{1,15}$/.test(value)) return null;
   return Number(value);
 }
+
+/** The value of a variable; the last one counts. */
+export function paramOf(params: Iterable<NameValuePair>, wanted: string): string | undefined {
+  if (params instanceof Map) return params.get(wanted);
+  let found: string | undefined;
+  for (const [name, value] of params) if (name === wanted) found = value;
+  return found;
+}

@@ -4,6 +4,7 @@ import { kindOf } from "../base/kind_of.ts";
 import { resolveOptions } from "../base/resolve_options.ts";
 import { cancelSource } from "../codec/byte_source.ts";
 import type { FastCgiClientResponse, IncomingResponse } from "../codec/incoming_response.ts";
+import { checkedParams } from "../codec/request_sender.ts";
 import type { Connector } from "../connect/connector.ts";
 import { FCGI_MAX_CONNS, FCGI_MAX_REQS, FCGI_MPXS_CONNS } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
@@ -12,7 +13,7 @@ import type { ClientConnectionOwner } from "./connection.ts";
 import { Delivery, type DeliveryHost } from "./delivery.ts";
 import { type FastCgiClientOptions, type ResolvedClientOptions, resolveClientOptions } from "./options.ts";
 import type { PoolStatus } from "./pool.ts";
-import { type ClientRequest, checkedParams, clientRequest, type FastCgiRequestInit, paramsOf } from "./request.ts";
+import { type ClientRequest, clientRequest, type FastCgiRequestInit, paramsOf } from "./request.ts";
 
 /** How {@linkcode FastCgiClient.close} ends. */
 export interface ClientCloseOptions {

@@ -2,12 +2,15 @@
 
 import { contained } from "../base/contained.ts";
 import { Deadline } from "../base/deadline.ts";
+import { readerOf } from "../codec/byte_source.ts";
 import type { FastCgiClientResponse, IncomingResponse, IncomingResponseHooks } from "../codec/incoming_response.ts";
+import { RequestSender } from "../codec/request_sender.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { EndRequestBody } from "../protocol/record.ts";
 import type { RecordWriter } from "../transport/record_writer.ts";
 import type { ResolvedClientOptions } from "./options.ts";
-import { type ClientRequest, RequestSender } from "./request.ts";
+import type { ClientRequest } from "./request.ts";
+import { TimedReader } from "./timed_reader.ts";
 
 /** What an {@linkcode Exchange} needs of its connection. */
 export interface ExchangeHost {
@@ -88,7 +91,11 @@ export class Exchange implements IncomingResponseHooks {
     this.requestId = requestId;
     this.#request = request;
     this.#connection = connection;
-    this.#sender = new RequestSender(connection.writer, requestId, request, connection.options);
+    const { keepAlive, requestBodyTimeout } = connection.options;
+    this.#sender = new RequestSender(connection.writer, requestId, request, {
+      keepConn: keepAlive,
+      read: (source, name) => new TimedReader(readerOf(source), requestBodyTimeout, name),
+    });
     this.#isShared = silence === null;
     this.#silence = silence ?? new Deadline<ResponseTimeLimit>((limit) => this.onTimeout(limit));
     this.#onSignal = () => connection.abort(this, request.signal!.reason);

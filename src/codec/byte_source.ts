@@ -83,6 +83,11 @@ export function chunkOf(value: unknown, name: string): Uint8Array {
   throw new TypeError(`Cannot send ${name}: expected chunks that are Uint8Arrays, got ${kindOf(value)}`);
 }
 
+/** Whether all of a source is there, as often as it is read. */
+export function isAtHand(source: ByteSource): boolean {
+  return source instanceof Uint8Array || "stream" in source;
+}
+
 /** A reader of `source`. */
 export function readerOf(source: Exclude<ByteSource, Uint8Array>): ByteReader {
   if ("getReader" in source) return source.getReader();

@@ -19,4 +19,6 @@ export interface RecordSink {
 export interface WrittenRecords {
   /** Resolves when there is room for more: waiting for it is back-pressure. Rejects if they never leave. */
   readonly taken: Promise<void>;
+  /** Whether they are on their way: the peer may have read a part of them. */
+  readonly hasLeft: boolean;
 }

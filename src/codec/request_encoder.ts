@@ -1,70 +1,136 @@
-// The start of a request: FCGI_BEGIN_REQUEST and the FCGI_PARAMS. This is all of most requests.
+// Requests → records. To keep in step with response_encoder.ts.
 
-import { RecordType, type Role } from "../protocol/constants.ts";
-import {
-  checkNameValuePair,
-  encodeNameValuePairChunks,
-  encodeNameValuePairInto,
-  type NameValuePair,
-} from "../protocol/name_value_pairs.ts";
+import { contained } from "../base/contained.ts";
+import { resolveOptions } from "../base/resolve_options.ts";
+import type { Role } from "../protocol/constants.ts";
+import type { NameValuePair } from "../protocol/name_value_pairs.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
-import { allocateFor } from "./block.ts";
-import { encodeRecords } from "./record_encoder.ts";
-import { beginRequest, endOfStream } from "./records.ts";
+import type { ByteSourceInit } from "./byte_source.ts";
+import { abortRequest } from "./records.ts";
+import { checkedParams, RequestSender, sendableRequest } from "./request_sender.ts";
+import { Sending } from "./sending.ts";
+import type { Stage, StageController } from "./stage.ts";
+import { StageSink } from "./stage_sink.ts";
 
-/** How a request begins (FastCGI 6). */
-export interface RequestHead {
-  /** The request on its connection, 1 to 65,535. */
+/** A request as a {@linkcode RequestEncoder} takes it (FastCGI 6). */
+export interface FastCgiOutgoingRequest {
+  /** The request on its connection, 1 to 65,535. It can be used again after its response has ended. */
   requestId: number;
-  /** What is wanted of the application. */
-  role: Role;
-  /** Whether the connection is kept afterwards (FastCGI 5.1). */
-  keepConn: boolean;
-  /** The variables: pairs, or a Map. Byte strings: one character per byte. */
+  /**
+   * What is wanted of the application.
+   *
+   * @default {Role.Responder}
+   */
+  role?: Role;
+  /**
+   * Whether the connection is kept afterwards (FastCGI 5.1). If not, the application closes it behind the response.
+   *
+   * @default {false}
+   */
+  keepConn?: boolean;
+  /** The variables: pairs, or a Map. Names and values are byte strings, one character per byte. */
   params: Iterable<NameValuePair>;
-  /** Whether the end of FCGI_STDIN follows at once: the request has no body. */
-  endsStdin: boolean;
+  /**
+   * The request body. Not sent to an Authorizer. If the params have a CONTENT_LENGTH, it must be that long.
+   *
+   * @default {nothing}
+   */
+  stdin?: ByteSourceInit | null;
+  /**
+   * The file for a Filter, as long as FCGI_DATA_LENGTH says if the params have it.
+   *
+   * @default {nothing}
+   */
+  data?: ByteSourceInit | null;
 }
+
+/** Options of a {@linkcode RequestEncoder}. */
+export interface RequestEncoderOptions {
+  /**
+   * Requests that may be sent at once. The next one is taken when one of them was sent to its end. Most applications take only one
+   * request at a time on a connection, and a program must wait for its response before it gives the next.
+   *
+   * @default {128} (as many as a server of ours runs at once on a connection)
+   */
+  maxConcurrentRequests?: number;
+  /**
+   * Told why a request was not sent to its end: a stream of it failed, or is not as long as its params say. The application is told by
+   * FCGI_ABORT_REQUEST (FastCGI 5.4).
+   */
+  onError?: (error: unknown, request: FastCgiOutgoingRequest) => void;
+}
+
+const DEFAULTS: Required<Pick<RequestEncoderOptions, "maxConcurrentRequests">> = { maxConcurrentRequests: 128 };
 
 /**
- * FCGI_BEGIN_REQUEST, the FCGI_PARAMS and their end, as bytes.
- *
- * @throws {TypeError} If a name or value is not a string, or one of their characters is not a byte.
+ * Sans-IO stage: requests → records (FastCGI 6). What is at hand comes out at once; a body that is a stream comes out as it is read, beside
+ * the requests that follow.
  */
-export function encodeRequestHead(head: RequestHead): Uint8Array {
-  return encodeRecords(requestHead(head));
-}
+export class RequestEncoder implements Stage<FastCgiOutgoingRequest, FastCgiRecord> {
+  readonly #maxConcurrentRequests: number;
+  readonly #onError: (error: unknown, request: FastCgiOutgoingRequest) => void;
+  readonly #sending = new Sending<RequestSender>();
+  #controller: StageController<FastCgiRecord> | null = null;
+  #isOver = false;
 
-/**
- * The records of {@linkcode encodeRequestHead}. Params are cut between pairs: PHP and others parse each record by itself. Their bytes
- * may be part of a larger buffer that holds other requests: it must not be transferred.
- */
-export function requestHead({ requestId, role, keepConn, params, endsStdin }: RequestHead): FastCgiRecord[] {
-  const records = [beginRequest(requestId, { role, keepConn })];
-  for (const contentData of encodeParams(params)) records.push({ type: RecordType.Params, requestId, contentData });
-  records.push(endOfStream(RecordType.Params, requestId));
-  if (endsStdin) records.push(endOfStream(RecordType.Stdin, requestId));
-  return records;
-}
-
-/** The params as the contents of one record where they fit a block, as nearly all do, else of as many as it takes. */
-function encodeParams(params: Iterable<NameValuePair>): Uint8Array[] {
-  // Up to three attempts read them, and a generator gives its pairs only once.
-  const pairs = Array.isArray(params) || params instanceof Map ? params : [...params];
-  const whole = allocateFor((target, start) => writeParams(pairs, target, start));
-  if (whole === null) return encodeNameValuePairChunks(pairs);
-  // A record without content would be the end of the params.
-  return whole.length === 0 ? [] : [whole];
-}
-
-/** Returns the offset behind the params, or null where there is no room. */
-function writeParams(pairs: Iterable<NameValuePair>, target: Uint8Array, start: number): number | null {
-  let offset = start;
-  for (const [name, value] of pairs) {
-    checkNameValuePair(name, value);
-    // Two lengths of at most four bytes.
-    if (offset + name.length + value.length + 8 > target.length) return null;
-    offset = encodeNameValuePairInto(name, value, target, offset);
+  /** @throws {RangeError} If an option is not a positive number. */
+  constructor(options: RequestEncoderOptions = {}) {
+    this.#maxConcurrentRequests = resolveOptions(DEFAULTS, options).maxConcurrentRequests;
+    this.#onError = contained("onError", options.onError);
   }
-  return offset;
+
+  /** Requests that are being sent. */
+  get activeRequests(): number {
+    return this.#sending.size;
+  }
+
+  /**
+   * Takes a request. A promise asks for a pause until fewer are being sent.
+   *
+   * @throws {TypeError | RangeError} If the request can't be sent. Nothing of it was given out then, and the stage goes on.
+   * @throws {FastCgiError} `lengthMismatch` if a body that is at hand is not as long as its params say.
+   */
+  transform(request: FastCgiOutgoingRequest, controller: StageController<FastCgiRecord>): void | Promise<void> {
+    const { requestId, keepConn = false } = request;
+    this.#controller = controller;
+    this.#sending.checkId(requestId, "request");
+    const sink = new StageSink(controller, () => this.#sending.size > 1);
+    const sender = new RequestSender(sink, requestId, sendableRequest(request, checkedParams(request.params)), {
+      keepConn,
+    });
+    this.#sending.add(requestId, sender, this.#send(sender, request));
+    return this.#sending.whenBelow(this.#maxConcurrentRequests);
+  }
+
+  /** Resolves when all requests were sent. */
+  async flush(): Promise<void> {
+    await this.#sending.whenBelow(1);
+  }
+
+  /**
+   * Aborts a request whose response has not ended (FastCGI 5.4). What is left of it is not sent. The application answers with the end of
+   * the response.
+   */
+  abort(requestId: number, reason?: unknown): void {
+    if (this.#controller === null || this.#isOver) return;
+    this.#sending.get(requestId)?.stop(reason);
+    this.#controller.enqueue(abortRequest(requestId));
+  }
+
+  /** Sends nothing more: the connection is gone. */
+  stopAll(reason: unknown): void {
+    this.#isOver = true;
+    this.#sending.stop(reason);
+  }
+
+  async #send(sender: RequestSender, request: FastCgiOutgoingRequest): Promise<void> {
+    try {
+      await sender.send();
+    } catch (error) {
+      if (this.#isOver) return;
+      // What is not whole must not look whole.
+      this.abort(request.requestId, error);
+      this.#onError(error, request);
+    }
+  }
 }

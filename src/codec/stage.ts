@@ -1,7 +1,20 @@
+// What a stage is, stages made of two, and stages as streams.
+//
+// The server and the client call the stages instead of piping streams, because a promise and a queue for each piece cost more than the
+// codec: answering a small request through two TransformStreams took 48 µs of CPU time on Node 20, 40 on Node 24 and 26 on Bun, where calls
+// took 16, 15 and 17.
+
 /** Where a stage puts what it has made: the part of a TransformStreamDefaultController that stages use. */
 export interface StageController<Output> {
   /** Hands one piece on. */
   enqueue(piece: Output): void;
+  /**
+   * Resolves when there is room for more; absent where there is. For stages that give out pieces at moments at which they are not called. A
+   * TransformStream can't say it: its controller has none.
+   */
+  readonly ready?: Promise<void> | undefined;
+  /** Fails the output at a moment at which the stage is not called. The stage throws the same when it is called again. */
+  error?(reason: unknown): void;
 }
 
 /**
@@ -66,6 +79,16 @@ class ComposedStage<A, B, C> implements Stage<A, C>, StageController<B> {
     if (wait === undefined) return;
     this.#pauses ??= new Set();
     this.#pauses.add(wait);
+  }
+
+  /** What the second stage asks for. A first stage that waits for it does so instead of who calls it. */
+  get ready(): Promise<void> | undefined {
+    return this.#finish() ?? this.#controller.ready;
+  }
+
+  error(reason: unknown): void {
+    this.#dead ??= { error: reason };
+    this.#controller.error?.(reason);
   }
 
   #finish(): Promise<void> | undefined {

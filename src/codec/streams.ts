@@ -9,8 +9,10 @@ import { RecordDecoder, type RecordDecoderOptions } from "./record_decoder.ts";
 import { RecordEncoder } from "./record_encoder.ts";
 import { RequestDecoder, type RequestDecoderOutlet } from "./request_decoder.ts";
 import type { RequestDecoderOptions } from "./request_decoder_options.ts";
+import { type FastCgiOutgoingRequest, RequestEncoder, type RequestEncoderOptions } from "./request_encoder.ts";
 import { ResponseDecoder, type ResponseDecoderOptions, type ResponseDecoderOutlet } from "./response_decoder.ts";
-import { type Stage, toTransformer } from "./stage.ts";
+import { type FastCgiOutgoingResponse, ResponseEncoder, type ResponseEncoderOptions } from "./response_encoder.ts";
+import { type Stage, type StageController, toTransformer } from "./stage.ts";
 
 /** Bundlers keep what extends a global, used or not, and with these the decoders of both sides. */
 const Base: typeof TransformStream = /* @__PURE__ */ (() => TransformStream)();
@@ -123,5 +125,92 @@ export class ResponseDecoderStream extends Base<FastCgiRecord, FastCgiClientResp
         new FastCgiError("connectionClosed", "Cannot read the response: its connection failed", { cause }),
       );
     super(toTransformer(decoder, fail), undefined, { highWaterMark });
+  }
+}
+
+/**
+ * A stage that gives out more after it was called, as a TransformStream. What it gives out goes through a writer, because that can say when
+ * there is room again: the controller of a TransformStream can't.
+ */
+class EncoderStream<Input> extends Base<Input, FastCgiRecord> {
+  readonly #input: WritableStream<Input>;
+
+  /** @param stopAll Tells the stage that nobody takes what it gives out, or that nothing more comes. */
+  constructor(stage: Stage<Input, FastCgiRecord>, stopAll: (reason: unknown) => void) {
+    super();
+    const output = (super.writable as WritableStream<unknown>).getWriter();
+    let input!: WritableStreamDefaultController;
+    const fail = (reason: unknown): void => {
+      stopAll(reason);
+      input.error(reason);
+      output.abort(reason).catch(ignore);
+    };
+    const controller: StageController<FastCgiRecord> = {
+      enqueue: (record) => void output.write(record).catch(ignore),
+      get ready() {
+        return (output.desiredSize ?? 0) > 0 ? undefined : output.ready;
+      },
+      error: fail,
+    };
+    this.#input = new WritableStream<Input>({
+      start(given) {
+        input = given;
+      },
+      async write(piece) {
+        try {
+          await stage.transform(piece, controller);
+        } catch (error) {
+          fail(error);
+          throw error;
+        }
+      },
+      async close() {
+        try {
+          await stage.flush(controller);
+          await output.close();
+        } catch (error) {
+          fail(error);
+          throw error;
+        }
+      },
+      abort: fail,
+    });
+    output.closed.catch(fail);
+  }
+
+  override get writable(): WritableStream<Input> {
+    return this.#input;
+  }
+}
+
+/**
+ * {@linkcode RequestEncoder} as a TransformStream. If nobody takes the records, nothing more is read of the bodies that are being sent, and
+ * after `maxConcurrentRequests` no request is taken.
+ */
+export class RequestEncoderStream extends EncoderStream<FastCgiOutgoingRequest> {
+  readonly #encoder: RequestEncoder;
+
+  /** @throws {RangeError} If an option is not a positive number. */
+  constructor(options: RequestEncoderOptions = {}) {
+    const encoder = new RequestEncoder(options);
+    super(encoder, (reason) => encoder.stopAll(reason));
+    this.#encoder = encoder;
+  }
+
+  /** As {@linkcode RequestEncoder.abort}. */
+  abort(requestId: number, reason?: unknown): void {
+    this.#encoder.abort(requestId, reason);
+  }
+}
+
+/**
+ * {@linkcode ResponseEncoder} as a TransformStream. If nobody takes the records, nothing more is read of the output that is being sent, and
+ * after `maxConcurrentResponses` no response is taken.
+ */
+export class ResponseEncoderStream extends EncoderStream<FastCgiOutgoingResponse> {
+  /** @throws {RangeError} If an option is not a positive number. */
+  constructor(options: ResponseEncoderOptions = {}) {
+    const encoder = new ResponseEncoder(options);
+    super(encoder, (reason) => encoder.stopAll(reason));
   }
 }

@@ -9,6 +9,7 @@
 
 import { Deadline } from "../base/deadline.ts";
 import type { FastCgiRequest, IncomingRequest } from "../codec/incoming_request.ts";
+import type { FastCgiResponse } from "../codec/outgoing_response.ts";
 import { RecordDecoder } from "../codec/record_decoder.ts";
 import { RequestDecoder, type RequestDecoderOutlet } from "../codec/request_decoder.ts";
 import { composeStages, type Stage, type StageController } from "../codec/stage.ts";
@@ -21,7 +22,7 @@ import { leaveToFlush } from "../transport/leave_to_flush.ts";
 import { RecordWriter } from "../transport/record_writer.ts";
 import { Exchange, type ExchangeHost } from "./exchange.ts";
 import type { ResolvedServerOptions } from "./options.ts";
-import type { FastCgiHandler, FastCgiHandlerContext, FastCgiResponse } from "./response.ts";
+import type { FastCgiHandler, FastCgiHandlerContext } from "./response.ts";
 
 /** Beyond this many unsent replies nothing more is read: a web server that sends management records and reads no answers waits. */
 const MAX_UNSENT_REPLIES = 1024;
@@ -249,11 +250,12 @@ export class ServerConnection
 
   async #serve(request: IncomingRequest): Promise<void> {
     const exchange = new Exchange(this, request);
-    const isSent = await exchange.send();
+    const isEnded = await exchange.run();
     this.#running--;
-    if (!this.#canSend) this.#decoder.end(request.requestId);
-    else if (isSent) this.#end(exchange);
-    else this.#leaveUnanswered(exchange);
+    if (!isEnded) {
+      if (this.#canSend) this.#leaveUnanswered(exchange);
+      else this.#decoder.end(request.requestId);
+    }
     this.#settleIfDone();
   }
 
@@ -270,15 +272,18 @@ export class ServerConnection
     this.#streaming.add(exchange);
   }
 
-  /** Ends a request (FastCGI 5.5). */
-  #end(exchange: Exchange): void {
-    const { requestId, keepConn } = exchange.request;
+  /** The request is over (FastCGI 5.5): whether its FCGI_END_REQUEST can still be sent. */
+  onEnding(exchange: Exchange): boolean {
     this.#streaming?.delete(exchange);
-    if (!this.#decoder.end(requestId)) this.#input = "partly wanted";
-    // Others may have records that could leave with its last.
-    exchange.end(this.#decoder.activeRequests === 0);
+    const wasRead = this.#decoder.end(exchange.request.requestId);
+    if (!this.#canSend) return false;
+    if (!wasRead) this.#input = "partly wanted";
+    return true;
+  }
+
+  onEnded({ request }: Exchange): void {
     // FastCGI 3.5, 5.1: without FCGI_KEEP_CONN closing is the application's part.
-    if (!keepConn) this.#finish();
+    if (!request.keepConn) this.#finish();
     this.#closeIfDone();
     this.#watch();
   }
@@ -297,7 +302,7 @@ export class ServerConnection
     const reason = new FastCgiError("aborted", "Cannot read the request: its response broke off", { requestId });
     request.failStreams(reason);
     request.onAbort(() => {
-      if (this.#truncated?.delete(request) && this.#canSend) this.#end(exchange);
+      if (this.#truncated?.delete(request)) exchange.endFailed();
     });
     this.#closeIfDone();
   }

@@ -214,8 +214,10 @@ const WITHOUT_ROWS: Readonly<Record<string, string>> = {
   PhpSiteInit: "FastCgiFetchInit without a script and a file",
   RecordDecoderOptions: "toolkit",
   RequestDecoderStreamOptions: "toolkit",
+  RequestEncoderOptions: "toolkit",
   RequestToParamsOptions: "toolkit: FastCgiFetchInit and a length",
   ResponseDecoderStreamOptions: "toolkit",
+  ResponseEncoderOptions: "toolkit",
   ResponseToCgiOptions: "toolkit",
 };
 

@@ -29,6 +29,7 @@ function failing(): ReadableStream<Uint8Array> {
 class TestedExchange extends Exchange {
   readonly transport: SlowTransport;
   readonly errors: unknown[] = [];
+  #isEnded = false;
 
   constructor(handler: () => ReturnType<FastCgiHandler>) {
     const transport = new SlowTransport({ patient: true });
@@ -38,6 +39,10 @@ class TestedExchange extends Exchange {
       maxQueuedBytes: 1000,
       answer: handler,
       onStreaming() {},
+      onEnding: () => true,
+      onEnded: () => {
+        this.#isEnded = true;
+      },
       onFailure: (error: unknown) => void errors.push(error),
     };
     super(host, new IncomingRequest(1, Role.Responder, true, { params: new Map(), repeatedParams: null }, LIMITS));
@@ -45,9 +50,9 @@ class TestedExchange extends Exchange {
     this.errors = errors;
   }
 
-  /** Ends the response, and gives its output and its status. */
+  /** The output of the response and its status. One that failed behind its beginning is ended as after an abort. */
   async ended(): Promise<{ stdout: string; appStatus: number }> {
-    this.end(true);
+    if (!this.#isEnded) this.endFailed();
     await turns();
     const records = this.transport.records.flat();
     expect(records.filter(({ type }) => type === RecordType.EndRequest)).toHaveLength(1);
@@ -56,56 +61,55 @@ class TestedExchange extends Exchange {
   }
 }
 
-describe("Exchange.send", () => {
-  it("sends several sources one after the other and neither their end nor END_REQUEST", async () => {
+describe("Exchange.run", () => {
+  it("sends several sources one after the other, their end and END_REQUEST", async () => {
     const body = new OpenStream();
     const exchange = new TestedExchange(() => ({
       stdout: [latin1("header"), body.stream, latin1("!")],
       appStatus: 3,
     }));
-    const sent = exchange.send();
+    const sent = exchange.run();
     await turns();
     expect(exchange.hasBegun).toBe(true);
     body.write("body");
     body.close();
     expect(await sent).toBe(true);
     await turns();
-    expect(exchange.transport.summary.join(" ")).toBe("6:1:6 6:1:4 6:1:1");
+    expect(exchange.transport.summary.join(" ")).toBe("6:1:6 6:1:4 6:1:1 6:1:0 3:1:8");
     expect(exchange.errors).toEqual([]);
     expect(await exchange.ended()).toEqual({ stdout: "headerbody!", appStatus: 3 });
-    expect(exchange.transport.summary.at(-1)).toBe("6:1:0 3:1:8");
   });
 
   it("does not change the array it is given", async () => {
     const stdout = Object.freeze([latin1("a"), latin1("b")]);
-    expect(await new TestedExchange(() => ({ stdout })).send()).toBe(true);
+    expect(await new TestedExchange(() => ({ stdout })).run()).toBe(true);
     expect(stdout).toHaveLength(2);
   });
 
   it.each<[string, NonNullable<FastCgiResponse["stdout"]>]>([
     ["bytes", latin1("all")],
     ["one piece of bytes", [latin1("all")]],
-  ])("leaves the output to the end when it is %s", async (_, stdout) => {
+  ])("sends the output and the end in one write when it is %s", async (_, stdout) => {
     const exchange = new TestedExchange(() => ({ stdout }));
-    expect(await exchange.send()).toBe(true);
-    await turns();
+    expect(await exchange.run()).toBe(true);
     expect(exchange.hasBegun).toBe(false);
-    expect(exchange.transport.writes).toEqual([]);
     expect(await exchange.ended()).toEqual({ stdout: "all", appStatus: 0 });
     expect(exchange.transport.summary).toEqual(["6:1:3 6:1:0 3:1:8"]);
   });
 
   it("sends the output when it does not fit one record", async () => {
     const exchange = new TestedExchange(() => ({ stdout: new Uint8Array(65_529) }));
-    expect(await exchange.send()).toBe(true);
+    expect(await exchange.run()).toBe(true);
     await turns();
-    expect(exchange.transport.records.flat()).toHaveLength(2);
+    expect(exchange.transport.records.flat().map(({ contentData }) => contentData.length)).toEqual([
+      32_768, 32_761, 0, 8,
+    ]);
   });
 
   it("waits for appStatus when that is a promise", async () => {
     const appStatus = deferred<number>();
     const exchange = new TestedExchange(() => ({ stdout: latin1("a"), appStatus: appStatus.promise }));
-    const sent = exchange.send();
+    const sent = exchange.run();
     expect(await isSettled(sent)).toBe(false);
     appStatus.resolve(5);
     expect(await sent).toBe(true);
@@ -118,7 +122,7 @@ describe("Exchange.send", () => {
   ])("leaves no rejection unhandled when appStatus fails while %s", async (_, response) => {
     const body = new OpenStream();
     const exchange = new TestedExchange(() => response(body));
-    const sent = exchange.send();
+    const sent = exchange.run();
     await turns();
     body.write("x");
     body.close();
@@ -128,7 +132,7 @@ describe("Exchange.send", () => {
 
   it("leaves no rejection unhandled when appStatus fails and stdout can't be sent", async () => {
     const exchange = new TestedExchange(() => ({ stdout: 5 as never, appStatus: Promise.reject(broken) }));
-    expect(await exchange.send()).toBe(true);
+    expect(await exchange.run()).toBe(true);
     expect(exchange.errors).toEqual([expect.any(TypeError)]);
     expect(await exchange.ended()).toMatchObject({ appStatus: 1 });
   });
@@ -138,11 +142,11 @@ describe("Exchange.send", () => {
     for (const [kind, source] of sourceForms(text)) {
       for (const response of [{ stdout: source() }, { stdout: [source()] }, { stdout: ["", source()] }]) {
         const exchange = new TestedExchange(() => response);
-        const isSent = await exchange.send();
+        const isSent = await exchange.run();
         expect([exchange.errors, isSent, (await exchange.ended()).stdout], kind).toEqual([[], true, text]);
       }
       const exchange = new TestedExchange(() => ({ stdout: "x", stderr: source() }));
-      await exchange.send();
+      await exchange.run();
       await turns();
       const stderr = exchange.transport.records.flat().filter(({ type }) => type === RecordType.Stderr);
       const sent = new TextDecoder().decode(joined(...stderr.map(({ contentData }) => contentData)));
@@ -161,7 +165,7 @@ describe("Exchange.send", () => {
       const [other, stderr] = [new OpenStream(), new OpenStream()];
       const stdout = [other.stream, ...(Array.isArray(part) ? part : [part])];
       const exchange = new TestedExchange(() => ({ stdout, stderr: stderr.stream }));
-      expect(await exchange.send()).toBe(true);
+      expect(await exchange.run()).toBe(true);
       expect((await exchange.ended()).stdout).toMatch(/^Status: 500 /);
       const error = new TypeError(
         `Cannot send stdout: expected text, bytes, a Blob, URLSearchParams, a stream or an async iterable, got ${kind}`,
@@ -174,13 +178,15 @@ describe("Exchange.send", () => {
   it("sends text and bytes at the beginning of stderr before stdout, and the rest beside it", async () => {
     const late = new OpenStream();
     const exchange = new TestedExchange(() => ({ stdout: "x", stderr: ["one ", latin1("two "), late.stream, "four"] }));
-    const sending = exchange.send();
+    const sending = exchange.run();
     await late.pulled();
     late.write("three ");
     late.close();
     expect(await sending).toBe(true);
     await turns();
-    const records = exchange.transport.records.flat().filter(({ contentData }) => contentData.length > 0);
+    const records = exchange.transport.records
+      .flat()
+      .filter(({ type, contentData }) => type !== RecordType.EndRequest && contentData.length > 0);
     const sent = records.map(({ type, contentData }) => `${type === RecordType.Stderr} ${hexOf(contentData)}`);
     const expected = ["one ", "two ", "x", "three ", "four"].map((text) => `${text !== "x"} ${hexOf(latin1(text))}`);
     expect(sent).toEqual(expected);
@@ -188,7 +194,7 @@ describe("Exchange.send", () => {
 
   it("answers all the same, and names stderr, when that can't be sent", async () => {
     const exchange = new TestedExchange(() => ({ stdout: "x", stderr: 0 as never }));
-    expect(await exchange.send()).toBe(true);
+    expect(await exchange.run()).toBe(true);
     expect(await exchange.ended()).toEqual({ stdout: "x", appStatus: 0 });
     expect(exchange.errors).toEqual([
       expect.objectContaining({ message: expect.stringContaining("Cannot send stderr: ") }),
@@ -197,7 +203,7 @@ describe("Exchange.send", () => {
 
   it.each([undefined, null, "text", 5])("answers 500 when the handler gives %j", async (response) => {
     const exchange = new TestedExchange(() => response as never);
-    await exchange.send();
+    await exchange.run();
     expect((await exchange.ended()).stdout).toMatch(/^Status: 500 /);
     expect(exchange.errors).toEqual([
       expect.objectContaining({
@@ -223,7 +229,7 @@ describe("Exchange.send", () => {
         },
       });
       const exchange = new TestedExchange(() => ({ stdout }));
-      expect(await exchange.send()).toBe(start.length === 0);
+      expect(await exchange.run()).toBe(start.length === 0);
       if (start.length === 0) expect((await exchange.ended()).stdout).toMatch(/^Status: 500 /);
       const message = `Cannot send stdout: expected chunks that are Uint8Arrays, got ${kind}`;
       expect(exchange.errors).toEqual([new TypeError(message)]);
@@ -236,11 +242,9 @@ describe("Exchange.send", () => {
     const exchange = new TestedExchange(() => ({
       stdout: [failing.stream, latin1("never"), next.stream, last.stream.getReader()],
     }));
-    expect(await exchange.send()).toBe(true);
+    expect(await exchange.run()).toBe(true);
     expect([next.cancelled, last.cancelled]).toEqual([broken, broken]);
     expect(exchange.errors).toEqual([broken]);
-    await turns();
-    expect(exchange.transport.writes).toEqual([]);
     // Nothing but the document that says 500.
     expect(await exchange.ended()).toMatchObject({ stdout: expect.stringMatching(/^Status: 500 /), appStatus: 1 });
   });
@@ -252,7 +256,7 @@ describe("Exchange.send", () => {
     const stdout = new OpenStream();
     const stderr = new OpenStream();
     const exchange = new TestedExchange(() => ({ stdout: stdout.stream, stderr: stderr.stream }));
-    const sent = exchange.send();
+    const sent = exchange.run();
     await turns();
     stderr.write("careful");
     if (start !== "") stdout.write(start);
@@ -270,7 +274,7 @@ describe("Exchange.send", () => {
     const stderr = new OpenStream();
     stderr.fail(broken);
     const exchange = new TestedExchange(() => ({ stdout: latin1("fine"), stderr: stderr.stream }));
-    expect(await exchange.send()).toBe(true);
+    expect(await exchange.run()).toBe(true);
     expect(exchange.errors).toEqual([broken]);
     expect(await exchange.ended()).toEqual({ stdout: "fine", appStatus: 0 });
   });
@@ -289,7 +293,7 @@ describe("Exchange.send", () => {
     [500, "a string"],
   ])("answers %i when the handler fails with %s", async (status, error) => {
     const exchange = new TestedExchange(() => Promise.reject(error));
-    expect(await exchange.send()).toBe(true);
+    expect(await exchange.run()).toBe(true);
     expect(exchange.errors).toEqual([error]);
     const { stdout, appStatus } = await exchange.ended();
     expect(appStatus).toBe(1);
@@ -302,7 +306,7 @@ describe("Exchange.send", () => {
     const error = new FastCgiError("timeout", "slow", { requestId: 1, limit: "readTimeout" });
     const exchange = new TestedExchange(() => Promise.reject(error));
     exchange.request.failStreams(error);
-    await exchange.send();
+    await exchange.run();
     expect((await exchange.ended()).stdout).toMatch(/^Status: 408 Request Timeout\r\n/);
   });
 });
@@ -313,14 +317,12 @@ describe("Exchange and an abort", () => {
   it("sends nothing and reports nothing when the handler answers afterwards", async () => {
     const answer = deferred<FastCgiResponse>();
     const exchange = new TestedExchange(() => answer.promise);
-    const sent = exchange.send();
+    const sent = exchange.run();
     exchange.request.abort(aborted);
     const late = [new OpenStream(), new OpenStream()] as const;
     answer.resolve({ stdout: [latin1("late"), late[0].stream], stderr: late[1].stream });
     expect(await sent).toBe(true);
     expect(late.map(({ cancelled }) => cancelled)).toEqual([aborted, aborted]);
-    await turns();
-    expect(exchange.transport.writes).toEqual([]);
     expect(exchange.errors).toEqual([]);
     expect(await exchange.ended()).toEqual({ stdout: "", appStatus: 0 });
   });
@@ -334,7 +336,7 @@ describe("Exchange and an abort", () => {
       }),
       appStatus: new Promise(() => {}),
     }));
-    const sent = exchange.send();
+    const sent = exchange.run();
     await turns();
     exchange.request.abort(aborted);
     // The exit status is the handler's, and is waited for as the handler itself.

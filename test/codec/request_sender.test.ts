@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { clientRequest, type FastCgiRequestInit, RequestSender } from "../../src/client/request.ts";
+import { RequestSender, type SendableRequestInit, sendableRequest } from "../../src/codec/request_sender.ts";
 import {
   type ByteReader,
   decodeBeginRequestBody,
@@ -23,7 +23,7 @@ failOnUnhandledRejections();
 const requestId = 5;
 
 /** A sender, and the records that it has written. */
-function senderOf(request: FastCgiRequestInit, keepConn = false): { sender: RequestSender; records: FastCgiRecord[] } {
+function senderOf(request: SendableRequestInit, keepConn = false): { sender: RequestSender; records: FastCgiRecord[] } {
   const records: FastCgiRecord[] = [];
   const writable = new WritableStream<Uint8Array>({ write: (bytes) => void records.push(...recordsIn(bytes)) });
   const writer = new RecordWriter(fromStreams({ readable: new ReadableStream(), writable, close() {} }), {
@@ -31,15 +31,12 @@ function senderOf(request: FastCgiRequestInit, keepConn = false): { sender: Requ
     onError: () => {},
   });
   return {
-    sender: new RequestSender(writer, requestId, clientRequest(request, [...request.params]), {
-      keepAlive: keepConn,
-      requestBodyTimeout: 10_000,
-    }),
+    sender: new RequestSender(writer, requestId, sendableRequest(request, [...request.params]), { keepConn }),
     records,
   };
 }
 
-async function recordsOf(request: FastCgiRequestInit, keepConn = false): Promise<FastCgiRecord[]> {
+async function recordsOf(request: SendableRequestInit, keepConn = false): Promise<FastCgiRecord[]> {
   const { sender, records } = senderOf(request, keepConn);
   expect(await sender.send()).toBe(true);
   await turns();
@@ -173,7 +170,7 @@ describe("RequestSender", () => {
   });
 
   it("RequestSender begins nothing where bytes at hand are not as long as announced", async () => {
-    const requests: FastCgiRequestInit[] = [
+    const requests: SendableRequestInit[] = [
       { params: [["CONTENT_LENGTH", "5"]], stdin: latin1("1234") },
       { params: [["CONTENT_LENGTH", "3"]], stdin: latin1("1234") },
       { params: [["CONTENT_LENGTH", "1"]], stdin: null },

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { encodeRequestHead, type RequestHead } from "../../src/codec/request_encoder.ts";
+import { encodeRequestHead, type RequestHead } from "../../src/codec/request_head.ts";
 import { RecordType, Role } from "../../src/protocol/constants.ts";
 import { decodeNameValuePairs, encodeNameValuePairs, type NameValuePair } from "../../src/protocol/name_value_pairs.ts";
 import { begin, bytesOf, record, recordsIn } from "../support/records.ts";

@@ -1,0 +1,51 @@
+import { MAX_SENT_CONTENT_LENGTH } from "../protocol/constants.ts";
+import { type ByteSource, type ByteSourceInit, byteSourceOf, cancelSource } from "./byte_source.ts";
+
+/** What an application answers (FastCGI 6). */
+export interface FastCgiResponse {
+  /** A CGI response, header block and body (RFC 3875 6): text, bytes, a Blob, a stream and more, or several one after the other. */
+  stdout?: ByteSourceInit | null | readonly ByteSourceInit[];
+  /**
+   * Text for the web server's error log, in as many forms as `stdout`. Text or bytes at its beginning leave before `stdout`, as nginx's
+   * `fastcgi_catch_stderr` needs it; the rest leaves beside that. Give it only where the web server can stand it: HAProxy 2.6 and
+   * others fail on it (see specifications/fastcgi.md).
+   */
+  stderr?: ByteSourceInit | null | readonly ByteSourceInit[];
+  /**
+   * What a CGI program would return from `exit()` (FastCGI 5.5). No known web server looks at it.
+   *
+   * @default {0}
+   */
+  appStatus?: number | PromiseLike<number>;
+}
+
+/**
+ * What a response has for FCGI_STDOUT.
+ *
+ * @throws {TypeError} If a part of it can't be sent. The others are cancelled then.
+ */
+export function outputOf({ stdout, stderr }: FastCgiResponse): ByteSource[] {
+  const parts = partsOf(stdout);
+  try {
+    return parts.map((part) => byteSourceOf(part, "stdout"));
+  } catch (error) {
+    for (const part of [...parts, ...partsOf(stderr)]) void cancelSource(part, error);
+    throw error;
+  }
+}
+
+/** The parts of an option that takes one or several, or nothing. */
+export function partsOf(given: FastCgiResponse["stdout" | "stderr"]): readonly ByteSourceInit[] {
+  if (Array.isArray(given)) return given;
+  return given === undefined || given === null ? [] : [given as ByteSourceInit];
+}
+
+/** The output of a response that is nothing but bytes for one record, or null. */
+export function wholeOutput(
+  output: readonly ByteSource[],
+  { stderr, appStatus = 0 }: FastCgiResponse,
+): Uint8Array | null {
+  const [only] = output;
+  if (output.length !== 1 || partsOf(stderr).length > 0 || appStatus !== 0) return null;
+  return only instanceof Uint8Array && only.length > 0 && only.length <= MAX_SENT_CONTENT_LENGTH ? only : null;
+}

@@ -1,0 +1,208 @@
+// Sends a request: its params, then the streams of its role, in the order of FastCGI 6. The client and the encoding stage run this.
+// To keep in step with response_sender.ts.
+
+import { kindOf } from "../base/kind_of.ts";
+import { paramOf, parseLength } from "../cgi/params.ts";
+import { RecordType, Role } from "../protocol/constants.ts";
+import { checkNameValuePair, type NameValuePair } from "../protocol/name_value_pairs.ts";
+import { type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
+import {
+  type ByteReader,
+  type ByteSource,
+  type ByteSourceInit,
+  byteSourceOf,
+  cancelSource,
+  checkLength,
+  isAtHand,
+  readerOf,
+} from "./byte_source.ts";
+import type { RecordSink, WrittenRecords } from "./record_sink.ts";
+import { endOfStream } from "./records.ts";
+import { requestHead } from "./request_head.ts";
+import { StreamSender } from "./stream_sender.ts";
+
+/** What a program gives of a request. */
+export interface SendableRequestInit {
+  role?: Role;
+  params: Iterable<NameValuePair>;
+  stdin?: ByteSourceInit | null;
+  data?: ByteSourceInit | null;
+}
+
+/** A request that was checked, so that it can be sent. */
+export interface SendableRequest {
+  readonly role: Role;
+  /** Read more than once. */
+  readonly params: Iterable<NameValuePair>;
+  readonly stdin: ByteSource;
+  readonly data: ByteSource;
+}
+
+/**
+ * A request as a program gave it, checked but for its params.
+ *
+ * @param params Those of the request, if they can be read more than once; else what {@linkcode checkedParams} makes of them.
+ * @throws {TypeError} If it has a value that it can't have.
+ */
+export function sendableRequest(
+  { role = Role.Responder, stdin, data }: Omit<SendableRequestInit, "params">,
+  params: Iterable<NameValuePair>,
+): SendableRequest {
+  if (!(Number.isInteger(role) && role > 0 && role <= MAX_ROLE)) {
+    throw new TypeError(`Cannot send the request: expected role to be an integer from 1 to ${MAX_ROLE}, got ${role}`);
+  }
+  return {
+    role,
+    params,
+    stdin: stdin === undefined || stdin === null ? NO_CONTENT : byteSourceOf(stdin, "stdin"),
+    data: data === undefined || data === null ? NO_CONTENT : byteSourceOf(data, "data"),
+  };
+}
+
+/** FCGI_BEGIN_REQUEST has two bytes for the role (FastCGI 5.1). */
+const MAX_ROLE = 0xffff;
+
+/**
+ * A checked copy of params: there may be only one chance to read them, and the program may change them.
+ *
+ * @throws {TypeError} If they are no pairs of strings.
+ */
+export function checkedParams(params: Iterable<NameValuePair>): NameValuePair[] {
+  const isIterable = typeof params === "object" && params !== null && Symbol.iterator in params;
+  const pairs = isIterable ? [...params] : null;
+  if (pairs === null || pairs.some((pair) => !Array.isArray(pair))) {
+    const actual = pairs === null ? kindOf(params) : "something else in it";
+    throw new TypeError(`Cannot send the request: expected params to be pairs [name, value] or a Map, got ${actual}`);
+  }
+  for (const [name, value] of pairs) checkNameValuePair(name, value);
+  return pairs;
+}
+
+/** How a {@linkcode RequestSender} sends. */
+export interface RequestSenderOptions {
+  /** Whether the connection is kept afterwards (FastCGI 5.1). */
+  keepConn: boolean;
+  /**
+   * Reads a source that is not at hand.
+   *
+   * @param name For messages: whose bytes they are.
+   */
+  read?: (source: Exclude<ByteSource, Uint8Array>, name: string) => ByteReader;
+}
+
+/** One stream of a request (FastCGI 6). */
+interface OutgoingStream {
+  readonly type: RecordType;
+  /** For messages: whose bytes they are. */
+  readonly name: string;
+  readonly source: ByteSource;
+  /** The length that the params announce. */
+  readonly length: number | null;
+}
+
+/** The streams of the request's role, in the order in which they are sent. An Authorizer has none (FastCGI 6.3). */
+function outgoingStreams({ role, stdin, data, params }: SendableRequest): OutgoingStream[] {
+  if (role === Role.Authorizer) return [];
+  const lengthIn = (param: string): number | null => parseLength(paramOf(params, param));
+  const streams: OutgoingStream[] = [
+    {
+      type: RecordType.Stdin,
+      name: "the request body",
+      source: stdin,
+      length: lengthIn("CONTENT_LENGTH"),
+    },
+  ];
+  if (role === Role.Filter) {
+    streams.push({
+      type: RecordType.Data,
+      name: "the data",
+      source: data,
+      length: lengthIn("FCGI_DATA_LENGTH"),
+    });
+  }
+  return streams;
+}
+
+/** Sends one request. */
+export class RequestSender {
+  readonly #sink: RecordSink;
+  readonly #requestId: number;
+  readonly #read: NonNullable<RequestSenderOptions["read"]>;
+  readonly #head: readonly FastCgiRecord[];
+  /** Streams that are not in the head. */
+  readonly #streams: readonly OutgoingStream[];
+  /** What is still to be cancelled if the request ends early. */
+  #waiting: ByteSource[];
+  /** Where the head is. */
+  #begun: WrittenRecords | null = null;
+  #stream: StreamSender | null = null;
+  /** Streams of which all was given to the sink. */
+  #sentStreams = 0;
+  #stopped = false;
+
+  /**
+   * What can be known to be wrong with the request is found out here, before anything of it is sent.
+   *
+   * @throws {TypeError} If a variable can't be sent.
+   * @throws {FastCgiError} `lengthMismatch` if a stream that is at hand is not as long as announced.
+   */
+  constructor(sink: RecordSink, requestId: number, request: SendableRequest, options: RequestSenderOptions) {
+    const { role, params, stdin, data } = request;
+    const { keepConn, read = readerOf } = options;
+    this.#sink = sink;
+    this.#requestId = requestId;
+    this.#read = read;
+    this.#streams = outgoingStreams(request);
+    for (const { source, length, name } of this.#streams) {
+      if (source instanceof Uint8Array && length !== null) checkLength(source, length, name);
+    }
+    const endsStdin = this.#streams.length === 1 && isEmpty(this.#streams[0]!.source);
+    this.#head = requestHead({ requestId, role, keepConn, params, endsStdin });
+    if (endsStdin) this.#streams = [];
+    this.#waiting = [stdin, data];
+  }
+
+  /** Whether the application may have read a part of it. */
+  get hasLeft(): boolean {
+    return this.#begun?.hasLeft ?? false;
+  }
+
+  /** Whether it has a body of which all that the application lacks is here: to send that waits for the application alone. */
+  get hasWholeBody(): boolean {
+    if (this.#stopped || this.#streams.length === 0) return false;
+    return this.#streams.slice(this.#sentStreams).every(({ source }) => isAtHand(source));
+  }
+
+  /** Sends nothing more, and cancels the request's streams. */
+  stop(reason: unknown): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#stream?.stop(reason);
+    for (const source of this.#waiting) void cancelSource(source, reason);
+  }
+
+  /** Sends it. Resolves to whether all was sent. Rejects if a stream fails or is not as long as announced. */
+  async send(): Promise<boolean> {
+    // Where nothing follows, nothing could leave with it.
+    this.#begun = this.#sink.write(this.#head, this.#streams.length === 0 && !this.#sink.isShared);
+    for (const stream of this.#streams) await this.#sendStream(stream);
+    await this.#begun.taken;
+    return !this.#stopped;
+  }
+
+  async #sendStream({ type, name, source, length }: OutgoingStream): Promise<void> {
+    if (this.#stopped) return;
+    this.#waiting = this.#waiting.filter((other) => other !== source);
+    this.#stream = new StreamSender(this.#sink, type, this.#requestId);
+    const bytes = source instanceof Uint8Array ? source : this.#read(source, name);
+    await this.#stream.send(length === null ? bytes : checkLength(bytes, length, name));
+    // Only what is whole gets an end: without it a backend can tell that the body was cut.
+    if (this.#stopped) return;
+    this.#sink.write([endOfStream(type, this.#requestId)]);
+    this.#sentStreams++;
+  }
+}
+
+function isEmpty(source: ByteSource): boolean {
+  return source instanceof Uint8Array && source.length === 0;
+}

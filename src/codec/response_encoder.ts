@@ -1,0 +1,136 @@
+// Responses → records. To keep in step with request_encoder.ts.
+
+import { contained } from "../base/contained.ts";
+import { resolveOptions } from "../base/resolve_options.ts";
+import { ProtocolStatus } from "../protocol/constants.ts";
+import type { FastCgiRecord } from "../protocol/record.ts";
+import type { FastCgiResponse } from "./outgoing_response.ts";
+import { ResponseSender } from "./response_sender.ts";
+import { Sending } from "./sending.ts";
+import type { Stage, StageController } from "./stage.ts";
+import { StageSink } from "./stage_sink.ts";
+
+/** A response as a {@linkcode ResponseEncoder} takes it (FastCGI 6). */
+export interface FastCgiOutgoingResponse extends FastCgiResponse {
+  /** The request that it answers. */
+  requestId: number;
+  /** Stops the response when the web server has aborted the request, which is ended then: give the `signal` of the request. */
+  signal?: AbortSignal | null;
+  /**
+   * Refuses the request (FastCGI 5.5) if it is not `RequestComplete`. Then there is no output. Apache makes an empty 200 of a refusal, and
+   * HAProxy waits for its timeout.
+   *
+   * @default {ProtocolStatus.RequestComplete}
+   */
+  protocolStatus?: ProtocolStatus;
+}
+
+/** Options of a {@linkcode ResponseEncoder}. */
+export interface ResponseEncoderOptions {
+  /**
+   * Responses that may be sent at once. The next one is taken when one of them was sent to its end.
+   *
+   * @default {128} (as many as a server of ours runs at once on a connection)
+   */
+  maxConcurrentResponses?: number;
+  /** Told of each request whose FCGI_END_REQUEST comes out next. Who decodes requests must know: `RequestDecoderStream.end`. */
+  onEnd?: (requestId: number) => void;
+  /**
+   * Told why a response failed. One that fails before its first byte is answered with an error document. FastCGI has no way to say that one
+   * fails behind it: the stage fails then, with all responses that are under way, and the connection must look broken.
+   */
+  onError?: (error: unknown, response: FastCgiOutgoingResponse) => void;
+}
+
+const DEFAULTS: Required<Pick<ResponseEncoderOptions, "maxConcurrentResponses">> = { maxConcurrentResponses: 128 };
+
+/**
+ * Sans-IO stage: responses → records (FastCGI 6). What is at hand comes out at once, with FCGI_END_REQUEST; output that is a stream comes
+ * out as it is read, beside the responses that follow.
+ */
+export class ResponseEncoder implements Stage<FastCgiOutgoingResponse, FastCgiRecord> {
+  readonly #maxConcurrentResponses: number;
+  readonly #onEnd: (requestId: number) => void;
+  readonly #onError: (error: unknown, response: FastCgiOutgoingResponse) => void;
+  readonly #sending = new Sending<ResponseSender>();
+  /** Why nothing comes out any more. */
+  #dead: { readonly error: unknown } | null = null;
+
+  /** @throws {RangeError} If an option is not a positive number. */
+  constructor(options: ResponseEncoderOptions = {}) {
+    this.#maxConcurrentResponses = resolveOptions(DEFAULTS, options).maxConcurrentResponses;
+    this.#onEnd = contained("onEnd", options.onEnd);
+    this.#onError = contained("onError", options.onError);
+  }
+
+  /** Responses that are being sent. */
+  get activeResponses(): number {
+    return this.#sending.size;
+  }
+
+  /**
+   * Takes a response. A promise asks for a pause until fewer are being sent.
+   *
+   * @throws {RangeError} If its `requestId` is none, or a response to that request is being sent.
+   * @throws {unknown} What a response failed with behind its first byte. The stage is dead then.
+   */
+  transform(response: FastCgiOutgoingResponse, controller: StageController<FastCgiRecord>): void | Promise<void> {
+    if (this.#dead !== null) throw this.#dead.error;
+    const { requestId } = response;
+    this.#sending.checkId(requestId, "response");
+    const sink = new StageSink(controller, () => this.#sending.size > 1);
+    const sender = new ResponseSender(sink, requestId, {
+      onStreaming() {},
+      onStderrError: (error) => this.#onError(error, response),
+      onEnding: () => {
+        if (this.#dead === null) this.#onEnd(requestId);
+        return this.#dead === null;
+      },
+      onEnded() {},
+    });
+    this.#sending.add(requestId, sender, this.#send(sender, response, controller));
+    return this.#sending.whenBelow(this.#maxConcurrentResponses);
+  }
+
+  /**
+   * Resolves when all responses were sent.
+   *
+   * @throws {unknown} What a response failed with behind its first byte.
+   */
+  async flush(): Promise<void> {
+    await this.#sending.whenBelow(1);
+    if (this.#dead !== null) throw this.#dead.error;
+  }
+
+  /** Sends nothing more: the connection is gone. */
+  stopAll(reason: unknown): void {
+    this.#dead ??= { error: reason };
+    this.#sending.stop(reason);
+  }
+
+  async #send(
+    sender: ResponseSender,
+    response: FastCgiOutgoingResponse,
+    controller: StageController<FastCgiRecord>,
+  ): Promise<void> {
+    const { signal, protocolStatus = ProtocolStatus.RequestComplete } = response;
+    const onAbort = (): void => sender.stop(signal!.reason);
+    if (signal?.aborted) onAbort();
+    else signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      if (protocolStatus === ProtocolStatus.RequestComplete) await sender.send(response);
+      else sender.refuse(protocolStatus, await (response.appStatus ?? 0));
+    } catch (error) {
+      if (this.#dead !== null) return;
+      this.#onError(error, response);
+      if (sender.hasBegun) {
+        this.stopAll(error);
+        controller.error?.(error);
+      } else {
+        sender.sendError(500);
+      }
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+}

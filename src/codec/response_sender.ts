@@ -1,0 +1,167 @@
+// Sends a response: FCGI_STDOUT and FCGI_STDERR, and the end of the request. The server and the encoding stage run this.
+// To keep in step with request_sender.ts.
+
+import { kindOf } from "../base/kind_of.ts";
+import { type ErrorStatus, errorDocument } from "../cgi/error_document.ts";
+import { ProtocolStatus, RecordType } from "../protocol/constants.ts";
+import { type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
+import { type ByteSource, type ByteSourceInit, byteSourceOf, cancelSource } from "./byte_source.ts";
+import { type FastCgiResponse, outputOf, partsOf, wholeOutput } from "./outgoing_response.ts";
+import type { RecordSink } from "./record_sink.ts";
+import { endOfStream, endRequest } from "./records.ts";
+import { StreamSender } from "./stream_sender.ts";
+
+/** What a {@linkcode ResponseSender} tells of its response. */
+export interface ResponseSenderHooks {
+  /** It is sent piece by piece from now on. */
+  onStreaming(): void;
+  /** A source of FCGI_STDERR failed. The response goes on. */
+  onStderrError(error: unknown): void;
+  /** FCGI_END_REQUEST is sent next. Returns whether it may be. */
+  onEnding(): boolean;
+  /** FCGI_END_REQUEST was given to the sink. */
+  onEnded(): void;
+}
+
+/** Sends one response, and ends the request with it. */
+export class ResponseSender {
+  readonly #sink: RecordSink;
+  readonly #requestId: number;
+  readonly #hooks: ResponseSenderHooks;
+  /** Made when they are needed: most responses are whole at once. */
+  #stdout: StreamSender | null = null;
+  #stderr: StreamSender | null = null;
+  #isStopped = false;
+  #reason: unknown;
+
+  constructor(sink: RecordSink, requestId: number, hooks: ResponseSenderHooks) {
+    this.#sink = sink;
+    this.#requestId = requestId;
+    this.#hooks = hooks;
+  }
+
+  /** Whether any of FCGI_STDOUT was sent. */
+  get hasBegun(): boolean {
+    return this.#stdout !== null && this.#stdout.sent > 0;
+  }
+
+  /** Whether the web server wants nothing of the response any more. */
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
+  /**
+   * Sends the response and ends it. One that is stopped is ended with what was sent.
+   *
+   * @throws {unknown} Why it can't be sent, or not to its end. It is not ended then.
+   */
+  async send(response: FastCgiResponse): Promise<void> {
+    try {
+      if (typeof response !== "object" || response === null) {
+        throw new TypeError(`Cannot send a response: expected an object with stdout, got ${kindOf(response)}`);
+      }
+      const { appStatus = 0 } = response;
+      // It is waited for when the streams are through, but may fail before.
+      if (typeof appStatus === "object") Promise.resolve(appStatus).catch(() => {});
+      const output = outputOf(response);
+      const whole = wholeOutput(output, response);
+      if (whole === null) await this.#sendStreams(output, response);
+      this.end(whole ?? NO_CONTENT, typeof appStatus === "object" ? await appStatus : appStatus);
+    } catch (error) {
+      if (!this.#isStopped) {
+        // Nothing may come behind FCGI_END_REQUEST.
+        this.#stderr?.stop(error);
+        throw error;
+      }
+      // A source that was cancelled because the request is aborted may well fail. There is nothing to tell.
+      this.end();
+    }
+  }
+
+  /** Ends a response that has not begun with an error document: no web server makes anything good of an empty response. */
+  sendError(status: ErrorStatus): void {
+    this.end(errorDocument(status), 1);
+  }
+
+  /** Sends nothing more, and cancels the response's streams. */
+  stop(reason: unknown): void {
+    this.#isStopped = true;
+    this.#reason = reason;
+    this.#stdout?.stop(reason);
+    this.#stderr?.stop(reason);
+  }
+
+  /**
+   * Ends the request (FastCGI 5.5).
+   *
+   * @param stdout What is left of FCGI_STDOUT; fits one record. Not sent if the response was stopped.
+   */
+  end(stdout: Uint8Array = NO_CONTENT, appStatus: number = 0): void {
+    const requestId = this.#requestId;
+    // Others may have records that could leave with its last.
+    const isAlone = !this.#sink.isShared;
+    if (!this.#hooks.onEnding()) return;
+    const records: FastCgiRecord[] = [];
+    if (stdout.length > 0 && !this.#isStopped) {
+      // Not padded, as in StreamSender.
+      records.push({ type: RecordType.Stdout, requestId, contentData: stdout, paddingLength: 0 });
+    }
+    records.push(endOfStream(RecordType.Stdout, requestId));
+    const endsStderr = this.#stderr !== null && this.#stderr.sent > 0;
+    if (endsStderr) records.push(endOfStream(RecordType.Stderr, requestId));
+    records.push(endRequest(requestId, { appStatus, protocolStatus: ProtocolStatus.RequestComplete }));
+    this.#sink.write(records, isAlone);
+    this.#hooks.onEnded();
+  }
+
+  /** Refuses the request, which has had no output (FastCGI 5.5). */
+  refuse(protocolStatus: ProtocolStatus, appStatus: number): void {
+    const isAlone = !this.#sink.isShared;
+    if (!this.#hooks.onEnding()) return;
+    this.#sink.write([endRequest(this.#requestId, { appStatus, protocolStatus })], isAlone);
+    this.#hooks.onEnded();
+  }
+
+  async #sendStreams(output: ByteSource[], { stderr }: FastCgiResponse): Promise<void> {
+    this.#hooks.onStreaming();
+    const messages = [...partsOf(stderr)];
+    // What is at hand was written before the response.
+    while (isWhole(messages[0])) await this.#sendStderr([messages.shift()!]);
+    const sendingStderr = messages.length === 0 ? undefined : this.#sendStderr(messages);
+    await this.#sendStdout(output);
+    if (sendingStderr !== undefined) await sendingStderr;
+    if (!this.hasBegun && !this.#isStopped) throw new TypeError("Cannot send a response: its stdout is empty");
+  }
+
+  async #sendStdout(rest: ByteSource[]): Promise<void> {
+    const sender = this.#senderOf(RecordType.Stdout);
+    this.#stdout = sender;
+    try {
+      while (rest.length > 0) await sender.send(rest.shift()!);
+    } catch (error) {
+      for (const source of rest) void cancelSource(source, error);
+      throw error;
+    }
+  }
+
+  /** FCGI_STDERR is for the log: that it fails must not fail the response. */
+  async #sendStderr(rest: ByteSourceInit[]): Promise<void> {
+    this.#stderr ??= this.#senderOf(RecordType.Stderr);
+    try {
+      while (rest.length > 0) await this.#stderr.send(byteSourceOf(rest.shift()!, "stderr"));
+    } catch (error) {
+      for (const source of rest) void cancelSource(source, error);
+      if (!this.#isStopped) this.#hooks.onStderrError(error);
+    }
+  }
+
+  #senderOf(type: RecordType): StreamSender {
+    const sender = new StreamSender(this.#sink, type, this.#requestId);
+    if (this.#isStopped) sender.stop(this.#reason);
+    return sender;
+  }
+}
+
+function isWhole(source: ByteSourceInit | undefined): boolean {
+  return typeof source === "string" || ArrayBuffer.isView(source) || source instanceof ArrayBuffer;
+}
