@@ -21,7 +21,7 @@ export abstract class SocketChannel implements ByteChannel {
   #failure: unknown;
   #events: ByteChannelEvents | null = null;
   /** What was told before there was a receiver. */
-  #early: ((events: ByteChannelEvents) => void)[] | null = null;
+  readonly #early: ((events: ByteChannelEvents) => void)[] = [];
   #hasEnded = false;
   #isPaused = false;
   #onResume: (() => void) | null = null;
@@ -38,24 +38,24 @@ export abstract class SocketChannel implements ByteChannel {
   protected abstract destroy(reason: unknown): void;
   /** Closes a TCP socket so that its peer gets an error. Missing where the runtime can't. */
   protected terminate?(): void;
-  /** Begins to read, where the runtime does not read from the start on. */
+  /** Begins to read. Missing where the runtime reads from the start on. */
   protected startReading(): void {}
-  /** Stops reading for now, where {@linkcode SocketChannel.readFrom} does not read. */
+  /** Stops reading for now. Missing where the runtime only reads when it is asked to. */
   protected pauseSocket(): void {}
   /** Reads again. */
   protected resumeSocket(): void {}
 
   start(events: ByteChannelEvents): void {
-    this.startReading();
-    if (this.#early === null) this.#events = events;
-    else queueMicrotask(() => this.#startLate(events, this.#early!));
-  }
-
-  #startLate(events: ByteChannelEvents, early: readonly ((events: ByteChannelEvents) => void)[]): void {
-    this.#events = events;
-    this.#early = null;
-    for (const tell of early) this.#tell(tell);
-    if (!this.#isPaused && this.#phase !== "closed") this.resumeSocket();
+    // Not at once: a runtime may tell of what is there while it is asked to read.
+    queueMicrotask(() => {
+      this.#events = events;
+      const early = this.#early.splice(0);
+      for (const tell of early) this.#tell(tell);
+      if (this.#phase === "closed") return;
+      this.startReading();
+      if (this.#isPaused) this.pauseSocket();
+      else if (early.length > 0) this.resumeSocket();
+    });
   }
 
   pause(): void {
@@ -66,7 +66,7 @@ export abstract class SocketChannel implements ByteChannel {
   resume(): void {
     this.#isPaused = false;
     this.#onResume?.();
-    this.resumeSocket();
+    if (this.#events !== null) this.resumeSocket();
   }
 
   close(reason: unknown = CLOSED): void {
@@ -163,6 +163,11 @@ export abstract class SocketChannel implements ByteChannel {
     this.checkOpen();
   }
 
+  /** Whether to read: there is a receiver, it has not paused, and the peer has not ended. */
+  protected get isReading(): boolean {
+    return this.#events !== null && !this.#isPaused && !this.#hasEnded && this.#phase !== "closed";
+  }
+
   /** Whether it was closed, by {@linkcode SocketChannel.close} or {@linkcode SocketChannel.reset}. */
   protected get isClosed(): boolean {
     return this.#phase === "closed";
@@ -212,7 +217,6 @@ export abstract class SocketChannel implements ByteChannel {
       tell(this.#events);
       return;
     }
-    this.#early ??= [];
     this.#early.push(tell);
     this.pauseSocket();
   }
