@@ -273,6 +273,7 @@ describe("README", () => {
       "const tenants",
       "withAuthorizer",
       "requestsOf",
+      "function counting",
     ];
     expect(blocks.filter((text) => !known.some((marker) => text.includes(marker)))).toEqual([]);
   });
@@ -292,5 +293,19 @@ describe("README", () => {
     const started = await run(program, {});
     await waitUntil(() => started.stdout() !== "");
     expect(started.stdout()).toBe("7\n");
+  });
+
+  it("counts what comes on a connection with its wrapper", async () => {
+    const program = `${block("function counting")}
+      import { FastCgiHttpClient, FastCgiTcpConnector, serve } from "fetchcgi/node";
+      const server = await serve({ port: 0, fetch: () => new Response("x".repeat(1000)) });
+      let count = 0;
+      const connector = counting(new FastCgiTcpConnector(server.address), (bytes) => (count += bytes));
+      const response = await new FastCgiHttpClient(connector).fetch("http://localhost/");
+      console.log((await response.text()).length, count > 1000);
+      await server.close();`;
+    const started = await run(program, {});
+    await waitUntil(() => started.stdout() !== "");
+    expect(started.stdout()).toBe("1000 true\n");
   });
 });
