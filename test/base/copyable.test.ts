@@ -37,7 +37,7 @@ it("copyableWith gives an object whose copies have what the class has as getters
   expect("count" in given && Object.hasOwn(given, "count")).toBe(true);
 });
 
-it("copyableWith asks no getter before somebody reads it", () => {
+it("copyableWith calls no getter before its property is read", () => {
   const given = copyable(new Counter("a"));
   Object.keys(given);
   expect(given.count).toBe(1);

@@ -71,7 +71,7 @@ it("encodeByteString names only the start of the string when a long one is not b
   expect(() => encodeByteString(string)).toThrow(/^.{0,250}$/);
 });
 
-it("encodeByteStringInto writes behind the offset and returns the end when there is room", () => {
+it("encodeByteStringInto writes at the offset and returns the end when there is room", () => {
   const target = new Uint8Array(5).fill(0x2e);
   expect(encodeByteStringInto("ab", target, 2)).toBe(4);
   expect(target).toEqual(latin1("..ab."));

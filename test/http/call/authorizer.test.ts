@@ -126,7 +126,7 @@ describe("FastCgiHttpClient.authorize", () => {
     expect(records.map(([type]) => type)).toEqual([1, 4, 4]);
   });
 
-  it("authorize allows with status 200, said or not, and gives the variables by their own names", async () => {
+  it("authorize allows with status 200, explicit or by default, and gives the variables by their own names", async () => {
     const fields =
       'Variable-AUTH_METHOD: database lookup\r\nvariable-user: J\xfcrgen\r\nVARIABLE-Empty:\r\nX-Other: "x"';
     for (const status of ["Status: 200 OK\r\n", "Status: 200\r\n", ""]) {
@@ -171,7 +171,7 @@ describe("FastCgiHttpClient.authorize", () => {
     expect(authorization).toMatchObject({ allowed: false, response: { status: 302 } });
   });
 
-  it("authorize drops what a refusal asks of the web server: it names files", async () => {
+  it("authorize drops X-Accel-Redirect and X-Sendfile of a refusal, because they name files", async () => {
     const { client } = answeringWith(
       "Status: 403 Forbidden\r\nX-Sendfile: /srv/secret\r\nX-Accel-Redirect: /secret\r\nX-Header: yes\r\n\r\n",
     );
@@ -194,7 +194,7 @@ describe("FastCgiHttpClient.authorize", () => {
     expect(await authorization.response.text()).toBe("first second");
   });
 
-  it("authorize gives a refusal of HEAD no body, and comes to its end all the same", async () => {
+  it("authorize gives a refusal of HEAD no body, and reads the answer to its end", async () => {
     const connector = new ScriptedConnector(async (application) => {
       for (let request = await application.request(); request !== null; request = await application.request()) {
         const { requestId } = request;
@@ -339,7 +339,7 @@ describe("FastCgiHttpClient.authorize", () => {
     await expect(absent.authorize(anyRequest())).rejects.toMatchObject({ code: "connectFailed" });
   });
 
-  it("authorize rejects with the reason of the signal: that of the init, and else of the request", async () => {
+  it("authorize rejects with the reason of the init's signal, or without one of the request's", async () => {
     for (const own of [true, false]) {
       const { client, connector } = afterRequest((application) => application.closedByClient());
       const controller = new AbortController();
@@ -354,7 +354,7 @@ describe("FastCgiHttpClient.authorize", () => {
     }
   });
 
-  it("authorize rejects with the reason of the signal, also where the answer is there and only its end is missing", async () => {
+  it("authorize rejects with the reason of the signal, also when only the end of the answer is missing", async () => {
     const answered = deferred();
     const { client } = afterRequest(async (application, requestId) => {
       await application.send(stdout(requestId, "Status: 200\r\nContent-Length: 2\r\n\r\nok"));
@@ -475,7 +475,7 @@ describe("withAuthorizer", () => {
     expect(requests).toEqual([]);
   });
 
-  it("withAuthorizer tells the authorizer what its init says", async () => {
+  it("withAuthorizer passes the options of init to the authorizer", async () => {
     const { client, requests } = answeringWith("Status: 200\r\n\r\n");
     const fetch = withAuthorizer(
       client,

@@ -122,7 +122,7 @@ describe("responseFromCgi: header block", () => {
     expect((await result).headers.get("x-a")).toBe("1");
   });
 
-  it("responseFromCgi knows names without regard to case, and blanks around values mean nothing", async () => {
+  it("responseFromCgi ignores the case of names and the blanks around values", async () => {
     const summary = await summaryOf(await read("STATUS:404\r\ncontent-TYPE: \t a/b\t \r\nX-Empty:\r\n\r\n"));
     expect([summary.status, summary.headers]).toEqual([
       404,
@@ -155,7 +155,7 @@ describe("responseFromCgi: header block", () => {
     expect(await summaryOf(response)).toMatchObject({ headers: [["x-a", "1"]], body: "5\r\n" });
   });
 
-  it("responseFromCgi follows nothing that a web server would follow by itself", async () => {
+  it("responseFromCgi follows no header that a web server would follow by itself", async () => {
     const response = await read("X-Accel-Redirect: /secret\r\nX-Sendfile: /etc/passwd\r\n\r\nbody");
     expect(await summaryOf(response)).toMatchObject({ status: 200, body: "body" });
     expect(response.headers.get("x-sendfile")).toBe("/etc/passwd");
@@ -394,7 +394,7 @@ describe("responseFromCgi: local redirect", () => {
     expect(await targetOf("Status: 103\r\n\r\nLocation: /path")).toBe("/path");
   });
 
-  it("responseFromCgi makes a 302 of a local redirect for who does not follow it", async () => {
+  it("responseFromCgi makes a 302 of a local redirect, for callers that do not follow it", async () => {
     const { response } = await cgiResponseFrom(whole("Location: /path?a\r\n\r\n"), options);
     expect([response.status, response.headers.get("location")]).toEqual([302, "/path?a"]);
   });
@@ -486,7 +486,7 @@ describe("responseFromCgi: body", () => {
     expect((await reader.read()).done).toBe(true);
   });
 
-  it("responseFromCgi takes nothing from the queue that nobody reads", async () => {
+  it("responseFromCgi takes nothing from the queue before the body is read", async () => {
     const { incoming } = fed();
     incoming.stdoutQueue.push(latin1("X-A: 1\r\n\r\n"));
     const response = await responseFromCgi(incoming, options);
@@ -511,7 +511,7 @@ describe("responseFromCgi: body", () => {
     }
   });
 
-  it("responseFromCgi abandons a response without body that has more of one than maxDrainBytes", async () => {
+  it("responseFromCgi abandons a response without a body when more than maxDrainBytes come", async () => {
     for (const [status, method] of WITHOUT_BODY) {
       const { incoming, abandoned } = fed();
       incoming.stdoutQueue.push(latin1(`Status: ${status}\r\n\r\nbody`));
@@ -570,7 +570,7 @@ describe("responseFromCgi: body", () => {
     }
   });
 
-  it("responseFromCgi trusts the connection of an application that sends what it said", async () => {
+  it("responseFromCgi keeps the connection of an application that sends exactly the announced bytes", async () => {
     const { incoming, told } = fed();
     incoming.stdoutQueue.push(latin1("Content-Length: 4\r\n\r\nbody"));
     incoming.complete(complete);
@@ -578,7 +578,7 @@ describe("responseFromCgi: body", () => {
     expect(told()).not.toContain("distrusted");
   });
 
-  it("responseFromCgi drops the rest of an empty body that nobody asks for", async () => {
+  it("responseFromCgi drops the rest of an empty body without a read", async () => {
     const { incoming } = fed();
     incoming.stdoutQueue.push(latin1("Content-Length: 0\r\n\r\n"));
     await responseFromCgi(incoming, options);
@@ -639,7 +639,7 @@ describe("responseFromCgi: body", () => {
     }
   });
 
-  it("responseFromCgi abandons a response that nobody reads to its end", async () => {
+  it("responseFromCgi abandons a response that its reader cancels", async () => {
     const { incoming, abandoned } = fed();
     incoming.stdoutQueue.push(latin1("X-A: 1\r\n\r\n"));
     const response = await responseFromCgi(incoming, options);

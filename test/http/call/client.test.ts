@@ -351,7 +351,7 @@ describe("FastCgiHttpClient: variables", () => {
     });
   });
 
-  it("FastCgiHttpClient lets no params contradict the length of the body", async () => {
+  it("FastCgiHttpClient sends the length of the body whatever params say", async () => {
     const { client, requests } = recording();
     await client.fetch("http://a.test/", { method: "POST", body: "body", params: { CONTENT_LENGTH: "99" } });
     expect([requests[0]!.params.get("CONTENT_LENGTH"), requests[0]!.stdin.length]).toEqual(["4", 4]);
@@ -460,7 +460,7 @@ describe("FastCgiHttpClient: variables", () => {
     ]);
   });
 
-  it("FastCgiHttpClient answers itself where a folder has no script, and cancels the body unread", async () => {
+  it("FastCgiHttpClient answers 404 without the application when a folder has no script, and cancels the body unread", async () => {
     const script = scriptsIn({
       documentRoot: "/srv",
       resolve: (name) => (name === "/blog/index.php" ? `/srv${name}` : null),
@@ -503,7 +503,7 @@ describe("FastCgiHttpClient: variables", () => {
     expect([asked, connector.connections]).toEqual([[], []]);
   });
 
-  it("FastCgiHttpClient asks no authorizer where a folder has no script, and lets nothing through", async () => {
+  it("FastCgiHttpClient refuses a request without the authorizer when a folder has no script", async () => {
     const { client, connector } = recording({ script: scriptsIn({ documentRoot: "/srv", resolve: () => null }) });
     const authorization = await client.authorize(new Request("http://a.test/x"));
     expect(authorization).toMatchObject({ allowed: false, response: { status: 404 } });
@@ -562,7 +562,7 @@ describe("FastCgiHttpClient: request bodies", () => {
     }
   });
 
-  it("FastCgiHttpClient says how long a stream is, whether it is told or not", async () => {
+  it("FastCgiHttpClient sends the length of a stream, whether the program gives it or not", async () => {
     for (const headers of [{}, { "content-length": "5" }] as Record<string, string>[]) {
       const { client, requests } = recording();
       await client.fetch(url, streaming(streamOf(latin1("abc"), latin1("de")), headers));
@@ -585,7 +585,7 @@ describe("FastCgiHttpClient: request bodies", () => {
     }
   });
 
-  it("FastCgiHttpClient sends nothing of a body that breaks off", async () => {
+  it("FastCgiHttpClient sends no part of a body that breaks off", async () => {
     const reason = new Error("The client has left");
     for (const method of ["POST", "PUT"]) {
       for (const headers of [{}, { "content-length": "1000000" }] as Record<string, string>[]) {
@@ -641,7 +641,7 @@ describe("FastCgiHttpClient: request bodies", () => {
     expect((await result).status).toBe(200);
   });
 
-  it("FastCgiHttpClient sends nothing of a body that is not as long as its header says", async () => {
+  it("FastCgiHttpClient sends no part of a body that is not as long as its header says", async () => {
     const bodies = [["abc"], ["abcde"], []].map((pieces) => streamOf(...pieces.map((piece) => latin1(piece))));
     for (const body of [...bodies, latin1("abc"), "abcde", new Blob(["abc"])]) {
       const { client, connector } = recording();
@@ -677,7 +677,7 @@ describe("FastCgiHttpClient: request bodies", () => {
     expect(connector.connections.length).toBe(1);
   });
 
-  it("FastCgiHttpClient says 0 for a POST without a body, and nothing for a GET", async () => {
+  it("FastCgiHttpClient sends CONTENT_LENGTH 0 for a POST without a body, and an empty one for a GET", async () => {
     const { client, requests } = recording();
     await client.fetch(url, { method: "POST" });
     await client.fetch(url);
@@ -692,7 +692,7 @@ describe("FastCgiHttpClient: request bodies", () => {
     expect(connector.connections).toEqual([]);
   });
 
-  it("FastCgiHttpClient cancels the body where there is no connection", async () => {
+  it("FastCgiHttpClient cancels the body when it can't connect", async () => {
     const reason = new Error("connect ECONNREFUSED");
     const client = clientOf({ connect: () => Promise.reject(reason) }, { requestBuffering: "measure" });
     const open = new OpenStream();
@@ -822,7 +822,7 @@ describe("FastCgiHttpClient: bodies longer than they say", () => {
     }
   });
 
-  it("FastCgiHttpClient uses no connection again on which more came than was said", async () => {
+  it("FastCgiHttpClient does not use a connection again on which more than the announced bytes came", async () => {
     const { client, connector } = scripted(
       answering(() => "Content-Length: 2\r\n\r\nok\n"),
       { keepAlive: true },

@@ -31,7 +31,7 @@ it("requestToParams makes the variables that php-fpm goes by", () => {
   expect(params.has("HTTP_PROXY")).toBe(false);
 });
 
-it("requestToParams says the length of a body as it is told it, and nothing where nobody knows it", () => {
+it("requestToParams sends the given length of a body, and none when it is unknown", () => {
   const request = (headers: HeadersInit = {}): Request =>
     new Request("http://a.test/", { method: "POST", body: "body", headers });
   const lengthOf = (...given: Parameters<typeof requestToParams>): string | undefined =>
@@ -99,7 +99,7 @@ it("cgiToResponse resolves when the header block is there, and reads a body no f
   expect(pulls).toBeLessThan(10);
 });
 
-it("cgiToResponse tells what the program asks of its web server", async () => {
+it("cgiToResponse reports what the program asks its web server to do", async () => {
   expect((await cgiToResponse("Location: /there?x=1\n\n")).localRedirect).toBe("/there?x=1");
   const { response, asksForFile } = await cgiToResponse("Content-Type: a/b\nX-Sendfile: /srv/file\n\n");
   expect([asksForFile, response.headers.get("x-sendfile")]).toEqual([true, "/srv/file"]);

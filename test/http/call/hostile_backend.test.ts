@@ -444,7 +444,7 @@ describe.each([false, true])("FastCgiHttpClient and a hostile application, keepA
     await expectGood(client);
   });
 
-  it("FastCgiHttpClient copes when an application answers before it has read the request", async () => {
+  it("FastCgiHttpClient gives the response when an application answers before it has read the request", async () => {
     const client = clientOf({ keepAlive });
     hostile = ({ id, connection }) => connection.send(good(id));
     const body = new Uint8Array(4 * MIB);
@@ -467,7 +467,7 @@ describe.each([false, true])("FastCgiHttpClient and a hostile application, keepA
     await expectGood(client);
   });
 
-  it("FastCgiHttpClient holds little of an answer that nobody reads", async () => {
+  it("FastCgiHttpClient holds little of an answer that the program does not read", async () => {
     const client = clientOf({ keepAlive });
     const piece = text(1, "x".repeat(60_000));
     let connection!: BackendConnection;
@@ -542,7 +542,7 @@ describe("FastCgiHttpClient and what comes too late on a kept connection", () =>
   });
 
   it.each(strays)(
-    "FastCgiHttpClient gives nobody else's bytes to a request before whose answer comes %s",
+    "FastCgiHttpClient gives a request no bytes of another one when its answer follows %s",
     async (name, stray) => {
       const client = clientOf({ keepAlive: true, headerTimeout: PATIENCE });
       hostile = ({ id, connection }) => connection.send(good(id));

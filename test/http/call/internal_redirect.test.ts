@@ -127,7 +127,7 @@ describe("onLocalRedirect", () => {
     }
   });
 
-  it("FastCgiHttpClient leaves what is no local redirect alone, and all of them without a hook", async () => {
+  it("FastCgiHttpClient passes on responses that are no local redirects, and without a hook all of them", async () => {
     const table: [output: string, status: number, location: string][] = [
       ["Location: https://a.test/x", 302, "https://a.test/x"],
       ["Location: //b.test/x", 302, "//b.test/x"],
@@ -152,7 +152,7 @@ describe("onLocalRedirect", () => {
     expect([response.status, response.headers.get("location")]).toEqual([302, "/target?a=1"]);
   });
 
-  it("FastCgiHttpClient gives up where more than maxLocalRedirects follow one another", async () => {
+  it("FastCgiHttpClient rejects when more than maxLocalRedirects follow one another", async () => {
     const pages = Object.fromEntries(
       Array.from({ length: 10 }, (_, index) => [`/${index}`, `Location: /${index + 1}\r\n\r\n`]),
     );
@@ -351,7 +351,7 @@ describe("onAccelRedirect, onSendFile", () => {
     ]);
   });
 
-  it("FastCgiHttpClient does not take a header in a local redirect's place for one", async () => {
+  it("FastCgiHttpClient calls onLocalRedirect only for a Location without other fields", async () => {
     const onLocalRedirect = vi.fn();
     const { client } = site(
       { "/": "Location: /x\r\nX-Sendfile: /y\r\n\r\n" },

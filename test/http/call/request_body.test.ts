@@ -52,7 +52,7 @@ describe("prepareBody", () => {
     }
   });
 
-  it("prepareBody believes no Content-Length where there is no body", async () => {
+  it("prepareBody ignores Content-Length when there is no body", async () => {
     const request = post(null, { headers: { "content-length": "5" } });
     expect((await prepareBody(request, limits)).length).toBe(0);
   });
@@ -115,7 +115,7 @@ describe("prepareBody", () => {
     expect(open.cancelled).toBe(error);
   });
 
-  it("prepareBody refuses what is at hand and not as long as its Content-Length", async () => {
+  it("prepareBody refuses bytes that are not as long as the Content-Length", async () => {
     const headers = new Headers({ "content-length": "4" });
     for (const text of ["abc", "abcde", ""]) {
       const request = { method: "POST", headers, body: latin1(text), bodyUsed: false, signal: undefined };
@@ -248,7 +248,7 @@ describe("prepareBody: requestBuffering", () => {
     return null;
   }
 
-  it("prepareBody streams what is announced, whatever the limit, when it is to measure", async () => {
+  it("prepareBody streams a body of announced length, whatever the limit, when requestBuffering is measure", async () => {
     for (const length of [1, 100 * limit]) {
       const body = await preparedBy("measure", { "content-length": String(length) });
       expect(body?.length).toBe(length);
@@ -257,7 +257,7 @@ describe("prepareBody: requestBuffering", () => {
     expect(await preparedBy("measure")).toBeNull();
   });
 
-  it("prepareBody reads nothing when it is to stream", async () => {
+  it("prepareBody reads nothing of a body that is streamed", async () => {
     const body = await preparedBy("stream");
     expect(body?.length).toBe("unknown");
     expect(body?.source).toBeInstanceOf(ReadableStream);
@@ -266,7 +266,7 @@ describe("prepareBody: requestBuffering", () => {
     expect(known.length).toBe(4);
   });
 
-  it("prepareBody sends what is whole already as it is, whatever the limit", async () => {
+  it("prepareBody sends a body that is complete already as it is, whatever the limit", async () => {
     for (const requestBuffering of ["collect", "measure", "stream"] as const) {
       for (const length of [limit, 10 * limit]) {
         for (const whole of [new Blob([patternBytes(length)]), patternBytes(length)]) {
@@ -282,7 +282,7 @@ describe("prepareBody: requestBuffering", () => {
 });
 
 describe("wholeBodyOf", () => {
-  it("wholeBodyOf has the bytes that fetch sends, where they are all there", async () => {
+  it("wholeBodyOf returns the bytes that fetch sends when they are complete", async () => {
     const form = new FormData();
     form.set("a", "b");
     const kinds: [body: BodyInit | ReadableStream<unknown> | null, isWhole: boolean][] = [

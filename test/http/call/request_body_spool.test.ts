@@ -233,7 +233,7 @@ describe("prepareBody: requestBodyTimeout", () => {
     return prepareBody(post(open.stream, { headers }), options).catch((reason) => reason);
   }
 
-  it("prepareBody gives up a body that gives nothing for too long, before its first piece and behind it", async () => {
+  it("prepareBody fails with timeout when a body gives nothing for too long, before its first piece and after it", async () => {
     for (const given of [0, 10, 2000]) {
       const spool = new MemorySpool();
       const open = new OpenStream();
@@ -253,7 +253,7 @@ describe("prepareBody: requestBodyTimeout", () => {
     }
   });
 
-  it("prepareBody takes no empty piece for progress, and waits for a body that goes on slowly", async () => {
+  it("prepareBody does not count an empty piece as progress, and waits for a slow body", async () => {
     const open = new OpenStream();
     const prepared = collecting(open, new MemorySpool());
     for (let count = 0; count < 5; count++) {

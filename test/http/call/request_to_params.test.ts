@@ -59,7 +59,7 @@ describe("paramsFromRequest", () => {
     });
   });
 
-  it("paramsFromRequest says of both ends what it is told, and nothing of its own", () => {
+  it("paramsFromRequest sends only the addresses that it is given", () => {
     const told = {
       remoteAddress: "192.0.2.7",
       remotePort: 5,
@@ -262,7 +262,7 @@ describe("paramsFromRequest: addresses", () => {
     expect(params).toMatchObject({ HTTP_HOST: "front.test", SERVER_NAME: "backend.test", SERVER_PORT: "81" });
   });
 
-  it("paramsFromRequest guesses no address of the client", () => {
+  it("paramsFromRequest does not guess the address of the client", () => {
     const forwarded = { "x-forwarded-for": "127.0.0.1", forwarded: "for=127.0.0.1", "x-real-ip": "127.0.0.1" };
     const params = paramsOf("http://a.test/", { headers: forwarded });
     expect(params.REMOTE_ADDR).toBe("0.0.0.0");
@@ -314,7 +314,7 @@ describe("paramsFromRequest: headers", () => {
     });
   });
 
-  it("paramsFromRequest drops headers that would collide, belong to the connection or are believed by somebody", () => {
+  it("paramsFromRequest drops headers that would collide, belong to the connection or are trusted by programs", () => {
     expect(
       headerParams([
         ["Remote_User", "forged"],
@@ -357,7 +357,7 @@ describe("paramsFromRequest: headers", () => {
 });
 
 describe("setContentLength", () => {
-  it("setContentLength says what is sent, whatever a header or an override says", () => {
+  it("setContentLength sets the length that is sent, whatever a header or an override says", () => {
     const table = [
       [5, "5"],
       [0, "0"],
@@ -372,7 +372,7 @@ describe("setContentLength", () => {
     }
   });
 
-  it("setContentLength has nothing to say before it is known", () => {
+  it("paramsFromRequest leaves CONTENT_LENGTH empty before setContentLength sets it", () => {
     expect(paramsOf("http://a.test/", { headers: { "content-length": "99" } }).CONTENT_LENGTH).toBe("");
   });
 });

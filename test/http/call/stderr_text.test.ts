@@ -7,7 +7,7 @@ function told(): { text: StderrText; pieces: string[] } {
   return { text: new StderrText((piece) => pieces.push(piece)), pieces };
 }
 
-it("StderrText tells of whole characters, however they are cut", () => {
+it("StderrText passes on whole characters, however they are cut", () => {
   const bytes = new TextEncoder().encode("\ufeffaé€😀z\n");
   for (const [head, tail] of splitsOf(bytes)) {
     const { text, pieces } = told();
@@ -31,7 +31,7 @@ it("StderrText makes U+FFFD of what is not UTF-8", () => {
   expect(pieces).toEqual(["a\ufffdb", "\ufffdc"]);
 });
 
-it("StderrText tells at the end of a character that is not whole, unless a limit cut it", () => {
+it("StderrText passes on an incomplete last character, unless a limit cut it", () => {
   for (const [truncated, expected] of [
     [false, ["a", "\ufffd"]],
     [true, ["a"]],
@@ -43,7 +43,7 @@ it("StderrText tells at the end of a character that is not whole, unless a limit
   }
 });
 
-it("StderrText tells nothing where nothing came", () => {
+it("StderrText does not call back when nothing came", () => {
   const { text, pieces } = told();
   text.end(false);
   expect(pieces).toEqual([]);

@@ -100,7 +100,7 @@ describe("FastCgiHttpClient: signals", () => {
     }
   });
 
-  it("FastCgiHttpClient drops what a hook fails with too late", async () => {
+  it("FastCgiHttpClient ignores the error of a hook that fails after the signal has aborted", async () => {
     const given = deferred<Spool>();
     const client = clientOf({ openSpool: () => given.promise, maxBufferedRequestBytes: 1 });
     const controller = new AbortController();
@@ -119,7 +119,7 @@ describe("FastCgiHttpClient: signals", () => {
 });
 
 describe("holding", () => {
-  it("holding gives what its work gives, also where that throws at once", async () => {
+  it("holding settles as its work does, also when that throws at once", async () => {
     const subject = {};
     expect(await holding(subject, async () => 5)).toBe(5);
     const reason = new Error("No");

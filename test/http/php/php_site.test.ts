@@ -90,7 +90,7 @@ describe("phpSite", () => {
     for (const [path, answer] of table) expect(await answerTo(path), path).toEqual(answer);
   });
 
-  it("phpSite never asks the file server for what is not public, and answers as if it were not there", async () => {
+  it("phpSite does not ask the file server for files that are not public, and answers as if they did not exist", async () => {
     const { answerTo, asked } = siteOf(wordPress);
     const paths = [
       "/wp-login%2Ephp%20",
@@ -180,7 +180,7 @@ describe("phpSite", () => {
     }
   });
 
-  it("phpSite tells PHP what init makes of all that the handler got", async () => {
+  it("phpSite calls init with all arguments of the handler, and passes its options to PHP", async () => {
     const { inits } = siteOf({});
     const php = siteOf({ scripts: ["/index.php"] });
     const seen: unknown[] = [];

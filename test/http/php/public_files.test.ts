@@ -27,7 +27,7 @@ describe("publicFiles", () => {
     expect((await ask("/a.css")).status).toBe(status);
   });
 
-  it("publicFiles answers 404, and asks nobody, when the path is not public", async () => {
+  it("publicFiles answers 404 without the file server when the path is not public", async () => {
     const { ask, asked } = guarded();
     for (const path of ["/wp-config.php", "/a%2EPHP", "/.env", "/a%2Fb.css", "//a.css", "/a.php~"]) {
       for (const method of ["GET", "HEAD"]) expect((await ask(path, { method })).status, path).toBe(404);
@@ -40,7 +40,7 @@ describe("publicFiles", () => {
   });
 
   it.each(["POST", "PUT", "DELETE", "OPTIONS", "PROPFIND"])(
-    "publicFiles answers 405, and asks nobody, to %s",
+    "publicFiles answers 405 without the file server to %s",
     async (method) => {
       const { ask, asked } = guarded();
       const response = await ask("/a.css", { method });
@@ -67,7 +67,7 @@ describe("publicFiles", () => {
     expect(open.cancelled).toBeDefined();
   });
 
-  it("publicFiles gives the file server the path that it has looked at", async () => {
+  it("publicFiles gives the file server the path that it has checked", async () => {
     const { files, asked } = guarded();
     const odd = (url: string): Request =>
       Object.defineProperty(new Request("http://a.test/", { headers: { range: "bytes=0-9" } }), "url", { value: url });

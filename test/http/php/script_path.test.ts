@@ -46,7 +46,7 @@ function refusalOf(pathname: string): string | null {
 }
 
 describe("splitScriptPath", () => {
-  it("splitScriptPath cuts behind the first part that ends with the extension", () => {
+  it("splitScriptPath cuts after the first part that ends with the extension", () => {
     const table: [path: string, scriptName: string, pathInfo: string][] = [
       ["/index.php", "/index.php", ""],
       ["/index.php/", "/index.php", "/"],
@@ -98,7 +98,7 @@ describe("splitScriptPath", () => {
     expect(splitScriptPath("/a.php/b.cgi/c", ".cgi")).toEqual({ scriptName: "/a.php/b.cgi", pathInfo: "/c" });
   });
 
-  it("splitScriptPath gives parts that are the path again, the first of which ends with the extension, for any path", () => {
+  it("splitScriptPath gives two parts that join to the path, the first ending with the extension, for any path", () => {
     const piece = fc.oneof(
       fc.constantFrom(".php", "/", ".PHP", "php", ".", "p", "h", "\0", "..", "%", "\x80"),
       // Bytes. The strings of all of Unicode take seconds to be listed.
@@ -254,7 +254,7 @@ describe("scriptsIn", () => {
     expect(asked).toEqual(["/b.php", "/upload.jpg/x.php"]);
   });
 
-  it("scriptsIn answers 404 where there is no script, and asks for none that a rule may not know", async () => {
+  it("scriptsIn answers 404 when there is no script, and does not ask resolve for names that rules may not cover", async () => {
     const { root, asked } = rootOf([]);
     const paths = [
       "/.php",

@@ -208,7 +208,7 @@ describe("lazyRequest", () => {
     expect(request.body!.locked).toBe(true);
   });
 
-  it("lazyRequest has its other properties whatever became of its body", async () => {
+  it("lazyRequest has its other properties after its body was used", async () => {
     const request = lazy(incoming({}, form));
     expect(request.mode).toBe("cors");
     expect(await textFrom(request.body!)).toBe(form);

@@ -203,7 +203,7 @@ describe("nativeRequest", () => {
     expect(native()).not.toBeInstanceOf(Replaced);
   });
 
-  it("nativeRequest asks for the signal first where only that tells of the abort", () => {
+  it("nativeRequest reads the signal at once when only that tells of the abort", () => {
     const controller = new AbortController();
     const { stdin } = incoming();
     const request = nativeRequest(partsFromParams(incoming()), { stdin, signal: controller.signal }, false);

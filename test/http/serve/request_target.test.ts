@@ -213,7 +213,7 @@ describe("targetFromParams: dot segments", () => {
     for (const [uri, target] of table) expect(targetOf({ REQUEST_URI: uri }), uri).toBe(target);
   });
 
-  it("targetFromParams leads to the path that the web server has looked at when a path is any, or refuses it", () => {
+  it("targetFromParams leads to the path that the web server checked, or refuses the path, for any path", () => {
     const part = fc.constantFrom("/", "/", "//", ".", "..", "/../", "%2e", "%2f", "%2F", "a", "b", "#", "%23", "\\");
     fc.assert(
       fc.property(fc.array(part, { maxLength: 10 }), (parts) => {

@@ -203,7 +203,7 @@ describe("cgiFromResponse: header", () => {
 });
 
 describe("cgiFromResponse: body", () => {
-  it("cgiFromResponse sends a body that is there in the same piece as the header", async () => {
+  it("cgiFromResponse sends a body that is available in the same piece as the header", async () => {
     const bodies: [body: BodyInit, text: string][] = [
       ["text", "text"],
       [latin1("\0\xff"), "\0\xff"],
@@ -226,7 +226,7 @@ describe("cgiFromResponse: body", () => {
     });
   });
 
-  it("cgiFromResponse lets the header of a slow body leave at once", async () => {
+  it("cgiFromResponse sends the header of a slow body at once", async () => {
     const open = new OpenStream();
     const result = cgiFromResponse(new Response(open.stream), get);
     expect(await isSettled(result as Promise<unknown>)).toBe(true);
@@ -239,7 +239,7 @@ describe("cgiFromResponse: body", () => {
     expect((await body.read()).done).toBe(true);
   });
 
-  it("cgiFromResponse sends what is there of a slow body with the header", async () => {
+  it("cgiFromResponse sends the first pieces of a slow body with the header", async () => {
     const open = new OpenStream();
     open.write("early");
     const [first, body] = (await cgiFromResponse(new Response(open.stream), get)) as [Uint8Array, ByteReader];
@@ -265,13 +265,13 @@ describe("cgiFromResponse: body", () => {
     expect(pieces).toBeLessThan(70);
   });
 
-  it("cgiFromResponse sends a body of many small pieces that are there in one piece", async () => {
+  it("cgiFromResponse sends many small pieces that are available as one piece", async () => {
     const pieces = Array.from({ length: 5_000 }, (_, index) => patternBytes(1, index));
     const { first } = await sent(new Response(streamOf(...pieces)));
     expect(latin1(first.slice(-5_000))).toEqual(patternBytes(5_000));
   });
 
-  it("cgiFromResponse hands the cancelling of a long body on", async () => {
+  it("cgiFromResponse passes the cancelling of a long body on", async () => {
     const open = new OpenStream();
     const [, body] = (await cgiFromResponse(new Response(open.stream), get)) as [Uint8Array, ByteReader];
     const reason = new Error("Gone");
@@ -300,7 +300,7 @@ describe("cgiFromResponse: body", () => {
     }
   });
 
-  it("cgiFromResponse gives a body that is all there a Content-Length when the handler gave none", async () => {
+  it("cgiFromResponse adds a Content-Length when the whole body is available and the handler gave none", async () => {
     const lengthOf = async (response: Response, options = get): Promise<string | undefined> => {
       const [first] = await cgiFromResponse(response, options);
       return /^content-length: (\d+)\r$/m.exec(Buffer.from(first as Uint8Array).toString("latin1"))?.[1];
@@ -403,7 +403,7 @@ describe("cgiFromResponse: body", () => {
     expect((await sent(new Response(null, { headers: { "content-length": "0" } }))).rest).toBe("");
   });
 
-  it("cgiFromResponse fails a slow body of another length where it passes or misses it", async () => {
+  it("cgiFromResponse fails a slow body as soon as it is longer than its Content-Length, or at its end if it is shorter", async () => {
     const long = new OpenStream();
     const init = { headers: { "content-length": "3" } };
     const [, tooLong] = (await cgiFromResponse(new Response(long.stream, init), get)) as [Uint8Array, ByteReader];
@@ -430,7 +430,7 @@ describe("cgiFromResponse: body", () => {
     expect(open.cancelled).toMatchObject({ code: "lengthMismatch" });
   });
 
-  it("cgiFromResponse fails with a body that fails", async () => {
+  it("cgiFromResponse fails with the error of the body", async () => {
     const reason = new Error("The disk is gone");
     const failing = new OpenStream();
     failing.fail(reason);

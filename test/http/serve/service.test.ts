@@ -133,7 +133,7 @@ describe("FastCgiHttpService", () => {
     expect((await web.answer(1)).stdout).toMatch(/\r\n\r\nPOST http:\/\/example.com\/ yes body$/);
   });
 
-  it("FastCgiHttpService takes nothing but a function", () => {
+  it("FastCgiHttpService throws a TypeError when fetch is not a function", () => {
     expect(() => new FastCgiHttpService({} as FastCgiFetchHandler)).toThrow(
       new TypeError("Cannot serve: expected fetch to be a function, got object"),
     );
@@ -158,7 +158,7 @@ describe("FastCgiHttpService: errors", () => {
     }
   });
 
-  it("FastCgiHttpService answers anything that is no Response with 500", async () => {
+  it("FastCgiHttpService answers 500 when the handler returns something that is no Response", async () => {
     for (const [result, kind] of [
       [undefined, "undefined"],
       [null, "null"],
@@ -186,7 +186,7 @@ describe("FastCgiHttpService: errors", () => {
     }
   });
 
-  it("FastCgiHttpService answers variables that are no HTTP request with 400, without the handler", async () => {
+  it("FastCgiHttpService answers 400 without the handler when the variables describe no HTTP request", async () => {
     const { web, application } = serve(() => new Response("handled"));
     const malformed: Record<string, string>[] = [
       { REQUEST_METHOD: "" },
@@ -251,7 +251,7 @@ describe("FastCgiHttpService: errors", () => {
     }
   });
 
-  it("FastCgiHttpService never shows a handler a body that was cut as whole", async () => {
+  it("FastCgiHttpService fails a body that was cut, however the handler reads it", async () => {
     const { web } = serve(async (request) => {
       const outcome = await request.text().then(
         () => "whole",
@@ -275,7 +275,7 @@ describe("FastCgiHttpService: errors", () => {
     expect((await web.answer(2)).stdout).toMatch(/1234$/);
   });
 
-  it("FastCgiHttpService lets a response that breaks off look like no whole one", async () => {
+  it("FastCgiHttpService makes a response that breaks off look broken", async () => {
     const open = new OpenStream();
     const { web, application } = serve(() => new Response(open.stream));
     await web.send(request(1));
@@ -417,7 +417,7 @@ describe("FastCgiHttpService: stderr", () => {
     ]);
   });
 
-  it("FastCgiHttpService answers all the same when onStderr throws", async () => {
+  it("FastCgiHttpService answers when onStderr throws", async () => {
     const thrown = new Error("The log is full");
     const onStderr = (): never => {
       throw thrown;

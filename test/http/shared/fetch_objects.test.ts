@@ -210,7 +210,7 @@ describe("a Response of another class", () => {
     }
   });
 
-  it("cgiFromResponse refuses what HTTP can't carry, whatever its class lets pass", async () => {
+  it("cgiFromResponse refuses what HTTP can't carry, even if its class accepts it", async () => {
     const open = new OtherStream();
     const refused: Members[] = [
       { headers: new OtherHeaders([["x", "1\r\nset-cookie: evil=1"]]) },
@@ -250,7 +250,7 @@ describe("a Response of another class", () => {
     expect(node.destroyed).toBe(true);
   });
 
-  it("bodyOf gives up what is left of a body", async () => {
+  it("bodyOf cancels the rest of a body", async () => {
     const [web, node] = [new OtherStream(latin1("a"), latin1("b")), new NodeStream(latin1("a"), latin1("b"))];
     for (const body of [web, node]) {
       const reader = bodyOf({ body }) as ByteReader;
@@ -334,7 +334,7 @@ describe("a Request of another class", () => {
     await expect(fetched).rejects.toThrow("Under way");
   });
 
-  it("FastCgiHttpClient asks an authorizer about it and leaves its body alone", async () => {
+  it("FastCgiHttpClient asks an authorizer about it and does not touch its body", async () => {
     const { client, requests } = recording();
     const body = new OtherStream(latin1("body"));
     expect(await client.authorize(otherRequest({ body }))).toMatchObject({ allowed: true });

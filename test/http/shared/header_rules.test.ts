@@ -29,7 +29,7 @@ describe("headerFromParam", () => {
     }
   });
 
-  it("headerFromParam believes no impostor, in whatever spelling", () => {
+  it("headerFromParam makes no header of an impostor, in any spelling", () => {
     // h2o passes "X.Dot" as it is, so a name can come with other characters than upper case and "_".
     const impostors = ["HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE", "HTTP_TRANSFER_ENCODING", "HTTP_PROXY"];
     for (const param of impostors) {
@@ -54,7 +54,7 @@ describe("paramFromHeader", () => {
     ]);
   });
 
-  it("paramFromHeader drops names that would collide with another or are believed by somebody", () => {
+  it("paramFromHeader drops names that would collide, and names that programs trust", () => {
     const dropped = [
       ...["Remote_User", "Remote.User", "X!", "X'Y", "X~", "É", "a b", ""],
       ...["Proxy", "PROXY", "Redirect-Status", "Content-Length", "Content-Type", "Expect", "Proxy-Authorization"],
