@@ -7,6 +7,7 @@ import {
   type FastCgiConnection,
   type FastCgiRecord,
   RecordType,
+  Role,
 } from "../../src/toolkit.ts";
 import { record } from "../support/records.ts";
 import { pause } from "./clock.ts";
@@ -121,6 +122,7 @@ export const anyConnect: fc.Arbitrary<ConnectPlan> = fc.record({
 /** One request as an application has got it, and its answer. */
 export class Attempt {
   readonly requestId: number;
+  readonly role: number;
   nonce = "";
   method = "";
   readonly params: Uint8Array[] = [];
@@ -128,6 +130,7 @@ export class Attempt {
   /** Whether its params, and its body, have come to their end. */
   hasParams = false;
   hasStdinEnd = false;
+  hasDataEnd = false;
   isAborted = false;
   /** What was sent on FCGI_STDOUT. */
   readonly sent: Uint8Array[] = [];
@@ -137,8 +140,21 @@ export class Attempt {
   outcome: "open" | "whole" | "refused" = "open";
   onStdinEnd: () => void = () => {};
 
-  constructor(requestId: number) {
+  constructor(requestId: number, role: number) {
     this.requestId = requestId;
+    this.role = role;
+  }
+
+  /** Whether all of the request came. */
+  get isWhole(): boolean {
+    switch (this.role) {
+      case Role.Authorizer:
+        return this.hasParams;
+      case Role.Filter:
+        return this.hasStdinEnd && this.hasDataEnd;
+      default:
+        return this.hasStdinEnd;
+    }
   }
 }
 
@@ -183,6 +199,7 @@ class BackendConnection {
   /** By request id; those that have ended stay, for what crosses their end. */
   readonly #attempts = new Map<number, Attempt>();
   readonly #active = new Set<Attempt>();
+  #last: Attempt | null = null;
 
   constructor(backend: Backend, plan: ConnectPlan) {
     this.#backend = backend;
@@ -214,7 +231,13 @@ class BackendConnection {
         `Request ${requestId} began twice`,
       );
       must(this.#active.size === 0 || this.#backend.mayMultiplex, "A request began behind one that has not ended");
-      const attempt = new Attempt(requestId);
+      // What is left of it would be read as the start of this one.
+      must(
+        this.#last === null || this.#last.isWhole || this.#backend.mayMultiplex,
+        "A request began behind one that was not sent to its end",
+      );
+      const attempt = new Attempt(requestId, content[1]!);
+      this.#last = attempt;
       this.#attempts.set(requestId, attempt);
       this.#active.add(attempt);
       this.#backend.attempts.push(attempt);
@@ -237,6 +260,8 @@ class BackendConnection {
         }
         return;
       case RecordType.Data:
+        must(attempt.hasStdinEnd && !attempt.hasDataEnd, `FCGI_DATA of request ${requestId} came at the wrong time`);
+        attempt.hasDataEnd = content.length === 0;
         return;
       case RecordType.AbortRequest:
         attempt.isAborted = true;

@@ -139,6 +139,8 @@ class Outcome {
   state: "sent" | "answered" | "over" = "sent";
   error: unknown = null;
   readonly pieces: Uint8Array[] = [];
+  /** How often it had been sent when it was over. */
+  sendings: number | null = null;
   /** Whether the response came to its end, as far as its reader can tell. */
   isWhole = false;
   /** The state of its body, where that is a stream. */
@@ -316,6 +318,11 @@ async function playAt(clock: FakeClock, scenario: Scenario, drive: typeof lowLev
       })
       .finally(() => {
         outcome.state = "over";
+      })
+      // What was written has left by then.
+      .then(() => turns())
+      .then(() => {
+        outcome.sendings = backend.attempts.filter(({ nonce }) => nonce === outcome.nonce).length;
       });
     return outcome;
   };
@@ -327,6 +334,7 @@ async function playAt(clock: FakeClock, scenario: Scenario, drive: typeof lowLev
     if (plan.next === "close the client") closing ??= client.close();
   }
   await clock.pass(LONG);
+  await turns(4);
   checkOutcomes(scenario, backend, outcomes, client);
   const { active, waiting, connections } = client.status;
   must(active + waiting + connections === 0, `After hours the client has ${JSON.stringify(client.status)}`);
@@ -375,6 +383,7 @@ function checkOutcomes({ isGood }: Scenario, backend: Backend, outcomes: readonl
     must(state === "over", `${what} is still ${state}`);
     must(bodyState !== "open" || plan.reading === "never", `The body of ${what} is neither read nor cancelled`);
     const attempts = backend.attempts.filter((attempt) => attempt.nonce === nonce);
+    must(outcome.sendings === attempts.length, `${what} was sent when it was over: ${String(error)}`);
     checkSendings(outcome, attempts);
     if (isGood) must(isWhole, `${what} was not answered in full: ${String(error)}`);
     if (backend.isLying) continue;
