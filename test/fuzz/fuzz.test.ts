@@ -1,6 +1,7 @@
 // A fixed number of inputs for each target, so that a run decides nothing by time. npm run fuzz goes on for as long as it is told to.
 import { expect, it } from "vitest";
 import { clientTarget, httpClientTarget } from "./client.ts";
+import { faultyApplications, faultyTarget, faultyWebServers } from "./faults.ts";
 import { serverTarget, serviceTarget } from "./server.ts";
 import { fuzz } from "./target.ts";
 
@@ -17,3 +18,10 @@ it.each([
     expect(await fuzz<never>(make() as never, RUNS, { seed: 20_261_127 })).toBeNull();
   },
 );
+
+it.each([
+  ["FastCgiServer", faultyWebServers],
+  ["FastCgiClient", faultyApplications],
+])("%s gives what the table of results says when a recorded exchange fails at a byte", async (_, make) => {
+  expect(await fuzz(faultyTarget(make()), RUNS, { seed: 20_261_127 })).toBeNull();
+});

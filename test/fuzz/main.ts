@@ -2,6 +2,7 @@
 
 import { parseArgs } from "node:util";
 import { clientTarget, httpClientTarget } from "./client.ts";
+import { faultyApplications, faultyTarget, faultyWebServers, tryEveryByte } from "./faults.ts";
 import { serverTarget, serviceTarget } from "./server.ts";
 import { fuzz, type Target } from "./target.ts";
 
@@ -10,17 +11,45 @@ const BATCH = 200;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { seed: { type: "string" }, path: { type: "string" }, target: { type: "string" } },
+  options: {
+    seed: { type: "string" },
+    path: { type: "string" },
+    target: { type: "string" },
+    every: { type: "string" },
+  },
 });
 const minutes = Number(positionals[0] ?? 1);
 const firstSeed = Number(values.seed ?? Math.floor(Math.random() * 0x7fff_ffff));
-const all = [serverTarget, serviceTarget, clientTarget, httpClientTarget].map((make) => make() as Target<never>);
+const all = [
+  serverTarget(),
+  serviceTarget(),
+  clientTarget(),
+  httpClientTarget(),
+  faultyTarget(faultyWebServers()),
+  faultyTarget(faultyApplications()),
+] as Target<never>[];
 const targets = all.filter(({ name }) => values.target === undefined || name === values.target);
 if (!(minutes >= 0) || !Number.isInteger(firstSeed) || targets.length === 0) {
   console.error(
-    `Usage: npm run fuzz -- [minutes] [--seed N] [--target ${all.map(({ name }) => name).join("|")}] [--path P] [--runtime node|bun|deno]`,
+    `Usage: npm run fuzz -- [minutes] [--seed N] [--target ${all.map(({ name }) => name).join("|")}] [--path P] [--every BYTES] [--runtime node|bun|deno]`,
   );
   process.exit(1);
+}
+
+let failures = 0;
+
+if (values.every !== undefined) {
+  for (const side of [faultyWebServers(), faultyApplications()]) {
+    const table = await tryEveryByte(side, Number(values.every), (fault) => {
+      failures++;
+      console.error(fault);
+    });
+    console.log(`${side.name}, every ${values.every} bytes of ${side.recordings.length} recordings:`);
+    for (const [fault, results] of table) {
+      console.log(`  ${fault.padEnd(18)} ${[...results].map(([result, count]) => `${result}: ${count}`).join(", ")}`);
+    }
+  }
+  process.exit(failures === 0 ? 0 : 1);
 }
 
 const inputs = new Map<string, number>();
@@ -36,7 +65,6 @@ const report = (): void => {
 const start = Date.now();
 const end = start + minutes * 60_000;
 let reported = start;
-let failures = 0;
 console.log(`Seed ${firstSeed}, ${minutes} minutes: ${targets.map(({ name }) => name).join(", ")}`);
 for (let seed = firstSeed; seed === firstSeed || (values.path === undefined && Date.now() < end); seed++) {
   for (const target of targets) {
