@@ -19,7 +19,7 @@ export class Deadline<What = void> {
   }
 
   /** Whether the timeout runs. */
-  get running(): boolean {
+  get isRunning(): boolean {
     return this.#expiresAt !== Number.POSITIVE_INFINITY;
   }
 
@@ -32,7 +32,7 @@ export class Deadline<What = void> {
   restart(delay: number, what: What): void {
     this.#what = what;
     this.#expiresAt = performance.now() + delay;
-    if (!this.running) return;
+    if (!this.isRunning) return;
     if (this.#timer !== undefined && this.#firesAt <= this.#expiresAt) return;
     clearTimeout(this.#timer);
     this.#arm(delay);
@@ -61,7 +61,7 @@ export class Deadline<What = void> {
 
   #check(): void {
     this.#timer = undefined;
-    if (!this.running) return;
+    if (!this.isRunning) return;
     const left = this.#expiresAt - performance.now();
     if (left > 0) {
       this.#arm(left);

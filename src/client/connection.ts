@@ -161,7 +161,7 @@ export class ClientConnection implements ByteChannelEvents, ResponseDecoderOutle
   }
 
   /** Whether anything has come since it was last without a request. */
-  get heard(): boolean {
+  get hasHeard(): boolean {
     return this.#heard;
   }
 
@@ -235,7 +235,7 @@ export class ClientConnection implements ByteChannelEvents, ResponseDecoderOutle
     const exchanges = [...this.#exchanges.values()];
     const unsent = new Set(exchanges.filter(({ hasWholeBody }) => hasWholeBody));
     // What has not left yet, never leaves.
-    if (this.#ended !== null || this.writer.failed || ![...unsent].some(({ hasLeft }) => hasLeft)) {
+    if (this.#ended !== null || this.writer.hasFailed || ![...unsent].some(({ hasLeft }) => hasLeft)) {
       this.close(reason);
       return;
     }

@@ -119,7 +119,7 @@ export class Delivery implements IncomingResponseHooks {
   #prepareFresh({ connection, isUsed, isShared }: Attempt): boolean {
     if (!isUsed || !this.#isIdempotent || this.#wasStale) return false;
     // Where requests follow one another, every byte that came is of this one. Where they share, only a record says whose it is.
-    if (!isShared && connection.heard) return false;
+    if (!isShared && connection.hasHeard) return false;
     this.#wasStale = true;
     this.#wish = { fresh: true, usedBelow: isShared ? Math.max(1, connection.completed) : 1 };
     return true;

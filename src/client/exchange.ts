@@ -134,7 +134,7 @@ export class Exchange implements IncomingResponseHooks {
       },
       (error) => {
         // A request that can't be read must not look whole. One that can't be written may have its answer already.
-        if (this.isLive && !writer.failed) this.#connection.abort(this, error);
+        if (this.isLive && !writer.hasFailed) this.#connection.abort(this, error);
       },
     );
   }

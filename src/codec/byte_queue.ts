@@ -81,7 +81,7 @@ export class ByteQueue implements PieceSource {
   }
 
   /** Whether nothing more will be pushed, or nobody wants it. */
-  get done(): boolean {
+  get isDone(): boolean {
     return this.#state.is !== "open";
   }
 

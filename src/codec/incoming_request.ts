@@ -127,7 +127,7 @@ export class IncomingRequest implements FastCgiRequest {
   /** Whether some of its input is still to come and to be read. */
   get awaitsInput(): boolean {
     if (this.#abortReason !== null) return false;
-    return !this.stdinQueue.done || (this.role === Role.Filter && !this.dataQueue.done);
+    return !this.stdinQueue.isDone || (this.role === Role.Filter && !this.dataQueue.isDone);
   }
 
   /** Whether `error` is what its input failed with. */

@@ -115,7 +115,7 @@ export class IncomingResponse implements FastCgiClientResponse {
   }
 
   get stderrTruncated(): boolean {
-    return this.#stderrBuffer?.truncated ?? false;
+    return this.#stderrBuffer?.isTruncated ?? false;
   }
 
   get end(): Promise<EndRequestBody> {
@@ -189,7 +189,8 @@ export class IncomingResponse implements FastCgiClientResponse {
 
   /** Only where nothing of the response came, and it is still wanted. */
   #isSentAgain(error: unknown): boolean {
-    if (this.onEarlyFailure === null || this.#hasOutput || this.#ending !== null || this.stdoutQueue.done) return false;
+    if (this.onEarlyFailure === null || this.#hasOutput || this.#ending !== null || this.stdoutQueue.isDone)
+      return false;
     return this.onEarlyFailure(error);
   }
 

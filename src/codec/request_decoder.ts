@@ -266,7 +266,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
   }
 
   #push(queue: ByteQueue, contentData: Uint8Array): void | Promise<void> {
-    if (queue.done) return this.#drain(contentData.length);
+    if (queue.isDone) return this.#drain(contentData.length);
     queue.push(contentData);
     return queue.whenBelow(this.#options.maxQueuedBytes);
   }

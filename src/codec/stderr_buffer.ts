@@ -12,7 +12,7 @@ export class StderrBuffer {
   readonly #maxBytes: number;
   #buffer: Uint8Array = NO_CONTENT;
   #length = 0;
-  #truncated = false;
+  #isTruncated = false;
   #state: "open" | "ended" | "cancelled" = "open";
   #stream: ReadableStream<Uint8Array> | null = null;
   /** What the stream has given out. */
@@ -25,8 +25,8 @@ export class StderrBuffer {
   }
 
   /** Whether anything was dropped. */
-  get truncated(): boolean {
-    return this.#truncated;
+  get isTruncated(): boolean {
+    return this.#isTruncated;
   }
 
   /** All that was kept, as text. Bytes that are not UTF-8 become U+FFFD. */
@@ -37,7 +37,7 @@ export class StderrBuffer {
   /** Adds `content`. Returns how many of its bytes were kept: all, unless there is no room. */
   push(content: Uint8Array): number {
     const kept = Math.min(content.length, this.#maxBytes - this.#length);
-    if (kept < content.length) this.#truncated = true;
+    if (kept < content.length) this.#isTruncated = true;
     if (kept === 0) return 0;
     const needed = this.#length + kept;
     if (needed > this.#buffer.length) {

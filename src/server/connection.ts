@@ -342,7 +342,7 @@ export class ServerConnection
 
   /** Whether what is left to be sent has a time limit of its own. */
   get #isGivenUp(): boolean {
-    return this.#phase === "lingering" && this.#deadline.running;
+    return this.#phase === "lingering" && this.#deadline.isRunning;
   }
 
   get #brokenOff(): number {
@@ -394,7 +394,7 @@ export class ServerConnection
     await (breaksOff ? this.writer.breakOff() : this.writer.close());
     if (this.#isClosed) return;
     if (!this.#mayGetInput) this.close(reason);
-    else if (!this.#deadline.running) this.#deadline.restart(this.#options.lingerTimeout, "lingerTimeout");
+    else if (!this.#deadline.isRunning) this.#deadline.restart(this.#options.lingerTimeout, "lingerTimeout");
   }
 
   get #mayGetInput(): boolean {

@@ -146,7 +146,7 @@ export class RecordWriter implements RecordSink {
   }
 
   /** Whether nothing can be written any more. */
-  get failed(): boolean {
+  get hasFailed(): boolean {
     return this.#failed;
   }
 

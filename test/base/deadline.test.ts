@@ -15,12 +15,12 @@ beforeEach(() => {
 it("Deadline expires once when its delay has passed", () => {
   const start = performance.now();
   deadline.restart(100);
-  expect(deadline.running).toBe(true);
+  expect(deadline.isRunning).toBe(true);
   vi.advanceTimersByTime(99);
   expect(expired).toEqual([]);
   vi.advanceTimersByTime(1000);
   expect(expired).toEqual([start + 100]);
-  expect(deadline.running).toBe(false);
+  expect(deadline.isRunning).toBe(false);
 });
 
 it("Deadline expires later when it is restarted, and uses one timer for that", () => {
@@ -50,7 +50,7 @@ it("Deadline expires earlier when it is restarted with a shorter delay", () => {
 it("Deadline does not expire when it was stopped", () => {
   deadline.restart(100);
   deadline.stop();
-  expect(deadline.running).toBe(false);
+  expect(deadline.isRunning).toBe(false);
   vi.advanceTimersByTime(1000);
   expect(expired).toEqual([]);
 });
@@ -75,7 +75,7 @@ it("Deadline can be started again when it has expired", () => {
 
 it("Deadline never expires when its delay is Infinity", () => {
   deadline.restart(Number.POSITIVE_INFINITY);
-  expect(deadline.running).toBe(false);
+  expect(deadline.isRunning).toBe(false);
   expect(vi.getTimerCount()).toBe(0);
   deadline.restart(100);
   deadline.restart(Number.POSITIVE_INFINITY);

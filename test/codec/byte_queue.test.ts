@@ -117,7 +117,7 @@ it("ByteQueue fails behind what is queued when it is failed", async () => {
   queue.fail(new Error("again"));
   queue.push(latin1("c"));
   queue.end();
-  expect(queue.done).toBe(true);
+  expect(queue.isDone).toBe(true);
   expect(await drain(queue)).toEqual({ bytes: latin1("ab"), error });
   await expect(queue.read()).rejects.toBe(error);
 });
@@ -229,7 +229,7 @@ it("ByteQueue fails with limit and abandons when it passes maxBytes", async () =
   const reasons: unknown[] = [];
   const queue = queueWith({ maxBytes: 3, limit: "maxStdinBytes", onAbandoned: (reason) => reasons.push(reason) });
   queue.push(latin1("abc"));
-  expect(queue.done).toBe(false);
+  expect(queue.isDone).toBe(false);
   queue.push(latin1("d"));
   const { bytes, error } = await drain(queue);
   expect(bytes).toEqual(latin1("abc"));

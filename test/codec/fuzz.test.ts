@@ -62,7 +62,7 @@ it("RequestDecoder throws nothing but FastCgiErrors and keeps its limits when re
           for (const { requestId, stdinQueue, dataQueue } of requests) {
             const queues = [stdinQueue, dataQueue];
             // What has ended grows no more, and asks for no pause.
-            const cost = Math.max(...queues.map((queue) => (queue.done ? 0 : queue.cost)));
+            const cost = Math.max(...queues.map((queue) => (queue.isDone ? 0 : queue.cost)));
             expect(cost).toBeLessThan(LIMITS.maxQueuedBytes + (paused ? ONE_CHUNK : 0));
             for (const queue of queues) expect(queue.cost).toBeLessThan(LIMITS.maxQueuedBytes + ONE_CHUNK);
             // The handler answers without reading its body.
@@ -72,7 +72,7 @@ it("RequestDecoder throws nothing but FastCgiErrors and keeps its limits when re
       );
       decoder.abortAll(error ?? new FastCgiError("connectionClosed", "The input ended"));
       for (const { stdinQueue, dataQueue, paramPairs } of requests) {
-        expect([stdinQueue.done, dataQueue.done]).toEqual([true, true]);
+        expect([stdinQueue.isDone, dataQueue.isDone]).toEqual([true, true]);
         expect(paramPairs.reduce((sum, [name, value]) => sum + name.length + value.length, 0)).toBeLessThanOrEqual(
           LIMITS.maxParamsBytes,
         );
@@ -109,7 +109,7 @@ it("ResponseDecoder throws nothing but FastCgiErrors and keeps its limits when r
       decoder.failAll(error ?? new FastCgiError("connectionClosed", "The input ended"));
       expect(decoder.activeResponses).toBe(0);
       for (const { stdoutQueue, end, stderr } of responses) {
-        expect(stdoutQueue.done).toBe(true);
+        expect(stdoutQueue.isDone).toBe(true);
         const { error: failure } = await drain(stdoutQueue);
         if (failure !== null) expect(failure).toBeInstanceOf(FastCgiError);
         expect((await drain(stderr)).error).toBeNull();

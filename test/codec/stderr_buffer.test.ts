@@ -13,7 +13,7 @@ it("StderrBuffer gives out what was pushed, as text and as a stream", async () =
     buffer.end();
     expect(await drain(buffer.stream)).toEqual({ bytes, error: null });
     expect(buffer.text).toBe(Buffer.from(bytes).toString("utf8"));
-    expect(buffer.truncated).toBe(false);
+    expect(buffer.isTruncated).toBe(false);
   }
 });
 
@@ -25,17 +25,17 @@ it("StderrBuffer keeps the bytes and not the chunk that they came in", () => {
 
 it("StderrBuffer keeps up to maxBytes and says that the rest is missing", () => {
   const buffer = new StderrBuffer(5.5);
-  expect([buffer.push(latin1("abc")), buffer.push(latin1("de")), buffer.truncated]).toEqual([3, 2, false]);
-  expect([buffer.push(latin1("")), buffer.truncated]).toEqual([0, false]);
-  expect([buffer.push(latin1("f")), buffer.truncated, buffer.text]).toEqual([0, true, "abcde"]);
+  expect([buffer.push(latin1("abc")), buffer.push(latin1("de")), buffer.isTruncated]).toEqual([3, 2, false]);
+  expect([buffer.push(latin1("")), buffer.isTruncated]).toEqual([0, false]);
+  expect([buffer.push(latin1("f")), buffer.isTruncated, buffer.text]).toEqual([0, true, "abcde"]);
   const other = new StderrBuffer(5);
-  expect([other.push(latin1("abcdefg")), other.truncated, other.text]).toEqual([5, true, "abcde"]);
+  expect([other.push(latin1("abcdefg")), other.isTruncated, other.text]).toEqual([5, true, "abcde"]);
 });
 
 it("StderrBuffer has no other limit when maxBytes is Infinity", () => {
   const buffer = new StderrBuffer(Number.POSITIVE_INFINITY);
   expect(buffer.push(new Uint8Array(3_000_000))).toBe(3_000_000);
-  expect(buffer.truncated).toBe(false);
+  expect(buffer.isTruncated).toBe(false);
 });
 
 it("StderrBuffer's stream waits for what is to come, and gives all of it in one piece", async () => {
@@ -73,7 +73,7 @@ it("StderrBuffer holds little more than its bytes, however small the pieces are"
   const buffer = new StderrBuffer(256 * 1024);
   for (let count = 0; count < 300_000; count++) buffer.push(piece);
   const held = heldBytes() - before;
-  expect(buffer.truncated).toBe(true);
+  expect(buffer.isTruncated).toBe(true);
   // A queue of the pieces held 60 MB.
   expect(held).toBeLessThan(1024 * 1024);
   expect(buffer.text.length).toBe(256 * 1024);

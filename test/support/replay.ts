@@ -102,7 +102,7 @@ export async function replayRequests(chunks: Iterable<Uint8Array>): Promise<Repl
   const controller = { enqueue: (request: FastCgiRequest): void => void requests.push(request as IncomingRequest) };
   const streams = new Map<IncomingRequest, ReturnType<typeof takeAll>[]>();
   const finish = (request: IncomingRequest): void => {
-    if (streams.has(request) || !request.stdinQueue.done || !request.dataQueue.done) return;
+    if (streams.has(request) || !request.stdinQueue.isDone || !request.dataQueue.isDone) return;
     streams.set(request, [takeAll(request.stdinQueue), takeAll(request.dataQueue)]);
     decoder.end(request.requestId);
   };

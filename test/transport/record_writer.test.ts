@@ -116,7 +116,7 @@ describe("RecordWriter.write", () => {
     await expect(second).rejects.toBe(broken);
     await expect(writer.write([stdout(3, 5)]).taken).rejects.toBe(broken);
     expect(errors).toEqual([broken]);
-    expect(writer.failed).toBe(true);
+    expect(writer.hasFailed).toBe(true);
     expect(writer.pendingBytes).toBe(0);
     expect(transport.summary).toEqual(["6:1:5"]);
   });

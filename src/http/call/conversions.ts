@@ -141,7 +141,7 @@ async function feed(incoming: IncomingResponse, reader: ByteReader): Promise<voi
   try {
     for (;;) {
       await stdoutQueue.whenBelow(RESPONSE_DECODER_DEFAULTS.maxQueuedBytes);
-      if (stdoutQueue.done) return;
+      if (stdoutQueue.isDone) return;
       const { done, value } = await reader.read();
       if (done) return incoming.complete({ appStatus: 0, protocolStatus: ProtocolStatus.RequestComplete });
       incoming.pushStdout(chunkOf(value, "stdout"));
