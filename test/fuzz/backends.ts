@@ -12,7 +12,7 @@ import {
 import { record } from "../support/records.ts";
 import { pause } from "./clock.ts";
 import { marked } from "./handlers.ts";
-import { type ByteMutation, byteMutations, concatenated, cutAt, mutateBytes, place } from "./mutations.ts";
+import { anySize, type ByteMutation, byteMutations, concatenated, cutAt, mutateBytes, place } from "./mutations.ts";
 import { anyTransport, anyWire, must, RecordReader, Wire, type WireOptions, type WireRecord } from "./wire.ts";
 
 const GOOD_ANSWERS = ["whole", "pieces", "early", "without the end of stdout"] as const;
@@ -77,7 +77,7 @@ const good = { stderr: fc.boolean(), cuts: fc.array(place, { maxLength: 4 }), ch
 export const goodAnswer: fc.Arbitrary<AnswerPlan> = fc.record({
   answer: fc.constantFrom(...GOOD_ANSWERS),
   pieces: fc.nat(4),
-  size: fc.constantFrom(1, 20, 300, 70_000),
+  size: anySize,
   delay: fc.constantFrom(0, 0, 1, 300),
   hearsAborts: fc.constant(true),
   ...good,
@@ -88,7 +88,7 @@ export const anyAnswer: fc.Arbitrary<AnswerPlan> = fc.record({
   ...good,
   answer: fc.constantFrom(...GOOD_ANSWERS, ...BAD_ANSWERS),
   pieces: fc.nat(4),
-  size: fc.constantFrom(1, 20, 300, 70_000, 300_000),
+  size: anySize,
   delay: fc.constantFrom(0, 0, 1, 2_000, 29_000, 61_000),
   changes: byteMutations,
   hearsAborts: fc.boolean(),

@@ -20,18 +20,21 @@ const { values, positionals } = parseArgs({
 });
 const minutes = Number(positionals[0] ?? 1);
 const firstSeed = Number(values.seed ?? Math.floor(Math.random() * 0x7fff_ffff));
-const all = [
-  serverTarget(),
-  serviceTarget(),
-  clientTarget(),
-  httpClientTarget(),
-  faultyTarget(faultyWebServers()),
-  faultyTarget(faultyApplications()),
-] as Target<never>[];
-const targets = all.filter(({ name }) => values.target === undefined || name === values.target);
+/** Made when they are asked for: those that need recordings read them. */
+const all: Readonly<Record<string, () => Target<unknown>>> = {
+  server: serverTarget as () => Target<unknown>,
+  service: serviceTarget as () => Target<unknown>,
+  client: clientTarget as () => Target<unknown>,
+  "http-client": httpClientTarget as () => Target<unknown>,
+  "server-faults": () => faultyTarget(faultyWebServers()) as Target<unknown>,
+  "client-faults": () => faultyTarget(faultyApplications()) as Target<unknown>,
+};
+const targets = Object.entries(all)
+  .filter(([name]) => values.target === undefined || name === values.target)
+  .map(([, make]) => make());
 if (!(minutes >= 0) || !Number.isInteger(firstSeed) || targets.length === 0) {
   console.error(
-    `Usage: npm run fuzz -- [minutes] [--seed N] [--target ${all.map(({ name }) => name).join("|")}] [--path P] [--every BYTES] [--runtime node|bun|deno]`,
+    `Usage: npm run fuzz -- [minutes] [--seed N] [--target ${Object.keys(all).join("|")}] [--path P] [--every BYTES] [--runtime node|bun|deno]`,
   );
   process.exit(1);
 }

@@ -6,6 +6,13 @@ import type { FastCgiRecord } from "../../src/toolkit.ts";
 /** A place in a list or in some bytes, as a fraction, so that it fits whatever the changes before it have left. */
 export const place: fc.Arbitrary<number> = fc.nat(9999).map((part) => part / 10_000);
 
+/** A few bytes in most cases: long pieces take most of the time, and show little that short ones do not. */
+export const anySize: fc.Arbitrary<number> = fc.oneof(
+  { arbitrary: fc.constantFrom(0, 1, 20, 300), weight: 12 },
+  { arbitrary: fc.constant(70_000), weight: 2 },
+  { arbitrary: fc.constant(300_000), weight: 1 },
+);
+
 /** The index that a place is in something of this length. */
 export function indexOf(fraction: number, length: number): number {
   return Math.floor(fraction * length);

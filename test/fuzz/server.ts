@@ -92,18 +92,18 @@ interface Conversation {
 const goodRequest: fc.Arbitrary<RequestPlan> = fc.record({
   role: fc.constant(Role.Responder as number),
   keepConn: fc.constant(true),
-  body: fc.array(fc.constantFrom(1, 10, 500, 65_535), { maxLength: 4 }),
+  body: fc.array(fc.constantFrom(1, 1, 10, 10, 500, 500, 65_535), { maxLength: 4 }),
   length: fc.constantFrom("right", "right", "none", "empty"),
-  params: fc.constantFrom(0, 0, 200, 70_000),
+  params: fc.constantFrom(0, 0, 0, 200, 200, 70_000),
   handler: goodPlan,
 });
 
 const anyRequest: fc.Arbitrary<RequestPlan> = fc.record({
   role: fc.constantFrom(1, 1, 1, 1, 2, 3, 9),
   keepConn: fc.boolean(),
-  body: fc.array(fc.constantFrom(1, 10, 500, 65_535), { maxLength: 5 }),
+  body: fc.array(fc.constantFrom(1, 1, 10, 10, 500, 500, 65_535), { maxLength: 5 }),
   length: fc.constantFrom("right", "right", "none", "empty", "short", "long", "-1"),
-  params: fc.constantFrom(0, 0, 200, 70_000),
+  params: fc.constantFrom(0, 0, 0, 200, 200, 70_000),
   handler: anyPlan,
 });
 
