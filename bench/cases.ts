@@ -1,7 +1,5 @@
 // The questions of the bench, the most important first. Names in targets are names of entries.
 
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import {
   caddyGateway,
   fetchcgi,
@@ -30,7 +28,7 @@ import {
 } from "./entries.ts";
 import type { Load } from "./load.ts";
 import type { BenchOptions } from "./options.ts";
-import { CHUNK, CHUNKS, HELLO, JSON_BODY, LARGE } from "./peers/answers.mjs";
+import { CHUNK, CHUNKS, HELLO, LARGE } from "./peers/answers.mjs";
 import type { BenchCase, Entry } from "./types.ts";
 
 const CPU = "µs CPU per request";
@@ -60,15 +58,13 @@ function ours(options: BenchOptions, make: (name: string, start: StartServer) =>
   ];
 }
 
-/** The cases, with the contenders that the options name. `folder` is for files that cases need. */
-export function casesFor(options: BenchOptions, folder: string): readonly BenchCase[] {
-  const jsonFile = join(folder, "answer.json");
-  writeFileSync(jsonFile, JSON_BODY);
+/** The cases, with the contenders that the options name. Each has a target, or is there to compare builds and runtimes. */
+export function casesFor(options: BenchOptions): readonly BenchCase[] {
   return [
     ...serveHello(options),
     ...calls(options),
     ...codecs(options),
-    ...bodies(options, jsonFile),
+    ...bodies(options),
     ...connections(options),
     ...fronts(options),
   ];
@@ -146,7 +142,6 @@ function calls(options: BenchOptions): BenchCase[] {
       ...(options.deno === undefined ? [] : [callingFetchcgi("fetchcgi on Deno", job, { runtime: "deno" })]),
       calling("floor: bare sockets", "floor_client.mjs", job),
       callingFromC("C", job, load),
-      calling("fastcgi-stream by hand", "fastcgi_stream_client.mjs", job),
       calling("fastcgi-client, multiplexed", "fastcgi_client.mjs", job),
     ],
     missing: [denoFcgi],
@@ -165,18 +160,6 @@ function calls(options: BenchOptions): BenchCase[] {
       0.6,
       null,
     ]),
-    {
-      id: "client-php",
-      title: "Calling: hello from php-fpm, 4 at once on kept connections",
-      figure: CPU,
-      entries: [callingFetchcgi("fetchcgi", "hello", { backend: phpFpm })],
-      missing: [
-        {
-          name: "fastcgi-stream by hand, fastcgi-client",
-          reason: "they ask for a fixed script, which php-fpm does not have",
-        },
-      ],
-    },
   ];
 }
 
@@ -196,7 +179,6 @@ function codecs({ base }: BenchOptions): BenchCase[] {
         ...other("fetchcgi", "get"),
         coding("reference by hand", "reference", "get"),
         codingInGo("Go net/http/fcgi, its params alone"),
-        coding("fastcgi-stream", "fastcgi-stream", "get"),
       ],
       targets: [
         { of: "fetchcgi, stages by hand", against: "Go net/http/fcgi, its params alone", most: 1 },
@@ -212,7 +194,6 @@ function codecs({ base }: BenchOptions): BenchCase[] {
         coding("fetchcgi", "fetchcgi", "encode"),
         ...other("fetchcgi", "encode"),
         coding("reference by hand", "reference", "encode"),
-        coding("fastcgi-stream", "fastcgi-stream", "encode"),
       ],
       missing: [
         {
@@ -224,37 +205,10 @@ function codecs({ base }: BenchOptions): BenchCase[] {
       targets: [{ of: "fetchcgi", against: null, most: 2 }],
     },
     {
-      id: "codec-pairs",
-      title: "Codec: 25 name-value pairs, decoded to strings",
-      figure: "µs CPU per 25 pairs",
-      entries: [
-        coding("fetchcgi", "fetchcgi", "pairs"),
-        ...other("fetchcgi", "pairs"),
-        coding("reference by hand", "reference", "pairs"),
-        coding("fastcgi-stream, with the records around", "fastcgi-stream", "pairs"),
-      ],
-    },
-    {
-      id: "codec-small",
-      title: "Codec: records of 64 bytes, decoded",
-      figure: "µs CPU per record",
-      entries: [
-        coding("fetchcgi", "fetchcgi", "small"),
-        ...other("fetchcgi", "small"),
-        coding("reference by hand", "reference", "small"),
-        coding("fastcgi-stream", "fastcgi-stream", "small"),
-      ],
-    },
-    {
       id: "codec-large",
       title: "Codec: STDIN records of 32 KiB, whole in their chunk",
       figure: "µs CPU per record",
-      entries: [
-        coding("fetchcgi", "fetchcgi", "large"),
-        coding("reference by hand", "reference", "large"),
-        coding("plain copy", "copy", "large"),
-        coding("fastcgi-stream", "fastcgi-stream", "large"),
-      ],
+      entries: [coding("fetchcgi", "fetchcgi", "large"), coding("plain copy", "copy", "large")],
       // No copy when a record lies in one chunk: then it can't take a tenth of the time of one.
       targets: [{ of: "fetchcgi", against: "plain copy", most: 0.1 }],
     },
@@ -263,18 +217,13 @@ function codecs({ base }: BenchOptions): BenchCase[] {
       quick: true,
       title: "Codec: STDIN records of 32 KiB, cut by their chunks",
       figure: "µs CPU per record",
-      entries: [
-        coding("fetchcgi", "fetchcgi", "split"),
-        coding("reference by hand, gives pieces", "reference", "split"),
-        coding("plain copy", "copy", "split"),
-        coding("fastcgi-stream", "fastcgi-stream", "split"),
-      ],
+      entries: [coding("fetchcgi", "fetchcgi", "split"), coding("plain copy", "copy", "split")],
       targets: [{ of: "fetchcgi", against: "plain copy", most: 2 }],
     },
   ];
 }
 
-function bodies(options: BenchOptions, jsonFile: string): BenchCase[] {
+function bodies(options: BenchOptions): BenchCase[] {
   const drain: Load = {
     path: "/drain",
     connections: 8,
@@ -286,7 +235,6 @@ function bodies(options: BenchOptions, jsonFile: string): BenchCase[] {
   const bytes: Load = { path: "/bytes", ...large };
   const stream: Load = { path: "/stream", ...large };
   const chunks: Load = { path: "/chunks", connections: 8, answer: "alphabet", answerLength: CHUNK * CHUNKS };
-  const json: Load = { path: "/json", answer: `@${jsonFile}`, answerLength: JSON_BODY.length };
   return [
     {
       id: "serve-drain",
@@ -362,15 +310,6 @@ function bodies(options: BenchOptions, jsonFile: string): BenchCase[] {
       ],
       targets: [{ of: "fetchcgi", against: "node:http over HTTP", most: 1 }],
     },
-    {
-      id: "serve-json",
-      title: "Serving: JSON of 16 KiB with 10 headers, 64 kept connections",
-      figure: CPU,
-      entries: [
-        ...ours(options, (name, start) => serving(name, start, json)),
-        serving("node-fastcgi", nodeFastcgi, json),
-      ],
-    },
   ];
 }
 
@@ -406,6 +345,7 @@ function connections(options: BenchOptions): BenchCase[] {
       missing: [
         { name: "floor: bare socket callbacks, C, fixed bytes", reason: "the floor knows kept connections only" },
       ],
+      targets: [{ of: "fetchcgi", against: "Go net/http/fcgi", most: 1 }],
     },
     {
       id: "serve-connections",
@@ -420,17 +360,6 @@ function connections(options: BenchOptions): BenchCase[] {
         serving("floor, 5,000 connections", floor, helloWith(5_000)),
       ],
       targets: [{ of: "5,000 connections", against: "50 connections", most: 1.25 }],
-    },
-    {
-      id: "serve-tcp",
-      title: "Serving hello over TCP and over a Unix socket, 64 kept connections",
-      figure: CPU,
-      entries: [
-        serving("fetchcgi, TCP", fetchcgi({ listen: "tcp" }), hello),
-        serving("fetchcgi, Unix", fetchcgi(), hello),
-        serving("floor, TCP", scriptServer("floor_server.mjs", { listen: "tcp" }), hello),
-        serving("floor, Unix", floor, hello),
-      ],
     },
     {
       id: "serve-idle",

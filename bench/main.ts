@@ -24,7 +24,7 @@ async function main(args: readonly string[]): Promise<void> {
   const options = parseOptions(args);
   const directory = await createTemporaryDirectory("bench");
   try {
-    const all = casesFor(options, directory.path);
+    const all = casesFor(options);
     const wanted = all.filter((benchCase) => isChosen(benchCase, options));
     const chosen = options.quick ? wanted.map(targetsOnly) : wanted;
     if (chosen.length === 0) throw new TypeError(`Cannot find a case that begins with ${options.cases.join(" or ")}`);

@@ -34,23 +34,6 @@ export function isAlphabet(bytes, offset) {
 const PATTERN_LENGTH = 262_144;
 const PATTERN = alphabet(PATTERN_LENGTH + 26);
 
-/** The answer to `/json`: 16 KiB. */
-export const JSON_BODY = `{"items":[${'{"id":1,"name":"an item"},'.repeat(629)}{}],"end":"xxxxxxx"}`;
-
-/** The headers of `/json`: ten of them. */
-export const JSON_HEADERS = [
-  ["content-type", "application/json; charset=utf-8"],
-  ["cache-control", "no-store"],
-  ["etag", '"5f0c7f1e3b7a4d0c9e8f0b1a2c3d4e5f"'],
-  ["last-modified", "Tue, 01 Oct 2024 10:00:00 GMT"],
-  ["vary", "accept-encoding"],
-  ["x-content-type-options", "nosniff"],
-  ["x-frame-options", "DENY"],
-  ["referrer-policy", "no-referrer"],
-  ["x-request-id", "0123456789abcdef"],
-  ["content-language", "en"],
-];
-
 /** What a browser says of itself. */
 export const BROWSER_HEADERS = {
   "user-agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",

@@ -2,7 +2,7 @@
 // is what answers: Response, or the library's FastResponse.
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { alphabet, CHUNK, CHUNKS, HELLO, JSON_BODY, JSON_HEADERS, LARGE, STREAM_CHUNK } from "./answers.mjs";
+import { alphabet, CHUNK, CHUNKS, HELLO, LARGE, STREAM_CHUNK } from "./answers.mjs";
 import { ready, targetOf } from "./ready.mjs";
 
 const [folder, response, address] = process.argv.slice(2);
@@ -30,8 +30,6 @@ const plain = { headers: { "content-type": "text/plain" } };
 async function answer(request) {
   const { pathname } = new URL(request.url);
   switch (pathname) {
-    case "/json":
-      return new Answer(JSON_BODY, { headers: JSON_HEADERS });
     case "/bytes":
       return new Answer(large, plain);
     case "/stream":

@@ -1,5 +1,5 @@
 // The application in the style of node:http.
-import { alphabet, CHUNK, CHUNKS, HELLO, JSON_BODY, JSON_HEADERS, LARGE, STREAM_CHUNK } from "./answers.mjs";
+import { alphabet, CHUNK, CHUNKS, HELLO, LARGE, STREAM_CHUNK } from "./answers.mjs";
 
 const large = Buffer.from(alphabet(LARGE));
 const small = Buffer.from(alphabet(CHUNK * CHUNKS));
@@ -24,10 +24,6 @@ function writePieces(response, bytes, size) {
 
 export function answerHttp(request, response) {
   switch (request.url) {
-    case "/json":
-      response.writeHead(200, Object.fromEntries(JSON_HEADERS));
-      response.end(JSON_BODY);
-      break;
     case "/bytes":
       response.writeHead(200, plain);
       response.end(large);

@@ -19,15 +19,15 @@ describe.runIf(process.platform === "linux")("npm run bench", () => {
   it("measures contenders, says why others were not run, and writes a report when it has cases and a folder", async () => {
     const directory = await createTemporaryDirectory("bench-report");
     const { stdout } = await bench(
-      "serve-json",
-      "codec-small",
+      "serve-chunks",
+      "codec-large",
       ...tiny,
       "--report",
       directory.path,
       "--base",
       "/nonexistent",
     );
-    for (const name of ["fetchcgi", "fetchcgi, the same again", "reference by hand"]) {
+    for (const name of ["fetchcgi", "fetchcgi, the same again", "plain copy"]) {
       const row = stdout.split("\n").find((line) => line.startsWith(`| ${name} |`));
       // Figures, and no errors.
       expect(row).toMatch(/ \d[\d.,]* \(.+–.+\) \|.+\| 0 \|$/);
