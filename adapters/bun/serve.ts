@@ -39,7 +39,7 @@ async function bind(place: ListenPlace, { onConnection, onError }: ListenerEvent
   });
   // Half-open, so that the end of the web server's input is ours to act on.
   const options = { allowHalfOpen: true, data: undefined, socket };
-  // One kind of place is as good as another, but each is an overload of its own, and descriptors are none.
+  // Bun.listen takes every kind of place, but its types have an overload for each, and none for descriptors.
   const where = ("path" in place ? { unix: place.path } : place) as BunTcpPlace;
   const server = bun().listen<SocketData>({ ...options, ...where });
   const spare = new SpareDescriptor(onError);
@@ -52,7 +52,7 @@ async function bind(place: ListenPlace, { onConnection, onError }: ListenerEvent
   };
 }
 
-/** Of TCP only: a path is known without it, and of a descriptor Bun knows nothing. */
+/** The address of a TCP listener. Callers know a path themselves, and Bun does not know the address of a descriptor. */
 function addressOf(place: ListenPlace, { port }: BunListener): ConnectionAddress | undefined {
   return "hostname" in place && port !== undefined ? { hostname: place.hostname, port } : undefined;
 }

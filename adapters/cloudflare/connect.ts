@@ -86,8 +86,8 @@ export interface WorkerSocketOptions {
    */
   binding?: WorkerBinding;
   /**
-   * `"on"` speaks TLS, for an application with something that ends TLS in front of it: FastCGI itself is readable by everybody on
-   * the way.
+   * `"on"` speaks TLS, for an application behind a proxy that ends TLS. FastCGI itself is not encrypted: every network on the way can
+   * read it.
    *
    * @default {"off"}
    */
@@ -125,7 +125,7 @@ async function openTcp(
   const socket = binding.connect({ hostname, port }, { secureTransport, allowHalfOpen: true });
   const close = async (): Promise<void> => void (await socket.close());
   const onAbort = (): void => void close().catch(() => {});
-  // What breaks is told by the streams.
+  // The streams fail when the connection breaks; this promise need not be handled as well.
   socket.closed.catch(() => {});
   signal.addEventListener("abort", onAbort, { once: true });
   try {
@@ -143,7 +143,7 @@ async function openTcp(
   }
 }
 
-/** Of text like `192.0.2.1:9000`; anything else is none. */
+/** The address in text like `192.0.2.1:9000`; undefined for any other text. */
 function addressOf(text = ""): ConnectionAddress | undefined {
   const { hostname, port } = splitTcpTarget(text);
   return Number.isNaN(port) ? undefined : tcpAddress(hostname, port);

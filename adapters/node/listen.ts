@@ -51,8 +51,8 @@ function optionsOf(place: ListenPlace): ListenOptions {
 }
 
 /**
- * Resolves when the primary process has closed what this worker told it to close. It tells nobody when it has; but it does one thing
- * after the other, so the answer to any question comes behind that.
+ * Resolves when the primary process has closed the socket that this worker told it to close. The primary process sends no answer to
+ * that. But it handles messages in their order, so its answer to any later message says that it has closed the socket.
  */
 function heardByPrimary(): Promise<void> {
   return new Promise((resolve) => {

@@ -109,9 +109,9 @@ export function phpFpmPreset(script: string | FastCgiScript | FastCgiScriptResol
 const HINTS: Readonly<Record<string, string>> = {
   ECONNREFUSED: "nothing listens there; is the application running?",
   "ECONNREFUSED or EAGAIN":
-    "nothing listens there, or its backlog is full (listen.backlog of php-fpm); is the application running?",
+    "nothing listens there, or the backlog of the socket is full (listen.backlog of php-fpm); is the application running?",
   EAGAIN:
-    "its backlog is full; the application is too busy, or its backlog too short (listen.backlog of php-fpm, net.core.somaxconn)",
+    "the backlog of the socket is full; the application is too busy, or the backlog too short (listen.backlog of php-fpm, net.core.somaxconn)",
   ENOENT: "there is no such socket; is the application running?",
   EACCES: "the socket may not be used by this user; see listen.owner, listen.group and listen.mode of php-fpm",
   ENOTSOCK: "the file is not a socket",

@@ -1,6 +1,7 @@
-// A listening socket that is closed resets what waits in its backlog, though it looks connected to those who wait.
+// When a listening socket is closed, the system resets the connections that wait to be accepted. Their clients believe that they are
+// connected, and may have sent requests already. So those connections are accepted first.
 
-/** Turns of the event loop without a connection after which nobody waits any more. */
+/** After so many turns of the event loop without a new connection, none waits any more. */
 const QUIET_TURNS = 3;
 
 /** Waits until no more connections come, or until `limit` milliseconds have passed. `accepted` is how many have come. */
@@ -8,7 +9,7 @@ export async function untilQuiet(accepted: () => number, limit: number): Promise
   const end = performance.now() + limit;
   let before = accepted();
   for (let quiet = 0; quiet < QUIET_TURNS && performance.now() < end; ) {
-    // From one timer to the next every runtime asks the system who has connected; Node then accepts one only.
+    // Between two timers every runtime asks the system for new connections. Node accepts only one each time.
     await new Promise((resolve) => setTimeout(resolve, 1));
     quiet = accepted() === before ? quiet + 1 : 0;
     before = accepted();

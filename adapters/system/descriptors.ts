@@ -1,13 +1,13 @@
-// What happens when a process may open no more files, and so can't accept connections. Node closes those that wait for it, and says
-// nothing. Deno's `accept` fails. Bun tries again at once, for ever, and takes a whole core until it succeeds.
+// A process that has opened as many files as it may can't accept connections. Node then closes the connections that wait, and tells the
+// program nothing. Deno's `accept` fails. Bun tries again at once, without end, and uses a whole core until it succeeds.
 
 import { closeSync, openSync } from "node:fs";
 import type { SystemError } from "../shared/connect.ts";
 
-/** Milliseconds without a shortage after which the next one is told of. */
+/** Milliseconds without a shortage after which the next one is reported again. */
 const QUIET_TIME = 10_000;
 
-/** Milliseconds from one look for a shortage to the next. On Bun it is the longest time that a core is taken. */
+/** Milliseconds between two checks for a shortage. On Bun this is the longest time for which a core is used up. */
 const LOOK_INTERVAL = 250;
 
 /** Whether a process, or the whole system, may open no more files. */
@@ -16,7 +16,7 @@ export function isShortage(error: unknown): boolean {
   return code === "EMFILE" || code === "ENFILE";
 }
 
-/** Tells of a shortage once, however often it is noticed while it lasts. */
+/** Reports a shortage once, however often it is noticed while it lasts. */
 export class ShortageReport {
   readonly #onError: (error: unknown) => void;
   #noticedAt = Number.NEGATIVE_INFINITY;
@@ -37,7 +37,7 @@ export class ShortageReport {
   }
 }
 
-/** Looks for a shortage after connections were accepted, for Node: it tells of none. */
+/** Checks for a shortage after connections were accepted. For Node, which reports none. */
 export class ShortageWatch {
   readonly #report: ShortageReport;
   #timer: ReturnType<typeof setTimeout> | null = null;
@@ -68,8 +68,8 @@ export class ShortageWatch {
 }
 
 /**
- * A descriptor that is given up in a shortage, for Bun: it accepts a connection with it, which is closed at once, and so on until none
- * waits. Node does the same.
+ * A descriptor that is kept in reserve for Bun. In a shortage it is closed, so that Bun can accept a waiting connection with it. That
+ * connection is closed at once, which frees the descriptor for the next one, until none waits. Node does the same by itself.
  */
 export class SpareDescriptor {
   readonly #report: ShortageReport;
@@ -80,7 +80,7 @@ export class SpareDescriptor {
   constructor(onError: (error: unknown) => void) {
     this.#report = new ShortageReport(onError);
     this.#look();
-    // Always: Bun tells of no connection that it can't accept.
+    // All the time: Bun does not report a connection that it can't accept.
     this.#timer = setInterval(() => this.#look(), LOOK_INTERVAL);
     this.#timer.unref();
   }
@@ -96,7 +96,7 @@ export class SpareDescriptor {
     this.#giveUp();
   }
 
-  /** Keeps the descriptor only if there is one more: the next connection needs it. */
+  /** Keeps the descriptor only if one more can be opened: the next connection needs one. */
   #look(): void {
     this.#fd ??= tryOpen().fd;
     const { fd, shortage } = tryOpen();
@@ -113,12 +113,12 @@ export class SpareDescriptor {
   }
 }
 
-/** Opens a file that there always is. */
+/** Opens a file that exists on every system. */
 function tryOpen(): { fd: number | null; shortage: unknown } {
   try {
     return { fd: openSync("/dev/null", "r"), shortage: null };
   } catch (error) {
-    // Where the file may not be opened for another reason, this tells nothing.
+    // Any other reason why the file can't be opened says nothing about a shortage.
     return { fd: null, shortage: isShortage(error) ? error : null };
   }
 }

@@ -1,4 +1,4 @@
-// Where the paths of a folder lead, with symbolic links followed: into the folder, or into others that its links may lead to.
+// Finds out where a path in a folder leads when symbolic links are followed: into the folder, or into another one that its links may lead to.
 
 import type { Stats } from "node:fs";
 import { lstat, realpath, stat } from "node:fs/promises";
@@ -10,15 +10,15 @@ import { printable } from "../shared/print.ts";
 export interface FolderOnDiskOptions {
   /**
    * Folders that links in the folder may lead to, by absolute paths. Debian's packages link to files that they share: `/usr/share/php`,
-   * `/usr/share/javascript`, or where the whole application is. What lies in these folders can then be reached by every link that
-   * somebody can make in the folder.
+   * `/usr/share/javascript`, or where the whole application is. A user who can make links in the folder can then reach every file in
+   * these folders.
    *
    * @default {none: a link may lead to where the folder itself is, and nowhere else}
    */
   mayLinkTo?: readonly string[];
   /**
-   * Told of each path that leads to something which is not given, and why: for a log. Its message has no control characters. What is
-   * not there at all is not told of.
+   * Called for each path that is refused although it leads to something, with the reason, for a log. The message has no control
+   * characters. It is not called for a path that leads to nothing.
    */
   onRefused?: (message: string, path: string) => void;
 }
@@ -43,10 +43,10 @@ export type PathOnDisk =
   | { readonly kind: "missing" }
   | { readonly kind: "refused" };
 
-/** There is nothing of that name. */
+/** Codes that say that no file has that name. */
 const IS_MISSING: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR"]);
 
-/** Nothing can have that name. */
+/** Codes that say that no file can have that name. */
 const IS_NO_NAME: ReadonlySet<string> = new Set(["ENAMETOOLONG", "ERR_INVALID_ARG_VALUE"]);
 
 const REASONS: ReadonlyMap<string, string> = new Map([
@@ -66,8 +66,8 @@ export class FolderOnDisk {
   readonly #onRefused: (message: string, path: string) => void;
 
   /**
-   * @param what What is looked for, for messages.
-   * @param verb What is done with it.
+   * @param what For messages: what is looked for, such as "files".
+   * @param verb For messages: what is done with it, such as "send".
    * @throws {TypeError} If a folder is not an absolute path, or an option has a value it can't have.
    */
   constructor(folder: string, what: string, verb: string, { mayLinkTo = [], onRefused }: FolderOnDiskOptions) {
@@ -113,7 +113,7 @@ export class FolderOnDisk {
     }
   }
 
-  /** Tells that what a path leads to is not given, and why. */
+  /** Tells `onRefused` why a path is refused. */
   refuse(path: string, reason: string): void {
     this.#onRefused(`Cannot ${this.#verb} ${shown(path)} in ${shown(this.#folder)}: ${reason}`, path);
   }

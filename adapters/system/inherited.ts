@@ -14,7 +14,7 @@ export function inheritedDescriptor(
   pid: number | undefined,
 ): number {
   const count = Number(environment("LISTEN_FDS") ?? 0);
-  // The variables are also inherited by programs that they are not for.
+  // Child processes inherit the variables too, though the sockets are not for them.
   const meant = environment("LISTEN_PID");
   if (count > 0 && meant === String(pid)) {
     if (count === 1) return FIRST_OF_SYSTEMD;

@@ -5,8 +5,8 @@ import { basename, dirname } from "node:path";
 const LISTENS = 0x10000;
 
 /**
- * Whether Linux has a socket in its list (/proc/net/unix) that listens and was made for a path. It says "yes" as well where another
- * process has taken that path over since, and "no" on other systems, and of processes in other containers.
+ * Whether Linux has a socket in its list (/proc/net/unix) that listens and was made for a path. The answer is also "yes" if
+ * another process has taken that path over since. It is "no" on other systems, and for processes in other containers.
  */
 export function isListed(path: string): boolean {
   let list: string;

@@ -8,7 +8,10 @@ import { bindSharedSocketFile } from "./shared_socket_file.ts";
 import { bindSocketFile } from "./socket_file.ts";
 import { checkSocketPath } from "./socket_path.ts";
 
-/** How long a backlog is emptied that goes on filling, as nobody can be kept from connecting to a port: milliseconds. */
+/**
+ * Milliseconds for which connections that wait in the backlog are still accepted after `close()`. There is a limit because clients can go on
+ * connecting to a port.
+ */
 const MAX_BACKLOG_TIME = 1000;
 
 /**
@@ -39,8 +42,8 @@ export interface ListenTarget {
   /** TCP port; 0 takes a free one. */
   port?: number;
   /**
-   * Host name or address of the TCP port. Whoever can connect can run requests with any variable, so other machines are let in only
-   * on demand.
+   * Host name or address of the TCP port. A program that can connect can send requests with any variable, so other machines are let in
+   * only on demand.
    *
    * @default {"127.0.0.1"}
    */
@@ -68,7 +71,7 @@ export type ListenPlace =
 
 /** A runtime's socket that listens. */
 export interface ListeningSocket {
-  /** Where, if the runtime can tell; not needed for a path. */
+  /** Where it listens, if the runtime can tell. Not needed for a path. */
   readonly address: ConnectionAddress | undefined;
   /** Accepts no more from now on. What waits in the backlog is lost. */
   close(): Promise<void>;
@@ -78,13 +81,13 @@ export interface ListeningSocket {
 export interface Listener {
   readonly address: ConnectionAddress | undefined;
   /**
-   * Removes the socket file, accepts who has connected before, and then no more; resolves when that is done. Called again it does no
-   * more.
+   * Removes the socket file, accepts the connections that were made before, and then no more. Resolves when that is done. A second call
+   * waits for the same end.
    */
   stop(): Promise<void>;
 }
 
-/** What a listener tells. */
+/** What a listener tells the server. */
 export interface ListenerEvents {
   onConnection(connection: FastCgiConnection): void;
   onError(error: unknown): void;
@@ -190,7 +193,7 @@ async function listenOnPath(
       },
     );
   return listenerOn({ path }, async () => {
-    // Where the path leads nobody to the socket any more, its backlog comes to an end by itself.
+    // When the path is gone, no client can connect any more, so the backlog empties.
     const isGone = group === undefined && (await removeFile());
     await untilQuiet(accepted, isGone ? Number.POSITIVE_INFINITY : MAX_BACKLOG_TIME);
     await socket.close();

@@ -1,12 +1,13 @@
-// Who may change what the path of a socket leads to: one process at a time. Without that, two processes that find the socket file of a
-// dead one both remove what they find, and the second removes the socket of the first.
+// A lock, so that only one process at a time changes what the path of a socket leads to. Without it, two processes that find the socket
+// file of a dead process both remove the file at that path, and the second one removes the new socket of the first.
 //
-// Node, Bun and Deno have no lock in common that ends with its process. A socket does: as long as its process lives, others can connect
-// to it. So the lock is a socket that listens, made in a private folder, and then linked to the name of the lock. link(2) gives a name
-// to one process only. Another process that wants the lock connects to it, and waits until that connection ends.
+// The lock must end when its process dies, and Node, Bun and Deno have no such lock in common. But they have sockets: other processes can
+// connect to a socket as long as its process lives. So the lock is a socket that listens. A process makes it in a private folder, and then
+// links it to the name of the lock; link(2) gives that name to one process only. Another process that wants the lock connects to it, and
+// waits until that connection ends.
 //
-// A lock whose process died refuses connections. It is removed under a lock of its own, by the same rules: a process that was held up
-// between looking and removing must not remove the lock of another one.
+// A lock whose process died refuses connections. The process that removes it takes a second lock first, by the same rules. Otherwise it
+// could be held up between its look at the lock and the removal, and then remove the lock of a process that has come in between.
 
 import { existsSync, linkSync, lstatSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -20,10 +21,10 @@ import { REFUSES_WHEN_FULL, withSocketPath } from "./socket_path.ts";
 /** How long to wait for a lock, in milliseconds. What is done under a lock takes a few of them. */
 const LOCK_TIMEOUT = 10_000;
 
-/** Time before the next attempt where a socket has too many connections waiting to take one more, in milliseconds. */
+/** Milliseconds before the next attempt to connect to a socket whose queue of connections is full. */
 const CROWDED_DELAY = 10;
 
-/** How often a connection has to be refused where that may mean a full backlog, until the socket counts as a dead process's. */
+/** Refusals after which a socket counts as that of a dead process, on systems where a full queue of connections refuses as well. */
 const REFUSED_ATTEMPTS = 10;
 
 /** The name of the lock's socket in its private folder, which nothing else in there can have. */
@@ -43,12 +44,12 @@ export interface LockSockets extends UnixSockets {
   bindUnix(path: string, onConnection: (connection: FastCgiConnection) => void): Promise<() => Promise<void>>;
 }
 
-/** A socket file that a process listens on, that one has left behind, or that is not there. */
+/** A process listens on the socket file; a dead process has left it behind; or there is no file. */
 export type SocketState = "living" | "stale" | "missing";
 
 /**
- * Runs `change` while no other process changes what `path` leads to: at once where the lock is free. It gets a private folder beside
- * the path, to make in it what gets the path.
+ * Runs `change` while no other process changes what `path` leads to: at once where the lock is free. `change` gets a
+ * private folder beside the path, to make the file in that is then moved to the path.
  *
  * @throws {Error} If another process has the lock for too long.
  */
@@ -103,12 +104,12 @@ class PathLock {
     };
   }
 
-  /** Takes the lock if it is free and the socket listens, which every runtime has done when it was called. */
+  /** Takes the lock if it is free and our socket listens already. Every runtime listens as soon as it is called. */
   acquireNow(): boolean {
     return existsSync(this.#folder.file(LOCK_NAME)) && this.#tryLink(0);
   }
 
-  /** Takes the lock, or with a `depth` the lock under which the one above is removed. */
+  /** Takes the lock. With a `depth` above 0: the lock that a process must have to remove the one of `depth - 1`. */
   async acquire(depth = 0): Promise<void> {
     while (!this.#tryLink(depth)) {
       if (performance.now() > this.#deadline) {
@@ -119,7 +120,7 @@ class PathLock {
     }
   }
 
-  /** To be called while the socket listens: no other process may take this lock for a dead process's. */
+  /** Call this while our socket listens: otherwise another process takes the lock for that of a dead process. */
   release(depth = 0): void {
     rmSync(this.#fileAt(depth), { force: true });
   }
@@ -128,14 +129,14 @@ class PathLock {
     if ((await this.#waitAt(depth)) !== "stale") return;
     await this.acquire(depth + 1);
     try {
-      // Again: what was stale may be gone, and another process have the lock.
+      // Look again: the stale lock may be gone, and another process may have taken the lock.
       if ((await this.#waitAt(depth, false)) === "stale") this.release(depth);
     } finally {
       this.release(depth + 1);
     }
   }
 
-  /** What became of a lock that others have, after waiting for its end where `untilEnd` says so. */
+  /** The state of a lock that another process has taken. With `untilEnd`, it is looked at when that process has given the lock back. */
   #waitAt(depth: number, untilEnd = true): Promise<SocketState> {
     const name = this.#nameAt(depth);
     return withSocketPath(dirname(this.#path), name, (path) =>
@@ -175,7 +176,7 @@ export async function visitSocket(
   { openUnix, refusesWhenFull = REFUSES_WHEN_FULL }: UnixSockets,
   visit: (connection: FastCgiConnection) => Promise<void> = async () => {},
 ): Promise<SocketState> {
-  // A backlog that is full for a moment must not look as if no process listened.
+  // Where a full queue refuses connections too, one refusal does not say that no process listens.
   for (let attempts = refusesWhenFull ? REFUSED_ATTEMPTS : 1; ; attempts--) {
     if (!socketExists(path)) return "missing";
     try {
@@ -190,7 +191,7 @@ export async function visitSocket(
           continue;
         case "ENOENT":
           return "missing";
-        // The backlog is full, so a process listens.
+        // The queue of connections is full, so a process listens.
         case "EAGAIN":
           await delay(CROWDED_DELAY);
           return "living";

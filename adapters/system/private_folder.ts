@@ -28,8 +28,8 @@ export class PrivateFolder {
 }
 
 /**
- * Gives back to the owner of a new folder what the umask has taken. The set-group-ID bit stays: with it, what is made in the folder
- * belongs to the group of the parent.
+ * Gives the owner of a new folder the permissions that the umask has taken away. The set-group-ID bit stays: with it, files made in the
+ * folder belong to the group of the parent.
  */
 export function makeUsable(folder: string): void {
   const { mode } = statSync(folder);

@@ -1,4 +1,4 @@
-// serve(), but for the sockets themselves.
+// What `serve` does on Node, Bun and Deno alike. A runtime adds its sockets.
 
 import {
   type CloseOptions,
@@ -22,7 +22,7 @@ export interface ServeOptions extends ListenTarget, FastCgiServerOptions, FastCg
   /**
    * Addresses that TCP connections may come from (FastCGI 3.2). With a list, connections that are not TCP are refused too.
    *
-   * @default {the list in the environment variable FCGI_WEB_SERVER_ADDRS, or everybody without it}
+   * @default {the list in the environment variable FCGI_WEB_SERVER_ADDRS; all addresses where that is not set}
    */
   webServerAddresses?: readonly string[];
   /** Closes the server, as {@linkcode FastCgiListener.close} does. */
@@ -31,7 +31,7 @@ export interface ServeOptions extends ListenTarget, FastCgiServerOptions, FastCg
 
 /** A server that listens. */
 export interface FastCgiListener extends AsyncDisposable {
-  /** Where it listens; an inherited descriptor may say nothing of it. */
+  /** Where it listens. Undefined where the runtime does not know that of an inherited descriptor. */
   readonly address: ConnectionAddress | undefined;
   /**
    * Removes the socket file, answers what was sent to it and what runs, and closes. What a web server sends on a connection that it
@@ -45,7 +45,7 @@ export interface FastCgiListener extends AsyncDisposable {
 /** Serves on a runtime's sockets. */
 export async function serveOn(runtime: ServerRuntime, options: ServeOptions): Promise<FastCgiListener> {
   checkTarget(options, runtime);
-  // A guard in middleware that is passed over lets everybody in, and TypeScript does not look into `...app`.
+  // If middleware that guards the application were ignored, every client would be let in. TypeScript does not see it in `...app`.
   if ("middleware" in options) {
     throw new TypeError(
       "Cannot serve: middleware would be ignored; give a fetch that runs it, as examples/moving-srvx does",
@@ -69,7 +69,7 @@ export async function serveOn(runtime: ServerRuntime, options: ServeOptions): Pr
   const closed = new Promise<void>((resolve) => {
     finished = resolve;
   });
-  // Also a second time: with a timeout it ends what a close without one waits for.
+  // May be called again: a second call with a timeout ends what the first one, without a timeout, waits for.
   const close = async (closeOptions?: CloseOptions): Promise<void> => {
     await listener.stop();
     await application.close(closeOptions);

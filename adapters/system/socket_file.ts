@@ -1,8 +1,9 @@
 // The file of a Unix socket that listens.
 //
-// The socket is made in a private folder, gets its permissions there, and gets its path when it listens: whoever connects to the path
-// finds a process there, with no more rights than it should have, also while one process takes over from another. Runtimes that remove
-// the file of a socket that they close know the private name only, and so don't remove the file of another process.
+// The socket is made in a private folder. It gets its permissions there, and its path only when it listens. So a web server that connects to
+// the path always finds a process that listens, also while one process takes over from another, and the file never has more permissions
+// than it should have. Some runtimes remove the file of a socket that they close: they know only the private name, so they can't remove the
+// file of another process.
 
 import { type BigIntStats, chmodSync, linkSync, lstatSync, renameSync, unlinkSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -10,7 +11,7 @@ import { ListenError } from "./listen_error.ts";
 import { LOCK_NAME, type LockSockets, socketExists, visitSocket, withPathLock } from "./path_lock.ts";
 import { fitsSocket, withSocketPath } from "./socket_path.ts";
 
-/** The name of the socket before it has its path, where its own name would be too long or is taken. */
+/** The name of the socket in the private folder, if the name that it will have is too long there or is the lock's. */
 const SHORT_NAME = "socket";
 
 /** Options of {@linkcode bindSocketFile}. */
@@ -32,7 +33,7 @@ export interface SocketFile<Socket> {
 export type FileId = Pick<BigIntStats, "dev" | "ino">;
 
 /**
- * Listens on a path that is free, or where a dead process left its socket file. The file is to be removed while the socket listens.
+ * Listens on a path that is free, or where a dead process left its socket file. Call `remove` before the socket is closed.
  *
  * @param bind Listens on the path that it is given.
  * @throws {Error} If the path leads to something else, or the system refuses.
@@ -45,7 +46,7 @@ export function bindSocketFile<Socket extends { close(): Promise<void> }>(
 ): Promise<SocketFile<Socket>> {
   return withPathLock(path, sockets, async (folder) => {
     const isFree = await checkFree(path, sockets, takeOver);
-    // By its own name it is found in lists of sockets.
+    // Lists of sockets show the name that the socket was made with.
     const own = basename(path);
     const name = own !== LOCK_NAME && fitsSocket(folder.file(own)) ? own : SHORT_NAME;
     const socket = await withSocketPath(dirname(path), join(folder.name, name), bind);
@@ -77,7 +78,7 @@ export async function checkFree(path: string, sockets: LockSockets, takeOver: bo
 
 /** Gives a file its path. To be called under the lock of the path. */
 export function moveTo(path: string, file: string, isFree: boolean): void {
-  // A program that knows no locks may have come in between: link(2) does not replace its file.
+  // A program that takes no lock may have made the file in between. link(2) does not replace it.
   if (isFree) linkSync(file, path);
   else renameSync(file, path);
 }
@@ -94,7 +95,7 @@ export function leadsTo(path: string, { dev, ino }: FileId): boolean {
 }
 
 async function removeOwn(path: string, own: FileId, sockets: LockSockets): Promise<void> {
-  // What another process has taken over never comes back.
+  // When another process has taken the path over, it never becomes ours again.
   if (!leadsTo(path, own)) return;
   await withPathLock(path, sockets, () => {
     if (leadsTo(path, own)) unlinkSync(path);

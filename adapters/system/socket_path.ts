@@ -1,4 +1,4 @@
-// What a Unix socket can be called. Runtimes cut a path that is too long without a word, and then it is another socket.
+// Paths that a Unix socket can have. Runtimes cut off a path that is too long and give no error: the socket then has another path.
 
 import { randomUUID } from "node:crypto";
 import { symlinkSync, unlinkSync } from "node:fs";
@@ -9,8 +9,8 @@ import { join, resolve } from "node:path";
 const SHORT_FOLDER = "/tmp";
 
 /**
- * Whether a connection to a socket whose backlog is full is refused (ECONNREFUSED) as where no process listens: by all systems but Linux,
- * which says EAGAIN. Bun says ECONNREFUSED on Linux too.
+ * Whether the system refuses a connection to a socket whose queue of connections is full with the same error (ECONNREFUSED) as if no process
+ * listened. All systems do but Linux, which says EAGAIN. Bun says ECONNREFUSED on Linux too.
  */
 export const REFUSES_WHEN_FULL: boolean = platform() !== "linux";
 

@@ -7,14 +7,14 @@ import type { ByteReader, Spool } from "../../src/index.ts";
 const READ_BYTES = 64 * 1024;
 
 /**
- * Opens a temporary file for a request body. It has no name from the start on, so nobody else can read it and nothing is left
- * behind, also where the process is killed.
+ * Opens a temporary file for a request body. Its name is removed at once, so no other process can open it, and no file is left behind
+ * when the process is killed.
  */
 export async function openTemporaryFile(): Promise<Spool> {
   return openUnnamed(join(tmpdir(), `fetchcgi-${randomUUID()}`), "wx+");
 }
 
-/** Opens a file that nobody else uses, and takes its name away. */
+/** Opens a file that no other process uses, and removes its name. */
 export async function openUnnamed(path: string, flags: "r+" | "wx+"): Promise<Spool> {
   const file = await open(path, flags, 0o600);
   try {

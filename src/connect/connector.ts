@@ -19,8 +19,8 @@ export interface Connector {
    * };
    * ```
    *
-   * A request fails with whatever this throws, such as for a host that nobody knows. HTTP clients choose HTTP_HOST: return no key, and
-   * connect to nothing, that is not one of yours.
+   * Throw for a host that you do not know: the request fails with that error. HTTP clients choose HTTP_HOST, so return only keys
+   * of your own, and connect only to sockets of your own.
    */
   keyOf?(request: ConnectorRequest): string;
   /**

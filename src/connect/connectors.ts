@@ -1,7 +1,7 @@
-import { withController } from "../base/abort.ts";
-// Several applications as one connector. This spreads connections and goes round what is down; it asks nobody how busy they
-// are: weights and health checks are a load balancer's work.
+// Several applications as one connector. It spreads connections, and passes over applications that are down. It does not ask an application
+// how busy it is: weights and health checks are the work of a load balancer.
 
+import { withController } from "../base/abort.ts";
 import { contained } from "../base/contained.ts";
 import { resolveOptions } from "../base/resolve_options.ts";
 import { FastCgiError } from "../protocol/errors.ts";
@@ -19,15 +19,16 @@ export interface ComposedConnectorOptions<Each extends Connector = Connector> {
    */
   attemptTimeout?: number;
   /**
-   * Milliseconds for which a connector is asked last that failed, or whose application refused a request because it is overloaded. After
-   * that, one connection finds out whether it is back, while others go on without it. 0 turns it off.
+   * Milliseconds for which a connector is tried last after it failed, or after its application refused a request because it is
+   * overloaded. After that, one connection tries it in its turn again; until that has succeeded, the others still try it
+   * last. 0 turns it off.
    *
    * @default {10000} (10 s, as nginx's `fail_timeout`)
    */
   coolDown?: number;
   /**
-   * Told of every attempt to connect that failed, with a `timeout` {@linkcode FastCgiError} after `attemptTimeout`, and of every request
-   * that an application refused because it is `overloaded`.
+   * Called for every attempt to connect that failed (with a `timeout` {@linkcode FastCgiError} after `attemptTimeout`), and for every
+   * request that an application refused because it is `overloaded`.
    */
   onFailure?: (error: unknown, connector: Each) => void;
 }
@@ -101,7 +102,7 @@ function compose<Each extends Connector>(
 
 /** One of several connectors. */
 interface Member<Each extends Connector> {
-  /** What is asked: the one that was given, or an alternative that it has named. */
+  /** What connects: the connector that the program gave, or an alternative that this one has named. */
   readonly connector: Connector;
   readonly given: Each;
 }
@@ -116,7 +117,7 @@ class Backends<Each extends Connector> {
   readonly #onFailure: (error: unknown, connector: Each) => void;
   readonly #failedAt = new Map<Each, number>();
   readonly #memberOf = new WeakMap<FastCgiConnection, Member<Each>>();
-  /** What was made for some of the members, so that a client finds its connections again. */
+  /** The connectors made for some of the members. A client keeps the connections of each connector apart, so each is made once. */
   readonly #made: { readonly members: readonly Member<Each>[]; readonly connector: ComposedConnector<Each> }[] = [];
 
   constructor(options: ComposedConnectorOptions<Each>, orderOf: OrderOf<Each>) {
@@ -141,7 +142,10 @@ class Backends<Each extends Connector> {
     return connector;
   }
 
-  /** The members without the application that has refused a request. One that is made of several itself may have others. */
+  /**
+   * The members without the application that has refused a request. A member that is itself made of several connectors stays, without that
+   * application.
+   */
   #alternative(
     members: readonly Member<Each>[],
     connection: FastCgiConnection,
@@ -168,7 +172,7 @@ class Backends<Each extends Connector> {
       signal.throwIfAborted();
       const { given } = member;
       const failedAt = this.#failedAt.get(given);
-      // While this one finds out whether it is back, others are not to wait for it.
+      // This connection finds out whether it is back. Meanwhile others still try it last.
       if (failedAt !== undefined) this.#failedAt.set(given, performance.now());
       try {
         const connection = await this.#attempt(member.connector, options);
@@ -176,7 +180,7 @@ class Backends<Each extends Connector> {
         this.#memberOf.set(connection, member);
         return connection;
       } catch (error) {
-        // That the connection is not wanted any more says nothing about the application.
+        // The caller gave up. That says nothing about the application.
         if (signal.aborted) {
           if (failedAt !== undefined) this.#failedAt.set(given, failedAt);
           throw signal.reason;

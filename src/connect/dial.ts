@@ -5,7 +5,7 @@ import type { Connector } from "./connector.ts";
 
 /** Milliseconds before the first retry; each further one waits four times as long, up to the most. */
 const FIRST_DELAY = 50;
-/** A Unix socket whose backlog is full refuses at once (EAGAIN), and has room again as soon as its application accepts. */
+/** Short, because a Unix socket with a full queue of connections refuses at once (EAGAIN), and has room as soon as its application accepts. */
 const MOST_DELAY = 500;
 
 /** What a client's options say about connecting. */
@@ -42,7 +42,7 @@ async function connectWithRetries(
     } catch (cause) {
       if (signal.aborted) throw signal.reason;
       const error = connectError(cause);
-      // A wrong call stays wrong.
+      // A wrong call fails every time.
       if (retry > maxConnectRetries || cause instanceof TypeError) throw error;
       onRetry({ reason: "connect", error, attempt: retry });
       await pause(Math.min(FIRST_DELAY * 4 ** (retry - 1), MOST_DELAY), signal);

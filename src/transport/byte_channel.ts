@@ -42,7 +42,7 @@ export interface ByteChannel extends ConnectionAddresses {
    * Missing, or false and nothing done, where the transport has no such thing.
    */
   reset?(reason: unknown): boolean;
-  /** A channel has no streams: bytes that go through them would pass by whoever makes the calls. See `toStreams`. */
+  /** A channel has no streams: bytes that went through them would not go through the calls. `toStreams` makes streams of it. */
   readonly readable?: undefined;
   /** As `readable`. */
   readonly writable?: undefined;

@@ -3,15 +3,15 @@ import type { ByteChannel } from "./byte_channel.ts";
 import type { RecordWriter } from "./record_writer.ts";
 
 /**
- * Milliseconds in which a peer may still read what was written. Longer than any web server waits for a client that takes nothing
- * (lighttpd: 360 s), so that it has decided by then.
+ * Milliseconds in which the peer can still read what was written. Longer than any web server waits for a client that takes nothing
+ * (lighttpd: 360 s), so the web server has decided by then.
  */
 const MAX_FLUSH_TIME = 600_000;
 
 /**
- * Leaves a connection whose writer was closed, and whose peer has not read everything yet: a plain close would cut that short, and a peer
- * that reads on later may take the cut for the end. The transport resets the connection if it can. If not, as on a Unix socket, what was
- * written waits for the peer by itself.
+ * Gives up a connection whose writer was closed, and whose peer has not read everything yet. A plain close would cut the rest off, and a peer
+ * that reads later could take the cut for the end. So the transport resets the connection. If it can't, as on a Unix socket, the connection
+ * stays open until the peer has read the rest, for {@linkcode MAX_FLUSH_TIME} at most.
  */
 export function leaveToFlush(channel: ByteChannel, writer: RecordWriter, reason: unknown): void {
   if (channel.reset?.(reason) === true) {

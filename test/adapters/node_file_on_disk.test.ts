@@ -1,42 +1,22 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fileOnDisk } from "../../adapters/node/index.ts";
-import { createTemporaryDirectory, type TemporaryDirectory } from "../support/temporary_directory.ts";
+import { createLinkedFolder, type LinkedFolder } from "../support/linked_folder.ts";
 
-let folder: TemporaryDirectory;
+let folder: LinkedFolder;
 let root: string;
 
-// outside/secret.txt
-// public/a b.css, 100%.css, sub/page.css, config.php, pipe
-// public/link.css → config.php, sub/up.css → ../a b.css, shortcut → sub, outside.css → ../outside/secret.txt, away → ../outside,
-//        broken.css → missing, loop.css → loop.css
-// current → public
 beforeAll(async () => {
-  folder = await createTemporaryDirectory("file");
-  root = join(folder.path, "public");
-  for (const name of ["public/sub", "outside", "public-too"]) mkdirSync(join(folder.path, name), { recursive: true });
-  const files = [
-    "outside/secret.txt",
-    "public-too/secret.txt",
-    "public/a b.css",
-    "public/100%.css",
-    "public/config.php",
-  ];
-  for (const name of [...files, "public/sub/page.css"]) writeFileSync(join(folder.path, name), "");
+  folder = await createLinkedFolder(".css", ["a b.css", "100%.css", "config.php"], {
+    "link.css": "config.php",
+    "sub/up.css": "../a b.css",
+  });
+  root = folder.root;
   execFileSync("mkfifo", [join(root, "pipe")]);
-  symlinkSync("config.php", join(root, "link.css"));
-  symlinkSync("../a b.css", join(root, "sub/up.css"));
-  symlinkSync("sub", join(root, "shortcut"));
-  symlinkSync("../outside/secret.txt", join(root, "outside.css"));
-  symlinkSync("../outside", join(root, "away"));
-  symlinkSync("missing", join(root, "broken.css"));
-  symlinkSync("loop.css", join(root, "loop.css"));
-  symlinkSync("public", join(folder.path, "current"));
 });
 
-afterAll(() => folder.remove());
+afterAll(() => folder.parent.remove());
 
 describe("fileOnDisk", () => {
   it.each([
@@ -51,9 +31,9 @@ describe("fileOnDisk", () => {
     ["below a file", "/a b.css/x", "/a b.css/x"],
     ["a broken link", "/broken.css", "/broken.css"],
     ["a link out of the folder", "/outside.css", null],
-    ["below a link out of the folder", "/away/secret.txt", null],
-    ["beside the folder", "/../outside/secret.txt", null],
-    ["in a folder whose name begins alike", "/../public-too/secret.txt", null],
+    ["below a link out of the folder", "/away/secret.css", null],
+    ["beside the folder", "/../outside/secret.css", null],
+    ["in a folder whose name begins alike", "/../public-too/secret.css", null],
     ["far up", "/../../../../../../../../etc/passwd", null],
     ["a link to itself", "/loop.css", null],
     ["no file", "/pipe", null],
@@ -61,14 +41,14 @@ describe("fileOnDisk", () => {
     ["too long for a name", `/${"a".repeat(300)}.css`, null],
   ])("fileOnDisk says where the path leads when it is %s", async (_, path, expected) => {
     expect(await fileOnDisk(root)(path)).toBe(expected);
-    expect(await fileOnDisk(join(folder.path, "current"))(path)).toBe(expected);
+    expect(await fileOnDisk(folder.link)(path)).toBe(expected);
   });
 
   it("fileOnDisk gives the place in the other folder when mayLinkTo has where a link leads", async () => {
-    const resolve = fileOnDisk(root, { mayLinkTo: [join(folder.path, "outside")] });
-    expect(await resolve("/outside.css")).toBe("/secret.txt");
-    expect(await resolve("/away/secret.txt")).toBe("/secret.txt");
-    expect(await resolve("/../outside/secret.txt")).toBeNull();
+    const resolve = fileOnDisk(root, { mayLinkTo: [join(folder.parent.path, "outside")] });
+    expect(await resolve("/outside.css")).toBe("/secret.css");
+    expect(await resolve("/away/secret.css")).toBe("/secret.css");
+    expect(await resolve("/../outside/secret.css")).toBeNull();
     expect(await resolve("/link.css")).toBe("/config.php");
   });
 
@@ -77,7 +57,7 @@ describe("fileOnDisk", () => {
     const resolve = fileOnDisk(root, { onRefused: (message) => told.push(message) });
     for (const path of ["/outside.css", "/pipe", "/missing.css", "/a b.css"]) await resolve(path);
     expect(told).toEqual([
-      `Cannot send /outside.css in ${root}: it leads to ${folder.path}/outside/secret.txt, which is in no folder of mayLinkTo`,
+      `Cannot send /outside.css in ${root}: it leads to ${folder.parent.path}/outside/secret.css, which is in no folder of mayLinkTo`,
       `Cannot send /pipe in ${root}: it is neither a file nor a folder`,
     ]);
   });

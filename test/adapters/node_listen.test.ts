@@ -19,29 +19,20 @@ import { join } from "node:path";
 import type { Stream } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import {
-  FastCgiHttpClient,
-  type FastCgiHttpConnector,
-  type FastCgiListener,
-  FastCgiTcpConnector,
-  FastCgiUnixConnector,
-  type ServeOptions,
-  serve,
-} from "../../adapters/node/index.ts";
+import { type FastCgiListener, FastCgiTcpConnector, FastCgiUnixConnector, serve } from "../../adapters/node/index.ts";
 import { RecordType } from "../../src/toolkit.ts";
 import { freePort } from "../support/free_port.ts";
 import { guardAgainstLoss, unguard } from "../support/guard.ts";
 import { startProcess } from "../support/process.ts";
 import { RawConnection } from "../support/raw_connection.ts";
 import { bytesOf, recordsIn, request, textOf } from "../support/records.ts";
+import { listening, NOBODY, textFrom } from "../support/served.ts";
 import { createTemporaryDirectory, type TemporaryDirectory } from "../support/temporary_directory.ts";
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
 
 const program = fileURLToPath(new URL("programs/application.ts", import.meta.url));
-/** The user of that name on Linux; any that owns nothing will do. */
-const NOBODY = 65_534;
 let folder: TemporaryDirectory;
 let sockets = 0;
 
@@ -53,17 +44,6 @@ afterAll(() => folder.remove());
 
 function newPath(): string {
   return join(folder.path, `${++sockets}.sock`);
-}
-
-/** Serves until the test is over. */
-async function listening(options: Partial<ServeOptions>): Promise<FastCgiListener> {
-  const server = await serve({ fetch: () => new Response("answered"), ...options });
-  onTestFinished(() => server.close());
-  return server;
-}
-
-async function textFrom(connector: FastCgiHttpConnector): Promise<string> {
-  return (await new FastCgiHttpClient(connector).fetch("http://localhost/path")).text();
 }
 
 function modeOf(path: string): number {

@@ -2,49 +2,23 @@ import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:f
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { type ScriptOnDiskOptions, scriptOnDisk } from "../../adapters/node/index.ts";
-import { createTemporaryDirectory, type TemporaryDirectory } from "../support/temporary_directory.ts";
+import { createLinkedFolder, type LinkedFolder } from "../support/linked_folder.ts";
 
 /** The file that a script name leads to. */
 async function fileOf(path: string, scriptName: string, options?: ScriptOnDiskOptions): Promise<string | undefined> {
   return (await scriptOnDisk(path, options)(scriptName))?.filename;
 }
 
-let folder: TemporaryDirectory;
+let folder: LinkedFolder;
 let root: string;
 
-// outside/secret.php
-// public/index.php, "with space.php", upload.jpg, ..dots.php, sub/page.php
-// public/inside.php → sub/page.php, shortcut → sub, outside.php → ../outside/secret.php, away → ../outside,
-//        broken.php → missing, loop.php → loop.php, disguised.php → upload.jpg
-// current → public
 beforeAll(async () => {
-  folder = await createTemporaryDirectory("script");
-  root = join(folder.path, "public");
-  mkdirSync(join(root, "sub"), { recursive: true });
-  mkdirSync(join(folder.path, "outside"));
-  mkdirSync(join(folder.path, "public-too"));
-  for (const name of [
-    "outside/secret.php",
-    "public-too/secret.php",
-    "public/index.php",
-    "public/with space.php",
-    "public/upload.jpg",
-    "public/..dots.php",
-    "public/sub/page.php",
-  ]) {
-    writeFileSync(join(folder.path, name), "<?php");
-  }
-  symlinkSync("sub/page.php", join(root, "inside.php"));
-  symlinkSync("sub", join(root, "shortcut"));
-  symlinkSync("../outside/secret.php", join(root, "outside.php"));
-  symlinkSync("../outside", join(root, "away"));
-  symlinkSync("missing", join(root, "broken.php"));
-  symlinkSync("loop.php", join(root, "loop.php"));
-  symlinkSync("upload.jpg", join(root, "disguised.php"));
-  symlinkSync("public", join(folder.path, "current"));
+  const files = ["index.php", "with space.php", "upload.jpg", "..dots.php"];
+  folder = await createLinkedFolder(".php", files, { "inside.php": "sub/page.php", "disguised.php": "upload.jpg" });
+  root = folder.root;
 });
 
-afterAll(() => folder.remove());
+afterAll(() => folder.parent.remove());
 
 describe("scriptOnDisk", () => {
   it.each([
@@ -68,7 +42,7 @@ describe("scriptOnDisk", () => {
 
   it("scriptOnDisk gives the path without links when the folder is a link", async () => {
     const filename = join(root, "index.php");
-    expect(await scriptOnDisk(join(folder.path, "current"))("/index.php")).toEqual({ filename, documentRoot: root });
+    expect(await scriptOnDisk(folder.link)("/index.php")).toEqual({ filename, documentRoot: root });
   });
 
   it.each([
@@ -97,11 +71,11 @@ describe("scriptOnDisk", () => {
   });
 
   it("scriptOnDisk resolves to null when the folder is missing", async () => {
-    expect(await scriptOnDisk(join(folder.path, "missing"))("/index.php")).toBeNull();
+    expect(await scriptOnDisk(join(folder.parent.path, "missing"))("/index.php")).toBeNull();
   });
 
   it("scriptOnDisk resolves to null when it may not look into the folder", async () => {
-    const locked = join(folder.path, "locked");
+    const locked = join(folder.parent.path, "locked");
     mkdirSync(locked);
     writeFileSync(join(locked, "x.php"), "");
     chmodSync(locked, 0o000);
@@ -150,16 +124,16 @@ describe("scriptOnDisk", () => {
   ])(
     "scriptOnDisk gives the name of the link when mayLinkTo has where it leads and the script is %s",
     async (_, name, link) => {
-      const options = { mayLinkTo: [join(folder.path, "missing"), join(folder.path, "outside")] };
+      const options = { mayLinkTo: [join(folder.parent.path, "missing"), join(folder.parent.path, "outside")] };
       expect(await scriptOnDisk(root, options)(name)).toEqual({ filename: join(root, link), documentRoot: root });
-      const mapped = scriptOnDisk(join(folder.path, "current"), { ...options, documentRoot: "/app/" });
+      const mapped = scriptOnDisk(folder.link, { ...options, documentRoot: "/app/" });
       expect(await mapped(name)).toEqual({ filename: `/app/${link}`, documentRoot: "/app/" });
     },
   );
 
   it("scriptOnDisk follows a folder of mayLinkTo that is a link itself", async () => {
-    symlinkSync("outside", join(folder.path, "shared"));
-    expect(await fileOf(root, "/outside.php", { mayLinkTo: [join(folder.path, "shared")] })).toBe(
+    symlinkSync("outside", join(folder.parent.path, "shared"));
+    expect(await fileOf(root, "/outside.php", { mayLinkTo: [join(folder.parent.path, "shared")] })).toBe(
       join(root, "outside.php"),
     );
   });
@@ -172,7 +146,7 @@ describe("scriptOnDisk", () => {
   ])("scriptOnDisk resolves to null when mayLinkTo has a folder and the script %s", async (_, name) => {
     symlinkSync("../outside/secret.php", join(root, "script.jpg"));
     onTestFinished(() => rmSync(join(root, "script.jpg")));
-    expect(await fileOf(root, name, { mayLinkTo: [join(folder.path, "outside")] })).toBeUndefined();
+    expect(await fileOf(root, name, { mayLinkTo: [join(folder.parent.path, "outside")] })).toBeUndefined();
   });
 
   it.each([
@@ -187,7 +161,7 @@ describe("scriptOnDisk", () => {
     const told: string[][] = [];
     expect(await scriptOnDisk(root, { onRefused: (...all) => told.push(all) })(name)).toBeNull();
     const shown = name.replace("\u001b", "\\x1b");
-    expect(told).toEqual([[`Cannot run ${shown} in ${root}: ${reason.replace("{}", folder.path)}`, name]]);
+    expect(told).toEqual([[`Cannot run ${shown} in ${root}: ${reason.replace("{}", folder.parent.path)}`, name]]);
   });
 
   it("scriptOnDisk tells onRefused nothing of scripts that run, or are not there at all", async () => {

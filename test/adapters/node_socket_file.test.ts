@@ -16,16 +16,11 @@ import { createServer, type Server } from "node:net";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import {
-  FastCgiHttpClient,
-  type FastCgiListener,
-  FastCgiUnixConnector,
-  type ServeOptions,
-  serve,
-} from "../../adapters/node/index.ts";
+import { serve } from "../../adapters/node/index.ts";
 import { nodeRuntime } from "../../adapters/node/listen.ts";
 import { listen } from "../../adapters/system/listen.ts";
 import { startProcess, waitUntil } from "../support/process.ts";
+import { answerAt, listening, NOBODY } from "../support/served.ts";
 import { makeStaleSocket } from "../support/stale_socket.ts";
 import { isSettled } from "../support/streams.ts";
 import { createTemporaryDirectory, type TemporaryDirectory } from "../support/temporary_directory.ts";
@@ -34,8 +29,6 @@ import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
 failOnUnhandledRejections();
 
 const program = fileURLToPath(new URL("programs/application.ts", import.meta.url));
-/** The group and the user of that name on Linux; any that this process is not in will do. */
-const NOBODY = 65_534;
 const isRoot = process.getuid?.() === 0;
 let folder: TemporaryDirectory;
 let sockets = 0;
@@ -51,16 +44,6 @@ function newPath(name = "app.sock"): string {
   const parent = join(folder.path, String(++sockets));
   mkdirSync(parent);
   return join(parent, name);
-}
-
-async function listening(options: Partial<ServeOptions>): Promise<FastCgiListener> {
-  const server = await serve({ fetch: () => new Response("answered"), ...options });
-  onTestFinished(() => server.close());
-  return server;
-}
-
-async function answerAt(path: string): Promise<string> {
-  return (await new FastCgiHttpClient(new FastCgiUnixConnector(path)).fetch("http://localhost/path")).text();
 }
 
 /** The name of the lock of a path, and of the locks under which that one is removed. */
