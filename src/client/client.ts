@@ -112,7 +112,7 @@ export class FastCgiClient implements AsyncDisposable {
       try {
         return await connection.getValues(names, this.#options.readTimeout);
       } finally {
-        connection.retire();
+        connection.finish();
       }
     });
   }

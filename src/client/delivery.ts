@@ -87,7 +87,7 @@ export class Delivery implements IncomingResponseHooks {
   #put(connection: ClientConnection): void {
     const { requests, isShared } = connection;
     this.#attempt = { connection, isUsed: requests > 0, isShared };
-    connection.send(this.#request, this.response);
+    connection.begin(this.#request, this.response);
   }
 
   /** The attempt failed before anything of the response came. Returns whether there is another one. */
@@ -140,7 +140,7 @@ export class Delivery implements IncomingResponseHooks {
         this.#controller = controller;
         // The connection that failed is still at it.
         await null;
-        if (this.#overload !== null) connection.retire();
+        if (this.#overload !== null) connection.finish();
         await this.send(controller.signal);
       });
     } catch (error) {

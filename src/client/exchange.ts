@@ -23,7 +23,7 @@ export interface ExchangeHost {
   /** Ends the exchange early: the response is not wanted, or something has gone wrong. */
   abort(exchange: Exchange, reason: unknown): void;
   /** Lets the connection take no further request. */
-  retire(): void;
+  finish(): void;
   /** The application has said that the request is over. */
   complete(exchange: Exchange, body: EndRequestBody): void;
 }
@@ -32,7 +32,7 @@ export interface ExchangeHost {
 export type ResponseTimeLimit = "headerTimeout" | "readTimeout";
 
 /** What an exchange does with a deadline, its own or its connection's. */
-type SilenceDeadline = Pick<Deadline<ResponseTimeLimit>, "restart" | "stop" | "dispose">;
+export type SilenceDeadline = Pick<Deadline<ResponseTimeLimit>, "restart" | "stop" | "dispose">;
 
 /** How far an exchange has come. */
 type ExchangeState =
@@ -62,7 +62,7 @@ export class Exchange implements IncomingResponseHooks {
   readonly requestId: number;
   readonly response: IncomingResponse;
   readonly #request: ClientRequest;
-  readonly #connection: ExchangeHost;
+  readonly #host: ExchangeHost;
   readonly #sender: RequestSender;
   readonly #silence: SilenceDeadline;
   readonly #isShared: boolean;
@@ -81,25 +81,25 @@ export class Exchange implements IncomingResponseHooks {
    * @throws {unknown} What is wrong with the request. Nothing was done then.
    */
   constructor(
+    host: ExchangeHost,
     request: ClientRequest,
     response: IncomingResponse,
     requestId: number,
-    connection: ExchangeHost,
     silence: SilenceDeadline | null,
   ) {
     this.response = response;
     this.requestId = requestId;
     this.#request = request;
-    this.#connection = connection;
-    const { keepAlive, requestBodyTimeout } = connection.options;
-    this.#sender = new RequestSender(connection.writer, requestId, request, {
+    this.#host = host;
+    const { keepAlive, requestBodyTimeout } = host.options;
+    this.#sender = new RequestSender(host.writer, requestId, request, {
       keepConn: keepAlive,
       read: (source, name) => new TimedReader(readerOf(source), requestBodyTimeout, name),
     });
     this.#isShared = silence === null;
     this.#silence = silence ?? new Deadline<ResponseTimeLimit>((limit) => this.onTimeout(limit));
-    this.#onSignal = () => connection.abort(this, request.signal!.reason);
-    connection.expect(requestId, this, response);
+    this.#onSignal = () => host.abort(this, request.signal!.reason);
+    host.expect(requestId, this, response);
   }
 
   /** Whether the response goes on. */
@@ -123,8 +123,8 @@ export class Exchange implements IncomingResponseHooks {
   }
 
   /** Sends the request. */
-  start(): void {
-    const { writer } = this.#connection;
+  begin(): void {
+    const { writer } = this.#host;
     this.#request.signal?.addEventListener("abort", this.#onSignal, { once: true });
     this.#sending = this.#sender.send().then(
       (sent) => {
@@ -134,7 +134,7 @@ export class Exchange implements IncomingResponseHooks {
       },
       (error) => {
         // A request that can't be read must not look whole. One that can't be written may have its answer already.
-        if (this.isLive && !writer.hasFailed) this.#connection.abort(this, error);
+        if (this.isLive && !writer.hasFailed) this.#host.abort(this, error);
       },
     );
   }
@@ -184,7 +184,7 @@ export class Exchange implements IncomingResponseHooks {
   /** Counts silence from now on, if it is the application's turn. */
   resume(): void {
     const limit = this.#limit;
-    if (limit !== null && !this.#connection.isPaused) this.#silence.restart(this.#connection.options[limit], limit);
+    if (limit !== null && !this.#host.isPaused) this.#silence.restart(this.#host.options[limit], limit);
   }
 
   /** Something came: the silence is counted anew. What comes before the first output does not put it off. */
@@ -206,7 +206,7 @@ export class Exchange implements IncomingResponseHooks {
   }
 
   onComplete(body: EndRequestBody): void {
-    this.#connection.complete(this, body);
+    this.#host.complete(this, body);
   }
 
   onDetached(): void {
@@ -214,20 +214,20 @@ export class Exchange implements IncomingResponseHooks {
   }
 
   onDistrusted(): void {
-    this.#connection.retire();
+    this.#host.finish();
   }
 
   onAbandoned(reason: unknown): void {
-    if (this.isLive) this.#connection.abort(this, reason ?? this.#cancelled());
+    if (this.isLive) this.#host.abort(this, reason ?? this.#cancelled());
   }
 
   /** The application was silent for too long. */
   onTimeout(limit: ResponseTimeLimit): void {
     const { requestId } = this;
     const what = limit === "headerTimeout" ? "sent no output" : "was silent";
-    const message = `Cannot read the response: the application ${what} for ${this.#connection.options[limit]} ms`;
+    const message = `Cannot read the response: the application ${what} for ${this.#host.options[limit]} ms`;
     const stderr = this.response.stderrText;
-    this.#connection.abort(this, new FastCgiError("timeout", message, { requestId, limit, stderr }));
+    this.#host.abort(this, new FastCgiError("timeout", message, { requestId, limit, stderr }));
   }
 
   /** The timeout that applies, or null where the application may be silent. */

@@ -230,7 +230,7 @@ export class Pool {
         this.#makeRoom();
         return;
       }
-      idle.retire();
+      idle.finish();
     }
   }
 
@@ -243,7 +243,7 @@ export class Pool {
     const connections = [...this.#connections];
     // One is on its way to make room.
     if (connections.some(({ isOpen }) => !isOpen)) return;
-    connections.find(({ isShared }) => isShared)?.retire();
+    connections.find(({ isShared }) => isShared)?.finish();
   }
 
   /** A busy connection that can take one more, so that the others can go idle; else the one that was used last. */
@@ -316,7 +316,7 @@ export class Pool {
     const keep = this.#isClosed || !keepAlive ? 0 : maxIdle;
     if (this.#free.size <= keep) return;
     const idle = this.#idle();
-    for (const connection of idle.slice(0, Math.max(0, idle.length - keep))) connection.retire();
+    for (const connection of idle.slice(0, Math.max(0, idle.length - keep))) connection.finish();
   }
 
   get #isUnused(): boolean {

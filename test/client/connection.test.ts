@@ -277,7 +277,7 @@ describe("ClientConnection: sending and receiving", () => {
     connection.close(new Error("Again"));
     expect([connection.isClosed, transport.isClosed]).toEqual([true, true]);
     expect(() =>
-      connection.send(clientRequest(get, get.params), new IncomingResponse(0, resolveClientOptions({}))),
+      connection.begin(clientRequest(get, get.params), new IncomingResponse(0, resolveClientOptions({}))),
     ).toThrow(reason);
     await expect(connection.getValues([], 1000)).rejects.toBe(reason);
   });
