@@ -1,15 +1,13 @@
-// One transport connection and its requests: reads, feeds the decoder, has each request answered, and decides how it ends.
-// This is the one place that ends a request, so there is exactly one FCGI_END_REQUEST for each (FastCGI 3.3).
-// To keep in step with client/connection.ts.
+// One transport connection and its requests: reads, feeds the decoder, and decides when and how it ends. The exchanges on it are in exchanges.ts.
+// The mirror of client/connection.ts.
 //
 // How it ends. With nothing left to do, it is half-closed behind what was written, and closed when the web server has sent all it will.
 // Before that, whatever the reason, it is given up (giveUp): the application is told at once, what was written still leaves, and behind a
-// response that has begun and not ended comes the break-off, so that no web server takes it for whole. Only where the transport itself is
-// gone, nothing can be said any more.
+// response that has begun and not ended comes the break-off, so that no web server takes it for whole. Where the transport itself is gone, the
+// connection is closed at once.
 
 import { Deadline } from "../base/deadline.ts";
 import type { FastCgiRequest, IncomingRequest } from "../codec/incoming_request.ts";
-import type { FastCgiResponse } from "../codec/outgoing_response.ts";
 import { RecordDecoder } from "../codec/record_decoder.ts";
 import { RequestDecoder, type RequestDecoderOutlet } from "../codec/request_decoder.ts";
 import { composeStages, type Stage, type StageController } from "../codec/stage.ts";
@@ -19,8 +17,10 @@ import type { ByteChannel, ByteChannelEvents } from "../transport/byte_channel.t
 import type { FastCgiConnection } from "../transport/connection.ts";
 import { fromStreams } from "../transport/from_streams.ts";
 import { leaveToFlush } from "../transport/leave_to_flush.ts";
+import type { Phase } from "../transport/phase.ts";
+import { Reading, type ReadingHost } from "../transport/reading.ts";
 import { RecordWriter } from "../transport/record_writer.ts";
-import { Exchange, type ExchangeHost } from "./exchange.ts";
+import { Exchanges, type ExchangesHost } from "./exchanges.ts";
 import type { ResolvedServerOptions } from "./options.ts";
 import type { FastCgiHandler, FastCgiHandlerContext } from "./response.ts";
 
@@ -36,15 +36,20 @@ const MAX_REPORTED_DROPS = 10;
  */
 const PAUSE_BEFORE_CLOSE = 1000;
 
-/** How far a connection has come. It only goes forward. */
-type Phase =
-  /** Takes requests. */
-  | "open"
-  /** Takes requests as well, and is closed as soon as none is active. */
-  | "finishing"
-  /** Everything was given to the writer. What comes is read and dropped. */
-  | "lingering"
-  | "closed";
+/** What a {@linkcode ServerConnection} tells its server. */
+export interface ServerConnectionOwner {
+  /** The transport is closed. Handlers may still run. */
+  onClose(connection: ServerConnection): void;
+}
+
+/** What may happen in each phase. */
+const MAY: Readonly<Record<Phase, { readonly begin: boolean; readonly exchange: boolean }>> = {
+  open: { begin: true, exchange: true },
+  // FastCGI can't announce the end of a connection, so what the web server sends meanwhile is answered.
+  finishing: { begin: true, exchange: true },
+  lingering: { begin: false, exchange: false },
+  closed: { begin: false, exchange: false },
+};
 
 /** What is to be made of the bytes that come. */
 type Input =
@@ -61,46 +66,34 @@ type TimeLimit = "input" | "idleTimeout" | "pause" | "lingerTimeout";
 
 /** A connection of a {@linkcode FastCgiServer}. */
 export class ServerConnection
-  implements ByteChannelEvents, StageController<IncomingRequest>, RequestDecoderOutlet, ExchangeHost
+  implements ByteChannelEvents, ReadingHost, StageController<IncomingRequest>, RequestDecoderOutlet, ExchangesHost
 {
   readonly writer: RecordWriter;
+  readonly options: ResolvedServerOptions;
+  readonly #owner: ServerConnectionOwner;
   readonly #channel: ByteChannel;
-  readonly #handler: FastCgiHandler;
-  readonly #context: FastCgiHandlerContext;
-  readonly #options: ResolvedServerOptions;
-  readonly #onClosed: (connection: ServerConnection) => void;
+  readonly #reading: Reading;
   readonly #decoder: RequestDecoder;
   readonly #stages: Stage<Uint8Array, IncomingRequest>;
   readonly #deadline: Deadline<TimeLimit>;
+  readonly #exchanges: Exchanges;
   #phase: Phase = "open";
   #input: Input = "wanted";
-  /** What has to be over before more is read, and since when. Meanwhile silence is no fault of the web server. */
-  #pauses = 0;
-  #pausedSince = 0;
-  /** Requests whose handler or response is not through. */
-  #running = 0;
   #onSettled: (() => void) | null = null;
-  /** Responses that are sent piece by piece. Made when it is needed: most are whole at once. */
-  #streaming: Set<Exchange> | null = null;
-  /** Requests whose response failed behind its beginning. They stay active, and unanswered, until the connection is closed. */
-  #truncated: Set<IncomingRequest> | null = null;
   #unsentReplies = 0;
-  #begun = 0;
   #drops = 0;
 
-  /** @param onClosed Told when the transport is closed; handlers may still run then. */
   constructor(
-    connection: FastCgiConnection,
+    transport: FastCgiConnection,
     handler: FastCgiHandler,
     context: FastCgiHandlerContext,
     options: ResolvedServerOptions,
-    onClosed: (connection: ServerConnection) => void,
+    owner: ServerConnectionOwner,
   ) {
-    this.#channel = fromStreams(connection);
-    this.#handler = handler;
-    this.#context = context;
-    this.#options = options;
-    this.#onClosed = onClosed;
+    this.options = options;
+    this.#owner = owner;
+    this.#channel = fromStreams(transport);
+    this.#reading = new Reading(this.#channel, this);
     this.#decoder = new RequestDecoder(this, options);
     this.#stages = composeStages(new RecordDecoder({ splitStreams: true }), this.#decoder);
     this.writer = new RecordWriter(this.#channel, {
@@ -110,6 +103,7 @@ export class ServerConnection
       onTimeout: (error) => this.#onWriteTimeout(error),
     });
     this.#deadline = new Deadline((limit) => this.#onTimeout(limit));
+    this.#exchanges = new Exchanges(this, handler, context);
   }
 
   /** Runs until the connection is closed and every handler has settled. */
@@ -123,38 +117,33 @@ export class ServerConnection
 
   /** The requests whose handler or response is not through. */
   get requests(): readonly FastCgiRequest[] {
-    return this.#decoder.requests.filter((request) => this.#truncated?.has(request) !== true);
+    return this.#decoder.requests.filter((request) => !this.#exchanges.hasBrokenOff(request));
   }
 
   /** Closes the connection once no request is active on it. */
-  shutDown(): void {
-    this.#finish();
-    this.#closeIfDone();
+  finish(): void {
+    if (this.#phase === "open") this.#phase = "finishing";
+    this.onRoom();
   }
 
   /** Input came. */
   onData(piece: Uint8Array): void {
     if (this.#isClosed || this.#input === "unreadable") return;
     try {
-      const pause = this.#stages.transform(piece, this);
-      if (pause !== undefined) void this.#pauseFor(pause);
+      const room = this.#stages.transform(piece, this);
+      if (room !== undefined) void this.#reading.pauseUntil(room);
     } catch (error) {
       this.#onFault(error);
     }
     this.#watch();
   }
 
-  async #pauseFor(reason: Promise<void>): Promise<void> {
-    if (this.#pauses === 0) this.#pausedSince = performance.now();
-    this.#pauses++;
-    this.#channel.pause();
-    if (this.#canSend) this.#deadline.stop();
-    // What is waited for may fail, and says so elsewhere.
-    await reason.catch(() => {});
-    this.#pauses--;
-    if (this.#pauses > 0 || this.#isClosed) return;
-    this.#decoder.forgive(performance.now() - this.#pausedSince);
-    this.#channel.resume();
+  onPause(): void {
+    if (this.canSend) this.#deadline.stop();
+  }
+
+  onResume(pausedFor: number): void {
+    this.#decoder.forgive(pausedFor);
     this.#watch();
   }
 
@@ -180,7 +169,7 @@ export class ServerConnection
   /** The input can't be understood, or passes a limit of the connection. */
   #onFault(error: unknown): void {
     const requestId = error instanceof FastCgiError ? error.requestId : undefined;
-    this.#options.onError(
+    this.options.onError(
       error,
       this.#decoder.requests.find((request) => request.requestId === requestId),
     );
@@ -191,8 +180,8 @@ export class ServerConnection
   #onWriteTimeout(error: FastCgiError): void {
     if (this.#isGivenUp) return;
     const { requests } = this;
-    for (const request of requests) this.#options.onError(error, request);
-    if (requests.length === 0) this.#options.onError(error);
+    for (const request of requests) this.options.onError(error, request);
+    if (requests.length === 0) this.options.onError(error);
     this.giveUp(error);
     // The web server has had its time.
     this.close(error);
@@ -200,17 +189,17 @@ export class ServerConnection
 
   /** Starts the timeout for what the connection now waits for. */
   #watch(): void {
-    if (!this.#canSend || this.#pauses > 0) return;
+    if (!this.canSend || this.#reading.isPaused) return;
     const { activeRequests, expectsInput } = this.#decoder;
-    const { idleTimeout, maxRequestsPerConnection } = this.#options;
+    const { idleTimeout, maxRequestsPerConnection } = this.options;
     if (activeRequests > 0) {
       if (!expectsInput) {
         this.#deadline.stop();
         return;
       }
       const now = performance.now();
-      this.#deadline.restart(this.#decoder.inputDue(now, this.#options) - now, "input");
-    } else if (this.#begun < maxRequestsPerConnection) {
+      this.#deadline.restart(this.#decoder.inputDue(now, this.options) - now, "input");
+    } else if (this.#exchanges.begun < maxRequestsPerConnection) {
       this.#deadline.restart(idleTimeout, "idleTimeout");
     } else {
       this.#deadline.restart(Math.min(PAUSE_BEFORE_CLOSE, idleTimeout), "pause");
@@ -220,7 +209,7 @@ export class ServerConnection
   #onTimeout(limit: TimeLimit): void {
     switch (limit) {
       case "input":
-        this.#decoder.timeOutInput(performance.now(), this.#options);
+        this.#decoder.timeOutInput(performance.now(), this.options);
         this.#watch();
         return;
       case "idleTimeout":
@@ -229,7 +218,7 @@ export class ServerConnection
         else this.close(FINISHED);
         return;
       case "pause":
-        this.shutDown();
+        this.finish();
         return;
       case "lingerTimeout":
         this.close(FINISHED);
@@ -238,73 +227,22 @@ export class ServerConnection
 
   /** A request came. */
   enqueue(request: IncomingRequest): void {
-    if (!this.#canSend) {
-      // It crossed our close on the way, and can't be answered.
-      this.#decoder.end(request.requestId);
-      return;
-    }
-    this.#begun++;
-    this.#running++;
-    void this.#serve(request);
+    if (MAY[this.#phase].begin) this.#exchanges.begin(request);
+    // It crossed our close on the way, and can't be answered.
+    else this.#decoder.end(request.requestId);
   }
 
-  async #serve(request: IncomingRequest): Promise<void> {
-    const exchange = new Exchange(this, request);
-    const isEnded = await exchange.run();
-    this.#running--;
-    if (!isEnded) {
-      if (this.#canSend) this.#leaveUnanswered(exchange);
-      else this.#decoder.end(request.requestId);
-    }
-    this.#settleIfDone();
+  release({ requestId }: IncomingRequest): void {
+    if (!this.#decoder.end(requestId) && this.canSend) this.#input = "partly wanted";
   }
 
-  get maxQueuedBytes(): number {
-    return this.#options.maxQueuedBytes;
-  }
-
-  answer(request: IncomingRequest): FastCgiResponse | Promise<FastCgiResponse> {
-    return this.#handler(request, this.#context);
-  }
-
-  onStreaming(exchange: Exchange): void {
-    this.#streaming ??= new Set();
-    this.#streaming.add(exchange);
-  }
-
-  /** The request is over (FastCGI 5.5): whether its FCGI_END_REQUEST can still be sent. */
-  onEnding(exchange: Exchange): boolean {
-    this.#streaming?.delete(exchange);
-    const wasRead = this.#decoder.end(exchange.request.requestId);
-    if (!this.#canSend) return false;
-    if (!wasRead) this.#input = "partly wanted";
-    return true;
-  }
-
-  onEnded({ request }: Exchange): void {
-    // FastCGI 3.5, 5.1: without FCGI_KEEP_CONN closing is the application's part.
-    if (!request.keepConn) this.#finish();
+  onRoom(): void {
     this.#closeIfDone();
     this.#watch();
   }
 
-  /**
-   * A response that broke off must not look whole, and nothing in FastCGI says so that a web server would understand: the
-   * connection is broken off without FCGI_END_REQUEST. Other requests on it come first; meanwhile an abort still gets its
-   * answer.
-   */
-  #leaveUnanswered(exchange: Exchange): void {
-    const { request } = exchange;
-    this.#truncated ??= new Set();
-    this.#truncated.add(request);
-    // The rest of its input is not read any more, and a full queue would stop the whole connection.
-    const { requestId } = request;
-    const reason = new FastCgiError("aborted", "Cannot read the request: its response broke off", { requestId });
-    request.failStreams(reason);
-    request.onAbort(() => {
-      if (this.#truncated?.delete(request)) exchange.endFailed();
-    });
-    this.#closeIfDone();
+  onSettled(): void {
+    if (this.#isClosed && this.#exchanges.running === 0) this.#onSettled?.();
   }
 
   /** The decoder has an answer of its own. */
@@ -315,29 +253,27 @@ export class ServerConnection
       this.#unsentReplies--;
     };
     taken.then(sent, sent);
-    if (this.#unsentReplies > MAX_UNSENT_REPLIES) void this.#pauseFor(taken);
-    if (closeConnection && this.#canSend) {
-      this.#finish();
+    if (this.#unsentReplies > MAX_UNSENT_REPLIES) void this.#reading.pauseUntil(taken);
+    if (closeConnection && this.canSend) {
       this.#input = "partly wanted";
+      this.finish();
+    } else {
+      this.#closeIfDone();
     }
-    this.#closeIfDone();
   }
 
   /** Input was dropped or refused. */
   report(error: FastCgiError, request?: FastCgiRequest): void {
-    if (error.code !== "protocol" || ++this.#drops <= MAX_REPORTED_DROPS) this.#options.onError(error, request);
-  }
-
-  onFailure(error: unknown, request: IncomingRequest): void {
-    this.#options.onError(error, request);
+    if (error.code !== "protocol" || ++this.#drops <= MAX_REPORTED_DROPS) this.options.onError(error, request);
   }
 
   get #isClosed(): boolean {
     return this.#phase === "closed";
   }
 
-  get #canSend(): boolean {
-    return this.#phase === "open" || this.#phase === "finishing";
+  /** Whether responses can be sent. */
+  get canSend(): boolean {
+    return MAY[this.#phase].exchange;
   }
 
   /** Whether what is left to be sent has a time limit of its own. */
@@ -345,26 +281,12 @@ export class ServerConnection
     return this.#phase === "lingering" && this.#deadline.isRunning;
   }
 
-  get #brokenOff(): number {
-    return this.#truncated?.size ?? 0;
-  }
-
-  /** Whether a response has begun that has no end. */
-  get #isMidResponse(): boolean {
-    for (const { hasBegun } of this.#streaming ?? []) if (hasBegun) return true;
-    return false;
-  }
-
-  /** Begins to close, behind the requests that are active. */
-  #finish(): void {
-    if (this.#phase === "open") this.#phase = "finishing";
-  }
-
   #closeIfDone(): void {
-    if (!this.#canSend || this.#decoder.activeRequests > this.#brokenOff) return;
-    if (this.#phase === "open" && this.#brokenOff === 0) return;
+    const { brokenOff } = this.#exchanges;
+    if (!this.canSend || this.#decoder.activeRequests > brokenOff) return;
+    if (this.#phase === "open" && brokenOff === 0) return;
     this.#deadline.stop();
-    void this.#endOutput(this.#brokenOff > 0, FINISHED);
+    void this.#endOutput(brokenOff > 0, FINISHED);
   }
 
   /**
@@ -373,7 +295,7 @@ export class ServerConnection
    */
   giveUp(reason: FastCgiError): void {
     if (this.#isClosed) return;
-    const breaksOff = this.#isMidResponse;
+    const breaksOff = this.#exchanges.isMidResponse;
     if (this.#input === "wanted" && this.#decoder.expectsInput) this.#input = "partly wanted";
     this.#phase = "lingering";
     this.#decoder.abortAll(reason);
@@ -381,7 +303,7 @@ export class ServerConnection
       this.close(reason);
       return;
     }
-    this.#deadline.restart(this.#options.lingerTimeout, "lingerTimeout");
+    this.#deadline.restart(this.options.lingerTimeout, "lingerTimeout");
     void this.#endOutput(breaksOff, reason);
   }
 
@@ -394,7 +316,7 @@ export class ServerConnection
     await (breaksOff ? this.writer.breakOff() : this.writer.close());
     if (this.#isClosed) return;
     if (!this.#mayGetInput) this.close(reason);
-    else if (!this.#deadline.isRunning) this.#deadline.restart(this.#options.lingerTimeout, "lingerTimeout");
+    else if (!this.#deadline.isRunning) this.#deadline.restart(this.options.lingerTimeout, "lingerTimeout");
   }
 
   get #mayGetInput(): boolean {
@@ -409,6 +331,7 @@ export class ServerConnection
   close(reason: FastCgiError, isBroken: boolean = false): void {
     if (this.#isClosed) return;
     this.#phase = "closed";
+    this.#reading.end();
     this.#deadline.dispose();
     this.#decoder.abortAll(reason);
     if (this.writer.isFlushing && !isBroken) {
@@ -417,12 +340,8 @@ export class ServerConnection
       this.writer.fail(reason);
       this.#channel.close(reason);
     }
-    this.#onClosed(this);
-    this.#settleIfDone();
-  }
-
-  #settleIfDone(): void {
-    if (this.#isClosed && this.#running === 0) this.#onSettled?.();
+    this.#owner.onClose(this);
+    this.onSettled();
   }
 }
 

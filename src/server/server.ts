@@ -3,7 +3,7 @@ import { resolveOptions } from "../base/resolve_options.ts";
 import { copyable, type FastCgiRequest } from "../codec/incoming_request.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import { closeConnection, type FastCgiConnection } from "../transport/connection.ts";
-import { ServerConnection } from "./connection.ts";
+import { ServerConnection, type ServerConnectionOwner } from "./connection.ts";
 import { type FastCgiServerOptions, type ResolvedServerOptions, resolveServerOptions } from "./options.ts";
 import type { FastCgiHandler, FastCgiHandlerContext } from "./response.ts";
 
@@ -50,6 +50,12 @@ export class FastCgiServer implements FastCgiHandlerContext {
   readonly #unsettled = new Set<ServerConnection>();
   /** What was given to `waitUntil`, and by which request. */
   readonly #background = new Map<Promise<unknown>, FastCgiRequest | undefined>();
+  readonly #owner: ServerConnectionOwner = {
+    onClose: (connection) => {
+      this.#connections.delete(connection);
+      this.#unsettled.add(connection);
+    },
+  };
   #closed = false;
   #onDone: (() => void)[] = [];
 
@@ -87,17 +93,12 @@ export class FastCgiServer implements FastCgiHandlerContext {
       await closeConnection(connection);
       return;
     }
-    const served = new ServerConnection(connection, this.#handler, this, this.#options, this.#onClosed);
+    const served = new ServerConnection(connection, this.#handler, this, this.#options, this.#owner);
     this.#connections.add(served);
     await served.run();
     this.#unsettled.delete(served);
     this.#checkDone();
   }
-
-  readonly #onClosed = (connection: ServerConnection): void => {
-    this.#connections.delete(connection);
-    this.#unsettled.add(connection);
-  };
 
   /** Lets {@linkcode FastCgiServer.close} wait for work that goes on after a response. */
   waitUntil(promise: PromiseLike<unknown>, request?: FastCgiRequest): void {
@@ -120,10 +121,10 @@ export class FastCgiServer implements FastCgiHandlerContext {
   async close(options: CloseOptions = {}): Promise<void> {
     const { grace, timeout } = resolveOptions(CLOSE_DEFAULTS, options, ["grace", "timeout"]);
     this.#closed = true;
-    if (grace === 0) this.#shutDown();
+    if (grace === 0) this.#finish();
     if (this.#isDone) return;
     await new Promise<void>((resolve) => {
-      const graceEnd = new Deadline(() => this.#shutDown());
+      const graceEnd = new Deadline(() => this.#finish());
       const end = new Deadline<"abort" | "leave">((step) => {
         if (step === "leave") {
           this.#leave(timeout);
@@ -142,8 +143,8 @@ export class FastCgiServer implements FastCgiHandlerContext {
     });
   }
 
-  #shutDown(): void {
-    for (const connection of this.#connections) connection.shutDown();
+  #finish(): void {
+    for (const connection of this.#connections) connection.finish();
   }
 
   #abort(timeout: number): void {

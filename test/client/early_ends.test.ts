@@ -297,9 +297,11 @@ describe("a request that ends early, and time", () => {
     options: FastCgiClientOptions = {},
   ) {
     const begun = deferred();
+    const readOn = deferred();
     const { client, connector } = exclusive(async (application) => {
       await application.next();
       begun.resolve();
+      await readOn.promise;
       await rest(application);
     }, options);
     const controller = new AbortController();
@@ -308,6 +310,7 @@ describe("a request that ends early, and time", () => {
     await turns();
     controller.abort(reason);
     await expect(response.end).rejects.toBe(reason);
+    readOn.resolve();
     return { client, connection: connector.connections[0]! };
   }
 
