@@ -24,14 +24,19 @@ export interface FastCgiResponse {
  *
  * @throws {TypeError} If a part of it can't be sent. The others are cancelled then.
  */
-export function outputOf({ stdout, stderr }: FastCgiResponse): ByteSource[] {
-  const parts = partsOf(stdout);
+export function outputOf(response: FastCgiResponse): ByteSource[] {
+  const parts = partsOf(response.stdout);
   try {
     return parts.map((part) => byteSourceOf(part, "stdout"));
   } catch (error) {
-    for (const part of [...parts, ...partsOf(stderr)]) void cancelSource(part, error);
+    cancelOutput(response, error);
     throw error;
   }
+}
+
+/** Says that nobody will read what a response has. */
+export function cancelOutput({ stdout, stderr }: FastCgiResponse, reason: unknown): void {
+  for (const part of [...partsOf(stdout), ...partsOf(stderr)]) void cancelSource(part, reason);
 }
 
 /** The parts of an option that takes one or several, or nothing. */

@@ -5,7 +5,7 @@ import { resolveOptions } from "../base/resolve_options.ts";
 import type { Role } from "../protocol/constants.ts";
 import type { NameValuePair } from "../protocol/name_value_pairs.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
-import type { ByteSourceInit } from "./byte_source.ts";
+import { type ByteSourceInit, cancelSource } from "./byte_source.ts";
 import { abortRequest } from "./records.ts";
 import { checkedParams, RequestSender, sendableRequest } from "./request_sender.ts";
 import { Sending } from "./sending.ts";
@@ -91,13 +91,9 @@ export class RequestEncoder implements Stage<FastCgiOutgoingRequest, FastCgiReco
    * @throws {FastCgiError} `lengthMismatch` if a body that is at hand is not as long as its params say.
    */
   transform(request: FastCgiOutgoingRequest, controller: StageController<FastCgiRecord>): void | Promise<void> {
-    const { requestId, keepConn = false } = request;
+    const { requestId } = request;
     this.#controller = controller;
-    this.#sending.checkId(requestId, "request");
-    const sink = new StageSink(controller, () => this.#sending.size > 1);
-    const sender = new RequestSender(sink, requestId, sendableRequest(request, checkedParams(request.params)), {
-      keepConn,
-    });
+    const sender = this.#senderOf(request, controller);
     this.#sending.add(requestId, sender, this.#send(sender, request));
     return this.#sending.whenBelow(this.#maxConcurrentRequests);
   }
@@ -121,6 +117,18 @@ export class RequestEncoder implements Stage<FastCgiOutgoingRequest, FastCgiReco
   stopAll(reason: unknown): void {
     this.#isOver = true;
     this.#sending.stop(reason);
+  }
+
+  #senderOf(request: FastCgiOutgoingRequest, controller: StageController<FastCgiRecord>): RequestSender {
+    const { requestId, keepConn = false, params, stdin, data } = request;
+    try {
+      this.#sending.checkId(requestId, "request");
+      const sink = new StageSink(controller, () => this.#sending.size > 1);
+      return new RequestSender(sink, requestId, sendableRequest(request, checkedParams(params)), { keepConn });
+    } catch (error) {
+      for (const source of [stdin, data]) void cancelSource(source, error);
+      throw error;
+    }
   }
 
   async #send(sender: RequestSender, request: FastCgiOutgoingRequest): Promise<void> {

@@ -4,7 +4,7 @@ import { contained } from "../base/contained.ts";
 import { resolveOptions } from "../base/resolve_options.ts";
 import { ProtocolStatus } from "../protocol/constants.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
-import type { FastCgiResponse } from "./outgoing_response.ts";
+import { cancelOutput, type FastCgiResponse } from "./outgoing_response.ts";
 import { ResponseSender } from "./response_sender.ts";
 import { Sending } from "./sending.ts";
 import type { Stage, StageController } from "./stage.ts";
@@ -75,9 +75,14 @@ export class ResponseEncoder implements Stage<FastCgiOutgoingResponse, FastCgiRe
    * @throws {unknown} What a response failed with behind its first byte. The stage is dead then.
    */
   transform(response: FastCgiOutgoingResponse, controller: StageController<FastCgiRecord>): void | Promise<void> {
-    if (this.#dead !== null) throw this.#dead.error;
     const { requestId } = response;
-    this.#sending.checkId(requestId, "response");
+    try {
+      if (this.#dead !== null) throw this.#dead.error;
+      this.#sending.checkId(requestId, "response");
+    } catch (error) {
+      cancelOutput(response, error);
+      throw error;
+    }
     const sink = new StageSink(controller, () => this.#sending.size > 1);
     const sender = new ResponseSender(sink, requestId, {
       onStreaming() {},
@@ -118,8 +123,12 @@ export class ResponseEncoder implements Stage<FastCgiOutgoingResponse, FastCgiRe
     if (signal?.aborted) onAbort();
     else signal?.addEventListener("abort", onAbort, { once: true });
     try {
-      if (protocolStatus === ProtocolStatus.RequestComplete) await sender.send(response);
-      else sender.refuse(protocolStatus, await (response.appStatus ?? 0));
+      if (protocolStatus === ProtocolStatus.RequestComplete) {
+        await sender.send(response);
+      } else {
+        cancelOutput(response, new TypeError("Cannot send a response: its protocolStatus refuses the request"));
+        sender.refuse(protocolStatus, await (response.appStatus ?? 0));
+      }
     } catch (error) {
       if (this.#dead !== null) return;
       this.#onError(error, response);

@@ -31,13 +31,14 @@ export class Sending<Sender extends { stop(reason: unknown): void }> {
     }
   }
 
-  /** Something is sent until `sent` resolves. */
+  /** Something is sent until `sent` settles. It rejects only if the output throws, and who takes that knows why. */
   add(requestId: number, sender: Sender, sent: Promise<void>): void {
     this.#senders.set(requestId, sender);
-    void sent.then(() => {
+    const remove = (): void => {
       this.#senders.delete(requestId);
       for (const resolve of this.#onOver.splice(0)) resolve();
-    });
+    };
+    sent.then(remove, remove);
   }
 
   /** Resolves once less than `limit` is sent; undefined if that is so already. */

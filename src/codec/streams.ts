@@ -43,6 +43,11 @@ export interface RequestDecoderStreamOptions extends RequestDecoderOptions, Pick
 
 const REPLIES_DEFAULTS: { maxWaitingReplies: number } = { maxWaitingReplies: 64 };
 
+/** A queue for `length` pieces. workerd takes no Infinity. */
+function queueOf(length: number): { highWaterMark: number } {
+  return { highWaterMark: Math.min(length, Number.MAX_SAFE_INTEGER) };
+}
+
 const ignore = (): void => {};
 
 /**
@@ -60,8 +65,8 @@ export class RequestDecoderStream extends Base<FastCgiRecord, FastCgiRequest> {
 
   /** @throws {RangeError} If an option is not a positive number. */
   constructor(options: RequestDecoderStreamOptions = {}) {
-    const { maxWaitingReplies: highWaterMark } = resolveOptions(REPLIES_DEFAULTS, options);
-    const { readable, writable } = new TransformStream<FastCgiRecord>({}, { highWaterMark });
+    const { maxWaitingReplies } = resolveOptions(REPLIES_DEFAULTS, options);
+    const { readable, writable } = new TransformStream<FastCgiRecord>({}, queueOf(maxWaitingReplies));
     const replies = writable.getWriter();
     // Whoever cancels `replies` wants none.
     const reply = (record: FastCgiRecord): void => void replies.write(record).catch(ignore);
@@ -86,7 +91,7 @@ export class RequestDecoderStream extends Base<FastCgiRecord, FastCgiRequest> {
       );
       endReplies();
     };
-    super(toTransformer(stage, fail), undefined, { highWaterMark: Number.POSITIVE_INFINITY });
+    super(toTransformer(stage, fail), undefined, queueOf(Number.POSITIVE_INFINITY));
     this.replies = readable;
     this.#decoder = decoder;
   }
@@ -118,13 +123,13 @@ const RESPONSES_DEFAULTS: { maxWaitingResponses: number } = { maxWaitingResponse
 export class ResponseDecoderStream extends Base<FastCgiRecord, FastCgiClientResponse> {
   /** @throws {RangeError} If an option is not a positive number. */
   constructor(options: ResponseDecoderStreamOptions = {}) {
-    const { maxWaitingResponses: highWaterMark } = resolveOptions(RESPONSES_DEFAULTS, options);
+    const { maxWaitingResponses } = resolveOptions(RESPONSES_DEFAULTS, options);
     const decoder = new ResponseDecoder(options, options);
     const fail = (cause: unknown): void =>
       decoder.failAll(
         new FastCgiError("connectionClosed", "Cannot read the response: its connection failed", { cause }),
       );
-    super(toTransformer(decoder, fail), undefined, { highWaterMark });
+    super(toTransformer(decoder, fail), undefined, queueOf(maxWaitingResponses));
   }
 }
 

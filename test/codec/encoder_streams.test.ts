@@ -167,6 +167,14 @@ describe("RequestEncoderStream", () => {
     await expect(encoder.readable.getReader().read()).rejects.toThrow(message);
   });
 
+  it("cancels the body of a request that can't be sent", async () => {
+    const body = new OpenStream();
+    const encoder = new RequestEncoderStream();
+    const written = encoder.writable.getWriter().write({ requestId: -1, params, stdin: body.stream });
+    await expect(written).rejects.toThrow(RangeError);
+    expect(await body.cancellation).toBeInstanceOf(RangeError);
+  });
+
   it("cancels what it reads when its reader has gone, and when its writer aborts", async () => {
     for (const end of [
       (encoder: RequestEncoderStream) => encoder.readable.cancel(broken),
@@ -282,9 +290,11 @@ describe("ResponseEncoderStream", () => {
   });
 
   it("refuses a request with nothing but its end when protocolStatus says so", async () => {
-    const response = { requestId: 1, protocolStatus: ProtocolStatus.UnknownRole };
+    const output = new OpenStream();
+    const response = { requestId: 1, protocolStatus: ProtocolStatus.UnknownRole, stdout: output.stream };
     const records = await collected(streamOf(response).pipeThrough(new ResponseEncoderStream()));
     expect(shapeOf(records)).toBe(`${EndRequest}:1:8`);
+    expect(await output.cancellation).toBeInstanceOf(TypeError);
     expect(decodeEndRequestBody(records[0]!.contentData).protocolStatus).toBe(ProtocolStatus.UnknownRole);
   });
 });

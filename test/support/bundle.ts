@@ -7,6 +7,12 @@ import { build } from "tsup";
 
 const projectFolder = fileURLToPath(new URL("../..", import.meta.url));
 
+/** What programs import, as it is in the project. */
+export const ALIASES: Record<string, string> = {
+  "fetchcgi/node": join(projectFolder, "adapters/node/index.ts"),
+  "fetchcgi/toolkit": join(projectFolder, "src/toolkit.ts"),
+};
+
 /** Bundles a program, named from the top of the project, into `app.mjs` of a folder; returns its path. */
 export async function bundle(program: string, folder: string): Promise<string> {
   await build({
@@ -18,7 +24,7 @@ export async function bundle(program: string, folder: string): Promise<string> {
     format: "esm",
     target: "node20",
     esbuildOptions(options) {
-      options.alias = { "fetchcgi/node": join(projectFolder, "adapters/node/index.ts") };
+      options.alias = ALIASES;
     },
   });
   const file = join(folder, "app.mjs");

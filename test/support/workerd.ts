@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "tsup";
 import { requireRuntime } from "../../scripts/setup.mjs";
+import { ALIASES } from "./bundle.ts";
 import { freePort } from "./free_port.ts";
 import { startProcess } from "./process.ts";
 import type { RuntimeClient } from "./runtimes.ts";
@@ -16,10 +17,26 @@ export interface Worker extends RuntimeClient {
 
 /** Bundles the battery's worker.ts without anything of Node, and starts it in workerd. */
 export async function startWorker(): Promise<Worker> {
+  const workerd = await startWorkerd("test/adapters/battery/programs/worker.ts");
+  const ask = async (init?: RequestInit): Promise<unknown> => {
+    const response = await fetch(workerd.url, init);
+    if (!response.ok) throw new Error(`The Worker answered ${response.status}: ${await response.text()}`);
+    return response.json();
+  };
+  return {
+    pid: workerd.pid,
+    exports: () => ask() as Promise<string[]>,
+    run: (operation) => ask({ method: "POST", body: JSON.stringify(operation) }) as ReturnType<Worker["run"]>,
+    stop: workerd.stop,
+  };
+}
+
+/** Bundles a Worker, named from the top of the project, without anything of Node, and starts it in workerd. */
+export async function startWorkerd(program: string): Promise<{ url: string; pid: number; stop(): Promise<void> }> {
   const command = requireRuntime("workerd");
   const directory = await createTemporaryDirectory("workerd");
   await build({
-    entry: { worker: fileURLToPath(new URL("../adapters/battery/programs/worker.ts", import.meta.url)) },
+    entry: { worker: fileURLToPath(new URL(`../../${program}`, import.meta.url)) },
     outDir: directory.path,
     config: false,
     silent: true,
@@ -27,6 +44,9 @@ export async function startWorker(): Promise<Worker> {
     platform: "neutral",
     target: "es2022",
     external: ["cloudflare:sockets"],
+    esbuildOptions(options) {
+      options.alias = ALIASES;
+    },
   });
   const port = await freePort();
   const url = `http://127.0.0.1:${port}/`;
@@ -37,15 +57,9 @@ export async function startWorker(): Promise<Worker> {
     args: ["serve", configuration],
     ready: () => answers(url),
   });
-  const ask = async (init?: RequestInit): Promise<unknown> => {
-    const response = await fetch(url, init);
-    if (!response.ok) throw new Error(`The Worker answered ${response.status}: ${await response.text()}`);
-    return response.json();
-  };
   return {
+    url,
     pid: workerd.pid,
-    exports: () => ask() as Promise<string[]>,
-    run: (operation) => ask({ method: "POST", body: JSON.stringify(operation) }) as ReturnType<Worker["run"]>,
     async stop() {
       await workerd.stop();
       await directory.remove();
