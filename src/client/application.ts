@@ -7,7 +7,7 @@ import { dial } from "../connect/dial.ts";
 import { FCGI_MAX_REQS, FCGI_MPXS_CONNS, MAX_REQUEST_ID } from "../protocol/constants.ts";
 import { ClientConnection, type ClientConnectionOwner } from "./connection.ts";
 import type { ResolvedClientOptions } from "./options.ts";
-import { Pool, type PoolRequest, type PoolStatus } from "./pool.ts";
+import { Pool } from "./pool.ts";
 
 /** Milliseconds after which an application that has not answered FCGI_GET_VALUES is taken for one that does not multiplex. */
 const PROBE_TIMEOUT = 2_000;
@@ -16,7 +16,8 @@ const PROBE_TIMEOUT = 2_000;
 export class Application {
   readonly #connector: Connector;
   readonly #options: ResolvedClientOptions;
-  readonly #pool: Pool;
+  /** Its connections, and the requests that wait for one. */
+  readonly pool: Pool;
   /** Requests that a connection takes, by the address that it leads to: each is asked once. */
   readonly #capacities = new Map<string, Promise<number>>();
 
@@ -27,17 +28,7 @@ export class Application {
   constructor(connector: Connector, key: string | undefined, options: ResolvedClientOptions, onUnused: () => void) {
     this.#connector = key === undefined ? connector : { connect: ({ signal }) => connector.connect({ signal, key }) };
     this.#options = options;
-    this.#pool = new Pool((controller) => this.#connect(controller), options, onUnused);
-  }
-
-  /** What its pool is doing. */
-  get status(): PoolStatus {
-    return this.#pool.status;
-  }
-
-  /** As {@linkcode Pool.run}. */
-  run<Result>(request: PoolRequest<Result>): Result | Promise<Result> {
-    return this.#pool.run(request);
+    this.pool = new Pool((controller) => this.#connect(controller), options, onUnused);
   }
 
   /** Opens a connection that does not belong to the pool. */
@@ -45,25 +36,10 @@ export class Application {
     return new ClientConnection(await dial(this.#connector, this.#options, controller), this.#options, owner);
   }
 
-  /** As {@linkcode Pool.close}. */
-  close(): Promise<void> {
-    return this.#pool.close();
-  }
-
-  /** As {@linkcode Pool.abort}. */
-  abort(reason: unknown): void {
-    this.#pool.abort(reason);
-  }
-
-  /** As {@linkcode Pool.closeAll}. */
-  closeAll(reason: unknown): void {
-    this.#pool.closeAll(reason);
-  }
-
   async #connect(controller: AbortController): Promise<ClientConnection> {
     const owner: ClientConnectionOwner = {
-      onFree: (connection) => this.#pool.onFree(connection),
-      onClose: (connection) => this.#pool.onClose(connection),
+      onFree: (connection) => this.pool.onFree(connection),
+      onClose: (connection) => this.pool.onClose(connection),
       onCantMultiplex: (connection) => this.#stopSharing(addressOf(connection)),
     };
     const connection = await this.open(controller, owner);
@@ -84,7 +60,7 @@ export class Application {
   /** No connection to this address is shared any more, now or later. */
   #stopSharing(address: string): void {
     this.#capacities.set(address, Promise.resolve(1));
-    for (const connection of this.#pool.connections) {
+    for (const connection of this.pool.connections) {
       if (addressOf(connection) === address) connection.stopSharing();
     }
   }

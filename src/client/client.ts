@@ -61,14 +61,14 @@ export class FastCgiClient implements AsyncDisposable {
     this.#host = {
       options: this.#options,
       isClosed: () => this.#closed,
-      applicationOf: (...route) => this.#applicationOf(...route),
+      poolOf: (...route) => this.#applicationOf(...route).pool,
     };
   }
 
   /** Open connections, those without a request, and requests that run or wait; to all applications that the connector leads to. */
   get status(): PoolStatus {
     const sum = { connections: 0, idle: 0, active: 0, waiting: 0 };
-    for (const { status } of this.#allApplications()) {
+    for (const { status } of this.#allApplications().map(({ pool }) => pool)) {
       sum.connections += status.connections;
       sum.idle += status.idle;
       sum.active += status.active;
@@ -125,19 +125,19 @@ export class FastCgiClient implements AsyncDisposable {
   async close(options: ClientCloseOptions = {}): Promise<void> {
     const { timeout } = resolveOptions(CLIENT_CLOSE_DEFAULTS, options, ["timeout"]);
     this.#closed = true;
-    const applications = this.#allApplications();
+    const pools = this.#allApplications().map(({ pool }) => pool);
     const message = `Cannot finish the request: the client closes after ${timeout} ms`;
     const deadline = new Deadline<"abort" | "leave">((step) => {
       const reason = new FastCgiError("connectionClosed", message);
       if (step === "leave") {
-        for (const application of applications) application.closeAll(reason);
+        for (const pool of pools) pool.closeAll(reason);
         return;
       }
       deadline.restart(this.#options.writeTimeout, "leave");
-      for (const application of applications) application.abort(reason);
+      for (const pool of pools) pool.abort(reason);
     });
     deadline.restart(timeout, "abort");
-    await Promise.all(applications.map((application) => application.close()));
+    await Promise.all(pools.map((pool) => pool.close()));
     deadline.dispose();
   }
 

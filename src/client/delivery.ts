@@ -14,10 +14,9 @@ import { withController } from "../base/abort.ts";
 import { IncomingResponse, type IncomingResponseHooks } from "../codec/incoming_response.ts";
 import type { Connector } from "../connect/connector.ts";
 import { FastCgiError } from "../protocol/errors.ts";
-import type { Application } from "./application.ts";
 import type { ClientConnection } from "./connection.ts";
 import type { FastCgiRetry, ResolvedClientOptions } from "./options.ts";
-import type { ConnectionWish } from "./pool.ts";
+import type { ConnectionWish, Pool } from "./pool.ts";
 import { type ClientRequest, isIdempotent, isRepeatable } from "./request.ts";
 
 /** What a {@linkcode Delivery} needs of its client. */
@@ -26,7 +25,7 @@ export interface DeliveryHost {
   /** Whether no more requests are sent. */
   isClosed(): boolean;
   /** @throws {TypeError} If the client is closed. */
-  applicationOf(connector: Connector, key: string | undefined): Application;
+  poolOf(connector: Connector, key: string | undefined): Pool;
 }
 
 /** A request that was put on a connection. */
@@ -80,8 +79,8 @@ export class Delivery implements IncomingResponseHooks {
    */
   send(signal: AbortSignal | undefined = this.#request.signal): void | Promise<void> {
     this.#count++;
-    const application = this.#host.applicationOf(this.#connector, this.#key);
-    return application.run({ ...this.#wish, signal, start: (connection) => this.#put(connection) });
+    const pool = this.#host.poolOf(this.#connector, this.#key);
+    return pool.run({ ...this.#wish, signal, start: (connection) => this.#put(connection) });
   }
 
   #put(connection: ClientConnection): void {

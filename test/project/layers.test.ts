@@ -1,9 +1,6 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { dirname } from "node:path";
 import { describe, expect, it } from "vitest";
-
-const root = fileURLToPath(new URL("../..", import.meta.url));
+import { importsOf, sourceFiles } from "../support/imports.ts";
 
 const BELOW_HTTP = ["src/base", "src/protocol", "src/cgi", "src/codec", "src/transport"];
 
@@ -42,23 +39,6 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
   cli: ["src/toolkit.ts", "adapters/shared", "adapters/system", "adapters/node", "node:"],
 };
 
-function sourceFiles(folder: string): string[] {
-  return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
-    .filter((path) => path.endsWith(".ts"))
-    .map((path) => join(folder, path));
-}
-
-/** The modules a file names in `from "…"`, `import "…"` and `import("…")`. */
-function importsOf(file: string): string[] {
-  const text = readFileSync(join(root, file), "utf8").replace(/^\s*(\/\/|\*|\/\*).*$/gm, "");
-  return [...text.matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g)].map((match) => match[1]!);
-}
-
-/** The path of an import inside the project, or its name if it is a package. */
-function target(file: string, specifier: string): string {
-  return specifier.startsWith(".") ? relative(root, resolve(root, dirname(file), specifier)) : specifier;
-}
-
 function layerOf(path: string): string | undefined {
   return Object.keys(LAW).find((layer) => path === layer || path.startsWith(`${layer}/`));
 }
@@ -75,8 +55,7 @@ describe("layers", () => {
     const wrong: string[] = [];
     for (const file of files) {
       const layer = layerOf(file)!;
-      for (const specifier of importsOf(file)) {
-        const path = target(file, specifier);
+      for (const path of importsOf(file)) {
         const allowed = [layer, ...LAW[layer]!].some(
           (place) => path === place || path.startsWith(place.endsWith(":") ? place : `${place}/`),
         );
@@ -87,9 +66,7 @@ describe("layers", () => {
   });
 
   it("there are no import cycles", () => {
-    const graph = new Map(
-      files.map((file) => [file, importsOf(file).map((specifier) => target(file, specifier))] as const),
-    );
+    const graph = new Map(files.map((file) => [file, importsOf(file)] as const));
     const done = new Set<string>();
     const visit = (file: string, path: readonly string[]): void => {
       if (path.includes(file))
@@ -105,7 +82,6 @@ describe("layers", () => {
   it("files that start with an underscore are private to their folder", () => {
     const wrong = files.flatMap((file) =>
       importsOf(file)
-        .map((specifier) => target(file, specifier))
         .filter((path) => /(^|\/)_[^/]*$/.test(path) && dirname(path) !== dirname(file))
         .map((path) => `${file} imports ${path}`),
     );
