@@ -3,11 +3,14 @@
 
 import fc from "fast-check";
 import {
+  type Connector,
   FastCgiClient,
   type FastCgiClientOptions,
   type FastCgiClientResponse,
   FastCgiHttpClient,
+  failover,
   Role,
+  roundRobin,
 } from "../../src/toolkit.ts";
 import {
   type AnswerPlan,
@@ -51,6 +54,7 @@ interface Scenario {
   /** Whether the application keeps connections. */
   readonly keepsConnections: boolean;
   readonly buffering: "collect" | "measure" | "stream";
+  readonly connector: "plain" | "failover" | "round robin" | "by key";
 }
 
 const modes: fc.Arbitrary<FastCgiClientOptions> = fc.constantFrom(
@@ -60,6 +64,8 @@ const modes: fc.Arbitrary<FastCgiClientOptions> = fc.constantFrom(
   { multiplexing: true },
   { multiplexing: true, maxConcurrentRequests: 2, reuseForAll: true },
 );
+
+const connector = fc.constantFrom("plain", "plain", "failover", "round robin", "by key");
 
 const goodRequest: fc.Arbitrary<RequestPlan> = fc.record({
   wait: fc.constantFrom(0, 0, 1, 200),
@@ -107,6 +113,7 @@ const goodScenario: fc.Arbitrary<Scenario> = fc.record({
   answers: fc.array(goodAnswer, { minLength: 1, maxLength: 4 }),
   keepsConnections: fc.constant(true),
   buffering: fc.constantFrom("collect", "measure", "stream"),
+  connector,
 });
 
 const anyScenario: fc.Arbitrary<Scenario> = fc.record({
@@ -130,6 +137,7 @@ const anyScenario: fc.Arbitrary<Scenario> = fc.record({
   answers: fc.array(anyAnswer, { minLength: 1, maxLength: 6 }),
   keepsConnections: fc.boolean(),
   buffering: fc.constantFrom("collect", "measure", "stream"),
+  connector,
 });
 
 /** What came of a request. */
@@ -218,6 +226,21 @@ async function readAs({ plan, pieces }: Outcome, stream: ReadableStream<Uint8Arr
   }
 }
 
+/** How the client gets to the application: alone, as one of two, or as one of several by a key. */
+function connectorTo(backend: Backend, { connector }: Scenario): Connector {
+  const twin: Connector = { connect: (options) => backend.connect(options) };
+  switch (connector) {
+    case "plain":
+      return twin;
+    case "failover":
+      return failover([twin, { ...twin }]);
+    case "round robin":
+      return roundRobin([twin, { ...twin }]);
+    case "by key":
+      return { ...twin, keyOf: ({ params }) => `${params.get("REQUEST_METHOD")}` };
+  }
+}
+
 /** A client as both kinds are driven. */
 interface Driver {
   send(outcome: Outcome, signal: AbortSignal): Promise<void>;
@@ -227,8 +250,8 @@ interface Driver {
   wholeOf(attempt: Backend["attempts"][number]): string | null;
 }
 
-function lowLevel(backend: Backend, { options }: Scenario): Driver {
-  const client = new FastCgiClient(backend, options);
+function lowLevel(backend: Backend, scenario: Scenario): Driver {
+  const client = new FastCgiClient(connectorTo(backend, scenario), scenario.options);
   return {
     async send(outcome, signal) {
       const { plan, nonce, body } = outcome;
@@ -256,8 +279,11 @@ function lowLevel(backend: Backend, { options }: Scenario): Driver {
   };
 }
 
-function overHttp(backend: Backend, { options, buffering }: Scenario): Driver {
-  const client = new FastCgiHttpClient(backend, { ...options, requestBuffering: buffering });
+function overHttp(backend: Backend, scenario: Scenario): Driver {
+  const client = new FastCgiHttpClient(connectorTo(backend, scenario), {
+    ...scenario.options,
+    requestBuffering: scenario.buffering,
+  });
   return {
     async send(outcome, signal) {
       const { plan, nonce, body } = outcome;

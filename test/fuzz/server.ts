@@ -53,8 +53,10 @@ interface RequestPlan {
 
 /** A record that belongs to no request's way of things. */
 interface Extra {
-  readonly what: "abort" | "values" | "unknown type" | "dead id" | "begin again";
+  readonly what: "abort" | "values" | "unknown type" | "dead id" | "begin again" | "another begins";
   readonly at: number;
+  /** How many come in a row: a flood is of more than may wait for their answers. */
+  readonly count: number;
   readonly requestId: number;
 }
 
@@ -108,7 +110,8 @@ const anyRequest: fc.Arbitrary<RequestPlan> = fc.record({
 });
 
 const extra: fc.Arbitrary<Extra> = fc.record({
-  what: fc.constantFrom("abort", "abort", "values", "unknown type", "dead id", "begin again"),
+  what: fc.constantFrom("abort", "abort", "values", "unknown type", "dead id", "begin again", "another begins"),
+  count: fc.constantFrom(1, 1, 1, 1, 3, 1_500),
   at: place,
   requestId: fc.integer({ min: 1, max: 5 }),
 });
@@ -238,7 +241,7 @@ function interleaved(requests: readonly (readonly FastCgiRecord[])[], order: rea
   return result;
 }
 
-function extraRecord({ what, requestId }: Extra): FastCgiRecord {
+function extraRecord({ what, requestId }: Extra, index: number): FastCgiRecord {
   switch (what) {
     case "abort":
       return record(RecordType.AbortRequest, requestId);
@@ -250,6 +253,8 @@ function extraRecord({ what, requestId }: Extra): FastCgiRecord {
       return record(RecordType.Stdin, requestId + 100, "any");
     case "begin again":
       return begin(requestId);
+    case "another begins":
+      return begin(1_000 + index);
   }
 }
 
@@ -263,7 +268,10 @@ function bytesOf(conversation: Conversation, recordings: readonly Recording[]): 
           order,
         )
       : wholeRecords(recordings[recording]!.bytes);
-  for (const each of extras) all = all.toSpliced(indexOf(each.at, all.length + 1), 0, extraRecord(each));
+  for (const each of extras) {
+    const flood = Array.from({ length: each.count }, (_, index) => extraRecord(each, index));
+    all = all.toSpliced(indexOf(each.at, all.length + 1), 0, ...flood);
+  }
   return mutateBytes(encodeRecords(mutateRecords(all, records)), bytes);
 }
 
