@@ -7,11 +7,11 @@ import type { RequestState } from "./request_state.ts";
 export interface InputTimeouts {
   /** From the start of the request to the end of its params. */
   readonly paramsTimeout: number;
-  /** From the last that came of its streams to the next. */
+  /** From one piece of its streams to the next. */
   readonly readTimeout: number;
 }
 
-/** In place of a time: behind the last look at the clock. It is looked at once for all that comes in one piece. */
+/** Stands for a time after the clock was last read. The clock is read once for all records that come in one piece. */
 export const SINCE_LAST_LOOK = -1;
 
 /** A request that has begun and not ended, whether or not its params are complete. */
@@ -20,11 +20,11 @@ export class ActiveRequest {
   readonly role: Role;
   readonly keepConn: boolean;
   state: RequestState = "params";
-  /** What the application gets, once the params are complete. */
+  /** The request that the application gets, once the params are complete. */
   request: IncomingRequest | null = null;
-  /** Since when it waits for the input of its state. */
+  /** The time since which the request waits for input. */
   waitsSince: number = SINCE_LAST_LOOK;
-  /** The first `#paramsLength` bytes are what came of the params; behind them is room for more. */
+  /** The first `#paramsLength` bytes are the params so far; the rest is room for more. */
   #params: Uint8Array = NO_CONTENT;
   #paramsLength = 0;
 
@@ -34,7 +34,7 @@ export class ActiveRequest {
     this.keepConn = keepConn;
   }
 
-  /** Bytes that came of the params. */
+  /** The number of bytes of the params so far. */
   get paramsLength(): number {
     return this.#paramsLength;
   }
@@ -59,19 +59,19 @@ export class ActiveRequest {
     this.#params.set(piece, length);
   }
 
-  /** All that came of the params. They are not kept any longer. */
+  /** Returns all bytes of the params, and drops them. */
   takeParams(): Uint8Array {
     const params = this.#params.subarray(0, this.#paramsLength);
     this.#params = NO_CONTENT;
     return params;
   }
 
-  /** Whether it waits for input that will be read. */
+  /** Whether the request waits for input that will be read. */
   get awaitsInput(): boolean {
     return this.state !== "complete" && (this.request === null || this.request.awaitsInput);
   }
 
-  /** The timeout that it waits by. */
+  /** The timeout that applies to the request now. */
   get timeout(): keyof InputTimeouts {
     return this.request === null ? "paramsTimeout" : "readTimeout";
   }

@@ -1,21 +1,22 @@
-// Memory for what is encoded. Making a small buffer takes as long as filling it, so small pieces are parts of a larger buffer, the block,
-// which all connections share. A piece is never used again: the block is dropped when it is used up, and lives as long as its pieces.
+// Memory for encoded bytes. Making a small buffer takes as long as filling it, so small pieces are parts of a larger
+// buffer, the block, which all connections share. A piece is never used again: a used-up block is dropped, and stays in
+// memory as long as its pieces.
 
 import { NO_CONTENT } from "../protocol/record.ts";
 
-/** What a block holds: some twenty small requests or responses. */
+/** The size of a block: some twenty small requests or responses. */
 const BLOCK_LENGTH = 16 * 1024;
 
 /** A piece longer than this has a buffer of its own, so that a block is never left with more than a quarter of it unused. */
 const MAX_BLOCK_SHARE = BLOCK_LENGTH / 4;
 
 let block: Uint8Array = NO_CONTENT;
-/** Where the next piece begins. Behind it the block is all zeros. */
+/** The offset of the next piece. From there on the block is all zeros. */
 let used = 0;
 
 /** `length` zeros that nothing else uses. They may be part of a larger buffer: it must not be transferred. */
 export function allocate(length: number): Uint8Array {
-  // Not `>`: what is no number must not be added to `used`.
+  // Not `>`: a value that is not a number must not be added to `used`.
   if (!(length <= MAX_BLOCK_SHARE)) return new Uint8Array(length);
   if (used + length > block.length) startBlock();
   used += length;
@@ -25,8 +26,8 @@ export function allocate(length: number): Uint8Array {
 /**
  * As {@linkcode allocate}, for bytes whose number is known only when they are written.
  *
- * @param write Writes them to `target` from `start` on. Gives the offset behind them, or null where they don't fit.
- * @returns The bytes, or null where they don't fit a block that is empty.
+ * @param write Writes the bytes to `target` from `start` on. Returns the offset after them, or null if they don't fit.
+ * @returns The bytes; null if they don't fit an empty block.
  */
 export function allocateFor(write: (target: Uint8Array, start: number) => number | null): Uint8Array | null {
   const bytes = tryWrite(write);
@@ -38,8 +39,8 @@ export function allocateFor(write: (target: Uint8Array, start: number) => number
 function tryWrite(write: (target: Uint8Array, start: number) => number | null): Uint8Array | null {
   const target = block;
   const start = used;
-  // The block counts as used up meanwhile: `write` may run code of the program, which may encode something itself. It stays so where
-  // `write` throws or finds no room, because zeros were overwritten then.
+  // The block counts as used up meanwhile, because `write` may run code of the program that encodes something itself.
+  // It stays so if `write` throws or finds no room, because zeros were overwritten then.
   used = target.length;
   const end = write(target, start);
   if (end === null) return null;

@@ -1,14 +1,14 @@
-// The bytes of one stream of one request on their way from the connection to whoever reads them. The connection pushes
-// as records come, the reader pulls when it wants; nothing is copied unless a small piece would keep a large buffer alive.
+// The bytes of one stream of one request on their way from the connection to a reader. The connection pushes pieces as
+// records come, and the reader pulls them. Nothing is copied, unless a small piece would keep a large buffer in memory.
 
 import { FastCgiError } from "../protocol/errors.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
 import { type PieceSource, pieceStream } from "./piece_stream.ts";
 
-/** What every queued piece is counted for at least, so that one-byte records cannot outgrow the limit by bookkeeping. */
+/** The least that a queued piece counts for, so that bookkeeping for one-byte records cannot outgrow the limit. */
 const MIN_PIECE_COST = 256;
 
-/** A piece that is smaller than this part of its buffer is copied, because it would keep the whole buffer alive. */
+/** A piece smaller than this fraction of its buffer is copied, because it would keep the whole buffer in memory. */
 const PINNED_RATIO = 4;
 
 /** What a {@linkcode ByteQueue} checks. */
@@ -23,7 +23,9 @@ export interface ByteQueueOptions {
   maxBytes?: number;
   /** The option behind `maxBytes`. */
   limit?: string;
-  /** Called once when nobody will take what is still to come: the reader cancelled, or a limit or length was passed. */
+  /**
+   * Called once when the rest of the stream will not be read: the reader cancelled, or a limit or length was passed.
+   */
   onAbandoned?: (reason: unknown) => void;
 }
 
@@ -33,7 +35,7 @@ interface RoomWait {
   readonly resolve: () => void;
 }
 
-/** How a queue stands. What failed or was cancelled stays so. */
+/** The state of a queue. A queue that failed or was cancelled stays so. */
 type QueueState =
   /** More may be pushed. */
   | { readonly is: "open" }
@@ -57,13 +59,16 @@ export class ByteQueue implements PieceSource {
   #received = 0;
   #state: QueueState = OPEN;
   #stream: ReadableStream<Uint8Array> | null = null;
-  /** Somebody has asked for a piece. */
+  /** Whether a reader has asked for a piece. */
   #isUsed = false;
-  /** Somebody takes everything without the stream. */
+  /** Whether a reader takes all pieces without the stream. */
   #isTaken = false;
   #onPiece: (() => void) | null = null;
   #onProgress: (() => void) | null = null;
-  /** Who waits for room, by limit: one promise for all, or every piece that is read would wake all of them. */
+  /**
+   * The waits for room, by limit. All waits for a limit share one promise, or every piece that is read would wake all
+   * of them.
+   */
   #waits: Map<number, RoomWait> | null = null;
 
   constructor(options: ByteQueueOptions) {
@@ -75,12 +80,12 @@ export class ByteQueue implements PieceSource {
     return this.#received;
   }
 
-  /** Memory that unread pieces are counted for. */
+  /** The memory that unread pieces count for. */
   get cost(): number {
     return this.#cost;
   }
 
-  /** Whether nothing more will be pushed, or nobody wants it. */
+  /** Whether nothing more will be pushed or wanted. */
   get isDone(): boolean {
     return this.#state.is !== "open";
   }
@@ -90,12 +95,12 @@ export class ByteQueue implements PieceSource {
     return this.#state.is === "ended" && this.#received === 0;
   }
 
-  /** What the stream has failed with, or undefined. */
+  /** The error of the stream; undefined if it has not failed. */
   get failure(): unknown {
     return this.#state.is === "failed" ? this.#state.error : undefined;
   }
 
-  /** Adds a piece. An announced length or limit that it passes fails the stream instead. */
+  /** Adds a piece. If it passes the announced length or a limit, the stream fails instead. */
   push(piece: Uint8Array): void {
     if (this.#state.is !== "open") return;
     this.#received += piece.length;
@@ -117,7 +122,7 @@ export class ByteQueue implements PieceSource {
     this.#wake();
   }
 
-  /** Ends the stream. One that is shorter than announced fails instead: a truncated body is never a short success. */
+  /** Ends the stream. If it is shorter than announced, it fails instead: a truncated body must not look complete. */
   end(): void {
     if (this.#state.is !== "open") return;
     const { expectedBytes = null } = this.#options;
@@ -128,13 +133,13 @@ export class ByteQueue implements PieceSource {
     this.#settle(ENDED);
   }
 
-  /** Fails the stream. What is queued still comes before the error, as on any broken connection. */
+  /** Fails the stream. Queued pieces can still be read before the error, as on any broken connection. */
   fail(error: unknown): void {
     if (this.#state.is !== "open") return;
     this.#settle({ is: "failed", error });
   }
 
-  /** Throws away what is queued and all that comes. */
+  /** Drops what is queued and what will be pushed. */
   cancel(): void {
     this.#pieces = [];
     this.#first = 0;
@@ -142,7 +147,7 @@ export class ByteQueue implements PieceSource {
     this.#settle(this.#state.is === "failed" ? this.#state : CANCELLED);
   }
 
-  /** The reader wants no more: as {@linkcode ByteQueue.cancel}, and whoever feeds the queue is told. */
+  /** Cancels the queue for its reader, and calls `onAbandoned`. */
   abandon(reason: unknown): void {
     this.#isUsed = true;
     const unfinished = this.#state.is === "open";
@@ -167,8 +172,8 @@ export class ByteQueue implements PieceSource {
   }
 
   /**
-   * Resolves once nothing more will come or is wanted, or `limit` is queued, so that nothing more comes before it is read. One at a
-   * time.
+   * Resolves once the stream is over, or `limit` is queued, so that nothing more comes before it is read. Only one call
+   * may wait at a time.
    */
   async whenDoneOrFull(limit: number): Promise<void> {
     while (this.#state.is === "open" && this.#cost < limit) {
@@ -178,7 +183,7 @@ export class ByteQueue implements PieceSource {
     }
   }
 
-  /** The next piece, or null at the end. One reader at a time. */
+  /** Returns the next piece, or null at the end. Only one reader at a time. */
   async read(): Promise<Uint8Array | null> {
     for (;;) {
       const piece = this.take();
@@ -187,19 +192,19 @@ export class ByteQueue implements PieceSource {
     }
   }
 
-  /** Resolves when {@linkcode ByteQueue.take} has something to give or to say. One reader at a time. */
+  /** Resolves when {@linkcode ByteQueue.take} returns a piece or the end, or throws. Only one reader at a time. */
   whenReadable(): Promise<void> {
     return new Promise((resolve) => {
       this.#onPiece = resolve;
     });
   }
 
-  /** Whether all that came was taken, and the stream came to its end. */
+  /** Whether all pieces were read and the stream has ended. */
   get isRead(): boolean {
     return this.#first === this.#pieces.length && (this.#state.is === "ended" || this.#state.is === "cancelled");
   }
 
-  /** As {@linkcode ByteQueue.read}, without waiting: undefined where there is nothing yet. */
+  /** As {@linkcode ByteQueue.read}, but does not wait: returns undefined if there is nothing yet. */
   take(): Uint8Array | null | undefined {
     this.#isUsed = true;
     if (this.#first === this.#pieces.length) {
@@ -215,7 +220,7 @@ export class ByteQueue implements PieceSource {
     }
     const piece = this.#pieces[this.#first]!;
     this.#pieces[this.#first++] = NO_CONTENT;
-    // Compacting once half is used keeps taking a piece cheap, however long the queue is.
+    // Compacting once half is used keeps the cost of a piece small, however long the queue is.
     if (this.#first * 2 >= this.#pieces.length) {
       this.#pieces.splice(0, this.#first);
       this.#first = 0;
@@ -226,8 +231,8 @@ export class ByteQueue implements PieceSource {
   }
 
   /**
-   * The queue as a ReadableStream, made when it is first asked for; `cancel()` drops the rest. It is locked if somebody has taken
-   * everything without it.
+   * The queue as a ReadableStream, made on first use. `cancel()` drops the rest. The stream is locked if a reader takes
+   * all pieces without it.
    */
   get stream(): ReadableStream<Uint8Array> {
     if (this.#stream === null) {
@@ -237,27 +242,30 @@ export class ByteQueue implements PieceSource {
     return this.#stream;
   }
 
-  /** Whether anybody has begun to read it. */
+  /** Whether reading has begun. */
   get isUsed(): boolean {
     return this.#isUsed;
   }
 
-  /** Whether somebody has the only right to read it. */
+  /** Whether a reader has the only right to read the queue. */
   get isLocked(): boolean {
     return this.#isTaken || this.#stream?.locked === true;
   }
 
-  /** All that is still to come. Nobody else can read it then. Rejects if somebody has that right already. */
+  /**
+   * Returns all pieces up to the end. No other reader can read the queue then. Rejects if another reader has that right
+   * already.
+   */
   async takeAll(): Promise<Uint8Array[]> {
     const pieces: Uint8Array[] = [];
-    // Whoever has it already must find it locked.
+    // Locks the stream for programs that hold it already.
     this.#stream?.getReader();
     this.#isTaken = true;
     for (let piece = await this.read(); piece !== null; piece = await this.read()) pieces.push(piece);
     return pieces;
   }
 
-  /** Nothing more will be pushed, so whoever waits for a piece or for room has nothing to wait for. */
+  /** Ends all waits for a piece or for room, because nothing more will be pushed. */
   #settle(state: QueueState): void {
     this.#state = state;
     this.#wake();

@@ -1,16 +1,16 @@
-// Bytes to send. Programs give them in many forms; byteSourceOf() takes every form at the edge of the library, and all code behind it
-// knows the four forms of a ByteSource.
+// Bytes to send. Programs give them in many forms. byteSourceOf() accepts every form at the edge of the library, and
+// the code behind it handles the four forms of a ByteSource.
 
 import { kindOf } from "../base/kind_of.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 
-/** Bytes to send: all there already, in a Blob, in a stream, or in what reads like a stream's reader. */
+/** Bytes to send: complete, in a Blob, in a stream, or in an object that reads like a stream's reader. */
 export type ByteSource = Uint8Array | ByteBlob | ReadableStream<Uint8Array> | ByteReader;
 
 /**
- * Bytes to send as programs have them: text, which is sent as UTF-8, all that a `Response` takes as its body but FormData (its boundary
- * would be known to nobody), an async iterable, such as a stream of Node, and an object with the two methods of a stream's reader. The
- * chunks of a stream or iterable must be `Uint8Array`s.
+ * Bytes to send as programs have them: text, which is sent as UTF-8; every body of a `Response` except FormData (the
+ * receiver would not know its boundary); an async iterable, such as a stream of Node; and an object with the two
+ * methods of a stream's reader. The chunks of a stream or iterable must be `Uint8Array`s.
  */
 export type ByteSourceInit =
   | ByteSource
@@ -24,13 +24,13 @@ export type ByteSourceInit =
 export interface ByteReader {
   /** The next piece, or the end. */
   read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
-  /** Says that nobody will read the rest. */
+  /** Gives up the rest, which will not be read. */
   cancel(reason: unknown): Promise<void>;
 }
 
 /** The two members of a Blob that sending needs. Its bytes can be read more than once. */
 export interface ByteBlob {
-  /** Bytes in it. They are counted all the same when they are sent. */
+  /** The number of bytes. They are counted again when they are sent. */
   readonly size: number;
   /** Reads them from the start. */
   stream(): ReadableStream<Uint8Array> | ByteReader;
@@ -39,7 +39,7 @@ export interface ByteBlob {
 const encoder = /* @__PURE__ */ new TextEncoder();
 
 /**
- * What a program gave, in a form that can be sent. Nothing is read or locked yet.
+ * Converts what a program gave to a form that can be sent. Nothing is read or locked yet.
  *
  * @param name For messages: the option.
  * @throws {TypeError} If it is of another kind.
@@ -48,7 +48,7 @@ export function byteSourceOf(given: ByteSourceInit, name: string): ByteSource {
   if (typeof given === "string") return encoder.encode(given);
   const bytes = bytesOf(given);
   if (bytes !== null) return bytes;
-  // By what they can do: classes come in several copies, such as those of npm's undici.
+  // Tested by their members, because classes come in several copies, such as those of npm's undici.
   if (typeof given === "object" && given !== null) {
     const object = given as Partial<ReadableStream & ByteReader & ByteBlob & AsyncIterable<Uint8Array>>;
     if (typeof object.getReader === "function") return given as ReadableStream<Uint8Array>;
@@ -70,20 +70,20 @@ function bytesOf(value: unknown): Uint8Array | null {
 }
 
 /**
- * A chunk of a stream, which must be a `Uint8Array`, as everywhere in Fetch: anything else is a mistake in the program that made the
- * stream, and what of it would be bytes is not for us to guess.
+ * A chunk of a stream, which must be a `Uint8Array`, as everywhere in Fetch. Any other value is a mistake in the
+ * program that made the stream, and the library does not guess which bytes are meant.
  *
  * @param name For messages: the option.
  * @throws {TypeError} If it is not.
  */
 export function chunkOf(value: unknown, name: string): Uint8Array {
   if (value instanceof Uint8Array) return value;
-  // Of another realm, such as a test runner's.
+  // From another realm, such as that of a test runner.
   if (ArrayBuffer.isView(value) && kindOf(value) === "Uint8Array") return bytesOf(value)!;
   throw new TypeError(`Cannot send ${name}: expected chunks that are Uint8Arrays, got ${kindOf(value)}`);
 }
 
-/** Whether all of a source is there, as often as it is read. */
+/** Whether a source is complete and can be read more than once. */
 export function isAtHand(source: ByteSource): boolean {
   return source instanceof Uint8Array || "stream" in source;
 }
@@ -94,18 +94,21 @@ export function readerOf(source: Exclude<ByteSource, Uint8Array>): ByteReader {
   return "stream" in source ? readerOf(source.stream()) : source;
 }
 
-/** Says that nobody will read `source`, in whatever form it was given. Never rejects: what it answers is of no use. */
+/**
+ * Cancels a source that will not be read, in any form that a program may give. Never rejects, because the result does
+ * not matter.
+ */
 export async function cancelSource(source: ByteSourceInit | null | undefined, reason: unknown): Promise<void> {
   if (typeof source !== "object" || source === null) return;
   try {
     if ("cancel" in source) await source.cancel(reason);
     else if (Symbol.asyncIterator in source) await new IterableReader(source).cancel();
   } catch {
-    // It failed already, or the program reads it.
+    // The source has failed already, or the program reads it itself.
   }
 }
 
-/** An async iterable as a reader. */
+/** Reads an async iterable. */
 class IterableReader implements ByteReader {
   readonly #iterable: AsyncIterable<Uint8Array>;
   #iterator: AsyncIterator<Uint8Array> | null = null;
@@ -127,20 +130,20 @@ class IterableReader implements ByteReader {
   }
 
   async cancel(): Promise<void> {
-    // A generator that waits for something takes no notice before that comes.
+    // A generator that waits notices the cancel only after its wait.
     this.#end({ done: true });
     if (this.#iterator !== null) {
       await this.#iterator.return?.();
     } else if ("destroy" in this.#iterable && typeof this.#iterable.destroy === "function") {
-      // A stream of Node keeps its file open until it was read, or this is called.
+      // Without this call, a stream of Node keeps its file open until it has been read.
       this.#iterable.destroy();
     }
   }
 }
 
 /**
- * `source`, failing with `lengthMismatch` where it is not `expected` bytes long. What is too much is never given out, and
- * what is too little never ends well.
+ * Wraps `source` so that it fails with `lengthMismatch` if it is not `expected` bytes long. Further bytes are never
+ * passed on, and a source that is too short never ends normally.
  *
  * @param name For messages: whose bytes they are.
  */
@@ -169,7 +172,7 @@ export function checkLength(source: ByteSource, expected: number, name: string):
   return checked;
 }
 
-/** The pieces as one. A single piece is that piece, not a copy. */
+/** Joins the pieces. A single piece is returned as it is, not copied. */
 export function joinBytes(pieces: readonly Uint8Array[]): Uint8Array {
   if (pieces.length === 1) return pieces[0]!;
   const joined = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));

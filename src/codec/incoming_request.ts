@@ -9,7 +9,7 @@ import { ByteQueue } from "./byte_queue.ts";
 export interface FastCgiRequest {
   /** The request on its connection, 1 to 65,535. It is used again after the request has ended. */
   readonly requestId: number;
-  /** What the web server wants of the application. */
+  /** The role that the web server asks the application to play. */
   readonly role: Role;
   /** Whether the web server keeps the connection afterwards (FastCGI 5.1). */
   readonly keepConn: boolean;
@@ -20,7 +20,8 @@ export interface FastCgiRequest {
   /**
    * The request body; empty for an Authorizer. Fails if it is not as long as CONTENT_LENGTH says.
    *
-   * If nobody reads it, at most `maxQueuedBytes` are held; then the whole connection is not read until somebody does.
+   * If the application does not read it, at most `maxQueuedBytes` are held; then the whole connection is not read until
+   * it does.
    */
   readonly stdin: ReadableStream<Uint8Array>;
   /** The file of a Filter; empty for the other roles. Fails if it is not as long as FCGI_DATA_LENGTH says. */
@@ -49,7 +50,7 @@ const withOwnMembers = /* @__PURE__ */ copyableWith<FastCgiRequest>({
   signal: true,
 });
 
-/** A {@linkcode FastCgiRequest} and what its connection does with it. Everything is built when it is first asked for. */
+/** A {@linkcode FastCgiRequest}, with the members that its connection uses. Its parts are made on first use. */
 export class IncomingRequest implements FastCgiRequest {
   readonly requestId: number;
   readonly role: Role;
@@ -79,7 +80,7 @@ export class IncomingRequest implements FastCgiRequest {
     this.#stdinQueue = new ByteQueue({
       name: "stdin",
       requestId,
-      // An Authorizer has no stdin even where the request has a length (FastCGI 6.3).
+      // An Authorizer has no stdin, even if the request has a length (FastCGI 6.3).
       expectedBytes: role === Role.Authorizer ? null : parseLength(params.get("CONTENT_LENGTH")),
       maxBytes: limits.maxStdinBytes,
       limit: "maxStdinBytes",
@@ -88,7 +89,7 @@ export class IncomingRequest implements FastCgiRequest {
     if (role === Role.Authorizer) this.#stdinQueue.end();
   }
 
-  /** The request that `request` is; null for a copy, for what is made of one, and for any other. */
+  /** The IncomingRequest behind `request`; null for a copy, for an object that was made of one, and for any other. */
   static of(request: FastCgiRequest): IncomingRequest | null {
     return #stdinQueue in request ? request : CopyableRequest.origin(request);
   }
@@ -102,7 +103,7 @@ export class IncomingRequest implements FastCgiRequest {
     return this.#stdinQueue;
   }
 
-  /** What a Filter gets; made when asked for, because few requests are for a Filter. */
+  /** The bytes of FCGI_DATA, for a Filter. Made on first use, because few requests are for a Filter. */
   get dataQueue(): ByteQueue {
     if (this.#dataQueue === null) {
       const { requestId, role, params } = this;
@@ -118,19 +119,19 @@ export class IncomingRequest implements FastCgiRequest {
     return this.#dataQueue;
   }
 
-  /** Fails what of the request's streams is still to come. */
+  /** Fails the rest of the request's streams. */
   failStreams(reason: unknown): void {
     this.#stdinQueue.fail(reason);
     if (this.role === Role.Filter) this.dataQueue.fail(reason);
   }
 
-  /** Whether some of its input is still to come and to be read. */
+  /** Whether some of the request's input is still to come and will be read. */
   get awaitsInput(): boolean {
     if (this.#abortReason !== null) return false;
     return !this.stdinQueue.isDone || (this.role === Role.Filter && !this.dataQueue.isDone);
   }
 
-  /** Whether `error` is what its input failed with. */
+  /** Whether `error` is the error of the request's input. */
   failedWith(error: unknown): boolean {
     return this.stdinQueue.failure === error || (this.role === Role.Filter && this.dataQueue.failure === error);
   }
@@ -151,7 +152,7 @@ export class IncomingRequest implements FastCgiRequest {
     return this.#controller.signal;
   }
 
-  /** The request as programs get it, which can be copied. The same one every time. */
+  /** The request that programs get, which can be copied. It is the same object every time. */
   get copyable(): FastCgiRequest {
     this.#copyable ??= new CopyableRequest(this) as unknown as FastCgiRequest;
     return this.#copyable;
@@ -162,13 +163,13 @@ export class IncomingRequest implements FastCgiRequest {
     return this.#abortReason;
   }
 
-  /** Calls `callback` at the abort, or now if it has been. Cheaper than an AbortSignal that nobody else asks for. */
+  /** Calls `callback` when the request is aborted, or at once if it was. Costs less than an AbortSignal. */
   onAbort(callback: (reason: FastCgiError) => void): void {
     if (this.#abortReason !== null) callback(this.#abortReason);
     else this.#onAbort.push(callback);
   }
 
-  /** Fails what is still arriving and fires the signal. The first reason stays. */
+  /** Fails the rest of the input and aborts the signal. Only the first reason counts. */
   abort(reason: FastCgiError): void {
     if (this.#abortReason !== null) return;
     this.#abortReason = reason;
@@ -179,13 +180,16 @@ export class IncomingRequest implements FastCgiRequest {
   }
 }
 
-/** What the signal gives as its reason: programs ask whether its name is AbortError, as that of Fetch's own. Why it is one, is inside. */
+/**
+ * The reason of the signal. It is named AbortError, as that of Fetch, because programs check the name. Its cause is the
+ * FastCgiError.
+ */
 function abortError(cause: FastCgiError): DOMException {
   const error = new DOMException(cause.message, "AbortError");
   return Object.defineProperty(error, "cause", { value: cause, configurable: true, writable: true });
 }
 
-/** Makes no object: what it is given gets the private fields of the class below. */
+/** A base class that makes no object: the given object gets the private fields of the class below. */
 class Given {
   constructor(object: object) {
     // biome-ignore lint/correctness/noConstructorReturn: it is how an object that is there already gets a private field.
@@ -194,8 +198,8 @@ class Given {
 }
 
 /**
- * What a program gets for an IncomingRequest. Which request it is, stands in a private field: copies and wrappers have none, so the fetch
- * handler takes what they say, and not what the request says.
+ * The object that programs get for an IncomingRequest. A private field holds the request. Copies and wrappers do not
+ * have this field, so a fetch handler reads their members and not those of the request.
  */
 class CopyableRequest extends Given {
   readonly #origin: IncomingRequest;
@@ -210,7 +214,7 @@ class CopyableRequest extends Given {
   }
 }
 
-/** `request`, fit to be given to programs: see {@linkcode IncomingRequest.copyable}. */
+/** The form of `request` to give to programs: see {@linkcode IncomingRequest.copyable}. */
 export function copyable(request: FastCgiRequest): FastCgiRequest {
   return IncomingRequest.of(request)?.copyable ?? request;
 }

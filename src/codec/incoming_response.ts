@@ -13,10 +13,11 @@ export interface FastCgiClientResponse {
    * What the application writes to FCGI_STDOUT: a CGI response. Ends only when the application says that the request is
    * complete; fails when it refuses the request or the connection goes away before.
    *
-   * If nobody reads it, at most `maxQueuedBytes` are held; then the whole connection is not read until somebody does.
+   * If the program does not read it, at most `maxQueuedBytes` are held; then the whole connection is not read until it
+   * does.
    */
   readonly stdout: ReadableStream<Uint8Array>;
-  /** What the application writes to FCGI_STDERR, up to `maxStderrBytes`. It stalls nothing when nobody reads it. */
+  /** What the application writes to FCGI_STDERR, up to `maxStderrBytes`. It need not be read. */
   readonly stderr: ReadableStream<Uint8Array>;
   /** Whether FCGI_STDERR passed `maxStderrBytes`, so that the rest was dropped. */
   readonly stderrTruncated: boolean;
@@ -24,17 +25,17 @@ export interface FastCgiClientResponse {
   readonly end: Promise<EndRequestBody>;
 }
 
-/** What a response tells its connection. */
+/** Callbacks of a response to its connection. */
 export interface IncomingResponseHooks {
-  /** Called once when nobody will take the rest of stdout. */
+  /** Called once when the rest of stdout will not be read. */
   onAbandoned?: (reason: unknown) => void;
   /** Called with each piece of FCGI_STDERR. */
   onStderr?: ((piece: Uint8Array, response: FastCgiClientResponse) => void) | undefined;
   /** Called with each record of FCGI_STDOUT or FCGI_STDERR. */
   onOutput?: (type: "stdout" | "stderr") => void;
-  /** Called when the reader has all it wants, and the application is to go on undisturbed. */
+  /** Called when the reader has the whole body, but the application may go on. */
   onDetached?: () => void;
-  /** Called when the application has sent what its response does not have: its connection is better not used again. */
+  /** Called when the application has sent more than its response has: its connection must not be used again. */
   onDistrusted?: () => void;
   /** Called when the application said how the request ended. */
   onComplete?: (body: EndRequestBody) => void;
@@ -53,7 +54,7 @@ const REFUSALS: ReadonlyMap<number, readonly [code: FastCgiErrorCode, reason: st
   [ProtocolStatus.UnknownRole, ["unknownRole", "it does not know the role"]],
 ]);
 
-/** How a response ended; null where it has not. */
+/** How a response ended; null if it has not. */
 type Ending = { readonly body: EndRequestBody } | { readonly error: unknown } | null;
 
 function promiseOf(ending: NonNullable<Ending>): Promise<EndRequestBody> {
@@ -68,13 +69,16 @@ const withOwnMembers = /* @__PURE__ */ copyableWith<FastCgiClientResponse>({
   end: true,
 });
 
-/** A {@linkcode FastCgiClientResponse} and what its connection does with it. What nobody may ask for is made when it is asked for. */
+/**
+ * A {@linkcode FastCgiClientResponse}, with the members that its connection uses. Parts that may never be read are made
+ * on first use.
+ */
 export class IncomingResponse implements FastCgiClientResponse {
   requestId: number;
   readonly stdoutQueue: ByteQueue;
   /**
-   * Called when the response fails, or the application refuses the request, before anything of the response came. Returns whether the
-   * request is sent again: then this response goes on, and is bound anew.
+   * Called when the response fails, or the application refuses the request, before any of the response came. Returns
+   * whether the request is sent again; in that case this response goes on and is bound to the new exchange.
    */
   onEarlyFailure: ((error: unknown) => boolean) | null = null;
   readonly #maxStderrBytes: number;
@@ -100,7 +104,7 @@ export class IncomingResponse implements FastCgiClientResponse {
     });
   }
 
-  /** From now on the response is that of this request, on whatever connection, and tells these hooks. */
+  /** From now on the response belongs to this request, on any connection, and calls these hooks. */
   bind(requestId: number, hooks: IncomingResponseHooks): void {
     this.requestId = requestId;
     this.#hooks = hooks;
@@ -121,12 +125,12 @@ export class IncomingResponse implements FastCgiClientResponse {
   get end(): Promise<EndRequestBody> {
     if (this.#end !== null) return this.#end;
     this.#end = this.#ending === null ? new Promise((settle) => (this.#settleEnd = settle)) : promiseOf(this.#ending);
-    // Whoever only reads stdout learns of a failure there.
+    // A program that reads only stdout gets the error there.
     this.#end.catch(() => {});
     return this.#end;
   }
 
-  /** The response as programs get it, which can be copied. The same one every time. */
+  /** The response that programs get, which can be copied. It is the same object every time. */
   get copyable(): FastCgiClientResponse {
     this.#copyable ??= withOwnMembers(this);
     return this.#copyable;
@@ -145,30 +149,34 @@ export class IncomingResponse implements FastCgiClientResponse {
   pushStderr(content: Uint8Array): void {
     this.#noteOutput("stderr");
     const kept = this.#stderr.push(content);
-    // A copy, because nobody knows how long it will be kept. Not slice(): a Node Buffer's copies nothing.
+    // A copy, because the program may keep it for long. Not `content.slice()`, which copies nothing if it is a Node
+    // Buffer.
     if (kept > 0) this.#hooks.onStderr?.(new Uint8Array(content.subarray(0, kept)), this.copyable);
   }
 
-  /** Resolves when the application said that the request is complete. Rejects if it refused it, or could not finish it. */
+  /**
+   * Resolves when the application has completed the request. Rejects if the application refused it or could not finish
+   * it.
+   */
   async completed(): Promise<void> {
     const { protocolStatus } = await this.end;
     if (protocolStatus !== ProtocolStatus.RequestComplete) throw this.#refusal(protocolStatus);
   }
 
   /**
-   * The reader has all it wants. The application goes on, as it may have more to do than to answer: nothing but the limits of its
-   * connection ends the exchange from now on.
+   * Called when the reader has the whole body. The application may have more to do than to answer, so from now on only
+   * the limits of its connection end the exchange.
    */
   detach(): void {
     this.#hooks.onDetached?.();
   }
 
-  /** What came of stdout is more than the response has: the connection is to take no further request. */
+  /** Called when more came than the response has: the connection must not take another request. */
   distrust(): void {
     this.#hooks.onDistrusted?.();
   }
 
-  /** The application said how the request ended. */
+  /** Called when the application said how the request ended. */
   complete(body: EndRequestBody): void {
     const hooks = this.#hooks;
     const error = body.protocolStatus === ProtocolStatus.RequestComplete ? null : this.#refusal(body.protocolStatus);
@@ -180,14 +188,14 @@ export class IncomingResponse implements FastCgiClientResponse {
     hooks.onComplete?.(body);
   }
 
-  /** The request can't be finished. */
+  /** Fails the response: the request can't be finished. */
   fail(error: unknown): void {
     if (this.#isSentAgain(error)) return;
     this.stdoutQueue.fail(error);
     this.#finish({ error });
   }
 
-  /** Only where nothing of the response came, and it is still wanted. */
+  /** Possible only if no part of the response came and it is still wanted. */
   #isSentAgain(error: unknown): boolean {
     if (this.onEarlyFailure === null || this.#hasOutput || this.#ending !== null || this.stdoutQueue.isDone)
       return false;

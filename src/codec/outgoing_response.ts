@@ -1,18 +1,18 @@
 import { MAX_SENT_CONTENT_LENGTH } from "../protocol/constants.ts";
 import { type ByteSource, type ByteSourceInit, byteSourceOf, cancelSource } from "./byte_source.ts";
 
-/** What an application answers (FastCGI 6). */
+/** The answer of an application (FastCGI 6). */
 export interface FastCgiResponse {
   /** A CGI response, header block and body (RFC 3875 6): text, bytes, a Blob, a stream and more, or several one after the other. */
   stdout?: ByteSourceInit | null | readonly ByteSourceInit[];
   /**
-   * Text for the web server's error log, in as many forms as `stdout`. Text or bytes at its beginning leave before `stdout`, as nginx's
-   * `fastcgi_catch_stderr` needs it; the rest leaves beside that. Give it only where the web server can stand it: HAProxy 2.6 and
-   * others fail on it (see specifications/fastcgi.md).
+   * Text for the web server's error log, in the same forms as `stdout`. Text or bytes at its beginning are sent before
+   * `stdout`, as nginx's `fastcgi_catch_stderr` needs it; the rest is sent beside `stdout`. Set it only if the web
+   * server accepts it: HAProxy 2.6 and others fail on it (see specifications/fastcgi.md).
    */
   stderr?: ByteSourceInit | null | readonly ByteSourceInit[];
   /**
-   * What a CGI program would return from `exit()` (FastCGI 5.5). No known web server looks at it.
+   * The exit status that a CGI program would return (FastCGI 5.5). No known web server reads it.
    *
    * @default {0}
    */
@@ -20,7 +20,7 @@ export interface FastCgiResponse {
 }
 
 /**
- * What a response has for FCGI_STDOUT.
+ * The parts of a response that go to FCGI_STDOUT.
  *
  * @throws {TypeError} If a part of it can't be sent. The others are cancelled then.
  */
@@ -39,13 +39,13 @@ export function cancelOutput({ stdout, stderr }: FastCgiResponse, reason: unknow
   for (const part of [...partsOf(stdout), ...partsOf(stderr)]) void cancelSource(part, reason);
 }
 
-/** The parts of an option that takes one or several, or nothing. */
+/** The parts of an option that accepts one part, several, or none. */
 export function partsOf(given: FastCgiResponse["stdout" | "stderr"]): readonly ByteSourceInit[] {
   if (Array.isArray(given)) return given;
   return given === undefined || given === null ? [] : [given as ByteSourceInit];
 }
 
-/** The output of a response that is nothing but bytes for one record, or null. */
+/** The output of a response if it is only bytes that fit one record; otherwise null. */
 export function wholeOutput(
   output: readonly ByteSource[],
   { stderr, appStatus = 0 }: FastCgiResponse,

@@ -1,16 +1,16 @@
-/** Pieces that come by and by. One reader at a time. */
+/** A source of pieces that arrive over time. Only one reader at a time. */
 export interface PieceSource {
-  /** The next piece, null at the end, or undefined where there is nothing yet. Throws what the source failed with. */
+  /** Returns the next piece, null at the end, or undefined if there is nothing yet. Throws the error of the source. */
   take(): Uint8Array | null | undefined;
-  /** Resolves when {@linkcode PieceSource.take} has something to give or to say. */
+  /** Resolves when {@linkcode PieceSource.take} returns a piece or the end, or throws. */
   whenReadable(): Promise<void>;
-  /** Whether all that came was taken, and the source came to its end. */
+  /** Whether all pieces were taken and the source has ended. */
   readonly isRead: boolean;
-  /** The reader wants no more. */
+  /** Gives up the rest, which will not be read. */
   abandon(reason: unknown): void;
 }
 
-/** The source as a ReadableStream. It takes nothing before somebody reads; `cancel()` drops the rest. */
+/** Makes a ReadableStream of the source. It takes nothing before the stream is read; `cancel()` drops the rest. */
 export function pieceStream(source: PieceSource): ReadableStream<Uint8Array<ArrayBuffer>> {
   return new ReadableStream(new PulledPieces(source), { highWaterMark: 0 }) as ReadableStream<Uint8Array<ArrayBuffer>>;
 }

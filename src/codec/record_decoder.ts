@@ -1,6 +1,6 @@
-// Bytes → records. A record whose content lies whole in one chunk is a view into that chunk; one that is spread over
-// chunks is put together in a buffer of its own, so content is copied at most once. What is kept between chunks is
-// bounded by one record, 64 KiB. To keep in step with record_encoder.ts.
+// Bytes → records. If a record's content is in one chunk, it is a view into that chunk. If it is spread over chunks, it
+// is copied once into a buffer of its own. At most one record, 64 KiB, is kept between chunks. To keep in step with
+// record_encoder.ts.
 
 import { FCGI_HEADER_LEN, FCGI_NULL_REQUEST_ID, FCGI_VERSION_1, RecordType } from "../protocol/constants.ts";
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
@@ -10,15 +10,15 @@ import type { Stage, StageController } from "./stage.ts";
 /** Options of a {@linkcode RecordDecoder}. */
 export interface RecordDecoderOptions {
   /**
-   * Whether content of FCGI_STDIN, FCGI_DATA, FCGI_STDOUT and FCGI_STDERR that comes in several chunks comes out in as many records,
-   * each a view into its chunk, instead of being put together. In a stream it is of no matter where records begin.
+   * Whether content of FCGI_STDIN, FCGI_DATA, FCGI_STDOUT and FCGI_STDERR that comes in several chunks becomes as many
+   * records, each a view into its chunk, instead of being joined. In a stream it does not matter where records begin.
    *
    * @default {false}
    */
   splitStreams?: boolean;
 }
 
-/** Where the input has been cut, and what is kept until it goes on. */
+/** The place at which the input was cut, and what is kept until it goes on. */
 type DecoderState =
   | { readonly is: "between records" }
   | { readonly is: "in a header"; readonly bytes: Uint8Array; filled: number }
@@ -48,7 +48,7 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
   }
 
   /**
-   * Takes bytes, and gives every record that is whole with them.
+   * Takes bytes, and enqueues every record that they complete.
    *
    * @throws {FastCgiError} `protocol` if a record is of another version. The decoder is dead then: without a known header
    * nothing says where the next record begins.
@@ -82,7 +82,7 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
   /**
    * Takes the end of the input.
    *
-   * @throws {FastCgiError} `connectionClosed` if the input ended inside a record. Missing padding is nothing lost.
+   * @throws {FastCgiError} `connectionClosed` if the input ended inside a record. Missing padding is no error.
    */
   flush(): void {
     switch (this.#state.is) {
@@ -121,7 +121,7 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
     const end = Math.min(chunk.length, offset + bytes.length - state.filled);
     bytes.set(chunk.subarray(offset, end), state.filled);
     state.filled += end - offset;
-    // A peer that speaks something else may send a few bytes and wait.
+    // Checked before the header is complete: a peer with another protocol may send a few bytes and wait.
     this.#checkVersion(bytes[0]!);
     if (state.filled < bytes.length) return end;
     return this.#startContent(decodeRecordHeader(bytes, 0), chunk, end, controller);
@@ -189,7 +189,7 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
     return behind;
   }
 
-  /** Goes behind the padding, or as far as the chunk goes. */
+  /** Skips the padding, or the part of it that is in the chunk. */
   #skipPadding(paddingLength: number, chunk: Uint8Array, offset: number): number {
     const left = paddingLength - (chunk.length - offset);
     this.#state = left > 0 ? { is: "in padding", left } : BETWEEN_RECORDS;
@@ -220,7 +220,10 @@ function inputEnded(inside: "header" | "content"): FastCgiError {
   return new FastCgiError("connectionClosed", `Cannot decode a record: the input ended inside its ${inside}`);
 }
 
-/** Whether a record is a part of a stream. With request id 0 it is a management record of a type that is none, and gets one answer. */
+/**
+ * Whether a record is part of a stream. With request id 0 it is a management record of an invalid type, and gets one
+ * answer.
+ */
 function isStream({ type, requestId }: RecordHeader): boolean {
   if (requestId === FCGI_NULL_REQUEST_ID) return false;
   switch (type) {

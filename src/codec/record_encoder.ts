@@ -8,25 +8,26 @@ import type { Stage, StageController } from "./stage.ts";
 const MAX_PADDING_LENGTH = 0xff;
 
 /**
- * Padding that ends a record on a multiple of eight bytes, as FastCGI 3.3 recommends. FCGI_STDERR always gets some:
- * HAProxy 2.6 dies of an unpadded FCGI_STDERR record that is alone in its buffer.
+ * The padding that ends a record on a multiple of eight bytes, as FastCGI 3.3 recommends. FCGI_STDERR always has
+ * padding: HAProxy 2.6 dies of an unpadded FCGI_STDERR record that is alone in its buffer.
  */
 function defaultPadding(type: number, contentLength: number): number {
   const padding = -contentLength & 7;
   return padding === 0 && type === RecordType.Stderr && contentLength > 0 ? 8 : padding;
 }
 
-/** Bytes that `record` takes on the wire. */
+/** The number of bytes that `record` takes on the wire. */
 export function encodedRecordLength({ type, contentData, paddingLength }: FastCgiRecord): number {
   const contentLength = contentData.length;
   return FCGI_HEADER_LEN + contentLength + (paddingLength ?? defaultPadding(type, contentLength));
 }
 
 /**
- * Writes `record` to `target` at `offset` and returns the offset behind it. `target` is zero where the padding goes.
+ * Writes `record` to `target` at `offset` and returns the offset after it. The padding's place in `target` must be
+ * zero.
  *
- * @throws {RangeError} If a number does not fit its field. Nothing is ever cut to fit: what does not fit the length would
- * be read as the next record.
+ * @throws {RangeError} If a number does not fit its field. Content is never cut: bytes beyond the length would be read
+ * as the next record.
  */
 export function encodeRecordInto(record: FastCgiRecord, target: Uint8Array, offset: number): number {
   const { type, contentData } = record;
@@ -56,16 +57,19 @@ function check(field: string, value: number, max: number): void {
   }
 }
 
-/** Several records as one piece of bytes. */
+/** Encodes several records as one piece. */
 export function encodeRecords(records: readonly FastCgiRecord[]): Uint8Array {
   const length = encodedLength(records, 0, records.length);
   return encodeTogether(records, 0, records.length, new Uint8Array(length));
 }
 
-/** Content of this size is cheaper to write as a piece of its own than to copy: sockets take several pieces at once. */
+/**
+ * Content of this size or more is cheaper to write by itself than to copy, because a socket takes several pieces at
+ * once.
+ */
 export const MIN_UNCOPIED_LENGTH: number = 16 * 1024;
 
-/** The records as pieces of bytes, one behind the other: large content as it is, what lies between put together. */
+/** Encodes records as pieces, in order: large content as it is, everything between joined. */
 export function encodePieces(records: readonly FastCgiRecord[]): Uint8Array[] {
   const pieces: Uint8Array[] = [];
   let first = 0;

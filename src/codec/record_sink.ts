@@ -1,24 +1,24 @@
-// Where records go that are sent. Requests and responses are sent by one code, whether the records go to a connection, whose RecordWriter is
-// a sink, or come out of an encoding stage.
+// The destination of records that are sent. The same code sends requests and responses to a connection, whose
+// RecordWriter is a sink, and to an encoding stage.
 
 import type { FastCgiRecord } from "../protocol/record.ts";
 
 /** Takes the records of the requests or responses of a connection. */
 export interface RecordSink {
-  /** Whether several streams may want to write, so that each gives little at a time. */
+  /** Whether several streams may write, so that each must write little at a time. */
   readonly isShared: boolean;
   /**
-   * Takes records. They leave behind all that came before.
+   * Takes records. They are sent after all earlier ones.
    *
-   * @param atOnce Whether nothing else is expected to leave with them.
+   * @param atOnce Whether they are sent now, because nothing else is expected to be sent with them.
    */
   write(records: readonly FastCgiRecord[], atOnce?: boolean): WrittenRecords;
 }
 
-/** Records that a {@linkcode RecordSink} was given. */
+/** Records that were given to a {@linkcode RecordSink}. */
 export interface WrittenRecords {
-  /** Resolves when there is room for more: waiting for it is back-pressure. Rejects if they never leave. */
+  /** Resolves when there is room for more: waiting for it is back-pressure. Rejects if the records are never sent. */
   readonly taken: Promise<void>;
-  /** Whether they are on their way: the peer may have read a part of them. */
+  /** Whether sending them has begun: the peer may have read some of them. */
   readonly hasLeft: boolean;
 }

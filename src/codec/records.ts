@@ -1,4 +1,4 @@
-// The records that begin and end requests and their streams. Each kind is laid out here and nowhere else.
+// The records that begin and end requests and their streams. Each kind is encoded only here.
 
 import { RecordType } from "../protocol/constants.ts";
 import {

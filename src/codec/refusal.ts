@@ -4,8 +4,8 @@ import type { FastCgiRecord } from "../protocol/record.ts";
 import { endOfStream, endRequest } from "./records.ts";
 
 /**
- * The records that refuse a request with an HTTP status. A bare FCGI_END_REQUEST with FCGI_OVERLOADED would say it in FastCGI's
- * own words, but Apache makes an empty 200 of that and HAProxy waits for its timeout.
+ * The records that refuse a request with an HTTP status. FastCGI's own way is a bare FCGI_END_REQUEST with
+ * FCGI_OVERLOADED, but Apache makes an empty 200 of that, and HAProxy waits for its timeout.
  */
 export function refuseWithStatus(requestId: number, status: ErrorStatus): FastCgiRecord[] {
   return [
@@ -15,7 +15,7 @@ export function refuseWithStatus(requestId: number, status: ErrorStatus): FastCg
   ];
 }
 
-/** The FCGI_END_REQUEST that ends a request which never reached the application proper (FastCGI 5.5). */
+/** The FCGI_END_REQUEST for a request that did not reach the application (FastCGI 5.5). */
 export function refusal(requestId: number, protocolStatus: ProtocolStatus): FastCgiRecord {
   return endRequest(requestId, { appStatus: 0, protocolStatus });
 }

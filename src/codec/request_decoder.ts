@@ -1,6 +1,6 @@
-// Records → requests. What one request may do is the table of request_state.ts; here is what concerns a connection: which ids
-// are active, the limits, management records and refusals. Nothing is sent from here: replies come out beside the requests.
-// To keep in step with response_decoder.ts.
+// Records → requests. The table in request_state.ts says what one request may do. This file handles what concerns the
+// connection: which ids are active, the limits, management records and refusals. It sends nothing: replies are passed
+// to the outlet beside the requests. To keep in step with response_decoder.ts.
 
 import { contained } from "../base/contained.ts";
 import { resolveOptions } from "../base/resolve_options.ts";
@@ -26,17 +26,22 @@ import { REQUEST_DECODER_DEFAULTS, type RequestDecoderOptions } from "./request_
 import { isKnownRole, type RequestInput, requestInput, requestStep } from "./request_state.ts";
 import type { Stage, StageController } from "./stage.ts";
 
-/** What a {@linkcode RequestDecoder} gives out beside requests. */
+/** Takes what a {@linkcode RequestDecoder} produces besides requests. */
 export interface RequestDecoderOutlet {
-  /** Records for the web server: answers to management records, and refusals, which are not to be kept waiting. */
+  /**
+   * Takes records for the web server: answers to management records, and refusals. They must be sent without waiting.
+   */
   reply(records: FastCgiRecord[], closeConnection: boolean): void;
-  /** Input that was dropped or refused. The connection goes on. `request` is the one it was for, if the application has seen that. */
+  /**
+   * Takes the error of input that was dropped or refused. The connection goes on. `request` is the one that the input
+   * was for, if the application has seen it.
+   */
   report?(error: FastCgiError, request?: FastCgiRequest): void;
 }
 
 /**
- * Sans-IO stage: records → requests (FastCGI 3.3, 4, 5, 6). A request comes out when its params are complete; its streams
- * are fed from then on. Whoever answers it says so with {@linkcode RequestDecoder.end}.
+ * Sans-IO stage: records → requests (FastCGI 3.3, 4, 5, 6). It emits a request when its params are complete, and feeds
+ * the request's streams from then on. The code that answers the request calls {@linkcode RequestDecoder.end}.
  */
 export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
   readonly #options: Required<RequestDecoderOptions>;
@@ -54,17 +59,17 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
     this.#report = contained("report", (error, request) => outlet.report?.(error, request));
   }
 
-  /** Requests that have begun and not ended, whether or not they came out yet. */
+  /** The number of requests that have begun and not ended, whether or not they were emitted. */
   get activeRequests(): number {
     return this.#active.size;
   }
 
-  /** Requests that have begun and whose params are not complete. */
+  /** The number of requests that have begun and whose params are not complete. */
   get waitingForParams(): number {
     return this.#waitingForParams;
   }
 
-  /** Whether a request's input is still to come. Of one that was aborted nothing is. */
+  /** Whether input of a request is still to come. Nothing more comes for an aborted request. */
   get expectsInput(): boolean {
     for (const { state, request } of this.#active.values()) {
       if (state !== "complete" && (request === null || request.abortReason === null)) return true;
@@ -72,14 +77,14 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
     return false;
   }
 
-  /** The requests that came out and are not over. */
+  /** The requests that were emitted and are not over. */
   get requests(): IncomingRequest[] {
     return [...this.#active.values()].flatMap(({ request }) => request ?? []);
   }
 
   /**
-   * When the first of the requests that wait for input has waited too long, by the clock that `now` is read from; `Infinity` where none
-   * waits. Ask behind every piece of input: nothing here knows the time.
+   * The time at which the first of the waiting requests has waited too long, by the clock of `now`; `Infinity` if none
+   * waits. Call it after every piece of input: the decoder reads no clock.
    */
   inputDue(now: number, timeouts: InputTimeouts): number {
     let due = Number.POSITIVE_INFINITY;
@@ -92,8 +97,8 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
   }
 
   /**
-   * Gives up the input that is due. Without its params a request is refused; behind them reading its streams fails, and the application
-   * answers. Other requests go on.
+   * Gives up the input that is due. A request whose params are not complete is refused. Otherwise reading its streams
+   * fails, and the application answers. Other requests go on.
    */
   timeOutInput(now: number, timeouts: InputTimeouts): void {
     for (const active of [...this.#active.values()]) {
@@ -110,7 +115,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
     }
   }
 
-  /** Input was not taken for `duration`, which is no fault of the web server. */
+  /** Extends all waits by `duration`, in which the connection was not read: the web server is not at fault for that. */
   forgive(duration: number): void {
     for (const active of this.#active.values()) {
       if (active.waitsSince !== SINCE_LAST_LOOK) active.waitsSince += duration;
@@ -118,7 +123,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
   }
 
   /**
-   * Marks a request as over: its FCGI_END_REQUEST was sent. What else comes for it is ignored (FastCGI 3.3).
+   * Marks a request as over: its FCGI_END_REQUEST was sent. Further records for it are ignored (FastCGI 3.3).
    *
    * @returns Whether all of its input had arrived.
    */
@@ -128,7 +133,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
     this.#active.delete(requestId);
     if (active.state === "params") this.#waitingForParams--;
     if (active.state === "complete") return true;
-    // Whoever still reads must not take what has come for the whole.
+    // A reader must not take the part that came for the whole.
     const message = "Cannot read the rest of the request: it was answered before";
     const reason = new FastCgiError("aborted", message, { requestId });
     active.request?.failStreams(reason);
@@ -141,7 +146,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
   }
 
   /**
-   * Takes one record. A promise asks for a pause until the request has room again.
+   * Takes one record. A returned promise asks the caller to pause until the request has room again.
    *
    * @throws {FastCgiError} `protocol` or `limit`, where the connection can't go on. The decoder is dead then.
    */
@@ -160,7 +165,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
     }
   }
 
-  /** The end of the connection's input aborts what is active. */
+  /** Aborts all active requests: the input of the connection has ended. */
   flush(): void {
     if (this.#active.size === 0) return;
     this.abortAll(
@@ -176,7 +181,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
       const content = encodeNameValuePairs([...known].filter(([name]) => asked.has(name)));
       this.#reply([{ type: RecordType.GetValuesResult, requestId: FCGI_NULL_REQUEST_ID, contentData: content }]);
     } else {
-      // FastCGI 4.2. A type that belongs to requests is not a management type either.
+      // FastCGI 4.2. Types of requests are not management types either.
       const contentData = encodeUnknownTypeBody(type);
       this.#reply([{ type: RecordType.UnknownType, requestId: FCGI_NULL_REQUEST_ID, contentData }]);
       this.#report(protocolError(`Unexpected management record of type ${nameOf(RecordType, type)}`));
@@ -196,7 +201,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
   #begin({ requestId, contentData }: FastCgiRecord): void {
     const { role, keepConn } = decodeBeginRequestBody(contentData, this.#options.strictBeginBodySize);
     if (this.#active.has(requestId)) {
-      // Which of the two the records behind belong to, nobody can say.
+      // Later records could belong to either of the two requests.
       throw protocolError(`Cannot begin request ${requestId}: it is active`, requestId);
     }
     const { multiplexing, respondCantMpxConn, maxConcurrentRequests } = this.#options;
@@ -204,7 +209,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
       this.#report(
         new FastCgiError("cantMultiplex", `Cannot accept request ${requestId}: multiplexing is off`, { requestId }),
       );
-      // The connection belongs to the request that is active, whatever this one says about keeping it.
+      // The active request decides whether the connection is kept, not this one.
       if (respondCantMpxConn) this.#reply([refusal(requestId, ProtocolStatus.CantMpxConn)]);
     } else if (!isKnownRole(role)) {
       this.#report(
@@ -300,12 +305,12 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
       request.abort(new FastCgiError("aborted", "Cannot finish the request: the web server aborted it", { requestId }));
       return;
     }
-    // The application proper never saw it, so there is nobody else to answer (FastCGI 5.4).
+    // The application never saw the request, so the decoder answers (FastCGI 5.4).
     this.end(requestId);
     this.#reply([refusal(requestId, ProtocolStatus.RequestComplete)], !keepConn);
   }
 
-  /** Answers a request that can't reach the application. The connection goes on: its framing is intact. */
+  /** Answers a request that can't reach the application. The connection goes on, because its records are intact. */
   #refuse(
     { requestId, keepConn }: ActiveRequest,
     status: 400 | 408 | 431,
@@ -323,7 +328,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
         active.requestId,
       );
     }
-    // An answer is not allowed for (FastCGI 4.2 is about management records), and nginx would fail on one.
+    // FastCGI has no answer for this (4.2 is about management records), and nginx would fail on one.
     this.#reportDropped(active, `Dropped a record of type ${nameOf(RecordType, type)}`);
   }
 

@@ -7,59 +7,59 @@ export interface RequestDecoderOptions {
    */
   maxParamsBytes?: number;
   /**
-   * The most variables in a request. One that passes it is answered 431.
+   * The most variables in a request. A request that passes it is answered 431.
    *
    * @default {2048} (Node's HTTP server stops at 2,000 headers)
    */
   maxParams?: number;
   /**
-   * The most bytes in the FCGI_STDIN stream of a request. Reading the stream fails with `limit` behind them.
+   * The most bytes in the FCGI_STDIN stream of a request. Beyond, reading the stream fails with `limit`.
    *
    * @default {Infinity}
    */
   maxStdinBytes?: number;
   /**
-   * The most bytes in the FCGI_DATA stream of a request. Reading the stream fails with `limit` behind them.
+   * The most bytes in the FCGI_DATA stream of a request. Beyond, reading the stream fails with `limit`.
    *
    * @default {Infinity}
    */
   maxDataBytes?: number;
   /**
-   * Unread bytes of FCGI_STDIN and of FCGI_DATA that a request may hold. Beyond, the whole connection is not read until the
-   * application catches up: FastCGI has no flow control for a single request.
+   * The most unread bytes of FCGI_STDIN and of FCGI_DATA that a request may hold. Beyond, the whole connection is not
+   * read until the application has caught up: FastCGI has no flow control for a single request.
    *
    * @default {262144} (256 KiB)
    */
   maxQueuedBytes?: number;
   /**
-   * The most bytes for requests that are over or were refused, since the last request began. The connection is closed
-   * behind them.
+   * The most bytes for requests that are over or were refused, counted since the last request began. Beyond, the
+   * connection is closed.
    *
    * @default {104857600} (100 MiB, as Go)
    */
   maxDrainBytes?: number;
   /**
-   * Requests that may be active at once on a connection. A further one is answered 503. It is also the answer to
-   * FCGI_MAX_REQS, because HAProxy takes that for the limit of a connection.
+   * The most requests that may be active at once on a connection. A further request is answered 503. This is also the
+   * answer to FCGI_MAX_REQS, because HAProxy takes that for the limit of a connection.
    *
    * @default {128} (HTTP/2 servers allow 100 to 250 streams)
    */
   maxConcurrentRequests?: number;
   /**
-   * Whether requests may share a connection (FastCGI 3.3). When off, a second one is refused with FCGI_CANT_MPX_CONN.
+   * Whether requests may share a connection (FastCGI 3.3). If not, a second request is refused with FCGI_CANT_MPX_CONN.
    *
    * @default {true}
    */
   multiplexing?: boolean;
   /**
-   * Whether that refusal is sent. When off, the second request is dropped without an answer.
+   * Whether that refusal is sent. If not, the second request is dropped without an answer.
    *
    * @default {true}
    */
   respondCantMpxConn?: boolean;
   /**
-   * Whether the body of FCGI_BEGIN_REQUEST must have exactly the eight bytes of FastCGI 5.1. When off, a longer one is
-   * accepted, as a later version of the protocol might send it.
+   * Whether the body of FCGI_BEGIN_REQUEST must have exactly the eight bytes of FastCGI 5.1. If not, a longer body is
+   * accepted, which a later version of the protocol might send.
    *
    * @default {false}
    */

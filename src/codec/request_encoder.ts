@@ -17,13 +17,13 @@ export interface FastCgiOutgoingRequest {
   /** The request on its connection, 1 to 65,535. It can be used again after its response has ended. */
   requestId: number;
   /**
-   * What is wanted of the application.
+   * The role that the application is to play.
    *
    * @default {Role.Responder}
    */
   role?: Role;
   /**
-   * Whether the connection is kept afterwards (FastCGI 5.1). If not, the application closes it behind the response.
+   * Whether the connection is kept afterwards (FastCGI 5.1). If not, the application closes it after the response.
    *
    * @default {false}
    */
@@ -47,15 +47,15 @@ export interface FastCgiOutgoingRequest {
 /** Options of a {@linkcode RequestEncoder}. */
 export interface RequestEncoderOptions {
   /**
-   * Requests that may be sent at once. The next one is taken when one of them was sent to its end. Most applications take only one
-   * request at a time on a connection, and a program must wait for its response before it gives the next.
+   * The most requests that are sent at once. The next one is accepted when one of them was sent to its end. Most
+   * applications accept only one request at a time on a connection: wait for its response before you give the next one.
    *
    * @default {128} (as many as a server of ours runs at once on a connection)
    */
   maxConcurrentRequests?: number;
   /**
-   * Told why a request was not sent to its end: a stream of it failed, or is not as long as its params say. The application is told by
-   * FCGI_ABORT_REQUEST (FastCGI 5.4).
+   * Called with the reason if a request was not sent to its end: a stream of it failed, or is not as long as its params
+   * say. The application is told by FCGI_ABORT_REQUEST (FastCGI 5.4).
    */
   onError?: (error: unknown, request: FastCgiOutgoingRequest) => void;
 }
@@ -63,8 +63,8 @@ export interface RequestEncoderOptions {
 const DEFAULTS: Required<Pick<RequestEncoderOptions, "maxConcurrentRequests">> = { maxConcurrentRequests: 128 };
 
 /**
- * Sans-IO stage: requests → records (FastCGI 6). What is at hand comes out at once; a body that is a stream comes out as it is read, beside
- * the requests that follow.
+ * Sans-IO stage: requests → records (FastCGI 6). It emits what is at hand at once, and a body that is a stream as it is
+ * read, beside the requests that follow.
  */
 export class RequestEncoder implements Stage<FastCgiOutgoingRequest, FastCgiRecord> {
   readonly #maxConcurrentRequests: number;
@@ -136,7 +136,7 @@ export class RequestEncoder implements Stage<FastCgiOutgoingRequest, FastCgiReco
       await sender.send();
     } catch (error) {
       if (this.#isOver) return;
-      // What is not whole must not look whole.
+      // An incomplete request must not look complete.
       this.abort(request.requestId, error);
       this.#onError(error, request);
     }

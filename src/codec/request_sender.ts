@@ -21,7 +21,7 @@ import { endOfStream } from "./records.ts";
 import { requestHead } from "./request_head.ts";
 import { StreamSender } from "./stream_sender.ts";
 
-/** What a program gives of a request. */
+/** The parts of a request that a program gives. */
 export interface SendableRequestInit {
   role?: Role;
   params: Iterable<NameValuePair>;
@@ -29,7 +29,7 @@ export interface SendableRequestInit {
   data?: ByteSourceInit | null;
 }
 
-/** A request that was checked, so that it can be sent. */
+/** A request that was checked and can be sent. */
 export interface SendableRequest {
   readonly role: Role;
   /** Read more than once. */
@@ -39,10 +39,11 @@ export interface SendableRequest {
 }
 
 /**
- * A request as a program gave it, checked but for its params.
+ * Checks a request that a program gave, except for its params.
  *
- * @param params Those of the request, if they can be read more than once; else what {@linkcode checkedParams} makes of them.
- * @throws {TypeError} If it has a value that it can't have.
+ * @param params The request's params if they can be read more than once; otherwise the result of
+ * {@linkcode checkedParams}.
+ * @throws {TypeError} If it has an invalid value.
  */
 export function sendableRequest(
   { role = Role.Responder, stdin, data }: Omit<SendableRequestInit, "params">,
@@ -63,9 +64,9 @@ export function sendableRequest(
 const MAX_ROLE = 0xffff;
 
 /**
- * A checked copy of params: there may be only one chance to read them, and the program may change them.
+ * Returns a checked copy of params: an iterable may be read only once, and the program may change its object.
  *
- * @throws {TypeError} If they are no pairs of strings.
+ * @throws {TypeError} If they are not pairs of strings.
  */
 export function checkedParams(params: Iterable<NameValuePair>): NameValuePair[] {
   const isIterable = typeof params === "object" && params !== null && Symbol.iterator in params;
@@ -83,7 +84,7 @@ export interface RequestSenderOptions {
   /** Whether the connection is kept afterwards (FastCGI 5.1). */
   keepConn: boolean;
   /**
-   * Reads a source that is not at hand.
+   * Returns the reader of a source that is not at hand.
    *
    * @param name For messages: whose bytes they are.
    */
@@ -131,17 +132,17 @@ export class RequestSender {
   readonly #head: readonly FastCgiRecord[];
   /** Streams that are not in the head. */
   readonly #streams: readonly OutgoingStream[];
-  /** What is still to be cancelled if the request ends early. */
+  /** Sources that must be cancelled if the request ends early. */
   #waiting: ByteSource[];
-  /** Where the head is. */
+  /** The written head. */
   #begun: WrittenRecords | null = null;
   #stream: StreamSender | null = null;
-  /** Streams of which all was given to the sink. */
+  /** The number of streams that were given to the sink as a whole. */
   #sentStreams = 0;
   #stopped = false;
 
   /**
-   * What can be known to be wrong with the request is found out here, before anything of it is sent.
+   * Checks everything that can be checked before any of the request is sent.
    *
    * @throws {TypeError} If a variable can't be sent.
    * @throws {FastCgiError} `lengthMismatch` if a stream that is at hand is not as long as announced.
@@ -162,12 +163,12 @@ export class RequestSender {
     this.#waiting = [stdin, data];
   }
 
-  /** Whether the application may have read a part of it. */
+  /** Whether the application may have read a part of the request. */
   get hasLeft(): boolean {
     return this.#begun?.hasLeft ?? false;
   }
 
-  /** Whether it has a body of which all that the application lacks is here: to send that waits for the application alone. */
+  /** Whether the rest of its body is at hand, so that sending it waits only for the application. */
   get hasWholeBody(): boolean {
     if (this.#stopped || this.#streams.length === 0) return false;
     return this.#streams.slice(this.#sentStreams).every(({ source }) => isAtHand(source));
@@ -181,9 +182,11 @@ export class RequestSender {
     for (const source of this.#waiting) void cancelSource(source, reason);
   }
 
-  /** Sends it. Resolves to whether all was sent. Rejects if a stream fails or is not as long as announced. */
+  /**
+   * Sends the request. Resolves with whether all was sent. Rejects if a stream fails or is not as long as announced.
+   */
   async send(): Promise<boolean> {
-    // Where nothing follows, nothing could leave with it.
+    // If nothing follows, there is nothing to gather with it.
     this.#begun = this.#sink.write(this.#head, this.#streams.length === 0 && !this.#sink.isShared);
     for (const stream of this.#streams) await this.#sendStream(stream);
     await this.#begun.taken;
@@ -196,7 +199,7 @@ export class RequestSender {
     this.#stream = new StreamSender(this.#sink, type, this.#requestId);
     const bytes = source instanceof Uint8Array ? source : this.#read(source, name);
     await this.#stream.send(length === null ? bytes : checkLength(bytes, length, name));
-    // Only what is whole gets an end: without it a backend can tell that the body was cut.
+    // Only a complete stream gets an end: without it an application can tell that the body was cut.
     if (this.#stopped) return;
     this.#sink.write([endOfStream(type, this.#requestId)]);
     this.#sentStreams++;

@@ -1,5 +1,5 @@
-// What an application accepts for one request, as a table: role × state × input → what to do and where that leads. A pair
-// that is not in the table is a protocol error. Nothing here does I/O or holds data.
+// What an application accepts for one request, as a table: role × state × input → what to do, and the next state. A
+// pair that is not in the table is a protocol error. Nothing here does I/O or holds data.
 //
 // FastCGI 6.1 wants "nearly sequential marshalling": the streams of a role come one after the other, in the order that
 // 6.2, 6.3 and 6.4 give. To keep in step with response_state.ts.
@@ -12,7 +12,7 @@ export type RequestState = "params" | "stdin" | "data" | "complete";
 /** What can come in for a request: a stream's record with content, its end, or an abort. */
 export type RequestInput = "PARAMS" | "PARAMS end" | "STDIN" | "STDIN end" | "DATA" | "DATA end" | "ABORT";
 
-/** What to do about it. `report`: dropped, but not silently. `ignore`: says nothing new. */
+/** What to do about an input. `report`: it is dropped and reported. `ignore`: it says nothing new. */
 export type RequestAction =
   | "collect params"
   | "start request"
@@ -32,7 +32,7 @@ type Table = Readonly<Record<RequestState, Steps>>;
 const ended = (state: RequestState, ...inputs: RequestInput[]): Steps =>
   Object.fromEntries(inputs.map((input) => [input, ["ignore", state]]));
 
-/** Streams that the role does not have; real applications ignore them as well. */
+/** Inputs of streams that the role does not have. Real applications ignore them as well. */
 const foreign = (state: RequestState, ...inputs: RequestInput[]): Steps =>
   Object.fromEntries(inputs.map((input) => [input, [input.endsWith("end") ? "ignore" : "report", state]]));
 
@@ -114,7 +114,7 @@ export function requestInput(type: number, contentLength: number): RequestInput 
   }
 }
 
-/** What to do about `input`, or undefined where it must not come. */
+/** What to do about `input`; undefined if it must not come. */
 export function requestStep(role: Role, state: RequestState, input: RequestInput): Step | undefined {
   return TABLES[role][state][input];
 }

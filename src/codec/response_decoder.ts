@@ -1,5 +1,5 @@
-// Records → responses. What one request may receive is the table of response_state.ts; here is what concerns a connection:
-// which ids are active, and management records. To keep in step with request_decoder.ts.
+// Records → responses. The table in response_state.ts says what one request may receive. This file handles what
+// concerns the connection: which ids are active, and management records. To keep in step with request_decoder.ts.
 
 import { contained } from "../base/contained.ts";
 import { resolveOptions } from "../base/resolve_options.ts";
@@ -13,7 +13,7 @@ import type { Stage, StageController } from "./stage.ts";
 /** Limits of a {@linkcode ResponseDecoder}. Sizes are in bytes; `Infinity` turns a limit off. */
 export interface ResponseDecoderOptions {
   /**
-   * The most bytes in the FCGI_STDOUT stream of a request. Reading it fails with `limit` behind them.
+   * The most bytes in the FCGI_STDOUT stream of a request. Beyond, reading the stream fails with `limit`.
    *
    * @default {Infinity} (nothing is collected, so nothing grows)
    */
@@ -25,8 +25,8 @@ export interface ResponseDecoderOptions {
    */
   maxStderrBytes?: number;
   /**
-   * Unread bytes of FCGI_STDOUT that a request may hold. Beyond, the whole connection is not read until somebody reads:
-   * FastCGI has no flow control for a single request.
+   * The most unread bytes of FCGI_STDOUT that a request may hold. Beyond, the whole connection is not read until the
+   * program reads: FastCGI has no flow control for a single request.
    *
    * @default {262144} (256 KiB)
    */
@@ -40,11 +40,14 @@ export const RESPONSE_DECODER_DEFAULTS: Required<ResponseDecoderOptions> = Objec
   maxQueuedBytes: 256 * 1024,
 });
 
-/** What a {@linkcode ResponseDecoder} gives out beside responses. */
+/** Takes what a {@linkcode ResponseDecoder} produces besides responses. */
 export interface ResponseDecoderOutlet {
-  /** Answers to management records (FastCGI 4). */
+  /** Takes answers to management records (FastCGI 4). */
   management?(record: FastCgiRecord): void;
-  /** Input that was dropped, because nothing expects it any more. The connection goes on, but should not be trusted again. */
+  /**
+   * Takes the error of input that was dropped because nothing expects it. The connection goes on, but must not be used
+   * again.
+   */
   report?(error: FastCgiError): void;
 }
 
@@ -54,23 +57,21 @@ interface ActiveResponse {
 }
 
 /**
- * Sans-IO stage: records → responses (FastCGI 3.3, 5.5, 6). A response comes out with its first record; its streams are fed from
- * then on. A client that knows which requests it began says so with {@linkcode ResponseDecoder.expect}: then nothing
- * comes out, and a record for any other id is a protocol error.
+ * Sans-IO stage: records → responses (FastCGI 3.3, 5.5, 6). It emits a response at its first record, and feeds its
+ * streams from then on. A client that knows its requests calls {@linkcode ResponseDecoder.expect}: then nothing is
+ * emitted, and a record for any other id is a protocol error.
  */
 export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientResponse> {
   readonly #options: Required<ResponseDecoderOptions>;
   readonly #outlet: ResponseDecoderOutlet;
   readonly #report: (error: FastCgiError) => void;
   readonly #active = new Map<number, ActiveResponse>();
-  /**
-   * The highest id that was expected; 0 where nobody says what to expect. Those up to it that are not active are over: ids count up.
-   */
+  /** The highest id that was expected; 0 if none was. Lower ids that are not active are over, because ids count up. */
   #highestId = 0;
   #dead: FastCgiError | null = null;
 
   /**
-   * Tells `outlet` what belongs to no response.
+   * Passes to `outlet` what belongs to no response.
    *
    * @throws {RangeError} If an option is not a positive number.
    */
@@ -80,7 +81,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
     this.#report = contained("report", (error) => outlet.report?.(error));
   }
 
-  /** Responses that have begun or are expected, and have not ended. */
+  /** The number of responses that have begun or are expected, and have not ended. */
   get activeResponses(): number {
     return this.#active.size;
   }
@@ -88,14 +89,14 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
   /**
    * Announces a request that was begun, and returns its response, which is still empty.
    *
-   * @param response One that is to be fed instead of a new one.
+   * @param response The response to feed, instead of a new one.
    */
   expect(requestId: number, hooks: IncomingResponseHooks = {}, response?: IncomingResponse): IncomingResponse {
     this.#highestId = Math.max(this.#highestId, requestId);
     return this.#open(requestId, hooks, response).response;
   }
 
-  /** Fails every active response, with `error` or with what is made of it for each: the connection is gone. */
+  /** Fails every active response, with `error` or with the result of `errorFor`: the connection is gone. */
   failAll(error: unknown, errorFor: (response: IncomingResponse) => unknown = () => error): void {
     const responses = [...this.#active.values()];
     this.#active.clear();
@@ -103,7 +104,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
   }
 
   /**
-   * Takes one record. A promise asks for a pause until the response has room again.
+   * Takes one record. A returned promise asks the caller to pause until the response has room again.
    *
    * @throws {FastCgiError} `protocol`, where the connection can't go on. The decoder is dead then.
    */
@@ -118,7 +119,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
     }
   }
 
-  /** The end of the connection's input fails what is active: END_REQUEST is the only proof that a response is whole. */
+  /** Fails the active responses: the input has ended, and only END_REQUEST proves that a response is complete. */
   flush(): void {
     for (const { response } of [...this.#active.values()]) {
       const { requestId, stderrText } = response;

@@ -1,5 +1,5 @@
-// What a web server accepts for one request, as a table: state × input → what to do and where that leads. A pair that is not
-// in the table is a protocol error. To keep in step with request_state.ts.
+// What a web server accepts for one request, as a table: state × input → what to do, and the next state. A pair that is
+// not in the table is a protocol error. To keep in step with request_state.ts.
 
 import { RecordType } from "../protocol/constants.ts";
 
@@ -9,14 +9,14 @@ export type ResponseState = "open" | "stdout ended" | "complete";
 /** What can come in from the application for a request. */
 export type ResponseInput = "STDOUT" | "STDOUT end" | "STDERR" | "STDERR end" | "END_REQUEST";
 
-/** What to do about it. */
+/** What to do about an input. */
 export type ResponseAction = "push stdout" | "push stderr" | "complete" | "ignore";
 
 type Step = readonly [action: ResponseAction, next: ResponseState];
 
 /**
- * The two streams come in any order (FastCGI 6.1), and END_REQUEST ends both: PHP never sends the empty FCGI_STDOUT record. So the
- * end of stdout is only noted here, and the response is whole at END_REQUEST.
+ * The two streams come in any order (FastCGI 6.1), and END_REQUEST ends both: PHP never sends the empty FCGI_STDOUT
+ * record. So the end of stdout only changes the state, and the response is complete at END_REQUEST.
  */
 const TABLE: Readonly<Record<ResponseState, Readonly<Partial<Record<ResponseInput, Step>>>>> = {
   open: {
@@ -49,7 +49,7 @@ export function responseInput(type: number, contentLength: number): ResponseInpu
   }
 }
 
-/** What to do about `input`, or undefined where it must not come. */
+/** What to do about `input`; undefined if it must not come. */
 export function responseStep(state: ResponseState, input: ResponseInput): Step | undefined {
   return TABLE[state][input];
 }

@@ -1,19 +1,22 @@
-// What a stage is, stages made of two, and stages as streams.
+// The interface of a stage, a stage made of two, and a stage as a stream.
 //
 // The server and the client call the stages instead of piping streams, because a promise and a queue for each piece cost more than the
 // codec: answering a small request through two TransformStreams took 48 µs of CPU time on Node 20, 40 on Node 24 and 26 on Bun, where calls
 // took 16, 15 and 17.
 
-/** Where a stage puts what it has made: the part of a TransformStreamDefaultController that stages use. */
+/** Takes the output of a stage: the part of a TransformStreamDefaultController that stages use. */
 export interface StageController<Output> {
-  /** Hands one piece on. */
+  /** Passes one piece on. */
   enqueue(piece: Output): void;
   /**
-   * Resolves when there is room for more; absent where there is. For stages that give out pieces at moments at which they are not called. A
-   * TransformStream can't say it: its controller has none.
+   * Resolves when there is room for more; absent if there is room. For stages that emit pieces at other times than when
+   * they are called. The controller of a TransformStream does not have it.
    */
   readonly ready?: Promise<void> | undefined;
-  /** Fails the output at a moment at which the stage is not called. The stage throws the same when it is called again. */
+  /**
+   * Fails the output at a time at which the stage is not called. The stage throws the same error when it is called
+   * again.
+   */
   error?(reason: unknown): void;
 }
 
@@ -21,18 +24,19 @@ export interface StageController<Output> {
  * A sans-IO stage: the Streams standard's `Transformer` without the stream. It can be wrapped in a TransformStream, driven
  * by hand byte by byte, or composed with the next stage.
  *
- * A promise from `transform` asks for a pause: the piece has been taken, and the next one is welcome once it resolves.
+ * If `transform` returns a promise, it asks for a pause: it has taken the piece, and is ready for the next one when the
+ * promise resolves.
  */
 export interface Stage<Input, Output> {
-  /** Takes one piece in. Throws, now and ever after, when the input can't be understood. */
+  /** Takes one piece. Throws if the input can't be understood, then and at every later call. */
   transform(piece: Input, controller: StageController<Output>): void | Promise<void>;
   /** Takes the end of the input. */
   flush(controller: StageController<Output>): void | Promise<void>;
 }
 
 /**
- * Two stages as one, with nothing queued between them. A pause that the second asks for is handed on when the whole input
- * piece has been worked through, so what lies between is bounded by one piece.
+ * Composes two stages, with nothing queued between them. If the second asks for a pause, the composed stage asks for it
+ * after the whole input piece, so what lies between the stages is bounded by one piece.
  */
 export function composeStages<A, B, C>(first: Stage<A, B>, second: Stage<B, C>): Stage<A, C> {
   return new ComposedStage(first, second);
@@ -54,7 +58,7 @@ class ComposedStage<A, B, C> implements Stage<A, C>, StageController<B> {
   transform(piece: A, controller: StageController<C>): void | Promise<void> {
     if (this.#dead !== null) throw this.#dead.error;
     this.#controller = controller;
-    // The first stage works synchronously in all we compose; a pause of its own is waited for as well.
+    // The first stage of this library's compositions is synchronous; a pause of its own is waited for as well.
     const own = this.#first.transform(piece, this);
     return own === undefined ? this.#finish() : own.then(() => this.#finish());
   }
@@ -66,13 +70,13 @@ class ComposedStage<A, B, C> implements Stage<A, C>, StageController<B> {
     await this.#second.flush(controller);
   }
 
-  /** What the first stage makes. */
+  /** Takes the output of the first stage. */
   enqueue(piece: B): void {
     let wait: void | Promise<void>;
     try {
       wait = this.#second.transform(piece, this.#controller);
     } catch (error) {
-      // The first stage was stopped inside its input, so it can't say by itself that all is over.
+      // The first stage was stopped in the middle of its input, so it can't say that all is over.
       this.#dead = { error };
       throw error;
     }
@@ -81,7 +85,9 @@ class ComposedStage<A, B, C> implements Stage<A, C>, StageController<B> {
     this.#pauses.add(wait);
   }
 
-  /** What the second stage asks for. A first stage that waits for it does so instead of who calls it. */
+  /**
+   * The pause that the second stage asks for. A first stage that emits by itself waits for it in the caller's place.
+   */
   get ready(): Promise<void> | undefined {
     return this.#finish() ?? this.#controller.ready;
   }
@@ -105,8 +111,8 @@ interface CancellableTransformer<Input, Output> extends Transformer<Input, Outpu
 }
 
 /**
- * A stage as a Transformer. `onFailure` is called when the stream ends in another way than by the end of its input: the stage
- * threw, what feeds the stream broke off, or nobody wants what it makes. Whoever waits for the rest has to be told.
+ * A stage as a Transformer. `onFailure` is called if the stream ends in another way than by the end of its input: the
+ * stage threw, the source of the stream failed, or its reader cancelled. Code that waits for the rest has to be told.
  */
 export function toTransformer<Input, Output>(
   stage: Stage<Input, Output>,

@@ -1,13 +1,14 @@
-// FCGI_STDERR of one request: few bytes, often in tiny records, that somebody may want later. So all of it is kept in one buffer,
-// where a record costs no more than its bytes: a queue of one-byte records would need hundreds of times as much.
+// FCGI_STDERR of one request: few bytes, often in tiny records, that the program may read later. So all of it is kept
+// in one buffer, where a record costs only its bytes: a queue of one-byte records would need hundreds of times as much
+// memory.
 
 import { byteStringToUtf8, decodeByteString } from "../protocol/byte_string.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
 
-/** What the buffer begins with: an error message is seldom longer. */
+/** The first size of the buffer: an error message is seldom longer. */
 const FIRST_BYTES = 1024;
 
-/** Keeps the first bytes of a stream, and gives them out as text and as a stream. */
+/** Keeps the first bytes of a stream, and returns them as text and as a stream. */
 export class StderrBuffer {
   readonly #maxBytes: number;
   #buffer: Uint8Array = NO_CONTENT;
@@ -15,11 +16,11 @@ export class StderrBuffer {
   #isTruncated = false;
   #state: "open" | "ended" | "cancelled" = "open";
   #stream: ReadableStream<Uint8Array> | null = null;
-  /** What the stream has given out. */
+  /** The number of bytes that the stream has emitted. */
   #given = 0;
   #wake = (): void => {};
 
-  /** @param maxBytes The most bytes kept. What comes behind them is dropped. */
+  /** @param maxBytes The most bytes kept. The rest is dropped. */
   constructor(maxBytes: number) {
     this.#maxBytes = Math.floor(maxBytes);
   }
@@ -34,7 +35,7 @@ export class StderrBuffer {
     return byteStringToUtf8(decodeByteString(this.#buffer.subarray(0, this.#length)));
   }
 
-  /** Adds `content`. Returns how many of its bytes were kept: all, unless there is no room. */
+  /** Adds `content`. Returns the number of its bytes that were kept: all, unless there is no room. */
   push(content: Uint8Array): number {
     const kept = Math.min(content.length, this.#maxBytes - this.#length);
     if (kept < content.length) this.#isTruncated = true;
@@ -51,13 +52,13 @@ export class StderrBuffer {
     return kept;
   }
 
-  /** Nothing more comes. */
+  /** Ends the stream. */
   end(): void {
     if (this.#state === "open") this.#state = "ended";
     this.#wake();
   }
 
-  /** What was kept, as a ReadableStream that is made when it is first asked for. Each piece is all that has come until then. */
+  /** What was kept, as a ReadableStream that is made on first use. Each piece is everything since the last one. */
   get stream(): ReadableStream<Uint8Array> {
     this.#stream ??= new ReadableStream<Uint8Array>(
       {

@@ -2,13 +2,16 @@ import { MAX_SENT_CONTENT_LENGTH, nameOf, RecordType } from "../protocol/constan
 import { type ByteReader, type ByteSource, cancelSource, chunkOf, readerOf } from "./byte_source.ts";
 import type { RecordSink, WrittenRecords } from "./record_sink.ts";
 
-/** Full records of one piece that leave as one write where nobody else waits for a turn: the bytes are there anyhow. */
+/**
+ * The number of full records of one piece that are sent as one write if no other stream waits for its turn: the bytes
+ * are in memory anyway.
+ */
 const MAX_RECORDS_AHEAD = 4;
 
 /**
- * Sends one stream of a request as records, without its end. Once it has given the sink as much as a full record it waits before
- * it gives it more, or inside a large piece after every four if it is alone. The last ones are not waited for, so that what follows
- * can leave with them.
+ * Sends one stream of a request as records, without its end. After each full record that it has given the sink, it
+ * waits until the sink has sent it; inside a large piece it waits after every fourth record if no other stream writes.
+ * It does not wait for the last records, so that the records after them can be sent with them.
  */
 export class StreamSender {
   readonly #sink: RecordSink;
@@ -16,11 +19,11 @@ export class StreamSender {
   readonly #requestId: number;
   #reader: ByteReader | null = null;
   readonly #maxLength: number;
-  /** The encoder's choice, but none for FCGI_STDOUT. */
+  /** None for FCGI_STDOUT; undefined leaves the choice to the encoder. */
   readonly #paddingLength: number | undefined;
-  /** Where the last record given is. */
+  /** The last records that were given to the sink. */
   #pending: WrittenRecords | null = null;
-  /** Bytes given since that was last waited for. */
+  /** The number of bytes given since the last wait. */
   #ahead = 0;
   #stopped = false;
   #reason: unknown;
@@ -30,7 +33,8 @@ export class StreamSender {
     this.#sink = sink;
     this.#type = type;
     this.#requestId = requestId;
-    // Where padding comes behind a header that is alone, nginx without buffering keeps the header back until the body begins.
+    // If padding follows a header that is alone in its record, nginx without buffering keeps the header back until the
+    // body begins.
     this.#paddingLength = type === RecordType.Stdout ? 0 : undefined;
     // FCGI_STDERR is always padded, by up to eight bytes.
     this.#maxLength = type === RecordType.Stderr ? MAX_SENT_CONTENT_LENGTH - 8 : MAX_SENT_CONTENT_LENGTH;
@@ -41,7 +45,7 @@ export class StreamSender {
     return nameOf(RecordType, this.#type).toLowerCase();
   }
 
-  /** Bytes given to the sink. */
+  /** The number of bytes given to the sink. */
   get sent(): number {
     return this.#sent;
   }
@@ -74,7 +78,7 @@ export class StreamSender {
         if (sending !== undefined) await sending;
       }
     } catch (error) {
-      // Nobody will read the rest. The source may be what failed; then cancelling says nothing new.
+      // The rest will not be read. If the source itself failed, cancelling it does no harm.
       void cancelSource(reader, error);
       throw error;
     } finally {
@@ -82,7 +86,7 @@ export class StreamSender {
     }
   }
 
-  /** A promise where there is something to wait for: most pieces are small. */
+  /** Returns a promise only if there is something to wait for, because most pieces are small. */
   #sendBytes(bytes: Uint8Array): Promise<void> | undefined {
     if (bytes.length === 0 || this.#stopped) return undefined;
     if (this.#ahead >= this.#maxLength || bytes.length > this.#maxLength) return this.#sendRecords(bytes);
@@ -111,7 +115,10 @@ export class StreamSender {
     this.#pending = this.#sink.write([record]);
   }
 
-  /** Records of the same size, and no more of them than it takes: a chunk of 64 KiB does not end in a record of eight bytes. */
+  /**
+   * The length of records of about equal size, as few as possible: a chunk of 64 KiB must not end in a record of eight
+   * bytes.
+   */
   #recordLength(length: number): number {
     const records = Math.ceil(length / this.#maxLength);
     return records <= 1 ? length : Math.min(this.#maxLength, Math.ceil(length / records / 8) * 8);

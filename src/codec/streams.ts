@@ -14,10 +14,13 @@ import { ResponseDecoder, type ResponseDecoderOptions, type ResponseDecoderOutle
 import { type FastCgiOutgoingResponse, ResponseEncoder, type ResponseEncoderOptions } from "./response_encoder.ts";
 import { type Stage, type StageController, toTransformer } from "./stage.ts";
 
-/** Bundlers keep what extends a global, used or not, and with these the decoders of both sides. */
+/**
+ * Bundlers keep a class that extends a global, even if it is not used, and with it the decoders of both sides. So the
+ * base is a constant.
+ */
 const Base: typeof TransformStream = /* @__PURE__ */ (() => TransformStream)();
 
-/** {@linkcode RecordDecoder} as a TransformStream. Reading stops when nobody takes the records. */
+/** {@linkcode RecordDecoder} as a TransformStream. It stops reading when its records are not read. */
 export class RecordDecoderStream extends Base<Uint8Array, FastCgiRecord> {
   constructor(options: RecordDecoderOptions = {}) {
     super(new RecordDecoder(options));
@@ -34,7 +37,7 @@ export class RecordEncoderStream extends Base<FastCgiRecord, Uint8Array> {
 /** Options of a {@linkcode RequestDecoderStream}: those of a {@linkcode RequestDecoder}, and its own. */
 export interface RequestDecoderStreamOptions extends RequestDecoderOptions, Pick<RequestDecoderOutlet, "report"> {
   /**
-   * Replies that may wait to be read. Beyond, the stream takes nothing more in.
+   * The most replies that wait to be read. Beyond, the stream accepts no more input.
    *
    * @default {64}
    */
@@ -51,12 +54,12 @@ function queueOf(length: number): { highWaterMark: number } {
 const ignore = (): void => {};
 
 /**
- * {@linkcode RequestDecoder} as a TransformStream. Records that must go back to the web server come out of
+ * {@linkcode RequestDecoder} as a TransformStream. Records for the web server are read from
  * {@linkcode RequestDecoderStream.replies}.
  *
- * If nobody reads a request's `stdin`, everything stops after `maxQueuedBytes`. If nobody reads `replies`, everything stops after
- * `maxWaitingReplies`. Requests that nobody reads stop nothing, because the bodies of others would stop as well; there can be no more
- * than `maxConcurrentRequests`.
+ * If a request's `stdin` is not read, everything stops after `maxQueuedBytes`. If `replies` is not read, everything
+ * stops after `maxWaitingReplies`. Requests that are not read stop nothing, because the bodies of others would stop as
+ * well; there are at most `maxConcurrentRequests`.
  */
 export class RequestDecoderStream extends Base<FastCgiRecord, FastCgiRequest> {
   /** Answers to management records, and refusals. */
@@ -68,7 +71,7 @@ export class RequestDecoderStream extends Base<FastCgiRecord, FastCgiRequest> {
     const { maxWaitingReplies } = resolveOptions(REPLIES_DEFAULTS, options);
     const { readable, writable } = new TransformStream<FastCgiRecord>({}, queueOf(maxWaitingReplies));
     const replies = writable.getWriter();
-    // Whoever cancels `replies` wants none.
+    // After `replies` was cancelled, records for it are dropped.
     const reply = (record: FastCgiRecord): void => void replies.write(record).catch(ignore);
     const endReplies = (): void => void replies.close().catch(ignore);
     const decoder = new RequestDecoder({ ...options, reply: (records) => records.forEach(reply) }, options);
@@ -105,7 +108,7 @@ export class RequestDecoderStream extends Base<FastCgiRecord, FastCgiRequest> {
 /** Options of a {@linkcode ResponseDecoderStream}: those of a {@linkcode ResponseDecoder}, its outlet, and its own. */
 export interface ResponseDecoderStreamOptions extends ResponseDecoderOptions, ResponseDecoderOutlet {
   /**
-   * Responses that may wait to be read. Beyond, the stream takes nothing more in.
+   * The most responses that wait to be read. Beyond, the stream accepts no more input.
    *
    * @default {128} (as many as a server of ours runs at once on a connection)
    */
@@ -117,8 +120,8 @@ const RESPONSES_DEFAULTS: { maxWaitingResponses: number } = { maxWaitingResponse
 /**
  * {@linkcode ResponseDecoder} as a TransformStream.
  *
- * If nobody reads a response's `stdout`, everything stops after `maxQueuedBytes`. If nobody reads the responses, everything stops
- * after `maxWaitingResponses`.
+ * If a response's `stdout` is not read, everything stops after `maxQueuedBytes`. If the responses are not read,
+ * everything stops after `maxWaitingResponses`.
  */
 export class ResponseDecoderStream extends Base<FastCgiRecord, FastCgiClientResponse> {
   /** @throws {RangeError} If an option is not a positive number. */
@@ -134,13 +137,13 @@ export class ResponseDecoderStream extends Base<FastCgiRecord, FastCgiClientResp
 }
 
 /**
- * A stage that gives out more after it was called, as a TransformStream. What it gives out goes through a writer, because that can say when
- * there is room again: the controller of a TransformStream can't.
+ * A stage that emits pieces after it was called, as a TransformStream. They go through a writer, because a writer tells
+ * when there is room again, which the controller of a TransformStream does not.
  */
 class EncoderStream<Input> extends Base<Input, FastCgiRecord> {
   readonly #input: WritableStream<Input>;
 
-  /** @param stopAll Tells the stage that nobody takes what it gives out, or that nothing more comes. */
+  /** @param stopAll Tells the stage that its output is not read any more, or that nothing more comes. */
   constructor(stage: Stage<Input, FastCgiRecord>, stopAll: (reason: unknown) => void) {
     super();
     const output = (super.writable as WritableStream<unknown>).getWriter();
@@ -189,8 +192,8 @@ class EncoderStream<Input> extends Base<Input, FastCgiRecord> {
 }
 
 /**
- * {@linkcode RequestEncoder} as a TransformStream. If nobody takes the records, nothing more is read of the bodies that are being sent, and
- * after `maxConcurrentRequests` no request is taken.
+ * {@linkcode RequestEncoder} as a TransformStream. If the records are not read, the bodies that are being sent are not
+ * read either, and after `maxConcurrentRequests` no request is accepted.
  */
 export class RequestEncoderStream extends EncoderStream<FastCgiOutgoingRequest> {
   readonly #encoder: RequestEncoder;
@@ -209,8 +212,8 @@ export class RequestEncoderStream extends EncoderStream<FastCgiOutgoingRequest> 
 }
 
 /**
- * {@linkcode ResponseEncoder} as a TransformStream. If nobody takes the records, nothing more is read of the output that is being sent, and
- * after `maxConcurrentResponses` no response is taken.
+ * {@linkcode ResponseEncoder} as a TransformStream. If the records are not read, the output that is being sent is not
+ * read either, and after `maxConcurrentResponses` no response is accepted.
  */
 export class ResponseEncoderStream extends EncoderStream<FastCgiOutgoingResponse> {
   /** @throws {RangeError} If an option is not a positive number. */

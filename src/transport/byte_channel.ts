@@ -1,45 +1,49 @@
 import type { ConnectionAddresses } from "./address.ts";
 
-/** What a {@linkcode ByteChannel} tells its receiver. */
+/** Callbacks of a {@linkcode ByteChannel} to its receiver. */
 export interface ByteChannelEvents {
-  /** The peer sent something. The piece is the receiver's. */
+  /** Called with bytes of the peer. The receiver may keep the piece. */
   onData(piece: Uint8Array): void;
-  /** The peer has sent all it will. Writing can go on. */
+  /** Called when the peer has ended its output. Writing can go on. */
   onEnd(): void;
-  /** The connection broke, both ways. Told once, also after `onEnd`. */
+  /** Called once when the connection broke, in both directions; also after `onEnd`. */
   onError(error: unknown): void;
 }
 
 /**
- * An open connection (FastCGI 3.3) by calls instead of streams. Streams cost a promise or more for each piece, which is most of the cost
- * of a small request; so the library works on channels, and the adapters that know their sockets give channels.
+ * An open connection (FastCGI 3.3) with calls instead of streams. Streams cost a promise or more for each piece, which
+ * is most of the cost of a small request. So the library works with channels, and adapters that know their sockets give
+ * channels.
  */
 export interface ByteChannel extends ConnectionAddresses {
-  /** Begins to read. Called once; nothing is told before it returns, and nothing after {@linkcode ByteChannel.close}. */
+  /**
+   * Begins to read. Called once. No callback is called before it returns, and none after {@linkcode ByteChannel.close}.
+   */
   start(events: ByteChannelEvents): void;
-  /** Reads no more for now. A piece that is under way may still come. */
+  /** Pauses reading. A piece that was read already may still come. */
   pause(): void;
-  /** Reads again. */
+  /** Reads again after a pause. */
   resume(): void;
   /**
-   * Writes the pieces, one behind the other. Undefined says that the transport has taken them and has room; a promise resolves when that
-   * is so, which is back-pressure. Not called again before that.
+   * Writes the pieces in order. Returns undefined if the transport has taken them and has room; otherwise a promise
+   * that resolves when that is so, which is back-pressure. It is not called again before that.
    *
-   * @throws {unknown} If the connection broke; or the promise rejects.
+   * @throws {unknown} If the connection broke. The promise may reject for the same reason.
    */
   write(pieces: readonly Uint8Array[]): Promise<void> | undefined;
-  /** Half-closes the connection behind what was written. */
+  /** Half-closes the connection after everything that was written. */
   end(): Promise<void>;
   /**
-   * Closes the connection at once, both ways. Calling it again does nothing.
+   * Closes the connection at once, in both directions. A second call does nothing.
    *
-   * @param reason What writes fail with from then on.
+   * @param reason The error of later writes.
    * @default {an error that says so}
    */
   close(reason?: unknown): void;
   /**
-   * As {@linkcode ByteChannel.close}, but the peer gets an error instead of an end, as by a reset of TCP: what it has read is not whole.
-   * Missing, or false and nothing done, where the transport has no such thing.
+   * As {@linkcode ByteChannel.close}, but the peer gets an error instead of an end, such as a reset of TCP, so that it
+   * knows that what it has read is incomplete. Missing, or does nothing and returns false, if the transport can't do
+   * this.
    */
   reset?(reason: unknown): boolean;
   /** A channel has no streams: bytes that went through them would not go through the calls. `toStreams` makes streams of it. */

@@ -1,4 +1,4 @@
-// What a connection is: streams, or calls. from_streams.ts and to_streams.ts make one of the other.
+// What a connection is: streams, or calls. from_streams.ts and to_streams.ts convert one into the other.
 
 import { kindOf } from "../base/kind_of.ts";
 import type { ConnectionAddresses } from "./address.ts";
@@ -6,30 +6,33 @@ import type { ByteChannel } from "./byte_channel.ts";
 
 /** An open connection (FastCGI 3.3) as two streams and a way to close it, as sockets of web-standard runtimes have them. */
 export interface StreamConnection extends ConnectionAddresses {
-  /** What the peer sends. Closes at the peer's end of file, fails when the connection breaks. */
+  /** The bytes of the peer. Closes at the peer's end of file, and fails when the connection breaks. */
   readonly readable: ReadableStream<Uint8Array>;
   /**
-   * What is sent to the peer. A write settles when the transport has taken the bytes, so waiting for it is
-   * back-pressure. Closing it half-closes the connection behind what was written.
+   * The bytes to the peer. A write settles when the transport has taken the bytes, so waiting for it is back-pressure.
+   * Closing the stream half-closes the connection after everything that was written.
    */
   readonly writable: WritableStream<Uint8Array>;
-  /** Closes the connection at once, both ways. Calling it again does nothing. */
+  /** Closes the connection at once, in both directions. A second call does nothing. */
   close(): void | Promise<void>;
 }
 
 /**
- * An open connection (FastCGI 3.3): either streams, which are easy to make and to wrap, or a channel, which is faster. Never both in one
- * object, so that there is one way for its bytes.
+ * An open connection (FastCGI 3.3): either streams, which are easy to make and to wrap, or a channel, which is faster.
+ * It is never both, so that its bytes take only one way.
  */
 export type FastCgiConnection = StreamConnection | ByteChannel;
 
-/** Why writes fail on a connection that we have closed. One for all: an error with its stack costs more than closing. */
+/**
+ * The error of writes to a connection that this side has closed. One object for all, because an error with its stack
+ * costs more than closing.
+ */
 export const CLOSED: Error = /* @__PURE__ */ new Error("The connection was closed");
 
 /**
  * Returns `connection`.
  *
- * @throws {TypeError} If it is neither streams nor a channel, or both.
+ * @throws {TypeError} If `connection` is neither streams nor a channel, or both.
  */
 export function checkConnection(connection: FastCgiConnection): FastCgiConnection {
   const { start, write, readable, writable, close } = Object(connection) as {
@@ -44,19 +47,19 @@ export function checkConnection(connection: FastCgiConnection): FastCgiConnectio
 }
 
 /**
- * Whether `connection` is a channel. If not, it is streams.
+ * Whether `connection` is a channel and not streams.
  *
- * @throws {TypeError} If it is neither, or both.
+ * @throws {TypeError} If `connection` is neither, or both.
  */
 export function isChannel(connection: FastCgiConnection): connection is ByteChannel {
   return "start" in checkConnection(connection);
 }
 
-/** Closes `connection`. One that can't be closed is gone already, so this never rejects. */
+/** Closes `connection`. Never rejects, because a connection that can't be closed is gone already. */
 export async function closeConnection(connection: FastCgiConnection): Promise<void> {
   try {
     await connection.close();
   } catch {
-    // Closing is all there was left to do.
+    // Nothing else is left to do with the connection.
   }
 }

@@ -4,9 +4,9 @@ import { closeConnection, type FastCgiConnection, isChannel, type StreamConnecti
 import { SocketChannel } from "./socket_channel.ts";
 
 /**
- * `connection` as a channel, whichever of the two kinds it is. Its streams, if it has some, are locked from then on.
+ * Returns a channel for a connection of either kind. If it has streams, they are locked from then on.
  *
- * @throws {TypeError} If `connection` is no connection, or its streams are locked.
+ * @throws {TypeError} If `connection` is not a connection, or its streams are locked.
  */
 export function fromStreams(connection: FastCgiConnection): ByteChannel {
   return isChannel(connection) ? connection : new StreamChannel(connection);
@@ -31,7 +31,7 @@ class StreamChannel extends SocketChannel {
   }
 
   override write(pieces: readonly Uint8Array[]): Promise<void> {
-    // A write of a stream costs more than the copy.
+    // Joined, because each write to a stream costs more than the copy.
     return this.#writer.write(joinBytes(pieces));
   }
 

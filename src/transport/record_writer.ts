@@ -1,6 +1,6 @@
-// The only way out for a connection's records. They are written whole and in the order they come; what gathers in one turn
-// or while the transport is busy leaves as one write. Who writes a stream waits after a few records, so that is all of a stream that
-// is here, and streams take turns.
+// The only way out for a connection's records. Records are written whole and in order; what gathers in one turn or
+// while the transport is busy is sent as one write. A sender of a stream waits after a few records, so no more of a
+// stream is in memory, and streams take turns.
 
 import { Deadline } from "../base/deadline.ts";
 import { encodedRecordLength, encodePieces } from "../codec/record_encoder.ts";
@@ -11,61 +11,63 @@ import type { FastCgiRecord } from "../protocol/record.ts";
 import type { ByteChannel } from "./byte_channel.ts";
 
 /**
- * A batch that has this many bytes takes no further record, so a write is smaller than this and one record together. Large writes cost
- * less: of 1 MiB a fifth of the time.
+ * A batch with this many bytes takes no further record, so a write is smaller than this and one record together. Large
+ * writes cost less: for 1 MiB a fifth of the time.
  */
 const MAX_BATCH_BYTES = 256 * 1024;
 
 /**
- * The same for a peer that is slow: one that has let a write wait for {@linkcode SLOW_WRITE}. A transport only says that it has taken a
- * whole write, so the size of a write is the least progress that is seen, and that `writeTimeout` is put off by. At its default a peer
- * that reads 200 bytes a second is in time.
+ * The same for a slow peer, which has let a write wait for {@linkcode SLOW_WRITE}. A transport only reports that it has
+ * taken a whole write, so the size of a write is the least progress that can be seen and that extends `writeTimeout`.
+ * With the default, a peer that reads 200 bytes a second is fast enough.
  */
 const MAX_SLOW_BATCH_BYTES = 64 * 1024;
 
-/** Milliseconds. */
+/** Milliseconds after which a write counts as slow. */
 const SLOW_WRITE = 1000;
 
 /**
- * Turns of the microtask queue that a batch waits for more, as long as it is not full. The end of a response comes some turns behind its
- * last bytes, and a small response is to leave as one write; so are the many small pieces of a stream that has them ready.
+ * The number of turns of the microtask queue in which a batch that is not full waits for more records. The end of a
+ * response comes some turns after its last bytes, and a small response is to be sent as one write; so are many small
+ * pieces of a stream that are available at once.
  */
 const GATHERING_TURNS = 8;
 
 /** Options of a {@linkcode RecordWriter}. */
 export interface RecordWriterOptions {
-  /** Milliseconds in which the peer may take nothing of what is written. */
+  /** The most milliseconds in which the peer takes nothing of what is written. */
   writeTimeout: number;
   /**
-   * Whether several streams may want to write, so that each gives little at a time.
+   * Whether several streams may write, so that each must write little at a time.
    *
    * @default {() => false}
    */
   isShared?: () => boolean;
-  /** Called once when a write fails. Nothing is written any more then. */
+  /** Called once when a write fails. Nothing more is written then. */
   onError: (error: unknown) => void;
   /**
-   * Called when the peer has taken nothing for `writeTimeout`. The writer goes on waiting until it is told to fail or to break off.
+   * Called when the peer has taken nothing for `writeTimeout`. The writer waits on until its `fail` or `breakOff` is
+   * called.
    *
    * @default {The writer fails}
    */
   onTimeout?: (error: FastCgiError) => void;
 }
 
-/** Records that leave together. */
+/** Records that are sent together. */
 export class WriteBatch implements WrittenRecords {
   readonly records: FastCgiRecord[] = [];
   bytes = 0;
   #state: "waiting" | "leaving" | "taken" | "failed" = "waiting";
   #error: unknown;
-  /** Few wait, and a promise for each batch would cost more than the batch. */
+  /** Made only if a sender waits, because a promise for each batch would cost more than the batch. */
   #promise: Promise<void> | null = null;
   #resolve!: () => void;
   #reject!: (reason: unknown) => void;
 
   /**
-   * Resolves when the transport has taken these records, and so all before them: waiting for it is back-pressure. Also when it
-   * is of no use to wait any longer, because the connection is broken off.
+   * Resolves when the transport has taken these records and all before them: waiting for it is back-pressure. Also
+   * resolves when waiting is of no use any more, because the connection is broken off.
    */
   get taken(): Promise<void> {
     if (this.#promise !== null) return this.#promise;
@@ -78,12 +80,12 @@ export class WriteBatch implements WrittenRecords {
         this.#reject = reject;
       });
     }
-    // Not everybody who asks waits to the end.
+    // A sender may stop waiting for it.
     this.#promise.catch(() => {});
     return this.#promise;
   }
 
-  /** Whether the transport has been given them: the peer may have read a part of them. */
+  /** Whether the transport was given the records: the peer may have read some of them. */
   get hasLeft(): boolean {
     return this.#state === "leaving" || this.#state === "taken";
   }
@@ -110,7 +112,7 @@ export class RecordWriter implements RecordSink {
   readonly #isShared: () => boolean;
   readonly #onError: (error: unknown) => void;
   readonly #onTimeout: (error: FastCgiError) => void;
-  /** Made when the transport is busy for the first time: few ever are. */
+  /** Made when the transport is busy for the first time, which is rare. */
   #timeout: Deadline | null = null;
   readonly #writeTimeout: number;
   #batches: WriteBatch[] = [];
@@ -119,7 +121,7 @@ export class RecordWriter implements RecordSink {
   #sending: WriteBatch | null = null;
   #isGathering = false;
   #closing: Promise<void> | null = null;
-  /** Whether what is under way must not look whole at the end. */
+  /** Whether the output must look broken at its end. */
   #breaksOff = false;
   #isEnded = false;
   #onIdle: (() => void)[] = [];
@@ -135,12 +137,12 @@ export class RecordWriter implements RecordSink {
     this.#writeTimeout = writeTimeout;
   }
 
-  /** Bytes that wait for the transport. */
+  /** The number of bytes that wait for the transport. */
   get pendingBytes(): number {
     return this.#pendingBytes;
   }
 
-  /** Whether several streams may want to write. */
+  /** Whether several streams may write. */
   get isShared(): boolean {
     return this.#isShared();
   }
@@ -150,16 +152,16 @@ export class RecordWriter implements RecordSink {
     return this.#failed;
   }
 
-  /** Whether it was closed, and the peer has not taken everything yet. */
+  /** Whether the writer was closed before the peer has taken everything. */
   get isFlushing(): boolean {
     return this.#closing !== null && !this.#isEnded && !this.#failed;
   }
 
   /**
-   * Adds records, in one piece as far as they fit.
+   * Adds records, in one batch if they fit.
    *
-   * @param atOnce Whether they leave now, with what has gathered, because nothing else is expected to leave with them. Else they leave
-   * within this turn.
+   * @param atOnce Whether they are sent now, with everything gathered, because nothing else is expected to be sent with
+   * them. Otherwise they are sent within this turn.
    */
   write(records: readonly FastCgiRecord[], atOnce: boolean = false): WriteBatch {
     if (this.#isOver) return this.#refused();
@@ -173,38 +175,39 @@ export class RecordWriter implements RecordSink {
     return batch;
   }
 
-  /** Resolves when everything so far has been taken, or nothing will be any more. */
+  /** Resolves when everything so far has been taken, or can't be taken any more. */
   async idle(): Promise<void> {
     this.#flush();
     while (this.#sending !== null) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
   }
 
-  /** Half-closes the connection after everything so far. Nothing can be written any more then. Never rejects. */
+  /** Half-closes the connection after everything so far. Nothing more can be written then. Never rejects. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
   /**
-   * Half-closes the connection after everything so far so that it can't be taken for the end of what was under way: behind it come
-   * eight zero bytes, a record header of no version. Without them nginx, on connections that it does not keep, takes the end
-   * of the connection for the end of the response. Also after {@linkcode RecordWriter.close}, as long as that has not come to its end.
+   * Half-closes the connection after everything so far, in a way that can't be taken for the end of a response: the
+   * last bytes are eight zeros, a record header of no version. Without them nginx, on connections that it does not
+   * keep, takes the end of the connection for the end of the response. Can also follow {@linkcode RecordWriter.close}
+   * until that has finished.
    */
   breakOff(): Promise<void> {
     this.#breaksOff = true;
-    // Senders are told elsewhere that their requests are over. They must not wait for a peer that may never read.
+    // Senders learn elsewhere that their requests are over. They must not wait for a peer that may never read.
     this.#sending?.take();
     for (const batch of this.#batches) batch.take();
     return this.close();
   }
 
-  /** Gives up: what waits fails, and so will what comes. */
+  /** Fails all records that wait, and all later ones. */
   fail(error: unknown): void {
     if (this.#failed) return;
     this.#failed = true;
     this.#error = error;
     this.#timeout?.dispose();
-    // Also what is under way: a transport that is stuck may never say so.
+    // Includes the batch that is being written, because a stuck transport may never report.
     const batches = [this.#sending, ...this.#batches];
     this.#sending = null;
     this.#batches = [];
@@ -278,7 +281,7 @@ export class RecordWriter implements RecordSink {
     this.#flush();
   }
 
-  /** Writes what has gathered, if the transport is not busy. */
+  /** Writes the gathered records, if the transport is not busy. */
   #flush(): void {
     while (this.#sending === null && this.#batches.length > 0) {
       const batch = this.#batches.shift()!;

@@ -9,18 +9,19 @@ import { CLOSED } from "./connection.ts";
 /**
  * A socket of a runtime as a channel, to be extended for each runtime.
  *
- * The runtime's half calls {@linkcode SocketChannel.received}, {@linkcode SocketChannel.ended}, {@linkcode SocketChannel.peerClosed},
- * {@linkcode SocketChannel.failed} and {@linkcode SocketChannel.drained} when its socket says so, from the start on: what is told before
- * the receiver is there is kept for it. A runtime whose sockets are read by promises calls {@linkcode SocketChannel.readFrom} instead.
+ * The runtime's class calls {@linkcode SocketChannel.received}, {@linkcode SocketChannel.ended},
+ * {@linkcode SocketChannel.peerClosed}, {@linkcode SocketChannel.failed} and {@linkcode SocketChannel.drained} when its
+ * socket reports this, from the start on: calls before there is a receiver are kept for it. If the runtime's sockets
+ * are read by promises, it calls {@linkcode SocketChannel.readFrom} instead.
  */
 export abstract class SocketChannel implements ByteChannel {
   readonly remoteAddress: ConnectionAddress | undefined;
   readonly localAddress: ConnectionAddress | undefined;
   #phase: "open" | "failed" | "closed" = "open";
-  /** Why nothing can be written any more, when it is not open. */
+  /** Why nothing can be written any more, once the channel is not open. */
   #failure: unknown;
   #events: ByteChannelEvents | null = null;
-  /** What was told before there was a receiver. */
+  /** The calls that came before there was a receiver. */
   readonly #early: ((events: ByteChannelEvents) => void)[] = [];
   #hasEnded = false;
   #isPaused = false;
@@ -34,19 +35,19 @@ export abstract class SocketChannel implements ByteChannel {
 
   abstract write(pieces: readonly Uint8Array[]): Promise<void> | undefined;
   abstract end(): Promise<void>;
-  /** Closes the socket, both ways. Called once. */
+  /** Closes the socket, in both directions. Called once. */
   protected abstract destroy(reason: unknown): void;
-  /** Closes a TCP socket so that its peer gets an error. Missing where the runtime can't. */
+  /** Closes a TCP socket so that its peer gets an error. Missing if the runtime can't do this. */
   protected terminate?(): void;
-  /** Begins to read. Missing where the runtime reads from the start on. */
+  /** Begins to read. Does nothing if the runtime reads from the start on. */
   protected startReading(): void {}
-  /** Stops reading for now. Missing where the runtime only reads when it is asked to. */
+  /** Pauses reading. Does nothing if the runtime reads only when asked. */
   protected pauseSocket(): void {}
   /** Reads again. */
   protected resumeSocket(): void {}
 
   start(events: ByteChannelEvents): void {
-    // Not at once: a runtime may tell of what is there while it is asked to read.
+    // Not at once, because a runtime may call back while it begins to read.
     queueMicrotask(() => {
       this.#events = events;
       const early = this.#early.splice(0);
@@ -86,38 +87,41 @@ export abstract class SocketChannel implements ByteChannel {
     return true;
   }
 
-  /** The socket has received something. The piece is the receiver's. */
+  /** Called with received bytes. The receiver may keep the piece. */
   received(piece: Uint8Array): void {
     if (this.#events === null) this.#tell((events) => events.onData(piece));
     else if (this.#phase !== "closed") this.#events.onData(piece);
   }
 
-  /** The peer has sent all it will. Called again it does nothing. */
+  /** Called when the peer has ended its output. A second call does nothing. */
   ended(): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#tell((events) => events.onEnd());
   }
 
-  /** The socket is closed and no error was told: the peer has closed it. That is the peer's end, and nothing can be written any more. */
+  /**
+   * Called when the socket is closed without an error: the peer has closed it. This ends the peer's output, and nothing
+   * can be written any more.
+   */
   peerClosed(): void {
     this.ended();
     this.#fail(new Error("The socket was closed"));
   }
 
-  /** The socket broke. Nothing is done where it has been closed, or broke before. */
+  /** Called when the socket broke. Does nothing if it was closed, or broke before. */
   failed(error: unknown): void {
     if (this.#fail(error)) this.#tell((events) => events.onError(error));
   }
 
-  /** The socket has room again, after {@linkcode SocketChannel.room} was asked for. */
+  /** Called when the socket has room again, after {@linkcode SocketChannel.room} was called. */
   drained(): void {
     this.#onRoom?.();
   }
 
   /**
-   * Reads with `read` until the end. One piece is read ahead of a pause, so that a connection that breaks is noticed meanwhile.
-   * To be called by `startReading`.
+   * Reads with `read` until the end. During a pause one piece is read ahead, so that a broken connection is noticed. To
+   * be called by `startReading`.
    */
   protected async readFrom(read: ByteReader["read"]): Promise<void> {
     try {
@@ -140,10 +144,10 @@ export abstract class SocketChannel implements ByteChannel {
   }
 
   /**
-   * Writes the pieces to a socket that takes what it has room for.
+   * Writes the pieces to a socket that accepts only as many bytes as it has room for.
    *
-   * @param take Gives bytes to the socket. Returns how many it has taken; a negative number says that the socket is closed. If it has taken
-   * less than all, `drained` must be called when there is room again.
+   * @param take Writes bytes to the socket. Returns the number that the socket has taken; a negative number means that
+   * the socket is closed. If it has taken less than all, `drained` must be called when there is room again.
    */
   protected writeParts(pieces: readonly Uint8Array[], take: (bytes: Uint8Array) => number): Promise<void> | undefined {
     for (let index = 0; index < pieces.length; index++) {
@@ -163,12 +167,12 @@ export abstract class SocketChannel implements ByteChannel {
     this.checkOpen();
   }
 
-  /** Whether to read: there is a receiver, it has not paused, and the peer has not ended. */
+  /** Whether to read: there is a receiver that has not paused, and the peer has not ended. */
   protected get isReading(): boolean {
     return this.#events !== null && !this.#isPaused && !this.#hasEnded && this.#phase !== "closed";
   }
 
-  /** Whether it was closed, by {@linkcode SocketChannel.close} or {@linkcode SocketChannel.reset}. */
+  /** Whether the channel was closed, by {@linkcode SocketChannel.close} or {@linkcode SocketChannel.reset}. */
   protected get isClosed(): boolean {
     return this.#phase === "closed";
   }
@@ -202,7 +206,7 @@ export abstract class SocketChannel implements ByteChannel {
     throw new Error("The socket was closed");
   }
 
-  /** Notes why nothing can be written any more. Returns whether this is the first reason. */
+  /** Stores why nothing can be written any more. Returns whether this is the first reason. */
   #fail(error: unknown): boolean {
     if (this.#phase !== "open") return false;
     this.#phase = "failed";

@@ -1,16 +1,19 @@
 import type { ByteChannel, ByteChannelEvents } from "./byte_channel.ts";
 import { CLOSED, type FastCgiConnection, isChannel, type StreamConnection } from "./connection.ts";
 
-/** Pieces that are kept while the stream is not read, before the channel is paused: pausing and resuming for each would cost more. */
+/**
+ * The number of pieces that are kept while the stream is not read, before the channel is paused. Pausing for each piece
+ * would cost more.
+ */
 const READ_AHEAD_PIECES = 2;
 
 /**
- * `connection` as streams, whichever of the two kinds it is: for programs that read and write a connection themselves, and for wrappers.
- * The connection is not to be used in another way any more.
+ * Returns streams for a connection of either kind, for programs that read and write a connection themselves, and for
+ * wrappers. The connection must not be used in another way from then on.
  *
  * All members are properties of the object's own, so that `{ ...toStreams(connection), readable }` is a connection too.
  *
- * @throws {TypeError} If `connection` is no connection.
+ * @throws {TypeError} If `connection` is not a connection.
  */
 export function toStreams(connection: FastCgiConnection): StreamConnection {
   const streams = isChannel(connection) ? new ChannelStreams(connection) : connection;
@@ -27,7 +30,7 @@ class ChannelStreams implements ByteChannelEvents {
   #source!: ReadableStreamDefaultController<Uint8Array>;
   #sink!: WritableStreamDefaultController;
   #isPaused = false;
-  /** Whether `readable` takes nothing any more. */
+  /** Whether `readable` accepts no more pieces. */
   #isRead = false;
 
   constructor(channel: ByteChannel) {
@@ -38,7 +41,7 @@ class ChannelStreams implements ByteChannelEvents {
           this.#source = controller;
         },
         pull: () => this.#resume(),
-        // The channel flows on, so that the peer can send what it has and its end; it is dropped.
+        // The channel is still read, so that the peer can send the rest and its end; the bytes are dropped.
         cancel: () => {
           this.#isRead = true;
           this.#resume();
@@ -77,7 +80,7 @@ class ChannelStreams implements ByteChannelEvents {
   }
 
   onError(error: unknown): void {
-    // A peer that resets the connection is noticed also while nothing is written.
+    // So that a reset by the peer is noticed even if nothing is written.
     this.#sink.error(error);
     if (this.#isRead) return;
     this.#isRead = true;
