@@ -1,5 +1,6 @@
-// One application: the pool of its connections, and what is known about it. Most clients lead to one. A connector with `keyOf` leads to
-// several, and each has a pool of its own, so no connection can serve a request that is for another application.
+// One application: the pool of its connections, and what is known about it. Most clients lead to one. A connector with
+// `keyOf` leads to several, and each has a pool of its own, so that no connection serves a request for another
+// application.
 
 import { parseLength } from "../cgi/params.ts";
 import type { Connector } from "../connect/connector.ts";
@@ -9,7 +10,9 @@ import { ClientConnection, type ClientConnectionOwner } from "./connection.ts";
 import type { ResolvedClientOptions } from "./options.ts";
 import { Pool } from "./pool.ts";
 
-/** Milliseconds after which an application that has not answered FCGI_GET_VALUES is taken for one that does not multiplex. */
+/**
+ * Milliseconds after which an application that has not answered FCGI_GET_VALUES counts as one that does not multiplex.
+ */
 const PROBE_TIMEOUT = 2_000;
 
 /** An application, and the requests for it. */
@@ -18,11 +21,11 @@ export class Application {
   readonly #options: ResolvedClientOptions;
   /** Its connections, and the requests that wait for one. */
   readonly pool: Pool;
-  /** Requests that a connection takes, by the address that it leads to: each is asked once. */
+  /** The number of requests that a connection takes, by the address that it leads to. Each address is asked once. */
   readonly #capacities = new Map<string, Promise<number>>();
 
   /**
-   * @param key What the connector calls the application; undefined where it leads to one.
+   * @param key The connector's key of the application; undefined if it leads to one application.
    * @param onUnused Called when there is no connection and no request left.
    */
   constructor(connector: Connector, key: string | undefined, options: ResolvedClientOptions, onUnused: () => void) {
@@ -51,13 +54,13 @@ export class Application {
       this.#capacities.set(address, capacity);
     }
     const found = await capacity;
-    // Some applications close after they have answered, or instead of it.
+    // Some applications close the connection after their answer, or without one.
     const usable = connection.isClosed ? await this.open(controller, owner) : connection;
     if (found > 1) usable.share(found);
     return usable;
   }
 
-  /** No connection to this address is shared any more, now or later. */
+  /** Stops sharing connections to this address, existing and new ones. */
   #stopSharing(address: string): void {
     this.#capacities.set(address, Promise.resolve(1));
     for (const connection of this.pool.connections) {
@@ -65,7 +68,7 @@ export class Application {
     }
   }
 
-  /** Requests that a connection to this application takes. */
+  /** Asks how many requests a connection to this application takes. */
   async #probe(connection: ClientConnection): Promise<number> {
     try {
       const values = await connection.getValues([FCGI_MAX_REQS, FCGI_MPXS_CONNS], PROBE_TIMEOUT);

@@ -18,8 +18,8 @@ import { type ClientRequest, clientRequest, type FastCgiRequestInit, paramsOf } 
 /** How {@linkcode FastCgiClient.close} ends. */
 export interface ClientCloseOptions {
   /**
-   * Milliseconds after which what still waits or runs is aborted. Request bodies that are whole are still sent to their end, for at most
-   * `writeTimeout`.
+   * Milliseconds after which requests that still wait or run are aborted. Complete request bodies are still sent to
+   * their end, for at most `writeTimeout`.
    *
    * @default {Infinity}
    */
@@ -32,8 +32,8 @@ export const CLIENT_CLOSE_DEFAULTS: Required<ClientCloseOptions> = Object.freeze
 /**
  * Sends requests to a FastCGI application, of any role and with any params.
  *
- * A large response that nobody reads keeps its connection until `stallTimeout`, and with `multiplexing` holds back those that
- * share it: read it, or cancel its `stdout`.
+ * A large response that is not read keeps its connection until `stallTimeout`, and with `multiplexing` holds up the
+ * other responses on it: read it, or cancel its `stdout`.
  *
  * ```ts
  * const client = new FastCgiClient(connector);
@@ -46,11 +46,11 @@ export class FastCgiClient implements AsyncDisposable {
   readonly #connector: Connector;
   readonly #options: ResolvedClientOptions;
   /**
-   * By the connector that leads there, which is the client's or one that it has named as an alternative, and by what `keyOf` calls them:
-   * a connector without it leads to one.
+   * The applications by connector and key. The connector is the client's, or one that it named as an alternative;
+   * without `keyOf` it leads to one application, with the key undefined.
    */
   readonly #applications = new Map<Connector, Map<string | undefined, Application>>();
-  /** What the deliveries get of it. */
+  /** The part of this client that deliveries use. */
   readonly #host: DeliveryHost;
   #closed = false;
 
@@ -65,7 +65,10 @@ export class FastCgiClient implements AsyncDisposable {
     };
   }
 
-  /** Open connections, those without a request, and requests that run or wait; to all applications that the connector leads to. */
+  /**
+   * Numbers of open connections, idle connections, and requests that run or wait, for all applications of the
+   * connector.
+   */
   get status(): PoolStatus {
     const sum = { connections: 0, idle: 0, active: 0, waiting: 0 };
     for (const { status } of this.#allApplications().map(({ pool }) => pool)) {
@@ -78,26 +81,31 @@ export class FastCgiClient implements AsyncDisposable {
   }
 
   /**
-   * Sends one request. Resolves once it is on its way; the streams of the response and its end come as they come, also where the request
-   * is sent again (see {@linkcode FastCgiClientOptions.onRetry}).
+   * Sends one request. Resolves when sending begins. The streams of the response and its end follow, even if the
+   * request is sent again (see {@linkcode FastCgiClientOptions.onRetry}).
    *
-   * @throws {TypeError} If the request has a value that it can't have.
-   * @throws {FastCgiError} `connectFailed` or `timeout` if there is no connection to be had, `limit` if too many requests wait.
-   * @throws {unknown} The reason of `signal`, and what the connector's `keyOf` throws.
+   * @throws {TypeError} If the request has an invalid value.
+   * @throws {FastCgiError} `connectFailed` or `timeout` if no connection can be opened, `limit` if too many requests
+   * wait.
+   * @throws {unknown} The reason of `signal`, or the error of the connector's `keyOf`.
    */
   async send(request: FastCgiRequestInit): Promise<FastCgiClientResponse> {
     const response = await this.#run(request, () => clientRequest(request, checkedParams(request.params)));
     return response.copyable;
   }
 
-  /** As {@linkcode FastCgiClient.send}, for the HTTP layer, which reads the response by itself and leaves the params as they are. */
+  /**
+   * As {@linkcode FastCgiClient.send}, for the HTTP layer, which reads the response itself and does not change the
+   * params.
+   */
   start(request: FastCgiRequestInit): Promise<IncomingResponse> {
     return this.#run(request, () => clientRequest(request, request.params));
   }
 
   /**
-   * Asks the application for its limits (FastCGI 4.1): `FCGI_MAX_CONNS`, `FCGI_MAX_REQS`, `FCGI_MPXS_CONNS`. What it does not know
-   * is missing. Opens a connection of its own. `key` says which application, where the connector has `keyOf`.
+   * Asks the application for its limits (FastCGI 4.1): `FCGI_MAX_CONNS`, `FCGI_MAX_REQS`, `FCGI_MPXS_CONNS`. Values
+   * that it does not know are missing in the result. Opens a connection of its own. `key` names the application, if the
+   * connector has `keyOf`.
    */
   async getValues(
     names: readonly string[] = [FCGI_MAX_CONNS, FCGI_MAX_REQS, FCGI_MPXS_CONNS],
@@ -118,7 +126,7 @@ export class FastCgiClient implements AsyncDisposable {
   }
 
   /**
-   * Sends no more requests. Resolves when those that wait or run are over, and every connection is closed.
+   * Sends no more requests. Resolves when the requests that wait or run are over, and every connection is closed.
    *
    * @throws {RangeError | TypeError} If `timeout` is not a number of milliseconds.
    */
@@ -160,7 +168,7 @@ export class FastCgiClient implements AsyncDisposable {
     }
   }
 
-  /** What the connector calls the application that a request is for. */
+  /** The connector's key of the application that a request is for. */
   #keyOf(request: ClientRequest): string | undefined {
     if (this.#connector.keyOf === undefined) return undefined;
     const key: unknown = this.#connector.keyOf({ role: request.role, params: paramsOf(request) });
@@ -185,7 +193,10 @@ export class FastCgiClient implements AsyncDisposable {
     return application;
   }
 
-  /** Keys may come from HTTP clients, such as the name of a host: what is not used is forgotten. */
+  /**
+   * Forgets an application that is not used: keys may come from HTTP clients, such as host names, so their number is
+   * not bounded.
+   */
   #forget(connector: Connector, key: string | undefined): void {
     if (connector === this.#connector && key === undefined) return;
     const byKey = this.#applications.get(connector);

@@ -27,13 +27,16 @@ import type { ResolvedClientOptions } from "./options.ts";
 import type { ClientRequest } from "./request.ts";
 import { ValuesQuestion } from "./values.ts";
 
-/** What a {@linkcode ClientConnection} tells its pool. */
+/** Callbacks of a {@linkcode ClientConnection} to its pool. */
 export interface ClientConnectionOwner {
-  /** There is room for another request. */
+  /** Called when there is room for another request. */
   onFree(connection: ClientConnection): void;
   /** The transport is closed. */
   onClose(connection: ClientConnection): void;
-  /** The application refused a request because it takes one at a time (FastCGI 5.5), whatever it said before. */
+  /**
+   * Called when the application refused a request because it takes one at a time (FastCGI 5.5), whatever it said
+   * before.
+   */
   onCantMultiplex(connection: ClientConnection): void;
 }
 
@@ -47,8 +50,8 @@ const MAY: Readonly<Record<Phase, { readonly begin: boolean; readonly exchange: 
 };
 
 /**
- * Milliseconds that the application has behind the end of a request body whose response is not wanted. A TCP socket that is closed with
- * unread output is reset, and what is still on its way to the application is lost with it.
+ * Milliseconds that the application has after the end of a request body whose response is not needed. If output is
+ * unread when a TCP socket is closed, the connection is reset, and bytes on their way to the application are lost.
  */
 const LINGER_TIME = 1000;
 
@@ -72,7 +75,7 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
   #phase: Phase = "open";
   #closeReason: unknown;
   #question: ValuesQuestion | null = null;
-  /** Whether anything has come since the connection was last without a request. */
+  /** Whether any output has come since the connection was last idle. */
   #heard = false;
   #writeError: unknown;
 
@@ -96,12 +99,12 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
     this.#channel.start(this);
   }
 
-  /** Requests on it. */
+  /** The number of requests on the connection. */
   get active(): number {
     return this.#exchanges.active;
   }
 
-  /** Requests that it has had. */
+  /** The number of requests so far. */
   get requests(): number {
     return this.#exchanges.begun;
   }
@@ -111,32 +114,32 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
     return this.#exchanges.completed;
   }
 
-  /** Requests that may be on it at once. */
+  /** The most requests on the connection at once. */
   get maxRequests(): number {
     return this.#exchanges.maxRequests;
   }
 
-  /** Whether requests share it. */
+  /** Whether requests share the connection. */
   get isShared(): boolean {
     return this.#exchanges.isShared;
   }
 
-  /** Whether it takes requests, now or when there is room again. */
+  /** Whether the connection takes requests, now or when there is room again. */
   get isOpen(): boolean {
     return MAY[this.#phase].begin;
   }
 
-  /** Whether it can take a request now. */
+  /** Whether the connection can take a request now. */
   get isFree(): boolean {
     return this.isOpen && this.active < this.maxRequests;
   }
 
-  /** Whether it was kept without a request, so that the application may have closed it already. */
+  /** Whether the connection was kept and is idle, so that the application may have closed it unnoticed. */
   get isKept(): boolean {
     return this.requests > 0 && this.active === 0;
   }
 
-  /** Whether anything has come since it was last without a request. */
+  /** Whether any output has come since the connection was last idle. */
   get hasHeard(): boolean {
     return this.#heard;
   }
@@ -155,12 +158,12 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
     return this.#closeReason;
   }
 
-  /** From now on up to `maxRequests` requests share it. */
+  /** Lets up to `maxRequests` requests share the connection from now on. */
   share(maxRequests: number): void {
     this.#exchanges.share(maxRequests);
   }
 
-  /** From now on it takes one request at a time. Those that share it already go on. */
+  /** Takes one request at a time from now on. Requests that share the connection already go on. */
   stopSharing(): void {
     this.#exchanges.stopSharing();
   }
@@ -168,8 +171,8 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
   /**
    * Begins a request. `response` gets what the application answers, and fails with whatever goes wrong from then on.
    *
-   * @throws {unknown} What is wrong with the request, the reason of its signal, or why the connection is closed. Nothing was sent then,
-   * and the connection is as it was.
+   * @throws {unknown} The error of the request, the reason of its signal, or why the connection is closed. Nothing was
+   * sent then, and the connection is unchanged.
    */
   begin(request: ClientRequest, response: IncomingResponse): void {
     request.signal?.throwIfAborted();
@@ -179,7 +182,7 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
     if (wasIdle) this.#heard = false;
   }
 
-  /** Asks for the application's limits (FastCGI 4.1), on a connection that has no request. `timeout` is in milliseconds. */
+  /** Asks for the application's limits (FastCGI 4.1), on an idle connection. `timeout` is in milliseconds. */
   async getValues(names: readonly string[], timeout: number): Promise<Map<string, string>> {
     if (this.isClosed) throw this.#closeReason;
     this.#question = new ValuesQuestion(names);
@@ -188,13 +191,15 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
     return this.#question.answer;
   }
 
-  /** Takes no more requests; closes when none is left. */
+  /** Accepts no more requests, and closes when none is left. */
   finish(): void {
     if (this.#phase === "open") this.#phase = "finishing";
     if (this.#phase === "finishing" && this.#exchanges.isDone) this.close(FINISHED);
   }
 
-  /** Ends what is under way with `reason`, and closes the connection: at once, or behind request bodies that are whole. */
+  /**
+   * Ends all requests with `reason`, and closes the connection: at once, or after complete request bodies were sent.
+   */
   giveUp(reason: unknown): void {
     if (this.isClosed) return;
     const sending = this.writer.hasFailed ? [] : this.#exchanges.giveUp(reason);
@@ -221,9 +226,9 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
   }
 
   /**
-   * Closes the connection at once. What is under way fails with `reason`.
+   * Closes the connection at once. All requests fail with `reason`.
    *
-   * @param errorFor What a response fails with, if not with `reason`.
+   * @param errorFor Returns the error of each response, if that is not `reason`.
    */
   close(reason: unknown, errorFor?: (response: IncomingResponse) => unknown): void {
     if (this.#phase === "closed") return;
@@ -242,7 +247,7 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
     }
   }
 
-  /** Output came. */
+  /** Called with output. */
   onData(piece: Uint8Array): void {
     if (this.isClosed) return;
     this.#heard = true;
@@ -259,12 +264,15 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
     this.#exchanges.noteBytes(this.#phase === "finishing" || this.#records.isBetweenRecords);
   }
 
-  /** The application sends no more. Not the stages' flush(): it would fail the response without saying that writing had failed before. */
+  /**
+   * Called when the application has ended its output. It does not call the stages' flush(), which would fail the
+   * response without an earlier write error.
+   */
   onEnd(): void {
     this.#fail("the application closed the connection before its end", this.#writeError);
   }
 
-  /** The connection broke, or its output can't be understood. */
+  /** Called when the connection broke, or its output can't be understood. */
   onError(error: unknown): void {
     if (error instanceof FastCgiError) this.giveUp(error);
     else this.#fail(`the connection failed: ${error instanceof Error ? error.message : String(error)}`, error);
@@ -301,23 +309,23 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
     this.#deadline.restart(this.options.idleTimeout, "idleTimeout");
   }
 
-  /** An answer to FCGI_GET_VALUES. */
+  /** Called with an answer to FCGI_GET_VALUES. */
   management(record: FastCgiRecord): void {
     this.#question?.take(record);
     if (this.active === 0) this.onIdle();
   }
 
   /**
-   * Records for a request that is over. Go sends them behind an abort. Where requests follow one another, none of them may meet such
-   * records.
+   * Called with the error of records for a request that is over. Go sends them after an abort. In exclusive use the
+   * connection is given up, so that no later request meets them.
    */
   report(error: FastCgiError): void {
     if (!this.isShared) this.giveUp(error);
   }
 
   /**
-   * An application that has answered may close without reading the rest of the request. Its answer is still there to be read, so
-   * the read side decides how the exchange ends.
+   * Called when writing fails. An application that has answered may close without reading the rest of the request. Its
+   * answer can still be read, so the read side decides how the exchange ends.
    */
   #onWriteError(error: unknown): void {
     if (this.isClosed || this.active === 0 || (error instanceof FastCgiError && error.code === "timeout")) {
@@ -329,7 +337,10 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
     this.#exchanges.stopSending(error);
   }
 
-  /** The transport has ended or failed. Each request learns what its own application wrote to stderr. */
+  /**
+   * Ends the connection after the transport has ended or failed. Each request's error has the text that its application
+   * wrote to stderr.
+   */
   #fail(what: string, cause: unknown): void {
     const gone = (response?: IncomingResponse): FastCgiError => {
       const { requestId, stderrText: stderr } = response ?? {};
@@ -363,5 +374,5 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
   }
 }
 
-/** Responses are announced, so the stages give nothing out. */
+/** The stages emit nothing, because responses are announced to them. */
 const NOTHING_COMES_OUT = { enqueue(): void {} };

@@ -1,14 +1,16 @@
-// One request on its way to an application, and its response. It is sent again where all of it is still there, nothing of a response came,
-// and it either has not run or may run twice:
+// One request on its way to an application, and its response. The request is sent again if it is still available as a
+// whole, no output of a response came, and it either has not run or may run twice:
 //
-// - The connection has had requests before, and the application closed it. FastCGI can't announce the end of a connection, so what crosses
-//   it on the way is lost, and it is not known whether it was run: only an idempotent request (RFC 9110 9.2.2) is sent again, and once. If
-//   the application closes its connections behind a number of requests, that was at least as many as it has answered on this one. So the
-//   request goes to a connection that has had fewer, where the same can't happen to it.
-// - The application refused the request (FastCGI 5.5), so it has not run it, whatever it is. FCGI_CANT_MPX_CONN: it is sent again where no
-//   other request is on the connection. FCGI_OVERLOADED: it goes to another application, if the connector has one.
+// - The application closed a connection that has had requests before. FastCGI can't announce the end of a connection,
+//   so a request that is sent at that moment is lost, and it is not known whether it ran: only an idempotent request
+//   (RFC 9110 9.2.2) is sent again, and only once. If the application closes its connections after a number of
+//   requests, that number is at least as high as the number that it has answered on this one. So the request goes to a
+//   connection that has had fewer, where the same can't happen.
+// - The application refused the request (FastCGI 5.5), so it has not run it. After FCGI_CANT_MPX_CONN it is sent again
+//   on a connection without other requests. After FCGI_OVERLOADED it goes to another application, if the connector has
+//   one.
 //
-// The response stays the same object meanwhile, so who waits for it need not know.
+// The response stays the same object, so code that waits for it does not notice.
 
 import { withController } from "../base/abort.ts";
 import { IncomingResponse, type IncomingResponseHooks } from "../codec/incoming_response.ts";
@@ -48,14 +50,17 @@ export class Delivery implements IncomingResponseHooks {
   #attempt: Attempt | null = null;
   #count = 0;
   #wish: ConnectionWish;
-  /** Whether it was sent again because a connection was closed. Once is enough: it may be this request that ends them. */
+  /**
+   * Whether it was sent again because a connection was closed. That happens only once, because the request itself may
+   * be what ends connections.
+   */
   #wasStale = false;
   /** The last refusal by an application that is overloaded. */
   #overload: FastCgiError | null = null;
   /** Ends the wait for another connection. */
   #controller: AbortController | null = null;
 
-  /** @param key What the connector calls the application that the request is for. */
+  /** @param key The connector's key of the application that the request is for. */
   constructor(request: ClientRequest, connector: Connector, key: string | undefined, host: DeliveryHost) {
     this.#request = request;
     this.#connector = connector;
@@ -65,7 +70,7 @@ export class Delivery implements IncomingResponseHooks {
     this.#isIdempotent = isIdempotent(request);
     const canRepeat = isRepeatable(request);
     if (canRepeat) this.response.onEarlyFailure = (error) => this.#onEarlyFailure(error);
-    // A connection that may be closed by now will not do for a request that can be sent only once.
+    // A request that can be sent only once needs a connection that is certain to be open.
     this.#wish = {
       fresh: !((canRepeat && this.#isIdempotent) || host.options.reuseForAll),
       usedBelow: Number.POSITIVE_INFINITY,
@@ -75,7 +80,7 @@ export class Delivery implements IncomingResponseHooks {
   /**
    * Puts the request on a connection, at once if there is one.
    *
-   * @throws {unknown} Why there is no connection, or what is wrong with the request.
+   * @throws {unknown} Why there is no connection, or the error of the request.
    */
   send(signal: AbortSignal | undefined = this.#request.signal): void | Promise<void> {
     this.#count++;
@@ -89,7 +94,9 @@ export class Delivery implements IncomingResponseHooks {
     connection.begin(this.#request, this.response);
   }
 
-  /** The attempt failed before anything of the response came. Returns whether there is another one. */
+  /**
+   * Called when the attempt failed before any output of the response came. Returns whether there is another attempt.
+   */
   #onEarlyFailure(error: unknown): boolean {
     if (!(error instanceof FastCgiError) || this.#host.isClosed() || this.#request.signal?.aborted) return false;
     const reason = this.#prepareNext(error, this.#attempt!);
@@ -106,7 +113,7 @@ export class Delivery implements IncomingResponseHooks {
       case "connectionClosed":
         return this.#prepareFresh(attempt) ? "stale" : null;
       case "cantMultiplex":
-        // One that had the connection for itself would be refused again.
+        // A request that was alone on its connection would be refused again.
         return attempt.isShared ? "refused" : null;
       case "overloaded":
         return this.#prepareAlternative(error, attempt) ? "refused" : null;
@@ -117,7 +124,8 @@ export class Delivery implements IncomingResponseHooks {
 
   #prepareFresh({ connection, isUsed, isShared }: Attempt): boolean {
     if (!isUsed || !this.#isIdempotent || this.#wasStale) return false;
-    // Where requests follow one another, every byte that came is of this one. Where they share, only a record says whose it is.
+    // In exclusive use every byte that came belongs to this request. In shared use only a record tells to which request
+    // it belongs.
     if (!isShared && connection.hasHeard) return false;
     this.#wasStale = true;
     this.#wish = { fresh: true, usedBelow: isShared ? Math.max(1, connection.completed) : 1 };
@@ -137,21 +145,21 @@ export class Delivery implements IncomingResponseHooks {
     try {
       await withController(this.#request.signal, async (controller) => {
         this.#controller = controller;
-        // The connection that failed is still at it.
+        // The connection that failed is still handling its failure.
         await null;
         if (this.#overload !== null) connection.finish();
         await this.send(controller.signal);
       });
     } catch (error) {
       this.response.onEarlyFailure = null;
-      // No other application takes it, so the refusal stands.
+      // No other application takes the request, so it fails with the refusal.
       this.response.fail(this.#overload !== null && isConnectError(error) ? this.#overload : error);
     } finally {
       this.#controller = null;
     }
   }
 
-  /** The response is not wanted any more, while the request waits for another connection. */
+  /** Called when the response is not needed any more, while the request waits for another connection. */
   onAbandoned(reason: unknown): void {
     this.#controller?.abort(reason);
   }

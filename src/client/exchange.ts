@@ -16,34 +16,34 @@ import { TimedReader } from "./timed_reader.ts";
 export interface ExchangeHost {
   readonly writer: RecordWriter;
   readonly options: ResolvedClientOptions;
-  /** Whether the connection is not read because a response has no room. Then silence is not the application's. */
+  /** Whether the connection is not read because a response has no room. Silence is then not the application's fault. */
   readonly isPaused: boolean;
-  /** Feeds the response from then on. */
+  /** Feeds the response from now on. */
   expect(requestId: number, hooks: IncomingResponseHooks, response: IncomingResponse): void;
-  /** Ends the exchange early: the response is not wanted, or something has gone wrong. */
+  /** Ends the exchange early, because the response is not needed or something failed. */
   abort(exchange: Exchange, reason: unknown): void;
-  /** Lets the connection take no further request. */
+  /** Makes the connection accept no further request. */
   finish(): void;
-  /** The application has said that the request is over. */
+  /** Called when the application has ended the request. */
   complete(exchange: Exchange, body: EndRequestBody): void;
 }
 
-/** What runs out while a response is waited for. */
+/** The timeouts of the wait for a response. */
 export type ResponseTimeLimit = "headerTimeout" | "readTimeout";
 
-/** What an exchange does with a deadline, its own or its connection's. */
+/** The part of a deadline that an exchange uses; the deadline may be its own or its connection's. */
 export type SilenceDeadline = Pick<Deadline<ResponseTimeLimit>, "restart" | "stop" | "dispose">;
 
 /** How far an exchange has come. */
 type ExchangeState =
   /** The application reads, and may answer already. */
   | "sending"
-  /** All was sent, or the application takes no more of it. */
+  /** All was sent, or the application reads no more of it. */
   | "waiting for the header"
   | "receiving"
-  /** The response has failed. The application still gets the rest of the request's body, which is whole. */
+  /** The response has failed. The rest of the request's complete body is still sent to the application. */
   | "sending the rest"
-  /** FCGI_ABORT_REQUEST was sent, and FCGI_END_REQUEST is to come (FastCGI 5.4). */
+  /** FCGI_ABORT_REQUEST was sent, and FCGI_END_REQUEST is expected (FastCGI 5.4). */
   | "aborted"
   | "over";
 
@@ -67,18 +67,18 @@ export class Exchange implements IncomingResponseHooks {
   readonly #silence: SilenceDeadline;
   readonly #isShared: boolean;
   readonly #onSignal: () => void;
-  /** Made with the first piece: most applications write nothing. */
+  /** Made for the first piece, because most applications write none. */
   #onStderr: ((piece: Uint8Array, response: FastCgiClientResponse) => void) | null = null;
   #state: ExchangeState = "sending";
-  /** Resolves when no more is sent. */
+  /** Resolves when sending has ended. */
   #sending: Promise<void> = Promise.resolve();
   #hasOutput = false;
   #sentWhole = false;
 
   /**
-   * @param silence The deadline of the connection, where this exchange has it for itself. The connection tells of every byte then, and
-   * when the deadline expires. Null where requests share the connection.
-   * @throws {unknown} What is wrong with the request. Nothing was done then.
+   * @param silence The deadline of the connection in exclusive use. The connection then tells of every byte, and when
+   * the deadline expires. Null in shared use.
+   * @throws {unknown} The error of the request. Nothing was done then.
    */
   constructor(
     host: ExchangeHost,
@@ -112,12 +112,12 @@ export class Exchange implements IncomingResponseHooks {
     return this.#sender.hasLeft;
   }
 
-  /** Whether the request has a body that is to be sent to its end, whatever becomes of the response. */
+  /** Whether the request has a body that is sent to its end, even if the response fails. */
   get hasWholeBody(): boolean {
     return this.#sender.hasWholeBody;
   }
 
-  /** Whether nothing of the request is left to be sent. */
+  /** Whether the whole request was sent. */
   get sentWhole(): boolean {
     return this.#sentWhole;
   }
@@ -133,19 +133,20 @@ export class Exchange implements IncomingResponseHooks {
         this.#awaitResponse();
       },
       (error) => {
-        // A request that can't be read must not look whole. One that can't be written may have its answer already.
+        // A request whose body can't be read must not look complete. A request that can't be written may have its
+        // answer already.
         if (this.isLive && !writer.hasFailed) this.#host.abort(this, error);
       },
     );
   }
 
-  /** The application takes no more of the request; it may have answered all the same. */
+  /** Stops sending, because the application reads no more of the request; it may have answered. */
   stopSending(reason: unknown): void {
     this.#sender.stop(reason);
     this.#awaitResponse();
   }
 
-  /** The response fails with `reason`. A body that is whole is sent to its end all the same: {@linkcode Exchange.rest}. */
+  /** Fails the response with `reason`. A complete body is still sent to its end: {@linkcode Exchange.rest}. */
   giveUp(reason: unknown): void {
     this.pause();
     this.#state = this.hasWholeBody && !this.#sentWhole ? "sending the rest" : "aborted";
@@ -155,18 +156,18 @@ export class Exchange implements IncomingResponseHooks {
     this.response.fail(reason);
   }
 
-  /** What is still sent of a request that was given up, or null. Never rejects. */
+  /** Resolves when the rest of a request that was given up was sent; null if none is. Never rejects. */
   get rest(): Promise<void> | null {
     return this.#state === "sending the rest" ? this.#sending : null;
   }
 
-  /** FCGI_ABORT_REQUEST was sent; the application is to say that it has taken note. */
+  /** Called when FCGI_ABORT_REQUEST was sent: waits for the application's FCGI_END_REQUEST. */
   awaitEnd(): void {
     this.#state = "aborted";
     this.resume();
   }
 
-  /** The exchange is over; what is left of the request is not sent. */
+  /** Ends the exchange. The rest of the request is not sent. */
   end(reason: unknown): void {
     if (this.#state === "over") return;
     this.#state = "over";
@@ -187,7 +188,10 @@ export class Exchange implements IncomingResponseHooks {
     if (limit !== null && !this.#host.isPaused) this.#silence.restart(this.#host.options[limit], limit);
   }
 
-  /** Something came: the silence is counted anew. What comes before the first output does not put it off. */
+  /**
+   * Called with output: silence is counted from now on again. Output before the first FCGI_STDOUT does not extend the
+   * timeout.
+   */
   noteBytes(): void {
     if (this.#state !== "waiting for the header") this.resume();
   }
@@ -221,7 +225,7 @@ export class Exchange implements IncomingResponseHooks {
     if (this.isLive) this.#host.abort(this, reason ?? this.#cancelled());
   }
 
-  /** The application was silent for too long. */
+  /** Called when the application was silent for too long. */
   onTimeout(limit: ResponseTimeLimit): void {
     const { requestId } = this;
     const what = limit === "headerTimeout" ? "sent no output" : "was silent";
@@ -230,7 +234,7 @@ export class Exchange implements IncomingResponseHooks {
     this.#host.abort(this, new FastCgiError("timeout", message, { requestId, limit, stderr }));
   }
 
-  /** The timeout that applies, or null where the application may be silent. */
+  /** The timeout that applies now; null if the application may be silent. */
   get #limit(): ResponseTimeLimit | null {
     switch (this.#state) {
       case "waiting for the header":

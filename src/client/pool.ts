@@ -1,17 +1,18 @@
-// Which connection a request gets. Requests wait in one line, first come, first served; a connection that frees up goes to the
-// first that can use it. Requests are put on a connection in the same turn in which it is found free, so nothing can happen
-// to it in between. How requests run is the connection's business.
+// Chooses the connection of each request. Requests wait in one queue, first come, first served; a connection that
+// becomes free goes to the first request that can use it. A request is put on a connection in the same turn in which
+// the connection is found free, so nothing can happen to the connection in between. How requests run is up to the
+// connection.
 
 import { MAX_REQUEST_ID } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { ClientConnection } from "./connection.ts";
 import type { ResolvedClientOptions } from "./options.ts";
 
-/** What a request wants of its connection. */
+/** The connection that a request needs. */
 export interface ConnectionWish {
-  /** Whether a connection that was kept, and may be closed by now, will not do. */
+  /** Whether the request needs a new connection, because a kept one may be closed by now. */
   readonly fresh: boolean;
-  /** A connection that has had so many requests will not do. */
+  /** The request needs a connection that has had fewer requests than this. */
   readonly usedBelow: number;
 }
 
@@ -22,19 +23,19 @@ export interface PoolRequest<Result> extends ConnectionWish {
   start(connection: ClientConnection): Result;
 }
 
-/** A request in the line. */
+/** A request in the queue. */
 interface Waiter extends ConnectionWish {
-  /** When it came, by the count of {@linkcode Pool}. */
+  /** Its number in the order of arrival. */
   readonly ticket: number;
   start(connection: ClientConnection): void;
   reject(reason: unknown): void;
 }
 
-/** What a pool is doing. */
+/** Numbers of a pool's connections and requests. */
 export interface PoolStatus {
   /** Open connections. */
   readonly connections: number;
-  /** Those without a request. */
+  /** Idle connections. */
   readonly idle: number;
   /** Requests that run. */
   readonly active: number;
@@ -48,16 +49,16 @@ export class Pool {
   readonly #options: ResolvedClientOptions;
   readonly #onUnused: () => void;
   readonly #connections = new Set<ClientConnection>();
-  /** Those with room for a request. The one that became free last is the last. */
+  /** Connections with room for a request, in the order in which they became free. */
   readonly #free = new Set<ClientConnection>();
   /** Connections that are being opened. */
   readonly #dials = new Set<AbortController>();
   readonly #waiters = new Set<Waiter>();
   #lastTicket = 0;
-  /** Requests that a connection which is being opened will take. A guess, until the first one is open. */
+  /** The number of requests that a connection which is being opened will take: a guess, until the first one is open. */
   #expectedRequests: number;
   #isServing = false;
-  /** Whether one could not be opened, so that those which are still being opened decide: no more are opened before. */
+  /** Whether a connection could not be opened. No more are opened until the attempts that still run have decided. */
   #isFailing = false;
   #isClosed = false;
   #onDrained: (() => void)[] = [];
@@ -90,10 +91,10 @@ export class Pool {
   }
 
   /**
-   * Puts a request on a connection as soon as one has room: at once, if there is one.
+   * Puts a request on a connection as soon as one has room, at once if there is one.
    *
-   * @throws {FastCgiError} `limit` if too many wait already; what opening a connection failed with.
-   * @throws {unknown} The reason of its signal, and what `start` throws.
+   * @throws {FastCgiError} `limit` if too many requests wait already, or the error of opening a connection.
+   * @throws {unknown} The reason of its signal, or the error of `start`.
    */
   run<Result>(request: PoolRequest<Result>): Result | Promise<Result> {
     const connection = this.#isClosed || this.#waiters.size > 0 ? undefined : this.#takeFree(request);
@@ -112,7 +113,7 @@ export class Pool {
     const { fresh, usedBelow, signal } = request;
     if (this.#isClosed) return Promise.reject(new TypeError("Cannot send a request: the client is closed"));
     const { maxQueuedRequests, maxConnections } = this.#options;
-    // A request does not wait for another one where a connection is, or can be, opened for it.
+    // A request for which a connection can be opened does not count as waiting.
     const opening = (maxConnections - this.#connections.size) * this.#expectedRequests;
     if (this.#waiters.size >= maxQueuedRequests + opening) {
       const message = `Cannot send the request: ${maxQueuedRequests} wait for one of ${maxConnections} connections`;
@@ -149,14 +150,14 @@ export class Pool {
     });
   }
 
-  /** A connection has room again. */
+  /** Called when a connection has room again. */
   onFree(connection: ClientConnection): void {
     this.#free.delete(connection);
     this.#free.add(connection);
     this.#serve();
   }
 
-  /** A connection is gone. */
+  /** Called when a connection is gone. */
   onClose(connection: ClientConnection): void {
     this.#connections.delete(connection);
     this.#free.delete(connection);
@@ -164,7 +165,7 @@ export class Pool {
     this.#checkUnused();
   }
 
-  /** Takes no more requests. Resolves when those that wait or run are over, and every connection is closed. */
+  /** Accepts no more requests. Resolves when the requests that wait or run are over, and every connection is closed. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#retireSurplus();
@@ -174,7 +175,10 @@ export class Pool {
     });
   }
 
-  /** Ends all that waits, is being opened, or runs. Request bodies that are whole are still sent to their end. */
+  /**
+   * Aborts all waiting requests, attempts to connect, and running requests. Complete request bodies are still sent to
+   * their end.
+   */
   abort(reason: unknown): void {
     for (const waiter of this.#waiters) {
       this.#waiters.delete(waiter);
@@ -190,16 +194,16 @@ export class Pool {
     for (const connection of [...this.#connections]) connection.close(reason);
   }
 
-  /** Gives out what is free, and opens connections for the requests that are left, as many as may be. */
+  /** Assigns free connections, and opens connections for the other requests, up to the limit. */
   #serve(): void {
-    // Closing a connection to make room comes back here.
+    // Closing a connection to make room calls this function again.
     if (this.#isServing) return;
     this.#isServing = true;
     try {
       this.#giveOut();
       this.#openForWaiters();
     } finally {
-      // A connection that a program made may throw when it is closed. The pool goes on.
+      // A program's own connection may throw when it is closed. The pool goes on.
       this.#isServing = false;
     }
     this.#retireSurplus();
@@ -209,7 +213,7 @@ export class Pool {
     for (const waiter of this.#waiters) {
       const connection = this.#takeFree(waiter);
       if (connection !== undefined) {
-        // First: what is started may abort others that wait.
+        // Removed first, because the request that is started may abort others that wait.
         this.#waiters.delete(waiter);
         waiter.start(connection);
       } else if (!isChoosy(waiter)) {
@@ -224,7 +228,7 @@ export class Pool {
         void this.#open();
         continue;
       }
-      // No request that waits can use an idle one: it makes room.
+      // No waiting request can use an idle connection, so one makes room.
       const [idle] = this.#idle();
       if (idle === undefined) {
         this.#makeRoom();
@@ -235,18 +239,20 @@ export class Pool {
   }
 
   /**
-   * Lets one of the connections come to its end that are shared, and so may never be idle, where a request waits that can use none of
-   * them.
+   * Closes a shared connection after its requests, if a request waits that can use none of the connections: a shared
+   * one may never be idle.
    */
   #makeRoom(): void {
     if (![...this.#waiters].some(isChoosy)) return;
     const connections = [...this.#connections];
-    // One is on its way to make room.
+    // One connection is being closed already.
     if (connections.some(({ isOpen }) => !isOpen)) return;
     connections.find(({ isShared }) => isShared)?.finish();
   }
 
-  /** A busy connection that can take one more, so that the others can go idle; else the one that was used last. */
+  /**
+   * A busy connection that can take another request, so that others can become idle; else the one that was used last.
+   */
   #takeFree({ fresh, usedBelow }: ConnectionWish): ClientConnection | undefined {
     let best: ClientConnection | undefined;
     for (const connection of this.#free) {
@@ -262,7 +268,7 @@ export class Pool {
     this.#dials.add(attempt);
     try {
       const connection = await this.#dial(attempt);
-      // An application that closes before it is asked anything would be called again and again.
+      // An application that closes at once would be called again and again.
       if (connection.isClosed) throw connection.closeReason;
       this.#dials.delete(attempt);
       this.#isFailing = false;
@@ -270,7 +276,7 @@ export class Pool {
       this.#connections.add(connection);
       this.#free.add(connection);
     } catch (error) {
-      // One that was given up is no longer among them.
+      // An attempt that was given up is no longer among them.
       if (this.#dials.delete(attempt)) this.#onDialFailed(error, ticket);
     }
     this.#serve();
@@ -278,15 +284,15 @@ export class Pool {
   }
 
   /**
-   * Fails the requests that a connection was opened for: all that had come by then, so that an application that is gone is not called
-   * for each of them.
+   * Fails the requests for which a connection was opened: all that had come by then, so that an application that is
+   * gone is not called for each of them.
    *
-   * @param ticket That of the last request that had come when the connection began to be opened.
+   * @param ticket The number of the last request that had come when the attempt began.
    */
   #onDialFailed(error: unknown, ticket: number): void {
     this.#isFailing = this.#dials.size > 0;
     if (this.#isFailing) return;
-    // Where there are connections, the line goes on, if more slowly.
+    // If there are connections, the queue goes on, but more slowly.
     const isSlow = this.#connections.size > 0;
     const waiters = [...this.#waiters];
     for (const waiter of isSlow ? waiters.slice(0, 1) : waiters.filter((each) => each.ticket <= ticket)) {
@@ -295,7 +301,7 @@ export class Pool {
     }
   }
 
-  /** Gives up opening connections that no request waits for any more. */
+  /** Cancels attempts to connect for which no request waits any more. */
   #giveUpDials(reason: unknown): void {
     for (const attempt of [...this.#dials].reverse()) {
       if (this.#waiters.size > (this.#dials.size - 1) * this.#expectedRequests) return;
@@ -305,12 +311,12 @@ export class Pool {
     if (this.#dials.size === 0) this.#isFailing = false;
   }
 
-  /** Connections without a request, the one unused for longest first. */
+  /** The idle connections, the one that was unused for the longest time first. */
   #idle(): ClientConnection[] {
     return [...this.#free].filter((connection) => connection.active === 0);
   }
 
-  /** Closes idle connections that are too many. */
+  /** Closes surplus idle connections. */
   #retireSurplus(): void {
     const { keepAlive, maxIdle } = this.#options;
     const keep = this.#isClosed || !keepAlive ? 0 : maxIdle;
@@ -331,7 +337,7 @@ export class Pool {
   }
 }
 
-/** Whether a request behind this one may use a connection that this one can't. */
+/** Whether a later request may use a connection that this one can't use. */
 function isChoosy({ fresh, usedBelow }: ConnectionWish): boolean {
   return fresh || usedBelow < Number.POSITIVE_INFINITY;
 }

@@ -6,10 +6,10 @@ import { type SendableRequest, sendableRequest } from "../codec/request_sender.t
 import type { Role } from "../protocol/constants.ts";
 import type { NameValuePair } from "../protocol/name_value_pairs.ts";
 
-/** What a web server asks (FastCGI 6). */
+/** The request of a web server (FastCGI 6). */
 export interface FastCgiRequestInit {
   /**
-   * What is wanted of the application.
+   * The role that the application is to play.
    *
    * @default {Role.Responder}
    */
@@ -20,11 +20,11 @@ export interface FastCgiRequestInit {
    */
   params: Iterable<NameValuePair>;
   /**
-   * The request body: text, bytes, a Blob, a stream and more. Not sent to an Authorizer. If the params have a CONTENT_LENGTH, it must
-   * be that long: php-fpm hangs or cuts otherwise, so anything else fails the request.
+   * The request body: text, bytes, a Blob, a stream and more. Not sent to an Authorizer. If the params have a
+   * CONTENT_LENGTH, the body must have that length: otherwise php-fpm hangs or cuts it, so the request fails.
    *
-   * Bytes and a Blob are sent to their end once the application has the start of the request, also where the request has failed meanwhile:
-   * give a copy of a buffer that is used again. A stream is cut.
+   * Bytes and a Blob are sent to their end once the application has the start of the request, even if the request has
+   * failed by then: pass a copy of a buffer that you use again. A stream is cut.
    *
    * @default {nothing}
    */
@@ -35,9 +35,9 @@ export interface FastCgiRequestInit {
    * @default {nothing}
    */
   data?: ByteSourceInit | null;
-  /** Cancels the exchange at any point: while connecting, sending or receiving. What `stdin` says holds for it. */
+  /** Cancels the exchange at any time: while connecting, sending or receiving. For complete bodies see `stdin`. */
   signal?: AbortSignal | null;
-  /** Told of each piece of FCGI_STDERR, whether or not anybody reads the response's `stderr`. */
+  /** Called with each piece of FCGI_STDERR, whether or not the response's `stderr` is read. */
   onStderr?: (piece: Uint8Array, response: FastCgiClientResponse) => void;
 }
 
@@ -48,10 +48,11 @@ export interface ClientRequest extends SendableRequest {
 }
 
 /**
- * A request as a program gave it, checked but for its params.
+ * Checks a request that a program gave, except for its params.
  *
- * @param params Those of the request, if they can be read more than once; else what {@linkcode checkedParams} makes of them.
- * @throws {TypeError} If it has a value that it can't have.
+ * @param params The request's params if they can be read more than once; otherwise the result of
+ * {@linkcode checkedParams}.
+ * @throws {TypeError} If it has an invalid value.
  */
 export function clientRequest(request: FastCgiRequestInit, params: Iterable<NameValuePair>): ClientRequest {
   const { signal, onStderr } = request;
@@ -64,7 +65,7 @@ export function clientRequest(request: FastCgiRequestInit, params: Iterable<Name
   return { ...sendableRequest(request, params), signal: signal ?? undefined, onStderr };
 }
 
-/** The variables by name; the last one counts. */
+/** The variables by name; if a name comes twice, the last value counts. */
 export function paramsOf({ params }: ClientRequest): FastCgiParams {
   return params instanceof Map ? params : new Map(params);
 }
@@ -77,7 +78,7 @@ export function isIdempotent({ params }: ClientRequest): boolean {
   return IDEMPOTENT.has(paramOf(params, "REQUEST_METHOD"));
 }
 
-/** Whether a request can be sent more than once: all of it is still there. */
+/** Whether a request can be sent more than once: it is still available as a whole. */
 export function isRepeatable({ stdin, data }: ClientRequest): boolean {
   return isAtHand(stdin) && isAtHand(data);
 }

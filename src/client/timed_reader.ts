@@ -2,24 +2,25 @@ import { Deadline } from "../base/deadline.ts";
 import type { ByteReader } from "../codec/byte_source.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 
-/** A source that gives this many bytes has made up for a second of waiting, as in Apache's mod_reqtimeout (`MinRate=500`). */
+/** The number of bytes that make up for a second of waiting, as in Apache's mod_reqtimeout (`MinRate=500`). */
 const BYTES_PER_SECOND = 500;
 
 /**
- * The source of a request's stream, which fails where the application waits for it too long. A timeout that starts anew with each piece
- * would let a client that sends a byte a second keep a connection for days. So this one is an account: waiting takes from it, bytes
- * put back what their number is worth, and it never holds more than at the start. Only time in which the source is asked counts.
+ * Reads the source of a request's stream, and fails if the application has to wait for it too long. A timeout that
+ * starts anew with each piece would let a client that sends a byte a second occupy a connection for days. So this one
+ * is an account: waiting takes time from it, bytes put back time by their number, and it never holds more than at the
+ * start. Only time in which the source is asked counts.
  */
 export class TimedReader implements ByteReader {
   readonly #source: ByteReader;
   readonly #timeout: number;
   readonly #deadline: Deadline;
-  /** Milliseconds that the source may still take. */
+  /** The milliseconds that the source has left. */
   #left: number;
   #fail: (error: FastCgiError) => void = () => {};
 
   /**
-   * @param timeout `requestBodyTimeout`.
+   * @param timeout The `requestBodyTimeout`.
    * @param name For messages: whose bytes they are.
    */
   constructor(source: ByteReader, timeout: number, name: string) {

@@ -3,7 +3,7 @@ import { Deadline } from "../base/deadline.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import { checkConnection, closeConnection, type FastCgiConnection } from "../transport/connection.ts";
 
-/** How long an attempt may take, in milliseconds, and the option that says so. */
+/** The most milliseconds that an attempt may take, and the option that says so. */
 export interface TimeLimit {
   timeout: number;
   limit: string;
@@ -12,7 +12,7 @@ export interface TimeLimit {
 /**
  * Runs `attempt`, and aborts it with a `timeout` {@linkcode FastCgiError} when the time is over.
  *
- * @param controller What the attempt is aborted by.
+ * @param controller Aborts the attempt.
  */
 export async function withTimeLimit<Result>(
   controller: AbortController,
@@ -34,10 +34,10 @@ export async function withTimeLimit<Result>(
 }
 
 /**
- * Connects, or rejects with the signal's reason as soon as it is aborted, even where `connect` can't give an attempt up. What comes
- * too late is closed.
+ * Connects, or rejects with the signal's reason as soon as it aborts, even if `connect` can't cancel an attempt. A
+ * connection that comes too late is closed.
  *
- * @throws {TypeError} If what comes is no connection.
+ * @throws {TypeError} If `connect` gives something else than a connection.
  */
 export function connectOrAbort(
   connect: (signal: AbortSignal) => Promise<FastCgiConnection>,

@@ -8,9 +8,9 @@ export interface Connector {
   /** Opens one connection. Rejects with a `connectFailed` {@linkcode FastCgiError}, or with the reason of `signal`. */
   connect(options: ConnectOptions): Promise<FastCgiConnection>;
   /**
-   * Says which application a request is for, where the connector leads to several, such as one for each tenant of a host. `connect`
-   * is told of it as `key`. Each key has connections of its own, and the client's limits (`maxConnections` and the like) for
-   * itself; no connection serves a request that has another key.
+   * Says which application a request is for, if the connector leads to several, such as one for each tenant of a host.
+   * `connect` gets the result as `key`. Each key has its own connections and its own limits (`maxConnections` and so
+   * on); no connection serves a request of another key.
    *
    * ```ts
    * const connector: Connector = {
@@ -24,16 +24,16 @@ export interface Connector {
    */
   keyOf?(request: ConnectorRequest): string;
   /**
-   * Says where else a request can go that the application behind `connection` has refused because it is overloaded (FastCGI 5.5), as
-   * `failover` and `roundRobin` do: to the connector that this returns, which should be the same one for the same application. Null
-   * where there is no other application.
+   * Says where a request can go that the application of `connection` has refused because it is overloaded (FastCGI
+   * 5.5), as `failover` and `roundRobin` do: to the connector that this returns, which should be the same object for
+   * the same application. Null if there is no other application.
    */
   alternativeTo?(connection: FastCgiConnection, error: FastCgiError): Connector | null;
 }
 
 /** What a request says about the application that it is for. */
 export interface ConnectorRequest {
-  /** What is wanted of the application. */
+  /** The role that the application is to play. */
   readonly role: Role;
   /** The variables. Byte strings: one character per byte. */
   readonly params: FastCgiParams;
@@ -41,8 +41,8 @@ export interface ConnectorRequest {
 
 /** Options of {@linkcode Connector.connect}. */
 export interface ConnectOptions {
-  /** Gives the attempt up. */
+  /** Cancels the attempt. */
   signal: AbortSignal;
-  /** Which application to connect to: what {@linkcode Connector.keyOf} has said. Undefined where the connector has none. */
+  /** The application to connect to: the result of {@linkcode Connector.keyOf}. Undefined if the connector has none. */
   key?: string;
 }

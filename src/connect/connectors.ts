@@ -12,8 +12,8 @@ import type { ConnectOptions, Connector } from "./connector.ts";
 /** Options of {@linkcode failover} and {@linkcode roundRobin}. */
 export interface ComposedConnectorOptions<Each extends Connector = Connector> {
   /**
-   * Milliseconds that one connector has to connect, so that one that does not answer leaves time for the next. The client's
-   * `connectTimeout` is for all of them together. `Infinity` turns it off.
+   * The most milliseconds that one connector has to connect, so that a silent application leaves time for the next one.
+   * The client's `connectTimeout` is for all of them together. `Infinity` turns it off.
    *
    * @default {3000} (3 s)
    */
@@ -34,14 +34,15 @@ export interface ComposedConnectorOptions<Each extends Connector = Connector> {
 }
 
 /**
- * A connector made of others. All that they have besides `connect`, such as a preset, is that of the first; `keyOf` is that of the first
- * that has one, and all of them are told the key.
+ * A connector made of others. Its other members, such as the preset, are those of the first; `keyOf` is that of the
+ * first connector that has one, and all of them get the key.
  */
 export type ComposedConnector<Each extends Connector> = Connector & Omit<Each, "connect">;
 
 /**
- * Takes the connectors in turn, so that each has its share of the connections; one that is named twice has two. One that fails
- * is passed over. The connectors must lead to applications of the same kind, as all their requests are made alike.
+ * Takes the connectors in turn, so that each gets an equal share of the connections; a connector that is named twice
+ * gets two shares. A connector that fails is skipped. The connectors must lead to applications of the same kind,
+ * because all requests are made in the same way.
  *
  * ```ts
  * const php = new FastCgiHttpClient(roundRobin([
@@ -70,8 +71,8 @@ export function roundRobin<Each extends Connector>(
 }
 
 /**
- * Takes the first connector as long as it connects, else the second, and so on. The connectors must lead to applications of the
- * same kind, as all their requests are made alike.
+ * Takes the first connector as long as it connects, else the second, and so on. The connectors must lead to
+ * applications of the same kind, because all requests are made in the same way.
  *
  * Its `connect` rejects with `connectFailed` if all of them fail; the `cause` is an `AggregateError` of what each failed with.
  *
@@ -107,10 +108,10 @@ interface Member<Each extends Connector> {
   readonly given: Each;
 }
 
-/** Says in what order members are tried, each time that a connection is wanted. */
+/** Returns the order in which members are tried, each time that a connection is wanted. */
 type OrderOf<Each extends Connector> = (members: readonly Member<Each>[]) => () => readonly Member<Each>[];
 
-/** Connects to one of several applications, and notes which of them failed lately. */
+/** Connects to one of several applications, and remembers which of them failed lately. */
 class Backends<Each extends Connector> {
   readonly #options: typeof DEFAULTS;
   readonly #orderOf: OrderOf<Each>;
@@ -126,7 +127,7 @@ class Backends<Each extends Connector> {
     this.#onFailure = contained("onFailure", options.onFailure);
   }
 
-  /** A connector to these members. */
+  /** Makes a connector to these members. */
   connectorOf(members: readonly Member<Each>[]): ComposedConnector<Each> {
     const known = this.#made.find((made) => isSame(made.members, members));
     if (known !== undefined) return known.connector;
@@ -143,8 +144,8 @@ class Backends<Each extends Connector> {
   }
 
   /**
-   * The members without the application that has refused a request. A member that is itself made of several connectors stays, without that
-   * application.
+   * A connector without the application that has refused a request. A member made of several applications may have
+   * others.
    */
   #alternative(
     members: readonly Member<Each>[],
@@ -162,7 +163,7 @@ class Backends<Each extends Connector> {
     return left.length === 0 ? null : this.connectorOf(left);
   }
 
-  /** Tries them in this order, but those that failed lately last, until one connects. */
+  /** Tries the members in this order, but those that failed lately last, until one connects. */
   async #connect(order: readonly Member<Each>[], options: ConnectOptions): Promise<FastCgiConnection> {
     const { signal } = options;
     const different = order.filter((member, index) => order.findIndex((other) => isAlike(member, other)) === index);

@@ -3,12 +3,12 @@ import type { FastCgiConnection } from "../transport/connection.ts";
 import { connectOrAbort, withTimeLimit } from "./attempt.ts";
 import type { Connector } from "./connector.ts";
 
-/** Milliseconds before the first retry; each further one waits four times as long, up to the most. */
+/** Milliseconds before the first retry. Each further retry waits four times as long, up to MOST_DELAY. */
 const FIRST_DELAY = 50;
 /** Short, because a Unix socket with a full queue of connections refuses at once (EAGAIN), and has room as soon as its application accepts. */
 const MOST_DELAY = 500;
 
-/** What a client's options say about connecting. */
+/** The options of a client that are about connecting. */
 export interface DialOptions {
   readonly connectTimeout: number;
   readonly maxConnectRetries: number;
@@ -16,9 +16,9 @@ export interface DialOptions {
 }
 
 /**
- * Opens a connection, trying again where that fails: nothing has been sent yet, so nothing can have happened.
+ * Opens a connection, and tries again if that fails: nothing has been sent yet, so a retry does no harm.
  *
- * @param controller What the attempts are aborted by.
+ * @param controller Aborts the attempts.
  * @throws {FastCgiError} `connectFailed`, or `timeout` after `connectTimeout` in all.
  * @throws {unknown} The reason of `controller`.
  */

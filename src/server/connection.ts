@@ -1,10 +1,11 @@
 // One transport connection and its requests: reads, feeds the decoder, and decides when and how it ends. The exchanges on it are in exchanges.ts.
 // The mirror of client/connection.ts.
 //
-// How it ends. With nothing left to do, it is half-closed behind what was written, and closed when the web server has sent all it will.
-// Before that, whatever the reason, it is given up (giveUp): the application is told at once, what was written still leaves, and behind a
-// response that has begun and not ended comes the break-off, so that no web server takes it for whole. Where the transport itself is gone, the
-// connection is closed at once.
+// How it ends. When nothing is left to do, the connection is half-closed after everything that was written, and closed
+// when the web server has ended its input. If it must end earlier, for any reason, it is given up (giveUp): the
+// application is told at once, what was written is still sent, and after a response that has begun and not ended comes
+// the break-off, so that no web server takes the response for complete. If the transport itself is gone, nothing more
+// can be sent.
 
 import { Deadline } from "../base/deadline.ts";
 import type { FastCgiRequest, IncomingRequest } from "../codec/incoming_request.ts";
@@ -24,15 +25,19 @@ import { Exchanges, type ExchangesHost } from "./exchanges.ts";
 import type { ResolvedServerOptions } from "./options.ts";
 import type { FastCgiHandler, FastCgiHandlerContext } from "./response.ts";
 
-/** Beyond this many unsent replies nothing more is read: a web server that sends management records and reads no answers waits. */
+/**
+ * Beyond this many unsent replies the connection is not read: a web server that sends management records and reads no
+ * answers must wait.
+ */
 const MAX_UNSENT_REPLIES = 1024;
 
-/** Records that a connection reports as dropped. A web server that sends more of them does not fill a log. */
+/** The most dropped records that a connection reports, so that a web server can't fill a log with them. */
 const MAX_REPORTED_DROPS = 10;
 
 /**
- * Milliseconds without a request after which a connection is closed that has had `maxRequestsPerConnection`. One that is closed right behind
- * a response loses the request that a busy web server has sent meanwhile; behind a pause hardly any is under way.
+ * Milliseconds without a request after which a connection is closed that has had `maxRequestsPerConnection`. If it were
+ * closed right after a response, a request that a busy web server has just sent would be lost; after a pause hardly any
+ * request is on its way.
  */
 const PAUSE_BEFORE_CLOSE = 1000;
 
@@ -51,14 +56,14 @@ const MAY: Readonly<Record<Phase, { readonly begin: boolean; readonly exchange: 
   closed: { begin: false, exchange: false },
 };
 
-/** What is to be made of the bytes that come. */
+/** How input is treated. */
 type Input =
   | "wanted"
-  /** As before, but a request has ended before its input did, so some of it is of no use to anybody. */
+  /** As before, but a request has ended before its input, so the rest of that input is dropped. */
   | "partly wanted"
-  /** It can't be understood, and is dropped. */
+  /** The input can't be understood, and is dropped. */
   | "unreadable"
-  /** None comes any more. */
+  /** The input has ended. */
   | "ended";
 
 /** What runs out. */
@@ -115,7 +120,7 @@ export class ServerConnection
     });
   }
 
-  /** The requests whose handler or response is not through. */
+  /** The requests whose handler or response has not settled. */
   get requests(): readonly FastCgiRequest[] {
     return this.#decoder.requests.filter((request) => !this.#exchanges.hasBrokenOff(request));
   }
@@ -126,7 +131,7 @@ export class ServerConnection
     this.onRoom();
   }
 
-  /** Input came. */
+  /** Called with input. */
   onData(piece: Uint8Array): void {
     if (this.#isClosed || this.#input === "unreadable") return;
     try {
@@ -147,7 +152,10 @@ export class ServerConnection
     this.#watch();
   }
 
-  /** The web server sends no more, so it wants no answer either: it has no other way to say that its client has left. */
+  /**
+   * Called when the web server has ended its input. It then wants no answer either: it has no other way to say that its
+   * client has left.
+   */
   onEnd(): void {
     if (this.#isClosed) return;
     this.#input = "ended";
@@ -157,7 +165,8 @@ export class ServerConnection
   }
 
   /**
-   * The transport is gone. That is how a web server leaves whose client has left: the requests are aborted, and there is nothing to report.
+   * Called when the transport is gone. A web server whose client has left closes the connection, so the requests are
+   * aborted and no error is reported.
    */
   onError(cause: unknown): void {
     const isIdle = this.#decoder.activeRequests === 0;
@@ -166,7 +175,7 @@ export class ServerConnection
     else this.close(reason, true);
   }
 
-  /** The input can't be understood, or passes a limit of the connection. */
+  /** Called when the input can't be understood, or passes a limit of the connection. */
   #onFault(error: unknown): void {
     const requestId = error instanceof FastCgiError ? error.requestId : undefined;
     this.options.onError(
@@ -183,7 +192,7 @@ export class ServerConnection
     for (const request of requests) this.options.onError(error, request);
     if (requests.length === 0) this.options.onError(error);
     this.giveUp(error);
-    // The web server has had its time.
+    // The web server has had enough time.
     this.close(error);
   }
 
@@ -213,7 +222,7 @@ export class ServerConnection
         this.#watch();
         return;
       case "idleTimeout":
-        // The web server still takes the last response, slowly: that is for writeTimeout to judge.
+        // The web server still reads the last response, slowly: writeTimeout decides about that.
         if (this.writer.pendingBytes > 0) this.#watch();
         else this.close(FINISHED);
         return;
@@ -225,10 +234,10 @@ export class ServerConnection
     }
   }
 
-  /** A request came. */
+  /** Called with a request. */
   enqueue(request: IncomingRequest): void {
     if (MAY[this.#phase].begin) this.#exchanges.begin(request);
-    // It crossed our close on the way, and can't be answered.
+    // The web server sent it while this connection was being closed. It can't be answered.
     else this.#decoder.end(request.requestId);
   }
 
@@ -245,7 +254,7 @@ export class ServerConnection
     if (this.#isClosed && this.#exchanges.running === 0) this.#onSettled?.();
   }
 
-  /** The decoder has an answer of its own. */
+  /** Called when the decoder itself answers. */
   reply(records: FastCgiRecord[], closeConnection: boolean): void {
     this.#unsentReplies++;
     const { taken } = this.writer.write(records);
@@ -262,7 +271,7 @@ export class ServerConnection
     }
   }
 
-  /** Input was dropped or refused. */
+  /** Called when input was dropped or refused. */
   report(error: FastCgiError, request?: FastCgiRequest): void {
     if (error.code !== "protocol" || ++this.#drops <= MAX_REPORTED_DROPS) this.options.onError(error, request);
   }
@@ -276,7 +285,7 @@ export class ServerConnection
     return MAY[this.#phase].exchange;
   }
 
-  /** Whether what is left to be sent has a time limit of its own. */
+  /** Whether the rest of the output has a time limit of its own. */
   get #isGivenUp(): boolean {
     return this.#phase === "lingering" && this.#deadline.isRunning;
   }
@@ -290,8 +299,8 @@ export class ServerConnection
   }
 
   /**
-   * Ends the connection before its requests are done. The application is told at once. The web server gets what was written so far, and
-   * behind a response that has begun the break-off, if it takes that within `lingerTimeout`.
+   * Ends the connection before its requests are over. The application is told at once. The web server gets what was
+   * written so far, and after a response that has begun the break-off, if it reads that within `lingerTimeout`.
    */
   giveUp(reason: FastCgiError): void {
     if (this.#isClosed) return;
@@ -308,8 +317,8 @@ export class ServerConnection
   }
 
   /**
-   * Half-closes behind what was written. Where input is still under way, it goes on being read and dropped for a while: a socket that is
-   * closed with unread input is reset, and the response may be lost with it.
+   * Half-closes after everything that was written. If input is still coming, it is read and dropped for a while: a
+   * socket that is closed with unread input is reset, and the response may be lost with it.
    */
   async #endOutput(breaksOff: boolean, reason: FastCgiError): Promise<void> {
     this.#phase = "lingering";
@@ -324,9 +333,9 @@ export class ServerConnection
   }
 
   /**
-   * Closes the connection at once, but for what was to leave before it and has not been taken yet.
+   * Closes the connection at once, except for output that must still be sent.
    *
-   * @param isBroken Whether the transport is gone, so that nothing can leave any more.
+   * @param isBroken Whether the transport is gone, so that nothing can be sent.
    */
   close(reason: FastCgiError, isBroken: boolean = false): void {
     if (this.#isClosed) return;
@@ -349,5 +358,8 @@ function connectionClosed(what: string, cause?: unknown): FastCgiError {
   return new FastCgiError("connectionClosed", `Cannot finish the request: ${what}`, { cause });
 }
 
-/** Why a connection that is of no more use is closed. One for all, as an error with its stack costs more than many a request. */
+/**
+ * The reason for closing a connection that is not needed any more. One object for all, because an error with its stack
+ * costs more than many a request.
+ */
 const FINISHED: FastCgiError = /* @__PURE__ */ new FastCgiError("connectionClosed", "The connection is closed");

@@ -1,4 +1,5 @@
-// One request and its response on a connection: runs the handler and sends what it answers. The mirror of client/exchange.ts.
+// One request and its response on a connection: runs the handler and sends its answer. The mirror of
+// client/exchange.ts.
 
 import type { ErrorStatus } from "../cgi/error_document.ts";
 import type { IncomingRequest } from "../codec/incoming_request.ts";
@@ -11,17 +12,17 @@ import type { RecordWriter } from "../transport/record_writer.ts";
 /** What an {@linkcode Exchange} needs of its connection. */
 export interface ExchangeHost {
   readonly writer: RecordWriter;
-  /** Unread bytes of a stream beyond which the connection is not read. */
+  /** The number of unread bytes of a stream beyond which the connection is not read. */
   readonly maxQueuedBytes: number;
   /** Calls the handler. */
   answer(request: IncomingRequest): FastCgiResponse | Promise<FastCgiResponse>;
-  /** The response is sent piece by piece from now on. */
+  /** Called when the response is sent piece by piece from now on. */
   onStreaming(exchange: Exchange): void;
-  /** FCGI_END_REQUEST is sent next. Returns whether it may be. */
+  /** Called before FCGI_END_REQUEST is sent. Returns whether it may be sent. */
   onEnding(exchange: Exchange): boolean;
-  /** FCGI_END_REQUEST was sent. */
+  /** Called after FCGI_END_REQUEST was sent. */
   onEnded(exchange: Exchange): void;
-  /** The handler or its response failed. */
+  /** Called when the handler or its response failed. */
   onFailure(error: unknown, request: IncomingRequest): void;
 }
 
@@ -44,9 +45,9 @@ export class Exchange implements ResponseSenderHooks {
   }
 
   /**
-   * Answers the request. Never rejects: a handler that fails or says nothing is answered for with a plain error document.
+   * Answers the request. Never rejects: if the handler fails before any output, a plain error document is the answer.
    *
-   * @returns Whether the response was ended. Not if it failed behind its beginning.
+   * @returns Whether the response was ended. It is not if it failed after its beginning.
    */
   async run(): Promise<boolean> {
     const { request } = this;
@@ -55,7 +56,7 @@ export class Exchange implements ResponseSenderHooks {
       return true;
     } catch (error) {
       if (this.#sender.isStopped) {
-        // A handler whose request is aborted may well fail. There is nothing to tell.
+        // A handler whose request was aborted may fail. That is not an error to report.
         this.#sender.end();
         return true;
       }
@@ -66,7 +67,9 @@ export class Exchange implements ResponseSenderHooks {
     }
   }
 
-  /** Ends a response that failed behind its beginning: the web server has aborted the request, and wants nothing but the end. */
+  /**
+   * Ends a response that failed after its beginning: the web server has aborted the request, and wants only the end.
+   */
   endFailed(): void {
     this.#sender.end(undefined, 1);
   }
@@ -88,8 +91,8 @@ export class Exchange implements ResponseSenderHooks {
   }
 
   /**
-   * A Filter does not write before STDIN is complete (FastCGI 6.4). Unless it has to: one that writes while it reads more than may
-   * wait unread would wait for itself.
+   * Holds the answer of a Filter back until STDIN is complete (FastCGI 6.4). It is not held back if more of STDIN waits
+   * than may wait unread: a handler that writes while it reads would wait for itself.
    */
   async #filter(): Promise<FastCgiResponse> {
     const { request } = this;
@@ -101,12 +104,12 @@ export class Exchange implements ResponseSenderHooks {
   }
 }
 
-/** The status that says best whose fault an error is. */
+/** The status for an error, by which party is at fault. */
 function statusOf(error: unknown, request: IncomingRequest): ErrorStatus {
   if (!(error instanceof FastCgiError)) return 500;
   switch (error.code) {
     case "timeout":
-      // Not where an application that the handler has called was too slow.
+      // 408 only for this request's own input, and not for an application that the handler called.
       return request.failedWith(error) ? 408 : 500;
     case "limit":
       return error.limit === "maxStdinBytes" || error.limit === "maxDataBytes" ? 413 : 500;

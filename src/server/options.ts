@@ -3,50 +3,50 @@ import { resolveOptions } from "../base/resolve_options.ts";
 import { copyable, type FastCgiRequest } from "../codec/incoming_request.ts";
 import { REQUEST_DECODER_DEFAULTS, type RequestDecoderOptions } from "../codec/request_decoder_options.ts";
 
-/** Limits and timeouts of a server. Sizes are in bytes, timeouts in milliseconds; `Infinity` turns one off. */
+/** Limits and timeouts of a server. Sizes are in bytes, timeouts in milliseconds; `Infinity` turns a limit off. */
 export interface FastCgiServerLimits extends RequestDecoderOptions {
   /**
-   * Silence allowed while a request waits for the rest of its body. Behind it reading the body fails with `timeout`; a handler that says
-   * nothing else of that is answered for with 408. Other requests on the connection go on, and don't put it off. While a body is not read
-   * because the handler does not, it does not count.
+   * The most silence while a request waits for the rest of its body. After it, reading the body fails with `timeout`;
+   * if the handler gives no other answer, the request is answered 408. Other requests on the connection go on, and
+   * don't extend this time. Time in which the handler does not read the body does not count.
    *
    * @default {600000} (10 min: longer than any web server waits for a client, so that it decides; Debian's Apache: 300 s)
    */
   readTimeout?: number;
   /**
-   * Time allowed from the start of a request to the end of its params, however busily they trickle. A request that passes it is answered
-   * 408.
+   * The most time from the start of a request to the end of its params, whatever comes in between. A request that takes
+   * longer is answered 408.
    *
    * @default {30000} (30 s: they don't depend on a client, web servers send them at once)
    */
   paramsTimeout?: number;
   /**
-   * Time in which the web server may take nothing of what is sent. Then the connection is broken off, with every response on it. A slow
-   * client is nothing that this is for, and a pausing one neither: their web server has limits of its own.
+   * The most time in which the web server takes nothing of what is sent. Then the connection is broken off, with every
+   * response on it. Slow and pausing clients are not meant: their web server has limits for them.
    *
    * @default {600000} (10 min: longer than any web server's own, of which lighttpd's 360 s is the longest; nginx and Apache: 60 s)
    */
   writeTimeout?: number;
   /**
-   * Silence allowed on a connection without a request. Longer than the idle time of the web server's own pool (nginx: 60 s), so
-   * that the web server closes first and no request meets a closing connection.
+   * The most silence on a connection without a request. It is longer than the idle time of the web server's own pool
+   * (nginx: 60 s), so that the web server closes first and no request meets a closing connection.
    *
    * @default {120000} (120 s)
    */
   idleTimeout?: number;
   /**
-   * Time for which the rest of a request's input is read and dropped after an early response, before the connection is closed: a
-   * connection that is closed with unread input takes the response with it. Also the time that a web server has to take the end of a
-   * connection that is given up.
+   * The time for which the rest of a request's input is read and dropped after an early response, before the connection
+   * is closed: if a connection is closed with unread input, the response is lost. Also the time in which a web server
+   * must read the end of a connection that is given up.
    *
    * @default {5000} (5 s, as nginx's `lingering_timeout`)
    */
   lingerTimeout?: number;
   /**
-   * Requests after which a kept connection is closed, as soon as it has had none for a second. It is not closed right behind a
-   * response: FastCGI can't announce that, and a request that the web server sends at this moment is lost (Apache answers 503, HAProxy
-   * 502, nginx repeats what it may). So a connection that has no pause goes on, and one request in thousands may still be lost where a
-   * web server begins to use a connection again at the very moment.
+   * The number of requests after which a kept connection is closed, once it has had none for a second. It is not closed
+   * right after a response: FastCGI can't announce that, and a request that the web server sends at this moment is lost
+   * (Apache answers 503, HAProxy 502, nginx repeats it if it may). So a connection without a pause goes on, and one
+   * request in thousands may still be lost if a web server uses a connection again at the very moment of its close.
    *
    * @default {Infinity} (as Go and libfcgi)
    */
@@ -56,9 +56,9 @@ export interface FastCgiServerLimits extends RequestDecoderOptions {
 /** Options of a server. */
 export interface FastCgiServerOptions extends FastCgiServerLimits {
   /**
-   * Told of everything that went wrong and did not reach the handler: a handler or response that failed, a connection that was given up,
-   * input that was refused or dropped, each with the request that it concerns if there is one. A web server or client that leaves is no
-   * error: `request.signal` tells of that. The core prints nothing.
+   * Called with every error that did not reach the handler: a handler or response that failed, a connection that was
+   * given up, input that was refused or dropped, each with its request if there is one. A web server or client that
+   * leaves is not an error: `request.signal` tells of that. The core prints nothing.
    */
   onError?: (error: unknown, request?: FastCgiRequest) => void;
 }

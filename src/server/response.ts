@@ -1,9 +1,12 @@
 import type { FastCgiRequest } from "../codec/incoming_request.ts";
 import type { FastCgiResponse } from "../codec/outgoing_response.ts";
 
-/** What a handler can ask of the server that runs it. */
+/** What a handler can ask its server to do. */
 export interface FastCgiHandlerContext {
-  /** Lets a graceful close wait for work that goes on after the response. `request` is whose, for `onError`. */
+  /**
+   * Makes a graceful close wait for work that goes on after the response. `request` is the request that it belongs to,
+   * for `onError`.
+   */
   waitUntil(promise: PromiseLike<unknown>, request?: FastCgiRequest): void;
 }
 

@@ -10,16 +10,17 @@ import type { FastCgiHandler, FastCgiHandlerContext } from "./response.ts";
 /** How {@linkcode FastCgiServer.close} ends. */
 export interface CloseOptions {
   /**
-   * Milliseconds for which connections go on as before, until the web server closes them. What it has connected for may still be under
-   * way, and so may the next request on a connection that it keeps: FastCGI has no way to announce that a connection ends.
-   * Then idle connections are closed, and the others behind their requests.
+   * Milliseconds for which connections go on as before, unless the web server closes them. A request may still be on
+   * its way, on a new connection or on a kept one, because FastCGI has no way to announce that a connection ends. Then
+   * idle connections are closed, and the others after their requests.
    *
    * @default {250} (long enough for a web server to send what it has connected for: it writes as soon as it is connected)
    */
   grace?: number;
   /**
-   * Milliseconds after which what still runs is aborted. Handlers then have a second to settle, and web servers to read how their responses
-   * end. What is left after that is left behind: `onError` is told of each handler and each promise of `waitUntil`, and `close` resolves.
+   * Milliseconds after which running requests are aborted. Handlers then have a second to settle, and web servers to
+   * read how their responses end. The rest is left behind: `onError` is told of each handler and each promise of
+   * `waitUntil`, and `close` resolves.
    *
    * @default {Infinity}
    */
@@ -29,12 +30,12 @@ export interface CloseOptions {
 /** The defaults of {@linkcode CloseOptions}. */
 export const CLOSE_DEFAULTS: Required<CloseOptions> = Object.freeze({ grace: 250, timeout: Number.POSITIVE_INFINITY });
 
-/** Milliseconds that handlers have to settle once they were aborted because of the timeout of a close. */
+/** Milliseconds that handlers have to settle after the timeout of a close has aborted them. */
 const SETTLE_TIME = 1000;
 
 /**
- * A FastCGI application over any transport. It listens to nothing itself: an adapter accepts connections and gives each to
- * {@linkcode FastCgiServer.serve}.
+ * A FastCGI application over any transport. It does not listen itself: an adapter accepts connections and passes each
+ * to {@linkcode FastCgiServer.serve}.
  *
  * ```ts
  * const server = new FastCgiServer(() => ({ stdout: encoder.encode("Status: 200 OK\r\n\r\nHello") }));
@@ -44,11 +45,11 @@ const SETTLE_TIME = 1000;
 export class FastCgiServer implements FastCgiHandlerContext {
   readonly #handler: FastCgiHandler;
   readonly #options: ResolvedServerOptions;
-  /** Those that are open. */
+  /** The open connections. */
   readonly #connections = new Set<ServerConnection>();
-  /** Those that are closed, with handlers that have not settled. They take the place of no other. */
+  /** Closed connections with handlers that have not settled. They do not count for `maxConnections`. */
   readonly #unsettled = new Set<ServerConnection>();
-  /** What was given to `waitUntil`, and by which request. */
+  /** The promises that were given to `waitUntil`, and the request of each. */
   readonly #background = new Map<Promise<unknown>, FastCgiRequest | undefined>();
   readonly #owner: ServerConnectionOwner = {
     onClose: (connection) => {
@@ -69,14 +70,14 @@ export class FastCgiServer implements FastCgiHandlerContext {
     this.#options = resolveServerOptions(options);
   }
 
-  /** Connections that are open. */
+  /** The number of open connections. */
   get connections(): number {
     return this.#connections.size;
   }
 
   /**
-   * Serves the requests of one connection. Resolves when it is closed and its handlers have settled; never rejects: what goes
-   * wrong is told to `onError`.
+   * Serves the requests of one connection. Resolves when the connection is closed and its handlers have settled. Never
+   * rejects: errors go to `onError`.
    */
   async serve(connection: FastCgiConnection): Promise<void> {
     const { maxConnections, onError } = this.#options;
@@ -100,7 +101,7 @@ export class FastCgiServer implements FastCgiHandlerContext {
     this.#checkDone();
   }
 
-  /** Lets {@linkcode FastCgiServer.close} wait for work that goes on after a response. */
+  /** Makes {@linkcode FastCgiServer.close} wait for work that goes on after a response. */
   waitUntil(promise: PromiseLike<unknown>, request?: FastCgiRequest): void {
     const done: Promise<unknown> = Promise.resolve(promise)
       .catch((error) => this.#options.onError(error, request))
@@ -112,9 +113,9 @@ export class FastCgiServer implements FastCgiHandlerContext {
   }
 
   /**
-   * Takes no more connections, lets the requests finish that run or come within `grace`, and closes each connection as soon as none is
-   * active on it. Resolves when all is done, or shortly after `timeout`. Called again it waits for the same end, and ends it with a
-   * timeout of its own.
+   * Accepts no more connections, finishes the requests that run or come within `grace`, and closes each connection once
+   * none is active on it. Resolves when all is done, or shortly after `timeout`. A second call waits for the same end,
+   * and may set a `timeout` of its own.
    *
    * @throws {RangeError | TypeError} If an option has a value it can't have.
    */
@@ -151,7 +152,7 @@ export class FastCgiServer implements FastCgiHandlerContext {
     for (const connection of this.#connections) connection.giveUp(closing(timeout));
   }
 
-  /** Waits no longer. What is left goes on by itself, if it does. */
+  /** Stops waiting. Handlers that have not settled go on by themselves. */
   #leave(timeout: number): void {
     for (const connection of this.#connections) connection.close(closing(timeout));
     const requests = [...this.#unsettled].flatMap((connection) => connection.requests);
