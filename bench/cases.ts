@@ -266,7 +266,7 @@ function bodies(options: BenchOptions): BenchCase[] {
       missing: [
         {
           name: "libfcgi",
-          reason: "a process that writes what nobody reads yet stops reading: the load generator sends first",
+          reason: "a process stops reading while its output is not read: the load generator sends first",
         },
       ],
     },

@@ -1,6 +1,6 @@
 import { connect } from "node:net";
 
-/** Whether somebody listens on `host:port`. */
+/** Whether a process listens on `host:port`. */
 export function isListening(address: string): Promise<boolean> {
   const [host, port] = address.split(":");
   return new Promise((resolve) => {

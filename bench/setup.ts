@@ -26,7 +26,7 @@ export interface Bench {
   peer(name: string): string;
   /** A compiled program. Throws, saying what is missing, where it can't be compiled. */
   compiled(name: CompiledProgram): Promise<string>;
-  /** The path of a socket that nobody has used. */
+  /** The path of a socket that was not used before. */
   socket(): string;
 }
 

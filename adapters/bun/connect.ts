@@ -5,14 +5,14 @@ import { UnixConnector } from "../system/unix_connector.ts";
 import { bun } from "./runtime.ts";
 import { type SocketData, socketHandlers } from "./socket.ts";
 
-// Bun can't give an attempt up. After the signal has been aborted, the connector closes the connection as soon as it is there.
+// Bun can't cancel an attempt to connect. If the signal aborts, the connector closes the connection when it opens.
 
 /** Opens TCP connections to an application. */
 export class FastCgiTcpConnector extends TcpConnector {
   protected override open({ hostname, port }: TcpAddress): Promise<FastCgiConnection> {
     return new Promise((resolve, reject) => {
       const socket = socketHandlers(resolve);
-      // Half-open: an application may answer behind our end of file.
+      // Half-open, because an application may answer after this side's end of file.
       bun().connect<SocketData>({ hostname, port, allowHalfOpen: true, data: undefined, socket }).catch(reject);
     });
   }

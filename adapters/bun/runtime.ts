@@ -21,7 +21,7 @@ export interface BunSocket<Data> {
   terminate(): void;
 }
 
-/** What is told of sockets, as `Bun.SocketHandler`. */
+/** Callbacks of sockets, as `Bun.SocketHandler`. */
 export interface BunSocketHandler<Data> {
   open(socket: BunSocket<Data>): void;
   data(socket: BunSocket<Data>, chunk: Uint8Array): void;
@@ -36,19 +36,21 @@ export interface BunSocketHandler<Data> {
 
 /** A socket that listens, as `Bun.SocketListener`. */
 export interface BunListener {
-  /** Of TCP only. */
+  /** Only of TCP. */
   readonly port?: number;
   /** Accepts no more, and removes the socket file. */
   stop(): void;
 }
 
-/** Where to listen or connect. Bun listens on an inherited descriptor too, though its types don't say so. */
+/**
+ * A TCP address to listen on or connect to. Bun listens on an inherited descriptor too, though its types don't say so.
+ */
 export interface BunTcpPlace {
   readonly hostname: string;
   readonly port: number;
 }
 
-/** The same on a Unix socket. */
+/** A Unix socket to listen on or connect to. */
 export interface BunUnixPlace {
   readonly unix: string;
 }
@@ -69,7 +71,7 @@ export interface BunRuntime {
   connect<Data>(options: BunSocketOptions<Data> & BunUnixPlace): Promise<unknown>;
 }
 
-/** Asked for where it is used, so that the module can be imported everywhere. */
+/** Read where it is used, so that the module can be imported everywhere. */
 export function bun(): BunRuntime {
   const { Bun } = globalThis as { Bun?: BunRuntime };
   if (Bun === undefined) throw new Error("Cannot use the sockets of Bun: this is another runtime");

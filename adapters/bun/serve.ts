@@ -37,7 +37,7 @@ async function bind(place: ListenPlace, { onConnection, onError }: ListenerEvent
     if (spare.admits()) onConnection(connection);
     else connection.close();
   });
-  // Half-open, so that the end of the web server's input is ours to act on.
+  // Half-open, so that this side decides what follows the end of the web server's input.
   const options = { allowHalfOpen: true, data: undefined, socket };
   // Bun.listen takes every kind of place, but its types have an overload for each, and none for descriptors.
   const where = ("path" in place ? { unix: place.path } : place) as BunTcpPlace;

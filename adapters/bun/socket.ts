@@ -1,5 +1,5 @@
-// A socket of Bun as a channel. Bun buffers nothing that is written: `write` takes what the kernel takes, and `drain` tells when there
-// is room again.
+// A socket of Bun as a channel. Bun does not buffer: `write` takes as much as the kernel takes, and `drain` is called
+// when there is room again.
 
 import {
   type ByteChannel,
@@ -10,11 +10,11 @@ import {
 } from "../../src/toolkit.ts";
 import type { BunSocket, BunSocketHandler } from "./runtime.ts";
 
-/** A socket knows its channel: Bun calls the same handlers for all sockets of a listener. */
+/** The channel of a socket, which its data holds, because Bun calls the same handlers for all sockets of a listener. */
 export type SocketData = BunChannel | undefined;
 
 /**
- * What Bun tells of sockets, told to their channels. `onOpen` gets the channel of a new socket.
+ * Handlers that pass Bun's callbacks to the channels of sockets. `onOpen` gets the channel of a new socket.
  *
  * @param address The peer's, where that is not TCP.
  */
@@ -32,9 +32,9 @@ export function socketHandlers(
     data: (socket, chunk) => socket.data?.received(chunk),
     drain: (socket) => socket.data?.drained(),
     end: (socket) => socket.data?.ended(),
-    // When we have half-closed before, this is all that tells of the peer's end of file.
+    // If this side has half-closed before, only this call tells of the peer's end of file.
     close: (socket, error) => (error === undefined ? socket.data?.peerClosed() : socket.data?.failed(error)),
-    // What a handler threw. Without this Bun would print it.
+    // Gets an error that a handler threw. Without this Bun would print it.
     error(socket, error) {
       socket.data?.failed(error);
       socket.close();

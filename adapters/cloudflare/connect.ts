@@ -37,7 +37,7 @@ export class FastCgiTcpConnector extends TcpConnector {
   readonly #secureTransport: "off" | "on";
 
   /**
-   * Connects to `target`; `preset` is what the application wants of every client.
+   * Connects to `target`. `preset` has options for every client of the application.
    *
    * @throws {TypeError} If the target is not one, or an option has a value it can't have.
    */
@@ -55,8 +55,8 @@ export class FastCgiTcpConnector extends TcpConnector {
   }
 
   /**
-   * php-fpm on TCP. `script` is the path of the file that answers every request, or what the option of that name takes. Leave it out
-   * where each request brings its own, as those of `phpSite` do.
+   * php-fpm on TCP. `script` is the path of the file that answers every request, or a value of the client's option
+   * `script`. Leave it out if each request has its own, as those of `phpSite` do.
    */
   static override phpFpm<Self>(
     this: new (
@@ -76,11 +76,11 @@ export class FastCgiTcpConnector extends TcpConnector {
   }
 }
 
-/** How a Worker connects. */
+/** Options of a Worker's connection. */
 export interface WorkerSocketOptions {
   /**
-   * A binding of the Worker with a method `connect`, such as one that leads into a private network. It gets the target as
-   * `{ hostname, port }`, and gives a socket like those of `cloudflare:sockets`.
+   * A binding of the Worker with a method `connect`, such as a binding to a private network. It gets the target as
+   * `{ hostname, port }`, and returns a socket like those of `cloudflare:sockets`.
    *
    * @default {`cloudflare:sockets`}
    */
@@ -121,7 +121,7 @@ async function openTcp(
   secureTransport: "off" | "on",
   signal: AbortSignal,
 ): Promise<StreamConnection> {
-  // Half-open: an application may answer behind our end of file.
+  // Half-open, because an application may answer after this side's end of file.
   const socket = binding.connect({ hostname, port }, { secureTransport, allowHalfOpen: true });
   const close = async (): Promise<void> => void (await socket.close());
   const onAbort = (): void => void close().catch(() => {});

@@ -1,4 +1,4 @@
-// The part of the module "cloudflare:sockets" that is used here, so that programs do not need the types of the whole runtime.
+// The part of the module "cloudflare:sockets" that is used here, so that the types of the whole runtime are not needed.
 
 declare module "cloudflare:sockets" {
   interface SocketInfo {

@@ -30,7 +30,7 @@ export class FastCgiUnixConnector extends UnixConnector {
   }
 }
 
-/** Connects to a Unix socket, which takes no time. */
+/** Connects to a Unix socket. This is immediate, so it can't be cancelled. */
 export async function openUnix(path: string): Promise<FastCgiConnection> {
   return new DenoChannel(await deno().connect({ transport: "unix", path }), { path });
 }

@@ -17,7 +17,7 @@ export interface DenoConn {
   write(bytes: Uint8Array): Promise<number>;
   closeWrite(): Promise<void>;
   close(): void;
-  /** Of TCP only. */
+  /** Only of TCP. */
   setNoDelay?(noDelay?: boolean): void;
 }
 
@@ -40,7 +40,7 @@ export interface DenoRuntime {
   connect(options: { transport: "unix"; path: string }): Promise<DenoConn>;
 }
 
-/** Asked for where it is used, so that the module can be imported everywhere. */
+/** Read where it is used, so that the module can be imported everywhere. */
 export function deno(): DenoRuntime {
   const { Deno } = globalThis as { Deno?: DenoRuntime };
   if (Deno === undefined) throw new Error("Cannot use the sockets of Deno: this is another runtime");

@@ -6,7 +6,7 @@ import { openUnix } from "./connect.ts";
 import { type DenoConn, type DenoListener, deno } from "./runtime.ts";
 import { DenoChannel } from "./socket.ts";
 
-/** Time before the next attempt when no connection could be accepted, in milliseconds. Meanwhile connections wait. */
+/** Milliseconds before the next attempt after no connection could be accepted. Connections wait in that time. */
 const ACCEPT_DELAY = 100;
 
 const RUNTIME: ServerRuntime = { bind, openUnix, environment: (name) => deno().env.get(name) };
@@ -71,7 +71,7 @@ async function acceptAll(
     try {
       onConnection(new DenoChannel(conn));
     } catch (error) {
-      // Gone already.
+      // The connection is gone already.
       conn.close();
       onError(error);
     }

@@ -6,7 +6,7 @@ import { type DenoAddress, type DenoConn, deno } from "./runtime.ts";
 
 const READ_BYTES = 64 * 1024;
 
-/** Of TCP only. */
+/** The address of TCP only. */
 function addressOf(address: DenoAddress): ConnectionAddress | undefined {
   return address.transport === "tcp" ? tcpAddress(address.hostname, address.port) : undefined;
 }
@@ -48,17 +48,20 @@ export class DenoChannel extends SocketChannel {
     try {
       await this.#conn.closeWrite();
     } catch (error) {
-      // A peer that is gone has no need of our end of file.
+      // A peer that is gone does not need this side's end of file.
       if (!this.isClosed && !(error instanceof deno().errors.NotConnected)) throw error;
     }
   }
 
-  /** Also ends what is being read and written. */
+  /** This also ends reads and writes that have not settled. */
   protected override destroy(): void {
     this.#conn.close();
   }
 
-  /** What was read. A large piece takes the buffer with it, a small one would hold too much of it. */
+  /**
+   * Returns the bytes that were read. A large piece keeps the buffer; a small piece is copied, because it would keep
+   * too much of it in memory.
+   */
   #take(length: number): Uint8Array {
     if (length < READ_BYTES / 2) return this.#buffer.slice(0, length);
     const piece = this.#buffer.subarray(0, length);

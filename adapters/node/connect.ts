@@ -34,7 +34,7 @@ export function openUnix(path: string, signal: AbortSignal): Promise<FastCgiConn
 
 function open(target: NetConnectOpts, signal: AbortSignal, address?: ConnectionAddress): Promise<FastCgiConnection> {
   return new Promise((resolve, reject) => {
-    // A half-closed connection stays open the other way: an application may answer behind our end of file.
+    // Half-open, because an application may answer after this side's end of file.
     const socket = connect({ ...target, allowHalfOpen: true });
     const onAbort = (): void => void socket.destroy(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });

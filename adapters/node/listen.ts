@@ -26,7 +26,7 @@ function isInCluster(): boolean {
 
 async function bind(place: ListenPlace, { onConnection, onError }: ListenerEvents): Promise<ListeningSocket> {
   const watch = new ShortageWatch(onError);
-  // Half-open, so that the end of the web server's input is ours to act on.
+  // Half-open, so that this side decides what follows the end of the web server's input.
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     watch.accepted();
     onConnection(new NodeChannel(socket));

@@ -21,7 +21,7 @@ export class NodeChannel extends SocketChannel {
     socket.on("error", (error) => this.failed(error));
     socket.on("drain", () => this.drained());
     socket.on("close", () => {
-      // Before both ends have come: other code has destroyed the socket.
+      // If both ends have not come yet, other code has destroyed the socket.
       if (!socket.readableEnded || !socket.writableFinished) this.failed(new Error("The socket was closed"));
     });
   }
@@ -29,7 +29,7 @@ export class NodeChannel extends SocketChannel {
   protected override startReading(): void {
     const socket = this.#socket;
     socket.on("data", (chunk: Uint8Array) => {
-      // Not the Buffer itself: its slice() is no copy, and programs that read the body of a Response expect one.
+      // Not the Buffer itself: its slice() does not copy, and programs that read the body of a Response expect a copy.
       this.received(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
     });
     socket.on("end", () => this.ended());
@@ -48,7 +48,7 @@ export class NodeChannel extends SocketChannel {
     const socket = this.#socket;
     this.checkOpen();
     if (pieces.length === 1) return socket.write(pieces[0]!) ? undefined : this.room();
-    // One system call for all.
+    // Corked, so that one system call writes all pieces.
     socket.cork();
     for (const piece of pieces) socket.write(piece);
     socket.uncork();

@@ -1,4 +1,4 @@
-// Connectors to sockets, once for all runtimes. A runtime adds how it opens one.
+// Connectors to sockets, for all runtimes. A runtime adds how it opens a socket.
 
 import {
   type ConnectOptions,
@@ -20,11 +20,11 @@ export interface SystemError extends Error {
   readonly code?: string;
 }
 
-/** What the connectors for all kinds of sockets have in common. */
+/** The common part of the connectors for all kinds of sockets. */
 export abstract class SocketConnector<Target> implements FastCgiHttpConnector {
-  /** What the client takes from here where its own options say nothing. */
+  /** Options for the client, used where its own are not set. */
   readonly preset: FastCgiHttpPreset;
-  /** Prints what comes on FCGI_STDERR, for clients that have no `onStderr`. */
+  /** Prints text on FCGI_STDERR, for clients that have no `onStderr`. */
   readonly onStderr: (message: string, request: Request) => void = printApplicationStderr;
   readonly #target: Target;
 
@@ -36,8 +36,8 @@ export abstract class SocketConnector<Target> implements FastCgiHttpConnector {
   }
 
   /**
-   * php-fpm at `target`, which is what the constructor takes. `script` is the path of the file that answers every request, or what the
-   * option of that name takes. Leave it out where each request brings its own, as those of `phpSite` do.
+   * php-fpm at `target`, as the constructor accepts it. `script` is the path of the file that answers every request, or
+   * a value of the client's option `script`. Leave it out if each request has its own, as those of `phpSite` do.
    */
   static phpFpm<Self, Target extends TcpTarget | string>(
     this: new (
@@ -54,7 +54,7 @@ export abstract class SocketConnector<Target> implements FastCgiHttpConnector {
   async connect({ signal }: ConnectOptions): Promise<FastCgiConnection> {
     signal.throwIfAborted();
     try {
-      // Not every runtime can give an attempt up.
+      // Not every runtime can cancel an attempt.
       return await connectOrAbort((given) => this.open(this.#target, given), signal);
     } catch (error) {
       if (signal.aborted) throw signal.reason;
@@ -64,12 +64,12 @@ export abstract class SocketConnector<Target> implements FastCgiHttpConnector {
   }
 
   /**
-   * Opens a socket. Gives up when `signal` is aborted, if the runtime can. Rejects with the runtime's error, which should have the
-   * system's name of what is wrong in `code`.
+   * Opens a socket. Gives up when `signal` aborts, if the runtime can. Rejects with the runtime's error, whose `code`
+   * should be the operating system's name of the error.
    */
   protected abstract open(target: Target, signal: AbortSignal): Promise<FastCgiConnection>;
 
-  /** Opens a file for a request body that is too large for memory. Undefined where the runtime has no disk. */
+  /** Opens a file for a request body that is too large for memory. Undefined if the runtime has no disk. */
   protected get openSpool(): OpenSpool | undefined {
     return undefined;
   }
@@ -77,7 +77,7 @@ export abstract class SocketConnector<Target> implements FastCgiHttpConnector {
   /** The target in messages. */
   protected abstract nameOf(target: Target): string;
 
-  /** What is wrong, as a key of `HINTS`, when the system's name of it is `code`. */
+  /** The key of `HINTS` for an error with the operating system's name `code`. */
   protected meaningOf(code: string | undefined, _: Target): string | undefined {
     return code;
   }
@@ -86,9 +86,9 @@ export abstract class SocketConnector<Target> implements FastCgiHttpConnector {
 /** Connectors for TCP. */
 export abstract class TcpConnector extends SocketConnector<TcpAddress> {
   /**
-   * Connects to `target`; `preset` is what the application wants of every client.
+   * Connects to `target`. `preset` has options for every client of the application.
    *
-   * @throws {TypeError} If the target is not one.
+   * @throws {TypeError} If the target has no valid port.
    */
   constructor(target: TcpTarget | string, preset?: FastCgiHttpPreset) {
     super(parseTcpTarget(target), preset);

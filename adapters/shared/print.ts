@@ -1,54 +1,57 @@
-// What goes to the console where a program gives no callback: one line for each fault and each message, with nothing in it that a
-// terminal or a log takes for more than text, and not longer than it may be, whatever a peer sends.
+// Prints to the console if a program gives no callback: one line for each error and each message. The line has no
+// characters that a terminal or a log takes for more than text, and a bounded length, whatever a peer sends.
 
 import { byteStringToUtf8, FastCgiError, type FastCgiRequest } from "../../src/toolkit.ts";
 
-/** Characters of a message of FCGI_STDERR, as a line in Apache's error log has. */
+/** The most characters of a message of FCGI_STDERR, as in a line of Apache's error log. */
 const MAX_MESSAGE = 8192;
-/** Characters of what is wrong, with its causes. */
+/** The most characters of an error, with its causes. */
 const MAX_REASON = 2048;
-/** Characters of a URL. */
+/** The most characters of a URL. */
 const MAX_URL = 512;
-/** Characters of a method. */
+/** The most characters of a method. */
 const MAX_METHOD = 32;
-/** Errors that are the cause of each other. */
+/** The most causes of an error, one of the other. */
 const MAX_CAUSES = 4;
-/** Calls of a stack, and characters of each. */
+/** The most calls of a stack, and characters of each. */
 const MAX_FRAMES = 10;
 const MAX_FRAME = 256;
 
-/** Control characters, C0 and C1 (0x80 to 0x9f), separators of lines, what turns the direction of text or is not to be seen, and halves of characters. */
+/**
+ * Control characters, C0 and C1 (0x80 to 0x9f), separators of lines, characters that are invisible or change the
+ * direction of text, and halves of characters.
+ */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
-/** Those with an escape of their own. */
+/** Characters with an escape of their own. */
 const ESCAPES: ReadonlyMap<string, string> = new Map([
   ["\n", "\\n"],
   ["\r", "\\r"],
   ["\t", "\\t"],
 ]);
 
-/** Prints a fault of a server: a line with the request, where there is one, and what is wrong. */
+/** Prints an error of a server: one line with its request, if there is one, and the reason. */
 export function printError(error: unknown, request?: FastCgiRequest): void {
   console.error(faultText(error, request));
 }
 
-/** Prints what a handler has written to its `stderr`. */
+/** Prints text that a handler wrote to its `stderr`. */
 export function printStderr(message: string): void {
   printMessage("", message);
 }
 
-/** Prints what an application has written to FCGI_STDERR. */
+/** Prints text that an application wrote to FCGI_STDERR. */
 export function printApplicationStderr(message: string, { method, url }: Request): void {
   printMessage(`${printable(method, MAX_METHOD)} ${printable(url, MAX_URL)}: `, message);
 }
 
 function printMessage(about: string, message: string): void {
-  // The end of a message is no part of it.
+  // Line ends after the message are not part of it.
   const text = message.trimEnd();
   if (text !== "") console.error(about + printable(text, MAX_MESSAGE));
 }
 
-/** Text as it may be printed in a line: without control characters, and cut where it has more than `limit` characters. */
+/** Text for one line: without control characters, and cut after `limit` characters. */
 export function printable(text: string, limit: number): string {
   const escaped = text.slice(0, limit).replace(UNPRINTABLE, escapeCharacter);
   if (text.length <= limit && escaped.length <= limit) return escaped;
@@ -62,7 +65,7 @@ function escapeCharacter(character: string): string {
   return code <= 0xff ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u{${code.toString(16)}}`;
 }
 
-/** What is printed of a fault. The stack of an error of the application's own follows, as it says where to look. */
+/** The text for an error. The stack follows if the application threw the error, because it shows where to look. */
 export function faultText(error: unknown, request?: FastCgiRequest): string {
   const about = request === undefined ? "" : `${requestText(request)}: `;
   const line = about + printable(reasonOf(error, MAX_CAUSES), MAX_REASON);
@@ -70,7 +73,7 @@ export function faultText(error: unknown, request?: FastCgiRequest): string {
   return isOwn ? [line, ...framesOf(error)].join("\n") : line;
 }
 
-/** The method and the URL of a request, as its variables have them: they may be why it was refused. */
+/** The method and the URL of a request, as its variables have them, because they may be the reason of the error. */
 function requestText({ params, requestId }: FastCgiRequest): string {
   const textOfParam = (name: string): string => byteStringToUtf8(params.get(name) ?? "");
   const method = textOfParam("REQUEST_METHOD");
@@ -82,7 +85,7 @@ function requestText({ params, requestId }: FastCgiRequest): string {
   return `${printable(method, MAX_METHOD)} ${printable(url, MAX_URL)}`;
 }
 
-/** What an error says, and what it says of its cause where that is more. */
+/** The message of an error, and of its cause if that says more. */
 function reasonOf(error: unknown, causes: number): string {
   if (!isError(error)) return textOf(error);
   const { name, message, limit, cause, errors } = error;
@@ -93,14 +96,14 @@ function reasonOf(error: unknown, causes: number): string {
   return kind + said + option + (isKnown ? "" : `: ${reasonOf(cause, causes - 1)}`);
 }
 
-/** An error of any realm, with what some have besides. */
+/** An error of any realm, with the further members of some errors. */
 type ErrorLike = Error & Partial<Pick<FastCgiError, "limit">> & Partial<Pick<AggregateError, "errors">>;
 
 function isError(value: unknown): value is ErrorLike {
   return typeof value === "object" && value !== null && "message" in value && typeof value.message === "string";
 }
 
-/** Anything can be thrown. */
+/** The text of a thrown value, which may be of any type. */
 function textOf(value: unknown): string {
   try {
     return String(value);

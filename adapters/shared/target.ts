@@ -1,6 +1,6 @@
 import type { TcpAddress } from "../../src/index.ts";
 
-/** Where a TCP application listens. */
+/** The address of a TCP application. */
 export interface TcpTarget {
   /**
    * Host name or address.
@@ -12,7 +12,7 @@ export interface TcpTarget {
   port: number;
 }
 
-/** @throws {TypeError} If the target is not one. */
+/** @throws {TypeError} If the target has no valid port. */
 export function parseTcpTarget(target: TcpTarget | string): TcpAddress {
   const { hostname = "127.0.0.1", port } = typeof target === "string" ? splitTcpTarget(target) : target;
   if (typeof hostname !== "string" || hostname === "" || !Number.isInteger(port) || port < 1 || port > 65_535) {
@@ -23,14 +23,14 @@ export function parseTcpTarget(target: TcpTarget | string): TcpAddress {
   return { hostname, port };
 }
 
-/** `9000`, `host:9000` or `[::1]:9000`. What is none of these has no port. */
+/** Parses `9000`, `host:9000` or `[::1]:9000`. Any other text gives no valid port. */
 export function splitTcpTarget(target: string): TcpTarget {
   const match = /^(?:(?:([^:[\]]*)|\[([^[\]]*)\]):)?([0-9]+)$/.exec(target);
   const hostname = match?.[1] ?? match?.[2];
   return { port: Number(match?.[3]), ...(hostname !== undefined && { hostname }) };
 }
 
-/** The other way round, for messages. */
+/** The text of a target, for messages. */
 export function formatTcpTarget({ hostname, port }: TcpAddress): string {
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }

@@ -4,7 +4,10 @@
 /** After so many turns of the event loop without a new connection, none waits any more. */
 const QUIET_TURNS = 3;
 
-/** Waits until no more connections come, or until `limit` milliseconds have passed. `accepted` is how many have come. */
+/**
+ * Waits until no more connections come, or until `limit` milliseconds have passed. `accepted` returns the number of
+ * connections so far.
+ */
 export async function untilQuiet(accepted: () => number, limit: number): Promise<void> {
   const end = performance.now() + limit;
   let before = accepted();

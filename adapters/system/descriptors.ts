@@ -4,7 +4,7 @@
 import { closeSync, openSync } from "node:fs";
 import type { SystemError } from "../shared/connect.ts";
 
-/** Milliseconds without a shortage after which the next one is reported again. */
+/** Milliseconds without a shortage after which the next one is reported. */
 const QUIET_TIME = 10_000;
 
 /** Milliseconds between two checks for a shortage. On Bun this is the longest time for which a core is used up. */
@@ -25,7 +25,7 @@ export class ShortageReport {
     this.#onError = onError;
   }
 
-  /** There is a shortage now. */
+  /** Called when there is a shortage. */
   notice(cause: unknown): void {
     const now = performance.now();
     const isNew = now - this.#noticedAt > QUIET_TIME;

@@ -9,11 +9,11 @@ import { printable } from "../shared/print.ts";
 /** Options of {@linkcode scriptOnDisk} and {@linkcode fileOnDisk}. */
 export interface FolderOnDiskOptions {
   /**
-   * Folders that links in the folder may lead to, by absolute paths. Debian's packages link to files that they share: `/usr/share/php`,
-   * `/usr/share/javascript`, or where the whole application is. A user who can make links in the folder can then reach every file in
-   * these folders.
+   * Further folders that links in the folder may lead to, as absolute paths. Debian's packages link to files that they
+   * share: `/usr/share/php`, `/usr/share/javascript`, or the folder of the whole application. Every link in the folder
+   * can then lead to any file in these folders, whichever program made the link.
    *
-   * @default {none: a link may lead to where the folder itself is, and nowhere else}
+   * @default {none: a link may lead only into the folder itself}
    */
   mayLinkTo?: readonly string[];
   /**
@@ -29,15 +29,18 @@ export type PathOnDisk =
       readonly kind: "there";
       /** The folder, with links followed. */
       readonly root: string;
-      /** What the path leads to, with links followed. */
+      /** The file or folder that the path leads to, with links followed. */
       readonly target: string;
-      /** Of `target`: it may be a file, a folder, or something else. */
+      /** The status of `target`, which may be a file, a folder, or something else. */
       readonly stats: Stats;
-      /** Its place in the folder, or in the one of `mayLinkTo` that it is in: with `/` between the parts, and none at the beginning. */
+      /**
+       * The path of `target` inside the folder, or inside the folder of `mayLinkTo`: with `/` between the parts, and
+       * none at the beginning.
+       */
       readonly inside: string;
-      /** The path in the folder before links were followed, written in the same way. */
+      /** The path inside the folder before links were followed, in the same form. */
       readonly name: string;
-      /** Whether it leads into another folder. */
+      /** Whether the path leads into another folder. */
       readonly isLinkedOut: boolean;
     }
   | { readonly kind: "missing" }
@@ -55,7 +58,7 @@ const REASONS: ReadonlyMap<string, string> = new Map([
   ["ELOOP", "its links lead in a circle"],
 ]);
 
-/** Characters of a path in a message. */
+/** The most characters of a path in a message. */
 const MAX_SHOWN = 512;
 
 /** A folder of this machine. */
@@ -139,7 +142,7 @@ export class FolderOnDisk {
   }
 }
 
-/** The place of a path in a folder, with `/` between its parts; null if it is outside. */
+/** The path relative to a folder, with `/` between its parts; null if it is outside. */
 function insideOf(folder: string, path: string): string | null {
   const inside = relative(folder, path);
   return inside === ".." || inside.startsWith(`..${sep}`) || isAbsolute(inside) ? null : inside.replaceAll(sep, "/");

@@ -1,4 +1,4 @@
-// What the doors of Node, Bun and Deno have in common.
+// The exports that the entries of Node, Bun and Deno have in common.
 
 export type { TcpTarget } from "../shared/target.ts";
 export { fileOnDisk } from "./file_on_disk.ts";

@@ -4,8 +4,8 @@ import { fstatSync } from "node:fs";
 const FIRST_OF_SYSTEMD = 3;
 
 /**
- * The descriptor of the listening socket that this process was started with: of systemd's (sd_listen_fds(3)), else 0
- * (FastCGI 2.2).
+ * The descriptor of the listening socket that this process was started with: the one of systemd (sd_listen_fds(3)),
+ * else 0 (FastCGI 2.2).
  *
  * @throws {TypeError} If there is none, or more than one.
  */

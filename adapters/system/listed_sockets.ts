@@ -1,12 +1,12 @@
 import { readFileSync, realpathSync } from "node:fs";
 import { basename, dirname } from "node:path";
 
-/** Of the flags: the socket listens (`__SO_ACCEPTCON`). */
+/** The flag of a socket that listens (`__SO_ACCEPTCON`). */
 const LISTENS = 0x10000;
 
 /**
- * Whether Linux has a socket in its list (/proc/net/unix) that listens and was made for a path. The answer is also "yes" if
- * another process has taken that path over since. It is "no" on other systems, and for processes in other containers.
+ * Whether Linux lists (/proc/net/unix) a socket that listens and was made for a path. The answer is also true if
+ * another process has taken that path over since, and false on other systems and for processes in other containers.
  */
 export function isListed(path: string): boolean {
   let list: string;
@@ -25,7 +25,7 @@ export function isListed(path: string): boolean {
     const made = match[2]!;
     if (basename(made) !== name) return false;
     const parent = dirname(made);
-    // The name that it was made by may be in a private folder: see socket_file.ts.
+    // The socket may have been made under a name in a private folder: see socket_file.ts.
     return isFolder(parent, folder) || (basename(parent).startsWith(".") && isFolder(dirname(parent), folder));
   });
 }

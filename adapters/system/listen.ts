@@ -15,20 +15,21 @@ import { checkSocketPath } from "./socket_path.ts";
 const MAX_BACKLOG_TIME = 1000;
 
 /**
- * Where to listen: one of `path`, `port` and `fd`. Without any it is the socket that the process was started with: of systemd
- * (`LISTEN_FDS`), else descriptor 0.
+ * Where to listen: one of `path`, `port` and `fd`. Without any, it is the socket that the process was started with: the
+ * one of systemd (`LISTEN_FDS`), else descriptor 0.
  */
 export interface ListenTarget {
   /**
-   * Path of a Unix socket. The file of a socket that no process listens on is replaced, by one process where several start at the same
-   * moment; it is removed on close. The workers of `node:cluster` share the path: the last one removes it.
+   * Path of a Unix socket. A socket file that no process listens on is replaced; if several processes start at the same
+   * moment, one of them gets the path. The file is removed on close. The workers of `node:cluster` share the path: the
+   * last one removes the file.
    *
-   * The folder must let this user make files. Where the path has more than some 95 bytes, so must `/tmp`.
+   * This user must be able to make files in the folder, and also in `/tmp` if the path has more than some 95 bytes.
    */
   path?: string;
   /**
-   * Whether to take the path also from a process that listens there, for a restart without a gap: from then on all connections come
-   * here, and the other process answers what it has when it is told to close.
+   * Whether to take the path even from a process that listens there, for a restart without a gap: all later connections
+   * come here, and the other process answers its own when it is told to close.
    *
    * @default {false}
    */
@@ -49,8 +50,8 @@ export interface ListenTarget {
    */
   hostname?: string;
   /**
-   * A listening socket that was inherited: 0 from spawn-fcgi, multiwatch, lighttpd and mod_fcgid (FastCGI 2.2), 3 and up from systemd.
-   * Deno can't take one.
+   * A listening socket that the process inherited: 0 from spawn-fcgi, multiwatch, lighttpd and mod_fcgid (FastCGI 2.2),
+   * 3 and up from systemd. Deno can't take one over.
    */
   fd?: number;
 }
@@ -65,7 +66,7 @@ export const LISTEN_DEFAULTS: Required<Pick<ListenTarget, "hostname" | "mode" | 
 /** One place to listen at. */
 export type ListenPlace =
   | { readonly hostname: string; readonly port: number }
-  /** With `isShared`, together with the other processes of the {@linkcode ServerRuntime.group}. */
+  /** With `isShared`, the other processes of the {@linkcode ServerRuntime.group} listen there too. */
   | { readonly path: string; readonly isShared?: boolean }
   | { readonly fd: number };
 
@@ -73,7 +74,7 @@ export type ListenPlace =
 export interface ListeningSocket {
   /** Where it listens, if the runtime can tell. Not needed for a path. */
   readonly address: ConnectionAddress | undefined;
-  /** Accepts no more from now on. What waits in the backlog is lost. */
+  /** Accepts no more connections. Those in the backlog are lost. */
   close(): Promise<void>;
 }
 
@@ -100,17 +101,21 @@ export interface ServerRuntime extends UnixSockets {
   /** A variable of the environment. */
   environment(name: string): string | undefined;
   /**
-   * What only those processes have in common that share what they listen on with this one, such as workers of node:cluster. Undefined
-   * for a process that listens alone.
+   * A name that only the processes have that share their listening sockets with this one, such as workers of
+   * node:cluster. Undefined for a process that listens alone.
    */
   group?(): string | undefined;
-  /** The process id, to tell whose an inherited socket is. Missing where a descriptor can't be listened on. */
+  /**
+   * The process id, which shows whether an inherited socket is for this process. Missing if the runtime can't listen on
+   * a descriptor.
+   */
   pid?(): number;
 }
 
 /**
- * @throws {TypeError} If the target is more than one place, or none where there is none to inherit, or an option is of another type.
- * @throws {RangeError} If the port or the mode is none.
+ * @throws {TypeError} If the target is more than one place, or none if there is none to inherit, or an option is of
+ * another type.
+ * @throws {RangeError} If the port or the mode is invalid.
  */
 export function checkTarget(target: ListenTarget, { pid }: ServerRuntime): void {
   const { path, port, fd, hostname } = target;
@@ -135,7 +140,7 @@ export function checkTarget(target: ListenTarget, { pid }: ServerRuntime): void 
   }
 }
 
-/** Listens. Rejects with what is wrong and what to do about it. */
+/** Listens. Rejects with an error that says what is wrong and what to do about it. */
 export async function listen(runtime: ServerRuntime, target: ListenTarget, events: ListenerEvents): Promise<Listener> {
   let accepted = 0;
   const onConnection = (connection: FastCgiConnection): void => {

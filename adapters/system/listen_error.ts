@@ -19,7 +19,9 @@ export class ListenError extends Error {
   }
 }
 
-/** Says what is wrong and what to do about it. An error that says so already stays as it is. */
+/**
+ * Makes an error that says what is wrong and what to do about it. An error that says so already is returned unchanged.
+ */
 export function cannotListen(name: string, error: SystemError): ListenError {
   if (error instanceof ListenError) return error;
   const { code } = error;

@@ -18,7 +18,7 @@ import { ListenError } from "./listen_error.ts";
 import { PrivateFolder } from "./private_folder.ts";
 import { REFUSES_WHEN_FULL, withSocketPath } from "./socket_path.ts";
 
-/** How long to wait for a lock, in milliseconds. What is done under a lock takes a few of them. */
+/** Milliseconds to wait for a lock. Work under a lock takes a few of them. */
 const LOCK_TIMEOUT = 10_000;
 
 /** Milliseconds before the next attempt to connect to a socket whose queue of connections is full. */
@@ -27,7 +27,7 @@ const CROWDED_DELAY = 10;
 /** Refusals after which a socket counts as that of a dead process, on systems where a full queue of connections refuses as well. */
 const REFUSED_ATTEMPTS = 10;
 
-/** The name of the lock's socket in its private folder, which nothing else in there can have. */
+/** The name of the lock's socket in its private folder. No other file there may have it. */
 export const LOCK_NAME: string = "lock";
 
 /** How a runtime connects to Unix sockets, to find out whether a process listens there. */
@@ -38,9 +38,9 @@ export interface UnixSockets {
   readonly refusesWhenFull?: boolean | undefined;
 }
 
-/** What a lock needs of a runtime. */
+/** The functions of a runtime that a lock needs. */
 export interface LockSockets extends UnixSockets {
-  /** Listens on a Unix socket, alone. Resolves with what ends that. */
+  /** Listens on a Unix socket that no other process shares. Resolves with a function that stops listening. */
   bindUnix(path: string, onConnection: (connection: FastCgiConnection) => void): Promise<() => Promise<void>>;
 }
 
@@ -48,8 +48,8 @@ export interface LockSockets extends UnixSockets {
 export type SocketState = "living" | "stale" | "missing";
 
 /**
- * Runs `change` while no other process changes what `path` leads to: at once where the lock is free. `change` gets a
- * private folder beside the path, to make the file in that is then moved to the path.
+ * Runs `change` while no other process can change what `path` leads to: at once if the lock is free. `change` gets a
+ * private folder beside the path, in which it makes the file for the path.
  *
  * @throws {Error} If another process has the lock for too long.
  */
@@ -167,7 +167,7 @@ class PathLock {
 }
 
 /**
- * Connects to see whether a process listens on a path, and calls `visit` with the connection if so.
+ * Connects to find out whether a process listens on a path, and calls `visit` with the connection if one does.
  *
  * @throws {Error} If the path leads to something else, or the system does not say.
  */

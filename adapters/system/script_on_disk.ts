@@ -5,7 +5,7 @@ import { FolderOnDisk, type FolderOnDiskOptions } from "./folder_on_disk.ts";
 /** Options of {@linkcode scriptOnDisk}. */
 export interface ScriptOnDiskOptions extends FolderOnDiskOptions {
   /**
-   * The folder as the application sees it, where that is elsewhere, such as in a container.
+   * The folder as the application sees it, if that is another path, for example in a container.
    *
    * @default {the folder itself, with symbolic links followed}
    */
@@ -13,25 +13,26 @@ export interface ScriptOnDiskOptions extends FolderOnDiskOptions {
 }
 
 /**
- * A `resolve` hook for scripts in a folder of this machine. A script is there if it is a file inside the folder and has the
- * extension it was asked for, all with symbolic links followed. SCRIPT_FILENAME and DOCUMENT_ROOT are paths without links, so
- * that php-fpm opens the file that was looked at (as nginx's `$realpath_root` does), and sees a new release behind a link.
+ * A `resolve` hook for scripts in a folder of this machine. It confirms a script if it is a file inside the folder and
+ * has the extension that was asked for, with symbolic links followed. SCRIPT_FILENAME and DOCUMENT_ROOT are paths
+ * without links, so that php-fpm opens the file that was checked (as with nginx's `$realpath_root`), and sees a new
+ * release behind a link.
  *
  * ```ts
  * const root = "/srv/site/public";
  * const script = scriptsIn({ documentRoot: root, resolve: scriptOnDisk(root), frontController: "/index.php" });
  * ```
  *
- * With `mayLinkTo`, links may lead out of the folder. SCRIPT_FILENAME of such a script is the link, as nginx sends it: its place in
- * DOCUMENT_ROOT, and the files beside it, are what applications ask for.
+ * With `mayLinkTo`, links may lead out of the folder. SCRIPT_FILENAME of such a script is the link, as nginx sends it,
+ * because applications look for its place in DOCUMENT_ROOT and for the files beside it.
  *
  * ```ts
  * const resolve = scriptOnDisk("/var/lib/mediawiki", { mayLinkTo: ["/usr/share/mediawiki"], onRefused: console.warn });
  * ```
  *
- * Where the file system ignores the case of names, so does this, but for the extension.
+ * If the file system ignores the case of names, so does this hook, except for the extension.
  *
- * The hook rejects where the disk fails; a script that is missing or may not be seen is none.
+ * The hook rejects if the disk fails. A script that is missing or can't be accessed is not confirmed.
  *
  * @throws {TypeError} If a folder is not an absolute path.
  */
@@ -56,9 +57,9 @@ export function scriptOnDisk(
   };
 }
 
-/** Why what is there is no script, or null if it is one. */
+/** Why a target is not a script, or null if it is one. */
 function reasonAgainst(scriptName: string, target: string, isFile: boolean): string | null {
-  // A link, or a short name of Windows, may lead from x.php to a file that is no script.
+  // A link, or a short name of Windows, may lead from x.php to a file that is not a script.
   const [extension, expected] = [extname(target), extname(scriptName)];
   if (extension !== expected) return `it leads to a name that ends with ${JSON.stringify(extension)}`;
   return isFile ? null : "it is no file";

@@ -34,8 +34,8 @@ export interface FastCgiListener extends AsyncDisposable {
   /** Where it listens. Undefined where the runtime does not know that of an inherited descriptor. */
   readonly address: ConnectionAddress | undefined;
   /**
-   * Removes the socket file, answers what was sent to it and what runs, and closes. What a web server sends on a connection that it
-   * has kept, and that is closed at the same moment, is lost: see `grace`.
+   * Removes the socket file, answers the clients that connected before, waits for running requests, and closes. A
+   * request that a web server sends on a kept connection at the moment of its close is lost: see `grace`.
    */
   close(options?: CloseOptions): Promise<void>;
   /** Resolves when the server is closed. */

@@ -1,6 +1,6 @@
-// The file of a Unix socket that several processes listen on together, as the workers of node:cluster do: they all ask the primary
-// process for a path, and it binds that path once. So they ask for a path in a private folder, which stays as long as one of them
-// listens, and the first of them gives the socket the path that it is to be found at as well.
+// The file of a Unix socket that several processes listen on together, as the workers of node:cluster do. They all ask
+// the primary process for a path, and it binds that path once. So they ask for a path in a private folder, which stays
+// as long as one of them listens, and the first process also gives the socket its public path.
 
 import { createHash } from "node:crypto";
 import { chmodSync, existsSync, linkSync, lstatSync, mkdirSync, readdirSync, rmdirSync, unlinkSync } from "node:fs";
@@ -21,11 +21,11 @@ import {
 import { checkSocketPath, withSocketPath } from "./socket_path.ts";
 
 /**
- * Listens on a path together with the other processes of a group. The file is to be removed when this process has stopped listening:
- * the last one does it.
+ * Listens on a path together with the other processes of a group. The file must be removed when this process has
+ * stopped listening: the last process does it.
  *
- * @param group What only the processes of the group have in common.
- * @param bind Listens on the path that it is given, with those of the group that do.
+ * @param group A name that only the processes of the group have.
+ * @param bind Listens on the given path, together with the other processes of the group.
  * @throws {Error} If the path leads to something else, or the system refuses.
  */
 export function bindSharedSocketFile<Socket extends { close(): Promise<void> }>(
@@ -42,7 +42,7 @@ export function bindSharedSocketFile<Socket extends { close(): Promise<void> }>(
     try {
       const served = idOf(names.own);
       const isPublished = served !== undefined && leadsTo(path, served);
-      // A process that starts late does not take the path back from one that has taken it over.
+      // A process of the group that starts late does not take the path back from a process that has taken it over.
       const isFree = isPublished || (await checkFree(path, sockets, takeOver && served === undefined));
       socket = await bind(names.own);
       const own = idOf(names.own)!;
@@ -61,18 +61,18 @@ export function bindSharedSocketFile<Socket extends { close(): Promise<void> }>(
   });
 }
 
-/** Removes the files if no process of the group listens any more. To be called when this one has stopped. */
+/** Removes the files if no process of the group listens any more. Called when this one has stopped. */
 function removeLast(path: string, own: FileId, names: GroupNames, sockets: LockSockets): Promise<void> {
   return withPathLock(path, sockets, async () => {
-    // Another group that has taken the path over is not asked.
+    // Nothing is removed if another group has taken the path over.
     if (leadsTo(path, own) && (await visitSocket(path, sockets)) === "stale") unlinkSync(path);
     await names.close();
   });
 }
 
 /**
- * The private folder of a path, with a name in it for each group of processes: one, and two while another group takes over. Changed under
- * the lock of the path only.
+ * The private folder of a path, with a name in it for each group of processes: one group, and two while another group
+ * takes over. It is changed only under the lock of the path.
  */
 class GroupNames {
   /** The name of this group's socket. */
@@ -84,14 +84,14 @@ class GroupNames {
   constructor(path: string, group: string, sockets: LockSockets) {
     const name = basename(path);
     this.#path = path;
-    // Short, as the names of sockets have to be.
+    // Short, because names of sockets must be short.
     this.#folder = join(dirname(path), `.${shortHash(name)}`);
     this.own = join(this.#folder, shortHash(`${name} ${group}`));
     this.#sockets = sockets;
     checkSocketPath(this.own, "share a socket as");
   }
 
-  /** Makes the folder, or checks that it is private as `mine` is, and removes what dead groups left in it. */
+  /** Makes the folder, or checks that it is as private as `mine`, and removes the names of dead groups in it. */
   async open(mine: PrivateFolder): Promise<void> {
     try {
       mkdirSync(this.#folder, 0o700);
@@ -106,7 +106,7 @@ class GroupNames {
     await this.#removeDead();
   }
 
-  /** Removes the names of groups that listen no more, and the folder when there is no other. */
+  /** Removes the names of groups that no longer listen, and the folder if no name is left. */
   async close(): Promise<void> {
     if (!existsSync(this.#folder)) return;
     await this.#removeDead();

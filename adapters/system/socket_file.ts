@@ -1,4 +1,4 @@
-// The file of a Unix socket that listens.
+// The file of a listening Unix socket.
 //
 // The socket is made in a private folder. It gets its permissions there, and its path only when it listens. So a web server that connects to
 // the path always finds a process that listens, also while one process takes over from another, and the file never has more permissions
@@ -16,9 +16,9 @@ const SHORT_NAME = "socket";
 
 /** Options of {@linkcode bindSocketFile}. */
 export interface SocketFileOptions {
-  /** Permissions. */
+  /** The permissions of the file. */
   readonly mode: number;
-  /** Whether to replace the socket of a process that lives. */
+  /** Whether to replace the socket of a living process. */
   readonly takeOver: boolean;
 }
 
@@ -29,13 +29,14 @@ export interface SocketFile<Socket> {
   remove(): Promise<void>;
 }
 
-/** What identifies a file, as long as it is there or a socket of it listens. */
+/** Identifies a file as long as it exists or a socket of it listens. */
 export type FileId = Pick<BigIntStats, "dev" | "ino">;
 
 /**
- * Listens on a path that is free, or where a dead process left its socket file. Call `remove` before the socket is closed.
+ * Listens on a path that is free or has the socket file of a dead process. The file must be removed while the socket
+ * listens.
  *
- * @param bind Listens on the path that it is given.
+ * @param bind Listens on the given path.
  * @throws {Error} If the path leads to something else, or the system refuses.
  */
 export function bindSocketFile<Socket extends { close(): Promise<void> }>(
@@ -64,7 +65,7 @@ export function bindSocketFile<Socket extends { close(): Promise<void> }>(
 }
 
 /**
- * Returns whether there is no file; one that is there may be replaced. To be called under the lock of the path.
+ * Returns whether there is no file; an existing file may be replaced. To be called under the lock of the path.
  *
  * @throws {Error} If there is a file that may not be replaced.
  */
@@ -83,7 +84,7 @@ export function moveTo(path: string, file: string, isFree: boolean): void {
   else renameSync(file, path);
 }
 
-/** What identifies the file at a path; undefined if there is none. */
+/** Identifies the file at a path; undefined if there is none. */
 export function idOf(path: string): FileId | undefined {
   return lstatSync(path, { bigint: true, throwIfNoEntry: false });
 }

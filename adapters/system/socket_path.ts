@@ -5,7 +5,7 @@ import { symlinkSync, unlinkSync } from "node:fs";
 import { platform } from "node:os";
 import { join, resolve } from "node:path";
 
-/** Where links to long folders are made: the shortest folder that every Unix lets every user write to. */
+/** The folder for links to long folders: the shortest one that every Unix lets every user write to. */
 const SHORT_FOLDER = "/tmp";
 
 /**
@@ -39,8 +39,8 @@ export function fitsSocket(path: string): boolean {
 }
 
 /**
- * Calls `use` with a path to `name` in `folder` that a socket can have: the path itself, or where that is too long one through a
- * symbolic link to the folder, which is there until `use` is done.
+ * Calls `use` with a path to `name` in `folder` that a socket can have: the path itself, or if that is too long, a path
+ * through a symbolic link to the folder, which exists until `use` is done.
  */
 export async function withSocketPath<Result>(
   folder: string,

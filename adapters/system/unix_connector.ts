@@ -6,9 +6,9 @@ import { checkSocketPath, REFUSES_WHEN_FULL } from "./socket_path.ts";
 /** Connectors for Unix sockets. */
 export abstract class UnixConnector extends SocketConnector<string> {
   /**
-   * Connects to the socket at `path`; `preset` is what the application wants of every client.
+   * Connects to the socket at `path`. `preset` has options for every client of the application.
    *
-   * @throws {TypeError} If the path is not one that a socket can have.
+   * @throws {TypeError} If a socket can't have this path.
    */
   constructor(path: string, preset?: FastCgiHttpPreset) {
     checkSocketPath(path, "connect to");
@@ -24,7 +24,7 @@ export abstract class UnixConnector extends SocketConnector<string> {
     return path;
   }
 
-  /** A refusal may have other reasons than that no process listens. */
+  /** A refusal may have another reason than that no process listens. */
   protected override meaningOf(code: string | undefined, path: string): string | undefined {
     if (code !== "ECONNREFUSED") return code;
     // Linux refuses a connection to a file of another kind in the same way.

@@ -104,7 +104,7 @@ static int record(Conn *c) { // a whole record was read
     case 2: if ((i = find(c, c->id)) >= 0) { n_abort++; endreq(c, c->id, 0); done(c, i); } return 0;
     case 4: if (c->bn == 0 && o_early && (i = find(c, c->id)) >= 0) { n_req++; push(c, (Out){ c->id, 0, 0 }); done(c, i); } return 0;
     case 5: if (c->bn == 0 && !o_early && (i = find(c, c->id)) >= 0) {
-        // A body that is not the one expected is refused, so that whoever sent it has an error to count.
+        // A body that is not the one expected is refused, so that its sender counts an error.
         if (c->stdinn[i] != 0 && c->stdinn[i] != o_stdin) { n_bad++; endreq(c, c->id, 2); } else { n_req++; push(c, (Out){ c->id, 0, 0 }); }
         done(c, i);
       } return 0;

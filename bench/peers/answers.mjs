@@ -13,7 +13,7 @@ export const STREAM_CHUNK = 64 * 1024;
 export const CHUNKS = 10_000;
 export const CHUNK = 100;
 
-/** Large bodies are a to z again and again: whoever gets one can check it at any place. */
+/** Large bodies are a to z again and again, so that their receiver can check them at any place. */
 export function alphabet(length, start = 0) {
   const bytes = new Uint8Array(length);
   for (let index = 0; index < length; index++) bytes[index] = 97 + ((start + index) % 26);
