@@ -1,11 +1,12 @@
 // One transport connection to an application: writes and reads at the same time, so that neither side can block the other, and decides when and
 // how it ends. The exchanges on it are in exchanges.ts. The mirror of server/connection.ts.
 //
-// How it ends. With nothing left to do it is closed at once (FastCGI 5.4). Before that, whatever the reason, it is given up (giveUp): its
-// responses fail at once, and request bodies that are whole are still sent to their end, because php-fpm runs a script as soon as it has the
-// variables and can't tell a part of a body from all of it. What comes meanwhile is read and dropped. Then the connection is half-closed, and
-// closed when the application has closed it or has had LINGER_TIME for that. A body that waits for its source breaks off: the wait could take
-// for ever. Where the transport itself is gone, the connection is closed at once.
+// How it ends. When nothing is left to do, the connection is closed at once (FastCGI 5.4). If it must end earlier, for
+// any reason, it is given up (giveUp): its responses fail at once, and complete request bodies are still sent to their
+// end, because php-fpm runs a script as soon as it has the variables and can't tell a part of a body from all of it.
+// Output in that time is read and dropped. Then the connection is half-closed, and closed when the application has
+// closed it or LINGER_TIME is over. A body that waits for its source breaks off, because the wait could take for ever.
+// If the transport itself is gone, the connection is closed at once.
 
 import { Deadline } from "../base/deadline.ts";
 import type { FastCgiClientResponse, IncomingResponse, IncomingResponseHooks } from "../codec/incoming_response.ts";
@@ -31,7 +32,7 @@ import { ValuesQuestion } from "./values.ts";
 export interface ClientConnectionOwner {
   /** Called when there is room for another request. */
   onFree(connection: ClientConnection): void;
-  /** The transport is closed. */
+  /** Called when the transport is closed. */
   onClose(connection: ClientConnection): void;
   /**
    * Called when the application refused a request because it takes one at a time (FastCGI 5.5), whatever it said
@@ -109,7 +110,7 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
     return this.#exchanges.begun;
   }
 
-  /** Requests that the application has ended. */
+  /** The number of requests that the application has ended. */
   get completed(): number {
     return this.#exchanges.completed;
   }
@@ -148,12 +149,12 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
     return this.#reading.isPaused;
   }
 
-  /** Whether no request can be sent on it any more. */
+  /** Whether no request can be sent on the connection any more. */
   get isClosed(): boolean {
     return !MAY[this.#phase].exchange;
   }
 
-  /** Why no request can be sent on it any more. */
+  /** Why no request can be sent on the connection any more. */
   get closeReason(): unknown {
     return this.#closeReason;
   }
@@ -169,7 +170,7 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
   }
 
   /**
-   * Begins a request. `response` gets what the application answers, and fails with whatever goes wrong from then on.
+   * Begins a request. `response` gets the application's answer, or fails with any error from then on.
    *
    * @throws {unknown} The error of the request, the reason of its signal, or why the connection is closed. Nothing was
    * sent then, and the connection is unchanged.
@@ -214,7 +215,10 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
     void this.#endOutput(sending);
   }
 
-  /** Half-closes behind the bodies. An application that takes nothing for `writeTimeout` keeps what it has. */
+  /**
+   * Half-closes the connection after the bodies. An application that reads nothing for `writeTimeout` keeps what it
+   * has.
+   */
   async #endOutput(sending: readonly Exchange[]): Promise<void> {
     const isTaken = this.writer.pendingBytes === 0 && sending.every(({ sentWhole }) => sentWhole);
     await Promise.all(sending.map(({ rest }) => rest));

@@ -2,9 +2,9 @@
 //
 // A connection is used in one of two ways, which differ in how an exchange ends:
 //
-// - Exclusive: one request after the other. The next one comes only when nothing of the one before is left: not a byte of its request to be
-//   sent, not a byte behind its end. What goes wrong with a request ends the connection.
-// - Shared: requests side by side, told apart by their ids. What goes wrong with a request ends that request only.
+// - Exclusive: one request after the other. The next request begins only when the one before has been sent completely
+//   and nothing came after its end. An error of a request ends the connection.
+// - Shared: requests side by side, told apart by their ids. An error of a request ends only that request.
 
 import type { IncomingResponse, IncomingResponseHooks } from "../codec/incoming_response.ts";
 import { abortRequest } from "../codec/records.ts";
@@ -16,30 +16,36 @@ import { Exchange, type ExchangeHost, type ResponseTimeLimit, type SilenceDeadli
 import type { ResolvedClientOptions } from "./options.ts";
 import type { ClientRequest } from "./request.ts";
 
-/** What {@linkcode Exchanges} need of their connection. */
+/** The part of a connection that its {@linkcode Exchanges} use. */
 export interface ExchangesHost {
   readonly writer: RecordWriter;
   readonly options: ResolvedClientOptions;
-  /** Whether the connection is not read because a response has no room. Then its silence is not the application's. */
+  /** Whether the connection is not read because a response has no room. Silence is then not the application's fault. */
   readonly isPaused: boolean;
   /** Feeds the response from now on. */
   expect(requestId: number, hooks: IncomingResponseHooks, response: IncomingResponse): void;
-  /** Lets the connection take no further request. */
+  /** Makes the connection accept no further request. */
   finish(): void;
   /** Ends all exchanges on the connection, and then the connection. */
   giveUp(reason: unknown): void;
-  /** The place of an exchange is free. */
+  /** Called when there is room for another exchange. */
   onRoom(): void;
-  /** Nothing waits for the application any more, though the connection may not be used again yet. */
+  /** Called when nothing waits for the application any more, although the connection may not be used again yet. */
   onIdle(): void;
-  /** The application refused a request because it takes one at a time (FastCGI 5.5). */
+  /**
+   * Called when the application refused a request because it takes one at a time (FastCGI 5.5), whatever it said
+   * before.
+   */
   onCantMultiplex(): void;
 }
 
 /** How requests use a connection. */
 type Use = "exclusive" | "shared";
 
-/** Why an exchange ended that has had all it wanted. One for all: to make an error with its stack costs more than many a request. */
+/**
+ * The reason of an exchange that ended normally. One object for all, because an error with its stack costs more than
+ * many a request.
+ */
 export const FINISHED: FastCgiError = /* @__PURE__ */ new FastCgiError("connectionClosed", "The exchange is over");
 
 /** The exchanges on one connection. */
@@ -47,14 +53,14 @@ export class Exchanges implements ExchangeHost {
   readonly writer: RecordWriter;
   readonly options: ResolvedClientOptions;
   readonly #host: ExchangesHost;
-  /** Lent to the exchange in exclusive use: a timer for each request costs more than one that goes on. */
+  /** Lent to the exchange in exclusive use, because a timer for each request would cost more. */
   readonly #deadline: SilenceDeadline;
   readonly #byId = new Map<number, Exchange>();
   #use: Use = "exclusive";
   #maxRequests = 1;
-  /** In exclusive use: an exchange that has its FCGI_END_REQUEST, while it is not known yet whether anything follows. */
+  /** In exclusive use: an exchange that has its FCGI_END_REQUEST, until it is known whether anything follows. */
   #ended: Exchange | null = null;
-  /** Counts up: with a constant id a stale response could not be told from the one that is due. */
+  /** Counts up, because with a constant id a late response of an earlier request looks like the expected one. */
   #lastId = 0;
   #begun = 0;
   #completed = 0;
@@ -66,22 +72,22 @@ export class Exchanges implements ExchangeHost {
     this.#deadline = deadline;
   }
 
-  /** Exchanges that are not over. */
+  /** The number of exchanges that are not over. */
   get active(): number {
     return this.#byId.size;
   }
 
-  /** Exchanges that have begun. */
+  /** The number of exchanges that have begun. */
   get begun(): number {
     return this.#begun;
   }
 
-  /** Exchanges that the application has ended. */
+  /** The number of exchanges that the application has ended. */
   get completed(): number {
     return this.#completed;
   }
 
-  /** Exchanges that there may be at once. */
+  /** The most exchanges at once. */
   get maxRequests(): number {
     return this.#maxRequests;
   }
@@ -96,18 +102,21 @@ export class Exchanges implements ExchangeHost {
     return this.#host.isPaused;
   }
 
-  /** Whether no exchange waits for anything. One that has ended may still wait for the rest of the last record's padding. */
+  /**
+   * Whether no exchange waits for anything. An exchange that has ended may still wait for the rest of the last record's
+   * padding.
+   */
   get isDone(): boolean {
     return this.#byId.size === 0 || this.#ended !== null;
   }
 
-  /** From now on up to `maxRequests` requests share the connection. */
+  /** Lets up to `maxRequests` requests share the connection from now on. */
   share(maxRequests: number): void {
     this.#use = "shared";
     this.#maxRequests = maxRequests;
   }
 
-  /** From now on the connection takes one request at a time. Those that share it already go on. */
+  /** Takes one request at a time from now on. Requests that share the connection already go on. */
   stopSharing(): void {
     this.#use = "exclusive";
     this.#maxRequests = 1;
@@ -116,7 +125,7 @@ export class Exchanges implements ExchangeHost {
   /**
    * Begins an exchange.
    *
-   * @throws {unknown} What is wrong with the request. Nothing was sent then.
+   * @throws {unknown} The error of the request. Nothing was sent then.
    */
   begin(request: ClientRequest, response: IncomingResponse): void {
     const requestId = this.#nextId();
@@ -137,7 +146,7 @@ export class Exchanges implements ExchangeHost {
     this.#host.finish();
   }
 
-  /** FCGI_END_REQUEST came. */
+  /** Called with FCGI_END_REQUEST. */
   complete(exchange: Exchange, { protocolStatus }: EndRequestBody): void {
     this.#completed++;
     if (protocolStatus === ProtocolStatus.CantMpxConn) {
@@ -149,28 +158,29 @@ export class Exchanges implements ExchangeHost {
   }
 
   /**
-   * Bytes came, and the whole records in them were handled.
+   * Called when bytes came and the complete records in them were handled.
    *
-   * @param isClean Whether nothing is left that could get in the way of another request.
+   * @param isClean Whether nothing is left that could disturb another request.
    */
   noteBytes(isClean: boolean): void {
     const ended = this.#ended;
     if (ended === null) {
-      // A record that comes slowly is no silence. With several requests it is not known to which the record will belong.
+      // A record that comes slowly is not silence. With several requests it is not known to which of them it belongs.
       if (this.#byId.size === 1) for (const exchange of this.#byId.values()) exchange.noteBytes();
     } else if (isClean) {
       this.#ended = null;
       this.#release(ended);
     } else {
-      // Behind the end came a part of its padding, or the start of a record that no request asked for.
+      // After the end came a part of its padding, or the start of an unexpected record.
       ended.end(FINISHED);
       this.#host.onIdle();
     }
   }
 
   /**
-   * Ends an exchange early. In exclusive use, closing the connection says so (FastCGI 5.4), and php-fpm understands nothing else. In shared
-   * use FCGI_ABORT_REQUEST says so, and what still comes of the response is dropped. Both come behind a request body that is whole.
+   * Ends an exchange early. In exclusive use the connection is closed (FastCGI 5.4), which is the only abort that
+   * php-fpm notices. In shared use FCGI_ABORT_REQUEST is sent, and further output of the request is dropped. Both come
+   * after a complete request body.
    */
   abort(exchange: Exchange, reason: unknown): void {
     if (this.#isAlone) {
@@ -189,22 +199,25 @@ export class Exchanges implements ExchangeHost {
     }
   }
 
-  /** The connection is not read any more: the silence is not the application's. */
+  /** Called when the connection is not read any more: silence is not the application's fault. */
   pause(): void {
     for (const exchange of this.#byId.values()) exchange.pause();
   }
 
-  /** The connection is read again. */
+  /** Called when the connection is read again. */
   resume(): void {
     for (const exchange of this.#byId.values()) exchange.resume();
   }
 
-  /** The application was silent for too long, in exclusive use. */
+  /** Called when the application was silent for too long, in exclusive use. */
   onTimeout(limit: ResponseTimeLimit): void {
     for (const exchange of this.#byId.values()) exchange.onTimeout(limit);
   }
 
-  /** Responses that were not read for `stallTimeout` hold up the application, and the other exchanges on the connection. */
+  /**
+   * Fails responses that were not read for `stallTimeout`: they hold up the application, and the other exchanges on the
+   * connection.
+   */
   onStalled(): void {
     const { stallTimeout, maxQueuedBytes } = this.options;
     for (const exchange of [...this.#byId.values()]) {
@@ -215,15 +228,15 @@ export class Exchanges implements ExchangeHost {
     }
   }
 
-  /** The application takes no more of the requests. It may have answered all the same. */
+  /** Stops sending, because the application reads no more of the requests. It may have answered. */
   stopSending(reason: unknown): void {
     for (const exchange of this.#byId.values()) exchange.stopSending(reason);
   }
 
   /**
-   * Ends all exchanges, but for request bodies that are whole: those are sent to their end.
+   * Ends all exchanges, except that complete request bodies are sent to their end.
    *
-   * @returns Those that still send. None if nothing has left yet: then nothing leaves any more.
+   * @returns The exchanges that still send. None if nothing was sent yet: then nothing is sent any more.
    */
   giveUp(reason: unknown): readonly Exchange[] {
     const sending = [...this.#byId.values()].filter(({ hasWholeBody }) => hasWholeBody);
@@ -240,7 +253,10 @@ export class Exchanges implements ExchangeHost {
     for (const exchange of this.#byId.values()) this.#end(exchange, reason);
   }
 
-  /** Whether the one exchange has the connection for itself. A connection that is not shared any more may still have several. */
+  /**
+   * Whether the connection has one exchange in exclusive use. A connection that is no longer shared may still have
+   * several.
+   */
   get #isAlone(): boolean {
     return this.#use === "exclusive" && this.#byId.size === 1;
   }
@@ -254,7 +270,7 @@ export class Exchanges implements ExchangeHost {
 
   #sendAbort(exchange: Exchange): void {
     const { requestId } = exchange;
-    // It may have ended meanwhile.
+    // The exchange may have ended.
     if (this.#byId.get(requestId) !== exchange) return;
     this.writer.write([abortRequest(requestId)]);
     exchange.awaitEnd();
@@ -265,12 +281,12 @@ export class Exchanges implements ExchangeHost {
     exchange.end(reason);
   }
 
-  /** The exchange is over; its place is free. */
+  /** Removes an exchange that is over. */
   #release(exchange: Exchange): void {
     if (this.#byId.get(exchange.requestId) !== exchange) return;
     const { sentWhole } = exchange;
     this.#end(exchange, FINISHED);
-    // The rest of a request that was answered early would be read as the start of the next.
+    // The rest of a request that was answered early would be read as the start of the next one.
     if (!sentWhole && this.#use === "exclusive") this.finish();
     this.#host.onRoom();
   }

@@ -12,7 +12,8 @@ export class ValuesQuestion {
 
   constructor(names: readonly string[]) {
     const contentData = encodeNameValuePairs(names.map((name) => [name, ""]));
-    // libfcgi reads more before it answers, so an unpadded question alone would wait for ever. The encoder pads to eight.
+    // libfcgi reads more before it answers, so it would never answer a question without padding. The encoder pads to
+    // eight.
     const paddingLength = -contentData.length & 7 || 8;
     this.record = { type: RecordType.GetValues, requestId: FCGI_NULL_REQUEST_ID, contentData, paddingLength };
     this.answer = new Promise((resolve, reject) => {
@@ -21,13 +22,13 @@ export class ValuesQuestion {
     });
   }
 
-  /** A management record came. Only the first counts: Go sends a second, empty answer. */
+  /** Called with a management record. Only the first counts, because Go sends a second, empty answer. */
   take({ type, contentData }: FastCgiRecord): void {
     if (type === RecordType.GetValuesResult) this.#resolve(new Map(decodeNameValuePairs(contentData)));
     else this.fail(protocolError("Cannot get values: the application does not know FCGI_GET_VALUES"));
   }
 
-  /** There will be no answer. */
+  /** Called when there will be no answer. */
   fail(reason: unknown): void {
     this.#reject(reason);
   }

@@ -34,7 +34,7 @@ export function outputOf(response: FastCgiResponse): ByteSource[] {
   }
 }
 
-/** Says that nobody will read what a response has. */
+/** Cancels the parts of a response, which will not be read. */
 export function cancelOutput({ stdout, stderr }: FastCgiResponse, reason: unknown): void {
   for (const part of [...partsOf(stdout), ...partsOf(stderr)]) void cancelSource(part, reason);
 }

@@ -41,16 +41,16 @@ const MAX_REPORTED_DROPS = 10;
  */
 const PAUSE_BEFORE_CLOSE = 1000;
 
-/** What a {@linkcode ServerConnection} tells its server. */
+/** Callbacks of a {@linkcode ServerConnection} to its server. */
 export interface ServerConnectionOwner {
-  /** The transport is closed. Handlers may still run. */
+  /** Called when the transport is closed. Handlers may still run. */
   onClose(connection: ServerConnection): void;
 }
 
 /** What may happen in each phase. */
 const MAY: Readonly<Record<Phase, { readonly begin: boolean; readonly exchange: boolean }>> = {
   open: { begin: true, exchange: true },
-  // FastCGI can't announce the end of a connection, so what the web server sends meanwhile is answered.
+  // FastCGI can't announce the end of a connection, so requests that the web server still sends are answered.
   finishing: { begin: true, exchange: true },
   lingering: { begin: false, exchange: false },
   closed: { begin: false, exchange: false },

@@ -1,5 +1,6 @@
-// The exchanges on one connection: has each request answered, and ends each. This is the one place that ends a request, so there is exactly one
-// FCGI_END_REQUEST for each (FastCGI 3.3). The mirror of client/exchanges.ts. Here requests may always share a connection: the web server chooses.
+// The exchanges on one connection: answers each request through its handler, and ends each. This is the one place that
+// ends a request, so there is exactly one FCGI_END_REQUEST for each (FastCGI 3.3). The mirror of client/exchanges.ts.
+// Here requests may always share a connection: the web server decides.
 
 import type { IncomingRequest } from "../codec/incoming_request.ts";
 import type { FastCgiResponse } from "../codec/outgoing_response.ts";
@@ -9,7 +10,7 @@ import { Exchange, type ExchangeHost } from "./exchange.ts";
 import type { ResolvedServerOptions } from "./options.ts";
 import type { FastCgiHandler, FastCgiHandlerContext } from "./response.ts";
 
-/** What {@linkcode Exchanges} need of their connection. */
+/** The part of a connection that its {@linkcode Exchanges} use. */
 export interface ExchangesHost {
   readonly writer: RecordWriter;
   readonly options: ResolvedServerOptions;
@@ -17,11 +18,11 @@ export interface ExchangesHost {
   readonly canSend: boolean;
   /** Frees the id of a request. */
   release(request: IncomingRequest): void;
-  /** Lets the connection be closed as soon as no request is active. */
+  /** Closes the connection once no request is active. */
   finish(): void;
-  /** A request is over, or waits for nothing but the end of the connection. */
+  /** Called when a request is over, or waits only for the end of the connection. */
   onRoom(): void;
-  /** A handler and its response are through. */
+  /** Called when a handler and its response have settled. */
   onSettled(): void;
 }
 
@@ -34,9 +35,11 @@ export class Exchanges implements ExchangeHost {
   readonly #context: FastCgiHandlerContext;
   #begun = 0;
   #running = 0;
-  /** Responses that are sent piece by piece. Made when it is needed: most are whole at once. */
+  /** Responses that are sent piece by piece. Made on first use, because most responses are complete at once. */
   #streaming: Set<Exchange> | null = null;
-  /** Requests whose response failed behind its beginning. They stay active, and unanswered, until the connection is closed. */
+  /**
+   * Requests whose response failed after its beginning. They stay active and unanswered until the connection is closed.
+   */
   #brokenOff: Set<IncomingRequest> | null = null;
 
   constructor(host: ExchangesHost, handler: FastCgiHandler, context: FastCgiHandlerContext) {
@@ -47,17 +50,17 @@ export class Exchanges implements ExchangeHost {
     this.#context = context;
   }
 
-  /** Exchanges that have begun. */
+  /** The number of exchanges that have begun. */
   get begun(): number {
     return this.#begun;
   }
 
-  /** Exchanges whose handler or response is not through. */
+  /** The number of exchanges whose handler or response has not settled. */
   get running(): number {
     return this.#running;
   }
 
-  /** Requests that stay unanswered because their response broke off. */
+  /** The number of requests that stay unanswered because their response broke off. */
   get brokenOff(): number {
     return this.#brokenOff?.size ?? 0;
   }
@@ -73,7 +76,7 @@ export class Exchanges implements ExchangeHost {
     return false;
   }
 
-  /** Has a request answered. */
+  /** Begins to answer a request. */
   begin(request: IncomingRequest): void {
     this.#begun++;
     this.#running++;
@@ -93,7 +96,7 @@ export class Exchanges implements ExchangeHost {
     this.#host.options.onError(error, request);
   }
 
-  /** The request is over (FastCGI 5.5). Returns whether its FCGI_END_REQUEST can still be sent. */
+  /** Called when the request is over (FastCGI 5.5). Returns whether its FCGI_END_REQUEST can still be sent. */
   onEnding(exchange: Exchange): boolean {
     this.#streaming?.delete(exchange);
     this.#host.release(exchange.request);
@@ -101,7 +104,7 @@ export class Exchanges implements ExchangeHost {
   }
 
   onEnded({ request }: Exchange): void {
-    // FastCGI 3.5, 5.1: without FCGI_KEEP_CONN closing is the application's part.
+    // FastCGI 3.5, 5.1: without FCGI_KEEP_CONN the application closes the connection.
     if (!request.keepConn) this.#host.finish();
     else this.#host.onRoom();
   }
@@ -118,14 +121,15 @@ export class Exchanges implements ExchangeHost {
   }
 
   /**
-   * A response that broke off must not look whole, and nothing in FastCGI says so that a web server would understand: the connection is broken
-   * off without FCGI_END_REQUEST. Other requests on it come first. Meanwhile an abort still gets its answer.
+   * Leaves a response that broke off without FCGI_END_REQUEST, so that it does not look complete. FastCGI has no way to
+   * say so that a web server understands, so the connection is broken off. Other requests on it come first; until then
+   * an abort still gets its answer.
    */
   #breakOff(exchange: Exchange): void {
     const { request } = exchange;
     this.#brokenOff ??= new Set();
     this.#brokenOff.add(request);
-    // The rest of its input is not read any more, and a full queue would stop the whole connection.
+    // The rest of its input is not read, and a full queue would stop the whole connection.
     const { requestId } = request;
     request.failStreams(new FastCgiError("aborted", "Cannot read the request: its response broke off", { requestId }));
     request.onAbort(() => {
