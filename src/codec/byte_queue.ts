@@ -3,13 +3,11 @@
 
 import { FastCgiError } from "../protocol/errors.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
+import { PINNED_RATIO } from "./copying.ts";
 import { type PieceSource, pieceStream } from "./piece_stream.ts";
 
 /** The least that a queued piece counts for, so that bookkeeping for one-byte records cannot outgrow the limit. */
 const MIN_PIECE_COST = 256;
-
-/** A piece smaller than this fraction of its buffer is copied, because it would keep the whole buffer in memory. */
-const PINNED_RATIO = 4;
 
 /** What a {@linkcode ByteQueue} checks. */
 export interface ByteQueueOptions {

@@ -3,6 +3,7 @@
 import { FCGI_HEADER_LEN, MAX_CONTENT_LENGTH, MAX_REQUEST_ID, RecordType } from "../protocol/constants.ts";
 import { encodeRecordHeader, type FastCgiRecord } from "../protocol/record.ts";
 import { allocate } from "./block.ts";
+import { MIN_UNCOPIED_LENGTH } from "./copying.ts";
 import type { Stage, StageController } from "./stage.ts";
 
 const MAX_PADDING_LENGTH = 0xff;
@@ -62,12 +63,6 @@ export function encodeRecords(records: readonly FastCgiRecord[]): Uint8Array {
   const length = encodedLength(records, 0, records.length);
   return encodeTogether(records, 0, records.length, new Uint8Array(length));
 }
-
-/**
- * Content of this size or more is cheaper to write by itself than to copy, because a socket takes several pieces at
- * once.
- */
-export const MIN_UNCOPIED_LENGTH: number = 16 * 1024;
 
 /** Encodes records as pieces, in order: large content as it is, everything between joined. */
 export function encodePieces(records: readonly FastCgiRecord[]): Uint8Array[] {

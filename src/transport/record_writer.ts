@@ -3,6 +3,7 @@
 // stream is in memory, and streams take turns.
 
 import { Deadline } from "../base/deadline.ts";
+import { waitTurns } from "../base/turns.ts";
 import { encodedRecordLength, encodePieces } from "../codec/record_encoder.ts";
 import type { RecordSink, WrittenRecords } from "../codec/record_sink.ts";
 import { FCGI_HEADER_LEN } from "../protocol/constants.ts";
@@ -271,12 +272,11 @@ export class RecordWriter implements RecordSink {
 
   async #gather(): Promise<void> {
     this.#isGathering = true;
-    let gathered = 0;
-    for (let turn = 0; turn < GATHERING_TURNS && this.#batches.length === 1; turn++) {
-      if (this.#pendingBytes > gathered) turn = 0;
+    let gathered: number;
+    do {
       gathered = this.#pendingBytes;
-      await null;
-    }
+      await waitTurns(GATHERING_TURNS, () => this.#pendingBytes > gathered || this.#batches.length !== 1);
+    } while (this.#pendingBytes > gathered && this.#batches.length === 1);
     this.#isGathering = false;
     this.#flush();
   }

@@ -1,7 +1,9 @@
 // Fetch response → CGI response (RFC 3875 6). The reverse of cgi_to_response.ts.
 
+import { waitTurns } from "../../base/turns.ts";
 import { parseLength } from "../../cgi/params.ts";
 import { type ByteReader, type ByteSource, cancelSource, checkLength, readerOf } from "../../codec/byte_source.ts";
+import { MAX_COPIED_BODY_LENGTH } from "../../codec/copying.ts";
 import { encodeByteStringInto } from "../../protocol/byte_string.ts";
 import { MAX_SENT_CONTENT_LENGTH, Role } from "../../protocol/constants.ts";
 import { NO_CONTENT } from "../../protocol/record.ts";
@@ -93,14 +95,11 @@ function getsLength({ contentLength }: HeaderBlock, { role }: CgiResponseOptions
   return contentLength === undefined && role !== Role.Authorizer;
 }
 
-/** A longer piece of a body is sent by itself and not copied behind the header. */
-const MAX_COPIED_LENGTH = 32 * 1024;
-
 /** The header block and the first pieces of the body. */
 function withHeader(header: HeaderBlock, pieces: readonly Uint8Array[]): ByteSource[] {
   // The pieces before the last one are together less than a record.
   const last = pieces.at(-1);
-  if (last === undefined || last.length <= MAX_COPIED_LENGTH) return [encodeHeader(header, pieces)];
+  if (last === undefined || last.length <= MAX_COPIED_BODY_LENGTH) return [encodeHeader(header, pieces)];
   return [encodeHeader(header, pieces, pieces.slice(0, -1)), last];
 }
 
@@ -247,7 +246,7 @@ async function readWhatIsThere(reader: ByteReader, wantsEnd: boolean): Promise<B
         isSettled = true;
       },
     );
-    for (let turn = 0; turn < TURNS && !isSettled; turn++) await null;
+    await waitTurns(TURNS, () => isSettled);
     if (!isSettled && wantsEnd && pieces.length > 0) {
       blobEnd ??= endOfBlob();
       await Promise.race([settling, blobEnd]);
@@ -279,7 +278,7 @@ async function endOfBlob(): Promise<void> {
   const reading = readBlob().then(() => {
     isRead = true;
   });
-  for (let turn = 0; turn < TURNS && !isRead; turn++) await null;
+  await waitTurns(TURNS, () => isRead);
   isBlobLate ??= !isRead;
   await reading;
 }

@@ -1,0 +1,19 @@
+// When bytes are copied. A copy costs time for each byte; not to copy costs a piece of its own in a write, or keeps a buffer alive.
+
+/**
+ * Content of this size or more is cheaper to write by itself than to copy, because a socket takes several pieces at
+ * once.
+ */
+export const MIN_UNCOPIED_LENGTH: number = 16 * 1024;
+
+/**
+ * The longest first piece of a body that is copied behind its header block. They are one record then, and the whole response often one
+ * write, so it pays for longer pieces than {@linkcode MIN_UNCOPIED_LENGTH}.
+ */
+export const MAX_COPIED_BODY_LENGTH: number = 32 * 1024;
+
+/**
+ * A piece that waits to be read is copied if it is smaller than this fraction of its buffer, because it would keep the
+ * whole buffer in memory.
+ */
+export const PINNED_RATIO = 4;
