@@ -244,6 +244,24 @@ describe("ServerConnection and the end of its input", () => {
     expect(await failure).toMatchObject({ code: "connectionClosed" });
   });
 
+  it("fires the signal when the handler has cancelled a body that is longer than may wait", async () => {
+    const reason = deferred<FastCgiError>();
+    const application = new MemoryApplication(
+      async (received) => {
+        await received.stdin.cancel();
+        reason.resolve(await reasonOf(received));
+        return ok();
+      },
+      { maxQueuedBytes: 1_000 },
+    );
+    const { web, served } = application.connect();
+    await web.send(begin(1), params(1, { REQUEST_URI: "/" }));
+    for (let sent = 0; sent < 5_000; sent += 500) await web.send(record(RecordType.Stdin, 1, new Uint8Array(500)));
+    await web.end();
+    expect(await reason.promise).toMatchObject({ code: "connectionClosed" });
+    await served;
+  });
+
   it("waits for the handlers when the connection is closed", async () => {
     const settle = deferred();
     const { web, served, application } = await running(async () => {
