@@ -98,7 +98,7 @@ export class FastCgiClient implements AsyncDisposable {
    * As {@linkcode FastCgiClient.send}, for the HTTP layer, which reads the response itself and does not change the
    * params.
    */
-  start(request: FastCgiRequestInit): Promise<IncomingResponse> {
+  startExchange(request: FastCgiRequestInit): Promise<IncomingResponse> {
     return this.#run(request, () => clientRequest(request, request.params));
   }
 
@@ -159,7 +159,7 @@ export class FastCgiClient implements AsyncDisposable {
       const checked = check();
       checked.signal?.throwIfAborted();
       const delivery = new Delivery(checked, this.#connector, this.#keyOf(checked), this.#host);
-      const sent = delivery.send();
+      const sent = delivery.deliver();
       if (sent !== undefined) await sent;
       return delivery.response;
     } catch (error) {

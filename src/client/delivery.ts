@@ -82,10 +82,10 @@ export class Delivery implements IncomingResponseHooks {
    *
    * @throws {unknown} Why there is no connection, or the error of the request.
    */
-  send(signal: AbortSignal | undefined = this.#request.signal): void | Promise<void> {
+  deliver(signal: AbortSignal | undefined = this.#request.signal): void | Promise<void> {
     this.#count++;
     const pool = this.#host.poolOf(this.#connector, this.#key);
-    return pool.run({ ...this.#wish, signal, start: (connection) => this.#put(connection) });
+    return pool.run({ ...this.#wish, signal, use: (connection) => this.#put(connection) });
   }
 
   #put(connection: ClientConnection): void {
@@ -148,7 +148,7 @@ export class Delivery implements IncomingResponseHooks {
         // The connection that failed is still handling its failure.
         await null;
         if (this.#overload !== null) connection.finish();
-        await this.send(controller.signal);
+        await this.deliver(controller.signal);
       });
     } catch (error) {
       this.response.onEarlyFailure = null;

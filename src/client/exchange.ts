@@ -36,8 +36,9 @@ export type SilenceDeadline = Pick<Deadline<ResponseTimeLimit>, "restart" | "sto
 
 /** How far an exchange has come. */
 type ExchangeState =
-  /** The application reads, and may answer already. */
   | "sending"
+  /** The application has begun to answer before it has the whole request. */
+  | "sending and receiving"
   /** All was sent, or the application reads no more of it. */
   | "waiting for the header"
   | "receiving"
@@ -47,14 +48,26 @@ type ExchangeState =
   | "aborted"
   | "over";
 
-/** Whether the response goes on. */
-const IS_LIVE: Readonly<Record<ExchangeState, boolean>> = {
-  sending: true,
-  "waiting for the header": true,
-  receiving: true,
-  "sending the rest": false,
-  aborted: false,
-  over: false,
+/** What holds in a state, and which one comes next. */
+interface StateRules {
+  /** Whether the response goes on. */
+  readonly isLive: boolean;
+  /** How long the application may be silent; null where it may be so for ever. */
+  readonly limit: ResponseTimeLimit | null;
+  /** The state behind the first FCGI_STDOUT. */
+  readonly onOutput?: ExchangeState;
+  /** The state behind the last of the request. */
+  readonly onSent?: ExchangeState;
+}
+
+const RULES: Readonly<Record<ExchangeState, StateRules>> = {
+  sending: { isLive: true, limit: null, onOutput: "sending and receiving", onSent: "waiting for the header" },
+  "sending and receiving": { isLive: true, limit: null, onSent: "receiving" },
+  "waiting for the header": { isLive: true, limit: "headerTimeout", onOutput: "receiving" },
+  receiving: { isLive: true, limit: "readTimeout" },
+  "sending the rest": { isLive: false, limit: null },
+  aborted: { isLive: false, limit: "readTimeout" },
+  over: { isLive: false, limit: null },
 };
 
 /** One request and its response. */
@@ -72,7 +85,6 @@ export class Exchange implements IncomingResponseHooks {
   #state: ExchangeState = "sending";
   /** Resolves when sending has ended. */
   #sending: Promise<void> = Promise.resolve();
-  #hasOutput = false;
   #sentWhole = false;
 
   /**
@@ -104,7 +116,7 @@ export class Exchange implements IncomingResponseHooks {
 
   /** Whether the response goes on. */
   get isLive(): boolean {
-    return IS_LIVE[this.#state];
+    return RULES[this.#state].isLive;
   }
 
   /** Whether the application may have read a part of the request. */
@@ -130,7 +142,7 @@ export class Exchange implements IncomingResponseHooks {
       (sent) => {
         if (!sent) return;
         this.#sentWhole = true;
-        this.#awaitResponse();
+        this.#onSent();
       },
       (error) => {
         // A request whose body can't be read must not look complete. A request that can't be written may have its
@@ -143,7 +155,7 @@ export class Exchange implements IncomingResponseHooks {
   /** Stops sending, because the application reads no more of the request; it may have answered. */
   stopSending(reason: unknown): void {
     this.#sender.stop(reason);
-    this.#awaitResponse();
+    this.#onSent();
   }
 
   /** Fails the response with `reason`. A complete body is still sent to its end: {@linkcode Exchange.rest}. */
@@ -184,7 +196,7 @@ export class Exchange implements IncomingResponseHooks {
 
   /** Counts silence from now on, if it is the application's turn. */
   resume(): void {
-    const limit = this.#limit;
+    const { limit } = RULES[this.#state];
     if (limit !== null && !this.#host.isPaused) this.#silence.restart(this.#host.options[limit], limit);
   }
 
@@ -197,10 +209,7 @@ export class Exchange implements IncomingResponseHooks {
   }
 
   onOutput(type: "stdout" | "stderr"): void {
-    if (type === "stdout") {
-      this.#hasOutput = true;
-      if (this.#state === "waiting for the header") this.#state = "receiving";
-    }
+    if (type === "stdout") this.#state = RULES[this.#state].onOutput ?? this.#state;
     if (this.#isShared) this.noteBytes();
   }
 
@@ -234,22 +243,11 @@ export class Exchange implements IncomingResponseHooks {
     this.#host.abort(this, new FastCgiError("timeout", message, { requestId, limit, stderr }));
   }
 
-  /** The timeout that applies now; null if the application may be silent. */
-  get #limit(): ResponseTimeLimit | null {
-    switch (this.#state) {
-      case "waiting for the header":
-        return "headerTimeout";
-      case "receiving":
-      case "aborted":
-        return "readTimeout";
-      default:
-        return null;
-    }
-  }
-
-  #awaitResponse(): void {
-    if (this.#state !== "sending") return;
-    this.#state = this.#hasOutput ? "receiving" : "waiting for the header";
+  /** Nothing of the request is sent any more: it is the application's turn. */
+  #onSent(): void {
+    const { onSent } = RULES[this.#state];
+    if (onSent === undefined) return;
+    this.#state = onSent;
     this.resume();
   }
 

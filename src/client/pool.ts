@@ -20,14 +20,14 @@ export interface ConnectionWish {
 export interface PoolRequest<Result> extends ConnectionWish {
   readonly signal: AbortSignal | undefined;
   /** Puts the request on its connection. */
-  start(connection: ClientConnection): Result;
+  use(connection: ClientConnection): Result;
 }
 
 /** A request in the queue. */
 interface Waiter extends ConnectionWish {
   /** Its number in the order of arrival. */
   readonly ticket: number;
-  start(connection: ClientConnection): void;
+  use(connection: ClientConnection): void;
   reject(reason: unknown): void;
 }
 
@@ -94,16 +94,16 @@ export class Pool {
    * Puts a request on a connection as soon as one has room, at once if there is one.
    *
    * @throws {FastCgiError} `limit` if too many requests wait already, or the error of opening a connection.
-   * @throws {unknown} The reason of its signal, or the error of `start`.
+   * @throws {unknown} The reason of its signal, or the error of `use`.
    */
   run<Result>(request: PoolRequest<Result>): Result | Promise<Result> {
     const connection = this.#isClosed || this.#waiters.size > 0 ? undefined : this.#takeFree(request);
     return connection === undefined ? this.#wait(request) : this.#put(request, connection);
   }
 
-  #put<Result>({ start }: PoolRequest<Result>, connection: ClientConnection): Result {
+  #put<Result>({ use }: PoolRequest<Result>, connection: ClientConnection): Result {
     try {
-      return start(connection);
+      return use(connection);
     } finally {
       if (!connection.isFree) this.#free.delete(connection);
     }
@@ -131,7 +131,7 @@ export class Pool {
         fresh,
         usedBelow,
         ticket: ++this.#lastTicket,
-        start: (connection) => {
+        use: (connection) => {
           settle();
           try {
             resolve(this.#put(request, connection));
@@ -215,7 +215,7 @@ export class Pool {
       if (connection !== undefined) {
         // Removed first, because the request that is started may abort others that wait.
         this.#waiters.delete(waiter);
-        waiter.start(connection);
+        waiter.use(connection);
       } else if (!isChoosy(waiter)) {
         return;
       }

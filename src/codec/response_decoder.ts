@@ -93,7 +93,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
    */
   expect(requestId: number, hooks: IncomingResponseHooks = {}, response?: IncomingResponse): IncomingResponse {
     this.#highestId = Math.max(this.#highestId, requestId);
-    return this.#open(requestId, hooks, response).response;
+    return this.#add(requestId, hooks, response).response;
   }
 
   /** Fails every active response, with `error` or with the result of `errorFor`: the connection is gone. */
@@ -157,7 +157,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
       }
       if (this.#highestId > 0)
         throw protocolError(`Cannot read ${input}: request ${requestId} was not begun`, requestId);
-      active = this.#open(requestId, {});
+      active = this.#add(requestId, {});
       controller.enqueue(active.response.copyable);
     }
     const step = responseStep(active.state, input);
@@ -183,7 +183,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
     }
   }
 
-  #open(requestId: number, hooks: IncomingResponseHooks, known?: IncomingResponse): ActiveResponse {
+  #add(requestId: number, hooks: IncomingResponseHooks, known?: IncomingResponse): ActiveResponse {
     known?.bind(requestId, hooks);
     const response = known ?? new IncomingResponse(requestId, this.#options, hooks);
     const active: ActiveResponse = { state: "open", response };

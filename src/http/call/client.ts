@@ -199,7 +199,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
   #startExchange({ native }: OutgoingRequest, exchange: FastCgiRequestInit): Promise<IncomingResponse> {
     const { onStderr } = this.#options;
     let stderr: StderrText | null = null;
-    return this.#client.start({
+    return this.#client.startExchange({
       ...exchange,
       // Set even without an `onStderr` option, because it keeps the Request in memory during the exchange: on Node the
       // signal of a Request that was garbage-collected no longer follows the caller's.
