@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   type ConnectOptions,
   decodeNameValuePairs,
@@ -14,6 +14,7 @@ import {
   Role,
 } from "../../src/toolkit.ts";
 import { hexOf, joined, latin1 } from "../support/bytes.ts";
+import { closingClients } from "../support/closing_clients.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
 import { connectionPair, type MemoryConnection } from "../support/memory_connection.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
@@ -34,16 +35,11 @@ import { failOnUnhandledRejections, turns } from "../support/unhandled_rejection
 failOnUnhandledRejections();
 
 const get: FastCgiRequestInit = { params: [["REQUEST_METHOD", "GET"]] };
-const clients: FastCgiClient[] = [];
-
-afterEach(async () => {
-  await Promise.all(clients.splice(0).map((client) => client.close({ timeout: 1 })));
-});
+const closing = closingClients();
 
 function clientOf(script: Script, options: FastCgiClientOptions = {}) {
   const connector = new ScriptedConnector(script);
-  const client = new FastCgiClient(connector, options);
-  clients.push(client);
+  const client = closing(new FastCgiClient(connector, options));
   return { client, connector };
 }
 

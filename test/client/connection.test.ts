@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { ClientConnection } from "../../src/client/connection.ts";
 import { resolveClientOptions } from "../../src/client/options.ts";
 import { clientRequest } from "../../src/client/request.ts";
@@ -15,6 +15,7 @@ import {
   Role,
 } from "../../src/toolkit.ts";
 import { hex, joined, latin1, sha256 } from "../support/bytes.ts";
+import { closingClients } from "../support/closing_clients.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
 import { connectionPair } from "../support/memory_connection.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
@@ -36,16 +37,10 @@ failOnUnhandledRejections();
 
 const get: FastCgiRequestInit = { params: [["REQUEST_METHOD", "GET"]] };
 const MiB = 1024 * 1024;
-const clients: FastCgiClient[] = [];
-
-afterEach(async () => {
-  await Promise.all(clients.splice(0).map((client) => client.close({ timeout: 1 })));
-});
+const closing = closingClients();
 
 function clientOf(connector: Connector, options: FastCgiClientOptions = {}): FastCgiClient {
-  const client = new FastCgiClient(connector, options);
-  clients.push(client);
-  return client;
+  return closing(new FastCgiClient(connector, options));
 }
 
 /** Sends a request to a scripted application. */

@@ -1,7 +1,7 @@
 // php-fpm takes a request body that was cut for a whole one. So a body of which all is here arrives whole, or the application hears nothing
 // of the request: however the request ends, and whenever.
 
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   encodeNameValuePairs,
   FastCgiClient,
@@ -12,6 +12,7 @@ import {
   Role,
 } from "../../src/toolkit.ts";
 import { joined } from "../support/bytes.ts";
+import { closingClients } from "../support/closing_clients.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
 import { patternBytes } from "../support/pattern.ts";
@@ -31,11 +32,7 @@ const put: FastCgiRequestInit = {
   ],
   stdin: body,
 };
-const clients: FastCgiClient[] = [];
-
-afterEach(async () => {
-  await Promise.all(clients.splice(0).map((client) => client.close({ timeout: 1 })));
-});
+const closing = closingClients();
 
 /** What an application has read of one request. */
 interface Received {
@@ -115,8 +112,7 @@ async function endBehind(
     over.resolve(received);
     if (received.types.at(-1) !== RecordType.AbortRequest) application.close();
   });
-  const client = new FastCgiClient(connector, { multiplexing: isShared, ...options });
-  clients.push(client);
+  const client = closing(new FastCgiClient(connector, { multiplexing: isShared, ...options }));
   const controller = new AbortController();
   const response = await client.send({ ...request, signal: controller.signal });
   const application = await ready.promise;
@@ -133,8 +129,7 @@ function exclusive(script: (application: ScriptedApplication, connection: number
   const connector = new ScriptedConnector(
     async (application, connection) => void (await script(application, connection)),
   );
-  const client = new FastCgiClient(connector, { maxConnections: 1, ...options });
-  clients.push(client);
+  const client = closing(new FastCgiClient(connector, { maxConnections: 1, ...options }));
   return { client, connector };
 }
 

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   type Connector,
   decodeNameValuePairs,
@@ -15,6 +15,7 @@ import {
   RecordType,
 } from "../../src/toolkit.ts";
 import { latin1, sha256 } from "../support/bytes.ts";
+import { closingClients } from "../support/closing_clients.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
 import { connectionPair } from "../support/memory_connection.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
@@ -35,16 +36,10 @@ failOnUnhandledRejections();
 
 const { GetValues, GetValuesResult } = RecordType;
 const get: FastCgiRequestInit = { params: [["REQUEST_METHOD", "GET"]] };
-const clients: FastCgiClient[] = [];
-
-afterEach(async () => {
-  await Promise.all(clients.splice(0).map((client) => client.close({ timeout: 1 })));
-});
+const closing = closingClients();
 
 function clientOf(connector: Connector, options: FastCgiClientOptions = {}): FastCgiClient {
-  const client = new FastCgiClient(connector, { multiplexing: true, ...options });
-  clients.push(client);
-  return client;
+  return closing(new FastCgiClient(connector, { multiplexing: true, ...options }));
 }
 
 async function text(client: FastCgiClient, request = get): Promise<string> {

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   type ConnectOptions,
   FastCgiClient,
@@ -7,6 +7,7 @@ import {
   type FastCgiRequestInit,
 } from "../../src/toolkit.ts";
 import { latin1 } from "../support/bytes.ts";
+import { closingClients } from "../support/closing_clients.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
 import { connectionPair } from "../support/memory_connection.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
@@ -18,11 +19,7 @@ failOnUnhandledRejections();
 
 const get: FastCgiRequestInit = { params: [["REQUEST_METHOD", "GET"]] };
 const post: FastCgiRequestInit = { params: [["REQUEST_METHOD", "POST"]] };
-const clients: FastCgiClient[] = [];
-
-afterEach(async () => {
-  await Promise.all(clients.splice(0).map((client) => client.close({ timeout: 1 })));
-});
+const closing = closingClients();
 
 /** A request by name, so that tests can say which was served. */
 function named(name: string, options: Partial<FastCgiRequestInit> = {}): FastCgiRequestInit {
@@ -45,8 +42,7 @@ function manual(options: FastCgiClientOptions = {}) {
       await application.send(answer(request.requestId, name));
     }
   });
-  const client = new FastCgiClient(connector, options);
-  clients.push(client);
+  const client = closing(new FastCgiClient(connector, options));
   const finish = async (name: string): Promise<void> => {
     await turns();
     waiting.get(name)!();
@@ -153,8 +149,7 @@ describe("Pool: connections", () => {
 
   it("Pool closes a connection after maxRequestsPerConnection", async () => {
     const connector = new ScriptedConnector(answering(({ keepConn }) => String(keepConn)));
-    const client = new FastCgiClient(connector, { keepAlive: true, maxRequestsPerConnection: 2 });
-    clients.push(client);
+    const client = closing(new FastCgiClient(connector, { keepAlive: true, maxRequestsPerConnection: 2 }));
     for (let count = 0; count < 5; count++) {
       await text(client);
       await turns();
@@ -164,8 +159,7 @@ describe("Pool: connections", () => {
 
   it("Pool gives a request that must not be sent twice no connection that was idle", async () => {
     const connector = new ScriptedConnector(answering(() => "x"));
-    const client = new FastCgiClient(connector, { keepAlive: true, maxConnections: 1 });
-    clients.push(client);
+    const client = closing(new FastCgiClient(connector, { keepAlive: true, maxConnections: 1 }));
     for (const request of [get, get, post, get, { ...get, stdin: streamOf(latin1("body")) }]) {
       await text(client, request);
       await turns();
@@ -177,8 +171,7 @@ describe("Pool: connections", () => {
 
   it("Pool gives any request a kept connection with reuseForAll", async () => {
     const connector = new ScriptedConnector(answering(() => "x"));
-    const client = new FastCgiClient(connector, { keepAlive: true, reuseForAll: true });
-    clients.push(client);
+    const client = closing(new FastCgiClient(connector, { keepAlive: true, reuseForAll: true }));
     for (const request of [get, post, post]) {
       await text(client, request);
       await turns();
@@ -215,7 +208,7 @@ describe("Pool: connections", () => {
       }),
       { maxConnections: 1 },
     );
-    clients.push(client);
+    closing(client);
     const unread = await client.send(get);
     const next = text(client);
     await turns(50);
@@ -232,8 +225,7 @@ describe("Pool: slow uploads", () => {
     "Pool serves the next request when uploads bring %s for a minute",
     async (what) => {
       const connector = new ScriptedConnector(answering(() => "answered"));
-      const client = new FastCgiClient(connector, { maxConnections: 4 });
-      clients.push(client);
+      const client = closing(new FastCgiClient(connector, { maxConnections: 4 }));
       const bodies = Array.from({ length: 4 }, () => new OpenStream());
       const uploads = await Promise.all(bodies.map(({ stream }) => client.send({ ...post, stdin: stream })));
       const waiting = text(client);

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   type Connector,
   encodeNameValuePairs,
@@ -14,6 +14,7 @@ import {
   roundRobin,
 } from "../../src/toolkit.ts";
 import { latin1 } from "../support/bytes.ts";
+import { closingClients } from "../support/closing_clients.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
 import { deferred } from "../support/open_stream.ts";
 import { record } from "../support/records.ts";
@@ -30,16 +31,11 @@ import { failOnUnhandledRejections, turns, unhandledRejectionsOf } from "../supp
 
 failOnUnhandledRejections();
 
-const clients: FastCgiClient[] = [];
-
-afterEach(async () => {
-  await Promise.all(clients.splice(0).map((client) => client.close({ timeout: 1 })));
-});
+const closing = closingClients();
 
 function clientOf(connector: Connector, options: FastCgiClientOptions = {}) {
   const retries: FastCgiRetry[] = [];
-  const client = new FastCgiClient(connector, { ...options, onRetry: (retry) => retries.push(retry) });
-  clients.push(client);
+  const client = closing(new FastCgiClient(connector, { ...options, onRetry: (retry) => retries.push(retry) }));
   return { client, retries };
 }
 
@@ -148,8 +144,7 @@ describe("retries of a connection", () => {
       throw thrown;
     };
     const unhandled = await unhandledRejectionsOf(async () => {
-      const client = new FastCgiClient(failing(1), { onRetry });
-      clients.push(client);
+      const client = closing(new FastCgiClient(failing(1), { onRetry }));
       const sent = text(client);
       await pass(50);
       expect(await sent).toBe("x");
@@ -209,7 +204,7 @@ describe("retries on a kept connection that is stale", () => {
         stale((application) => application.end()),
         { keepAlive: true, onRetry },
       );
-      clients.push(client);
+      closing(client);
       await text(client);
       await turns();
       expect(await text(client)).toBe("2 0");

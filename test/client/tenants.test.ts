@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   type ConnectOptions,
   type Connector,
@@ -15,6 +15,7 @@ import {
   Role,
   roundRobin,
 } from "../../src/toolkit.ts";
+import { closingClients } from "../support/closing_clients.ts";
 import { connectionPair } from "../support/memory_connection.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
 import { answer, answering, ScriptedConnector } from "../support/scripted_application.ts";
@@ -23,16 +24,10 @@ import { failOnUnhandledRejections, turns } from "../support/unhandled_rejection
 
 failOnUnhandledRejections();
 
-const clients: { close(options: { timeout: number }): Promise<void> }[] = [];
-
-afterEach(async () => {
-  await Promise.all(clients.splice(0).map((client) => client.close({ timeout: 1 })));
-});
+const closing = closingClients();
 
 function clientOf(connector: Connector, options: FastCgiClientOptions = {}): FastCgiClient {
-  const client = new FastCgiClient(connector, options);
-  clients.push(client);
-  return client;
+  return closing(new FastCgiClient(connector, options));
 }
 
 /** A connector with an application for each host, which answers with its own name and that of the host it was asked for. */
@@ -262,8 +257,7 @@ describe("a connector with keyOf", () => {
       keyOf: ({ params }) => params.get("SERVER_NAME")!,
       connect: ({ key }) => new ScriptedConnector(answering(() => `\r\nanswer of ${key}`)).connect(),
     };
-    const client = new FastCgiHttpClient(connector, { keepAlive: true });
-    clients.push(client);
+    const client = closing(new FastCgiHttpClient(connector, { keepAlive: true }));
     for (const host of ["a.test", "b.test", "a.test"]) {
       expect(await (await client.fetch(`http://${host}/`)).text()).toBe(`answer of ${host}`);
     }

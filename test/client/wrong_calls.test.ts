@@ -1,4 +1,4 @@
-import { afterEach, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import {
   FastCgiClient,
   FastCgiHttpClient,
@@ -6,6 +6,7 @@ import {
   type FastCgiRequestInit,
   type NameValuePair,
 } from "../../src/toolkit.ts";
+import { closingClients } from "../support/closing_clients.ts";
 import { OpenStream } from "../support/open_stream.ts";
 import { answering, ScriptedConnector } from "../support/scripted_application.ts";
 import { textFrom } from "../support/streams.ts";
@@ -13,11 +14,7 @@ import { failOnUnhandledRejections, turns } from "../support/unhandled_rejection
 
 failOnUnhandledRejections();
 
-const clients: { close(options: { timeout: number }): Promise<void> }[] = [];
-
-afterEach(async () => {
-  await Promise.all(clients.splice(0).map((client) => client.close({ timeout: 1 })));
-});
+const closing = closingClients();
 
 /** An application that answers with the variables that it got. */
 function echoing(): ScriptedConnector {
@@ -30,8 +27,7 @@ it.each([false, true])(
   "FastCgiClient.send refuses what can't be sent, and sends what follows (keepAlive: %s)",
   async (keepAlive) => {
     const connector = echoing();
-    const client = new FastCgiClient(connector, { keepAlive });
-    clients.push(client);
+    const client = closing(new FastCgiClient(connector, { keepAlive }));
     const wrong: [request: unknown, message: string][] = [
       [{ params: [["SERVER_PORT", 8080]] }, 'Cannot send the variable "SERVER_PORT": expected a string, got number'],
       [
@@ -76,8 +72,7 @@ it.each([false, true])(
 );
 
 it("FastCgiClient.send cancels the body of a request that can't be sent", async () => {
-  const client = new FastCgiClient(echoing());
-  clients.push(client);
+  const client = closing(new FastCgiClient(echoing()));
   const body = new OpenStream();
   const params = [["A", 1]] as unknown as NameValuePair[];
   await expect(client.send({ params, stdin: body.stream })).rejects.toThrow(TypeError);
@@ -87,9 +82,7 @@ it("FastCgiClient.send cancels the body of a request that can't be sent", async 
 
 it("FastCgiHttpClient refuses a variable that is not a string, and sends what follows", async () => {
   const fresh = (params?: FastCgiHttpParams): FastCgiHttpClient => {
-    const client = new FastCgiHttpClient(echoing(), params && { params });
-    clients.push(client);
-    return client;
+    return closing(new FastCgiHttpClient(echoing(), params && { params }));
   };
   const first = fresh();
   const wrong: [init: object, variable: string][] = [

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   type FastCgiAuthorizer,
   type FastCgiContext,
@@ -13,6 +13,7 @@ import {
   Role,
   withAuthorizer,
 } from "../../../src/toolkit.ts";
+import { closingClients } from "../../support/closing_clients.ts";
 import { connectionPair } from "../../support/memory_connection.ts";
 import { deferred, OpenStream } from "../../support/open_stream.ts";
 import { record } from "../../support/records.ts";
@@ -30,16 +31,10 @@ import { failOnUnhandledRejections, turns } from "../../support/unhandled_reject
 
 failOnUnhandledRejections();
 
-const clients: FastCgiHttpClient[] = [];
-
-afterEach(async () => {
-  await Promise.all(clients.splice(0).map((client) => client.close({ timeout: 1000 })));
-});
+const closing = closingClients();
 
 function clientOf(connector: FastCgiHttpConnector, options: FastCgiHttpClientOptions = {}): FastCgiHttpClient {
-  const client = new FastCgiHttpClient(connector, options);
-  clients.push(client);
-  return client;
+  return closing(new FastCgiHttpClient(connector, options));
 }
 
 /** A client of an authorizer that answers each request with `output`, which may be cut anywhere. */

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   type FastCgiFetchHandler,
   type FastCgiFilterData,
@@ -10,6 +10,7 @@ import {
   Role,
 } from "../../../src/toolkit.ts";
 import { latin1, sha256 } from "../../support/bytes.ts";
+import { closingClients } from "../../support/closing_clients.ts";
 import { connectionPair } from "../../support/memory_connection.ts";
 import { OpenStream } from "../../support/open_stream.ts";
 import { patternBytes, patternSha256 } from "../../support/pattern.ts";
@@ -26,16 +27,10 @@ import { failOnUnhandledRejections, turns } from "../../support/unhandled_reject
 
 failOnUnhandledRejections();
 
-const clients: FastCgiHttpClient[] = [];
-
-afterEach(async () => {
-  await Promise.all(clients.splice(0).map((client) => client.close({ timeout: 0 })));
-});
+const closing = closingClients();
 
 function clientOf(connector: FastCgiHttpConnector, options: FastCgiHttpClientOptions = {}): FastCgiHttpClient {
-  const client = new FastCgiHttpClient(connector, options);
-  clients.push(client);
-  return client;
+  return closing(new FastCgiHttpClient(connector, options));
 }
 
 /** A client of a Filter that keeps its requests. */

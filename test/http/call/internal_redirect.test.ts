@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import {
   FastCgiHttpClient,
   type FastCgiHttpClientOptions,
@@ -6,6 +6,7 @@ import {
   RecordType,
 } from "../../../src/toolkit.ts";
 import { latin1 } from "../../support/bytes.ts";
+import { closingClients } from "../../support/closing_clients.ts";
 import { collectGarbage } from "../../support/memory.ts";
 import { record } from "../../support/records.ts";
 import {
@@ -21,11 +22,7 @@ import { failOnUnhandledRejections, turns } from "../../support/unhandled_reject
 
 failOnUnhandledRejections();
 
-const clients: FastCgiHttpClient[] = [];
-
-afterEach(() => {
-  for (const client of clients.splice(0)) client.close();
-});
+const closing = closingClients();
 
 interface Scripted {
   client: FastCgiHttpClient;
@@ -34,8 +31,7 @@ interface Scripted {
 
 function scripted(script: Script, options: FastCgiHttpClientOptions = {}): Scripted {
   const connector = new ScriptedConnector(script);
-  const client = new FastCgiHttpClient(connector, options);
-  clients.push(client);
+  const client = closing(new FastCgiHttpClient(connector, options));
   return { client, connector };
 }
 

@@ -1,18 +1,15 @@
 // The script of one request, over that of the client.
 
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { FastCgiHttpClient, type FastCgiHttpClientOptions, type FastCgiScript, phpSite } from "../../../src/index.ts";
+import { closingClients } from "../../support/closing_clients.ts";
 import { OpenStream } from "../../support/open_stream.ts";
 import { answering, ScriptedConnector } from "../../support/scripted_application.ts";
 import { failOnUnhandledRejections, turns } from "../../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
 
-const clients: FastCgiHttpClient[] = [];
-afterEach(() => {
-  for (const client of clients.splice(0)) client.close();
-});
-
+const closing = closingClients();
 /** A client of an application that answers by SCRIPT_NAME, and the params that it got. */
 function recording(options: FastCgiHttpClientOptions = {}, outputs: Readonly<Record<string, string>> = {}) {
   const sent: Record<string, string>[] = [];
@@ -22,8 +19,7 @@ function recording(options: FastCgiHttpClientOptions = {}, outputs: Readonly<Rec
       return outputs[params.get("SCRIPT_NAME")!] ?? "X-A: 1\r\n\r\nanswer";
     }),
   );
-  const client = new FastCgiHttpClient(connector, options);
-  clients.push(client);
+  const client = closing(new FastCgiHttpClient(connector, options));
   return { client, connector, sent };
 }
 
