@@ -41,7 +41,7 @@ const srvx: StartServer = scriptServer("srvx_server.mjs", { listen: "tcp" });
 
 const hello: Load = { path: "/", answer: HELLO, answerLength: HELLO.length };
 const large = { connections: 8, answer: "alphabet", answerLength: LARGE } as const;
-/** What php-fpm can keep: a connection for each of its workers. */
+/** The most connections that php-fpm can keep: one for each of its workers. */
 const four = { connections: 4 } as const;
 
 const denoFcgi = { name: "deno x/fcgi", reason: "not on npm or JSR, and deno.land is not asked" } as const;
@@ -102,7 +102,7 @@ function serveHello(options: BenchOptions): BenchCase[] {
   ];
 }
 
-/** Each runtime against its own floor: how fast it is by itself is not our doing. */
+/** Each runtime against its own floor, because the speed of the runtime itself is not this library's. */
 function serveRuntimes({ bun, deno, nodes }: BenchOptions): BenchCase {
   const runtimes: (readonly [name: string, runtime: Runtime])[] = [
     ...[...nodes.keys()].map((major) => [`Node.js ${major}`, major] as const),
@@ -201,7 +201,7 @@ function codecs({ base }: BenchOptions): BenchCase[] {
           reason: "it has no encoder of requests that could be called (3.3 µs when its tests' own was measured)",
         },
       ],
-      // 0.6 × the 3.3 µs of Go, as that can't be measured in the same run.
+      // 0.6 × the 3.3 µs of Go, because Go can't be measured in the same run.
       targets: [{ of: "fetchcgi", against: null, most: 2 }],
     },
     {
@@ -209,7 +209,7 @@ function codecs({ base }: BenchOptions): BenchCase[] {
       title: "Codec: STDIN records of 32 KiB, whole in their chunk",
       figure: "µs CPU per record",
       entries: [coding("fetchcgi", "fetchcgi", "large"), coding("plain copy", "copy", "large")],
-      // No copy when a record lies in one chunk: then it can't take a tenth of the time of one.
+      // If a record is in one chunk it must not be copied, so it takes less than a tenth of the time of a copy.
       targets: [{ of: "fetchcgi", against: "plain copy", most: 0.1 }],
     },
     {

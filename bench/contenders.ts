@@ -12,14 +12,14 @@ import { isListening } from "./is_listening.ts";
 import { type Program, pin, startProgram, treeOf } from "./program.ts";
 import type { Bench } from "./setup.ts";
 
-/** A server under test, or one that stands behind or before what is tested. */
+/** A server under test, or a server behind it or in front of it. */
 export interface Server {
   /** `/path` or `host:port`. */
   readonly address: string;
   pids(): number[];
-  /** The file to name in SCRIPT_FILENAME, where the application needs one. */
+  /** The file to name in SCRIPT_FILENAME, if the application needs one. */
   readonly script?: string;
-  /** Has it collect its garbage, where it can be asked. */
+  /** Makes the process collect its garbage, if it can. */
   collectGarbage?(): void;
   stop(): Promise<void>;
 }

@@ -84,7 +84,7 @@ async function stopAll(...servers: readonly Server[]): Promise<void> {
   for (const server of servers) await server.stop();
 }
 
-/** What a client is asked to do. */
+/** The task of a client. */
 export type Job = "hello" | "post" | "large";
 
 /** The backend that fits a job. */
@@ -218,7 +218,7 @@ export function holding(name: string, startServer: StartServer, connections: num
       const server = await startServer(bench);
       return {
         async measure() {
-          // What a process sets up once is not counted.
+          // Memory that a process sets up once is not counted.
           await loadFastCgi(bench, server, { ...load, connections: 50 }, 1);
           const before = await residentMemory(server);
           const idle = await openIdleConnections(server.address, connections);

@@ -5,7 +5,7 @@ import { runProgram } from "./program.ts";
 import type { Bench } from "./setup.ts";
 import type { Sample } from "./types.ts";
 
-/** What is asked of a server. */
+/** The requests that are sent to a server. */
 export interface Load {
   /** REQUEST_URI. */
   readonly path: string;
@@ -17,7 +17,7 @@ export interface Load {
   readonly keep?: boolean;
   /** Bytes of the request's body. */
   readonly body?: number;
-  /** What the body of the answer must be: a text, `@` and a file, or `alphabet`; and its length. */
+  /** The expected body of the answer: a text, `@` and a file, or `alphabet`; and its length. */
   readonly answer: string;
   readonly answerLength: number;
 }

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { findRuntime } from "../scripts/setup.mjs";
 
-/** What the command line asks for. */
+/** The options of the command line. */
 export interface BenchOptions {
   /** `profile`: a CPU profile of our contender. */
   readonly command: "run" | "profile" | "list";
@@ -36,7 +36,7 @@ npm run bench -- profile serve-hello  a CPU profile of our contender and where i
   --report FOLDER    write the report there
 `;
 
-/** @throws {TypeError} If an option is not one. */
+/** @throws {TypeError} If an option is unknown or invalid. */
 export function parseOptions(args: readonly string[]): BenchOptions {
   const { values, positionals } = parseArgs({
     args: [...args],

@@ -6,13 +6,13 @@ import { findBinary } from "./find_binary.ts";
 
 /** A program of the bench that runs, bound to one core. */
 export interface Program {
-  /** It and all below it. */
+  /** The process ids of the program and of all its descendants. */
   pids(): number[];
   /** Sends a line to its stdin and resolves to the line that it answers. */
   ask(line: string): Promise<string>;
-  /** What it wrote to stderr. */
+  /** The text that it wrote to stderr. */
   stderr(): string;
-  /** Has it end by itself, which it does when its stdin ends or at SIGTERM. */
+  /** Makes it end by itself, by the end of its stdin and SIGTERM. */
   stop(): Promise<void>;
 }
 
@@ -20,7 +20,7 @@ export interface ProgramOptions {
   readonly name: string;
   /** The core to run on. */
   readonly core: number;
-  /** What its first line has in it once it can be used; without one, it is usable at once. */
+  /** The text in its first line once it can be used; without one, it is usable at once. */
   readonly ready?: string;
   readonly env?: NodeJS.ProcessEnv;
 }
@@ -44,7 +44,7 @@ export async function pin(core: number, pids: readonly number[]): Promise<void> 
   for (const pid of pids) await once(spawn(taskset, ["-a", "-c", "-p", String(core), String(pid)]), "exit");
 }
 
-/** A process and all below it. */
+/** A process and all its descendants. */
 export function treeOf(pid: number): number[] {
   return [pid, ...childrenOf(pid).flatMap(treeOf)];
 }

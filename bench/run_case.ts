@@ -9,16 +9,18 @@ import {
   type Sample,
 } from "./types.ts";
 
-/** A contender on its way through the rounds. */
+/** The state of a contender during the rounds. */
 interface Contender {
   readonly entry: Entry;
   readonly samples: Sample[];
   running: Running | null;
-  /** Why it takes no part, or no more. */
+  /** Why it does not run, or no longer. */
   reason: string | null;
 }
 
-/** The contenders of a case, and behind them its first once more, as the control: what lies between those two is no difference. */
+/**
+ * The contenders of a case, and after them the first one again as the control: a difference between these two is noise.
+ */
 function withControl([first, ...others]: readonly Entry[]): readonly Entry[] {
   if (first === undefined) return [];
   return [first, ...others, { ...first, name: controlOf(first.name) }];
@@ -62,8 +64,8 @@ export async function runCase(bench: Bench, benchCase: BenchCase, tell: (text: s
 /** How much faster a slice of the warm-up must be than all before it to count as progress. */
 const PROGRESS = 0.05;
 /**
- * Slices that the warm-up has at the most and at the least, and how many without progress end it. A client of many promises was seen
- * to stand still for three slices before it halved its time.
+ * The most and the least slices of the warm-up, and how many without progress end it. A client with many promises was
+ * seen to stand still for three slices before it halved its time.
  */
 const SLICES = 15;
 const MIN_SLICES = 8;

@@ -1,4 +1,4 @@
-// What a run needs before it can start: a build of the library, programs that are compiled, a folder for sockets.
+// Prepares a run: a build of the library, programs that are compiled, a folder for sockets.
 
 import { execFile } from "node:child_process";
 import { mkdir, stat, writeFile } from "node:fs/promises";
@@ -13,7 +13,7 @@ const run = promisify(execFile);
 const benchFolder = fileURLToPath(new URL(".", import.meta.url));
 const buildFolder = join(benchFolder, "build");
 
-/** What contenders are started with. */
+/** The environment that contenders are started with. */
 export interface Bench {
   readonly options: BenchOptions;
   /** The core of the process under test, and the core of all the rest. */
@@ -24,7 +24,7 @@ export interface Bench {
   readonly folder: string;
   /** The path of a file in `bench/peers`. */
   peer(name: string): string;
-  /** A compiled program. Throws, saying what is missing, where it can't be compiled. */
+  /** The path of a compiled program. Throws with what is missing if it can't be compiled. */
   compiled(name: CompiledProgram): Promise<string>;
   /** The path of a socket that was not used before. */
   socket(): string;
@@ -75,7 +75,7 @@ async function compile(name: CompiledProgram): Promise<string> {
     if (await isNewer(output, sources)) return output;
     await run(need("go"), ["build", "-o", output, "."], {
       cwd: join(benchFolder, "peers/go"),
-      // Nothing is fetched: neither modules, of which there are none, nor another Go.
+      // Nothing is downloaded: neither modules, which it has none of, nor another Go.
       env: { ...process.env, GOPROXY: "off", GOTOOLCHAIN: "local", GOFLAGS: "", GOWORK: "off" },
     });
     return output;

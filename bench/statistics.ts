@@ -1,4 +1,4 @@
-/** The middle of some values, and how far they lie apart. */
+/** The median of some values, and their least and most. */
 export interface Spread {
   readonly median: number;
   readonly least: number;
@@ -13,7 +13,7 @@ export function spreadOf(values: readonly number[]): Spread {
   return { median, least: sorted[0]!, most: sorted.at(-1)! };
 }
 
-/** The quotients of two rows of values, pair by pair: what disturbs a round disturbs both. */
+/** The quotients of two rows of values, pair by pair, because a disturbance of a round affects both values. */
 export function ratios(values: readonly number[], others: readonly number[]): number[] {
   return values.slice(0, others.length).map((value, index) => value / others[index]!);
 }

@@ -1,6 +1,6 @@
 import type { Bench } from "./setup.ts";
 
-/** What one contender did in one round. */
+/** The result of one contender in one round. */
 export interface Sample {
   /** The figure that counts: microseconds of CPU time per unit of the case, or whatever the case measures. */
   readonly value: number;
@@ -29,7 +29,7 @@ export function controlOf(name: string): string {
   return `${name}, the same again`;
 }
 
-/** What a case is to show. */
+/** A target of a case. */
 export type Target =
   | {
       /** Whose figure is divided by that of `against`, round by round. */
@@ -56,7 +56,7 @@ export interface BenchCase {
   readonly quick?: boolean;
 }
 
-/** How a contender did in a case: its rounds, or why there are none. */
+/** The result of a contender in a case: its rounds, or why there are none. */
 export type EntryResult =
   | { readonly name: string; readonly samples: readonly Sample[] }
   | { readonly name: string; readonly reason: string };

@@ -12,7 +12,7 @@ try {
     try {
       await ensure();
     } catch (error) {
-      // The report says of each that is missing that it was not run, and why.
+      // The report lists those that are missing, with the reason.
       console.error(error.message);
     }
   }

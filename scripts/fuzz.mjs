@@ -1,5 +1,6 @@
-// npm run fuzz -- <minutes> [--seed N] [--target name] [--path P] [--runtime node|bun|deno]: web servers and applications of every kind
-// against the library, in memory, for as long as it is told to. What breaks a rule is printed with the line that replays it.
+// npm run fuzz -- <minutes> [--seed N] [--target name] [--path P] [--runtime node|bun|deno]: plays web servers and
+// applications of every kind against the library, in memory, for the given time. A broken rule is printed with the line
+// that replays it.
 import { run } from "./run.mjs";
 import { ensurePackages, requireRuntime } from "./setup.mjs";
 

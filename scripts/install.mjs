@@ -1,4 +1,5 @@
-// npm run setup: everything that some test needs: the npm packages, the other runtimes, and the real servers and applications.
+// npm run setup: installs everything that the tests need: the npm packages, the other runtimes, and the real servers
+// and applications.
 import { ensurePackages, ensureRuntimes, ensureServers } from "./setup.mjs";
 import { runSteps } from "./steps.mjs";
 

@@ -40,9 +40,9 @@ export function runNpm(args, options) {
     : run("npm", args, options);
 }
 
-/** While a child runs, a signal is its business: it stops in its own way and we leave with its code. */
+/** While a child runs, it handles the signals: it stops in its own way, and this process ends with its exit code. */
 function forwardSignals(child) {
-  // A terminal sends Ctrl+C to the child as well; forwarded once more it would look like an impatient second one.
+  // A terminal sends Ctrl+C to the child as well. Sent once more, it would look like a second Ctrl+C.
   const onInterrupt = () => process.stdin.isTTY || child.kill("SIGINT");
   const onTerminate = () => child.kill("SIGTERM");
   process.on("SIGINT", onInterrupt).on("SIGTERM", onTerminate);

@@ -11,7 +11,7 @@ const vitest = join(projectFolder, "node_modules/vitest/vitest.mjs");
 // Talks to a server of Node's through the adapter for Node; the other adapters have tests of their own.
 const overNode = "--exclude=test/http/call/hostile_backend.test.ts";
 
-/** What comes before vitest and behind it. Bun has the threads that vitest can use, but not the processes. */
+/** The arguments before vitest and after it. Bun has the threads that vitest can use, but not the processes. */
 const runtimes = {
   node: {},
   node22: {},
@@ -24,10 +24,10 @@ const runtimes = {
 /** Both cores of a small machine, where vitest leaves one free. */
 const options = ["--maxWorkers=2", "--no-color", "--reporter=minimal", "--reporter=test/support/summary_reporter.ts"];
 
-// Half a million cuts of the recorded traffic tell something once, in the run of all tests.
+// Half a million cuts of the recorded traffic are worth one run, in the run of all tests.
 const env = { ...process.env, CUT_STEP: "11" };
 
-/** Runs the tests on one runtime; tells whether they passed. One that is missing does not hide the next. */
+/** Runs the tests on one runtime. Resolves with whether they passed. A missing runtime does not stop the others. */
 async function test(name) {
   if (isForOthers(name)) {
     console.log(`${name.padEnd(8)} not run: its package is for linux-x64`);

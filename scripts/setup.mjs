@@ -1,4 +1,4 @@
-// What a fresh clone lacks: the npm packages, and the real servers and applications that the tests talk to.
+// Installs what a fresh clone lacks: the npm packages, and the real servers and applications that the tests use.
 import { execFileSync } from "node:child_process";
 import { accessSync, constants, existsSync, readdirSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -74,15 +74,18 @@ async function install(folder, what, options = []) {
   if (lock !== undefined && isInstalled(lock, readPackages(join(folder, "node_modules/.package-lock.json")))) return;
 
   console.log(`Installing ${what} (npm) ...`);
-  // `npm ci` would remove what is there first, and download all of it again for one package that is new. `--no-save` keeps to the
-  // locked versions as well and never rewrites the file. `--include=dev` because with NODE_ENV=production npm would leave out the
-  // very tools that we are about to run.
+  // `npm ci` would first remove everything and download it again for one new package. `--no-save` keeps to the locked
+  // versions as well and never rewrites the file. `--include=dev` because with NODE_ENV=production npm would leave out
+  // the tools that run next.
   const args = ["install", ...options, "--no-save", "--include=dev", "--no-audit", "--no-fund"];
   const code = await runNpm(args, { quiet: true });
   if (code !== 0) throw new Error(`Cannot install ${what}: npm install ended with code ${code}`);
 }
 
-/** Installs the named programs, or all, where we may (root on a Debian-like system); else throws with the line to run. */
+/**
+ * Installs the named programs, or all, if this user may (root on a Debian-like system); otherwise throws with the line
+ * to run.
+ */
 export async function ensureServers(names = Object.keys(programs)) {
   const missing = names.filter((name) => findProgram(name) === undefined);
   if (missing.length === 0) return;
@@ -98,7 +101,7 @@ export async function ensureServers(names = Object.keys(programs)) {
     SYSTEMD_OFFLINE: "1",
   };
   const aptGet = (...args) => run("apt-get", ["-o", "DPkg::Lock::Timeout=300", ...args], { env, quiet: true });
-  // An update that reached only some of the mirrors is no reason to stop: the installation tells.
+  // An update that reached only some of the mirrors does not stop the installation, which reports what is missing.
   await aptGet("update");
   const code = await aptGet("install", "-y", "--no-install-recommends", ...packagesOf(missing));
   const stillMissing = missing.filter((name) => findProgram(name) === undefined);
@@ -174,7 +177,7 @@ function phpExtension(name) {
   return () => (ask(programs["php-fpm"], ["-m"], "").split("\n").includes(name) ? name : undefined);
 }
 
-/** What a program says to a question; nothing if it is not there or fails. */
+/** The output of a program; empty if it is missing or fails. */
 function ask({ find }, args, input) {
   const path = find();
   if (path === undefined) return "";

@@ -10,14 +10,14 @@ import { projectFolder } from "./run.mjs";
 /** Gzipped bytes that a program with the HTTP client may have, in kB of 1000 bytes as size-limit and bundlers count them. */
 export const MAX_CLIENT_BYTES = 25_000;
 
-/** What a program imports, by what it is called. */
+/** The imports of each measured program, by name. */
 const programs = {
   "HTTP client": "export { FastCgiHttpClient } from 'fetchcgi'",
   "HTTP service": "export { FastCgiHttpService, FastCgiServer } from 'fetchcgi/toolkit'",
   "whole core": "export * from 'fetchcgi/toolkit'",
 };
 
-/** Where the two doors of the core are. */
+/** The files of the two entries of the core. */
 const SOURCE = { fetchcgi: "src/index.ts", "fetchcgi/toolkit": "src/toolkit.ts" };
 const BUILT = { fetchcgi: "dist/index.js", "fetchcgi/toolkit": "dist/toolkit.js" };
 

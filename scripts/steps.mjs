@@ -1,8 +1,9 @@
-// Steps that run one after the other, whatever becomes of those before: one that fails does not hide the next.
+// Runs steps one after the other. A step that fails does not stop the next.
 
 /**
- * Runs every step and prints which failed. Resolves to the exit code: the n-th step that failed adds 2 ** n, so that the code says
- * which they were. SIGINT and SIGTERM end the run behind the step that is under way, with the code that a shell would give.
+ * Runs every step and prints which failed. Resolves with the exit code: the n-th step that failed adds 2 ** n, so that
+ * the code names all that failed. After SIGINT or SIGTERM the run ends with the current step, with the code that a
+ * shell would give.
  */
 export async function runSteps(steps) {
   let interrupted = 0;

@@ -24,7 +24,7 @@ const steps = [
 ];
 
 try {
-  // All that runs is in them. The rest is asked for by the tests that need it: those that don't go on without.
+  // All tests need these. Further programs are required by single tests, which fail without them.
   await ensurePackages();
   process.exitCode = args.length > 0 ? await vitest(...args) : await runSteps(steps);
 } catch (error) {

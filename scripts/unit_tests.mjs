@@ -10,7 +10,8 @@ try {
   const options = [
     // Both cores of a small machine, where vitest leaves one free.
     "--maxWorkers=100%",
-    // To load src/ anew for each file is a third of the time, and no test may spoil it for the next. npm test does load it anew.
+    // Loading src/ anew for each file takes a third of the time, and no test may spoil it for the next. npm test does
+    // load it anew.
     "--no-isolate",
   ];
   process.exitCode = await run(vitest, ["run", ...options, ...process.argv.slice(2), ...layerTests]);

@@ -1,6 +1,6 @@
 import type { Answer } from "./application.ts";
 
-/** What the application of this example says: a line about the request, and its body, which streams through. */
+/** The answer of this example's application: a line about the request, and its body, which streams through. */
 export const answer: Answer = ({ params, stdin }) => ({
   stdout: [
     "Content-Type: text/plain; charset=utf-8\r\n\r\n",

@@ -16,13 +16,13 @@ export type Answer = (request: FastCgiRequest) => Pick<FastCgiOutgoingResponse, 
 
 /** Serves a connection to its end. Rejects if the connection breaks, or a response that has begun. */
 export async function serveConnection({ readable, writable }: Duplex, answer: Answer): Promise<void> {
-  /** Requests whose connection is kept behind them. */
+  /** Requests whose connection is kept after the response. */
   const kept = new Set<number>();
   const requests = new RequestDecoderStream();
   const responses = new ResponseEncoderStream({
     onEnd(requestId) {
       requests.end(requestId);
-      // Without FCGI_KEEP_CONN the application closes the connection behind the response (FastCGI 5.1).
+      // Without FCGI_KEEP_CONN the application closes the connection after the response (FastCGI 5.1).
       if (!kept.delete(requestId)) end();
     },
   });
@@ -71,7 +71,7 @@ async function send(
   const pass = (records: ReadableStream<FastCgiRecord>): Promise<void> =>
     records.pipeTo(new WritableStream({ write: (record) => writer.write(record) }));
   const sent = encoder.readable.pipeTo(writable, { preventClose: true });
-  // A reply behind the last response finds the connection closed, and is of no use.
+  // A reply after the last response finds the connection closed, and is not needed.
   pass(replies).catch(() => {});
   const passed = await pass(responses).then(
     () => ({ broken: false, error: undefined }),
@@ -79,7 +79,8 @@ async function send(
   );
   await Promise.all([writer.close(), sent]);
   const last = writable.getWriter();
-  // A response that breaks off must not look whole. Web servers take a plain close for its end, but not a record of no version.
+  // A response that breaks off must not look complete. Web servers take a plain close for its end, but not a record of
+  // no version.
   if (passed.broken) await last.write(new Uint8Array(8));
   await last.close();
   if (passed.broken) throw passed.error;

@@ -10,7 +10,10 @@ import {
 } from "fetchcgi/toolkit";
 import type { Duplex } from "./duplex.ts";
 
-/** Sends requests on one connection. Ask one at a time, unless the application says that requests may share a connection. */
+/**
+ * Sends requests on one connection. Send one at a time, unless the application says that requests may share a
+ * connection.
+ */
 export class StreamsClient {
   readonly #requests = new RequestEncoderStream();
   readonly #writer = this.#requests.writable.getWriter();
@@ -34,7 +37,7 @@ export class StreamsClient {
     this.#closed = Promise.allSettled([sending, receiving]);
   }
 
-  /** Sends a request. Resolves with its response as soon as something of that comes. */
+  /** Sends a request. Resolves with its response as soon as its first record comes. */
   async ask(request: Omit<FastCgiOutgoingRequest, "requestId">): Promise<FastCgiClientResponse> {
     const requestId = this.#nextId();
     const waiting = withResolvers();
@@ -44,7 +47,7 @@ export class StreamsClient {
     return waiting.promise;
   }
 
-  /** Sends what is still to be sent, and waits until the application has closed the connection. */
+  /** Sends the rest of all requests, and waits until the application has closed the connection. */
   async close(): Promise<void> {
     await this.#writer.close().catch(() => {});
     await this.#closed;
@@ -56,7 +59,7 @@ export class StreamsClient {
   }
 
   #nextId(): number {
-    // An id of a response that may still be running comes again only after 65,534 others.
+    // An id is used again only after 65,534 others, so that its earlier response has ended.
     this.#lastId = (this.#lastId % 65_535) + 1;
     return this.#lastId;
   }

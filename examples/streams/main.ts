@@ -15,7 +15,7 @@ const application = createServer({ allowHalfOpen: true }, (socket) => {
   serveConnection(streamsOf(socket), answer).catch((error) => console.error(error));
 }).listen(path);
 
-/** One connection for each request, as php-fpm likes it best. */
+/** One connection for each request, as is best with php-fpm. */
 const front = await serveHttp({
   ...LISTEN,
   async fetch(request) {

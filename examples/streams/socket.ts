@@ -2,8 +2,8 @@ import type { Socket } from "node:net";
 import type { Duplex } from "./duplex.ts";
 
 /**
- * The two streams of a socket of node:net, which Node, Bun and Deno have. `Duplex.toWeb` would do on Node 22 and later: on Node 20 its
- * readable does not end before the socket has ended both ways.
+ * The two streams of a socket of node:net, which Node, Bun and Deno have. On Node 22 and later `Duplex.toWeb` would do.
+ * On Node 20 its readable does not end before the socket has ended both ways.
  */
 export function streamsOf(socket: Socket): Duplex {
   const readable = new ReadableStream<Uint8Array>({

@@ -1,4 +1,4 @@
-// The start of a request: FCGI_BEGIN_REQUEST and the FCGI_PARAMS. This is all of most requests.
+// The start of a request: FCGI_BEGIN_REQUEST and the FCGI_PARAMS. Most requests have nothing more.
 
 import { RecordType, type Role } from "../protocol/constants.ts";
 import {
@@ -12,22 +12,22 @@ import { allocateFor } from "./block.ts";
 import { encodeRecords } from "./record_encoder.ts";
 import { beginRequest, endOfStream } from "./records.ts";
 
-/** How a request begins (FastCGI 6). */
+/** The start of a request (FastCGI 6). */
 export interface RequestHead {
   /** The request on its connection, 1 to 65,535. */
   requestId: number;
-  /** What is wanted of the application. */
+  /** The role that the application is to play. */
   role: Role;
   /** Whether the connection is kept afterwards (FastCGI 5.1). */
   keepConn: boolean;
-  /** The variables: pairs, or a Map. Byte strings: one character per byte. */
+  /** The variables: pairs, or a Map. Names and values are byte strings: one character per byte. */
   params: Iterable<NameValuePair>;
   /** Whether the end of FCGI_STDIN follows at once: the request has no body. */
   endsStdin: boolean;
 }
 
 /**
- * FCGI_BEGIN_REQUEST, the FCGI_PARAMS and their end, as bytes.
+ * Encodes FCGI_BEGIN_REQUEST, the FCGI_PARAMS and their end.
  *
  * @throws {TypeError} If a name or value is not a string, or one of their characters is not a byte.
  */
@@ -36,8 +36,8 @@ export function encodeRequestHead(head: RequestHead): Uint8Array {
 }
 
 /**
- * The records of {@linkcode encodeRequestHead}. Params are cut between pairs: PHP and others parse each record by itself. Their bytes
- * may be part of a larger buffer that holds other requests: it must not be transferred.
+ * The records of {@linkcode encodeRequestHead}. Params are cut between pairs, because PHP and others parse each record
+ * by itself. Their bytes may be part of a larger buffer that holds other requests, so it must not be transferred.
  */
 export function requestHead({ requestId, role, keepConn, params, endsStdin }: RequestHead): FastCgiRecord[] {
   const records = [beginRequest(requestId, { role, keepConn })];
@@ -47,17 +47,20 @@ export function requestHead({ requestId, role, keepConn, params, endsStdin }: Re
   return records;
 }
 
-/** The params as the contents of one record where they fit a block, as nearly all do, else of as many as it takes. */
+/**
+ * The params as the contents of one record if they fit a block, as nearly all do; otherwise of as many records as
+ * needed.
+ */
 function encodeParams(params: Iterable<NameValuePair>): Uint8Array[] {
-  // Up to three attempts read them, and a generator gives its pairs only once.
+  // Up to three attempts read them, and a generator can be read only once.
   const pairs = Array.isArray(params) || params instanceof Map ? params : [...params];
   const whole = allocateFor((target, start) => writeParams(pairs, target, start));
   if (whole === null) return encodeNameValuePairChunks(pairs);
-  // A record without content would be the end of the params.
+  // A record without content would end the params.
   return whole.length === 0 ? [] : [whole];
 }
 
-/** Returns the offset behind the params, or null where there is no room. */
+/** Writes the params. Returns the offset after them, or null if there is no room. */
 function writeParams(pairs: Iterable<NameValuePair>, target: Uint8Array, start: number): number | null {
   let offset = start;
   for (const [name, value] of pairs) {

@@ -12,13 +12,13 @@ import { StageSink } from "./stage_sink.ts";
 
 /** A response as a {@linkcode ResponseEncoder} takes it (FastCGI 6). */
 export interface FastCgiOutgoingResponse extends FastCgiResponse {
-  /** The request that it answers. */
+  /** The id of the request that it answers. */
   requestId: number;
-  /** Stops the response when the web server has aborted the request, which is ended then: give the `signal` of the request. */
+  /** Stops the response when the web server aborts the request: give the `signal` of the request. */
   signal?: AbortSignal | null;
   /**
-   * Refuses the request (FastCGI 5.5) if it is not `RequestComplete`. Then there is no output. Apache makes an empty 200 of a refusal, and
-   * HAProxy waits for its timeout.
+   * Refuses the request (FastCGI 5.5) if it is not `RequestComplete`. A refusal has no output. Apache makes an empty
+   * 200 of it, and HAProxy waits for its timeout.
    *
    * @default {ProtocolStatus.RequestComplete}
    */
@@ -28,16 +28,20 @@ export interface FastCgiOutgoingResponse extends FastCgiResponse {
 /** Options of a {@linkcode ResponseEncoder}. */
 export interface ResponseEncoderOptions {
   /**
-   * Responses that may be sent at once. The next one is taken when one of them was sent to its end.
+   * The most responses that are sent at once. The next one is accepted when one of them was sent to its end.
    *
    * @default {128} (as many as a server of ours runs at once on a connection)
    */
   maxConcurrentResponses?: number;
-  /** Told of each request whose FCGI_END_REQUEST comes out next. Who decodes requests must know: `RequestDecoderStream.end`. */
+  /**
+   * Called with each request before its FCGI_END_REQUEST is emitted. The decoder of the requests must be told:
+   * `RequestDecoderStream.end`.
+   */
   onEnd?: (requestId: number) => void;
   /**
-   * Told why a response failed. One that fails before its first byte is answered with an error document. FastCGI has no way to say that one
-   * fails behind it: the stage fails then, with all responses that are under way, and the connection must look broken.
+   * Called with the reason why a response failed. A response that fails before its first byte is answered with an error
+   * document. FastCGI has no way to say that it fails later: the stage fails then, with all responses that are being
+   * sent, and the connection must look broken.
    */
   onError?: (error: unknown, response: FastCgiOutgoingResponse) => void;
 }
@@ -45,15 +49,15 @@ export interface ResponseEncoderOptions {
 const DEFAULTS: Required<Pick<ResponseEncoderOptions, "maxConcurrentResponses">> = { maxConcurrentResponses: 128 };
 
 /**
- * Sans-IO stage: responses → records (FastCGI 6). What is at hand comes out at once, with FCGI_END_REQUEST; output that is a stream comes
- * out as it is read, beside the responses that follow.
+ * Sans-IO stage: responses → records (FastCGI 6). It emits what is at hand at once, with FCGI_END_REQUEST, and output
+ * that is a stream as it is read, beside the responses that follow.
  */
 export class ResponseEncoder implements Stage<FastCgiOutgoingResponse, FastCgiRecord> {
   readonly #maxConcurrentResponses: number;
   readonly #onEnd: (requestId: number) => void;
   readonly #onError: (error: unknown, response: FastCgiOutgoingResponse) => void;
   readonly #sending = new Sending<ResponseSender>();
-  /** Why nothing comes out any more. */
+  /** Why the stage emits nothing any more. */
   #dead: { readonly error: unknown } | null = null;
 
   /** @throws {RangeError} If an option is not a positive number. */
@@ -63,15 +67,15 @@ export class ResponseEncoder implements Stage<FastCgiOutgoingResponse, FastCgiRe
     this.#onError = contained("onError", options.onError);
   }
 
-  /** Responses that are being sent. */
+  /** The number of responses that are being sent. */
   get activeResponses(): number {
     return this.#sending.size;
   }
 
   /**
-   * Takes a response. A promise asks for a pause until fewer are being sent.
+   * Takes a response. A returned promise asks the caller to pause until fewer responses are being sent.
    *
-   * @throws {RangeError} If its `requestId` is none, or a response to that request is being sent.
+   * @throws {RangeError} If its `requestId` is invalid, or a response to that request is being sent.
    * @throws {unknown} What a response failed with behind its first byte. The stage is dead then.
    */
   transform(response: FastCgiOutgoingResponse, controller: StageController<FastCgiRecord>): void | Promise<void> {
@@ -107,7 +111,7 @@ export class ResponseEncoder implements Stage<FastCgiOutgoingResponse, FastCgiRe
     if (this.#dead !== null) throw this.#dead.error;
   }
 
-  /** Sends nothing more: the connection is gone. */
+  /** Stops all responses: the connection is gone. */
   stopAll(reason: unknown): void {
     this.#dead ??= { error: reason };
     this.#sending.stop(reason);

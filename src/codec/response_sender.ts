@@ -11,15 +11,15 @@ import type { RecordSink } from "./record_sink.ts";
 import { endOfStream, endRequest } from "./records.ts";
 import { StreamSender } from "./stream_sender.ts";
 
-/** What a {@linkcode ResponseSender} tells of its response. */
+/** Callbacks of a {@linkcode ResponseSender}. */
 export interface ResponseSenderHooks {
-  /** It is sent piece by piece from now on. */
+  /** Called when the response is sent piece by piece from now on. */
   onStreaming(): void;
-  /** A source of FCGI_STDERR failed. The response goes on. */
+  /** Called when a source of FCGI_STDERR failed. The response goes on. */
   onStderrError(error: unknown): void;
-  /** FCGI_END_REQUEST is sent next. Returns whether it may be. */
+  /** Called before FCGI_END_REQUEST is sent. Returns whether it may be sent. */
   onEnding(): boolean;
-  /** FCGI_END_REQUEST was given to the sink. */
+  /** Called after FCGI_END_REQUEST was given to the sink. */
   onEnded(): void;
 }
 
@@ -28,7 +28,7 @@ export class ResponseSender {
   readonly #sink: RecordSink;
   readonly #requestId: number;
   readonly #hooks: ResponseSenderHooks;
-  /** Made when they are needed: most responses are whole at once. */
+  /** Made on first use, because most responses are complete at once. */
   #stdout: StreamSender | null = null;
   #stderr: StreamSender | null = null;
   #isStopped = false;
@@ -45,15 +45,15 @@ export class ResponseSender {
     return this.#stdout !== null && this.#stdout.sent > 0;
   }
 
-  /** Whether the web server wants nothing of the response any more. */
+  /** Whether the web server no longer wants the response. */
   get isStopped(): boolean {
     return this.#isStopped;
   }
 
   /**
-   * Sends the response and ends it. One that is stopped is ended with what was sent.
+   * Sends the response and ends it. A response that is stopped ends with what was sent.
    *
-   * @throws {unknown} Why it can't be sent, or not to its end. It is not ended then.
+   * @throws {unknown} Why the response can't be sent to its end. It is not ended then.
    */
   async send(response: FastCgiResponse): Promise<void> {
     try {
@@ -61,7 +61,7 @@ export class ResponseSender {
         throw new TypeError(`Cannot send a response: expected an object with stdout, got ${kindOf(response)}`);
       }
       const { appStatus = 0 } = response;
-      // It is waited for when the streams are through, but may fail before.
+      // It is awaited after the streams, but may reject before.
       if (typeof appStatus === "object") Promise.resolve(appStatus).catch(() => {});
       const output = outputOf(response);
       const whole = wholeOutput(output, response);
@@ -69,16 +69,16 @@ export class ResponseSender {
       this.end(whole ?? NO_CONTENT, typeof appStatus === "object" ? await appStatus : appStatus);
     } catch (error) {
       if (!this.#isStopped) {
-        // Nothing may come behind FCGI_END_REQUEST.
+        // Nothing may follow FCGI_END_REQUEST.
         this.#stderr?.stop(error);
         throw error;
       }
-      // A source that was cancelled because the request is aborted may well fail. There is nothing to tell.
+      // A source that was cancelled because the request was aborted may fail. That is not an error to report.
       this.end();
     }
   }
 
-  /** Ends a response that has not begun with an error document: no web server makes anything good of an empty response. */
+  /** Ends a response that has not begun with an error document, because web servers misread an empty response. */
   sendError(status: ErrorStatus): void {
     this.end(errorDocument(status), 1);
   }
@@ -94,11 +94,11 @@ export class ResponseSender {
   /**
    * Ends the request (FastCGI 5.5).
    *
-   * @param stdout What is left of FCGI_STDOUT; fits one record. Not sent if the response was stopped.
+   * @param stdout The rest of FCGI_STDOUT, which fits one record. It is not sent if the response was stopped.
    */
   end(stdout: Uint8Array = NO_CONTENT, appStatus: number = 0): void {
     const requestId = this.#requestId;
-    // Others may have records that could leave with its last.
+    // Other streams may have records that can be sent with the last one.
     const isAlone = !this.#sink.isShared;
     if (!this.#hooks.onEnding()) return;
     const records: FastCgiRecord[] = [];
@@ -125,7 +125,7 @@ export class ResponseSender {
   async #sendStreams(output: ByteSource[], { stderr }: FastCgiResponse): Promise<void> {
     this.#hooks.onStreaming();
     const messages = [...partsOf(stderr)];
-    // What is at hand was written before the response.
+    // Messages that are at hand were written before the response.
     while (isWhole(messages[0])) await this.#sendStderr([messages.shift()!]);
     const sendingStderr = messages.length === 0 ? undefined : this.#sendStderr(messages);
     await this.#sendStdout(output);
@@ -144,7 +144,7 @@ export class ResponseSender {
     }
   }
 
-  /** FCGI_STDERR is for the log: that it fails must not fail the response. */
+  /** Sends messages. FCGI_STDERR is for the log, so its failure must not fail the response. */
   async #sendStderr(rest: ByteSourceInit[]): Promise<void> {
     this.#stderr ??= this.#senderOf(RecordType.Stderr);
     try {

@@ -1,16 +1,16 @@
 import { MAX_REQUEST_ID } from "../protocol/constants.ts";
 
-/** What an encoding stage sends at the moment, by request. */
+/** The senders that an encoding stage runs, by request id. */
 export class Sending<Sender extends { stop(reason: unknown): void }> {
   readonly #senders = new Map<number, Sender>();
   #onOver: (() => void)[] = [];
 
-  /** How many there are. */
+  /** The number of senders. */
   get size(): number {
     return this.#senders.size;
   }
 
-  /** What is sent for a request, if anything is. */
+  /** The sender for a request; undefined if there is none. */
   get(requestId: number): Sender | undefined {
     return this.#senders.get(requestId);
   }
@@ -18,8 +18,8 @@ export class Sending<Sender extends { stop(reason: unknown): void }> {
   /**
    * Checks that something can be sent for a request.
    *
-   * @param what For messages: what is sent.
-   * @throws {RangeError} If its id is none, or something is being sent for it already.
+   * @param what For messages: the thing that is sent.
+   * @throws {RangeError} If the id is invalid, or a sender for it runs already.
    */
   checkId(requestId: number, what: string): void {
     if (!(Number.isInteger(requestId) && requestId > 0 && requestId <= MAX_REQUEST_ID)) {
@@ -31,7 +31,10 @@ export class Sending<Sender extends { stop(reason: unknown): void }> {
     }
   }
 
-  /** Something is sent until `sent` settles. It rejects only if the output throws, and who takes that knows why. */
+  /**
+   * Adds a sender that runs until `sent` settles. `sent` rejects only if the output throws, and the code that takes the
+   * output knows why.
+   */
   add(requestId: number, sender: Sender, sent: Promise<void>): void {
     this.#senders.set(requestId, sender);
     const remove = (): void => {
@@ -41,12 +44,12 @@ export class Sending<Sender extends { stop(reason: unknown): void }> {
     sent.then(remove, remove);
   }
 
-  /** Resolves once less than `limit` is sent; undefined if that is so already. */
+  /** Resolves once fewer than `limit` senders run; undefined if that is so already. */
   whenBelow(limit: number): Promise<void> | undefined {
     return this.#senders.size < limit ? undefined : this.#waitBelow(limit);
   }
 
-  /** Stops all. */
+  /** Stops all senders. */
   stop(reason: unknown): void {
     for (const sender of this.#senders.values()) sender.stop(reason);
   }

@@ -4,7 +4,7 @@ import type { StageController } from "./stage.ts";
 
 const TAKEN: WrittenRecords = { hasLeft: true, taken: /* @__PURE__ */ Promise.resolve() };
 
-/** The output of an encoding stage as a sink. */
+/** A sink that passes records to the output of an encoding stage. */
 export class StageSink implements RecordSink {
   readonly #controller: StageController<FastCgiRecord>;
   readonly #isShared: () => boolean;

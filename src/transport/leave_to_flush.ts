@@ -3,8 +3,8 @@ import type { ByteChannel } from "./byte_channel.ts";
 import type { RecordWriter } from "./record_writer.ts";
 
 /**
- * Milliseconds in which the peer can still read what was written. Longer than any web server waits for a client that takes nothing
- * (lighttpd: 360 s), so the web server has decided by then.
+ * Milliseconds in which the peer can still read what was written. This is longer than any web server waits for a client
+ * that reads nothing (lighttpd: 360 s), so the web server has decided by then.
  */
 const MAX_FLUSH_TIME = 600_000;
 

@@ -1,14 +1,14 @@
 import type { ByteChannel } from "./byte_channel.ts";
 
-/** What a {@linkcode Reading} tells its connection. */
+/** Callbacks of a {@linkcode Reading} to its connection. */
 export interface ReadingHost {
-  /** The connection is not read from now on. */
+  /** Called when the connection is not read from now on. */
   onPause(): void;
-  /** It is read again, after so many milliseconds. */
+  /** Called when the connection is read again. `pausedFor` is in milliseconds. */
   onResume(pausedFor: number): void;
 }
 
-/** Whether a connection is read: not while anything that was read has no room yet. */
+/** Decides whether a connection is read. It is not read while anything that was read has no room. */
 export class Reading {
   readonly #channel: ByteChannel;
   readonly #host: ReadingHost;
@@ -26,7 +26,7 @@ export class Reading {
     return this.#waits > 0;
   }
 
-  /** Does not read the connection until `room` settles. A rejection is reported elsewhere. */
+  /** Pauses reading until `room` settles. A rejection is reported elsewhere. */
   async pauseUntil(room: Promise<void>): Promise<void> {
     this.#waits++;
     if (this.#waits === 1) {
@@ -41,7 +41,7 @@ export class Reading {
     this.#channel.resume();
   }
 
-  /** The connection is closed: it is never read again. */
+  /** Ends reading: the connection is closed. */
   end(): void {
     this.#isOver = true;
   }

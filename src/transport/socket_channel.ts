@@ -1,5 +1,5 @@
-// What the channels of all runtimes have in common: what the receiver is told, and in which order; the first failure counts; writes wait
-// until there is room. A runtime adds how its own socket reads, writes and closes.
+// The common part of all runtimes' channels: the order of callbacks, an error that is stored once, and writes that wait
+// for room. A runtime adds how its socket reads, writes and closes.
 
 import type { ByteReader } from "../codec/byte_source.ts";
 import type { ConnectionAddress, ConnectionAddresses } from "./address.ts";
