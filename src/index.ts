@@ -7,7 +7,7 @@ export { FastCgiClient } from "./client/client.ts";
 export type { FastCgiClientLimits, FastCgiClientOptions, FastCgiRetry } from "./client/options.ts";
 export type { PoolStatus } from "./client/pool.ts";
 export type { FastCgiRequestInit } from "./client/request.ts";
-export type { ByteBlob, ByteReader, ByteSource, ByteSourceInit } from "./codec/byte_source.ts";
+export type { ByteBlob, ByteReader, ByteReadResult, ByteSource, ByteSourceInit } from "./codec/byte_source.ts";
 export type { FastCgiRequest } from "./codec/incoming_request.ts";
 export type { FastCgiClientResponse } from "./codec/incoming_response.ts";
 export type { FastCgiResponse } from "./codec/outgoing_response.ts";

@@ -188,7 +188,7 @@ export class Exchanges implements ExchangeHost {
     } else if (exchange.isLive) {
       exchange.giveUp(reason);
       // Output that will not be read must not stop the connection.
-      exchange.response.stdoutQueue.cancel();
+      exchange.response.stdoutQueue.drop();
       const { rest } = exchange;
       if (rest === null) this.#sendAbort(exchange);
       else void rest.then(() => this.#sendAbort(exchange));

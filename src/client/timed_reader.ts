@@ -1,5 +1,5 @@
 import { Deadline } from "../base/deadline.ts";
-import type { ByteReader } from "../codec/byte_source.ts";
+import type { ByteReader, ByteReadResult } from "../codec/byte_source.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 
 /** The number of bytes that make up for a second of waiting, as in Apache's mod_reqtimeout (`MinRate=500`). */
@@ -33,12 +33,12 @@ export class TimedReader implements ByteReader {
     });
   }
 
-  read(): ReturnType<ByteReader["read"]> {
+  read(): Promise<ByteReadResult> {
     const asked = performance.now();
     this.#deadline.restart(this.#left);
     return new Promise((resolve, reject) => {
       this.#fail = reject;
-      this.#source.read().then(
+      Promise.resolve(this.#source.read()).then(
         (result) => {
           if (result.done) this.#deadline.dispose();
           else this.#deadline.stop();
@@ -54,7 +54,7 @@ export class TimedReader implements ByteReader {
     });
   }
 
-  cancel(reason: unknown): Promise<void> {
+  cancel(reason: unknown): void | Promise<void> {
     this.#deadline.dispose();
     return this.#source.cancel(reason);
   }

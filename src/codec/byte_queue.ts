@@ -3,8 +3,9 @@
 
 import { FastCgiError } from "../protocol/errors.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
+import { type ByteReader, type ByteReadResult, END_OF_BYTES } from "./byte_source.ts";
 import { PINNED_RATIO } from "./copying.ts";
-import { type PieceSource, pieceStream } from "./piece_stream.ts";
+import { streamOf } from "./stream_of.ts";
 
 /** The least that a queued piece counts for, so that bookkeeping for one-byte records cannot outgrow the limit. */
 const MIN_PIECE_COST = 256;
@@ -49,7 +50,7 @@ const ENDED: QueueState = Object.freeze({ is: "ended" });
 const CANCELLED: QueueState = Object.freeze({ is: "cancelled" });
 
 /** A byte stream between a connection that pushes and a reader that pulls. */
-export class ByteQueue implements PieceSource {
+export class ByteQueue implements ByteReader {
   readonly #options: ByteQueueOptions;
   #pieces: Uint8Array[] = [];
   #first = 0;
@@ -138,18 +139,18 @@ export class ByteQueue implements PieceSource {
   }
 
   /** Drops what is queued and what will be pushed. */
-  cancel(): void {
+  drop(): void {
     this.#pieces = [];
     this.#first = 0;
     this.#cost = 0;
     this.#settle(this.#state.is === "failed" ? this.#state : CANCELLED);
   }
 
-  /** Cancels the queue for its reader, and calls `onAbandoned`. */
-  abandon(reason: unknown): void {
+  /** Drops the rest for the reader, and calls `onAbandoned` if more would have been pushed. */
+  cancel(reason: unknown): void {
     this.#isUsed = true;
     const unfinished = this.#state.is === "open";
-    this.cancel();
+    this.drop();
     if (unfinished) this.#options.onAbandoned?.(reason);
   }
 
@@ -181,51 +182,39 @@ export class ByteQueue implements PieceSource {
     }
   }
 
-  /** Returns the next piece, or null at the end. Only one reader at a time. */
-  async read(): Promise<Uint8Array | null> {
-    for (;;) {
-      const piece = this.take();
-      if (piece !== undefined) return piece;
-      await this.whenReadable();
+  /** Gives the next piece or the end, without a promise if it is there. Only one read at a time. */
+  read(): ByteReadResult | Promise<ByteReadResult> {
+    this.#isUsed = true;
+    if (this.#first < this.#pieces.length) return { done: false, value: this.#take() };
+    switch (this.#state.is) {
+      case "open":
+        return new Promise((resolve, reject) => {
+          this.#onPiece = () => {
+            try {
+              resolve(this.read());
+            } catch (error) {
+              reject(error);
+            }
+          };
+        });
+      case "failed":
+        throw this.#state.error;
+      case "ended":
+      case "cancelled":
+        return END_OF_BYTES;
     }
   }
 
-  /** Resolves when {@linkcode ByteQueue.take} returns a piece or the end, or throws. Only one reader at a time. */
-  whenReadable(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#onPiece = resolve;
-    });
+  /** Takes the pieces that are queued, and waits for none. */
+  takeQueued(): Uint8Array[] {
+    const pieces: Uint8Array[] = [];
+    while (this.#first < this.#pieces.length) pieces.push(this.#take());
+    return pieces;
   }
 
   /** Whether all pieces were read and the stream has ended. */
   get isRead(): boolean {
     return this.#first === this.#pieces.length && (this.#state.is === "ended" || this.#state.is === "cancelled");
-  }
-
-  /** As {@linkcode ByteQueue.read}, but does not wait: returns undefined if there is nothing yet. */
-  take(): Uint8Array | null | undefined {
-    this.#isUsed = true;
-    if (this.#first === this.#pieces.length) {
-      switch (this.#state.is) {
-        case "open":
-          return undefined;
-        case "failed":
-          throw this.#state.error;
-        case "ended":
-        case "cancelled":
-          return null;
-      }
-    }
-    const piece = this.#pieces[this.#first]!;
-    this.#pieces[this.#first++] = NO_CONTENT;
-    // Compacting once half is used keeps the cost of a piece small, however long the queue is.
-    if (this.#first * 2 >= this.#pieces.length) {
-      this.#pieces.splice(0, this.#first);
-      this.#first = 0;
-    }
-    this.#cost -= Math.max(piece.length, MIN_PIECE_COST);
-    this.#makeRoom();
-    return piece;
   }
 
   /**
@@ -234,7 +223,7 @@ export class ByteQueue implements PieceSource {
    */
   get stream(): ReadableStream<Uint8Array> {
     if (this.#stream === null) {
-      this.#stream = pieceStream(this);
+      this.#stream = streamOf(this);
       if (this.#isTaken) this.#stream.getReader();
     }
     return this.#stream;
@@ -259,8 +248,24 @@ export class ByteQueue implements PieceSource {
     // Locks the stream for programs that hold it already.
     this.#stream?.getReader();
     this.#isTaken = true;
-    for (let piece = await this.read(); piece !== null; piece = await this.read()) pieces.push(piece);
-    return pieces;
+    for (;;) {
+      const { done, value } = await this.read();
+      if (done) return pieces;
+      pieces.push(value!);
+    }
+  }
+
+  #take(): Uint8Array {
+    const piece = this.#pieces[this.#first]!;
+    this.#pieces[this.#first++] = NO_CONTENT;
+    // Compacting once half is used keeps the cost of a piece small, however long the queue is.
+    if (this.#first * 2 >= this.#pieces.length) {
+      this.#pieces.splice(0, this.#first);
+      this.#first = 0;
+    }
+    this.#cost -= Math.max(piece.length, MIN_PIECE_COST);
+    this.#makeRoom();
+    return piece;
   }
 
   /** Ends all waits for a piece or for room, because nothing more will be pushed. */

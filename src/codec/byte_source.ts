@@ -20,13 +20,27 @@ export type ByteSourceInit =
   | URLSearchParams
   | AsyncIterable<Uint8Array>;
 
-/** The two methods of a ReadableStreamDefaultReader that sending needs. */
-export interface ByteReader {
-  /** The next piece, or the end. */
-  read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
-  /** Gives up the rest, which will not be read. */
-  cancel(reason: unknown): Promise<void>;
+/** The result of a read: a piece, or the end. */
+export interface ByteReadResult {
+  /** Whether this is the end. */
+  readonly done: boolean;
+  /** The piece. */
+  readonly value?: Uint8Array | undefined;
 }
+
+/**
+ * The one way in which this library reads bytes: it asks for a piece, and asks again when it has that. A
+ * ReadableStreamDefaultReader is a ByteReader. A piece that is there already may be returned without a promise.
+ */
+export interface ByteReader {
+  /** Gives the next piece or the end. If the source fails, this throws its error, or the promise rejects with it. */
+  read(): ByteReadResult | Promise<ByteReadResult>;
+  /** Gives up the rest, which will not be read. */
+  cancel(reason: unknown): void | Promise<void>;
+}
+
+/** The end, as a {@linkcode ByteReader} gives it. */
+export const END_OF_BYTES: ByteReadResult = Object.freeze({ done: true });
 
 /** The two members of a Blob that sending needs. Its bytes can be read more than once. */
 export interface ByteBlob {
@@ -112,13 +126,13 @@ export async function cancelSource(source: ByteSourceInit | null | undefined, re
 class IterableReader implements ByteReader {
   readonly #iterable: AsyncIterable<Uint8Array>;
   #iterator: AsyncIterator<Uint8Array> | null = null;
-  #end: (result: { readonly done: true }) => void = () => {};
+  #end: (result: ByteReadResult) => void = () => {};
 
   constructor(iterable: AsyncIterable<Uint8Array>) {
     this.#iterable = iterable;
   }
 
-  read(): ReturnType<ByteReader["read"]> {
+  read(): Promise<ByteReadResult> {
     return new Promise((resolve, reject) => {
       this.#end = resolve;
       this.#iterator ??= this.#iterable[Symbol.asyncIterator]();
@@ -131,13 +145,12 @@ class IterableReader implements ByteReader {
 
   async cancel(): Promise<void> {
     // A generator that waits notices the cancel only after its wait.
-    this.#end({ done: true });
-    if (this.#iterator !== null) {
-      await this.#iterator.return?.();
-    } else if ("destroy" in this.#iterable && typeof this.#iterable.destroy === "function") {
-      // Without this call, a stream of Node keeps its file open until it has been read.
-      this.#iterable.destroy();
-    }
+    this.#end(END_OF_BYTES);
+    const returned = this.#iterator?.return?.();
+    // Without this call, a stream of Node keeps its file open until it has been read, or its wait has ended. The reason is
+    // not passed on: Node would throw it as an uncaught error.
+    if ("destroy" in this.#iterable && typeof this.#iterable.destroy === "function") this.#iterable.destroy();
+    await returned;
   }
 }
 

@@ -6,7 +6,7 @@ import { resolveOptions } from "../base/resolve_options.ts";
 import { FCGI_NULL_REQUEST_ID, nameOf, RecordType } from "../protocol/constants.ts";
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
 import { decodeEndRequestBody, type FastCgiRecord } from "../protocol/record.ts";
-import { type FastCgiClientResponse, IncomingResponse, type IncomingResponseHooks } from "./incoming_response.ts";
+import { IncomingResponse, type IncomingResponseHooks } from "./incoming_response.ts";
 import { type ResponseState, responseInput, responseStep } from "./response_state.ts";
 import type { Stage, StageController } from "./stage.ts";
 
@@ -61,7 +61,7 @@ interface ActiveResponse {
  * streams from then on. A client that knows its requests calls {@linkcode ResponseDecoder.expect}: then nothing is
  * emitted, and a record for any other id is a protocol error.
  */
-export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientResponse> {
+export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
   readonly #options: Required<ResponseDecoderOptions>;
   readonly #outlet: ResponseDecoderOutlet;
   readonly #report: (error: FastCgiError) => void;
@@ -108,7 +108,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
    *
    * @throws {FastCgiError} `protocol`, where the connection can't go on. The decoder is dead then.
    */
-  transform(record: FastCgiRecord, controller: StageController<FastCgiClientResponse>): void | Promise<void> {
+  transform(record: FastCgiRecord, controller: StageController<IncomingResponse>): void | Promise<void> {
     if (this.#dead !== null) throw this.#dead;
     try {
       if (record.requestId === FCGI_NULL_REQUEST_ID) return this.#manage(record);
@@ -139,7 +139,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
 
   #advance(
     { type, requestId, contentData }: FastCgiRecord,
-    controller: StageController<FastCgiClientResponse>,
+    controller: StageController<IncomingResponse>,
   ): void | Promise<void> {
     const input = responseInput(type, contentData.length);
     if (input === null) {
@@ -158,7 +158,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, FastCgiClientRespon
       if (this.#highestId > 0)
         throw protocolError(`Cannot read ${input}: request ${requestId} was not begun`, requestId);
       active = this.#add(requestId, {});
-      controller.enqueue(active.response.copyable);
+      controller.enqueue(active.response);
     }
     const step = responseStep(active.state, input);
     if (step === undefined) {

@@ -72,7 +72,8 @@ export class StreamSender {
     this.#reader = reader;
     try {
       for (;;) {
-        const { done, value } = await reader.read();
+        const result = reader.read();
+        const { done, value } = "done" in result ? result : await result;
         if (done || this.#stopped) return;
         const sending = this.#sendBytes(value instanceof Uint8Array ? value : chunkOf(value, this.#name));
         if (sending !== undefined) await sending;

@@ -132,7 +132,12 @@ export class ResponseDecoderStream extends Base<FastCgiRecord, FastCgiClientResp
       decoder.failAll(
         new FastCgiError("connectionClosed", "Cannot read the response: its connection failed", { cause }),
       );
-    super(toTransformer(decoder, fail), undefined, queueOf(maxWaitingResponses));
+    const stage: Stage<FastCgiRecord, FastCgiClientResponse> = {
+      transform: (record, controller) =>
+        decoder.transform(record, { enqueue: ({ copyable }) => controller.enqueue(copyable) }),
+      flush: () => decoder.flush(),
+    };
+    super(toTransformer(stage, fail), undefined, queueOf(maxWaitingResponses));
   }
 }
 

@@ -15,25 +15,57 @@ function filled(...pieces: readonly string[]): ByteQueue {
   return queue;
 }
 
+/** The next piece, or null at the end. */
+async function next(queue: ByteQueue): Promise<Uint8Array | null> {
+  const { done, value } = await queue.read();
+  return done ? null : value!;
+}
+
 it("ByteQueue yields pieces in the order they were pushed", async () => {
   const queue = filled("a", "bc", "d");
   queue.end();
-  expect(await queue.read()).toEqual(latin1("a"));
-  expect(await queue.read()).toEqual(latin1("bc"));
-  expect(await queue.read()).toEqual(latin1("d"));
-  expect(await queue.read()).toBeNull();
-  expect(await queue.read()).toBeNull();
+  expect(await next(queue)).toEqual(latin1("a"));
+  expect(await next(queue)).toEqual(latin1("bc"));
+  expect(await next(queue)).toEqual(latin1("d"));
+  expect(await next(queue)).toBeNull();
+  expect(await next(queue)).toBeNull();
 });
 
 it("ByteQueue hands a piece to a reader that waits", async () => {
   const queue = queueWith();
-  const read = queue.read();
+  const read = next(queue);
   expect(await isSettled(read)).toBe(false);
   queue.push(latin1("a"));
   expect(await read).toEqual(latin1("a"));
-  const end = queue.read();
+  const end = next(queue);
   queue.end();
   expect(await end).toBeNull();
+});
+
+it("ByteQueue.read gives what is there without a promise, and takes a piece that was waited for before it counts", async () => {
+  const queue = filled("a");
+  expect(queue.read()).toEqual({ done: false, value: latin1("a") });
+  const read = queue.read();
+  expect(read).toBeInstanceOf(Promise);
+  queue.push(latin1("b"));
+  expect(queue.cost).toBe(0);
+  expect(queue.whenBelow(1)).toBeUndefined();
+  expect(await read).toEqual({ done: false, value: latin1("b") });
+  queue.end();
+  expect(queue.read()).toEqual({ done: true });
+  const failed = queueWith();
+  failed.fail(new Error("Gone"));
+  expect(() => failed.read()).toThrow("Gone");
+});
+
+it("ByteQueue.takeQueued takes what is there, and leaves the queue open", async () => {
+  const queue = filled("a", "b");
+  expect(queue.takeQueued()).toEqual([latin1("a"), latin1("b")]);
+  expect(queue.takeQueued()).toEqual([]);
+  expect(queue).toMatchObject({ cost: 0, isDone: false });
+  queue.push(latin1("c"));
+  queue.end();
+  expect(await textFrom(queue)).toBe("c");
 });
 
 it("ByteQueue keeps the order and counts right when pushes and reads come in any order", async () => {
@@ -47,7 +79,7 @@ it("ByteQueue keeps the order and counts right when pushes and reads come in any
         for (const [index, step] of steps.entries()) {
           if (step === "read") {
             const expected = model.shift();
-            if (expected !== undefined) expect(await queue.read()).toEqual(expected);
+            if (expected !== undefined) expect(await next(queue)).toEqual(expected);
           } else {
             const piece = new Uint8Array(step + 1).fill(index);
             model.push(piece);
@@ -69,7 +101,7 @@ it("ByteQueue takes time in proportion when very many pieces are queued", async 
   for (let count = 0; count < 200_000; count++) queue.push(piece);
   queue.end();
   let read = 0;
-  while ((await queue.read()) !== null) read++;
+  while ((await next(queue)) !== null) read++;
   expect(read).toBe(200_000);
   // Shifting an array of this length for every piece would take minutes.
   expect(performance.now() - started).toBeLessThan(5000);
@@ -87,7 +119,7 @@ it("ByteQueue copies a piece when it would keep a large buffer alive", async () 
   const chunk = new Uint8Array(4001).fill(1);
   const queue = queueWith();
   queue.push(chunk.subarray(0, 1000));
-  const piece = await queue.read();
+  const piece = await next(queue);
   expect(piece).toEqual(new Uint8Array(1000).fill(1));
   expect(piece!.buffer.byteLength).toBe(1000);
 });
@@ -96,18 +128,18 @@ it("ByteQueue does not copy a piece when it makes up a quarter of its buffer", a
   const chunk = new Uint8Array(4000);
   const queue = queueWith();
   queue.push(chunk.subarray(0, 1000));
-  expect((await queue.read())!.buffer).toBe(chunk.buffer);
+  expect((await next(queue))!.buffer).toBe(chunk.buffer);
 });
 
 it("ByteQueue does not copy a piece when a reader waits for it", async () => {
   const chunk = new Uint8Array(4001);
   const queue = queueWith();
-  const first = queue.read();
+  const first = next(queue);
   queue.push(chunk.subarray(0, 10));
   queue.push(chunk.subarray(10, 20));
   expect((await first)!.buffer).toBe(chunk.buffer);
   // Nobody waits for the second.
-  expect((await queue.read())!.buffer).not.toBe(chunk.buffer);
+  expect((await next(queue))!.buffer).not.toBe(chunk.buffer);
 });
 
 it("ByteQueue fails behind what is queued when it is failed", async () => {
@@ -119,12 +151,12 @@ it("ByteQueue fails behind what is queued when it is failed", async () => {
   queue.end();
   expect(queue.isDone).toBe(true);
   expect(await drain(queue)).toEqual({ bytes: latin1("ab"), error });
-  await expect(queue.read()).rejects.toBe(error);
+  await expect(next(queue)).rejects.toBe(error);
 });
 
 it("ByteQueue fails a reader that waits when it is failed", async () => {
   const queue = queueWith();
-  const read = queue.read();
+  const read = next(queue);
   queue.fail(new Error("The connection is gone"));
   await expect(read).rejects.toThrow("The connection is gone");
 });
@@ -136,45 +168,45 @@ it("ByteQueue ends whole when it is failed after its end", async () => {
   expect(await textFrom(queue)).toBe("a");
 });
 
-it("ByteQueue drops what it holds when it is cancelled", async () => {
+it("ByteQueue drops what it holds when it is told to", async () => {
   const queue = filled("a", "b");
-  queue.cancel();
+  queue.drop();
   queue.push(latin1("c"));
-  expect(queue).toMatchObject({ cost: 0, done: true, received: 2 });
-  expect(await queue.read()).toBeNull();
+  expect(queue).toMatchObject({ cost: 0, isDone: true, received: 2 });
+  expect(await next(queue)).toBeNull();
 });
 
-it("ByteQueue stays failed when it is cancelled, and drops what it holds", async () => {
+it("ByteQueue stays failed when it is told to drop what it holds", async () => {
   const queue = filled("a");
   const error = new Error("Gone");
   queue.fail(error);
-  queue.cancel();
-  expect(queue).toMatchObject({ cost: 0, done: true, failure: error, isRead: false });
-  await expect(queue.read()).rejects.toBe(error);
+  queue.drop();
+  expect(queue).toMatchObject({ cost: 0, isDone: true, failure: error, isRead: false });
+  await expect(next(queue)).rejects.toBe(error);
 });
 
-it("ByteQueue ends a reader that waits when it is cancelled", async () => {
+it("ByteQueue ends a reader that waits when it is told to drop everything", async () => {
   const queue = queueWith();
-  const read = queue.read();
-  queue.cancel();
+  const read = next(queue);
+  queue.drop();
   expect(await read).toBeNull();
 });
 
-it("ByteQueue.abandon tells the feeder once when the stream is not finished", () => {
+it("ByteQueue.cancel tells the feeder once when the stream is not finished", () => {
   const reasons: unknown[] = [];
   const queue = queueWith({ onAbandoned: (reason) => reasons.push(reason) });
-  queue.abandon("enough");
-  queue.abandon("again");
-  queue.cancel();
+  queue.cancel("enough");
+  queue.cancel("again");
+  queue.drop();
   expect(reasons).toEqual(["enough"]);
 });
 
-it("ByteQueue.abandon tells nobody when the stream has ended", () => {
+it("ByteQueue.cancel tells nobody when the stream has ended", () => {
   const reasons: unknown[] = [];
   const queue = queueWith({ onAbandoned: (reason) => reasons.push(reason) });
   queue.push(latin1("a"));
   queue.end();
-  queue.abandon("enough");
+  queue.cancel("enough");
   expect(reasons).toEqual([]);
   expect(queue.cost).toBe(0);
 });
@@ -203,7 +235,7 @@ it("ByteQueue fails with lengthMismatch and abandons when it passes the announce
   queue.push(latin1("abc"));
   queue.push(latin1("de"));
   queue.push(latin1("f"));
-  expect(queue).toMatchObject({ done: true, received: 5 });
+  expect(queue).toMatchObject({ isDone: true, received: 5 });
   const { bytes, error } = await drain(queue);
   // Not one byte of the piece that is too much.
   expect(bytes).toEqual(latin1("abc"));
@@ -261,16 +293,16 @@ it("ByteQueue.whenBelow resolves when enough was read", async () => {
   const queue = filled("a", "b", "c");
   const waits = [queue.whenBelow(700)!, queue.whenBelow(300)!];
   expect(await Promise.all(waits.map(isSettled))).toEqual([false, false]);
-  await queue.read();
+  await next(queue);
   expect(await Promise.all(waits.map(isSettled))).toEqual([true, false]);
-  await queue.read();
+  await next(queue);
   expect(await isSettled(waits[1]!)).toBe(true);
 });
 
 it("ByteQueue copies a small piece of a large buffer, whatever kind of Uint8Array it is", async () => {
   const queue = filled();
   queue.push(Buffer.alloc(10_000).subarray(0, 10));
-  expect((await queue.read())!.buffer.byteLength).toBe(10);
+  expect((await next(queue))!.buffer.byteLength).toBe(10);
 });
 
 it("ByteQueue.whenBelow gives everybody who waits for the same room one promise", async () => {
@@ -278,16 +310,16 @@ it("ByteQueue.whenBelow gives everybody who waits for the same room one promise"
   const queue = filled("a", "b");
   const wait = queue.whenBelow(300)!;
   expect(queue.whenBelow(300)).toBe(wait);
-  await queue.read();
+  await next(queue);
   await wait;
   queue.push(latin1("c"));
-  const next = queue.whenBelow(300)!;
-  expect(next).not.toBe(wait);
-  expect(await isSettled(next)).toBe(false);
+  const second = queue.whenBelow(300)!;
+  expect(second).not.toBe(wait);
+  expect(await isSettled(second)).toBe(false);
 });
 
-it("ByteQueue.whenBelow resolves when nothing more will come or nobody will read: ended, cancelled, abandoned, failed", async () => {
-  for (const end of ["end", "cancel", "abandon", "fail"] as const) {
+it("ByteQueue.whenBelow resolves when nothing more will come or nobody will read: ended, dropped, cancelled, failed", async () => {
+  for (const end of ["end", "drop", "cancel", "fail"] as const) {
     const queue = filled("a");
     const wait = queue.whenBelow(1)!;
     expect(await isSettled(wait)).toBe(false);
@@ -349,11 +381,11 @@ it("ByteQueue.stream fails as the queue does", async () => {
   expect(await drain(queue.stream)).toMatchObject({ bytes: latin1("a"), error: { code: "lengthMismatch" } });
 });
 
-it("ByteQueue.stream abandons the queue when it is cancelled", async () => {
+it("ByteQueue.stream cancels the queue when it is cancelled", async () => {
   const reasons: unknown[] = [];
   const queue = queueWith({ onAbandoned: (reason) => reasons.push(reason) });
   queue.push(latin1("a"));
   await queue.stream.cancel("enough");
   expect(reasons).toEqual(["enough"]);
-  expect(queue).toMatchObject({ cost: 0, done: true });
+  expect(queue).toMatchObject({ cost: 0, isDone: true });
 });

@@ -102,7 +102,7 @@ it("ResponseDecoder throws nothing but FastCgiErrors and keeps its limits when r
             expect(stdoutQueue.cost).toBeLessThan(4096 + (paused ? ONE_CHUNK : 0));
             expect(stderrText.length).toBeLessThanOrEqual(1000);
             // Nobody wants the rest.
-            if (stdoutQueue.cost >= 4096) stdoutQueue.abandon("enough");
+            if (stdoutQueue.cost >= 4096) stdoutQueue.cancel("enough");
           }
         },
       );

@@ -52,15 +52,16 @@ export interface ReplayedResponse {
 const NOTHING: ReplayedStream = { pieces: [], failure: null };
 
 /** Takes all that a queue that is done holds. What came is taken at once, so that the queue may be cancelled afterwards. */
-function takeAll(queue: ByteQueue): ReplayedStream | Promise<ReplayedStream> {
+function takeAll(queue: ByteQueue): ReplayedStream {
   if (queue.isEmpty) return NOTHING;
-  const reads: Promise<Uint8Array | null>[] = [];
-  while (queue.cost > 0) reads.push(queue.read());
-  const failure = queue.read().then(
-    () => null,
-    (error: FastCgiError) => error.code,
-  );
-  return Promise.all(reads).then(async (pieces) => ({ pieces: pieces as Uint8Array[], failure: await failure }));
+  const pieces = queue.takeQueued();
+  let failure: string | null = null;
+  try {
+    void queue.read();
+  } catch (error) {
+    failure = (error as FastCgiError).code;
+  }
+  return { pieces, failure };
 }
 
 /** Feeds chunks to a RecordDecoder and its records to `onRecord`; returns the code of what is thrown. */
@@ -142,7 +143,7 @@ export async function replayResponses(chunks: Iterable<Uint8Array>): Promise<Rep
   decoder.flush();
   const messages: ReplayedResponse[] = [];
   for (const response of responses) {
-    messages.push({ response, stdout: await takeAll(response.stdoutQueue) });
+    messages.push({ response, stdout: takeAll(response.stdoutQueue) });
   }
   return { records, messages, management, reports, failure };
 }

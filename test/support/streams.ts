@@ -33,7 +33,7 @@ export async function drain(source: ByteQueue | ReadableStream<Uint8Array>): Pro
     if (source instanceof ReadableStream) {
       for await (const piece of source) pieces.push(piece);
     } else {
-      for (let piece = await source.read(); piece !== null; piece = await source.read()) pieces.push(piece);
+      for (let read = await source.read(); !read.done; read = await source.read()) pieces.push(read.value!);
     }
   } catch (reason) {
     error = reason;

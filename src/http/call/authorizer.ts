@@ -108,7 +108,7 @@ export async function askAuthorizer(request: Request, options: AskAuthorizerOpti
   }
   if (isAmbiguous) {
     const error = malformedResponse("it has two different status fields", incoming);
-    incoming.stdoutQueue.abandon(error);
+    incoming.stdoutQueue.cancel(error);
     throw error;
   }
   await readToEnd(response.body!, maxDrainBytes);

@@ -5,14 +5,13 @@
 // and the application goes on. Its further output is read and dropped; if there was any, its connection takes no other
 // request.
 
-import type { ByteReader } from "../../codec/byte_source.ts";
+import { type ByteReader, type ByteReadResult, END_OF_BYTES } from "../../codec/byte_source.ts";
 import type { IncomingResponse } from "../../codec/incoming_response.ts";
-import type { PieceSource } from "../../codec/piece_stream.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
 import { discardBody } from "../shared/discard_body.ts";
 
 /** The body of a response: the bytes that came with the header, and the rest of stdout. */
-export class CgiBody implements PieceSource {
+export class CgiBody implements ByteReader {
   readonly #incoming: IncomingResponse;
   readonly #length: number | null;
   readonly #maxDrainBytes: number;
@@ -39,24 +38,26 @@ export class CgiBody implements PieceSource {
     return this.#left === null ? this.#first === null && this.#incoming.stdoutQueue.isRead : this.#left === 0;
   }
 
-  whenReadable(): Promise<void> {
-    return this.#incoming.stdoutQueue.whenReadable();
-  }
-
-  abandon(reason: unknown): void {
-    this.#incoming.stdoutQueue.abandon(reason);
-  }
-
-  take(): Uint8Array | null | undefined {
-    const left = this.#left;
-    if (left === 0) return null;
-    const piece = this.#first ?? this.#incoming.stdoutQueue.take();
+  read(): ByteReadResult | Promise<ByteReadResult> {
+    if (this.#left === 0) return END_OF_BYTES;
+    const result = this.#first === null ? this.#incoming.stdoutQueue.read() : { done: false, value: this.#first };
     this.#first = null;
-    if (left === null || piece === undefined) return piece;
-    if (piece === null) throw this.#tooShort(left);
-    this.#left = Math.max(0, left - piece.length);
-    if (this.#left === 0) this.#dropRest(piece.length - left);
-    return piece.length > left ? piece.subarray(0, left) : piece;
+    return "done" in result ? this.#cut(result) : result.then((later) => this.#cut(later));
+  }
+
+  cancel(reason: unknown): void {
+    this.#incoming.stdoutQueue.cancel(reason);
+  }
+
+  /** What of a piece belongs to the body. */
+  #cut(result: ByteReadResult): ByteReadResult {
+    const left = this.#left;
+    if (left === null) return result;
+    if (result.done) throw this.#tooShort(left);
+    const { length } = result.value!;
+    this.#left = Math.max(0, left - length);
+    if (this.#left === 0) this.#dropRest(length - left);
+    return length > left ? { done: false, value: result.value!.subarray(0, left) } : result;
   }
 
   /** Called when the reader has the whole body: drops the rest of the output. */
@@ -67,12 +68,11 @@ export class CgiBody implements PieceSource {
     if (stdoutQueue.isRead) return;
     const rest: ByteReader = {
       read: async () => {
-        const value = await stdoutQueue.read();
-        if (value === null) return { done: true };
-        this.#incoming.distrust();
-        return { done: false, value };
+        const result = await stdoutQueue.read();
+        if (!result.done) this.#incoming.distrust();
+        return result;
       },
-      cancel: async (reason) => stdoutQueue.abandon(reason),
+      cancel: (reason) => stdoutQueue.cancel(reason),
     };
     void discardBody(rest, this.#maxDrainBytes);
   }

@@ -1,7 +1,7 @@
 // CGI response → Fetch response (RFC 3875 6). The reverse of response_to_cgi.ts.
 
 import type { IncomingResponse } from "../../codec/incoming_response.ts";
-import { pieceStream } from "../../codec/piece_stream.ts";
+import { streamOf } from "../../codec/stream_of.ts";
 import { decodeByteString } from "../../protocol/byte_string.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
 import { discardBody } from "../shared/discard_body.ts";
@@ -43,14 +43,14 @@ export async function responseFromCgi(
   try {
     found = await readHeader(incoming, options.maxResponseHeaderBytes);
   } catch (error) {
-    stdoutQueue.abandon(error);
+    stdoutQueue.cancel(error);
     throw error;
   }
   const { status, statusText, fields, length, ...orders } = found.header;
   const hasBody = !isNullBodyStatus(status) && options.method !== "HEAD";
   const body = new CgiBody(incoming, found.rest, hasBody ? length : null, options.maxDrainBytes);
-  if (!hasBody) void discardBody(pieceStream(body).getReader(), options.maxDrainBytes);
-  const response = new Response(hasBody ? pieceStream(body) : null, { status, statusText });
+  if (!hasBody) void discardBody(body, options.maxDrainBytes);
+  const response = new Response(hasBody ? streamOf(body) : null, { status, statusText });
   setFields(response.headers, fields);
   return { ...orders, response };
 }
@@ -100,17 +100,14 @@ async function readHeader(response: IncomingResponse, maxBytes: number): Promise
       block.add(rest);
       continue;
     }
-    let piece = response.stdoutQueue.take();
-    while (piece === undefined) {
-      await response.stdoutQueue.whenReadable();
-      piece = response.stdoutQueue.take();
-    }
-    if (piece === null) {
+    const result = response.stdoutQueue.read();
+    const { done, value } = "done" in result ? result : await result;
+    if (done) {
       throw malformedResponse(bytes.length === 0 ? "it is empty" : "it has no end of header", response);
     }
     // The empty line may have begun with the last two bytes.
     searched = Math.max(0, bytes.length - 2);
-    block.add(piece);
+    block.add(value!);
   }
 }
 

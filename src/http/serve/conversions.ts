@@ -4,10 +4,10 @@
 import { kindOf } from "../../base/kind_of.ts";
 import { paramsFromPairs, parseLength } from "../../cgi/params.ts";
 import { type ByteSourceInit, byteSourceOf, checkLength } from "../../codec/byte_source.ts";
+import { streamOfSources } from "../../codec/stream_of.ts";
 import { Role } from "../../protocol/constants.ts";
 import { checkNameValuePair, type NameValuePair } from "../../protocol/name_value_pairs.ts";
 import { asNativeSignal, isResponse } from "../shared/fetch_objects.ts";
-import { streamOfSources } from "../shared/stream_of.ts";
 import { hasBody, nativeRequest } from "./native_request.ts";
 import { isForbiddenMethod, partsFromParams } from "./params_to_request.ts";
 import { cgiFromResponse } from "./response_to_cgi.ts";

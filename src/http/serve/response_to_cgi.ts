@@ -1,8 +1,7 @@
 // Fetch response → CGI response (RFC 3875 6). The reverse of cgi_to_response.ts.
 
-import { waitTurns } from "../../base/turns.ts";
 import { parseLength } from "../../cgi/params.ts";
-import { type ByteReader, type ByteSource, cancelSource, checkLength, readerOf } from "../../codec/byte_source.ts";
+import { type ByteSource, cancelSource, checkLength, readerOf } from "../../codec/byte_source.ts";
 import { MAX_COPIED_BODY_LENGTH } from "../../codec/copying.ts";
 import { encodeByteStringInto } from "../../protocol/byte_string.ts";
 import { MAX_SENT_CONTENT_LENGTH, Role } from "../../protocol/constants.ts";
@@ -10,6 +9,7 @@ import { NO_CONTENT } from "../../protocol/record.ts";
 import { asNativeHeaders, bodyOf } from "../shared/fetch_objects.ts";
 import { isHopByHop, isNullBodyStatus, isReasonPhrase } from "../shared/header_rules.ts";
 import { reasonPhrase } from "../shared/reason_phrase.ts";
+import { readWhatIsThere, resume } from "./body_start.ts";
 import { heldResponse } from "./fast_response.ts";
 import { NativeResponse } from "./native_response.ts";
 
@@ -205,103 +205,4 @@ const VARIABLE = "variable-";
 /** `Variable-AUTH_METHOD`: names of variables are in upper case, but Headers made the name lower case. */
 function variableName(name: string): string {
   return `Variable-${name.slice(VARIABLE.length).toUpperCase()}`;
-}
-
-type ReadResult = Awaited<ReturnType<ByteReader["read"]>>;
-
-/**
- * The pieces of a body that could be read without waiting, and the read that has not settled yet; null if the body has
- * ended.
- */
-interface BodyStart {
-  pieces: Uint8Array[];
-  next: Promise<ReadResult> | null;
-}
-
-/**
- * The most turns of the microtask queue that a body may take for its next piece. A body made of a string or bytes needs
- * two or three, a form up to ten, and each stream that a body is piped through adds as many. 32 turns take some 3 µs.
- */
-const TURNS = 32;
-
-/**
- * Reads until the body ends, a record is full, or the next piece takes time: a header must not wait for a slow body.
- *
- * @param wantsEnd Whether to wait with {@linkcode endOfBlob} for the end of a body that has begun.
- */
-async function readWhatIsThere(reader: ByteReader, wantsEnd: boolean): Promise<BodyStart> {
-  const pieces: Uint8Array[] = [];
-  let blobEnd: Promise<void> | null = null;
-  for (let length = 0; ; ) {
-    // Does not await `next` itself, which takes turns of its own.
-    let result: ReadResult | undefined;
-    let isSettled = false;
-    const next = reader.read();
-    const settling = next.then(
-      (settled) => {
-        result = settled;
-        isSettled = true;
-      },
-      () => {
-        isSettled = true;
-      },
-    );
-    await waitTurns(TURNS, () => isSettled);
-    if (!isSettled && wantsEnd && pieces.length > 0) {
-      blobEnd ??= endOfBlob();
-      await Promise.race([settling, blobEnd]);
-    }
-    // A body that ends here is complete, however long it is.
-    const isLong = length >= MAX_SENT_CONTENT_LENGTH && result?.done !== true;
-    if (!isSettled || isLong) return { pieces, next };
-    const { done, value } = result ?? (await next);
-    if (done) return { pieces, next: null };
-    if (!(value instanceof Uint8Array)) throw new TypeError("Cannot send the response: its body is not of bytes");
-    if (value.length > 0) pieces.push(value);
-    length += value.length;
-  }
-}
-
-/** Whether the stream of a Blob needs more than microtasks to end. Found out when it matters for the first time. */
-let isBlobLate: boolean | undefined;
-let comparedBlob: Blob | undefined;
-
-/**
- * Resolves when a body made of a Blob, of a file in memory, or of a form with one, would have ended. On Node 24 and
- * later that takes rounds of the event loop: no number of microtasks is enough, and a timer takes a millisecond. So a
- * Blob of three parts is read for comparison, which takes some 30 µs if nothing else runs. A stream that waits for
- * anything else takes longer, and its first pieces are sent without its end.
- */
-async function endOfBlob(): Promise<void> {
-  if (isBlobLate === false) return;
-  let isRead = false;
-  const reading = readBlob().then(() => {
-    isRead = true;
-  });
-  await waitTurns(TURNS, () => isRead);
-  isBlobLate ??= !isRead;
-  await reading;
-}
-
-async function readBlob(): Promise<void> {
-  try {
-    comparedBlob ??= new Blob(["a", "b", "c"]);
-    const reader = comparedBlob.stream().getReader();
-    while (!(await reader.read()).done);
-  } catch {
-    // A program has replaced the global Blob by something else.
-  }
-}
-
-/** A reader whose first result is that of a read that has begun already. */
-function resume(reader: ByteReader, next: Promise<ReadResult>): ByteReader {
-  let first: Promise<ReadResult> | null = next;
-  return {
-    read() {
-      const result = first ?? reader.read();
-      first = null;
-      return result;
-    },
-    cancel: (reason) => reader.cancel(reason),
-  };
 }

@@ -5,7 +5,7 @@ import { resolveOptions } from "../../base/resolve_options.ts";
 import { errorDocument } from "../../cgi/error_document.ts";
 import type { FastCgiParams } from "../../cgi/params.ts";
 import { ByteQueue } from "../../codec/byte_queue.ts";
-import { type ByteReader, type ByteSource, joinBytes } from "../../codec/byte_source.ts";
+import { type ByteReader, type ByteSource, END_OF_BYTES, joinBytes } from "../../codec/byte_source.ts";
 import { copyable, type FastCgiRequest, IncomingRequest } from "../../codec/incoming_request.ts";
 import type { FastCgiResponse } from "../../codec/outgoing_response.ts";
 import { byteStringToUtf8, decodeByteString } from "../../protocol/byte_string.ts";
@@ -210,13 +210,13 @@ class StderrLog implements FastCgiStderr {
     const queue = this.#queue;
     if (queue === null) return { stdout };
     const end: ByteReader = {
-      read: async () => {
+      read: () => {
         queue.end();
-        return { done: true };
+        return END_OF_BYTES;
       },
-      cancel: async () => queue.end(),
+      cancel: () => queue.end(),
     };
-    return { stdout: [...stdout, end], stderr: [this.#takeAll(queue), queue.stream] };
+    return { stdout: [...stdout, end], stderr: [joinBytes(queue.takeQueued()), queue.stream] };
   }
 
   /**
@@ -226,14 +226,8 @@ class StderrLog implements FastCgiStderr {
    * @throws {unknown} `error`, if there are no messages.
    */
   respondTo(error: unknown): FastCgiResponse {
-    const messages = this.#queue === null ? NO_CONTENT : this.#takeAll(this.#queue);
+    const messages = this.#queue === null ? NO_CONTENT : joinBytes(this.#queue.takeQueued());
     if (messages.length === 0) throw error;
-    return { stdout: { read: () => Promise.reject(error), cancel: async () => {} }, stderr: messages };
-  }
-
-  #takeAll(queue: ByteQueue): Uint8Array {
-    const pieces: Uint8Array[] = [];
-    for (let piece = queue.take(); piece; piece = queue.take()) pieces.push(piece);
-    return joinBytes(pieces);
+    return { stdout: { read: () => Promise.reject(error), cancel() {} }, stderr: messages };
   }
 }

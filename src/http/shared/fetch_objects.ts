@@ -3,8 +3,8 @@
 // are converted to the runtime's own classes here, so that the rest of the library sees one kind and Fetch's own checks
 // hold for all.
 
-import type { ByteReader } from "../../codec/byte_source.ts";
-import { streamOf } from "./stream_of.ts";
+import { type ByteReader, byteSourceOf } from "../../codec/byte_source.ts";
+import { streamOfSources } from "../../codec/stream_of.ts";
 
 /** Whether `value` has the members of a Response that this library reads. */
 export function isResponse(value: unknown): value is Response {
@@ -56,43 +56,8 @@ export function asNativeHeaders(headers: Headers): Headers {
 /** The members that are used of a stream of another class. */
 interface OtherStream {
   getReader?(): ByteReader;
-  cancel?(reason: unknown): Promise<void>;
-  [Symbol.asyncIterator]?(): AsyncIterator<Uint8Array, undefined>;
   /** Of Node's streams, such as the bodies of node-fetch. */
-  destroy?(): void;
-}
-
-/** Reads a body of another class. Locks it at the first read. */
-class OtherBody implements ByteReader {
-  readonly #body: OtherStream;
-  #reader: ByteReader | null = null;
-
-  constructor(body: OtherStream) {
-    this.#body = body;
-  }
-
-  read(): ReturnType<ByteReader["read"]> {
-    this.#reader ??= this.#body.getReader?.() ?? readerOfIterator(this.#body[Symbol.asyncIterator]!());
-    return this.#reader.read();
-  }
-
-  async cancel(reason: unknown): Promise<void> {
-    const { cancel, destroy } = this.#body;
-    if (this.#reader !== null) await this.#reader.cancel(reason);
-    else if (typeof cancel === "function") await Reflect.apply(cancel, this.#body, [reason]);
-    // An iterator that was never read does not close its stream. Without the reason, which Node would throw as an
-    // uncaught error.
-    if (typeof destroy === "function") Reflect.apply(destroy, this.#body, []);
-  }
-}
-
-function readerOfIterator(iterator: AsyncIterator<Uint8Array, undefined>): ByteReader {
-  return {
-    read: () => iterator.next() as ReturnType<ByteReader["read"]>,
-    async cancel() {
-      await iterator.return?.();
-    },
-  };
+  [Symbol.asyncIterator]?(): AsyncIterator<Uint8Array>;
 }
 
 /**
@@ -105,14 +70,14 @@ export function bodyOf({ body }: { readonly body: unknown }): ReadableStream<Uin
   if (body instanceof ReadableStream) return body;
   const other = body as OtherStream;
   if (typeof other.getReader === "function" || typeof other[Symbol.asyncIterator] === "function") {
-    return new OtherBody(other);
+    return byteSourceOf(other as AsyncIterable<Uint8Array>, "the body") as ReadableStream<Uint8Array> | ByteReader;
   }
   throw new TypeError(`Cannot read the body: expected a stream, got ${typeof body}`);
 }
 
 /** Converts a stream to the runtime's own class. The stream is not touched before the result is read. */
 export function asNativeStream(stream: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
-  return stream instanceof ReadableStream ? stream : streamOf(new OtherBody(stream as OtherStream));
+  return stream instanceof ReadableStream ? stream : streamOfSources([stream]);
 }
 
 /** Converts a signal to the runtime's own class. */
@@ -138,7 +103,7 @@ export function asNativeRequest(request: Request): Request {
   const body = bodyOf(request);
   if (body !== null) {
     if (bodyUsed) throw new TypeError("Cannot send the request: its body was read already");
-    init.body = body instanceof ReadableStream ? body : streamOf(body);
+    init.body = body instanceof ReadableStream ? body : streamOfSources([body]);
     init.duplex = "half";
   }
   return new Request(url, init);

@@ -253,7 +253,7 @@ describe("a Response of another class", () => {
   it("bodyOf cancels the rest of a body", async () => {
     const [web, node] = [new OtherStream(latin1("a"), latin1("b")), new NodeStream(latin1("a"), latin1("b"))];
     for (const body of [web, node]) {
-      const reader = bodyOf({ body }) as ByteReader;
+      const reader = readerOf(bodyOf({ body })!);
       expect((await reader.read()).value).toEqual(latin1("a"));
       await reader.cancel("Gone");
     }
