@@ -1,5 +1,5 @@
-// One transport connection to an application: writes and reads at the same time, so that neither side can block the other, and decides when and
-// how it ends. The exchanges on it are in exchanges.ts. The mirror of server/connection.ts.
+// One transport connection to an application: writes and reads at the same time, so that neither side can block the
+// other, and decides when and how it ends. exchanges.ts has the exchanges on it. The mirror of server/connection.ts.
 //
 // How it ends. When nothing is left to do, the connection is closed at once (FastCGI 5.4). If it must end earlier, for
 // any reason, it is given up (giveUp): its responses fail at once, and complete request bodies are still sent to their
@@ -21,7 +21,6 @@ import { fromStreams } from "../transport/from_streams.ts";
 import type { Phase } from "../transport/phase.ts";
 import { Reading, type ReadingHost } from "../transport/reading.ts";
 import { RecordWriter } from "../transport/record_writer.ts";
-
 import type { Exchange, ResponseTimeLimit } from "./exchange.ts";
 import { Exchanges, type ExchangesHost, FINISHED } from "./exchanges.ts";
 import type { ResolvedClientOptions } from "./options.ts";
@@ -34,17 +33,14 @@ export interface ClientConnectionOwner {
   onFree(connection: ClientConnection): void;
   /** Called when the transport is closed. */
   onClose(connection: ClientConnection): void;
-  /**
-   * Called when the application refused a request because it takes one at a time (FastCGI 5.5), whatever it said
-   * before.
-   */
+  /** Called when the application refused a request because it takes one at a time (FastCGI 5.5). */
   onCantMultiplex(connection: ClientConnection): void;
 }
 
 /** What may happen in each phase. */
 const MAY: Readonly<Record<Phase, { readonly begin: boolean; readonly exchange: boolean }>> = {
   open: { begin: true, exchange: true },
-  // A web server chooses what it sends, so unlike an application it begins nothing here.
+  // Unlike a server, a client chooses when requests begin.
   finishing: { begin: false, exchange: true },
   lingering: { begin: false, exchange: false },
   closed: { begin: false, exchange: false },
@@ -56,7 +52,7 @@ const MAY: Readonly<Record<Phase, { readonly begin: boolean; readonly exchange: 
  */
 const LINGER_TIME = 1000;
 
-/** What runs out. */
+/** What the deadline of a connection may be for. */
 type TimeLimit = ResponseTimeLimit | "idleTimeout" | "stallTimeout" | "lingerTime" | "values";
 
 /** A connection of a {@linkcode FastCgiClient}. */
@@ -198,9 +194,7 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
     if (this.#phase === "finishing" && this.#exchanges.isDone) this.close(FINISHED);
   }
 
-  /**
-   * Ends all requests with `reason`, and closes the connection: at once, or after complete request bodies were sent.
-   */
+  /** Ends all requests with `reason`, and closes the connection: at once, or after complete request bodies. */
   giveUp(reason: unknown): void {
     if (this.isClosed) return;
     const sending = this.writer.hasFailed ? [] : this.#exchanges.giveUp(reason);
@@ -215,14 +209,11 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
     void this.#endOutput(sending);
   }
 
-  /**
-   * Half-closes the connection after the bodies. An application that reads nothing for `writeTimeout` keeps what it
-   * has.
-   */
+  /** Half-closes the connection after the bodies. If the application reads nothing for `writeTimeout`, writing fails. */
   async #endOutput(sending: readonly Exchange[]): Promise<void> {
     const isTaken = this.writer.pendingBytes === 0 && sending.every(({ sentWhole }) => sentWhole);
     await Promise.all(sending.map(({ rest }) => rest));
-    // Also if all is taken: the transport may hold some of it, and to close it would drop that.
+    // Also if all is taken: the transport may still hold some of it, and closing would drop that.
     await this.writer.close();
     if (this.#phase !== "lingering") return;
     if (isTaken) this.close(this.#closeReason);
@@ -268,10 +259,7 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
     this.#exchanges.noteBytes(this.#phase === "finishing" || this.#records.isBetweenRecords);
   }
 
-  /**
-   * Called when the application has ended its output. It does not call the stages' flush(), which would fail the
-   * response without an earlier write error.
-   */
+  /** Called at the end of output. It does not flush the stages, whose error would not name an earlier write error. */
   onEnd(): void {
     this.#fail("the application closed the connection before its end", this.#writeError);
   }
@@ -319,10 +307,7 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
     if (this.active === 0) this.onIdle();
   }
 
-  /**
-   * Called with the error of records for a request that is over. Go sends them after an abort. In exclusive use the
-   * connection is given up, so that no later request meets them.
-   */
+  /** Called for records of a request that is over. Go sends them after an abort. No later request may meet them. */
   report(error: FastCgiError): void {
     if (!this.isShared) this.giveUp(error);
   }
@@ -341,10 +326,7 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
     this.#exchanges.stopSending(error);
   }
 
-  /**
-   * Ends the connection after the transport has ended or failed. Each request's error has the text that its application
-   * wrote to stderr.
-   */
+  /** Closes a connection whose transport has ended or failed. Each error has the stderr text of its own request. */
   #fail(what: string, cause: unknown): void {
     const gone = (response?: IncomingResponse): FastCgiError => {
       const { requestId, stderrText: stderr } = response ?? {};

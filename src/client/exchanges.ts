@@ -1,4 +1,5 @@
-// The exchanges on one connection: which requests it takes, how each begins, and how each ends. The mirror of server/exchanges.ts.
+// The exchanges on one connection: which requests it takes, how each begins, and how each ends. The mirror of
+// server/exchanges.ts.
 //
 // A connection is used in one of two ways, which differ in how an exchange ends:
 //

@@ -1,5 +1,6 @@
-// One transport connection and its requests: reads, feeds the decoder, and decides when and how it ends. The exchanges on it are in exchanges.ts.
-// The mirror of client/connection.ts.
+// One transport connection of a web server: reads, feeds the decoder, and decides when and how it ends. exchanges.ts has
+// the exchanges on it. The mirror of client/connection.ts, but for its input: a web server decides what it sends, so
+// input may be left when there is nothing more to say, and a connection that is closed with unread input is reset.
 //
 // How it ends. When nothing is left to do, the connection is half-closed after everything that was written, and closed
 // when the web server has ended its input. If it must end earlier, for any reason, it is given up (giveUp): the
