@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers";
+import { Rejections } from "./rejections.ts";
 
 interface Timer {
   readonly at: number;
@@ -77,4 +78,22 @@ export async function turns(count: number = 2): Promise<void> {
 /** Waits on the clock of the runtime, or the one that stands in for it. */
 export function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => void setTimeout(() => resolve(), milliseconds, OWN));
+}
+
+/** Runs on a clock that goes when it is told to. Rejects if that leaves a rejection that nothing handles. */
+export async function onFakeClock<Result>(run: (clock: FakeClock) => Promise<Result>): Promise<Result> {
+  const clock = new FakeClock();
+  const rejections = new Rejections();
+  clock.install();
+  rejections.start();
+  try {
+    const result = await run(clock);
+    await turns();
+    const [rejection] = rejections.take();
+    if (rejection !== undefined) throw new Error("A rejection was not handled", { cause: rejection });
+    return result;
+  } finally {
+    clock.uninstall();
+    rejections.stop();
+  }
 }

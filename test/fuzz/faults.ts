@@ -3,9 +3,8 @@
 import fc from "fast-check";
 import { FastCgiClient, FastCgiError, FastCgiHttpClient, FastCgiServer, RecordType } from "../../src/toolkit.ts";
 import { textOf } from "./backends.ts";
-import { FakeClock, turns } from "./clock.ts";
+import { type FakeClock, onFakeClock, turns } from "./clock.ts";
 import { type Recording, recordedRequests, recordedResponses } from "./recordings.ts";
-import { Rejections } from "./rejections.ts";
 import type { Target } from "./target.ts";
 import { anyTransport, Fault, must, RecordReader, type Transport, Wire, type WireRecord } from "./wire.ts";
 
@@ -132,25 +131,6 @@ function recordEnds(bytes: Uint8Array): number[] {
   return ends;
 }
 
-/** Runs on a clock that goes when it is told to, and looks at what is left behind. */
-async function onFakeClock<T>(run: (clock: FakeClock) => Promise<T>): Promise<T> {
-  const clock = new FakeClock();
-  const rejections = new Rejections();
-  clock.install();
-  rejections.start();
-  try {
-    const result = await run(clock);
-    await turns();
-    const [rejection] = rejections.take();
-    if (rejection !== undefined) throw new Error("A rejection was not handled", { cause: rejection });
-    must(clock.pending === 0, `${clock.pending} timers run at the end`);
-    return result;
-  } finally {
-    clock.uninstall();
-    rejections.stop();
-  }
-}
-
 /** The answers that came back on a connection: request id and FCGI_STDOUT, in the order of their ends. */
 async function answersOf(
   bytes: Uint8Array,
@@ -190,6 +170,7 @@ async function answersOf(
       open.size === 0 || isBrokenOff || wire.output !== "ended",
       "A response that has begun and not ended is not broken off",
     );
+    must(clock.pending === 0, `${clock.pending} timers run at the end`);
     return answers;
   });
 }
@@ -246,6 +227,7 @@ async function readingOf(
     await done;
     await client.close();
     must(wire.isClosed, "The connection was never closed");
+    must(clock.pending === 0, `${clock.pending} timers run at the end`);
     return isOver.reading;
   });
 }

@@ -11,7 +11,7 @@ import {
   Role,
 } from "../../src/toolkit.ts";
 import { begin, params, record, request } from "../support/records.ts";
-import { FakeClock, turns } from "./clock.ts";
+import { type FakeClock, onFakeClock, turns } from "./clock.ts";
 import {
   anyPlan,
   type Call,
@@ -35,7 +35,6 @@ import {
   recordMutations,
 } from "./mutations.ts";
 import { type Recording, recordedRequests, wholeRecords } from "./recordings.ts";
-import { Rejections } from "./rejections.ts";
 import type { Target } from "./target.ts";
 import { anyTransport, anyWire, must, RecordReader, Wire, type WireOptions, type WireRecord } from "./wire.ts";
 
@@ -465,27 +464,11 @@ function checkGood(conversation: Conversation, web: WebServer, answered: readonl
   });
 }
 
-/** A whole conversation with a server. */
-async function converse(conversation: Conversation, isHttp: boolean, recordings: readonly Recording[]): Promise<void> {
-  const clock = new FakeClock();
-  const rejections = new Rejections();
-  clock.install();
-  rejections.start();
-  try {
-    await converseAt(clock, conversation, isHttp, recordings);
-    await turns();
-    const [rejection] = rejections.take();
-    if (rejection !== undefined) throw new Error("A rejection was not handled", { cause: rejection });
-  } finally {
-    clock.uninstall();
-    rejections.stop();
-  }
-}
-
 /** Longer than every timeout of a server, one behind the other. */
 const LONG = 3 * 3_600_000;
 
-async function converseAt(
+/** A whole conversation with a server. */
+async function converse(
   clock: FakeClock,
   conversation: Conversation,
   isHttp: boolean,
@@ -611,7 +594,7 @@ function target(name: string, isHttp: boolean): Target<Conversation> {
   return {
     name,
     inputs: fc.oneof(goodConversation, { arbitrary: hostileConversation(recordings.length), weight: 3 }),
-    run: (conversation) => converse(conversation, isHttp, recordings),
+    run: (conversation) => onFakeClock((clock) => converse(clock, conversation, isHttp, recordings)),
   };
 }
 
