@@ -69,7 +69,7 @@ export async function ensureBenchPackages() {
   await install("bench", "the libraries to compare with", ["--prefix", "bench", "--ignore-scripts"]);
 }
 
-async function install(folder, what, options = []) {
+async function install(folder, what, flags = []) {
   const lock = readPackages(join(folder, "package-lock.json"));
   if (lock !== undefined && isInstalled(lock, readPackages(join(folder, "node_modules/.package-lock.json")))) return;
 
@@ -77,7 +77,7 @@ async function install(folder, what, options = []) {
   // `npm ci` would first remove everything and download it again for one new package. `--no-save` keeps to the locked
   // versions as well and never rewrites the file. `--include=dev` because with NODE_ENV=production npm would leave out
   // the tools that run next.
-  const args = ["install", ...options, "--no-save", "--include=dev", "--no-audit", "--no-fund"];
+  const args = ["install", ...flags, "--no-save", "--include=dev", "--no-audit", "--no-fund"];
   const code = await runNpm(args, { quiet: true });
   if (code !== 0) throw new Error(`Cannot install ${what}: npm install ended with code ${code}`);
 }
