@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { RecordDecoder } from "../../src/codec/record_decoder.ts";
-import { composeStages, type Stage, toTransformer } from "../../src/codec/stage.ts";
+import { composeStages, type Stage, type StageController, toTransformer } from "../../src/codec/stage.ts";
 import type { FastCgiRecord } from "../../src/protocol/record.ts";
 import { hex, joined } from "../support/bytes.ts";
 import { caught, DrivenRequestDecoder } from "../support/decoders.ts";
@@ -105,6 +105,31 @@ it("composeStages can be composed again", () => {
   const stage = composeStages(composeStages(new RecordDecoder(), none), decoder);
   stage.transform(bytes, { enqueue: (piece) => void requests.push(piece) });
   expect(requests).toHaveLength(1);
+});
+
+it("composeStages tells the first stage what the second waits for, and what its own output waits for", async () => {
+  const room = Promise.resolve();
+  const late = Promise.resolve();
+  let controller!: StageController<string>;
+  const first: Stage<string, string> = {
+    transform(_, given) {
+      controller = given;
+    },
+    flush() {},
+  };
+  const second: Stage<string, string> = { transform: (piece) => (piece === "slow" ? room : undefined), flush() {} };
+  const errors: unknown[] = [];
+  const stage = composeStages(first, second);
+  const output = { enqueue() {}, ready: late, error: (reason: unknown) => void errors.push(reason) };
+  stage.transform("start", output);
+  controller.enqueue("slow");
+  expect(controller.ready).toBe(room);
+  controller.enqueue("fast");
+  expect(controller.ready).toBe(late);
+  const broken = new Error("broken");
+  controller.error!(broken);
+  expect(errors).toEqual([broken]);
+  expect(() => stage.transform("more", output)).toThrow(broken);
 });
 
 it("toTransformer makes a TransformStream of a stage", async () => {
