@@ -1,7 +1,7 @@
 import { encodeBeginRequestBody, encodeNameValuePairs, encodeRecords, RecordType, Role } from "fetchcgi/toolkit";
 import { nginxParams } from "./peers/answers.mjs";
 
-/** A GET with the params of nginx; the record behind them is an empty one of this type. */
+/** A GET with the params of nginx. The record after them is an empty one of this type. */
 export function encodedGet(last: number): Uint8Array {
   const contentData = new Uint8Array(0);
   const begin = encodeBeginRequestBody({ role: Role.Responder, keepConn: true });

@@ -96,7 +96,7 @@ function backendFor(job: Job): StartServer {
 export interface CallingOptions {
   /** Arguments before the backend's address. */
   readonly before?: (bench: Bench) => readonly string[];
-  /** Arguments behind the job. */
+  /** Arguments after the job. */
   readonly behind?: (backend: Server) => readonly string[];
   readonly backend?: StartServer;
   readonly runtime?: Runtime;

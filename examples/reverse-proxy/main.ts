@@ -24,7 +24,7 @@ const front = await serveHttp({
   fetch: (request) => client.fetch(request, { remoteAddress: request.ip }),
   error(error) {
     console.error(error);
-    // 502, 503, 504 and the like.
+    // 502, 503, 504 and so on.
     return new Response("Cannot answer\n", { status: error instanceof FastCgiError ? error.gatewayStatus : 500 });
   },
 }).ready();

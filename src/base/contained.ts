@@ -1,5 +1,5 @@
-// Callbacks by which a program is told of something: onError, onRetry, onFailure, onStderr. They only watch, so an
-// error in one must not end the request or the connection that it is told about, nor a neighbour.
+// Callbacks that only inform a program: onError, onRetry, onFailure, onStderr. An error in one must not end the request
+// or the connection that it reports on, nor another one.
 
 import { kindOf } from "./kind_of.ts";
 

@@ -54,9 +54,9 @@ interface StateRules {
   readonly isLive: boolean;
   /** How long the application may be silent; null where it may be so for ever. */
   readonly limit: ResponseTimeLimit | null;
-  /** The state behind the first FCGI_STDOUT. */
+  /** The state after the first FCGI_STDOUT. */
   readonly onOutput?: ExchangeState;
-  /** The state behind the last of the request. */
+  /** The state after the whole request was sent. */
   readonly onSent?: ExchangeState;
 }
 

@@ -7,8 +7,8 @@
 export const MIN_UNCOPIED_LENGTH: number = 16 * 1024;
 
 /**
- * The longest first piece of a body that is copied behind its header block. They are one record then, and the whole response often one
- * write, so it pays for longer pieces than {@linkcode MIN_UNCOPIED_LENGTH}.
+ * The longest first piece of a body that is copied after its header block. Both are one record then, and the whole
+ * response often one write, so longer pieces than {@linkcode MIN_UNCOPIED_LENGTH} are worth copying.
  */
 export const MAX_COPIED_BODY_LENGTH: number = 32 * 1024;
 

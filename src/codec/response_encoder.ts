@@ -76,7 +76,7 @@ export class ResponseEncoder implements Stage<FastCgiOutgoingResponse, FastCgiRe
    * Takes a response. A returned promise asks the caller to pause until fewer responses are being sent.
    *
    * @throws {RangeError} If its `requestId` is invalid, or a response to that request is being sent.
-   * @throws {unknown} What a response failed with behind its first byte. The stage is dead then.
+   * @throws {unknown} The error of a response that failed after its first byte. The stage is dead then.
    */
   transform(response: FastCgiOutgoingResponse, controller: StageController<FastCgiRecord>): void | Promise<void> {
     const { requestId } = response;
@@ -104,7 +104,7 @@ export class ResponseEncoder implements Stage<FastCgiOutgoingResponse, FastCgiRe
   /**
    * Resolves when all responses were sent.
    *
-   * @throws {unknown} What a response failed with behind its first byte.
+   * @throws {unknown} The error of a response that failed after its first byte.
    */
   async flush(): Promise<void> {
     await this.#sending.whenBelow(1);

@@ -12,13 +12,13 @@ export type ConnectionAddress = TcpAddress | { readonly path: string };
 
 /** Both ends of a connection. */
 export interface ConnectionAddresses {
-  /** The peer's address, where the transport has addresses. */
+  /** The peer's address, if the transport has addresses. */
   readonly remoteAddress?: ConnectionAddress | undefined;
-  /** Our own address, where the transport has addresses. */
+  /** This side's address, if the transport has addresses. */
   readonly localAddress?: ConnectionAddress | undefined;
 }
 
-/** An end of a TCP connection as a runtime tells it; undefined where it tells none. */
+/** An end of a TCP connection from what a runtime reports; undefined if it reports none. */
 export function tcpAddress(hostname: string | undefined, port: number | undefined): TcpAddress | undefined {
   return hostname === undefined || port === undefined ? undefined : { hostname: plainAddress(hostname), port };
 }

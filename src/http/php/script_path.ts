@@ -71,7 +71,7 @@ export interface SplitPath {
   pathInfo: string;
 }
 
-/** The defaults of {@linkcode FastCgiDocumentRoot}, but for `frontController`: none. */
+/** The defaults of {@linkcode FastCgiDocumentRoot}. `frontController` has none. */
 export const DOCUMENT_ROOT_DEFAULTS: Required<Pick<FastCgiDocumentRoot, "extension" | "index">> = Object.freeze({
   extension: ".php",
   index: "index.php",
