@@ -60,8 +60,8 @@ export class Pool {
   #isServing = false;
   /** Whether a connection could not be opened. No more are opened until the attempts that still run have decided. */
   #isFailing = false;
-  #isClosed = false;
-  #onDrained: (() => void)[] = [];
+  /** The calls of {@linkcode Pool.close} that wait; null as long as the pool takes requests. */
+  #closing: (() => void)[] | null = null;
 
   /**
    * @param dial Opens a connection that tells this pool when it is free.
@@ -97,7 +97,7 @@ export class Pool {
    * @throws {unknown} The reason of its signal, or the error of `use`.
    */
   run<Result>(request: PoolRequest<Result>): Result | Promise<Result> {
-    const connection = this.#isClosed || this.#waiters.size > 0 ? undefined : this.#takeFree(request);
+    const connection = this.#closing !== null || this.#waiters.size > 0 ? undefined : this.#takeFree(request);
     return connection === undefined ? this.#wait(request) : this.#put(request, connection);
   }
 
@@ -111,7 +111,7 @@ export class Pool {
 
   #wait<Result>(request: PoolRequest<Result>): Promise<Result> {
     const { fresh, usedBelow, signal } = request;
-    if (this.#isClosed) return Promise.reject(new TypeError("Cannot send a request: the client is closed"));
+    if (this.#closing !== null) return Promise.reject(new TypeError("Cannot send a request: the client is closed"));
     const { maxQueuedRequests, maxConnections } = this.#options;
     // A request for which a connection can be opened does not count as waiting.
     const opening = (maxConnections - this.#connections.size) * this.#expectedRequests;
@@ -167,11 +167,12 @@ export class Pool {
 
   /** Accepts no more requests. Resolves when the requests that wait or run are over, and every connection is closed. */
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.#closing ??= [];
+    const closing = this.#closing;
     this.#retireSurplus();
     if (this.#isUnused) return;
     await new Promise<void>((resolve) => {
-      this.#onDrained.push(resolve);
+      closing.push(resolve);
     });
   }
 
@@ -319,7 +320,7 @@ export class Pool {
   /** Closes surplus idle connections. */
   #retireSurplus(): void {
     const { keepAlive, maxIdle } = this.#options;
-    const keep = this.#isClosed || !keepAlive ? 0 : maxIdle;
+    const keep = this.#closing !== null || !keepAlive ? 0 : maxIdle;
     if (this.#free.size <= keep) return;
     const idle = this.#idle();
     for (const connection of idle.slice(0, Math.max(0, idle.length - keep))) connection.finish();
@@ -332,8 +333,7 @@ export class Pool {
   #checkUnused(): void {
     if (!this.#isUnused) return;
     this.#onUnused();
-    if (!this.#isClosed) return;
-    for (const resolve of this.#onDrained.splice(0)) resolve();
+    for (const resolve of this.#closing?.splice(0) ?? []) resolve();
   }
 }
 

@@ -6,12 +6,15 @@ import {
   FastCgiError,
   FastCgiHttpClient,
   type FastCgiHttpClientOptions,
+  type FastCgiHttpConnector,
   FastCgiTcpConnector,
   FastCgiUnixConnector,
 } from "../../adapters/node/index.ts";
+import { fromStreams } from "../../src/toolkit.ts";
 import { latin1, sha256 } from "../support/bytes.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
 import { freePort } from "../support/free_port.ts";
+import { deferred } from "../support/open_stream.ts";
 import { patternBytes, patternChunks, patternSha256 } from "../support/pattern.ts";
 import { connectorTo, counting, startPool } from "../support/php_client.ts";
 import { type PhpFpm, phpScripts, startPhpFpm } from "../support/php_fpm.ts";
@@ -55,6 +58,27 @@ async function bodyDigest(response: Response, beforeEachPiece?: () => Promise<vo
     hash.update(piece);
   }
   return [bytes, hash.digest("hex")];
+}
+
+/** A connector whose connections tell when they are not read any more. */
+function tellingOfPauses(connector: FastCgiHttpConnector, onPause: () => void): FastCgiHttpConnector {
+  return {
+    preset: connector.preset,
+    async connect(options) {
+      const channel = fromStreams(await connector.connect(options));
+      return {
+        start: (events) => channel.start(events),
+        pause() {
+          onPause();
+          channel.pause();
+        },
+        resume: () => channel.resume(),
+        write: (pieces) => channel.write(pieces),
+        end: () => channel.end(),
+        close: (reason) => channel.close(reason),
+      };
+    },
+  };
 }
 
 async function failureOf(promise: Promise<unknown>): Promise<FastCgiError> {
@@ -395,11 +419,17 @@ describe.each(["unix", "tcp"] as const)("php-fpm (%s)", (listen) => {
 
     it("readTimeout does not count the time that the reader takes", async () => {
       const bytes = 3_000_000;
-      const response = await client("big.php", { readTimeout: 500 }).fetch(`http://example.test/?bytes=${bytes}`);
+      const paused = deferred();
+      const own = new FastCgiHttpClient(tellingOfPauses(connectorTo(php.target, "big.php"), paused.resolve), {
+        readTimeout: 500,
+      });
+      const response = await own.fetch(`http://example.test/?bytes=${bytes}`);
       let pieces = 0;
       const slowAtFirst = async (): Promise<void> => {
-        // Longer than the timeout, while the application waits for us.
-        if (pieces++ === 0) await pass(1000);
+        if (pieces++ > 0) return;
+        // Longer than the timeout, while the application waits for the reader.
+        await paused.promise;
+        await pass(1000);
       };
       expect(await bodyDigest(response, slowAtFirst)).toEqual([bytes, patternSha256(bytes)]);
     });
