@@ -17,6 +17,9 @@ export interface Start {
   readonly path?: string | undefined;
 }
 
+/** How the runtime is asked for that this runs on. */
+const RUNTIME = "Bun" in globalThis ? " --runtime bun" : "Deno" in globalThis ? " --runtime deno" : "";
+
 /** Runs a target on `count` inputs. Null when all went well; else a report with the smallest input found and the line that replays it. */
 export async function fuzz<Input>(target: Target<Input>, count: number, { seed, path }: Start): Promise<string | null> {
   const property = fc.asyncProperty(target.inputs, (input) => target.run(input));
@@ -33,6 +36,6 @@ export async function fuzz<Input>(target: Target<Input>, count: number, { seed, 
     `${target.name} broke a rule with seed ${seed}, after ${result.numRuns} inputs and ${result.numShrinks} steps of shrinking:`,
     reason,
     fc.stringify(result.counterexample?.[0]),
-    `Replay it: npm run fuzz -- --target ${target.name} --seed ${seed} --path ${place}`,
+    `Replay it: npm run fuzz -- --target ${target.name} --seed ${seed} --path ${place}${RUNTIME}`,
   ].join("\n");
 }
