@@ -3,7 +3,6 @@ import { writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import {
   type FastCgiConnection,
-  FastCgiError,
   FastCgiHttpClient,
   type FastCgiHttpClientOptions,
   type FastCgiHttpConnector,
@@ -11,6 +10,7 @@ import {
 import { FastCgiClient } from "../../src/toolkit.ts";
 import type { RunningApplication, StartApplicationOptions } from "../support/applications/application.ts";
 import { applications, firstStartTimeout, go } from "../support/applications/list.ts";
+import { fastCgiErrorOf } from "../support/failures.ts";
 import { patternChunks, patternSha256 } from "../support/pattern.ts";
 import { waitUntil } from "../support/process.ts";
 import { textFrom } from "../support/streams.ts";
@@ -57,15 +57,6 @@ async function digestOf(response: Response): Promise<[number, string]> {
     hash.update(piece);
   }
   return [bytes, hash.digest("hex")];
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<FastCgiError> {
-  const error = await promise.then(
-    (value) => new Error(`Expected a failure, got ${String(value)}`),
-    (reason: unknown) => reason,
-  );
-  if (error instanceof FastCgiError) return error;
-  throw error;
 }
 
 /** The same connector, and how many connections it opened. */
@@ -168,7 +159,7 @@ describe.each(table)("FastCgiHttpClient with $name ($listen)", ({ application, l
         headerTimeout: 300,
         readTimeout: 300,
       });
-      const error = await failureOf(own.fetch(url("/echo"), upload(8 * MiB)).then(digestOf));
+      const error = await fastCgiErrorOf(own.fetch(url("/echo"), upload(8 * MiB)).then(digestOf));
       expect(error).toMatchObject({ code: "timeout", gatewayStatus: 504 });
     });
   }
@@ -226,7 +217,7 @@ describe.each(table)("FastCgiHttpClient with $name ($listen)", ({ application, l
 
   if (application.headerless === "malformedResponse") {
     it("fetch rejects when the application sends no header", async () => {
-      const error = await failureOf(client().fetch(url("/headerless")));
+      const error = await fastCgiErrorOf(client().fetch(url("/headerless")));
       expect(error).toMatchObject({ code: "malformedResponse", gatewayStatus: 502 });
     });
   } else {
@@ -279,7 +270,7 @@ describe.each(table)("FastCgiHttpClient with $name ($listen)", ({ application, l
     const reader = response.body!.getReader();
     expect(Buffer.from((await reader.read()).value!).toString()).toBe("partial\n");
     await writeFile(`${directory.path}/now`, "");
-    expect(await failureOf(reader.read())).toMatchObject({ code: "connectionClosed", gatewayStatus: 502 });
+    expect(await fastCgiErrorOf(reader.read())).toMatchObject({ code: "connectionClosed", gatewayStatus: 502 });
   });
 
   describe("with one worker", () => {

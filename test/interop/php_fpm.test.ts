@@ -3,7 +3,6 @@ import { copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import {
-  FastCgiError,
   FastCgiHttpClient,
   type FastCgiHttpClientOptions,
   type FastCgiHttpConnector,
@@ -12,6 +11,7 @@ import {
 } from "../../adapters/node/index.ts";
 import { fromStreams } from "../../src/toolkit.ts";
 import { latin1, sha256 } from "../support/bytes.ts";
+import { fastCgiErrorOf } from "../support/failures.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
 import { freePort } from "../support/free_port.ts";
 import { deferred } from "../support/open_stream.ts";
@@ -79,15 +79,6 @@ function tellingOfPauses(connector: FastCgiHttpConnector, onPause: () => void): 
       };
     },
   };
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<FastCgiError> {
-  const error = await promise.then(
-    (value) => new Error(`Expected a failure, got ${String(value)}`),
-    (reason: unknown) => reason,
-  );
-  if (error instanceof FastCgiError) return error;
-  throw error;
 }
 
 async function openGate(): Promise<Gate> {
@@ -161,13 +152,13 @@ describe.each(["unix", "tcp"] as const)("php-fpm (%s)", (listen) => {
 
     it("fetch rejects when an upload ends before its Content-Length", async () => {
       const short = upload(1000, [patternBytes(400)]);
-      const error = await failureOf(client("upload-digest.php").fetch("http://example.test/", short));
+      const error = await fastCgiErrorOf(client("upload-digest.php").fetch("http://example.test/", short));
       expect(error).toMatchObject({ code: "lengthMismatch", gatewayStatus: 400 });
     });
 
     it("fetch rejects when an upload is longer than its Content-Length", async () => {
       const long = upload(1000, [patternBytes(900), patternBytes(900)]);
-      const error = await failureOf(client("upload-digest.php").fetch("http://example.test/", long));
+      const error = await fastCgiErrorOf(client("upload-digest.php").fetch("http://example.test/", long));
       expect(error).toMatchObject({ code: "lengthMismatch", gatewayStatus: 400 });
     });
 
@@ -284,7 +275,7 @@ describe.each(["unix", "tcp"] as const)("php-fpm (%s)", (listen) => {
 
   describe("failures", () => {
     it("fetch rejects when the worker is killed before it has sent anything", async () => {
-      const error = await failureOf(client("kill.php").fetch("http://example.test/?output=0"));
+      const error = await fastCgiErrorOf(client("kill.php").fetch("http://example.test/?output=0"));
       expect(error).toMatchObject({ code: "connectionClosed", gatewayStatus: 502 });
       expect(await (await client("hello.php").fetch("http://example.test/")).text()).toMatch(/^hello/);
     });
@@ -299,7 +290,7 @@ describe.each(["unix", "tcp"] as const)("php-fpm (%s)", (listen) => {
       const reader = response.body!.getReader();
       expect(Buffer.from((await reader.read()).value!).toString()).toBe("chunk 0\n");
       process.kill(await gate.started(), "SIGKILL");
-      expect(await failureOf(reader.read())).toMatchObject({ code: "connectionClosed" });
+      expect(await fastCgiErrorOf(reader.read())).toMatchObject({ code: "connectionClosed" });
       expect(count.open).toBe(0);
 
       const next = await openGate();
@@ -313,7 +304,7 @@ describe.each(["unix", "tcp"] as const)("php-fpm (%s)", (listen) => {
       const text = client("kill.php")
         .fetch("http://example.test/")
         .then((response) => response.text());
-      expect(await failureOf(text)).toMatchObject({ code: "connectionClosed" });
+      expect(await fastCgiErrorOf(text)).toMatchObject({ code: "connectionClosed" });
     });
 
     it("fetch rejects with the signal's reason when it is cancelled while the script is silent", async () => {
@@ -392,7 +383,7 @@ describe.each(["unix", "tcp"] as const)("php-fpm (%s)", (listen) => {
       const gate = await openGate();
       const { count, connector } = counting(connectorTo(php.target, "gate.php"));
       const own = new FastCgiHttpClient(connector, { headerTimeout: 200 });
-      const failed = failureOf(own.fetch(`http://example.test/?${gate.query(200)}`));
+      const failed = fastCgiErrorOf(own.fetch(`http://example.test/?${gate.query(200)}`));
       await gate.started();
       await pass(200);
       const error = await failed;
@@ -411,7 +402,7 @@ describe.each(["unix", "tcp"] as const)("php-fpm (%s)", (listen) => {
       const response = await own.fetch(`http://example.test/?${gate.query(2)}`);
       const reader = response.body!.getReader();
       await reader.read();
-      const failed = failureOf(reader.read());
+      const failed = fastCgiErrorOf(reader.read());
       await pass(1000);
       expect(await failed).toMatchObject({ code: "timeout", limit: "readTimeout" });
       expect(gate.isOver).toBe(false);
@@ -581,7 +572,7 @@ describe.each(["unix", "tcp"] as const)("php-fpm (%s)", (listen) => {
     });
 
     it.each(["/a%00b", "/a%0Ab", "/a%0Db", "/a/..%2f..%2fetc/passwd"])("fetch refuses the path %s", async (path) => {
-      const error = await failureOf(client("index.php").fetch(`http://example.test${path}`));
+      const error = await fastCgiErrorOf(client("index.php").fetch(`http://example.test${path}`));
       expect(error).toMatchObject({ code: "malformedRequest", gatewayStatus: 400 });
     });
   });
@@ -652,7 +643,7 @@ describe("php-fpm pools", () => {
 describe("connectFailed", () => {
   it("fetch rejects with a hint when there is no such socket", async () => {
     const client = new FastCgiHttpClient(FastCgiUnixConnector.phpFpm("/no/such/php.sock", "/srv/index.php"));
-    const error = await failureOf(client.fetch("http://example.test/"));
+    const error = await fastCgiErrorOf(client.fetch("http://example.test/"));
     expect(error).toMatchObject({ code: "connectFailed", gatewayStatus: 502, cause: { code: "ENOENT" } });
     expect(error.message).toBe(
       "Cannot connect to /no/such/php.sock: there is no such socket; is the application running? (ENOENT)",
@@ -662,7 +653,7 @@ describe("connectFailed", () => {
   it("fetch rejects with a hint when the file is not a socket", async () => {
     const file = join(phpScripts, "hello.php");
     const client = new FastCgiHttpClient(FastCgiUnixConnector.phpFpm(file, file));
-    const error = await failureOf(client.fetch("http://example.test/"));
+    const error = await fastCgiErrorOf(client.fetch("http://example.test/"));
     expect(error.code).toBe("connectFailed");
     // Linux says ECONNREFUSED for a plain file, other systems ENOTSOCK.
     expect(error.message).toMatch(
@@ -673,7 +664,7 @@ describe("connectFailed", () => {
   it("fetch rejects with a hint when the port is refused", async () => {
     const port = await freePort();
     const client = new FastCgiHttpClient(FastCgiTcpConnector.phpFpm(`127.0.0.1:${port}`, "/srv/index.php"));
-    const error = await failureOf(client.fetch("http://example.test/", upload(10)));
+    const error = await fastCgiErrorOf(client.fetch("http://example.test/", upload(10)));
     expect(error).toMatchObject({ code: "connectFailed", gatewayStatus: 502, cause: { code: "ECONNREFUSED" } });
     expect(error.message).toBe(
       `Cannot connect to 127.0.0.1:${port}: nothing listens there; is the application running? (ECONNREFUSED)`,
@@ -685,6 +676,6 @@ describe("connectFailed", () => {
     const client = new FastCgiHttpClient(connectorTo(php.target, "hello.php"));
     expect((await client.fetch("http://example.test/")).status).toBe(200);
     await php.stop();
-    expect(await failureOf(client.fetch("http://example.test/"))).toMatchObject({ code: "connectFailed" });
+    expect(await fastCgiErrorOf(client.fetch("http://example.test/"))).toMatchObject({ code: "connectFailed" });
   });
 });

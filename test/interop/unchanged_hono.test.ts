@@ -1,14 +1,7 @@
 // A Hono app that has moved from HTTP to FastCGI with one changed import answers as before.
 
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import {
-  changedLines,
-  type Exchange,
-  expectSameAnswer,
-  type MovedApplication,
-  sized,
-  startMovedApplication,
-} from "../support/moved_application.ts";
+import { describe } from "vitest";
+import { describeMoved, type Exchange, sized } from "../support/moved_application.ts";
 import { patternBytes } from "../support/pattern.ts";
 
 const MiB = 1024 * 1024;
@@ -189,23 +182,6 @@ function upload(which: string, content: string, framing: "Content-Length" | "Tra
 }
 
 describe("an unchanged Hono app", () => {
-  let app: MovedApplication;
-
-  beforeAll(async () => {
-    app = await startMovedApplication("moving-hono");
-  });
-  afterAll(() => app?.stop());
-
-  it("has moved with one changed import", () => {
-    expect(changedLines("moving-hono")).toEqual({
-      before: ['import { serve } from "srvx";'],
-      after: ['import { serve } from "fetchcgi/node";'],
-    });
-  });
-
-  for (const exchange of exchanges) {
-    const { start, which } = exchange;
-    it(`answers as natively when asked ${start}${which === undefined ? "" : `, ${which}`}`, () =>
-      expectSameAnswer(app, exchange));
-  }
+  const imports = { before: 'import { serve } from "srvx";', after: 'import { serve } from "fetchcgi/node";' };
+  describeMoved("moving-hono", imports, exchanges);
 });

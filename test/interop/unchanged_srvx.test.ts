@@ -1,15 +1,8 @@
 // A srvx app, with its middleware and what srvx adds to a Request, that has moved from HTTP to FastCGI with one changed import
 // answers as before.
 
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import {
-  changedLines,
-  type Exchange,
-  expectSameAnswer,
-  type MovedApplication,
-  sized,
-  startMovedApplication,
-} from "../support/moved_application.ts";
+import { describe } from "vitest";
+import { describeMoved, type Exchange, sized } from "../support/moved_application.ts";
 
 const form = "Content-Type: application/x-www-form-urlencoded\r\n";
 
@@ -42,23 +35,6 @@ const exchanges: readonly Exchange[] = [
 ];
 
 describe("an unchanged srvx app", () => {
-  let app: MovedApplication;
-
-  beforeAll(async () => {
-    app = await startMovedApplication("moving-srvx");
-  });
-  afterAll(() => app?.stop());
-
-  it("has moved with one changed import", () => {
-    expect(changedLines("moving-srvx")).toEqual({
-      before: ['import { serve } from "srvx";'],
-      after: ['import { serve } from "./fastcgi.ts";'],
-    });
-  });
-
-  for (const exchange of exchanges) {
-    const { start, which } = exchange;
-    it(`answers as natively when asked ${start}${which === undefined ? "" : `, ${which}`}`, () =>
-      expectSameAnswer(app, exchange));
-  }
+  const imports = { before: 'import { serve } from "srvx";', after: 'import { serve } from "./fastcgi.ts";' };
+  describeMoved("moving-srvx", imports, exchanges);
 });

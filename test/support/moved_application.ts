@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { fileURLToPath } from "node:url";
-import { expect } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { reasonPhrase } from "../../src/http/shared/reason_phrase.ts";
 import { freePort } from "./free_port.ts";
 import { exchangeHttp, type HttpMessage } from "./http_message.ts";
@@ -62,13 +62,13 @@ export interface Answer {
   readonly isWhole: boolean;
 }
 
-export interface MovedApplication {
+interface MovedApplication {
   ask(request: MovedRequest): Promise<Answers>;
   stop(): Promise<void>;
 }
 
 /** Starts `before.ts` and `main.ts` of an example, and nginx. */
-export async function startMovedApplication(example: string): Promise<MovedApplication> {
+async function startMovedApplication(example: string): Promise<MovedApplication> {
   const [nativePort, fastCgiPort, proxyPort] = [await freePort(), await freePort(), await freePort()];
   const stops: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {
@@ -112,7 +112,7 @@ export async function startMovedApplication(example: string): Promise<MovedAppli
 }
 
 /** Asks both, and compares. */
-export async function expectSameAnswer(app: MovedApplication, { but, ...request }: Exchange): Promise<void> {
+async function expectSameAnswer(app: MovedApplication, { but, ...request }: Exchange): Promise<void> {
   const { natively, proxied, overFastCgi } = await app.ask(request);
   if (but === undefined) {
     expect(overFastCgi).toEqual(withReason(natively));
@@ -172,7 +172,7 @@ function nameOf(line: string): string {
 }
 
 /** The lines that only one of the two programs of an example has. */
-export function changedLines(example: string): { readonly before: string[]; readonly after: string[] } {
+function changedLines(example: string): { readonly before: string[]; readonly after: string[] } {
   const [before, after] = ["before.ts", "main.ts"].map((name) =>
     readFileSync(new URL(`../../examples/${example}/${name}`, import.meta.url), "utf8").split("\n"),
   ) as [string[], string[]];
@@ -185,4 +185,28 @@ export function changedLines(example: string): { readonly before: string[]; read
 /** The lines of a request with a body, and the body. */
 export function sized(lines: string, body: string): Pick<MovedRequest, "lines" | "body"> {
   return { lines: `${lines}Content-Length: ${body.length}\r\n`, body };
+}
+
+/** The tests of an example that has moved: its imports have changed from `before` to `after`, and its answers have not. */
+export function describeMoved(
+  example: string,
+  imports: { readonly before: string; readonly after: string },
+  exchanges: readonly Exchange[],
+): void {
+  let app: MovedApplication;
+
+  beforeAll(async () => {
+    app = await startMovedApplication(example);
+  });
+  afterAll(() => app?.stop());
+
+  it("has moved with one changed import", () => {
+    expect(changedLines(example)).toEqual({ before: [imports.before], after: [imports.after] });
+  });
+
+  for (const exchange of exchanges) {
+    const { start, which } = exchange;
+    it(`answers as natively when asked ${start}${which === undefined ? "" : `, ${which}`}`, () =>
+      expectSameAnswer(app, exchange));
+  }
 }
