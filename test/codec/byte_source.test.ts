@@ -190,6 +190,15 @@ describe("byteSourceOf", () => {
       expect(stream.destroyed, String(begins)).toBe(true);
     }
   });
+
+  it("closes a stream of Node when it is cancelled while a read waits for its next chunk", async () => {
+    const stream = new Readable({ read() {} });
+    const reader = readerOf(byteSourceOf(stream, "stdout") as ByteReader);
+    const read = reader.read();
+    await cancelSource(reader, "enough");
+    expect(stream.destroyed).toBe(true);
+    expect(await read).toEqual({ done: true });
+  });
 });
 
 describe("cancelSource", () => {
