@@ -52,7 +52,7 @@ export function checkConnection(connection: FastCgiConnection): FastCgiConnectio
  * @throws {TypeError} If `connection` is neither, or both.
  */
 export function isChannel(connection: FastCgiConnection): connection is ByteChannel {
-  return "start" in checkConnection(connection);
+  return typeof checkConnection(connection).readable?.getReader !== "function";
 }
 
 /** Closes `connection`. Never rejects, because a connection that can't be closed is gone already. */

@@ -54,6 +54,15 @@ describe("fromStreams", () => {
     expect(notes).toMatchObject({ ended: 1, errors: [] });
   });
 
+  it("takes streams for streams when the object has other methods, such as start", async () => {
+    const [ours, peer] = connectionPair();
+    const channel = fromStreams({ ...ours, start: () => {} } as StreamConnection);
+    const received = drain(peer.readable);
+    await channel.write([latin1("answer")]);
+    await channel.end();
+    expect(Buffer.from((await received).bytes).toString()).toBe("answer");
+  });
+
   it("tells nothing while it is paused, and goes on when it is resumed", async () => {
     const [ours, peer] = connectionPair();
     const channel = fromStreams(ours);
