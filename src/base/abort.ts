@@ -1,4 +1,4 @@
-// Work that ends when an AbortSignal aborts.
+// Runs work that ends when an AbortSignal aborts.
 
 /** Runs `attempt` with a new AbortController that also aborts when `signal` does. */
 export async function withController<Result>(

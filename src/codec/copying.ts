@@ -1,4 +1,5 @@
-// When bytes are copied. A copy costs time for each byte; not to copy costs a piece of its own in a write, or keeps a buffer alive.
+// Decides when bytes are copied. A copy costs time for each byte; without a copy, a write has one piece more, or a
+// buffer stays in memory.
 
 /**
  * Content of this size or more is cheaper to write by itself than to copy, because a socket takes several pieces at

@@ -1,9 +1,9 @@
-/** How far a connection has come, on either side. It only goes forward. */
+/** The phase of a connection, on either side. It only goes forward. */
 export type Phase =
-  /** Takes requests. */
+  /** Accepts requests. */
   | "open"
-  /** Is closed as soon as no request is active. */
+  /** Is closed once no request is active. */
   | "finishing"
-  /** No request is active any more. What is left to be sent leaves, and what comes is read and dropped. */
+  /** No request is active any more. The rest of the output is sent, and input is read and dropped. */
   | "lingering"
   | "closed";
