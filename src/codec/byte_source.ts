@@ -104,8 +104,11 @@ export function isAtHand(source: ByteSource): boolean {
 
 /** A reader of `source`. */
 export function readerOf(source: Exclude<ByteSource, Uint8Array>): ByteReader {
-  if ("getReader" in source) return source.getReader();
-  return "stream" in source ? readerOf(source.stream()) : source;
+  // By its type: `in` does not see what a Proxy adds, such as the bodies of @whatwg-node/fetch.
+  if (typeof (source as Partial<ReadableStream>).getReader === "function") {
+    return (source as ReadableStream<Uint8Array>).getReader();
+  }
+  return "stream" in source ? readerOf(source.stream()) : (source as ByteReader);
 }
 
 /**
