@@ -343,6 +343,9 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
         return;
       case "stallTimeout":
         this.#exchanges.onStalled();
+        if (this.isClosed) return;
+        this.#exchanges.noteReads();
+        this.#deadline.restart(this.options.stallTimeout, "stallTimeout");
         return;
       case "lingerTime":
         this.close(this.#closeReason);

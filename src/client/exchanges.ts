@@ -203,6 +203,12 @@ export class Exchanges implements ExchangeHost {
   /** Called when the connection is not read any more: silence is not the application's fault. */
   pause(): void {
     for (const exchange of this.#byId.values()) exchange.pause();
+    this.noteReads();
+  }
+
+  /** Notes how far the responses were read, for {@linkcode Exchanges.onStalled}. */
+  noteReads(): void {
+    for (const { response } of this.#byId.values()) response.stdoutQueue.noteReads();
   }
 
   /** Called when the connection is read again. */
@@ -216,14 +222,14 @@ export class Exchanges implements ExchangeHost {
   }
 
   /**
-   * Fails responses that were not read for `stallTimeout`: they hold up the application, and the other exchanges on the
-   * connection.
+   * Fails responses of which nothing was read since the last note, which was `stallTimeout` ago: they hold up the
+   * application, and the other exchanges on the connection.
    */
   onStalled(): void {
     const { stallTimeout, maxQueuedBytes } = this.options;
     for (const exchange of [...this.#byId.values()]) {
       const { response, requestId } = exchange;
-      if (response.stdoutQueue.cost < maxQueuedBytes) continue;
+      if (!response.stdoutQueue.isStuck(maxQueuedBytes)) continue;
       const message = `Cannot keep the response: it was not read for ${stallTimeout} ms`;
       this.abort(exchange, new FastCgiError("timeout", message, { limit: "stallTimeout", requestId }));
     }

@@ -55,6 +55,9 @@ export class ByteQueue implements ByteReader {
   #pieces: Uint8Array[] = [];
   #first = 0;
   #cost = 0;
+  /** Pieces that were read, and how many it were at the last note. */
+  #reads = 0;
+  #notedReads = 0;
   #received = 0;
   #state: QueueState = OPEN;
   #stream: ReadableStream<Uint8Array> | null = null;
@@ -170,6 +173,16 @@ export class ByteQueue implements ByteReader {
     return wait.promise;
   }
 
+  /** Notes how far the queue was read, for {@linkcode ByteQueue.isStuck}. */
+  noteReads(): void {
+    this.#notedReads = this.#reads;
+  }
+
+  /** Whether `limit` is queued and nothing was read since the last note. */
+  isStuck(limit: number): boolean {
+    return this.#cost >= limit && this.#notedReads === this.#reads;
+  }
+
   /**
    * Resolves once the stream is over, or `limit` is queued, so that nothing more comes before it is read. Only one call
    * may wait at a time.
@@ -256,6 +269,7 @@ export class ByteQueue implements ByteReader {
   }
 
   #take(): Uint8Array {
+    this.#reads++;
     const piece = this.#pieces[this.#first]!;
     this.#pieces[this.#first++] = NO_CONTENT;
     // Compacting once half is used keeps the cost of a piece small, however long the queue is.

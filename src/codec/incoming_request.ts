@@ -131,6 +131,18 @@ export class IncomingRequest implements FastCgiRequest {
     return !this.stdinQueue.isDone || (this.role === Role.Filter && !this.dataQueue.isDone);
   }
 
+  /** Notes how far its streams were read, for {@linkcode IncomingRequest.isStuck}. */
+  noteReads(): void {
+    this.stdinQueue.noteReads();
+    if (this.role === Role.Filter) this.dataQueue.noteReads();
+  }
+
+  /** Whether one of its streams has no room, and nothing of it was read since the last note. */
+  isStuck(maxQueuedBytes: number): boolean {
+    if (this.stdinQueue.isStuck(maxQueuedBytes)) return true;
+    return this.role === Role.Filter && this.dataQueue.isStuck(maxQueuedBytes);
+  }
+
   /** Whether `error` is the error of the request's input. */
   failedWith(error: unknown): boolean {
     return this.stdinQueue.failure === error || (this.role === Role.Filter && this.dataQueue.failure === error);

@@ -115,6 +115,21 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
     }
   }
 
+  /** Notes how far the bodies were read, for {@linkcode RequestDecoder.failStuck}. */
+  noteReads(): void {
+    for (const request of this.requests) request.noteReads();
+  }
+
+  /** Gives up the bodies that hold up the connection and were not read since the last note, `timeout` ago. */
+  failStuck(timeout: number): void {
+    for (const request of this.requests) {
+      if (!request.isStuck(this.#options.maxQueuedBytes)) continue;
+      const { requestId } = request;
+      const message = `Cannot keep the request: its body was not read for ${timeout} ms`;
+      request.failStreams(new FastCgiError("timeout", message, { requestId, limit: "stallTimeout" }));
+    }
+  }
+
   /** Extends all waits by `duration`, in which the connection was not read: the web server is not at fault for that. */
   forgive(duration: number): void {
     for (const active of this.#active.values()) {

@@ -68,7 +68,7 @@ type Input =
   | "ended";
 
 /** What runs out. */
-type TimeLimit = "input" | "idleTimeout" | "pause" | "lingerTimeout";
+type TimeLimit = "input" | "stallTimeout" | "idleTimeout" | "pause" | "lingerTimeout";
 
 /** A connection of a {@linkcode FastCgiServer}. */
 export class ServerConnection
@@ -145,7 +145,9 @@ export class ServerConnection
   }
 
   onPause(): void {
-    if (this.canSend) this.#deadline.stop();
+    if (!this.canSend) return;
+    this.#decoder.noteReads();
+    this.#deadline.restart(this.options.stallTimeout, "stallTimeout");
   }
 
   onResume(pausedFor: number): void {
@@ -221,6 +223,10 @@ export class ServerConnection
       case "input":
         this.#decoder.timeOutInput(performance.now(), this.options);
         this.#watch();
+        return;
+      case "stallTimeout":
+        this.#decoder.failStuck(this.options.stallTimeout);
+        this.onPause();
         return;
       case "idleTimeout":
         // The web server still reads the last response, slowly: writeTimeout decides about that.

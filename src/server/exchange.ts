@@ -110,7 +110,7 @@ function statusOf(error: unknown, request: IncomingRequest): ErrorStatus {
   switch (error.code) {
     case "timeout":
       // 408 only for this request's own input, and not for an application that the handler called.
-      return request.failedWith(error) ? 408 : 500;
+      return request.failedWith(error) && error.limit !== "stallTimeout" ? 408 : 500;
     case "limit":
       return error.limit === "maxStdinBytes" || error.limit === "maxDataBytes" ? 413 : 500;
     case "lengthMismatch":

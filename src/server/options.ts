@@ -8,11 +8,19 @@ export interface FastCgiServerLimits extends RequestDecoderOptions {
   /**
    * The most silence while a request waits for the rest of its body. After it, reading the body fails with `timeout`;
    * if the handler gives no other answer, the request is answered 408. Other requests on the connection go on, and
-   * don't extend this time. Time in which the handler does not read the body does not count.
+   * don't extend this time. Time in which the handler does not read the body does not count: see `stallTimeout`.
    *
    * @default {600000} (10 min: longer than any web server waits for a client, so that it decides; Debian's Apache: 300 s)
    */
   readTimeout?: number;
+  /**
+   * The most time in which a handler reads nothing of a body of which `maxQueuedBytes` wait. Until then the connection
+   * is not read, for other requests neither, and the server can't notice that the web server has left. After it, the
+   * rest of the body is read and dropped, and reading the body fails with `timeout` behind what waits.
+   *
+   * @default {600000} (10 min: web servers wait a minute for an application that takes nothing, lighttpd 360 s)
+   */
+  stallTimeout?: number;
   /**
    * The most time from the start of a request to the end of its params, whatever comes in between. A request that takes
    * longer is answered 408.
@@ -67,6 +75,7 @@ export interface FastCgiServerOptions extends FastCgiServerLimits {
 export const SERVER_DEFAULTS: Required<FastCgiServerLimits> = Object.freeze({
   ...REQUEST_DECODER_DEFAULTS,
   readTimeout: 600_000,
+  stallTimeout: 600_000,
   paramsTimeout: 30_000,
   writeTimeout: 600_000,
   idleTimeout: 120_000,

@@ -787,7 +787,8 @@ describe("ClientConnection: timeouts", () => {
       const { response, connection } = await send(
         async (application) => {
           await application.request();
-          for (const piece of patternChunks(600_000, 50_000)) await application.send(stdout(1, piece));
+          // At once, so that it takes several reads until there is room.
+          await application.send(...Array.from(patternChunks(600_000, 50_000), (piece) => stdout(1, piece)));
           await application.send(end(1));
         },
         get,

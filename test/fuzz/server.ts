@@ -552,8 +552,7 @@ async function converse(
   if (wire.isClosed && wire.hasAlwaysRead && !wire.isGone && web.unfinished.length > 0) {
     must(web.isBrokenOff || wire.output === "reset", "A response that has begun and not ended is not broken off");
   }
-  // Where a handler leaves more of its body unread than may wait, the connection is not read, and nobody sees that the peer has left.
-  if (!wire.isUnread) checkLeft(server, web, calls);
+  checkLeft(server, web, calls);
   calls.releaseAll();
   await turns();
   await clock.pass(LONG);

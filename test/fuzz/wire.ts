@@ -106,7 +106,6 @@ export class Wire {
   #isEndDue = false;
   /** Whether the library has read how the input ended. */
   #isInputOver = false;
-  #isUnseen = false;
   #isHeld = false;
   readonly #held: (() => void)[] = [];
   #failure: Error | null = null;
@@ -131,11 +130,6 @@ export class Wire {
     this.#deliver();
   }
 
-  /** Whether the library has not read all that was sent, and how it ended. */
-  get isUnread(): boolean {
-    return this.#isUnseen || (!this.#isInputOver && (this.#sent.length > 0 || this.#isEndDue));
-  }
-
   /** Half-closes: the library reads an end of file. */
   end(): void {
     this.#isEndDue = true;
@@ -147,7 +141,7 @@ export class Wire {
     this.failWrites();
     if (this.#isInputOver) return;
     this.#isInputOver = true;
-    this.#isUnseen = !this.#breakInput(new Error("The connection was reset"));
+    this.#breakInput(new Error("The connection was reset"));
   }
 
   /** Lets what the library writes fail, while it can still read. */

@@ -185,6 +185,78 @@ describe("readTimeout", () => {
   });
 });
 
+describe("stallTimeout", () => {
+  /** A request whose handler waits for `release`, with more of a body than may wait unread. */
+  async function unread(handler: FastCgiHandler) {
+    const application = new MemoryApplication(handler, { ...LIMITS, maxQueuedBytes: 1_000, stallTimeout: 3_000 });
+    const { web, served } = application.connect();
+    await web.send(begin(1), params(1, { REQUEST_URI: "/" }));
+    // Sending waits for the server to read.
+    const piece = record(RecordType.Stdin, 1, new Uint8Array(500));
+    void web.send(piece, piece, piece, piece);
+    return { application, web, served };
+  }
+
+  it("lets the server notice that the web server has left when the handler does not read a large body", async () => {
+    const reason = deferred<unknown>();
+    const { web, served, application } = await unread(async ({ signal }) => {
+      signal.addEventListener("abort", () => reason.resolve(signal.reason.cause));
+      await reason.promise;
+      return ok();
+    });
+    void web.end();
+    await pass(2_999);
+    expect(await isSettled(reason.promise)).toBe(false);
+    await pass(1);
+    expect(await reason.promise).toMatchObject({ code: "connectionClosed" });
+    await served;
+    expect(application.errors).toEqual([]);
+  });
+
+  it("lets the other requests on the connection go on, and fails the body behind what waits", async () => {
+    const release = deferred();
+    const { web } = await unread(async ({ requestId, stdin: body }) => {
+      if (requestId === 2) return ok();
+      await release.promise;
+      const { bytes, error } = await drain(body);
+      return { stdout: latin1(`${OK}${bytes.length} ${(error as FastCgiError).limit}`) };
+    });
+    void web.send(request(2));
+    expect(web.endsOf(2)).toHaveLength(0);
+    await pass(3_000);
+    expect(await web.answer(2)).toEqual(complete(OK));
+    release.resolve();
+    expect((await web.answer(1)).stdout).toMatch(/[0-9]+ stallTimeout$/);
+  });
+
+  it("answers 500 for a handler that passes the failure on: the web server is not at fault", async () => {
+    const release = deferred();
+    const { web } = await unread(async ({ stdin: body }) => {
+      await release.promise;
+      await collected(body);
+      return ok();
+    });
+    await pass(3_000);
+    release.resolve();
+    expect((await web.answer(1)).stdout).toMatch(/^Status: 500 /);
+  });
+
+  it("does not run out while the handler reads a little now and then", async () => {
+    const { web, served } = await unread(async ({ stdin: body }) => {
+      let length = 0;
+      for await (const piece of body) {
+        length += piece.length;
+        await new Promise((resolve) => setTimeout(resolve, 2_500));
+      }
+      return { stdout: latin1(`${OK}${length}`) };
+    });
+    void web.send(stdin(1));
+    await pass(20_000);
+    expect(await web.answer(1)).toEqual(complete(`${OK}2000`));
+    await served;
+  });
+});
+
 describe("paramsTimeout", () => {
   it("refuses a request whose params trickle with 408, and the connection goes on", async () => {
     const application = new MemoryApplication(ok, LIMITS);
