@@ -127,7 +127,7 @@ export class FastCgiHttpService {
         : nativeRequest(parts, source, hasBody(parts, source));
     const context = new FetchContext(source, request, server, this.#options);
     try {
-      const answer = this.#fetch(fetchRequest, withOwnMembers(context));
+      const answer = this.#fetch(fetchRequest, copyableContext(context));
       const response = isResponse(answer) ? answer : await answer;
       if (!isResponse(response)) {
         throw new TypeError(`Cannot send the response: expected a Response, got ${kindOf(response)}`);
@@ -181,6 +181,24 @@ class FetchContext implements FastCgiContext {
   get data(): ReadableStream<Uint8Array> {
     return this.#source.data;
   }
+}
+
+/**
+ * Bun makes a GET of each Request whose init is a Proxy, and a framework may pass the context on as the init. Found out
+ * at the first request.
+ */
+let canProxyBeInit: boolean | undefined;
+
+/** The context as the handler gets it, which can be copied. */
+function copyableContext(context: FetchContext): FastCgiContext {
+  canProxyBeInit ??=
+    new Request(new Request("http://localhost/", { method: "POST" }), new Proxy({}, {})).method === "POST";
+  if (canProxyBeInit) return withOwnMembers(context);
+  const own = (name: "stdin" | "data"): PropertyDescriptor => ({
+    get: () => Reflect.get(FetchContext.prototype, name, context),
+    enumerable: true,
+  });
+  return Object.defineProperties(context, { stdin: own("stdin"), data: own("data") });
 }
 
 /** Passes messages to the callback, and with `sendStderr` to the web server. */
