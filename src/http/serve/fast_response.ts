@@ -40,8 +40,7 @@ class HeldBodyResponse {
   constructor(body: BodyInit | null = null, init: ResponseInit | null = null) {
     complete();
     const { status = 200, statusText = "", headers } = init ?? {};
-    const fields = canHold(body, status, statusText) ? fieldsOf(headers) : null;
-    if (fields === null) {
+    if (!canHold(body, status, statusText) || headers === null) {
       // Everything else goes to the native class, which also refuses what is invalid.
       this.#native = new NativeResponse(body, init as ResponseInit);
       this.#status = this.#native.status;
@@ -51,7 +50,8 @@ class HeldBodyResponse {
     }
     this.#status = status;
     this.#statusText = statusText;
-    this.#fields = fields;
+    this.#fields = fieldsOf(headers);
+    if (this.#fields === null) this.#headers = new Headers(headers);
     this.#held = { body: body as string | Uint8Array | null };
     if (typeof body === "string") this.#setDefaultType(TEXT);
   }

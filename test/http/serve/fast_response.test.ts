@@ -201,6 +201,7 @@ describe("FastResponse", () => {
       const { headers: asked } = new FastResponse(null, { headers });
       expect([...asked]).toEqual(expected);
     }
+    for (const headers of inits) expect(heldResponse(new FastResponse("text", { headers })), "held").not.toBeNull();
     const changed = { "x-a": "1" };
     const response = new FastResponse(null, { headers: changed });
     changed["x-a"] = "2";
