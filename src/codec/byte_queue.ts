@@ -55,7 +55,7 @@ export class ByteQueue implements ByteReader {
   #pieces: Uint8Array[] = [];
   #first = 0;
   #cost = 0;
-  /** Pieces that were read, and how many it were at the last note. */
+  /** The number of pieces that were read, now and at the last note. */
   #reads = 0;
   #notedReads = 0;
   #received = 0;
