@@ -9,6 +9,7 @@
 // If the transport itself is gone, the connection is closed at once.
 
 import { Deadline } from "../base/deadline.ts";
+import { messageOf } from "../base/message_of.ts";
 import type { FastCgiClientResponse, IncomingResponse, IncomingResponseHooks } from "../codec/incoming_response.ts";
 import { RecordDecoder } from "../codec/record_decoder.ts";
 import { ResponseDecoder, type ResponseDecoderOutlet } from "../codec/response_decoder.ts";
@@ -267,7 +268,7 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
   /** Called when the connection broke, or its output can't be understood. */
   onError(error: unknown): void {
     if (error instanceof FastCgiError) this.giveUp(error);
-    else this.#fail(`the connection failed: ${error instanceof Error ? error.message : String(error)}`, error);
+    else this.#fail(`the connection failed: ${messageOf(error)}`, error);
   }
 
   onPause(): void {

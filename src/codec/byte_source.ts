@@ -2,6 +2,7 @@
 // the code behind it handles the four forms of a ByteSource.
 
 import { kindOf } from "../base/kind_of.ts";
+import { encodeUtf8 } from "../protocol/byte_string.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 
 /** Bytes to send: complete, in a Blob, in a stream, or in an object that reads like a stream's reader. */
@@ -50,8 +51,6 @@ export interface ByteBlob {
   stream(): ReadableStream<Uint8Array> | ByteReader;
 }
 
-const encoder = /* @__PURE__ */ new TextEncoder();
-
 /**
  * Converts what a program gave to a form that can be sent. Nothing is read or locked yet.
  *
@@ -59,7 +58,7 @@ const encoder = /* @__PURE__ */ new TextEncoder();
  * @throws {TypeError} If it is of another kind.
  */
 export function byteSourceOf(given: ByteSourceInit, name: string): ByteSource {
-  if (typeof given === "string") return encoder.encode(given);
+  if (typeof given === "string") return encodeUtf8(given);
   const bytes = bytesOf(given);
   if (bytes !== null) return bytes;
   // Tested by their members, because classes come in several copies, such as those of npm's undici.
@@ -69,7 +68,7 @@ export function byteSourceOf(given: ByteSourceInit, name: string): ByteSource {
     if (typeof object.read === "function" && typeof object.cancel === "function") return given as ByteReader;
     if (typeof object.stream === "function" && typeof object.size === "number") return given as ByteBlob;
     if (Symbol.asyncIterator in given) return new IterableReader(given as AsyncIterable<Uint8Array>);
-    if (kindOf(given) === "URLSearchParams") return encoder.encode(String(given));
+    if (kindOf(given) === "URLSearchParams") return encodeUtf8(String(given));
   }
   throw new TypeError(
     `Cannot send ${name}: expected text, bytes, a Blob, URLSearchParams, a stream or an async iterable, got ${kindOf(given)}`,

@@ -293,18 +293,18 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
 
   #collectParams(active: ActiveRequest, contentData: Uint8Array): void {
     const { maxParamsBytes } = this.#options;
-    if (active.paramsLength + contentData.length > maxParamsBytes) {
+    if (active.params.length + contentData.length > maxParamsBytes) {
       const message = `Cannot accept request ${active.requestId}: more than ${maxParamsBytes} bytes of params`;
       this.#refuse(active, 431, new FastCgiError("limit", message, { limit: "maxParamsBytes" }));
       return;
     }
-    active.addParams(contentData);
+    active.params.add(contentData);
   }
 
   #start(active: ActiveRequest, controller: StageController<IncomingRequest>): void {
     let params: DecodedParams;
     try {
-      params = decodeParams(active.takeParams(), { maxPairs: this.#options.maxParams });
+      params = decodeParams(active.params.take(), { maxPairs: this.#options.maxParams });
     } catch (error) {
       this.#refuse(active, (error as FastCgiError).code === "limit" ? 431 : 400, error as FastCgiError);
       return;

@@ -2,19 +2,17 @@
 // in one buffer, where a record costs only its bytes: a queue of one-byte records would need hundreds of times as much
 // memory.
 
-import { byteStringToUtf8, decodeByteString } from "../protocol/byte_string.ts";
-import { NO_CONTENT } from "../protocol/record.ts";
-
-/** The first size of the buffer: an error message is seldom longer. */
-const FIRST_BYTES = 1024;
+import { GrowingBytes } from "../base/growing_bytes.ts";
+import { decodeUtf8 } from "../protocol/byte_string.ts";
+import { type ByteReader, type ByteReadResult, END_OF_BYTES } from "./byte_source.ts";
+import { streamOf } from "./stream_of.ts";
 
 /** Keeps the first bytes of a stream, and returns them as text and as a stream. */
-export class StderrBuffer {
+export class StderrBuffer implements ByteReader {
   readonly #maxBytes: number;
-  #buffer: Uint8Array = NO_CONTENT;
-  #length = 0;
+  readonly #kept = new GrowingBytes();
   #isTruncated = false;
-  #state: "open" | "ended" | "cancelled" = "open";
+  #isOver = false;
   #stream: ReadableStream<Uint8Array> | null = null;
   /** The number of bytes that the stream has emitted. */
   #given = 0;
@@ -32,55 +30,45 @@ export class StderrBuffer {
 
   /** All that was kept, as text. Bytes that are not UTF-8 become U+FFFD. */
   get text(): string {
-    return byteStringToUtf8(decodeByteString(this.#buffer.subarray(0, this.#length)));
+    return decodeUtf8(this.#kept.bytes);
   }
 
   /** Adds `content`. Returns the number of its bytes that were kept: all, unless there is no room. */
   push(content: Uint8Array): number {
-    const kept = Math.min(content.length, this.#maxBytes - this.#length);
-    if (kept < content.length) this.#isTruncated = true;
-    if (kept === 0) return 0;
-    const needed = this.#length + kept;
-    if (needed > this.#buffer.length) {
-      const larger = new Uint8Array(Math.min(this.#maxBytes, Math.max(FIRST_BYTES, 2 * needed)));
-      larger.set(this.#buffer.subarray(0, this.#length));
-      this.#buffer = larger;
-    }
-    this.#buffer.set(content.subarray(0, kept), this.#length);
-    this.#length = needed;
+    const kept = content.subarray(0, this.#maxBytes - this.#kept.length);
+    if (kept.length < content.length) this.#isTruncated = true;
+    // The first piece is copied: it is part of the chunk that was read, which would stay in memory.
+    this.#kept.add(this.#kept.length === 0 ? new Uint8Array(kept) : kept);
     this.#wake();
-    return kept;
+    return kept.length;
   }
 
   /** Ends the stream. */
   end(): void {
-    if (this.#state === "open") this.#state = "ended";
+    this.#isOver = true;
     this.#wake();
   }
 
   /** What was kept, as a ReadableStream that is made on first use. Each piece is everything since the last one. */
   get stream(): ReadableStream<Uint8Array> {
-    this.#stream ??= new ReadableStream<Uint8Array>(
-      {
-        pull: async (controller) => {
-          while (this.#given === this.#length && this.#state === "open") {
-            await new Promise<void>((resolve) => {
-              this.#wake = resolve;
-            });
-          }
-          if (this.#state === "cancelled") return;
-          if (this.#given === this.#length) return controller.close();
-          const piece = this.#buffer.slice(this.#given, this.#length);
-          this.#given = this.#length;
-          controller.enqueue(piece);
-        },
-        cancel: () => {
-          this.#state = "cancelled";
-          this.#wake();
-        },
-      },
-      { highWaterMark: 0 },
-    );
+    this.#stream ??= streamOf(this);
     return this.#stream;
+  }
+
+  async read(): Promise<ByteReadResult> {
+    while (this.#given === this.#kept.length && !this.#isOver) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    if (this.#given === this.#kept.length) return END_OF_BYTES;
+    const value = new Uint8Array(this.#kept.bytes.subarray(this.#given));
+    this.#given = this.#kept.length;
+    return { done: false, value };
+  }
+
+  cancel(): void {
+    this.#given = this.#kept.length;
+    this.end();
   }
 }

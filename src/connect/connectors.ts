@@ -3,6 +3,7 @@
 
 import { withController } from "../base/abort.ts";
 import { contained } from "../base/contained.ts";
+import { messageOf } from "../base/message_of.ts";
 import { resolveOptions } from "../base/resolve_options.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { FastCgiConnection } from "../transport/connection.ts";
@@ -222,7 +223,7 @@ function isSame<Each extends Connector>(members: readonly Member<Each>[], others
 }
 
 function connectFailed(errors: readonly unknown[]): FastCgiError {
-  const reasons = errors.map((error) => (error instanceof Error ? error.message : String(error)));
+  const reasons = errors.map(messageOf);
   const message = `Cannot connect: all ${errors.length} connectors failed: ${reasons.join("; ")}`;
   return new FastCgiError("connectFailed", message, { cause: new AggregateError(errors) });
 }

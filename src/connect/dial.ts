@@ -1,3 +1,4 @@
+import { messageOf } from "../base/message_of.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { FastCgiConnection } from "../transport/connection.ts";
 import { connectOrAbort, withTimeLimit } from "./attempt.ts";
@@ -52,8 +53,7 @@ async function connectWithRetries(
 
 function connectError(cause: unknown): FastCgiError {
   if (cause instanceof FastCgiError) return cause;
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new FastCgiError("connectFailed", `Cannot connect: ${reason}`, { cause });
+  return new FastCgiError("connectFailed", `Cannot connect: ${messageOf(cause)}`, { cause });
 }
 
 /** Resolves after `delay` milliseconds, or rejects with the reason of `signal`. */

@@ -70,13 +70,23 @@ function isAscii(text: string): boolean {
   return true;
 }
 
+/** The text of bytes in UTF-8. Bytes that are not UTF-8 become U+FFFD. */
+export function decodeUtf8(bytes: Uint8Array): string {
+  return utf8.decode(bytes);
+}
+
+/** The bytes of a text in UTF-8. */
+export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
+  return utf8Encoder.encode(text);
+}
+
 /** The byte string of a text in UTF-8, for a param that carries text, such as a file path. */
 export function utf8ToByteString(text: string): string {
   // ASCII, the common case, is its own UTF-8 form.
-  return isAscii(text) ? text : decodeByteString(utf8Encoder.encode(text));
+  return isAscii(text) ? text : decodeByteString(encodeUtf8(text));
 }
 
 /** The text in a byte string that holds UTF-8, such as `PATH_INFO`. Bytes that are not UTF-8 become U+FFFD. */
 export function byteStringToUtf8(string: string): string {
-  return utf8.decode(encodeByteString(string));
+  return decodeUtf8(encodeByteString(string));
 }

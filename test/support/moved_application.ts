@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { reasonPhrase } from "../../src/http/shared/reason_phrase.ts";
+import { reasonPhrase } from "../../src/cgi/reason_phrase.ts";
 import { freePort } from "./free_port.ts";
 import { exchangeHttp, type HttpMessage } from "./http_message.ts";
 import { fastCgiLocation, startNginx } from "./nginx.ts";

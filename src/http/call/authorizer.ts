@@ -8,6 +8,7 @@ import type { IncomingResponse } from "../../codec/incoming_response.ts";
 import { Role } from "../../protocol/constants.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
 import { discardBody } from "../shared/discard_body.ts";
+import { VARIABLE_PREFIX } from "../shared/header_rules.ts";
 import { malformedResponse } from "./cgi_header.ts";
 import { responseFromCgi } from "./cgi_to_response.ts";
 import type { FastCgiFetchInit } from "./client_options.ts";
@@ -121,7 +122,7 @@ export async function askAuthorizer(request: Request, options: AskAuthorizerOpti
  * Removes the `Variable-` fields: they are for the web server, not for an HTTP client that is refused (FastCGI 6.3).
  */
 function dropVariables(headers: Headers): void {
-  for (const name of [...headers.keys()]) if (name.startsWith("variable-")) headers.delete(name);
+  for (const name of [...headers.keys()]) if (name.startsWith(VARIABLE_PREFIX)) headers.delete(name);
 }
 
 function withoutBody(response: Response, maxDrainBytes: number): Response {

@@ -3,10 +3,10 @@
 // without a name, names that are not tokens, bare CR and NUL in values.
 
 import { parseLength } from "../../cgi/params.ts";
+import { reasonPhrase } from "../../cgi/reason_phrase.ts";
 import type { IncomingResponse } from "../../codec/incoming_response.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
-import { hasControlBytes, isHopByHop, isReasonPhrase, isToken } from "../shared/header_rules.ts";
-import { reasonPhrase } from "../shared/reason_phrase.ts";
+import { hasControlBytes, isHopByHop, isReasonPhrase, isToken, VARIABLE_PREFIX } from "../shared/header_rules.ts";
 
 /** What a response asks the web server to do, besides passing it on. */
 export interface CgiOrders {
@@ -103,9 +103,9 @@ export function parseCgiHeader(block: string, response: IncomingResponse): CgiHe
     }
     if (isHopByHop(name)) continue;
     fields.push(field);
-    if (name.startsWith(VARIABLE)) {
+    if (name.startsWith(VARIABLE_PREFIX)) {
       variables ??= new Map();
-      addVariable(variables, text.slice(VARIABLE.length, name.length), value, response);
+      addVariable(variables, text.slice(VARIABLE_PREFIX.length, name.length), value, response);
     }
   }
   const contentLength = singles.get("content-length");
@@ -136,9 +136,6 @@ function linesOf(block: string): string[] {
   }
   return lines;
 }
-
-/** The prefix of fields that set a variable (FastCGI 6.3). */
-const VARIABLE = "variable-";
 
 /** Adds a variable. A variable may grant rights, so two different values are refused. */
 function addVariable(variables: Map<string, string>, name: string, value: string, response: IncomingResponse): void {

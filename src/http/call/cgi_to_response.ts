@@ -1,5 +1,6 @@
 // CGI response → Fetch response (RFC 3875 6). The reverse of response_to_cgi.ts.
 
+import { GrowingBytes } from "../../base/growing_bytes.ts";
 import type { IncomingResponse } from "../../codec/incoming_response.ts";
 import { streamOf } from "../../codec/stream_of.ts";
 import { decodeByteString } from "../../protocol/byte_string.ts";
@@ -8,7 +9,6 @@ import { discardBody } from "../shared/discard_body.ts";
 import { isNullBodyStatus } from "../shared/header_rules.ts";
 import { CgiBody } from "./cgi_body.ts";
 import { type CgiHeader, type CgiOrders, malformedResponse, parseCgiHeader } from "./cgi_header.ts";
-import { GrowingBytes } from "./growing_bytes.ts";
 
 /** What decides how a CGI response is read. */
 export interface ResponseFromCgiOptions {
@@ -79,7 +79,7 @@ interface HeaderAndRest {
  * Each search for the end goes on where the last one stopped, because pieces may be single bytes.
  */
 async function readHeader(response: IncomingResponse, maxBytes: number): Promise<HeaderAndRest> {
-  let block = new GrowingBytes();
+  const block = new GrowingBytes();
   let searched = 0;
   let room = maxBytes;
   for (;;) {
@@ -96,7 +96,7 @@ async function readHeader(response: IncomingResponse, maxBytes: number): Promise
       if (header.status >= 200) return { header, rest };
       room -= end;
       searched = 0;
-      block = new GrowingBytes();
+      block.take();
       block.add(rest);
       continue;
     }

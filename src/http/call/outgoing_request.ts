@@ -2,6 +2,7 @@
 // none is made of a URL and a plain init. Everything else goes through a native Request, so that Fetch's own rules and
 // errors hold.
 
+import { encodeUtf8 } from "../../protocol/byte_string.ts";
 import { asNativeHeaders, asNativeRequest, asNativeSignal, isRequest } from "../shared/fetch_objects.ts";
 import { type FastCgiFetchInit, OWN_INIT } from "./client_options.ts";
 import type { HttpRequestHead } from "./request_to_params.ts";
@@ -21,8 +22,6 @@ const PLAIN_METHODS: ReadonlySet<string> = new Set(["DELETE", "GET", "HEAD", "OP
 
 /** The options that a plain init may have. */
 const PLAIN_INIT: ReadonlySet<string> = new Set([...OWN_INIT, "body", "headers", "method", "signal"]);
-
-const encoder = /* @__PURE__ */ new TextEncoder();
 
 /**
  * The request that `fetch(input, init)` asks for.
@@ -92,7 +91,7 @@ function plainRequest(input: URL | string, init: FastCgiFetchInit): OutgoingRequ
     url,
     headers,
     signal: signal ?? undefined,
-    body: typeof body === "string" ? encoder.encode(body) : body,
+    body: typeof body === "string" ? encodeUtf8(body) : body,
     bodyUsed: false,
     native() {
       native ??= new Request(url, { method, headers: headers instanceof Map ? [...headers] : headers, signal });

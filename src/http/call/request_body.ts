@@ -11,12 +11,14 @@
 
 import { orAbort, withController } from "../../base/abort.ts";
 import { Deadline } from "../../base/deadline.ts";
+import { GrowingBytes } from "../../base/growing_bytes.ts";
+import { messageOf } from "../../base/message_of.ts";
 import { parseLength } from "../../cgi/params.ts";
 import { type ByteReader, type ByteSource, cancelSource } from "../../codec/byte_source.ts";
+import { encodeUtf8 } from "../../protocol/byte_string.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
 import { NO_CONTENT } from "../../protocol/record.ts";
 import type { FastCgiHttpClientOptions } from "./client_options.ts";
-import { GrowingBytes } from "./growing_bytes.ts";
 import type { OutgoingRequest } from "./outgoing_request.ts";
 import type { HeaderFields } from "./request_to_params.ts";
 import type { OpenSpool, Spool } from "./spool.ts";
@@ -62,8 +64,6 @@ export interface PrepareBodyOptions {
   /** Opens a spool. */
   openSpool?: OpenSpool | undefined;
 }
-
-const encoder = /* @__PURE__ */ new TextEncoder();
 
 /** The parts of a request that its body depends on. */
 type BodyOwner = Omit<OutgoingRequest, "url" | "native">;
@@ -174,7 +174,7 @@ function announcedBy(headers: HeaderFields): number | null {
 
 /** The content of a body that `fetch` is given; null if only reading the body shows its content. */
 export function wholeBodyOf(body: unknown): Uint8Array | Blob | null {
-  if (typeof body === "string" || body instanceof URLSearchParams) return encoder.encode(String(body));
+  if (typeof body === "string" || body instanceof URLSearchParams) return encodeUtf8(String(body));
   if (body instanceof Blob) return body;
   if (body instanceof ArrayBuffer) return new Uint8Array(body);
   return ArrayBuffer.isView(body) ? new Uint8Array(body.buffer, body.byteOffset, body.byteLength) : null;
@@ -188,7 +188,7 @@ class BodyKeeper {
   readonly #announced: number | null;
   readonly #signal: AbortSignal;
   readonly #options: PrepareBodyOptions;
-  #held = new GrowingBytes();
+  readonly #held = new GrowingBytes();
   #spool: Spool | null = null;
   #length = 0;
   /** Readers of the spool that have neither reached its end nor been cancelled. */
@@ -270,19 +270,17 @@ class BodyKeeper {
   async #spoolHeld(): Promise<void> {
     try {
       this.#spool ??= await orAbort(this.#options.openSpool!(), this.#signal, (spool) => spool.close());
-      if (this.#held.length > 0) await orAbort(this.#spool.write(this.#held.bytes), this.#signal);
+      if (this.#held.length > 0) await orAbort(this.#spool.write(this.#held.take()), this.#signal);
     } catch (cause) {
       // If the signal has aborted, the spool has not failed.
       this.#signal.throwIfAborted();
       throw spoolFailed(cause);
     }
-    this.#held = new GrowingBytes();
   }
 }
 
 function spoolFailed(cause: unknown): FastCgiError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new FastCgiError("spoolFailed", `Cannot keep the request body: ${reason}`, { cause });
+  return new FastCgiError("spoolFailed", `Cannot keep the request body: ${messageOf(cause)}`, { cause });
 }
 
 function lengthMismatch(expected: number, actual: string): FastCgiError {

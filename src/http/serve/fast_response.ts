@@ -3,6 +3,7 @@
 // because only this library reads it.
 
 import { remembered } from "../../base/remembered.ts";
+import { encodeUtf8 } from "../../protocol/byte_string.ts";
 import { isNullBodyStatus, isReasonPhrase, isToken } from "../shared/header_rules.ts";
 import { completeWith, copyHeaders } from "./native_members.ts";
 import { NativeResponse } from "./native_response.ts";
@@ -20,8 +21,6 @@ interface HeldResponse {
 
 const TEXT = "text/plain;charset=UTF-8";
 const JSON_TYPE = "application/json";
-
-const encoder = /* @__PURE__ */ new TextEncoder();
 
 class HeldBodyResponse {
   static readonly name: string = "Response";
@@ -68,7 +67,7 @@ class HeldBodyResponse {
   static json(data: unknown, init: ResponseInit | null = null): Response {
     const text: string | undefined = JSON.stringify(data);
     if (text === undefined) return NativeResponse.json(data, init as ResponseInit);
-    const response = new HeldBodyResponse(encoder.encode(text), init);
+    const response = new HeldBodyResponse(encodeUtf8(text), init);
     response.#setDefaultType(JSON_TYPE);
     return response as unknown as Response;
   }

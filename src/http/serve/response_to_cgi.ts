@@ -1,19 +1,17 @@
 // Fetch response → CGI response (RFC 3875 6). The reverse of cgi_to_response.ts.
 
 import { parseLength } from "../../cgi/params.ts";
+import { reasonPhrase } from "../../cgi/reason_phrase.ts";
 import { type ByteSource, cancelSource, checkLength, readerOf } from "../../codec/byte_source.ts";
 import { MAX_COPIED_BODY_LENGTH } from "../../codec/copying.ts";
-import { encodeByteStringInto } from "../../protocol/byte_string.ts";
+import { encodeByteStringInto, encodeUtf8 } from "../../protocol/byte_string.ts";
 import { MAX_SENT_CONTENT_LENGTH, Role } from "../../protocol/constants.ts";
 import { NO_CONTENT } from "../../protocol/record.ts";
 import { asNativeHeaders, bodyOf } from "../shared/fetch_objects.ts";
-import { isHopByHop, isNullBodyStatus, isReasonPhrase } from "../shared/header_rules.ts";
-import { reasonPhrase } from "../shared/reason_phrase.ts";
+import { isHopByHop, isNullBodyStatus, isReasonPhrase, VARIABLE_PREFIX } from "../shared/header_rules.ts";
 import { readWhatIsThere, resume } from "./body_start.ts";
 import { heldResponse } from "./fast_response.ts";
 import { NativeResponse } from "./native_response.ts";
-
-const encoder = /* @__PURE__ */ new TextEncoder();
 
 /** What the response depends on in its request. */
 export interface CgiResponseOptions {
@@ -40,7 +38,7 @@ export function cgiFromResponse(
   const header = readHeader(held, options);
   const isBodiless = isNullBodyStatus(held.status) || options.method === "HEAD";
   if (isBodiless) return [encodeHeader(header, null)];
-  const body = typeof held.body === "string" ? encoder.encode(held.body) : (held.body ?? NO_CONTENT);
+  const body = typeof held.body === "string" ? encodeUtf8(held.body) : (held.body ?? NO_CONTENT);
   const length = parseLength(header.contentLength);
   if (length !== null) checkLength(body, length, "the response body");
   return wholeResponse(header, body.length === 0 ? [] : [body], options);
@@ -138,7 +136,7 @@ function readHeader({ status, statusText = "", headers }: ResponseHead, { role }
     else if (name === "location") isRedirect = true;
     if (isHopByHop(name) || name === "status" || (status === 204 && name === "content-length")) continue;
     // FastCGI 6.3: a refusal goes to the HTTP client as it is, but variables are for the web server.
-    const isVariable = isAuthorizer && name.startsWith(VARIABLE);
+    const isVariable = isAuthorizer && name.startsWith(VARIABLE_PREFIX);
     if (isVariable && status !== 200) continue;
     lines += `${isVariable ? variableName(name) : name}: ${value}\r\n`;
   }
@@ -199,10 +197,7 @@ function canBeText(bytes: Uint8Array): boolean {
   }
 }
 
-/** The prefix of headers that set a variable (FastCGI 6.3). */
-const VARIABLE = "variable-";
-
 /** `Variable-AUTH_METHOD`: names of variables are in upper case, but Headers made the name lower case. */
 function variableName(name: string): string {
-  return `Variable-${name.slice(VARIABLE.length).toUpperCase()}`;
+  return `Variable-${name.slice(VARIABLE_PREFIX.length).toUpperCase()}`;
 }

@@ -8,7 +8,7 @@ import { ByteQueue } from "../../codec/byte_queue.ts";
 import { type ByteReader, type ByteSource, END_OF_BYTES, joinBytes } from "../../codec/byte_source.ts";
 import { copyable, type FastCgiRequest, IncomingRequest } from "../../codec/incoming_request.ts";
 import type { FastCgiResponse } from "../../codec/outgoing_response.ts";
-import { byteStringToUtf8, decodeByteString } from "../../protocol/byte_string.ts";
+import { decodeUtf8, encodeUtf8 } from "../../protocol/byte_string.ts";
 import type { Role } from "../../protocol/constants.ts";
 import { NO_CONTENT } from "../../protocol/record.ts";
 import type { FastCgiHandler, FastCgiHandlerContext } from "../../server/response.ts";
@@ -76,8 +76,6 @@ export interface FastCgiHttpServiceOptions {
    */
   lazyRequest?: boolean;
 }
-
-const encoder = /* @__PURE__ */ new TextEncoder();
 
 /** The defaults of {@linkcode FastCgiHttpServiceOptions}. */
 export const SERVICE_DEFAULTS: Required<Pick<FastCgiHttpServiceOptions, "lazyRequest" | "sendStderr">> = Object.freeze({
@@ -215,9 +213,9 @@ class StderrLog implements FastCgiStderr {
   }
 
   write(message: string | Uint8Array): void {
-    const text = typeof message === "string" ? message : byteStringToUtf8(decodeByteString(message));
+    const text = typeof message === "string" ? message : decodeUtf8(message);
     this.#options.onStderr?.(text, copyable(this.#request));
-    this.#queue?.push(typeof message === "string" ? encoder.encode(message) : message.slice());
+    this.#queue?.push(typeof message === "string" ? encodeUtf8(message) : message.slice());
   }
 
   /**

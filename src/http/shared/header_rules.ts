@@ -64,6 +64,9 @@ export const paramFromHeader: (name: string) => string | null = /* @__PURE__ */ 
   return `HTTP_${lower.replaceAll("-", "_").toUpperCase()}`;
 });
 
+/** The prefix of header fields by which an Authorizer sets variables (FastCGI 6.3). In lower case. */
+export const VARIABLE_PREFIX = "variable-";
+
 /** Whether `text` is a token (RFC 9110 5.6.2), as methods and header names are. */
 export function isToken(text: string): boolean {
   return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(text);

@@ -1,11 +1,11 @@
-import { NO_CONTENT } from "../../protocol/record.ts";
+const NOTHING: Uint8Array = new Uint8Array(0);
 
 /**
  * Joins pieces of bytes. The buffer doubles when it is full, so that many small pieces are not copied again for each. A
  * single piece is returned as it is, not copied.
  */
 export class GrowingBytes {
-  #buffer: Uint8Array = NO_CONTENT;
+  #buffer: Uint8Array = NOTHING;
   #length = 0;
 
   /** The number of bytes added so far. */
@@ -32,5 +32,13 @@ export class GrowingBytes {
       this.#buffer.set(piece, this.#length);
     }
     this.#length = needed;
+  }
+
+  /** Returns the bytes, and drops them. */
+  take(): Uint8Array {
+    const { bytes } = this;
+    this.#buffer = NOTHING;
+    this.#length = 0;
+    return bytes;
   }
 }

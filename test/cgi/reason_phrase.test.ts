@@ -1,6 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import { describe, expect, it } from "vitest";
-import { reasonPhrase } from "../../../src/http/shared/reason_phrase.ts";
+import { reasonPhrase } from "../../src/cgi/reason_phrase.ts";
 
 /** What Node calls by an older name than RFC 9110. */
 const RENAMED: Readonly<Record<string, string>> = { 413: "Content Too Large", 422: "Unprocessable Content" };
