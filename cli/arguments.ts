@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
-import { type Connector, type NameValuePair, utf8ToByteString } from "../adapters/node/index.ts";
+import { type Connector, utf8ToByteString } from "../adapters/node/index.ts";
 import type { ListenTarget } from "../adapters/system/listen.ts";
+import type { NameValuePair } from "../src/toolkit.ts";
 import { connectorFor, listenTargetFor } from "./address.ts";
 
 /** How a report is printed. */

@@ -1,4 +1,4 @@
-import type { FastCgiConnection, OpenSpool, TcpAddress } from "../../src/index.ts";
+import type { FastCgiConnection, OpenSpool, TcpAddress } from "../../src/toolkit.ts";
 import { TcpConnector } from "../shared/connect.ts";
 import { openTemporaryFile } from "../system/spool.ts";
 import { UnixConnector } from "../system/unix_connector.ts";

@@ -1,4 +1,4 @@
-import type { ConnectionAddress } from "../../src/index.ts";
+import type { ConnectionAddress } from "../../src/toolkit.ts";
 import { SpareDescriptor } from "../system/descriptors.ts";
 import type { ListenerEvents, ListeningSocket, ListenPlace, ServerRuntime } from "../system/listen.ts";
 import { type FastCgiListener, type ServeOptions, serveOn } from "../system/serve.ts";

@@ -1,4 +1,4 @@
-import type { Spool } from "../../src/index.ts";
+import type { Spool } from "../../src/toolkit.ts";
 import { openUnnamed } from "../system/spool.ts";
 import { deno } from "./runtime.ts";
 

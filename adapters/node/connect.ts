@@ -1,5 +1,5 @@
 import { connect, type NetConnectOpts } from "node:net";
-import type { ConnectionAddress, FastCgiConnection, OpenSpool, TcpAddress } from "../../src/index.ts";
+import type { ConnectionAddress, FastCgiConnection, OpenSpool, TcpAddress } from "../../src/toolkit.ts";
 import { TcpConnector } from "../shared/connect.ts";
 import { openTemporaryFile } from "../system/spool.ts";
 import { UnixConnector } from "../system/unix_connector.ts";

@@ -1,7 +1,7 @@
 import cluster from "node:cluster";
 import { createServer, type ListenOptions, type Server } from "node:net";
 import { hostname } from "node:os";
-import type { ConnectionAddress } from "../../src/index.ts";
+import type { ConnectionAddress } from "../../src/toolkit.ts";
 import { ShortageWatch } from "../system/descriptors.ts";
 import type { ListenerEvents, ListeningSocket, ListenPlace, ServerRuntime } from "../system/listen.ts";
 import { openUnix } from "./connect.ts";

@@ -1,4 +1,4 @@
-import type { TcpAddress } from "../../src/index.ts";
+import type { TcpAddress } from "../../src/toolkit.ts";
 
 /** The address of a TCP application. */
 export interface TcpTarget {

@@ -1,4 +1,4 @@
-import type { ConnectionAddress, FastCgiConnection } from "../../src/index.ts";
+import type { ConnectionAddress, FastCgiConnection } from "../../src/toolkit.ts";
 import { formatTcpTarget } from "../shared/target.ts";
 import { untilQuiet } from "./backlog.ts";
 import { inheritedDescriptor } from "./inherited.ts";

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type FileHandle, open, unlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ByteReader, Spool } from "../../src/index.ts";
+import type { ByteReader, Spool } from "../../src/toolkit.ts";
 
 const READ_BYTES = 64 * 1024;
 

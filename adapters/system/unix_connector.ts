@@ -1,5 +1,5 @@
 import { statSync } from "node:fs";
-import type { FastCgiHttpPreset } from "../../src/index.ts";
+import type { FastCgiHttpPreset } from "../../src/toolkit.ts";
 import { SocketConnector } from "../shared/connect.ts";
 import { checkSocketPath, REFUSES_WHEN_FULL } from "./socket_path.ts";
 

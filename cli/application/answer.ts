@@ -21,12 +21,18 @@ export function readCgiAnswer(stdout: Uint8Array): CgiAnswer {
   return { lines: text.slice(0, end.index).split(/\r?\n/), body: text.slice(headerLength), headerLength };
 }
 
+/** The names of the fields, in lower case. */
+export function namesOf({ lines }: CgiAnswer): string[] {
+  return (lines ?? []).map(nameIn);
+}
+
 /** The values of a field. */
 export function fieldsOf({ lines }: CgiAnswer, name: string): string[] {
-  return (lines ?? []).flatMap((line) => {
-    const colon = line.indexOf(":");
-    return line.slice(0, colon).trim().toLowerCase() === name ? [line.slice(colon + 1).trim()] : [];
-  });
+  return (lines ?? []).filter((line) => nameIn(line) === name).map((line) => line.slice(line.indexOf(":") + 1).trim());
+}
+
+function nameIn(line: string): string {
+  return line.slice(0, line.indexOf(":")).trim().toLowerCase();
 }
 
 /** The status that a web server reads from it (RFC 3875 6.2). */

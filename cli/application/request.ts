@@ -1,8 +1,14 @@
 // Makes valid requests as records, which rules take apart and change.
 
 import { basename, dirname } from "node:path";
-import { type NameValuePair, Role, utf8ToByteString } from "../../adapters/node/index.ts";
-import { encodeBeginRequestBody, encodeNameValuePairs, type FastCgiRecord, RecordType } from "../../src/toolkit.ts";
+import { Role, utf8ToByteString } from "../../adapters/node/index.ts";
+import {
+  encodeBeginRequestBody,
+  encodeNameValuePairs,
+  type FastCgiRecord,
+  type NameValuePair,
+  RecordType,
+} from "../../src/toolkit.ts";
 
 /** What all requests to the application have in common. */
 export interface RequestOptions {

@@ -1,11 +1,12 @@
 // What a web server sends: every connection and every request on it, record by record. This file only collects;
 // observer.ts answers.
 
-import { type NameValuePair, Role } from "../../adapters/node/index.ts";
+import { Role } from "../../adapters/node/index.ts";
 import {
   decodeBeginRequestBody,
   decodeNameValuePairs,
   type FastCgiRecord,
+  type NameValuePair,
   RecordDecoder,
   RecordType,
 } from "../../src/toolkit.ts";

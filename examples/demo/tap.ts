@@ -1,8 +1,9 @@
 // Watches FastCGI connections: every byte passes on unchanged, and a copy goes through the library's own RecordDecoder.
 // A connector can wrap another one, so a client only has to connect through this one.
 
-import { type ConnectOptions, type Connector, type FastCgiConnection, Role } from "fetchcgi/node";
+import { type Connector, type FastCgiConnection, Role } from "fetchcgi/node";
 import {
+  type ConnectOptions,
   decodeBeginRequestBody,
   decodeEndRequestBody,
   decodeNameValuePairs,

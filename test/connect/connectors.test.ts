@@ -6,7 +6,7 @@ import {
   type FastCgiHttpConnector,
   failover,
   roundRobin,
-} from "../../src/index.ts";
+} from "../../src/toolkit.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
 import { connectionPair, type MemoryConnection } from "../support/memory_connection.ts";
 import { failOnUnhandledRejections, unhandledRejectionsOf } from "../support/unhandled_rejections.ts";

@@ -1,4 +1,4 @@
-import type { StreamConnection } from "../../src/index.ts";
+import type { StreamConnection } from "../../src/toolkit.ts";
 
 /** One direction of a connection: what is written can be read, one chunk waits at most. */
 function pipe(): {

@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { runInNewContext } from "node:vm";
-import type { ByteSourceInit } from "../../src/index.ts";
+import type { ByteSourceInit } from "../../src/toolkit.ts";
 import { streamOf } from "./streams.ts";
 
 /** The same text in every form in which bytes may be given. Those that can be read only once are made anew by each call. */

@@ -1,24 +1,13 @@
 // Rules about the header that the application writes (RFC 3875 6), for the one page that it is checked with.
 
+import { isHopByHop, isToken } from "../../../src/toolkit.ts";
 import { kept, notApplicable, notTold, type Outcome, type Rule, type RuleGroup, unless } from "../../report/rule.ts";
-import { type CgiAnswer, fieldsOf, readCgiAnswer } from "../answer.ts";
+import { type CgiAnswer, fieldsOf, namesOf, readCgiAnswer } from "../answer.ts";
 import type { Session } from "../session.ts";
 
 type Judge = (answer: CgiAnswer) => Outcome;
 
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const CGI_FIELDS = ["content-type", "location", "status"] as const;
-/** Fields about the connection to the client. Only the web server may send them (RFC 3875 6.3.4). */
-const CONNECTION_FIELDS = [
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-];
-
 /** A rule about the answer to a usual GET. */
 function about(rule: Omit<Rule<Session>, "run">, judge: Judge): Rule<Session> {
   return {
@@ -36,7 +25,7 @@ function about(rule: Omit<Rule<Session>, "run">, judge: Judge): Rule<Session> {
 
 function badLine(line: string): boolean {
   const colon = line.indexOf(":");
-  return colon < 1 || !TOKEN.test(line.slice(0, colon));
+  return colon < 1 || !isToken(line.slice(0, colon));
 }
 
 export const cgi: RuleGroup<Session> = {
@@ -87,7 +76,7 @@ export const cgi: RuleGroup<Session> = {
     about(
       { id: "CGI-6.3.4-2", section: "RFC 3875 6.3.4", title: "No field concerns the connection to the client" },
       (answer) => {
-        const found = CONNECTION_FIELDS.find((name) => fieldsOf(answer, name).length > 0);
+        const found = namesOf(answer).find(isHopByHop);
         return unless(found && `there is ${found}`, "none does");
       },
     ),

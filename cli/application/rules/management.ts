@@ -1,4 +1,3 @@
-import type { NameValuePair } from "../../../adapters/node/index.ts";
 import {
   decodeNameValuePairs,
   encodeNameValuePairs,
@@ -6,6 +5,7 @@ import {
   FCGI_MAX_CONNS,
   FCGI_MAX_REQS,
   FCGI_MPXS_CONNS,
+  type NameValuePair,
   RecordType,
 } from "../../../src/toolkit.ts";
 import { broken, kept, notTold, type Outcome, type RuleGroup, unless } from "../../report/rule.ts";

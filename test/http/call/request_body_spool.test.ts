@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import { type ByteSource, readerOf } from "../../../src/codec/byte_source.ts";
 import { type PrepareBodyOptions, type PreparedBody, prepareBody } from "../../../src/http/call/request_body.ts";
 import type { Spool } from "../../../src/http/call/spool.ts";
-import type { ByteReader } from "../../../src/index.ts";
+import type { ByteReader } from "../../../src/toolkit.ts";
 import { pass, useFakeTime } from "../../support/fake_time.ts";
 import { deferred, OpenStream } from "../../support/open_stream.ts";
 import { patternBytes, patternChunks } from "../../support/pattern.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { holding } from "../../../src/http/call/under_way.ts";
-import { FastCgiHttpClient, type FastCgiHttpClientOptions, type Spool } from "../../../src/index.ts";
+import { FastCgiHttpClient, type FastCgiHttpClientOptions, type Spool } from "../../../src/toolkit.ts";
 import { collectGarbage } from "../../support/memory.ts";
 import { deferred, OpenStream } from "../../support/open_stream.ts";
 import { answering, ScriptedConnector } from "../../support/scripted_application.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type FileServer, type PublicFilesOptions, publicFiles } from "../../../src/index.ts";
+import { type FileServer, type PublicFilesOptions, publicFiles } from "../../../src/toolkit.ts";
 import { OpenStream } from "../../support/open_stream.ts";
 
 /** A guarded file server that has every file, and the requests it got. */

@@ -4,7 +4,7 @@ import { paramsFromPairs } from "../../../src/cgi/params.ts";
 import { IncomingRequest } from "../../../src/codec/incoming_request.ts";
 import { hasBody, nativeRequest } from "../../../src/http/serve/native_request.ts";
 import { partsFromParams, type RequestParts } from "../../../src/http/serve/params_to_request.ts";
-import { FastCgiError, type NameValuePair, type Role } from "../../../src/index.ts";
+import { FastCgiError, type NameValuePair, type Role } from "../../../src/toolkit.ts";
 import { loadFrontends } from "../../support/vectors.ts";
 
 /** The parts of a request with these variables, over those of a plain GET. Pairs can repeat a name. */

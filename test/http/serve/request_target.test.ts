@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { paramsFromPairs } from "../../../src/cgi/params.ts";
 import { targetFromParams } from "../../../src/http/serve/request_target.ts";
-import { FastCgiError, type NameValuePair } from "../../../src/index.ts";
+import { FastCgiError, type NameValuePair } from "../../../src/toolkit.ts";
 import { loadFrontends } from "../../support/vectors.ts";
 
 function targetOf(params: Record<string, string>): string {

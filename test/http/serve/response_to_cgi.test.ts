@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { describe, expect, it, vi } from "vitest";
 import { type CgiResponseOptions, cgiFromResponse } from "../../../src/http/serve/response_to_cgi.ts";
-import { type ByteReader, FastResponse, Role } from "../../../src/index.ts";
+import { type ByteReader, FastResponse, Role } from "../../../src/toolkit.ts";
 import { joined, latin1 } from "../../support/bytes.ts";
 import { OpenStream } from "../../support/open_stream.ts";
 import { patternBytes } from "../../support/pattern.ts";

@@ -1,10 +1,6 @@
 import { fileURLToPath } from "node:url";
-import {
-  type FastCgiHttpConnector,
-  FastCgiTcpConnector,
-  FastCgiUnixConnector,
-  type NameValuePair,
-} from "../../../adapters/node/index.ts";
+import { type FastCgiHttpConnector, FastCgiTcpConnector, FastCgiUnixConnector } from "../../../adapters/node/index.ts";
+import type { NameValuePair } from "../../../src/toolkit.ts";
 import { freePort } from "../free_port.ts";
 import { startProcess } from "../process.ts";
 import { RawConnection } from "../raw_connection.ts";

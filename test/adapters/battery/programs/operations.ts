@@ -1,7 +1,7 @@
 // What the client of every runtime is asked to do. Web standards only: a Worker does it too.
 
 import * as core from "../../../../src/index.ts";
-import { toStreams } from "../../../../src/toolkit.ts";
+import { type ConnectionAddress, toStreams } from "../../../../src/toolkit.ts";
 import { checkPiece, patternStream } from "../../programs/pattern_stream.ts";
 import { settled } from "./settled.ts";
 
@@ -49,7 +49,7 @@ export interface Outcome {
   readonly stalledAt?: number;
   readonly variables?: Readonly<Record<string, string>>;
   /** Of a raw connection. */
-  readonly remoteAddress?: core.ConnectionAddress | undefined;
+  readonly remoteAddress?: ConnectionAddress | undefined;
   /** Of `many`: how many were answered as they should, and what some others got. */
   readonly answered?: number;
   readonly wrong?: readonly string[];
