@@ -51,11 +51,13 @@ export class ResponseSender {
   }
 
   /**
-   * Sends the response and ends it. A response that is stopped ends with what was sent.
+   * Sends the response and ends it. A response that is stopped ends with what was sent. Returns a promise only if there
+   * is something to wait for, because most responses are complete at once.
    *
-   * @throws {unknown} Why the response can't be sent to its end. It is not ended then.
+   * @throws {unknown} Why the response can't be sent to its end. It is not ended then. The promise may reject for the
+   * same reason.
    */
-  async send(response: FastCgiResponse): Promise<void> {
+  send(response: FastCgiResponse): Promise<void> | undefined {
     try {
       if (typeof response !== "object" || response === null) {
         throw new TypeError(`Cannot send a response: expected an object with stdout, got ${kindOf(response)}`);
@@ -65,17 +67,12 @@ export class ResponseSender {
       if (typeof appStatus === "object") Promise.resolve(appStatus).catch(() => {});
       const output = outputOf(response);
       const whole = wholeOutput(output, response);
-      if (whole === null) await this.#sendStreams(output, response);
-      this.end(whole ?? NO_CONTENT, typeof appStatus === "object" ? await appStatus : appStatus);
+      if (whole === null) return this.#sendParts(output, response, appStatus);
+      this.end(whole);
     } catch (error) {
-      if (!this.#isStopped) {
-        // Nothing may follow FCGI_END_REQUEST.
-        this.#stderr?.stop(error);
-        throw error;
-      }
-      // A source that was cancelled because the request was aborted may fail. That is not an error to report.
-      this.end();
+      this.#endFailed(error);
     }
+    return undefined;
   }
 
   /** Ends a response that has not begun with an error document, because web servers misread an empty response. */
@@ -120,6 +117,30 @@ export class ResponseSender {
     if (!this.#hooks.onEnding()) return;
     this.#sink.write([endRequest(this.#requestId, { appStatus, protocolStatus })], isAlone);
     this.#hooks.onEnded();
+  }
+
+  async #sendParts(
+    output: ByteSource[],
+    response: FastCgiResponse,
+    appStatus: number | PromiseLike<number>,
+  ): Promise<void> {
+    try {
+      await this.#sendStreams(output, response);
+      this.end(NO_CONTENT, await appStatus);
+    } catch (error) {
+      this.#endFailed(error);
+    }
+  }
+
+  /** Ends a response that was stopped. Otherwise its failure is for the caller. */
+  #endFailed(error: unknown): void {
+    if (!this.#isStopped) {
+      // Nothing may follow FCGI_END_REQUEST.
+      this.#stderr?.stop(error);
+      throw error;
+    }
+    // A source that was cancelled because the request was aborted may fail. That is not an error to report.
+    this.end();
   }
 
   async #sendStreams(output: ByteSource[], { stderr }: FastCgiResponse): Promise<void> {

@@ -86,6 +86,8 @@ export class ServerConnection
   #phase: Phase = "open";
   #input: Input = "wanted";
   #onSettled: (() => void) | null = null;
+  /** Requests that came in the piece of input that is being decoded. */
+  #arrived: IncomingRequest[] = [];
   #unsentReplies = 0;
   #drops = 0;
 
@@ -135,12 +137,15 @@ export class ServerConnection
   /** Called with input. */
   onData(piece: Uint8Array): void {
     if (this.#isClosed || this.#input === "unreadable") return;
+    let fault: { readonly error: unknown } | null = null;
     try {
       const room = this.#stages.transform(piece, this);
       if (room !== undefined) void this.#reading.pauseUntil(room);
     } catch (error) {
-      this.#onFault(error);
+      fault = { error };
     }
+    if (this.#arrived.length > 0) this.#beginArrived();
+    if (fault !== null) this.#onFault(fault.error);
     this.#watch();
   }
 
@@ -243,9 +248,19 @@ export class ServerConnection
 
   /** Called with a request. */
   enqueue(request: IncomingRequest): void {
-    if (MAY[this.#phase].begin) this.#exchanges.begin(request);
-    // The web server sent it while this connection was being closed. It can't be answered.
-    else this.#decoder.end(request.requestId);
+    this.#arrived.push(request);
+  }
+
+  /**
+   * Begins the requests of a piece of input once all of it was decoded: a request may be answered at once, and the end
+   * of its input has often come with it. A fault in the input behind a request does not keep it from its answer.
+   */
+  #beginArrived(): void {
+    for (const request of this.#arrived.splice(0)) {
+      if (MAY[this.#phase].begin) this.#exchanges.begin(request);
+      // The web server sent it while this connection was being closed. It can't be answered.
+      else this.#decoder.end(request.requestId);
+    }
   }
 
   release({ requestId }: IncomingRequest): void {

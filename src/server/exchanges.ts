@@ -80,7 +80,10 @@ export class Exchanges implements ExchangeHost {
   begin(request: IncomingRequest): void {
     this.#begun++;
     this.#running++;
-    void this.#serve(request);
+    const exchange = new Exchange(this, request);
+    const isEnded = exchange.run();
+    if (typeof isEnded === "boolean") this.#settle(exchange, isEnded);
+    else void isEnded.then((later) => this.#settle(exchange, later));
   }
 
   answer(request: IncomingRequest): FastCgiResponse | Promise<FastCgiResponse> {
@@ -109,13 +112,11 @@ export class Exchanges implements ExchangeHost {
     else this.#host.onRoom();
   }
 
-  async #serve(request: IncomingRequest): Promise<void> {
-    const exchange = new Exchange(this, request);
-    const isEnded = await exchange.run();
+  #settle(exchange: Exchange, isEnded: boolean): void {
     this.#running--;
     if (!isEnded) {
       if (this.#host.canSend) this.#breakOff(exchange);
-      else this.#host.release(request);
+      else this.#host.release(exchange.request);
     }
     this.#host.onSettled();
   }

@@ -3,13 +3,17 @@
 
 import { describe, expect, it } from "vitest";
 import {
+  type ByteChannel,
+  type ByteChannelEvents,
   decodeNameValuePairs,
   decodeUnknownTypeBody,
   encodeNameValuePairs,
   FastCgiError,
   type FastCgiHandler,
+  type FastCgiRecord,
   type FastCgiRequest,
   type FastCgiResponse,
+  FastCgiServer,
   FCGI_MAX_CONNS,
   FCGI_MAX_REQS,
   FCGI_MPXS_CONNS,
@@ -17,10 +21,10 @@ import {
   RecordType,
   Role,
 } from "../../src/toolkit.ts";
-import { chunksOf, latin1, sha256 } from "../support/bytes.ts";
+import { chunksOf, joined, latin1, sha256 } from "../support/bytes.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
 import { patternBytes } from "../support/pattern.ts";
-import { begin, bytesOf, params, record, request, stdin } from "../support/records.ts";
+import { begin, bytesOf, params, record, recordsIn, request, stdin, textOf } from "../support/records.ts";
 import { drain, streamOf, textFrom } from "../support/streams.ts";
 import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
 import { complete, MemoryApplication } from "../support/web_server_end.ts";
@@ -504,6 +508,52 @@ describe("ServerConnection and management records", () => {
   });
 });
 
+describe("ServerConnection and a handler that answers at once", () => {
+  /** Gives a connection of callbacks whole requests, and returns what was written before `onData` returned. */
+  async function writtenAtOnce(handler: FastCgiHandler, input: Uint8Array): Promise<FastCgiRecord[]> {
+    const writes: Uint8Array[] = [];
+    let events!: ByteChannelEvents;
+    const channel: ByteChannel = {
+      start: (given) => {
+        events = given;
+      },
+      pause() {},
+      resume() {},
+      write: (pieces) => void writes.push(...pieces),
+      end: async () => {},
+      close() {},
+    };
+    const served = new FastCgiServer(handler).serve(channel);
+    events.onData(input);
+    const written = recordsIn(joined(...writes));
+    events.onEnd();
+    await served;
+    return written;
+  }
+
+  it("sends the answers before it returns", async () => {
+    const records = await writtenAtOnce(() => text("at once"), bytesOf(request(1), request(2, { body: "a=1" })));
+    expect(records.map(({ type, requestId }) => [type, requestId])).toEqual([
+      [RecordType.Stdout, 1],
+      [RecordType.Stdout, 1],
+      [RecordType.EndRequest, 1],
+      [RecordType.Stdout, 2],
+      [RecordType.Stdout, 2],
+      [RecordType.EndRequest, 2],
+    ]);
+  });
+
+  it("sends the error document before it returns when the handler throws", async () => {
+    const records = await writtenAtOnce(
+      () => {
+        throw new Error("broken");
+      },
+      bytesOf(request(1)),
+    );
+    expect(textOf(records, RecordType.Stdout, 1)).toBe(statusDocument("500 Internal Server Error"));
+  });
+});
+
 describe("ServerConnection and several requests", () => {
   it("ends requests in the order they are answered when that is not the order they began", async () => {
     const releases = new Map([1, 2, 3].map((id) => [id, deferred()]));
@@ -618,6 +668,15 @@ describe("ServerConnection and several requests", () => {
 });
 
 describe("ServerConnection and broken input", () => {
+  it("answers a request that came whole before the fault, in the same piece", async () => {
+    const application = pathApplication();
+    const { web } = application.connect();
+    await web.sendBytes(joined(bytesOf(request(1, { uri: "/whole" })), new Uint8Array(8)));
+    expect(await web.answer(1)).toEqual(complete("Status: 200 OK\r\n\r\n/whole"));
+    await web.closed();
+    expect(application.errors).toEqual([expect.objectContaining({ code: "protocol" })]);
+  });
+
   it.each([
     ["a record has another version", Uint8Array.of(2, 1, 0, 1, 0, 0, 0, 0)],
     ["a request begins twice", bytesOf(begin(1), begin(1))],

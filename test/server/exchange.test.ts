@@ -110,7 +110,7 @@ describe("Exchange.run", () => {
     const appStatus = deferred<number>();
     const exchange = new TestedExchange(() => ({ stdout: latin1("a"), appStatus: appStatus.promise }));
     const sent = exchange.run();
-    expect(await isSettled(sent)).toBe(false);
+    expect(await isSettled(Promise.resolve(sent))).toBe(false);
     appStatus.resolve(5);
     expect(await sent).toBe(true);
     expect(await exchange.ended()).toEqual({ stdout: "a", appStatus: 5 });
@@ -340,7 +340,7 @@ describe("Exchange and an abort", () => {
     await turns();
     exchange.request.abort(aborted);
     // The exit status is the handler's, and is waited for as the handler itself.
-    expect(await isSettled(sent)).toBe(false);
+    expect(await isSettled(Promise.resolve(sent))).toBe(false);
     expect(exchange.errors).toEqual([]);
   });
 });

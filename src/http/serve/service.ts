@@ -1,5 +1,6 @@
 import { contained } from "../../base/contained.ts";
 import { copyableWith } from "../../base/copyable.ts";
+import { isPromise } from "../../base/is_promise.ts";
 import { kindOf } from "../../base/kind_of.ts";
 import { resolveOptions } from "../../base/resolve_options.ts";
 import { errorDocument } from "../../cgi/error_document.ts";
@@ -17,7 +18,7 @@ import { lazyRequest } from "./lazy_request.ts";
 import { hasBody, nativeRequest } from "./native_request.ts";
 import { isForbiddenMethod, partsFromParams } from "./params_to_request.ts";
 import { type RequestSource, sourceOf } from "./request_source.ts";
-import { cgiFromResponse } from "./response_to_cgi.ts";
+import { type CgiResponseOptions, cgiFromResponse } from "./response_to_cgi.ts";
 
 /** What a fetch handler gets besides the Request. */
 export interface FastCgiContext {
@@ -112,7 +113,7 @@ export class FastCgiHttpService {
     return (request, context) => this.#handle(request, context);
   }
 
-  async #handle(request: FastCgiRequest, server: FastCgiHandlerContext): Promise<FastCgiResponse> {
+  #handle(request: FastCgiRequest, server: FastCgiHandlerContext): FastCgiResponse | Promise<FastCgiResponse> {
     const incoming = IncomingRequest.of(request);
     const source = incoming ?? sourceOf(request);
     const parts = partsFromParams(source);
@@ -124,18 +125,29 @@ export class FastCgiHttpService {
         ? lazyRequest(parts, incoming)
         : nativeRequest(parts, source, hasBody(parts, source));
     const context = new FetchContext(source, request, server, this.#options);
+    const options = { method, role: request.role };
     try {
       const answer = this.#fetch(fetchRequest, copyableContext(context));
-      const response = isResponse(answer) ? answer : await answer;
-      if (!isResponse(response)) {
-        throw new TypeError(`Cannot send the response: expected a Response, got ${kindOf(response)}`);
-      }
-      const stdout = cgiFromResponse(response, { method, role: request.role });
-      return context.stderr.respond(stdout instanceof Promise ? await stdout : stdout);
+      const output = isPromise(answer)
+        ? Promise.resolve(answer).then((response) => outputOf(response, options))
+        : outputOf(answer, options);
+      if (!isPromise(output)) return context.stderr.respond(output);
+      return output.then(
+        (sources) => context.stderr.respond(sources),
+        (error) => context.stderr.respondTo(error),
+      );
     } catch (error) {
       return context.stderr.respondTo(error);
     }
   }
+}
+
+function outputOf(
+  response: Response,
+  options: CgiResponseOptions,
+): readonly ByteSource[] | Promise<readonly ByteSource[]> {
+  if (isResponse(response)) return cgiFromResponse(response, options);
+  throw new TypeError(`Cannot send the response: expected a Response, got ${kindOf(response)}`);
 }
 
 const withOwnMembers = /* @__PURE__ */ copyableWith<FastCgiContext>({
