@@ -12,7 +12,8 @@ export { RequestDecoder, type RequestDecoderOutlet } from "./codec/request_decod
 export type { RequestDecoderOptions } from "./codec/request_decoder_options.ts";
 export { type FastCgiOutgoingRequest, RequestEncoder, type RequestEncoderOptions } from "./codec/request_encoder.ts";
 export { encodeRequestHead, type RequestHead } from "./codec/request_head.ts";
-export { ResponseDecoder, type ResponseDecoderOptions, type ResponseDecoderOutlet } from "./codec/response_decoder.ts";
+export { ResponseDecoder, type ResponseDecoderOutlet } from "./codec/response_decoder.ts";
+export type { ResponseDecoderOptions } from "./codec/response_decoder_options.ts";
 export {
   type FastCgiOutgoingResponse,
   ResponseEncoder,

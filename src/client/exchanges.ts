@@ -226,10 +226,10 @@ export class Exchanges implements ExchangeHost {
    * application, and the other exchanges on the connection.
    */
   onStalled(): void {
-    const { stallTimeout, maxQueuedBytes } = this.options;
+    const { stallTimeout } = this.options;
     for (const exchange of [...this.#byId.values()]) {
       const { response, requestId } = exchange;
-      if (!response.stdoutQueue.isStuck(maxQueuedBytes)) continue;
+      if (!response.stdoutQueue.isStuck) continue;
       const message = `Cannot keep the response: it was not read for ${stallTimeout} ms`;
       this.abort(exchange, new FastCgiError("timeout", message, { limit: "stallTimeout", requestId }));
     }

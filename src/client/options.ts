@@ -1,6 +1,6 @@
 import { contained } from "../base/contained.ts";
 import { resolveOptions } from "../base/resolve_options.ts";
-import { RESPONSE_DECODER_DEFAULTS, type ResponseDecoderOptions } from "../codec/response_decoder.ts";
+import { RESPONSE_DECODER_DEFAULTS, type ResponseDecoderOptions } from "../codec/response_decoder_options.ts";
 
 /**
  * Limits, timeouts and behaviour of a client. Sizes are in bytes, timeouts in milliseconds; `Infinity` turns a limit

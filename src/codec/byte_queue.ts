@@ -23,6 +23,12 @@ export interface ByteQueueOptions {
   /** The option behind `maxBytes`. */
   limit?: string;
   /**
+   * The most that may wait unread before the sender must pause.
+   *
+   * @default {Infinity}
+   */
+  maxQueuedBytes?: number;
+  /**
    * Called once when the rest of the stream will not be read: the reader cancelled, or a limit or length was passed.
    */
   onAbandoned?: (reason: unknown) => void;
@@ -67,11 +73,8 @@ export class ByteQueue implements ByteReader {
   #isTaken = false;
   #onPiece: (() => void) | null = null;
   #onProgress: (() => void) | null = null;
-  /**
-   * The waits for room, by limit. All waits for a limit share one promise, or every piece that is read would wake all
-   * of them.
-   */
-  #waits: Map<number, RoomWait> | null = null;
+  /** The wait for room. All that wait share one promise, or every piece that is read would wake all of them. */
+  #roomWait: RoomWait | null = null;
 
   constructor(options: ByteQueueOptions) {
     this.#options = options;
@@ -157,20 +160,22 @@ export class ByteQueue implements ByteReader {
     if (unfinished) this.#options.onAbandoned?.(reason);
   }
 
-  /** Resolves once less than `limit` is queued; undefined if that is so already. */
-  whenBelow(limit: number): Promise<void> | undefined {
-    if (this.#cost < limit || this.#state.is !== "open") return undefined;
-    this.#waits ??= new Map();
-    let wait = this.#waits.get(limit);
-    if (wait === undefined) {
+  /** Whether `maxQueuedBytes` wait, so that nothing more should be pushed. */
+  get #isFull(): boolean {
+    return this.#cost >= (this.#options.maxQueuedBytes ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** Resolves once there is room for more; undefined if that is so already. */
+  whenRoom(): Promise<void> | undefined {
+    if (!this.#isFull || this.#state.is !== "open") return undefined;
+    if (this.#roomWait === null) {
       let resolve!: () => void;
       const promise = new Promise<void>((settle) => {
         resolve = settle;
       });
-      wait = { promise, resolve };
-      this.#waits.set(limit, wait);
+      this.#roomWait = { promise, resolve };
     }
-    return wait.promise;
+    return this.#roomWait.promise;
   }
 
   /** Notes how far the queue was read, for {@linkcode ByteQueue.isStuck}. */
@@ -178,17 +183,17 @@ export class ByteQueue implements ByteReader {
     this.#notedReads = this.#reads;
   }
 
-  /** Whether `limit` is queued and nothing was read since the last note. */
-  isStuck(limit: number): boolean {
-    return this.#cost >= limit && this.#notedReads === this.#reads;
+  /** Whether there is no room, and nothing was read since the last note. */
+  get isStuck(): boolean {
+    return this.#isFull && this.#notedReads === this.#reads;
   }
 
   /**
-   * Resolves once the stream is over, or `limit` is queued, so that nothing more comes before it is read. Only one call
+   * Resolves once the stream is over, or there is no room, so that nothing more comes before it is read. Only one call
    * may wait at a time.
    */
-  async whenDoneOrFull(limit: number): Promise<void> {
-    while (this.#state.is === "open" && this.#cost < limit) {
+  async whenDoneOrFull(): Promise<void> {
+    while (this.#state.is === "open" && !this.#isFull) {
       await new Promise<void>((resolve) => {
         this.#onProgress = resolve;
       });
@@ -311,11 +316,8 @@ export class ByteQueue implements ByteReader {
   }
 
   #makeRoom(): void {
-    if (this.#waits === null) return;
-    for (const [limit, { resolve }] of this.#waits) {
-      if (this.#cost >= limit && this.#state.is === "open") continue;
-      this.#waits.delete(limit);
-      resolve();
-    }
+    if (this.#roomWait === null || (this.#isFull && this.#state.is === "open")) return;
+    this.#roomWait.resolve();
+    this.#roomWait = null;
   }
 }

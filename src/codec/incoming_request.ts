@@ -4,6 +4,7 @@ import { Role } from "../protocol/constants.ts";
 import type { FastCgiError } from "../protocol/errors.ts";
 import type { NameValuePair } from "../protocol/name_value_pairs.ts";
 import { ByteQueue } from "./byte_queue.ts";
+import type { RequestDecoderOptions } from "./request_decoder_options.ts";
 
 /** One request as an application receives it (FastCGI 6). Its params are complete, its streams may still be arriving. */
 export interface FastCgiRequest {
@@ -34,10 +35,9 @@ export interface FastCgiRequest {
 }
 
 /** Limits on the streams of a request. */
-export interface IncomingStreamLimits {
-  maxStdinBytes: number;
-  maxDataBytes: number;
-}
+export type IncomingStreamLimits = Readonly<
+  Pick<Required<RequestDecoderOptions>, "maxStdinBytes" | "maxDataBytes" | "maxQueuedBytes">
+>;
 
 const withOwnMembers = /* @__PURE__ */ copyableWith<FastCgiRequest>({
   requestId: true,
@@ -58,7 +58,7 @@ export class IncomingRequest implements FastCgiRequest {
   readonly params: FastCgiParams;
   readonly #repeatedParams: readonly NameValuePair[] | null;
   readonly #stdinQueue: ByteQueue;
-  readonly #maxDataBytes: number;
+  readonly #limits: IncomingStreamLimits;
   #dataQueue: ByteQueue | null = null;
   #controller: AbortController | null = null;
   #abortReason: FastCgiError | null = null;
@@ -84,8 +84,9 @@ export class IncomingRequest implements FastCgiRequest {
       expectedBytes: role === Role.Authorizer ? null : parseLength(params.get("CONTENT_LENGTH")),
       maxBytes: limits.maxStdinBytes,
       limit: "maxStdinBytes",
+      maxQueuedBytes: limits.maxQueuedBytes,
     });
-    this.#maxDataBytes = limits.maxDataBytes;
+    this.#limits = limits;
     if (role === Role.Authorizer) this.#stdinQueue.end();
   }
 
@@ -111,41 +112,43 @@ export class IncomingRequest implements FastCgiRequest {
         name: "data",
         requestId,
         expectedBytes: role === Role.Filter ? parseLength(params.get("FCGI_DATA_LENGTH")) : null,
-        maxBytes: this.#maxDataBytes,
+        maxBytes: this.#limits.maxDataBytes,
         limit: "maxDataBytes",
+        maxQueuedBytes: this.#limits.maxQueuedBytes,
       });
       if (role !== Role.Filter) this.#dataQueue.end();
     }
     return this.#dataQueue;
   }
 
+  /** The streams of its role. */
+  get #queues(): readonly ByteQueue[] {
+    return this.role === Role.Filter ? [this.#stdinQueue, this.dataQueue] : [this.#stdinQueue];
+  }
+
   /** Fails the rest of the request's streams. */
   failStreams(reason: unknown): void {
-    this.#stdinQueue.fail(reason);
-    if (this.role === Role.Filter) this.dataQueue.fail(reason);
+    for (const queue of this.#queues) queue.fail(reason);
   }
 
   /** Whether some of the request's input is still to come and will be read. */
   get awaitsInput(): boolean {
-    if (this.#abortReason !== null) return false;
-    return !this.stdinQueue.isDone || (this.role === Role.Filter && !this.dataQueue.isDone);
+    return this.#abortReason === null && this.#queues.some(({ isDone }) => !isDone);
   }
 
   /** Notes how far its streams were read, for {@linkcode IncomingRequest.isStuck}. */
   noteReads(): void {
-    this.stdinQueue.noteReads();
-    if (this.role === Role.Filter) this.dataQueue.noteReads();
+    for (const queue of this.#queues) queue.noteReads();
   }
 
   /** Whether one of its streams has no room, and nothing of it was read since the last note. */
-  isStuck(maxQueuedBytes: number): boolean {
-    if (this.stdinQueue.isStuck(maxQueuedBytes)) return true;
-    return this.role === Role.Filter && this.dataQueue.isStuck(maxQueuedBytes);
+  get isStuck(): boolean {
+    return this.#queues.some(({ isStuck }) => isStuck);
   }
 
   /** Whether `error` is the error of the request's input. */
   failedWith(error: unknown): boolean {
-    return this.stdinQueue.failure === error || (this.role === Role.Filter && this.dataQueue.failure === error);
+    return this.#queues.some(({ failure }) => failure === error);
   }
 
   get stdin(): ReadableStream<Uint8Array> {

@@ -3,6 +3,7 @@ import { ProtocolStatus } from "../protocol/constants.ts";
 import { FastCgiError, type FastCgiErrorCode } from "../protocol/errors.ts";
 import type { EndRequestBody } from "../protocol/record.ts";
 import { ByteQueue } from "./byte_queue.ts";
+import type { ResponseDecoderOptions } from "./response_decoder_options.ts";
 import { StderrBuffer } from "./stderr_buffer.ts";
 
 /** The output of one request as a web server receives it (FastCGI 6). Its streams may still be arriving. */
@@ -41,11 +42,8 @@ export interface IncomingResponseHooks {
   onComplete?: (body: EndRequestBody) => void;
 }
 
-/** Limits on the streams of a response, and hooks of its connection. */
-export interface IncomingResponseOptions extends IncomingResponseHooks {
-  maxStdoutBytes: number;
-  maxStderrBytes: number;
-}
+/** Limits on the streams of a response. */
+export type IncomingResponseLimits = Readonly<Required<ResponseDecoderOptions>>;
 
 /** Refusals by `protocolStatus` (FastCGI 5.5). */
 const REFUSALS: ReadonlyMap<number, readonly [code: FastCgiErrorCode, reason: string]> = new Map([
@@ -90,8 +88,8 @@ export class IncomingResponse implements FastCgiClientResponse {
   #settleEnd: ((ending: Promise<EndRequestBody>) => void) | null = null;
   #copyable: FastCgiClientResponse | null = null;
 
-  constructor(requestId: number, options: IncomingResponseOptions, hooks: IncomingResponseHooks = options) {
-    const { maxStdoutBytes, maxStderrBytes } = options;
+  constructor(requestId: number, limits: IncomingResponseLimits, hooks: IncomingResponseHooks) {
+    const { maxStdoutBytes, maxStderrBytes, maxQueuedBytes } = limits;
     this.requestId = requestId;
     this.#hooks = hooks;
     this.#maxStderrBytes = maxStderrBytes;
@@ -100,6 +98,7 @@ export class IncomingResponse implements FastCgiClientResponse {
       requestId,
       maxBytes: maxStdoutBytes,
       limit: "maxStdoutBytes",
+      maxQueuedBytes,
       onAbandoned: (reason) => this.#hooks.onAbandoned?.(reason),
     });
   }

@@ -123,7 +123,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
   /** Gives up the bodies that hold up the connection and were not read since the last note, `timeout` ago. */
   failStuck(timeout: number): void {
     for (const request of this.requests) {
-      if (!request.isStuck(this.#options.maxQueuedBytes)) continue;
+      if (!request.isStuck) continue;
       const { requestId } = request;
       const message = `Cannot keep the request: its body was not read for ${timeout} ms`;
       request.failStreams(new FastCgiError("timeout", message, { requestId, limit: "stallTimeout" }));
@@ -288,7 +288,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
   #push(queue: ByteQueue, contentData: Uint8Array): void | Promise<void> {
     if (queue.isDone) return this.#drain(contentData.length);
     queue.push(contentData);
-    return queue.whenBelow(this.#options.maxQueuedBytes);
+    return queue.whenRoom();
   }
 
   #collectParams(active: ActiveRequest, contentData: Uint8Array): void {

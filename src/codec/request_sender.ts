@@ -66,14 +66,15 @@ const MAX_ROLE = 0xffff;
 /**
  * Returns a checked copy of params: an iterable may be read only once, and the program may change its object.
  *
+ * @param what For messages: what the params are for.
  * @throws {TypeError} If they are not pairs of strings.
  */
-export function checkedParams(params: Iterable<NameValuePair>): NameValuePair[] {
+export function checkedParams(params: Iterable<NameValuePair>, what: string = "send the request"): NameValuePair[] {
   const isIterable = typeof params === "object" && params !== null && Symbol.iterator in params;
   const pairs = isIterable ? [...params] : null;
   if (pairs === null || pairs.some((pair) => !Array.isArray(pair))) {
     const actual = pairs === null ? kindOf(params) : "something else in it";
-    throw new TypeError(`Cannot send the request: expected params to be pairs [name, value] or a Map, got ${actual}`);
+    throw new TypeError(`Cannot ${what}: expected params to be pairs [name, value] or a Map, got ${actual}`);
   }
   for (const [name, value] of pairs) checkNameValuePair(name, value);
   return pairs;

@@ -7,38 +7,9 @@ import { FCGI_NULL_REQUEST_ID, nameOf, RecordType } from "../protocol/constants.
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
 import { decodeEndRequestBody, type FastCgiRecord } from "../protocol/record.ts";
 import { IncomingResponse, type IncomingResponseHooks } from "./incoming_response.ts";
+import { RESPONSE_DECODER_DEFAULTS, type ResponseDecoderOptions } from "./response_decoder_options.ts";
 import { type ResponseState, responseInput, responseStep } from "./response_state.ts";
 import type { Stage, StageController } from "./stage.ts";
-
-/** Limits of a {@linkcode ResponseDecoder}. Sizes are in bytes; `Infinity` turns a limit off. */
-export interface ResponseDecoderOptions {
-  /**
-   * The most bytes in the FCGI_STDOUT stream of a request. Beyond, reading the stream fails with `limit`.
-   *
-   * @default {Infinity} (nothing is collected, so nothing grows)
-   */
-  maxStdoutBytes?: number;
-  /**
-   * The most bytes kept of the FCGI_STDERR stream of a request. The rest is read and dropped.
-   *
-   * @default {262144} (256 KiB, as rama-fastcgi)
-   */
-  maxStderrBytes?: number;
-  /**
-   * The most unread bytes of FCGI_STDOUT that a request may hold. Beyond, the whole connection is not read until the
-   * program reads: FastCGI has no flow control for a single request.
-   *
-   * @default {262144} (256 KiB)
-   */
-  maxQueuedBytes?: number;
-}
-
-/** The defaults of {@linkcode ResponseDecoderOptions}. */
-export const RESPONSE_DECODER_DEFAULTS: Required<ResponseDecoderOptions> = Object.freeze({
-  maxStdoutBytes: Number.POSITIVE_INFINITY,
-  maxStderrBytes: 256 * 1024,
-  maxQueuedBytes: 256 * 1024,
-});
 
 /** Takes what a {@linkcode ResponseDecoder} produces besides responses. */
 export interface ResponseDecoderOutlet {
@@ -170,7 +141,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
     switch (action) {
       case "push stdout":
         response.pushStdout(contentData);
-        return response.stdoutQueue.whenBelow(this.#options.maxQueuedBytes);
+        return response.stdoutQueue.whenRoom();
       case "push stderr":
         return response.pushStderr(contentData);
       case "complete": {

@@ -10,7 +10,8 @@ import { RecordEncoder } from "./record_encoder.ts";
 import { RequestDecoder, type RequestDecoderOutlet } from "./request_decoder.ts";
 import type { RequestDecoderOptions } from "./request_decoder_options.ts";
 import { type FastCgiOutgoingRequest, RequestEncoder, type RequestEncoderOptions } from "./request_encoder.ts";
-import { ResponseDecoder, type ResponseDecoderOptions, type ResponseDecoderOutlet } from "./response_decoder.ts";
+import { ResponseDecoder, type ResponseDecoderOutlet } from "./response_decoder.ts";
+import type { ResponseDecoderOptions } from "./response_decoder_options.ts";
 import { type FastCgiOutgoingResponse, ResponseEncoder, type ResponseEncoderOptions } from "./response_encoder.ts";
 import { type Stage, type StageController, toTransformer } from "./stage.ts";
 

@@ -13,8 +13,6 @@ import type { RecordWriter } from "../transport/record_writer.ts";
 /** What an {@linkcode Exchange} needs of its connection. */
 export interface ExchangeHost {
   readonly writer: RecordWriter;
-  /** The number of unread bytes of a stream beyond which the connection is not read. */
-  readonly maxQueuedBytes: number;
   /** Calls the handler. */
   answer(request: IncomingRequest): FastCgiResponse | Promise<FastCgiResponse>;
   /** Called when the response is sent piece by piece from now on. */
@@ -113,7 +111,7 @@ export class Exchange implements ResponseSenderHooks {
     try {
       return await this.#host.answer(request);
     } finally {
-      await request.stdinQueue.whenDoneOrFull(this.#host.maxQueuedBytes);
+      await request.stdinQueue.whenDoneOrFull();
     }
   }
 }

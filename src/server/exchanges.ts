@@ -29,7 +29,6 @@ export interface ExchangesHost {
 /** The exchanges on one connection. */
 export class Exchanges implements ExchangeHost {
   readonly writer: RecordWriter;
-  readonly maxQueuedBytes: number;
   readonly #host: ExchangesHost;
   readonly #handler: FastCgiHandler;
   readonly #context: FastCgiHandlerContext;
@@ -44,7 +43,6 @@ export class Exchanges implements ExchangeHost {
 
   constructor(host: ExchangesHost, handler: FastCgiHandler, context: FastCgiHandlerContext) {
     this.writer = host.writer;
-    this.maxQueuedBytes = host.options.maxQueuedBytes;
     this.#host = host;
     this.#handler = handler;
     this.#context = context;

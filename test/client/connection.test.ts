@@ -272,7 +272,7 @@ describe("ClientConnection: sending and receiving", () => {
     connection.close(new Error("Again"));
     expect([connection.isClosed, transport.isClosed]).toEqual([true, true]);
     expect(() =>
-      connection.begin(clientRequest(get, get.params), new IncomingResponse(0, resolveClientOptions({}))),
+      connection.begin(clientRequest(get, get.params), new IncomingResponse(0, resolveClientOptions({}), {})),
     ).toThrow(reason);
     await expect(connection.getValues([], 1000)).rejects.toBe(reason);
   });

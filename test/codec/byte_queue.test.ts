@@ -10,7 +10,11 @@ function queueWith(options: Partial<ByteQueueOptions> = {}): ByteQueue {
 
 /** A queue that holds these pieces. */
 function filled(...pieces: readonly string[]): ByteQueue {
-  const queue = queueWith();
+  return filledWith({}, ...pieces);
+}
+
+function filledWith(options: Partial<ByteQueueOptions>, ...pieces: readonly string[]): ByteQueue {
+  const queue = queueWith(options);
   for (const piece of pieces) queue.push(latin1(piece));
   return queue;
 }
@@ -49,7 +53,7 @@ it("ByteQueue.read gives what is there without a promise, and takes a piece that
   expect(read).toBeInstanceOf(Promise);
   queue.push(latin1("b"));
   expect(queue.cost).toBe(0);
-  expect(queue.whenBelow(1)).toBeUndefined();
+  expect(queue.whenRoom()).toBeUndefined();
   expect(await read).toEqual({ done: false, value: latin1("b") });
   queue.end();
   expect(queue.read()).toEqual({ done: true });
@@ -283,20 +287,19 @@ it("ByteQueue is empty when it has ended and nothing came", () => {
   expect(full.isEmpty).toBe(false);
 });
 
-it("ByteQueue.whenBelow asks for no pause when less is queued", () => {
-  const queue = filled("a");
-  expect(queue.whenBelow(257)).toBeUndefined();
-  expect(queue.whenBelow(256)).toBeInstanceOf(Promise);
+it("ByteQueue.whenRoom asks for no pause when less is queued", () => {
+  expect(filledWith({ maxQueuedBytes: 257 }, "a").whenRoom()).toBeUndefined();
+  expect(filledWith({ maxQueuedBytes: 256 }, "a").whenRoom()).toBeInstanceOf(Promise);
 });
 
-it("ByteQueue.whenBelow resolves when enough was read", async () => {
-  const queue = filled("a", "b", "c");
-  const waits = [queue.whenBelow(700)!, queue.whenBelow(300)!];
-  expect(await Promise.all(waits.map(isSettled))).toEqual([false, false]);
+it("ByteQueue.whenRoom resolves when enough was read", async () => {
+  const queue = filledWith({ maxQueuedBytes: 300 }, "a", "b", "c");
+  const wait = queue.whenRoom()!;
+  expect(await isSettled(wait)).toBe(false);
   await next(queue);
-  expect(await Promise.all(waits.map(isSettled))).toEqual([true, false]);
+  expect(await isSettled(wait)).toBe(false);
   await next(queue);
-  expect(await isSettled(waits[1]!)).toBe(true);
+  expect(await isSettled(wait)).toBe(true);
 });
 
 it("ByteQueue copies a small piece of a large buffer, whatever kind of Uint8Array it is", async () => {
@@ -305,27 +308,27 @@ it("ByteQueue copies a small piece of a large buffer, whatever kind of Uint8Arra
   expect((await next(queue))!.buffer.byteLength).toBe(10);
 });
 
-it("ByteQueue.whenBelow gives everybody who waits for the same room one promise", async () => {
+it("ByteQueue.whenRoom gives one promise to all that wait", async () => {
   // A pause is asked for with every record: 64 KiB of one-byte records cost 0.8 s when each was woken by each read.
-  const queue = filled("a", "b");
-  const wait = queue.whenBelow(300)!;
-  expect(queue.whenBelow(300)).toBe(wait);
+  const queue = filledWith({ maxQueuedBytes: 300 }, "a", "b");
+  const wait = queue.whenRoom()!;
+  expect(queue.whenRoom()).toBe(wait);
   await next(queue);
   await wait;
   queue.push(latin1("c"));
-  const second = queue.whenBelow(300)!;
+  const second = queue.whenRoom()!;
   expect(second).not.toBe(wait);
   expect(await isSettled(second)).toBe(false);
 });
 
-it("ByteQueue.whenBelow resolves when nothing more will come or nobody will read: ended, dropped, cancelled, failed", async () => {
+it("ByteQueue.whenRoom resolves when nothing more comes or is read: ended, dropped, cancelled, failed", async () => {
   for (const end of ["end", "drop", "cancel", "fail"] as const) {
-    const queue = filled("a");
-    const wait = queue.whenBelow(1)!;
+    const queue = filledWith({ maxQueuedBytes: 1 }, "a");
+    const wait = queue.whenRoom()!;
     expect(await isSettled(wait)).toBe(false);
     queue[end](new Error("gone"));
     expect(await isSettled(wait)).toBe(true);
-    expect(queue.whenBelow(1)).toBeUndefined();
+    expect(queue.whenRoom()).toBeUndefined();
   }
 });
 

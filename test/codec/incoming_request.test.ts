@@ -1,12 +1,13 @@
 import { afterEach, expect, it, vi } from "vitest";
 import { paramsFromPairs } from "../../src/cgi/params.ts";
 import { IncomingRequest } from "../../src/codec/incoming_request.ts";
+import { REQUEST_DECODER_DEFAULTS } from "../../src/codec/request_decoder_options.ts";
 import { Role } from "../../src/protocol/constants.ts";
 import { FastCgiError } from "../../src/protocol/errors.ts";
 import { latin1 } from "../support/bytes.ts";
 import { drain, failureOf, textFrom } from "../support/streams.ts";
 
-const NO_LIMITS = { maxStdinBytes: Number.POSITIVE_INFINITY, maxDataBytes: Number.POSITIVE_INFINITY };
+const NO_LIMITS = REQUEST_DECODER_DEFAULTS;
 
 function incoming(
   params: Record<string, string> = {},
@@ -162,7 +163,7 @@ it("IncomingRequest compares data with FCGI_DATA_LENGTH when the role is Filter"
 });
 
 it("IncomingRequest names the option when a stream passes its limit", async () => {
-  const limits = { maxStdinBytes: 2, maxDataBytes: 3 };
+  const limits = { ...NO_LIMITS, maxStdinBytes: 2, maxDataBytes: 3 };
   const request = incoming({}, { role: Role.Filter, limits });
   request.stdinQueue.push(latin1("abc"));
   request.dataQueue.push(latin1("abcd"));

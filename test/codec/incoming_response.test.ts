@@ -1,15 +1,16 @@
 import { expect, it } from "vitest";
-import { IncomingResponse, type IncomingResponseOptions } from "../../src/codec/incoming_response.ts";
+import {
+  IncomingResponse,
+  type IncomingResponseHooks,
+  type IncomingResponseLimits,
+} from "../../src/codec/incoming_response.ts";
+import { RESPONSE_DECODER_DEFAULTS } from "../../src/codec/response_decoder_options.ts";
 import { FastCgiError } from "../../src/protocol/errors.ts";
 import { latin1 } from "../support/bytes.ts";
 import { drain, failureOf, isSettled, textFrom } from "../support/streams.ts";
 
-function incoming(options: Partial<IncomingResponseOptions> = {}): IncomingResponse {
-  return new IncomingResponse(7, {
-    maxStdoutBytes: Number.POSITIVE_INFINITY,
-    maxStderrBytes: 1000,
-    ...options,
-  });
+function incoming(options: Partial<IncomingResponseLimits> & IncomingResponseHooks = {}): IncomingResponse {
+  return new IncomingResponse(7, { ...RESPONSE_DECODER_DEFAULTS, ...options }, options);
 }
 
 it("IncomingResponse ends its streams and resolves end when the request is complete", async () => {

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { RecordDecoder } from "../../src/codec/record_decoder.ts";
 import { encodeRecords } from "../../src/codec/record_encoder.ts";
-import { RESPONSE_DECODER_DEFAULTS } from "../../src/codec/response_decoder.ts";
+import { RESPONSE_DECODER_DEFAULTS } from "../../src/codec/response_decoder_options.ts";
 import { RecordType } from "../../src/protocol/constants.ts";
 import { FastCgiError } from "../../src/protocol/errors.ts";
 import type { FastCgiRecord } from "../../src/protocol/record.ts";

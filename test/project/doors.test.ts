@@ -20,7 +20,7 @@ const DOORS = [
 ] as const;
 
 /** The most names of a door for programs, with what its runtime adds. A name that no usual program imports belongs in the toolkit. */
-const MOST_NAMES = 61;
+const MOST_NAMES = 60;
 
 /** Types of the library's own connections, which programs see by the interface behind them. */
 const OF_CONNECTIONS: Readonly<Record<string, string>> = {

@@ -14,7 +14,7 @@ import { USAGE } from "../../cli/arguments.ts";
 import { CLIENT_CLOSE_DEFAULTS } from "../../src/client/client.ts";
 import { CLIENT_DEFAULTS } from "../../src/client/options.ts";
 import { REQUEST_DECODER_DEFAULTS } from "../../src/codec/request_decoder_options.ts";
-import { RESPONSE_DECODER_DEFAULTS } from "../../src/codec/response_decoder.ts";
+import { RESPONSE_DECODER_DEFAULTS } from "../../src/codec/response_decoder_options.ts";
 import { DEFAULTS as CONNECTOR_DEFAULTS } from "../../src/connect/connectors.ts";
 import { DEFAULT_HTTP_CLIENT_OPTIONS, OWN_INIT } from "../../src/http/call/client_options.ts";
 import { DOCUMENT_ROOT_DEFAULTS } from "../../src/http/php/script_path.ts";
@@ -111,7 +111,7 @@ const INTERFACES: readonly OptionsInterface[] = [
     give: (options) => new FastCgiServer(() => ({})).close(options),
   },
   {
-    file: "src/codec/response_decoder.ts",
+    file: "src/codec/response_decoder_options.ts",
     name: "ResponseDecoderOptions",
     table: "call",
     defaults: defaultsOf(RESPONSE_DECODER_DEFAULTS),

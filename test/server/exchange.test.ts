@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { IncomingRequest } from "../../src/codec/incoming_request.ts";
+import { REQUEST_DECODER_DEFAULTS } from "../../src/codec/request_decoder_options.ts";
 import { Exchange } from "../../src/server/exchange.ts";
 import type { FastCgiHandler } from "../../src/server/response.ts";
 import { decodeEndRequestBody, FastCgiError, type FastCgiResponse, RecordType, Role } from "../../src/toolkit.ts";
@@ -15,7 +16,7 @@ import { failOnUnhandledRejections, turns } from "../support/unhandled_rejection
 failOnUnhandledRejections();
 
 const broken = new Error("broken");
-const LIMITS = { maxStdinBytes: Number.POSITIVE_INFINITY, maxDataBytes: Number.POSITIVE_INFINITY };
+const LIMITS = REQUEST_DECODER_DEFAULTS;
 
 function failing(): ReadableStream<Uint8Array> {
   return new ReadableStream({

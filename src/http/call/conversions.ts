@@ -6,7 +6,7 @@ import { resolveOptions } from "../../base/resolve_options.ts";
 import { parseLength } from "../../cgi/params.ts";
 import { type ByteReader, type ByteSourceInit, byteSourceOf, cancelSource, chunkOf } from "../../codec/byte_source.ts";
 import { IncomingResponse } from "../../codec/incoming_response.ts";
-import { RESPONSE_DECODER_DEFAULTS } from "../../codec/response_decoder.ts";
+import { RESPONSE_DECODER_DEFAULTS } from "../../codec/response_decoder_options.ts";
 import { streamOfSources } from "../../codec/stream_of.ts";
 import { FCGI_NULL_REQUEST_ID, ProtocolStatus } from "../../protocol/constants.ts";
 import { checkNameValuePair } from "../../protocol/name_value_pairs.ts";
@@ -140,7 +140,7 @@ async function feed(incoming: IncomingResponse, reader: ByteReader): Promise<voi
   const { stdoutQueue } = incoming;
   try {
     for (;;) {
-      await stdoutQueue.whenBelow(RESPONSE_DECODER_DEFAULTS.maxQueuedBytes);
+      await stdoutQueue.whenRoom();
       if (stdoutQueue.isDone) return;
       const { done, value } = await reader.read();
       if (done) return incoming.complete({ appStatus: 0, protocolStatus: ProtocolStatus.RequestComplete });

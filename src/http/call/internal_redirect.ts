@@ -6,6 +6,7 @@ import { byteStringToUtf8 } from "../../protocol/byte_string.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
 import { discardBody } from "../shared/discard_body.ts";
 import { isResponse } from "../shared/fetch_objects.ts";
+import { percentEncode } from "../shared/percent.ts";
 import type { CgiResponse } from "./cgi_to_response.ts";
 
 /**
@@ -152,8 +153,8 @@ function requestFor(location: string, { native, init, maxLocalRedirects }: Redir
   const url = new URL(request.url);
   const query = location.indexOf("?");
   // Set part by part, so that the location can't name another host.
-  url.pathname = percentEncode(query === -1 ? location : location.slice(0, query));
-  url.search = query === -1 ? "" : percentEncode(location.slice(query));
+  url.pathname = encodeBytes(query === -1 ? location : location.slice(0, query));
+  url.search = query === -1 ? "" : encodeBytes(location.slice(query));
   url.hash = "";
   const headers = new Headers(request.headers);
   for (const name of OF_A_REQUEST_BODY) headers.delete(name);
@@ -164,8 +165,8 @@ function requestFor(location: string, { native, init, maxLocalRedirects }: Redir
 }
 
 /** Escapes bytes that are not ASCII: a URL would take each for a character. */
-function percentEncode(part: string): string {
-  return part.replace(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`);
+function encodeBytes(part: string): string {
+  return part.replace(/[\x80-\xff]/g, percentEncode);
 }
 
 /** Removes a header and returns its value as text; null if there was none. */

@@ -6,6 +6,7 @@ import { FastCgiError } from "../../protocol/errors.ts";
 import type { NameValuePair } from "../../protocol/name_value_pairs.ts";
 import { plainAddress } from "../../transport/address.ts";
 import { hasControlBytes, paramFromHeader } from "../shared/header_rules.ts";
+import { percentDecode } from "../shared/percent.ts";
 import type { FastCgiScript } from "./script.ts";
 
 /** The members that are used of headers: those of Headers, or of a Map with names in lower case. */
@@ -177,9 +178,7 @@ function addressParam(address: string): string {
 function decodePath(pathname: string): string {
   // A parsed URL has control bytes only as %XX.
   if (!pathname.includes("%") && !pathname.includes("..")) return pathname;
-  const path = pathname.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
-    String.fromCharCode(Number.parseInt(hex, 16)),
-  );
+  const path = percentDecode(pathname);
   // CVE-2019-11043 began with a %0a, and a NUL ends a name in C.
   if (hasControlBytes(path)) throw refusedPath(path, "holds a control byte");
   // The URL parser has resolved plain ".." segments. One between encoded slashes would lead a script out of its folder.

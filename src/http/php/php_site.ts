@@ -4,6 +4,7 @@
 import { FastCgiError } from "../../protocol/errors.ts";
 import type { FastCgiFetchInit } from "../call/client_options.ts";
 import type { FastCgiScriptResolver } from "../call/script.ts";
+import { plainAnswer } from "./plain_answer.ts";
 import { type FileServer, type PublicFilesOptions, publicFiles } from "./public_files.ts";
 import { checkRoot, DOCUMENT_ROOT_DEFAULTS, type FastCgiDocumentRoot, scriptForRequest } from "./script_path.ts";
 
@@ -71,13 +72,8 @@ export function phpSite<R extends Request = Request, Rest extends unknown[] = []
     try {
       return await php.fetch(request, { ...init?.(request, ...rest), script });
     } catch (error) {
-      if (error instanceof FastCgiError && error.code === "malformedRequest") return badRequest(request.method);
+      if (error instanceof FastCgiError && error.code === "malformedRequest") return plainAnswer(400, request.method);
       throw error;
     }
   };
-}
-
-function badRequest(method: string): Response {
-  const headers = { "content-type": "text/plain;charset=UTF-8" };
-  return new Response(method === "HEAD" ? null : "Bad Request\n", { status: 400, headers });
 }

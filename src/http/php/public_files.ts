@@ -2,8 +2,8 @@
 
 import { dropResponse } from "../shared/discard_body.ts";
 import { asNativeHeaders, asNativeSignal } from "../shared/fetch_objects.ts";
+import { plainAnswer } from "./plain_answer.ts";
 import { isPublicPath } from "./public_path.ts";
-import { notFound } from "./script_path.ts";
 
 /**
  * Any fetch handler that answers with files: a static file server from npm, Deno's `serveDir`, a function of the
@@ -61,25 +61,23 @@ export function publicFiles(
   return async (request) => {
     const { method } = request;
     if (method !== "GET" && method !== "HEAD") {
-      return new Response("Method Not Allowed\n", { status: 405, headers: { allow: "GET, HEAD", ...PLAIN_TEXT } });
+      return plainAnswer(405, method, { allow: "GET, HEAD" });
     }
     const url = new URL(request.url);
     const { pathname } = url;
-    if (!isPublicPath(pathname, extension)) return notFound(method);
+    if (!isPublicPath(pathname, extension)) return plainAnswer(404, method);
     if (resolveFile !== undefined) {
       const file = await resolveFile(decodeURIComponent(pathname));
-      if (!file || !isPublicPath(file.replaceAll("%", "%25"), extension)) return notFound(method);
+      if (!file || !isPublicPath(file.replaceAll("%", "%25"), extension)) return plainAnswer(404, method);
     }
     const response = await files(withCheckedUrl(request, url));
-    if (!response) return notFound(method);
+    if (!response) return plainAnswer(404, method);
     // The file server found a PHP source, by taking the path for another one, such as the index of a folder.
     if (!PHP_TYPE.test(response.headers.get("content-type") ?? "")) return response;
     dropResponse(response, "A file server sent a script");
-    return notFound(method);
+    return plainAnswer(404, method);
   };
 }
-
-const PLAIN_TEXT = { "content-type": "text/plain;charset=UTF-8" };
 
 /**
  * The request with the URL as it was checked here. A file server that parses the URL in another way, for example with

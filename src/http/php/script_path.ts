@@ -8,6 +8,7 @@ import { FastCgiError } from "../../protocol/errors.ts";
 import type { FastCgiScript, FastCgiScriptResolver } from "../call/script.ts";
 import { dropResponse } from "../shared/discard_body.ts";
 import { hasControlBytes } from "../shared/header_rules.ts";
+import { plainAnswer } from "./plain_answer.ts";
 
 /**
  * A folder with a file for each script. The path of a URL decides what answers:
@@ -132,7 +133,7 @@ export async function scriptForRequest(
   const split = splitScriptPath(path, extension) ?? (isFolder ? { scriptName: path + index, pathInfo: "" } : null);
   const found = split && (await locate(root, decoded, split));
   if (found) return found;
-  const file = askFiles === undefined ? notFound(request.method) : await askFiles(request);
+  const file = askFiles === undefined ? plainAnswer(404, request.method) : await askFiles(request);
   if (file.status !== 404 && file.status !== 405) return file;
   // Without the slash, relative links of the page would lead to the folder above.
   const isBelow = split === null && (await locate(root, decoded, { scriptName: `${path}/${index}`, pathInfo: "" }));
@@ -229,10 +230,4 @@ function located({ documentRoot }: FastCgiDocumentRoot, name: string, location: 
   // A hook in JavaScript may also return `undefined`, for example from a Map.
   if (!location) return null;
   return { documentRoot, name, ...(typeof location === "string" ? { filename: location } : location) };
-}
-
-/** A 404 with a short text. */
-export function notFound(method: string): Response {
-  const headers = { "content-type": "text/plain;charset=UTF-8" };
-  return new Response(method === "HEAD" ? null : "Not Found\n", { status: 404, headers });
 }

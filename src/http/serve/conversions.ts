@@ -4,9 +4,10 @@
 import { kindOf } from "../../base/kind_of.ts";
 import { paramsFromPairs, parseLength } from "../../cgi/params.ts";
 import { type ByteSourceInit, byteSourceOf, checkLength } from "../../codec/byte_source.ts";
+import { checkedParams } from "../../codec/request_sender.ts";
 import { streamOfSources } from "../../codec/stream_of.ts";
 import { Role } from "../../protocol/constants.ts";
-import { checkNameValuePair, type NameValuePair } from "../../protocol/name_value_pairs.ts";
+import type { NameValuePair } from "../../protocol/name_value_pairs.ts";
 import { asNativeSignal, isResponse } from "../shared/fetch_objects.ts";
 import { hasBody, nativeRequest } from "./native_request.ts";
 import { isForbiddenMethod, partsFromParams } from "./params_to_request.ts";
@@ -45,7 +46,7 @@ export interface ParamsToRequestOptions {
  * then), or an argument is not what it must be.
  */
 export function paramsToRequest(params: Iterable<NameValuePair>, options: ParamsToRequestOptions = {}): Request {
-  const pairs = checkedPairs(params);
+  const pairs = checkedParams(params, "make a Request");
   const { stdin, signal } = options;
   if (signal && typeof signal.addEventListener !== "function") {
     throw new TypeError(`Cannot make a Request: expected signal to be an AbortSignal, got ${kindOf(signal)}`);
@@ -63,17 +64,6 @@ export function paramsToRequest(params: Iterable<NameValuePair>, options: Params
   const source = byteSourceOf(stdin, "stdin");
   const checked = length === null ? source : checkLength(source, length, "stdin");
   return nativeRequest(parts, { ...origin, stdin: streamOfSources([checked]) }, true);
-}
-
-function checkedPairs(params: Iterable<NameValuePair>): NameValuePair[] {
-  const isIterable = typeof params === "object" && params !== null && Symbol.iterator in params;
-  const pairs = isIterable ? [...params] : [];
-  if (!isIterable || !pairs.every(Array.isArray)) {
-    const actual = isIterable ? "something else in it" : kindOf(params);
-    throw new TypeError(`Cannot make a Request: expected params to be pairs [name, value] or a Map, got ${actual}`);
-  }
-  for (const [name, value] of pairs) checkNameValuePair(name, value);
-  return pairs;
 }
 
 /** Options of {@linkcode responseToCgi}: what the response depends on in its request. */

@@ -13,6 +13,7 @@
 import type { FastCgiParams } from "../../cgi/params.ts";
 import type { FastCgiRequest } from "../../codec/incoming_request.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
+import { percentDecode, percentEncode } from "../shared/percent.ts";
 
 /**
  * The variables that a target is read from. `paramPairs` are those that came; the program may have changed `params`
@@ -101,11 +102,7 @@ function isIndex(path: string): boolean {
 function isSamePath(path: string, documentPath: string): boolean {
   if (path === documentPath && !path.includes("%")) return true;
   const wanted = withoutEmptySegments(withSlash(documentPath));
-  return [path, withoutDotSegments(path)].some((one) => withoutEmptySegments(decode(one)) === wanted);
-}
-
-function decode(path: string): string {
-  return path.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return [path, withoutDotSegments(path)].some((one) => withoutEmptySegments(percentDecode(one)) === wanted);
 }
 
 function withoutEmptySegments(path: string): string {
@@ -163,10 +160,6 @@ function escapeTarget(target: string): string {
 /** Escapes a decoded path (RFC 3986 3.3). */
 function escapePath(path: string): string {
   return path.replace(/[^A-Za-z0-9\-._~!$&'()*+,;=:@/]/g, percentEncode);
-}
-
-function percentEncode(byte: string): string {
-  return `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
 }
 
 function withSlash(path: string): string {

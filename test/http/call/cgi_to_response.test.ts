@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { IncomingResponse } from "../../../src/codec/incoming_response.ts";
 import { ResponseDecoder } from "../../../src/codec/response_decoder.ts";
+import { RESPONSE_DECODER_DEFAULTS } from "../../../src/codec/response_decoder_options.ts";
 import {
   responseFromCgi as cgiResponseFrom,
   type ResponseFromCgiOptions,
@@ -21,9 +22,7 @@ const complete = { appStatus: 0, protocolStatus: ProtocolStatus.RequestComplete 
 function fed(): { incoming: IncomingResponse; abandoned: () => unknown[]; told: () => string[] } {
   const reasons: unknown[] = [];
   const told: string[] = [];
-  const incoming = new IncomingResponse(7, {
-    maxStdoutBytes: Number.POSITIVE_INFINITY,
-    maxStderrBytes: 1000,
+  const incoming = new IncomingResponse(7, RESPONSE_DECODER_DEFAULTS, {
     onAbandoned: (reason) => reasons.push(reason),
     onDetached: () => told.push("detached"),
     onDistrusted: () => told.push("distrusted"),

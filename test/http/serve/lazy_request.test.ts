@@ -2,6 +2,7 @@ import { inspect } from "node:util";
 import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { IncomingRequest } from "../../../src/codec/incoming_request.ts";
+import { REQUEST_DECODER_DEFAULTS } from "../../../src/codec/request_decoder_options.ts";
 import { lazyRequest } from "../../../src/http/serve/lazy_request.ts";
 import { hasBody, nativeRequest } from "../../../src/http/serve/native_request.ts";
 import { partsFromParams } from "../../../src/http/serve/params_to_request.ts";
@@ -15,7 +16,7 @@ failOnUnhandledRejections();
 
 const form = "a=1&b=%C3%A9";
 
-const NO_LIMITS = { maxStdinBytes: Number.POSITIVE_INFINITY, maxDataBytes: Number.POSITIVE_INFINITY };
+const NO_LIMITS = REQUEST_DECODER_DEFAULTS;
 
 /** A request off the wire; with a body, its end included. */
 function incoming(params: Record<string, string> = {}, body?: string): IncomingRequest {

@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { IncomingRequest } from "../../../src/codec/incoming_request.ts";
+import { REQUEST_DECODER_DEFAULTS } from "../../../src/codec/request_decoder_options.ts";
 import { hasBody, nativeRequest } from "../../../src/http/serve/native_request.ts";
 import { partsFromParams } from "../../../src/http/serve/params_to_request.ts";
 import { FastCgiError, Role } from "../../../src/index.ts";
@@ -15,7 +16,7 @@ failOnUnhandledRejections();
 
 afterEach(() => void vi.unstubAllGlobals());
 
-const NO_LIMITS = { maxStdinBytes: Number.POSITIVE_INFINITY, maxDataBytes: Number.POSITIVE_INFINITY };
+const NO_LIMITS = REQUEST_DECODER_DEFAULTS;
 
 /** A request off the wire. Its body is still to come where `body` is null. */
 function incoming(params: Record<string, string> = {}, body: string | null = ""): IncomingRequest {

@@ -438,7 +438,7 @@ describe("partsFromParams: recorded web servers", () => {
 
   /** The native Request of a recorded one, or the FastCgiError that refuses it. */
   function replay({ requestId, keepConn, roleNumber, paramsList }: (typeof recorded)[number]["request"]) {
-    const limits = { maxStdinBytes: 1, maxDataBytes: 1 };
+    const limits = { maxStdinBytes: 1, maxDataBytes: 1, maxQueuedBytes: 1 };
     const params = { params: paramsFromPairs(paramsList), repeatedParams: paramsList };
     const source = new IncomingRequest(requestId, roleNumber as Role, keepConn, params, limits);
     try {
