@@ -1,428 +1,303 @@
-// The questions of the bench, the most important first. Names in targets are names of entries.
+// The questions of the bench. Names in targets are names of entries.
 
 import {
   caddyGateway,
   fetchcgi,
-  fetchcgiGateway,
   go,
   libfcgi,
   nginxGateway,
-  phpFpm,
   type Runtime,
-  type StartServer,
+  type Settings,
+  scriptGateway,
   scriptServer,
-  sink,
 } from "./contenders.ts";
 import {
-  behindNginx,
   calling,
   callingFetchcgi,
-  callingFromC,
   coding,
-  codingInGo,
   gateway,
+  type Held,
   holding,
   type Job,
+  ours,
   serving,
-  servingHttp,
+  starting,
+  wholeRun,
 } from "./entries.ts";
 import type { Load } from "./load.ts";
-import type { BenchOptions } from "./options.ts";
 import { CHUNK, CHUNKS, HELLO, LARGE } from "./peers/answers.mjs";
-import type { BenchCase, Entry } from "./types.ts";
+import type { BenchCase, Entry, Target } from "./types.ts";
 
 const CPU = "µs CPU per request";
 
-const floorOn = (runtime: Runtime): StartServer => scriptServer("floor_server.mjs", { runtime });
-const floor: StartServer = floorOn("node");
-const nodeFastcgi: StartServer = scriptServer("node_fastcgi_server.mjs");
-const nodeHttp: StartServer = scriptServer("node_http_server.mjs", { listen: "tcp" });
-const srvx: StartServer = scriptServer("srvx_server.mjs", { listen: "tcp" });
-
 const hello: Load = { path: "/", answer: HELLO, answerLength: HELLO.length };
 const large = { connections: 8, answer: "alphabet", answerLength: LARGE } as const;
-/** The most connections that php-fpm can keep: one for each of its workers. */
-const four = { connections: 4 } as const;
 
-const denoFcgi = { name: "deno x/fcgi", reason: "not on npm or JSR, and deno.land is not asked" } as const;
+const FLOOR = "floor: bare socket callbacks";
+const GO = "Go net/http/fcgi";
+const LIBFCGI = "libfcgi, 64 processes";
+const FASTCGI_CLIENT = "fastcgi-client, multiplexed";
+const SERVED = "fetchcgi";
+const LAZY = "fetchcgi, lazyRequest";
+const FAST = "fetchcgi, lazyRequest and FastResponse";
 
-const NAMES = { bun: "Bun", deno: "Deno" } as const;
+/** A young generation of at most 2 MiB halves: what the documents advise for a process that moves large bodies. */
+const SEMI_SPACE = { flags: ["--max-semi-space-size=2"] };
 
-/** Our entries beside the one on Node.js: another build, other runtimes, where the command line names them. */
-function ours(options: BenchOptions, make: (name: string, start: StartServer) => Entry): Entry[] {
-  return [
-    make("fetchcgi", fetchcgi()),
-    ...(options.base === undefined ? [] : [make("fetchcgi (base)", fetchcgi({ base: true }))]),
-    ...(options.bun === undefined ? [] : [make("fetchcgi on Bun", fetchcgi({ runtime: "bun" }))]),
-    ...(options.deno === undefined ? [] : [make("fetchcgi on Deno", fetchcgi({ runtime: "deno" }))]),
-  ];
-}
+/** The floor on the runtime of a contender: the speed of the runtime itself is not this library's. */
+const floor = (load: Load, runtime: Runtime = "node"): Entry =>
+  serving(FLOOR, scriptServer("floor_server.mjs", { runtime }), load);
 
-/** The cases, with the contenders that the options name. Each has a target, or is there to compare builds and runtimes. */
-export function casesFor(options: BenchOptions): readonly BenchCase[] {
-  return [
-    ...serveHello(options),
-    ...calls(options),
-    ...codecs(options),
-    ...bodies(options),
-    ...connections(options),
-    ...fronts(options),
-  ];
-}
+const served = (name: string, load: Load, settings: Settings = {}, options: Parameters<typeof fetchcgi>[1] = {}) =>
+  ours(serving(name, fetchcgi(settings, options), load));
 
-function serveHello(options: BenchOptions): BenchCase[] {
-  const missing = (["bun", "deno"] as const)
-    .filter((runtime) => options[runtime] === undefined)
-    .map((runtime) => ({ name: `fetchcgi on ${NAMES[runtime]}`, reason: `no --${runtime} PATH was given` }));
-  return [
-    {
-      id: "serve-hello",
-      quick: true,
-      title: "Serving hello, 64 kept connections",
-      figure: CPU,
-      entries: [
-        ...ours(options, (name, start) => serving(name, start, hello)),
-        serving("fetchcgi, FastResponse", fetchcgi({ response: "FastResponse" }), hello),
-        serving("floor: bare socket callbacks", floor, hello),
-        serving("C, fixed bytes", sink(), hello),
-        serving("libfcgi, 64 processes", libfcgi(64), hello),
-        serving("Go net/http/fcgi", go, hello),
-        serving("php-fpm, 4 workers", phpFpm, { ...hello, ...four }),
-        serving("node-fastcgi", nodeFastcgi, hello),
-      ],
-      missing: [...missing, denoFcgi],
-      targets: [
-        { of: "fetchcgi", against: "Go net/http/fcgi", most: 0.5 },
-        { of: "fetchcgi", against: "node-fastcgi", most: 0.3 },
-        { of: "fetchcgi", against: "floor: bare socket callbacks", most: 1.7 },
-        { of: "fetchcgi, FastResponse", against: "floor: bare socket callbacks", most: 1.7 },
-      ],
-    },
-    serveRuntimes(options),
-  ];
-}
-
-/** Each runtime against its own floor, because the speed of the runtime itself is not this library's. */
-function serveRuntimes({ bun, deno, nodes }: BenchOptions): BenchCase {
-  const runtimes: (readonly [name: string, runtime: Runtime])[] = [
-    ...[...nodes.keys()].map((major) => [`Node.js ${major}`, major] as const),
-    ...(bun === undefined ? [] : [[NAMES.bun, "bun"] as const]),
-    ...(deno === undefined ? [] : [[NAMES.deno, "deno"] as const]),
-  ];
+/** Hello on one runtime, the most that each handler may take of its floor, and other targets. */
+function helloOn(
+  title: string,
+  runtime: Runtime,
+  floors: readonly (readonly [of: string, most: number])[],
+  peers: readonly Entry[] = [],
+  others: readonly Target[] = [],
+): BenchCase {
   return {
-    id: "serve-runtimes",
-    title: "Serving hello on each runtime, beside its own bare sockets",
+    id: `hello-${typeof runtime === "number" ? `node${runtime}` : runtime}`,
+    title: `Serving hello on ${title}, 64 kept connections`,
     figure: CPU,
-    entries: runtimes.flatMap(([name, runtime]) => [
-      serving(name, fetchcgi({ runtime }), hello),
-      serving(`${name}, FastResponse`, fetchcgi({ runtime, response: "FastResponse" }), hello),
-      serving(`${name}, floor`, floorOn(runtime), hello),
-    ]),
-    targets: runtimes.map(([name]) => ({ of: name, against: `${name}, floor`, most: 2 })),
+    quick: runtime === 24,
+    entries: [
+      served(SERVED, hello, {}, { runtime }),
+      served(LAZY, hello, { lazyRequest: true }, { runtime }),
+      served(FAST, hello, { lazyRequest: true, response: "FastResponse" }, { runtime }),
+      floor(hello, runtime),
+      ...peers,
+    ],
+    targets: [...floors.map(([of, most]) => ({ of, against: FLOOR, most })), ...others],
   };
 }
 
-function calls(options: BenchOptions): BenchCase[] {
-  const call = (
-    id: string,
-    job: Job,
-    title: string,
-    load: Load,
-    most: readonly [client: number, floor: number | null],
-  ): BenchCase => ({
-    id,
-    quick: id === "client-hello",
-    title,
+const helloPeers = [serving(GO, go, hello), serving(LIBFCGI, libfcgi(64), hello)];
+const helloTargets = [
+  { of: SERVED, against: GO, most: 0.48 },
+  { of: LAZY, against: GO, most: 0.42 },
+  { of: FAST, against: GO, most: 0.3 },
+  { of: FAST, against: LIBFCGI, most: 1.1 },
+];
+const newest = [[SERVED, 2.2] as const, [LAZY, 2] as const, [FAST, 1.4] as const];
+
+const hellos: readonly BenchCase[] = [
+  helloOn("Node.js 24", 24, newest, helloPeers, helloTargets),
+  helloOn("Node.js 26", 26, newest, helloPeers, helloTargets),
+  helloOn("Node.js 22", 22, [
+    [SERVED, 2.5],
+    [FAST, 1.4],
+  ]),
+  helloOn("Node.js 20", 20, [
+    [SERVED, 3.4],
+    [FAST, 1.4],
+  ]),
+  helloOn("Bun", "bun", [
+    [SERVED, 2.4],
+    [FAST, 1.5],
+  ]),
+  helloOn("Deno", "deno", [
+    [SERVED, 2],
+    [FAST, 1.5],
+  ]),
+  {
+    id: "hono",
+    title: "Serving hello by an unchanged Hono app, 64 kept connections",
     figure: CPU,
     entries: [
-      callingFetchcgi("fetchcgi", job),
-      callingFetchcgi("fetchcgi, multiplexed", job, { mode: "multiplexed" }),
-      ...(options.base === undefined ? [] : [callingFetchcgi("fetchcgi (base)", job, { base: true })]),
-      ...(options.bun === undefined ? [] : [callingFetchcgi("fetchcgi on Bun", job, { runtime: "bun" })]),
-      ...(options.deno === undefined ? [] : [callingFetchcgi("fetchcgi on Deno", job, { runtime: "deno" })]),
-      calling("floor: bare sockets", "floor_client.mjs", job),
-      callingFromC("C", job, load),
-      calling("fastcgi-client, multiplexed", "fastcgi_client.mjs", job),
+      served("globalThis.Response = FastResponse", hello, { app: "Hono", response: "FastResponse" }),
+      served("the Response of the runtime", hello, { app: "Hono" }),
     ],
-    missing: [denoFcgi],
+    targets: [{ of: "globalThis.Response = FastResponse", against: "the Response of the runtime", most: 0.6 }],
+  },
+];
+
+const posted = { connections: 8, body: LARGE, answer: `${LARGE}\n`, answerLength: String(LARGE).length + 1 } as const;
+const streamed: Load = { path: "/drain", ...posted };
+const text: Load = { path: "/text", ...posted };
+
+const bodies: readonly BenchCase[] = [
+  {
+    id: "post",
+    quick: true,
+    title: "Serving: POST of 1 MiB, 8 connections",
+    figure: CPU,
+    entries: [
+      served("fetchcgi, streamed", streamed),
+      served("fetchcgi, streamed, semi-space 2", streamed, {}, SEMI_SPACE),
+      served("fetchcgi, text()", text),
+      served("fetchcgi, text(), semi-space 2", text, {}, SEMI_SPACE),
+      floor(streamed),
+      serving(GO, go, streamed),
+    ],
     targets: [
-      { of: "fetchcgi", against: "fastcgi-client, multiplexed", most: most[0] },
-      ...(most[1] === null ? [] : [{ of: "fetchcgi", against: "floor: bare sockets", most: most[1] }]),
+      { of: "fetchcgi, streamed", against: FLOOR, most: 1.8 },
+      { of: "fetchcgi, streamed, semi-space 2", against: GO, most: 1.1 },
+      { of: "fetchcgi, text()", against: GO, most: 1.1 },
     ],
-  });
-  return [
-    call("client-hello", "hello", "Calling: hello from a C backend, 64 at once on kept connections", hello, [0.6, 2]),
-    call("client-post", "post", "Calling: POST of 1 MiB, 8 at once", { ...hello, connections: 8, body: LARGE }, [
-      0.6,
-      null,
-    ]),
-    call("client-large", "large", "Calling: response of 1 MiB read as a stream, 8 at once", { path: "/", ...large }, [
-      0.6,
-      null,
-    ]),
-  ];
-}
+  },
+  {
+    id: "response",
+    quick: true,
+    title: "Serving: response of 1 MiB, 8 connections",
+    figure: CPU,
+    entries: [
+      served("fetchcgi, FastResponse of bytes", { path: "/bytes", ...large }, { response: "FastResponse" }),
+      served("fetchcgi, Response of bytes", { path: "/bytes", ...large }),
+      served("fetchcgi, chunks of 64 KiB", { path: "/stream", ...large }),
+      serving("Go, bytes", go, { path: "/bytes", ...large }),
+      serving("Go, chunks of 64 KiB", go, { path: "/stream", ...large }),
+    ],
+    targets: [
+      { of: "fetchcgi, FastResponse of bytes", against: "Go, bytes", most: 0.85 },
+      { of: "fetchcgi, chunks of 64 KiB", against: "Go, chunks of 64 KiB", most: 1.1 },
+    ],
+  },
+  {
+    id: "chunks",
+    title: "Serving: response of 10,000 chunks of 100 bytes, 8 connections",
+    figure: CPU,
+    entries: [
+      served(SERVED, { path: "/chunks", connections: 8, answer: "alphabet", answerLength: CHUNK * CHUNKS }),
+      coding("bare loop of read()", "reader loop", "chunks"),
+    ],
+    targets: [{ of: SERVED, against: "bare loop of read()", most: 1.3 }],
+  },
+];
 
-function codecs({ base }: BenchOptions): BenchCase[] {
-  const other = (style: string, job: string): Entry[] =>
-    base === undefined ? [] : [coding("fetchcgi (base)", style, job, true)];
-  return [
-    {
-      id: "codec-get",
-      quick: true,
-      title: "Codec: a GET with 25 params, decoded to strings",
-      figure: "µs CPU per conversation",
-      entries: [
-        coding("fetchcgi, stages by hand", "fetchcgi", "get"),
-        coding("fetchcgi, one TransformStream", "one stream", "get"),
-        coding("fetchcgi, two TransformStreams", "two streams", "get"),
-        ...other("fetchcgi", "get"),
-        coding("reference by hand", "reference", "get"),
-        codingInGo("Go net/http/fcgi, its params alone"),
-      ],
-      targets: [
-        { of: "fetchcgi, stages by hand", against: "Go net/http/fcgi, its params alone", most: 1 },
-        { of: "fetchcgi, one TransformStream", against: "Go net/http/fcgi, its params alone", most: 1.5 },
-      ],
-    },
-    {
-      id: "codec-encode",
-      quick: true,
-      title: "Codec: a GET with 25 params, encoded",
-      figure: "µs CPU per request",
-      entries: [
-        coding("fetchcgi", "fetchcgi", "encode"),
-        ...other("fetchcgi", "encode"),
-        coding("reference by hand", "reference", "encode"),
-      ],
-      missing: [
-        {
-          name: "Go net/http/fcgi",
-          reason: "it has no encoder of requests that could be called (3.3 µs when its tests' own was measured)",
-        },
-      ],
-      // 0.6 × the 3.3 µs of Go, because Go can't be measured in the same run.
-      targets: [{ of: "fetchcgi", against: null, most: 2 }],
-    },
-    {
-      id: "codec-large",
-      title: "Codec: STDIN records of 32 KiB, whole in their chunk",
-      figure: "µs CPU per record",
-      entries: [coding("fetchcgi", "fetchcgi", "large"), coding("plain copy", "copy", "large")],
-      // If a record is in one chunk it must not be copied, so it takes less than a tenth of the time of a copy.
-      targets: [{ of: "fetchcgi", against: "plain copy", most: 0.1 }],
-    },
-    {
-      id: "codec-split",
-      quick: true,
-      title: "Codec: STDIN records of 32 KiB, cut by their chunks",
-      figure: "µs CPU per record",
-      entries: [coding("fetchcgi", "fetchcgi", "split"), coding("plain copy", "copy", "split")],
-      targets: [{ of: "fetchcgi", against: "plain copy", most: 2 }],
-    },
-  ];
-}
+const floorClient = (job: Job): Entry => calling(FLOOR, "floor_client.mjs", job);
+const fastcgiClient = (job: Job): Entry => calling(FASTCGI_CLIENT, "fastcgi_client.mjs", job);
+const CALLED = "fetchcgi";
+const CALLED_SEMI_SPACE = "fetchcgi, semi-space 2";
+const CALLED_LAZY = "fetchcgi, lazyResponse";
 
-function bodies(options: BenchOptions): BenchCase[] {
-  const drain: Load = {
-    path: "/drain",
-    connections: 8,
-    body: LARGE,
-    answer: `${LARGE}\n`,
-    answerLength: String(LARGE).length + 1,
+const calls: readonly BenchCase[] = [
+  {
+    id: "client-hello",
+    quick: true,
+    title: "Calling: hello from a C backend, 64 at once on kept connections",
+    figure: CPU,
+    entries: [
+      callingFetchcgi(CALLED, "hello"),
+      callingFetchcgi(CALLED_LAZY, "hello", { options: { lazyResponse: true } }),
+      floorClient("hello"),
+      fastcgiClient("hello"),
+    ],
+    targets: [
+      { of: CALLED, against: FLOOR, most: 2.2 },
+      { of: CALLED_LAZY, against: FLOOR, most: 1.9 },
+      { of: CALLED, against: FASTCGI_CLIENT, most: 0.5 },
+    ],
+  },
+  {
+    id: "client-runs",
+    title: "Calling: hello, processes that are a fifth slower than their median",
+    figure: CPU,
+    freshRounds: 20,
+    noControl: true,
+    entries: [wholeRun(callingFetchcgi(CALLED, "hello")), wholeRun(floorClient("hello"))],
+    targets: [{ of: CALLED, against: FLOOR, most: 0, slowRuns: true }],
+  },
+  {
+    id: "client-post",
+    title: "Calling: POST of 1 MiB, 8 at once",
+    figure: CPU,
+    entries: [
+      callingFetchcgi(CALLED, "post"),
+      callingFetchcgi(CALLED_SEMI_SPACE, "post", SEMI_SPACE),
+      fastcgiClient("post"),
+    ],
+    targets: [{ of: CALLED, against: FASTCGI_CLIENT, most: 0.6 }],
+  },
+  {
+    id: "client-large",
+    title: "Calling: response of 1 MiB read as a stream, 8 at once",
+    figure: CPU,
+    entries: [
+      callingFetchcgi(CALLED, "large"),
+      callingFetchcgi(CALLED_SEMI_SPACE, "large", SEMI_SPACE),
+      floorClient("large"),
+      fastcgiClient("large"),
+    ],
+    targets: [
+      { of: CALLED, against: FLOOR, most: 2 },
+      { of: CALLED_SEMI_SPACE, against: FASTCGI_CLIENT, most: 1.2 },
+    ],
+  },
+];
+
+/** Our client behind the HTTP server of a runtime, and those that it is compared with. */
+function gatewayOn(
+  id: string,
+  server: string,
+  runtime: Runtime,
+  peers: readonly Entry[],
+  most: readonly number[],
+): BenchCase {
+  const name = `fetchcgi and ${server}`;
+  return {
+    id,
+    title: `Gateway on ${server}, HTTP in and FastCGI out: hello from a C backend, 64 connections`,
+    figure: CPU,
+    quick: id === "gateway",
+    entries: [ours(gateway(name, scriptGateway("gateway.mjs", runtime), hello)), ...peers],
+    targets: peers.map((peer, index) => ({ of: name, against: peer.name, most: most[index]! })),
   };
-  const echo: Load = { path: "/echo", body: LARGE, ...large };
-  const bytes: Load = { path: "/bytes", ...large };
-  const stream: Load = { path: "/stream", ...large };
-  const chunks: Load = { path: "/chunks", connections: 8, answer: "alphabet", answerLength: CHUNK * CHUNKS };
-  return [
-    {
-      id: "serve-drain",
-      quick: true,
-      title: "Serving: POST of 1 MiB, drained, 8 connections",
-      figure: CPU,
-      entries: [
-        ...ours(options, (name, start) => serving(name, start, drain)),
-        serving("floor: bare socket callbacks", floor, drain),
-        serving("libfcgi, 8 processes", libfcgi(8), drain),
-        serving("Go net/http/fcgi", go, drain),
-        serving("php-fpm, 4 workers", phpFpm, { ...drain, ...four }),
-        serving("node-fastcgi", nodeFastcgi, drain),
-      ],
-      targets: [
-        { of: "fetchcgi", against: "Go net/http/fcgi", most: 1 },
-        { of: "fetchcgi", against: "node-fastcgi", most: 0.25 },
-      ],
-    },
-    {
-      id: "serve-echo",
-      title: "Serving: POST of 1 MiB, echoed, 8 connections",
-      figure: CPU,
-      entries: [
-        ...ours(options, (name, start) => serving(name, start, echo)),
-        serving("Go net/http/fcgi", go, echo),
-        serving("node-fastcgi", nodeFastcgi, echo),
-      ],
-      missing: [
-        {
-          name: "libfcgi",
-          reason: "a process stops reading while its output is not read: the load generator sends first",
-        },
-      ],
-    },
-    {
-      id: "serve-bytes",
-      quick: true,
-      title: "Serving: response of 1 MiB from bytes, 8 connections",
-      figure: CPU,
-      entries: [
-        ...ours(options, (name, start) => serving(name, start, bytes)),
-        serving("fetchcgi, FastResponse", fetchcgi({ response: "FastResponse" }), bytes),
-        serving("floor: bare socket callbacks", floor, bytes),
-        serving("libfcgi, 8 processes", libfcgi(8), bytes),
-        serving("Go net/http/fcgi", go, bytes),
-        serving("php-fpm, 4 workers", phpFpm, { ...bytes, ...four }),
-        serving("node-fastcgi", nodeFastcgi, bytes),
-      ],
-      targets: [{ of: "fetchcgi", against: "Go net/http/fcgi", most: 1 }],
-    },
-    {
-      id: "serve-stream",
-      title: "Serving: response of 1 MiB from chunks of 64 KiB, 8 connections",
-      figure: CPU,
-      entries: [
-        ...ours(options, (name, start) => serving(name, start, stream)),
-        serving("Go net/http/fcgi", go, stream),
-        serving("node-fastcgi", nodeFastcgi, stream),
-      ],
-      targets: [{ of: "fetchcgi", against: "Go net/http/fcgi", most: 1.2 }],
-    },
-    {
-      id: "serve-chunks",
-      quick: true,
-      title: "Serving: response of 10,000 chunks of 100 bytes, 8 connections",
-      figure: CPU,
-      entries: [
-        ...ours(options, (name, start) => serving(name, start, chunks)),
-        servingHttp("node:http over HTTP", nodeHttp, chunks),
-        serving("Go net/http/fcgi", go, chunks),
-        serving("node-fastcgi", nodeFastcgi, chunks),
-      ],
-      targets: [{ of: "fetchcgi", against: "node:http over HTTP", most: 1 }],
-    },
-  ];
 }
 
-function connections(options: BenchOptions): BenchCase[] {
-  const once: Load = { ...hello, keep: false };
-  const helloWith = (count: number, inFlight = 1): Load => ({ ...hello, connections: count, inFlight });
-  return [
-    {
-      id: "serve-multiplexed",
-      quick: true,
-      title: "Serving hello: requests in flight on one connection",
-      figure: CPU,
-      entries: [
-        serving("1 in flight", fetchcgi(), helloWith(1)),
-        serving("10 in flight", fetchcgi(), helloWith(1, 10)),
-        serving("100 in flight", fetchcgi(), helloWith(1, 100)),
-        serving("100 connections", fetchcgi(), helloWith(100)),
-        serving("Go net/http/fcgi, 100 in flight", go, helloWith(1, 100)),
-      ],
-      targets: [{ of: "100 in flight", against: "100 connections", most: 1 }],
-    },
-    {
-      id: "serve-close",
-      title: "Serving hello: a connection for each request, 64 at once",
-      figure: CPU,
-      entries: [
-        ...ours(options, (name, start) => serving(name, start, once)),
-        serving("libfcgi, 64 processes", libfcgi(64), once),
-        serving("Go net/http/fcgi", go, once),
-        serving("php-fpm, 4 workers", phpFpm, { ...once, ...four }),
-        serving("node-fastcgi", nodeFastcgi, once),
-      ],
-      missing: [
-        { name: "floor: bare socket callbacks, C, fixed bytes", reason: "the floor knows kept connections only" },
-      ],
-      targets: [{ of: "fetchcgi", against: "Go net/http/fcgi", most: 1 }],
-    },
-    {
-      id: "serve-connections",
-      title: "Serving hello: number of connections",
-      figure: CPU,
-      entries: [
-        serving("10 connections", fetchcgi(), helloWith(10)),
-        serving("50 connections", fetchcgi(), helloWith(50)),
-        serving("500 connections", fetchcgi(), helloWith(500)),
-        serving("5,000 connections", fetchcgi(), helloWith(5_000)),
-        serving("floor, 50 connections", floor, helloWith(50)),
-        serving("floor, 5,000 connections", floor, helloWith(5_000)),
-      ],
-      targets: [{ of: "5,000 connections", against: "50 connections", most: 1.25 }],
-    },
-    {
-      id: "serve-idle",
-      title: "Serving: 10,000 idle connections",
-      figure: "KiB of memory per connection",
-      fresh: true,
-      entries: [
-        ...ours(options, (name, start) => holding(name, start, 10_000, hello)),
-        holding("floor: bare socket callbacks", floor, 10_000, hello),
-        holding("Go net/http/fcgi", go, 10_000, hello),
-        holding("node-fastcgi", nodeFastcgi, 10_000, hello),
-      ],
-      targets: [{ of: "fetchcgi", against: null, most: 12 }],
-    },
-  ];
-}
+const floorGateway = gateway("node:http and bare sockets", scriptGateway("floor_gateway.mjs"), hello);
+const nginx = gateway("nginx, one worker", nginxGateway, hello);
+const gateways: readonly BenchCase[] = [
+  gatewayOn("gateway", "srvx", "node", [gateway("Caddy", caddyGateway, hello), floorGateway], [0.48, 2]),
+  gatewayOn("gateway-bun", "Bun.serve", "bun", [nginx], [1.9]),
+  gatewayOn("gateway-deno", "Deno.serve", "deno", [nginx], [2.2]),
+];
 
-function fronts(options: BenchOptions): BenchCase[] {
-  return [
-    {
-      id: "nginx-hello",
-      quick: true,
-      title: "Hello behind nginx, 64 kept connections",
-      figure: CPU,
-      entries: [
-        ...ours(options, (name, start) => behindNginx(name, start, "fastcgi", hello)),
-        behindNginx("node:http, proxy_pass", nodeHttp, "http", hello),
-        behindNginx("srvx with native Response, proxy_pass", srvx, "http", hello),
-        behindNginx("Go net/http/fcgi", go, "fastcgi", hello),
-        behindNginx("libfcgi, 64 processes", libfcgi(64), "fastcgi", hello),
-        behindNginx("php-fpm, 4 workers", phpFpm, "fastcgi", { ...hello, ...four }),
-        behindNginx("node-fastcgi", nodeFastcgi, "fastcgi", hello),
-      ],
-      targets: [
-        { of: "fetchcgi", against: "node:http, proxy_pass", most: 1 },
-        { of: "fetchcgi", against: "srvx with native Response, proxy_pass", most: 0.5 },
-      ],
-    },
-    {
-      id: "gateway-c",
-      quick: true,
-      title: "Gateway, HTTP in and FastCGI out: hello from a C backend, 64 connections",
-      figure: CPU,
-      entries: [
-        gateway("fetchcgi and srvx", fetchcgiGateway(), sink(), hello),
-        ...(options.base === undefined
-          ? []
-          : [gateway("fetchcgi (base) and srvx", fetchcgiGateway(true), sink(), hello)]),
-        gateway("nginx", nginxGateway, sink(), hello),
-        gateway("Caddy", caddyGateway, sink(), hello),
-      ],
-      targets: [{ of: "fetchcgi and srvx", against: "Caddy", most: 0.6 }],
-    },
-    {
-      id: "gateway-php",
-      title: "Gateway, HTTP in and FastCGI out: hello from php-fpm, 4 connections",
-      figure: CPU,
-      entries: [
-        gateway("fetchcgi and srvx", fetchcgiGateway(), phpFpm, { ...hello, ...four }),
-        gateway("nginx", nginxGateway, phpFpm, { ...hello, ...four }),
-        gateway("Caddy", caddyGateway, phpFpm, { ...hello, ...four }),
-      ],
-      targets: [{ of: "fetchcgi and srvx", against: "Caddy", most: 0.6 }],
-    },
-  ];
-}
+const memoryOf = (id: string, held: Held, unit: string, most: number): BenchCase => ({
+  id,
+  title: `Serving: 10,000 ${held}`,
+  figure: `KiB of memory per ${unit}`,
+  freshRounds: 2,
+  entries: [ours(holding(SERVED, fetchcgi(), held, 10_000, hello))],
+  targets: [{ of: SERVED, against: null, most }],
+});
+
+const rest: readonly BenchCase[] = [
+  memoryOf("idle", "idle connections", "connection", 8.5),
+  memoryOf("active", "active requests", "request", 3.5),
+  {
+    id: "encode",
+    quick: true,
+    title: "Codec: a GET with 25 params, encoded",
+    figure: CPU,
+    entries: [ours(coding("fetchcgi", "fetchcgi", "encode")), coding("by hand", "reference", "encode")],
+    targets: [{ of: "fetchcgi", against: "by hand", most: 0.9 }],
+  },
+  {
+    // What a call costs, and a stream: it decides which of them server and client use.
+    id: "decode",
+    title: "Codec: a GET with 25 params, decoded to strings",
+    figure: CPU,
+    entries: [
+      ours(coding("fetchcgi, stages by hand", "fetchcgi", "get")),
+      ours(coding("fetchcgi, one TransformStream", "one stream", "get")),
+      ours(coding("fetchcgi, two TransformStreams", "two streams", "get")),
+      coding("by hand", "reference", "get"),
+    ],
+  },
+  ...[20, 22, 24, 26].map(
+    (major): BenchCase => ({
+      id: `start-node${major}`,
+      title: `Starting Node.js ${major} with import "fetchcgi/node"`,
+      figure: "ms",
+      entries: [ours(starting('import "fetchcgi/node"', major, "node.js")), starting("node -e 0", major, null)],
+      targets: [{ of: 'import "fetchcgi/node"', against: "node -e 0", most: 1.7 }],
+    }),
+  ),
+];
+
+/** The cases, the most important first. Each has a target, but for the one that says why it is there. */
+export const cases: readonly BenchCase[] = [...hellos, ...calls, ...gateways, ...bodies, ...rest];

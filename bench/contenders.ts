@@ -4,8 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { requireProgram } from "../scripts/setup.mjs";
 import { freePort } from "../test/support/free_port.ts";
-import { fastCgiLocation, type NginxLocation, startNginx } from "../test/support/nginx.ts";
-import { startPhpFpm } from "../test/support/php_fpm.ts";
+import { fastCgiLocation, startNginx } from "../test/support/nginx.ts";
 import { waitUntil } from "../test/support/process.ts";
 import { childrenOf } from "../test/support/process_tree.ts";
 import { isListening } from "./is_listening.ts";
@@ -17,8 +16,6 @@ export interface Server {
   /** `/path` or `host:port`. */
   readonly address: string;
   pids(): number[];
-  /** The file to name in SCRIPT_FILENAME, if the application needs one. */
-  readonly script?: string;
   /** Makes the process collect its garbage, if it can. */
   collectGarbage?(): void;
   stop(): Promise<void>;
@@ -32,11 +29,12 @@ export type Runtime = "node" | "bun" | "deno" | number;
 
 /** The command that runs a script. */
 export function runtimeCommand({ options }: Bench, runtime: Runtime): [command: string, args: string[]] {
-  if (runtime === "bun" && options.bun !== undefined) return [options.bun, []];
-  if (runtime === "deno" && options.deno !== undefined) return [options.deno, ["run", "--quiet", "--allow-all"]];
-  const node = typeof runtime === "number" ? options.nodes.get(runtime) : options.node;
-  if (node === undefined || runtime === "bun" || runtime === "deno") throw new Error(`no ${runtime} was given`);
-  return [node, ["--no-deprecation", "--expose-gc"]];
+  const path = typeof runtime === "number" ? options.nodes.get(runtime) : options[runtime];
+  if (path === undefined)
+    throw new Error(`there is no ${typeof runtime === "number" ? "Node.js " : ""}${runtime} here`);
+  if (runtime === "bun") return [path, []];
+  if (runtime === "deno") return [path, ["run", "--quiet", "--allow-all"]];
+  return [path, ["--no-deprecation", "--expose-gc"]];
 }
 
 interface ScriptServer {
@@ -44,21 +42,20 @@ interface ScriptServer {
   readonly args?: (bench: Bench) => readonly string[];
   readonly listen?: "unix" | "tcp";
   readonly runtime?: Runtime;
+  /** Flags of the runtime. */
+  readonly flags?: readonly string[];
 }
 
 /** A server that is a script in `bench/peers`. */
 export function scriptServer(
   file: string,
-  { args, listen = "unix", runtime = "node" }: ScriptServer = {},
+  { args, listen = "unix", runtime = "node", flags = [] }: ScriptServer = {},
 ): StartServer {
   return async (bench, core = bench.cores.tested) => {
-    const [command, options] = runtimeCommand(bench, runtime);
+    const [command, runtimeFlags] = runtimeCommand(bench, runtime);
     const address = await addressFor(bench, listen);
-    const program = await startProgram(command, [...options, bench.peer(file), ...(args?.(bench) ?? []), address], {
-      name: file,
-      core,
-      ready: "ready",
-    });
+    const given = [...runtimeFlags, ...flags, bench.peer(file), ...(args?.(bench) ?? []), address];
+    const program = await startProgram(command, given, { name: file, core, ready: "ready" });
     return {
       address,
       ...handles(program),
@@ -79,19 +76,18 @@ function handles(program: Program): Pick<Server, "pids" | "stop"> {
   return { pids: () => program.pids(), stop: () => program.stop() };
 }
 
-/** Our own server: the build of this run, or the one to compare with. */
-export function fetchcgi(
-  options: Pick<ScriptServer, "listen" | "runtime"> & { base?: boolean; response?: "FastResponse" } = {},
-): StartServer {
-  const { base, response = "Response" } = options;
-  return scriptServer("fetchcgi_server.mjs", { ...options, args: (bench) => [libraryOf(bench, base), response] });
+/** What our server is asked to be. */
+export interface Settings {
+  /** The class of the responses, the global one for a Hono app. */
+  readonly response?: "FastResponse";
+  readonly app?: "Hono";
+  readonly lazyRequest?: boolean;
 }
 
-/** The folder of the built library. */
-export function libraryOf(bench: Bench, base = false): string {
-  if (!base) return bench.library;
-  if (bench.options.base === undefined) throw new Error("no other build was given: --base FOLDER");
-  return bench.options.base;
+/** Our own server. */
+export function fetchcgi(settings: Settings = {}, options: Pick<ScriptServer, "runtime" | "flags"> = {}): StartServer {
+  const args = ({ library }: Bench): string[] => [library, JSON.stringify(settings)];
+  return scriptServer("fetchcgi_server.mjs", { ...options, args });
 }
 
 /** A compiled server that takes its address and more. */
@@ -127,60 +123,26 @@ export function libfcgi(processes: number): StartServer {
   return compiledServer("libfcgi_server", (address) => [address, String(processes)], "ready");
 }
 
-/** php-fpm with four workers that stay. */
-export const phpFpm: StartServer = async (bench, core = bench.cores.tested) => {
-  const pool = await startPhpFpm({ pool: { "pm.max_children": "4", "pm.max_requests": "0" } });
-  await pin(core, treeOf(pool.pid));
-  return {
-    address: pool.target.path,
-    pids: () => treeOf(pool.pid),
-    script: bench.peer("application.php"),
-    stop: () => pool.stop(),
-  };
-};
-
-/** nginx with kept connections on both sides: in front of FastCGI, or of HTTP. */
-export async function nginxBefore(backend: Server, protocol: "fastcgi" | "http", core: number): Promise<Server> {
-  const location = protocol === "fastcgi" ? fastCgiBehind(backend) : httpBehind(backend);
-  const others = new Set(childrenOf(process.pid));
-  const nginx = await startNginx({ locations: [location], http: "keepalive_requests 100000000;" });
-  const pids = childrenOf(process.pid)
-    .filter((pid) => !others.has(pid))
-    .flatMap(treeOf);
-  await pin(core, pids);
-  return { address: `127.0.0.1:${nginx.port}`, pids: () => pids, stop: () => nginx.stop() };
-}
-
-function fastCgiBehind({ address, script }: Server): NginxLocation {
-  const location = fastCgiLocation(address.startsWith("/") ? `unix:${address}` : address, {
-    keepConn: true,
-    ...(script !== undefined && { script }),
-  });
-  return { ...location, http: location.http.replace("keepalive 4;", keepAlive(script === undefined ? 64 : 4)) };
-}
-
-function keepAlive(connections: number): string {
-  return `keepalive ${connections}; keepalive_requests 100000000;`;
-}
-
-function httpBehind({ address }: Server): NginxLocation {
-  const server = address.startsWith("/") ? `unix:${address}` : address;
-  return {
-    http: `upstream peer { server ${server}; ${keepAlive(64)} }`,
-    server: `location / { proxy_pass http://peer; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host; }`,
-  };
-}
-
 /** A gateway: HTTP on its address, FastCGI to `backend`. */
 export type StartGateway = (bench: Bench, backend: Server) => Promise<Server>;
 
-export const nginxGateway: StartGateway = (bench, backend) => nginxBefore(backend, "fastcgi", bench.cores.tested);
+/** nginx with one worker and kept connections on both sides. */
+export const nginxGateway: StartGateway = async (bench, { address }) => {
+  const location = fastCgiLocation(`unix:${address}`, { keepConn: true });
+  const http = location.http.replace("keepalive 4;", "keepalive 64; keepalive_requests 100000000;");
+  const others = new Set(childrenOf(process.pid));
+  const nginx = await startNginx({ locations: [{ ...location, http }], http: "keepalive_requests 100000000;" });
+  const pids = childrenOf(process.pid)
+    .filter((pid) => !others.has(pid))
+    .flatMap(treeOf);
+  await pin(bench.cores.tested, pids);
+  return { address: `127.0.0.1:${nginx.port}`, pids: () => pids, stop: () => nginx.stop() };
+};
 
-export const caddyGateway: StartGateway = async (bench, { address, script }) => {
+export const caddyGateway: StartGateway = async (bench, { address }) => {
   const listen = await addressFor(bench, "tcp");
-  const file = join(bench.folder, `Caddyfile-${listen.split(":")[1]}`);
-  const rewrite = script === undefined ? "" : `rewrite * /${script.split("/").at(-1)}`;
-  const root = script === undefined ? "/var/www/html" : script.slice(0, script.lastIndexOf("/"));
+  const port = listen.split(":")[1];
+  const file = join(bench.folder, `Caddyfile-${port}`);
   await writeFile(
     file,
     `{
@@ -190,12 +152,11 @@ export const caddyGateway: StartGateway = async (bench, { address, script }) => 
     level ERROR
   }
 }
-http://:${listen.split(":")[1]} {
+http://:${port} {
   bind 127.0.0.1
-  ${rewrite}
   reverse_proxy unix/${address} {
     transport fastcgi {
-      root ${root}
+      root /var/www/html
       split .php
     }
   }
@@ -212,18 +173,8 @@ http://:${listen.split(":")[1]} {
   return { address: listen, ...handles(program) };
 };
 
-/** Our client in a fetch-style server on Node.js. */
-export function fetchcgiGateway(base = false): StartGateway {
-  return async (bench, { address, script }) => {
-    const [command, options] = runtimeCommand(bench, "node");
-    const listen = await addressFor(bench, "tcp");
-    const port = listen.split(":")[1]!;
-    const args = [libraryOf(bench, base), address, port, ...(script === undefined ? [] : [script])];
-    const program = await startProgram(command, [...options, bench.peer("gateway.mjs"), ...args], {
-      name: "gateway.mjs",
-      core: bench.cores.tested,
-      ready: "ready",
-    });
-    return { address: listen, ...handles(program) };
-  };
+/** A gateway that is a script in `bench/peers`: our client behind a fetch-style HTTP server, unless it is the floor. */
+export function scriptGateway(file: string, runtime: Runtime = "node"): StartGateway {
+  return (bench, backend) =>
+    scriptServer(file, { runtime, listen: "tcp", args: ({ library }) => [library, backend.address] })(bench);
 }

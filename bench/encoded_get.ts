@@ -1,15 +1,8 @@
-import { encodeBeginRequestBody, encodeNameValuePairs, encodeRecords, RecordType, Role } from "fetchcgi/toolkit";
+import { encodeRequestHead, Role } from "fetchcgi/toolkit";
 import { nginxParams } from "./peers/answers.mjs";
 
-/** A GET with the params of nginx. The record after them is an empty one of this type. */
-export function encodedGet(last: number): Uint8Array {
-  const contentData = new Uint8Array(0);
-  const begin = encodeBeginRequestBody({ role: Role.Responder, keepConn: true });
-  const params = encodeNameValuePairs(Object.entries(nginxParams()));
-  return encodeRecords([
-    { type: RecordType.BeginRequest, requestId: 1, contentData: begin },
-    { type: RecordType.Params, requestId: 1, contentData: params },
-    { type: RecordType.Params, requestId: 1, contentData },
-    { type: last, requestId: 1, contentData },
-  ]);
+/** A GET of a path with the params of nginx. */
+export function encodedGet(path: string): Uint8Array {
+  const params = Object.entries({ ...nginxParams(), REQUEST_URI: path, DOCUMENT_URI: path, SCRIPT_NAME: path });
+  return encodeRequestHead({ requestId: 1, role: Role.Responder, keepConn: true, params, endsStdin: true });
 }

@@ -1,25 +1,24 @@
 // The kinds of entries that a case can have: what runs, what is loaded, what is measured.
 
+import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { RecordType } from "fetchcgi/toolkit";
-import {
-  libraryOf,
-  nginxBefore,
-  type Runtime,
-  runtimeCommand,
-  type Server,
-  type StartGateway,
-  type StartServer,
-  sink,
-} from "./contenders.ts";
-import { encodedGet } from "./encoded_get.ts";
+import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+import { type Runtime, runtimeCommand, type Server, type StartGateway, type StartServer, sink } from "./contenders.ts";
 import { openIdleConnections } from "./idle_connections.ts";
-import { type Load, loadFastCgi, loadHttp, measureLoad } from "./load.ts";
-import { startProgram } from "./program.ts";
+import { type Load, loadFastCgi, loadHttp } from "./load.ts";
+import { pinned, startProgram } from "./program.ts";
 import type { Bench } from "./setup.ts";
-import type { Entry, Sample } from "./types.ts";
+import { spreadOf } from "./statistics.ts";
+import type { Entry, Running, Sample } from "./types.ts";
+
+const run = promisify(execFile);
+
+/** An entry that uses this library. */
+export function ours(entry: Entry): Entry {
+  return { ...entry, isOurs: true };
+}
 
 /** A FastCGI server under load. */
 export function serving(name: string, startServer: StartServer, load: Load): Entry {
@@ -32,43 +31,12 @@ export function serving(name: string, startServer: StartServer, load: Load): Ent
   };
 }
 
-/** An HTTP server under load. */
-export function servingHttp(name: string, startServer: StartServer, load: Load): Entry {
+/** A gateway in front of the C backend, which is not measured. */
+export function gateway(name: string, startGateway: StartGateway, load: Load): Entry {
   return {
     name,
     async start(bench) {
-      const server = await startServer(bench);
-      return { measure: (seconds) => loadHttp(bench, server, load, seconds), stop: () => server.stop() };
-    },
-  };
-}
-
-/** A server behind nginx, which is loaded and not measured. */
-export function behindNginx(name: string, startServer: StartServer, protocol: "fastcgi" | "http", load: Load): Entry {
-  return {
-    name,
-    async start(bench) {
-      const server = await startServer(bench);
-      try {
-        const nginx = await nginxBefore(server, protocol, bench.cores.load);
-        return {
-          measure: (seconds) => loadHttp(bench, nginx, load, seconds, server),
-          stop: () => stopAll(nginx, server),
-        };
-      } catch (error) {
-        await server.stop();
-        throw error;
-      }
-    },
-  };
-}
-
-/** A gateway in front of a FastCGI application, which is not measured. */
-export function gateway(name: string, startGateway: StartGateway, startBackend: StartServer, load: Load): Entry {
-  return {
-    name,
-    async start(bench) {
-      const backend = await startBackend(bench, bench.cores.load);
+      const backend = await sink()(bench, bench.cores.load);
       try {
         const front = await startGateway(bench, backend);
         return { measure: (seconds) => loadHttp(bench, front, load, seconds), stop: () => stopAll(front, backend) };
@@ -96,70 +64,59 @@ function backendFor(job: Job): StartServer {
 export interface CallingOptions {
   /** Arguments before the backend's address. */
   readonly before?: (bench: Bench) => readonly string[];
-  /** Arguments after the job. */
-  readonly behind?: (backend: Server) => readonly string[];
-  readonly backend?: StartServer;
-  readonly runtime?: Runtime;
+  readonly flags?: readonly string[];
 }
 
 /** A client that is a script in `bench/peers`. */
-export function calling(name: string, file: string, job: Job, options: CallingOptions = {}): Entry {
-  const { before, behind, backend: startBackend = backendFor(job), runtime = "node" } = options;
+export function calling(name: string, file: string, job: Job, { before, flags = [] }: CallingOptions = {}): Entry {
   return {
     name,
     async start(bench) {
-      const [command, flags] = runtimeCommand(bench, runtime);
-      const backend = await startBackend(bench, bench.cores.load);
-      const args = [...(before?.(bench) ?? []), backend.address, job, ...(behind?.(backend) ?? [])];
-      const worker = await startWorker(bench, command, [...flags, bench.peer(file), ...args], name, backend);
+      const [command, runtimeFlags] = runtimeCommand(bench, "node");
+      const backend = await backendFor(job)(bench, bench.cores.load);
+      const args = [...runtimeFlags, ...flags, bench.peer(file), ...(before?.(bench) ?? []), backend.address, job];
+      const worker = await startWorker(bench, command, args, name, backend);
       return { measure: worker.measure, stop: () => stopAll(worker, backend) };
     },
   };
 }
 
-/** Our own client. */
+/** Our own client. `options` are those of the client, besides the number of its connections. */
 export function callingFetchcgi(
   name: string,
   job: Job,
-  { mode = "kept", base = false, ...options }: CallingOptions & { mode?: "kept" | "multiplexed"; base?: boolean } = {},
+  { options = {}, flags = [] }: { options?: object; flags?: readonly string[] } = {},
 ): Entry {
-  return calling(name, "fetchcgi_client.mjs", job, {
-    before: (bench) => [libraryOf(bench, base)],
-    behind: ({ script }) => [mode, ...(script === undefined ? [] : [script])],
-    ...options,
-  });
+  const before = ({ library }: Bench): string[] => [library, JSON.stringify(options)];
+  return ours(calling(name, "fetchcgi_client.mjs", job, { before, flags }));
 }
 
-/** The load generator as a client in C. */
-export function callingFromC(name: string, job: Job, load: Load): Entry {
+/** A contender that is warmed up and measured as one run, for cases that count slow runs. */
+export function wholeRun(entry: Entry): Entry {
   return {
-    name,
-    async start(bench) {
-      const backend = await backendFor(job)(bench, bench.cores.load);
-      return { measure: (seconds) => measureLoad(bench, backend, load, seconds), stop: () => backend.stop() };
+    ...entry,
+    async start(bench): Promise<Running> {
+      const running = await entry.start(bench);
+      return {
+        async measure(seconds) {
+          await running.measure(RUN_WARM_UP);
+          return running.measure(seconds);
+        },
+        stop: () => running.stop(),
+      };
     },
   };
 }
+/** Seconds, in which even the slow one does 20,000 requests. */
+const RUN_WARM_UP = 2;
 
-/** A codec alone, in JavaScript. */
-export function coding(name: string, style: string, job: string, base = false): Entry {
+/** Something in memory alone: a codec, or a stream. */
+export function coding(name: string, style: string, job: string): Entry {
   return {
     name,
     start(bench) {
       const [command, flags] = runtimeCommand(bench, "node");
-      return startWorker(bench, command, [...flags, bench.peer("codec.mjs"), libraryOf(bench, base), style, job], name);
-    },
-  };
-}
-
-/** The decoder of Go's net/http/fcgi alone. */
-export function codingInGo(name: string): Entry {
-  return {
-    name,
-    async start(bench) {
-      const file = join(bench.folder, "get.bin");
-      await writeFile(file, encodedGet(RecordType.AbortRequest));
-      return startWorker(bench, await bench.compiled("go_server"), ["-codec", file], name);
+      return startWorker(bench, command, [...flags, bench.peer("codec.mjs"), bench.library, style, job], name);
     },
   };
 }
@@ -210,8 +167,14 @@ async function startWorker(
   }
 }
 
-/** The memory of a process for each idle connection, after one request on each. In KiB. */
-export function holding(name: string, startServer: StartServer, connections: number, load: Load): Entry {
+/** What a server holds when its memory is measured. */
+export type Held = "idle connections" | "active requests";
+
+/**
+ * The memory of a process in KiB, after garbage collection: for each connection that had one answer and is kept, or for
+ * each request that its handler has not answered, on a connection of its own.
+ */
+export function holding(name: string, startServer: StartServer, held: Held, count: number, load: Load): Entry {
   return {
     name,
     async start(bench) {
@@ -220,16 +183,15 @@ export function holding(name: string, startServer: StartServer, connections: num
         async measure() {
           // Memory that a process sets up once is not counted.
           await loadFastCgi(bench, server, { ...load, connections: 50 }, 1);
-          const before = await residentMemory(server);
-          const idle = await openIdleConnections(server.address, connections);
+          let before = await residentMemory(server);
+          const idle = await openIdleConnections(server.address, count);
           try {
-            const after = await residentMemory(server);
-            return {
-              value: (after - before) / connections,
-              rate: null,
-              p99: null,
-              errors: connections - idle.answered,
-            };
+            if (held === "active requests") {
+              before = await residentMemory(server);
+              await idle.hold();
+            }
+            const value = ((await residentMemory(server)) - before) / count;
+            return { value, rate: null, p99: null, errors: count - idle.answered };
           } finally {
             await idle.close();
           }
@@ -250,4 +212,33 @@ async function residentMemory(server: Server): Promise<number> {
     .pids()
     .map((pid) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0));
   return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+/** A runtime that starts, imports a file of the library or nothing, and ends. In milliseconds. */
+export function starting(name: string, runtime: Runtime, file: string | null): Entry {
+  return {
+    name,
+    async start(bench) {
+      const [command, flags] = runtimeCommand(bench, runtime);
+      const code =
+        file === null
+          ? ["-e", "0"]
+          : ["--input-type=module", "-e", `import "${pathToFileURL(join(bench.library, file))}"`];
+      const once = async (): Promise<number> => {
+        const before = performance.now();
+        await run(...pinned(bench.cores.tested, command, [...flags, ...code]));
+        return performance.now() - before;
+      };
+      return {
+        async measure(seconds) {
+          const end = performance.now() + seconds * 1000;
+          const times: number[] = [];
+          do times.push(await once());
+          while (performance.now() < end);
+          return { value: spreadOf(times).median, rate: null, p99: null, errors: 0 };
+        },
+        stop: async () => {},
+      };
+    },
+  };
 }

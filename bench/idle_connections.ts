@@ -1,11 +1,14 @@
 import { connect, type Socket } from "node:net";
-import { RecordType } from "fetchcgi/toolkit";
+import { waitUntil } from "../test/support/process.ts";
 import { encodedGet } from "./encoded_get.ts";
+import { HELLO } from "./peers/answers.mjs";
 
 /** Connections that had one answer each and are kept. */
 export interface IdleConnections {
   /** How many had the right one. */
   readonly answered: number;
+  /** Sends a request on each that its handler does not answer; resolves when the handler has them all. */
+  hold(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -14,19 +17,29 @@ const AT_ONCE = 100;
 
 /** Opens connections to a server and asks for one hello on each. */
 export async function openIdleConnections(path: string, count: number): Promise<IdleConnections> {
-  const request = encodedGet(RecordType.Stdin);
+  const request = encodedGet("/");
   const sockets: Socket[] = [];
   let answered = 0;
   const open = async (): Promise<void> => {
     while (sockets.length < count) {
       const socket = connect(path);
       sockets.push(socket);
-      if (await answers(socket, request)) answered++;
+      if (await answers(socket, request, HELLO)) answered++;
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, open));
   return {
     answered,
+    async hold() {
+      const held = encodedGet("/hold");
+      for (const socket of sockets) socket.write(held);
+      const areHeld = (): Promise<boolean> => {
+        const asking = connect(path);
+        sockets.push(asking);
+        return answers(asking, encodedGet("/held"), `${count} held\n`);
+      };
+      await waitUntil(areHeld, { message: "Cannot hold the requests: some did not come" });
+    },
     async close() {
       const closed = sockets.map((socket) => new Promise((resolve) => socket.once("close", resolve)));
       for (const socket of sockets) socket.destroy();
@@ -35,14 +48,14 @@ export async function openIdleConnections(path: string, count: number): Promise<
   };
 }
 
-/** Whether the server greets, and ends the request with a record that says so. */
-function answers(socket: Socket, request: Uint8Array): Promise<boolean> {
+/** Whether the server ends the request, with this text in its answer. */
+function answers(socket: Socket, request: Uint8Array, expected: string): Promise<boolean> {
   return new Promise((resolve) => {
     let text = "";
     socket.on("data", (chunk) => {
       text += chunk.toString("latin1");
       // FCGI_END_REQUEST of request 1 with eight bytes of content.
-      if (text.includes("\x01\x03\x00\x01\x00\x08")) resolve(text.includes("Hello, world!\n"));
+      if (text.includes("\x01\x03\x00\x01\x00\x08")) resolve(text.includes(expected));
     });
     socket.on("error", () => resolve(false));
     socket.on("close", () => resolve(false));

@@ -11,10 +11,6 @@ export interface Load {
   readonly path: string;
   /** Connections, 64 by default. */
   readonly connections?: number;
-  /** Requests at once on each connection, 1 by default. */
-  readonly inFlight?: number;
-  /** false: a connection for each request. */
-  readonly keep?: boolean;
   /** Bytes of the request's body. */
   readonly body?: number;
   /** The expected body of the answer: a text, `@` and a file, or `alphabet`; and its length. */
@@ -28,8 +24,7 @@ interface Report {
   readonly rps: number;
   readonly lat_us: { readonly p99: number };
   readonly stalled: boolean;
-  readonly self: { readonly cpu_us_per_req: number };
-  readonly server?: { readonly cpu_us_per_req: number; readonly cpu_us_per_req_sched: number };
+  readonly server: { readonly cpu_us_per_req: number; readonly cpu_us_per_req_sched: number };
 }
 
 /** Seconds in which a load generator fills its connections before it measures. */
@@ -39,50 +34,25 @@ function settling(connections: number): number {
 
 /** Loads a FastCGI server. */
 export async function loadFastCgi(bench: Bench, server: Server, load: Load, seconds: number): Promise<Sample> {
-  return measure(bench, "fastcgi_load", fastCgiArguments(server, load, seconds), server.pids(), bench.cores.load);
+  return measure(bench, "fastcgi_load", fastCgiArguments(server, load, seconds), server.pids());
 }
 
-/** Measures the FastCGI load generator itself: a client in C. */
-export async function measureLoad(bench: Bench, server: Server, load: Load, seconds: number): Promise<Sample> {
-  return measure(bench, "fastcgi_load", fastCgiArguments(server, load, seconds), [], bench.cores.tested);
-}
-
-function fastCgiArguments({ address, script }: Server, load: Load, seconds: number): string[] {
-  const { connections = 64, inFlight = 1, keep = true, body = 0 } = load;
+function fastCgiArguments({ address }: Server, load: Load, seconds: number): string[] {
+  const { connections = 64, body = 0 } = load;
   return [
-    ...["-a", address, "-u", load.path, "-c", connections, "-p", inFlight, "-k", keep ? "on" : "off"],
+    ...["-a", address, "-u", load.path, "-c", connections],
     ...["-b", body, "-y", load.answerLength, "-C", load.answer, "-w", settling(connections), "-d", seconds],
-    ...(script === undefined ? [] : ["-S", script]),
   ].map(String);
 }
 
-/** Loads an HTTP server. `tested` is what is measured, if it is not that server. */
-export async function loadHttp(
-  bench: Bench,
-  server: Server,
-  load: Load,
-  seconds: number,
-  tested = server,
-): Promise<Sample> {
+/** Loads an HTTP server. */
+export async function loadHttp(bench: Bench, server: Server, load: Load, seconds: number): Promise<Sample> {
+  const { path, connections = 64, answer, answerLength } = load;
   const args = [
-    "-a",
-    server.address,
-    "-u",
-    load.path,
-    "-c",
-    load.connections ?? 64,
-    "-y",
-    load.answerLength,
-    "-C",
-    load.answer,
+    ...["-a", server.address, "-u", path, "-c", connections, "-y", answerLength, "-C", answer],
+    ...["-w", settling(connections), "-d", seconds],
   ];
-  return measure(
-    bench,
-    "http_load",
-    [...args, "-w", settling(load.connections ?? 64), "-d", seconds].map(String),
-    tested.pids(),
-    bench.cores.load,
-  );
+  return measure(bench, "http_load", args.map(String), server.pids());
 }
 
 async function measure(
@@ -90,12 +60,11 @@ async function measure(
   program: "fastcgi_load" | "http_load",
   args: string[],
   pids: readonly number[],
-  core: number,
 ): Promise<Sample> {
-  const tested = pids.length === 0 ? [] : ["-m", pids.join(",")];
-  const report: Report = JSON.parse(await runProgram(await bench.compiled(program), [...args, ...tested], core));
+  const command = await bench.compiled(program);
+  const report: Report = JSON.parse(await runProgram(command, [...args, "-m", pids.join(",")], bench.cores.load));
   if (report.requests === 0) throw new Error(`none of its answers was right and in time (${report.errors} errors)`);
-  const { cpu_us_per_req, cpu_us_per_req_sched } = { cpu_us_per_req_sched: 0, ...(report.server ?? report.self) };
+  const { cpu_us_per_req, cpu_us_per_req_sched } = report.server;
   return {
     value: finer(cpu_us_per_req_sched, cpu_us_per_req),
     rate: report.rps,

@@ -18,12 +18,11 @@ export function describeMachine({ options, cores }: Bench): string[] {
   return [
     `${model}, ${cpus().length} cores, ${memory}, ${type()} ${release()}; ${pinning}`,
     [
-      `Node.js ${say(options.node, ["--version"])}`,
+      `Node.js ${[...new Set([options.node, ...options.nodes.values()])].map((node) => say(node, ["--version"])).join(", ")}`,
       ...(options.bun === undefined ? [] : [`Bun ${say(options.bun, ["--version"])}`]),
       ...(options.deno === undefined ? [] : [say(options.deno, ["--version"])]),
       ...versionsOfPackages(),
       ...versionOf("go", ["version"], /go(\d\S*)/, "Go"),
-      ...versionOf("php-fpm", ["--version"], /PHP (\S+)/, "php-fpm"),
       ...versionOf("nginx", ["-v"], /nginx\/(\S+)/, "nginx"),
       ...versionOf("caddy", ["version"], /v?(\d\S*)/, "Caddy"),
       ...versionOf("cc", ["--version"], /(\d+\.\d+\.\d+)/, "C compiler"),
@@ -37,7 +36,8 @@ function versionsOfPackages(): string[] {
       path.startsWith("../") ? "devDependencies" : "dependencies"
     ];
   const own = Object.entries(read("./package.json")).map(([name, version]) => `${name} ${version}`);
-  return [...own, `srvx ${read("../package.json").srvx}`];
+  const { srvx, hono } = read("../package.json");
+  return [...own, `srvx ${srvx}`, `Hono ${hono}`];
 }
 
 function versionOf(name: ProgramName, args: readonly string[], pattern: RegExp, title: string): string[] {

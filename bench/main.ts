@@ -1,15 +1,15 @@
 // npm run bench: see README.md.
 
-import { writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createTemporaryDirectory } from "../test/support/temporary_directory.ts";
-import { casesFor } from "./cases.ts";
+import { cases } from "./cases.ts";
 import { chart } from "./chart.ts";
 import { describeMachine } from "./machine.ts";
 import { type BenchOptions, parseOptions, usage } from "./options.ts";
 import { profileCase } from "./profile.ts";
-import { caseTable, resultsPage, targetTable } from "./report.ts";
+import { caseTable, resultsPage, runPage, targetTable } from "./report.ts";
 import { runCase } from "./run_case.ts";
 import { type Bench, setUp } from "./setup.ts";
 import type { BenchCase, CaseResult } from "./types.ts";
@@ -24,17 +24,16 @@ async function main(args: readonly string[]): Promise<void> {
   const options = parseOptions(args);
   const directory = await createTemporaryDirectory("bench");
   try {
-    const all = casesFor(options);
-    const wanted = all.filter((benchCase) => isChosen(benchCase, options));
+    const wanted = cases.filter((benchCase) => isChosen(benchCase, options));
     const chosen = options.quick ? wanted.map(targetsOnly) : wanted;
     if (chosen.length === 0) throw new TypeError(`Cannot find a case that begins with ${options.cases.join(" or ")}`);
     if (options.command === "list") {
-      for (const { id, title } of all) console.log(`${id.padEnd(20)}${title}`);
+      for (const { id, title } of cases) console.log(`${id.padEnd(20)}${title}`);
       return;
     }
     const bench = await setUp(options, directory.path);
     if (options.command === "profile") await profileCase(bench, chosen[0]!);
-    else await runAll(bench, chosen, all);
+    else await runAll(bench, chosen);
   } finally {
     await directory.remove();
   }
@@ -50,34 +49,42 @@ function targetsOnly(benchCase: BenchCase): BenchCase {
   const { targets, entries } = benchCase;
   if (targets === undefined) return benchCase;
   const names = new Set(targets.flatMap(({ of, against }) => [of, against]));
-  return { ...benchCase, entries: entries.filter(({ name }) => names.has(name)), missing: [] };
+  return { ...benchCase, entries: entries.filter(({ name }) => names.has(name)) };
 }
 
-async function runAll(bench: Bench, chosen: readonly BenchCase[], all: readonly BenchCase[]): Promise<void> {
+async function runAll(bench: Bench, chosen: readonly BenchCase[]): Promise<void> {
   const { options } = bench;
   const machine = describeMachine(bench);
   const how = `${options.rounds} rounds of ${options.seconds} s for each contender, interleaved, after a warm-up of at most ${options.warmUp} s`;
   console.log(`${machine.join("\n")}\n${how}\n`);
+  // Only a run of everything is worth keeping, unless a place is named.
+  const isWhole = chosen.length === cases.length && !options.quick;
+  const folder = options.report ?? (isWhole ? benchFolder : undefined);
+  const date = new Date().toISOString().slice(0, 16).replace(":", "");
   const results: CaseResult[] = [];
   for (const benchCase of chosen) {
     process.stderr.write(`${benchCase.id}\n`);
     const result = await runCase(bench, benchCase, (text) => process.stderr.write(`${text}\n`));
     results.push(result);
     console.log(caseTable(result));
+    // After each case, so that a run that is broken off leaves what it had.
+    const left = cases.filter((one) => !results.some((done) => done.case.id === one.id));
+    if (folder !== undefined) await writeReport(folder, date, runPage(date, machine, how, results, left), results);
   }
   console.log(`## Targets\n\n${targetTable(results)}`);
-  const ran = new Set(chosen.map(({ id }) => id));
-  const left = all.filter(({ id }) => !ran.has(id));
-  if (left.length > 0) console.log(`Left out of this run: ${left.map(({ id }) => id).join(", ")}`);
   if (options.quick) console.log("quick: only the contenders that targets name");
+  if (folder !== undefined) console.log(`Written: ${join(folder, "RESULTS.md")}`);
+}
 
-  // Only a run of everything is worth keeping, unless a place is named.
-  const folder = options.report ?? (left.length === 0 && !options.quick ? benchFolder : undefined);
-  if (folder === undefined) return;
-  await writeFile(join(folder, "RESULTS.md"), resultsPage(machine, how, results, left));
-  const main = results.find((result) => result.case.id === "serve-hello") ?? results[0]!;
-  await writeFile(join(folder, "results.svg"), chart(main));
-  console.log(`Written: ${join(folder, "RESULTS.md")}`);
+/** Adds the page of a run to those before, and writes the page that compares them all. */
+async function writeReport(folder: string, date: string, page: string, results: readonly CaseResult[]): Promise<void> {
+  const runs = join(folder, "results");
+  await mkdir(runs, { recursive: true });
+  await writeFile(join(runs, `${date}.md`), page);
+  const names = (await readdir(runs)).filter((name) => name.endsWith(".md")).sort();
+  const pages = names.map(async (name) => [name.slice(0, -3), await readFile(join(runs, name), "utf8")] as const);
+  await writeFile(join(folder, "RESULTS.md"), resultsPage(new Map(await Promise.all(pages))));
+  await writeFile(join(folder, "results.svg"), chart(results[0]!));
 }
 
 try {

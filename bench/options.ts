@@ -13,6 +13,8 @@ export interface BenchOptions {
   readonly seconds: number;
   /** The most seconds for which a contender runs before its first round; it stops when it gets no faster. */
   readonly warmUp: number;
+  /** How often a case is tried at the most, while its control is off by more than a tenth. */
+  readonly tries: number;
   /** The Node.js that runs our contender and all that are written in JavaScript. */
   readonly node: string;
   readonly bun: string | undefined;
@@ -21,18 +23,19 @@ export interface BenchOptions {
   readonly nodes: ReadonlyMap<number, string>;
   /** A folder with another build of this library, to compare with. */
   readonly base: string | undefined;
-  /** A folder for the report. */
+  /** A folder for the report, of a run that is not one of all cases as well. */
   readonly report: string | undefined;
 }
 
-export const usage = `npm run bench                       all cases; writes bench/RESULTS.md and bench/results.svg
+export const usage = `npm run bench                       all cases; adds a page to bench/results and writes bench/RESULTS.md anew
 npm run bench -- quick              the main cases, with whom their targets name, in short rounds; writes nothing
 npm run bench -- serve client-hello cases by id or by the start of it
 npm run bench -- list               the cases
 npm run bench -- profile serve-hello  a CPU profile of our contender and where its time goes
-  --node PATH  --bun PATH  --deno PATH   runtimes to use; by default the current Node.js, and the others from scripts/runtimes
+  --node PATH  --bun PATH  --deno PATH   runtimes to use; by default those of scripts/runtimes, and of Node.js the 24
   --base FOLDER      another build of this library, as a further contender
   --rounds N  --seconds S  --warm-up S   how often and how long
+  --tries N          how often a case is tried while its control is off by more than a tenth; 3 by default
   --report FOLDER    write the report there
 `;
 
@@ -49,6 +52,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
       rounds: { type: "string" },
       seconds: { type: "string" },
       "warm-up": { type: "string" },
+      tries: { type: "string" },
       report: { type: "string" },
     },
   });
@@ -59,9 +63,10 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     cases: positionals.filter((word) => !["quick", "profile", "list"].includes(word)),
     quick,
     rounds: number("--rounds", values.rounds, quick ? 3 : 5),
-    seconds: number("--seconds", values.seconds, quick ? 0.3 : 1.5),
-    warmUp: number("--warm-up", values["warm-up"], quick ? 4 : 12),
-    node: values.node ?? process.execPath,
+    seconds: number("--seconds", values.seconds, quick ? 0.3 : 1.2),
+    warmUp: number("--warm-up", values["warm-up"], quick ? 4 : 8),
+    tries: number("--tries", values.tries, 3),
+    node: values.node ?? findRuntime("node24") ?? process.execPath,
     bun: values.bun ?? findRuntime("bun"),
     deno: values.deno ?? findRuntime("deno"),
     nodes: foundNodes(),
@@ -73,7 +78,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
 /** The Node.js that runs this, and those that the tests use. */
 function foundNodes(): Map<number, string> {
   const nodes = new Map([[Number(process.versions.node.split(".")[0]), process.execPath]]);
-  for (const major of [24, 26] as const) {
+  for (const major of [22, 24, 26] as const) {
     const path = findRuntime(`node${major}`);
     if (path !== undefined) nodes.set(major, path);
   }

@@ -1,13 +1,18 @@
-// Results as Markdown.
+// Results as Markdown: a page for each run, and RESULTS.md, which sets the target tables of all pages side by side.
 
-import { ratios, type Spread, spreadOf } from "./statistics.ts";
-import { type BenchCase, type CaseResult, controlOf, type EntryResult, type Sample, type Target } from "./types.ts";
+import { control, isOff, measured, ratios, type Spread, slowRuns, spreadOf, valuesOf } from "./statistics.ts";
+import type { BenchCase, CaseResult, EntryResult, Sample, Target } from "./types.ts";
 
 /** A case as a table: a row for each contender. The ratio is that of the first contender to this one. */
-export function caseTable({ case: { id, title, figure }, entries }: CaseResult): string {
+export function caseTable({ case: { id, title, figure }, entries, controls }: CaseResult): string {
   const [first] = entries;
   const rows = entries.map((entry) => [entry.name, ...cells(entry, first!)]);
-  return `### ${title}\n\n\`${id}\`\n\n${table([["", figure, "a second", "p99", `${first!.name} ÷ this`, "errors"], ...rows])}`;
+  const note = controls.length > 1 ? `\n${triesNote(controls)}\n` : "";
+  return `### ${title}\n\n\`${id}\`\n\n${table([["", figure, "a second", "p99", `${first!.name} ÷ this`, "errors"], ...rows])}${note}`;
+}
+
+function triesNote(controls: readonly number[]): string {
+  return `Tried ${controls.length} times, because the control was off: ${controls.map(ratio).join(", ")}. The figures are those of the try with the control nearest to 1.`;
 }
 
 function cells(entry: EntryResult, first: EntryResult): string[] {
@@ -38,59 +43,61 @@ function optional(
   return picked.length === 0 ? "" : format(spreadOf(picked).median);
 }
 
-/**
- * The targets of all cases that were run, and what was measured; beside it the ratio of the first contender to itself, which is how far
- * a ratio of that case can be off.
- */
+const TARGET_HEAD = ["case", "contender", "target", "measured", "control", ""];
+
+/** The targets of all cases that were run: what was measured, and beside it the control. */
 export function targetTable(results: readonly CaseResult[]): string {
-  const rows = results.flatMap((result) =>
-    (result.case.targets ?? []).map((target) => {
-      const measured = measure(result, target);
-      const control = controlRatio(result);
-      return [
-        result.case.title,
-        target.of,
-        target.against === null ? `≤ ${target.most} ${result.case.figure}` : `≤ ${target.most} × ${target.against}`,
-        measured === null ? "not run" : spread(measured, target.against === null ? amount : ratio),
-        control === null ? "" : spread(control, ratio),
-        measured === null ? "" : measured.median <= target.most ? "met" : "**missed**",
-      ];
-    }),
-  );
-  return table([["case", "contender", "target", "measured", "the same build twice", ""], ...rows]);
+  return table([TARGET_HEAD, ...results.flatMap((result) => (result.case.targets ?? []).map(targetRow(result)))]);
 }
 
-/** The first contender divided by itself. */
-function controlRatio(result: CaseResult): Spread | null {
-  const [first] = result.entries;
-  if (first === undefined) return null;
-  return measure(result, { of: first.name, against: controlOf(first.name), most: 1 });
-}
-
-function measure({ entries }: CaseResult, { of, against }: Target): Spread | null {
-  const samplesOf = (name: string): number[] | null => {
-    const entry = entries.find((candidate) => candidate.name === name);
-    return entry !== undefined && "samples" in entry ? values(entry.samples) : null;
+function targetRow(result: CaseResult): (target: Target) => string[] {
+  const { title, figure } = result.case;
+  return (target) => {
+    const { of, against, most } = target;
+    if (target.slowRuns) return [title, of, `≤ ${most} slow runs`, ...slowRunCells(result, target)];
+    const name = against === null ? `≤ ${most} ${figure}` : `≤ ${most} × ${against}`;
+    const found = measured(result, target);
+    if (found === null) return [title, of, name, "not run", "", ""];
+    const format = against === null ? amount : ratio;
+    return [title, of, name, spread(found, format), controlCell(result), verdict(found.median, most, result)];
   };
-  const own = samplesOf(of);
-  if (own === null) return null;
-  if (against === null) return spreadOf(own);
-  const other = samplesOf(against);
-  return other === null ? null : spreadOf(ratios(own, other));
 }
 
-/** The whole report. */
-export function resultsPage(
+function slowRunCells(result: CaseResult, { of, against, most }: Target): string[] {
+  const [own, other] = [of, against].map((name) => name && valuesOf(result, name));
+  if (!own || !other) return ["not run", "", ""];
+  const count = slowRuns(own);
+  return [
+    `${count} of ${own.length}`,
+    `${slowRuns(other)} of ${other.length} of ${against}`,
+    verdict(count, most, result),
+  ];
+}
+
+function controlCell(result: CaseResult): string {
+  const found = control(result);
+  if (found === null) return "";
+  const tries = result.controls.length;
+  return `${spread(found, ratio)}${tries > 1 ? `, best of ${tries} tries` : ""}`;
+}
+
+function verdict(found: number, most: number, result: CaseResult): string {
+  const off = isOff(control(result)?.median ?? 1) ? ", but the control is off" : "";
+  return `${found <= most ? "met" : "**missed**"}${off}`;
+}
+
+/** The page of a run. */
+export function runPage(
+  date: string,
   machine: readonly string[],
   how: string,
   results: readonly CaseResult[],
   left: readonly BenchCase[],
 ): string {
   const notRun = left.map(({ id, title }) => `- \`${id}\`: ${title}`);
-  return `# Results
+  return `# Run of ${date}
 
-Made by \`npm run bench\`; do not edit. What each case does and how it is measured: [README.md](README.md). Why targets are missed:
-[FINDINGS.md](FINDINGS.md).
+Made by \`npm run bench\`; do not edit. How it measures: [README.md](../README.md).
 
 - ${machine.join("\n- ")}
 - ${how}
@@ -99,14 +106,51 @@ Figures are medians of the rounds, with the least and the most in brackets. A ra
 Below 1 the first contender takes less. "The same again" is the control: the first contender once more, whose true ratio is 1. A ratio
 that lies no farther from 1 than that of the control shows no difference.
 
-![CPU time of serving hello](results.svg)
-
 ## Targets
 
 ${targetTable(results)}
 ## Cases
 
 ${results.map(caseTable).join("\n")}${notRun.length === 0 ? "" : `\n## Left out of this run\n\n${notRun.join("\n")}\n`}`;
+}
+
+/** The page with the targets of several runs side by side. `pages` are those of the runs, by their names; the last one's rows lead. */
+export function resultsPage(pages: ReadonlyMap<string, string>): string {
+  const runs = [...pages].map(([name, page]) => ({ name, rows: targetRows(page) }));
+  const rows = (runs.at(-1)?.rows ?? []).map(([key, row]) => [
+    ...row.slice(0, 3),
+    ...runs.flatMap(({ rows: others }) => {
+      const other = new Map(others).get(key);
+      return other === undefined ? ["", ""] : [`${other[3]} ${other[5]}`.trim(), other[4]!];
+    }),
+  ]);
+  const head = [
+    "case",
+    "contender",
+    "target",
+    ...runs.flatMap(({ name }) => [`[${name}](results/${name}.md)`, "control"]),
+  ];
+  return `# Results
+
+Made by \`npm run bench\`, which adds each run of all cases to [results](results); do not edit. What each case does and how it is
+measured: [README.md](README.md). Why targets are missed: [FINDINGS.md](FINDINGS.md).
+
+Figures are medians of the ratios of the rounds, with the least and the most in brackets. The control is the ratio of the case's first
+contender to itself, in the same rounds: a ratio can be off by as much as the control is from 1.
+
+![CPU time of serving hello](results.svg)
+
+${table([head, ...rows])}`;
+}
+
+/** The rows of the target table of a run's page, each with the cells that name its target as a key. */
+function targetRows(page: string): [key: string, row: string[]][] {
+  const section = page.slice(page.indexOf("\n## Targets\n"), page.indexOf("\n## Cases\n"));
+  const lines = section.split("\n").filter((line) => line.startsWith("| "));
+  return lines.slice(1).map((line) => {
+    const row = line.slice(2, -2).split(" | ");
+    return [row.slice(0, 3).join(" | "), row];
+  });
 }
 
 function values(samples: readonly Sample[]): number[] {
@@ -138,6 +182,5 @@ function firstLine(text: string): string {
 function table([head, ...rows]: readonly string[][]): string {
   const line = (row: readonly string[]): string =>
     `| ${row.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |\n`;
-  const rule = `|${head!.map((_, column) => (column === 0 ? "---|" : "---|")).join("")}\n`;
-  return `${line(head!)}${rule}${rows.map(line).join("")}`;
+  return `${line(head!)}|${"---|".repeat(head!.length)}\n${rows.map(line).join("")}`;
 }

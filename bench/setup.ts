@@ -71,7 +71,7 @@ async function buildLibrary(output: string): Promise<string> {
 async function compile(name: CompiledProgram): Promise<string> {
   const output = join(buildFolder, name);
   if (name === "go_server") {
-    const sources = ["main.go", "codec.go", "go.mod"].map((file) => join(benchFolder, "peers/go", file));
+    const sources = ["main.go", "go.mod"].map((file) => join(benchFolder, "peers/go", file));
     if (await isNewer(output, sources)) return output;
     await run(need("go"), ["build", "-o", output, "."], {
       cwd: join(benchFolder, "peers/go"),

@@ -21,6 +21,8 @@ export interface Running {
 /** A contender in a case. */
 export interface Entry {
   readonly name: string;
+  /** Whether it uses this library: `--base` then adds it once more, with the other build. */
+  readonly isOurs?: boolean;
   start(bench: Bench): Promise<Running>;
 }
 
@@ -30,15 +32,15 @@ export function controlOf(name: string): string {
 }
 
 /** A target of a case. */
-export type Target =
-  | {
-      /** Whose figure is divided by that of `against`, round by round. */
-      readonly of: string;
-      readonly against: string;
-      /** The most that the median of the ratios may be. */
-      readonly most: number;
-    }
-  | { readonly of: string; readonly against: null /** The most that the median may be. */; readonly most: number };
+export interface Target {
+  readonly of: string;
+  /** Whose figure the one of `of` is divided by, round by round. Null: the figure itself is what counts. */
+  readonly against: string | null;
+  /** The most that the median may be. */
+  readonly most: number;
+  /** Counts the rounds that took a fifth more than the median instead. `against` shows how many the machine is the cause of. */
+  readonly slowRuns?: true;
+}
 
 /** A question that is put to several contenders. */
 export interface BenchCase {
@@ -48,10 +50,10 @@ export interface BenchCase {
   readonly figure: string;
   readonly entries: readonly Entry[];
   readonly targets?: readonly Target[];
-  /** Contenders that can't take part, and why. */
-  readonly missing?: readonly { readonly name: string; readonly reason: string }[];
-  /** Whether each round starts its contenders anew. */
-  readonly fresh?: boolean;
+  /** Each round starts its contenders anew, and there are so many rounds. */
+  readonly freshRounds?: number;
+  /** Whether there is no control, because a contender of its own is one. */
+  readonly noControl?: boolean;
   /** Whether `quick` runs it. */
   readonly quick?: boolean;
 }
@@ -64,4 +66,6 @@ export type EntryResult =
 export interface CaseResult {
   readonly case: BenchCase;
   readonly entries: readonly EntryResult[];
+  /** The median of the control in each try at this case; the entries are those of the try that was nearest to 1. */
+  readonly controls: readonly number[];
 }

@@ -7,7 +7,7 @@ try {
   await ensureBenchPackages();
   const args = process.argv.slice(2);
   const isShort = ["quick", "list", "profile"].some((word) => args.includes(word));
-  const ensureServersOfBench = () => ensureServers(["cc", "libfcgi", "go", "nginx", "php-fpm", "caddy"]);
+  const ensureServersOfBench = () => ensureServers(["cc", "libfcgi", "go", "nginx", "caddy"]);
   for (const ensure of [ensureServersOfBench, ...(isShort ? [] : [ensureRuntimes])]) {
     try {
       await ensure();

@@ -34,6 +34,18 @@ export function isAlphabet(bytes, offset) {
 const PATTERN_LENGTH = 262_144;
 const PATTERN = alphabet(PATTERN_LENGTH + 26);
 
+/** A stream that gives a piece of the bytes each time it is asked. */
+export function pieces(bytes, size) {
+  let offset = 0;
+  return new ReadableStream({
+    pull(controller) {
+      controller.enqueue(bytes.subarray(offset, offset + size));
+      offset += size;
+      if (offset >= bytes.length) controller.close();
+    },
+  });
+}
+
 /** What a browser says of itself. */
 export const BROWSER_HEADERS = {
   "user-agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",

@@ -1,15 +1,13 @@
-// Codecs alone, in memory. codec.mjs FOLDER STYLE JOB
+// Codecs and streams alone, in memory. codec.mjs FOLDER STYLE JOB
 //
 // | job | unit |
 // |---|---|
 // | get | a GET conversation (begin, 25 params, no STDIN), decoded to strings |
-// | large | a STDIN record of 32 KiB, whole in its chunk, decoded |
-// | split | a STDIN record of 32 KiB that lies across two chunks, decoded |
 // | encode | a GET request with 25 params, encoded |
-import { existsSync } from "node:fs";
+// | chunks | a stream of 10,000 chunks, read: by a loop of read() alone |
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { nginxParams } from "./answers.mjs";
+import { alphabet, CHUNK, CHUNKS, nginxParams, pieces } from "./answers.mjs";
 import { DecodedRequests } from "./floor_codec.mjs";
 import { encodeRequest } from "./floor_encoder.mjs";
 import { repeatedly, rounds } from "./ready.mjs";
@@ -17,38 +15,8 @@ import { repeatedly, rounds } from "./ready.mjs";
 const [folder, style, job] = process.argv.slice(2);
 const params = nginxParams();
 const conversation = encodeRequest(params);
-const LARGE_RECORD = 32_768;
 /** How often a job is done between two looks at the clock. */
 const BATCH = 200;
-
-function record(length) {
-  return Buffer.concat([Buffer.from([1, 5, 0, 1, length >> 8, length & 255, 0, 0]), Buffer.alloc(length, 97)]);
-}
-function chunkOf(size, count) {
-  return Buffer.concat(Array.from({ length: count }, () => record(size)));
-}
-/** Chunks of 64 KiB as a socket gives them, which cut records where they end. They begin and end with a record. */
-function cut(bytes, size) {
-  const chunks = [];
-  for (let at = 0; at < bytes.length; at += size) chunks.push(bytes.subarray(at, at + size));
-  return chunks;
-}
-const inputs = {
-  large: { chunks: [chunkOf(LARGE_RECORD, 2)], units: 2 },
-  // 24 KiB: no record lies whole in one of them.
-  split: { chunks: cut(chunkOf(LARGE_RECORD, 12), 24 * 1024), units: 12 },
-};
-
-/** Decodes records and has `sum` to show for it, so that nothing is left out by a compiler. */
-function recordsJob(push, sum) {
-  const { chunks, units } = inputs[job];
-  return () => {
-    const before = sum();
-    for (const chunk of chunks) push(chunk);
-    if (sum() - before !== units * LARGE_RECORD) throw new Error("Wrong result");
-    return units;
-  };
-}
 
 function checkParams(size, value) {
   if (size !== 25 || value !== params.HTTP_USER_AGENT) throw new Error("Wrong result");
@@ -85,18 +53,7 @@ const makers = {
         return BATCH;
       };
     }
-    if (job === "encode") return batch(() => checkRequest(encodeWith(library)));
-    let sum = 0;
-    const decoder = new RecordDecoder();
-    const out = {
-      enqueue({ contentData }) {
-        sum += contentData.length;
-      },
-    };
-    return recordsJob(
-      (chunk) => decoder.transform(chunk, out),
-      () => sum,
-    );
+    return batch(() => checkRequest(encodeWith(library)));
   },
 
   /** Both stages composed in one TransformStream. */
@@ -121,31 +78,20 @@ const makers = {
     return batch(() => requests.push(conversation));
   },
 
-  /** What copying costs: the bytes of each record into memory of their own. */
-  copy() {
-    let sum = 0;
-    const push = (chunk) => {
-      for (let at = 0; at < chunk.length; at += LARGE_RECORD) {
-        const part = chunk.subarray(at, at + LARGE_RECORD);
-        const copied = new Uint8Array(part.length);
-        copied.set(part);
-        sum += copied.length;
-      }
-    };
-    const { chunks, units } = inputs[job];
-    return () => {
-      const before = sum;
-      for (const chunk of chunks) push(chunk);
-      if (sum - before < units * LARGE_RECORD) throw new Error("Wrong result");
-      return units;
+  "reader loop": () => {
+    const bytes = alphabet(CHUNK * CHUNKS);
+    return async () => {
+      const reader = pieces(bytes, CHUNK).getReader();
+      let length = 0;
+      for (let result = await reader.read(); !result.done; result = await reader.read()) length += result.value.length;
+      if (length !== bytes.length) throw new Error("Wrong result");
+      return 1;
     };
   },
 };
 
-/** A build from before there was a second door has everything in the first. */
 function ours() {
-  const doors = ["toolkit.js", "index.js"].map((name) => join(folder, name));
-  return import(pathToFileURL(doors.find(existsSync)).href);
+  return import(pathToFileURL(join(folder, "toolkit.js")).href);
 }
 
 function encodeWith({ encodeRequestHead, Role }) {

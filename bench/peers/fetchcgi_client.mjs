@@ -1,29 +1,19 @@
-// Our client: fetchcgi_client.mjs FOLDER BACKEND JOB [multiplexed] [SCRIPT]
+// Our client: fetchcgi_client.mjs FOLDER OPTIONS BACKEND JOB, where OPTIONS are more options of the client, as JSON.
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { BROWSER_HEADERS, HELLO } from "./answers.mjs";
 import { BodyCheck, bodyOf, WIDTHS } from "./client_jobs.mjs";
 import { concurrently, rounds } from "./ready.mjs";
 
-const [folder, backend, job, mode, script] = process.argv.slice(2);
-const runtime = "Deno" in globalThis ? "deno" : "Bun" in globalThis ? "bun" : "node";
-const { FastCgiHttpClient, FastCgiUnixConnector } = await import(pathToFileURL(join(folder, `${runtime}.js`)).href);
+const [folder, options, backend, job] = process.argv.slice(2);
+const { FastCgiHttpClient, FastCgiUnixConnector } = await import(pathToFileURL(join(folder, "node.js")).href);
 
-const connector =
-  script === undefined
-    ? new FastCgiUnixConnector(backend, { script: { filename: "/var/www/html/index.php" } })
-    : FastCgiUnixConnector.phpFpm(backend, script);
-// php-fpm has four workers, and each connection takes one.
-const width = script === undefined ? WIDTHS[job] : 4;
-const client = new FastCgiHttpClient(connector, {
-  keepAlive: true,
-  maxIdle: width,
+const width = WIDTHS[job];
+const client = new FastCgiHttpClient(
+  new FastCgiUnixConnector(backend, { script: { filename: "/var/www/html/index.php" } }),
   // Not one of these backends closes a connection by itself.
-  reuseForAll: true,
-  ...(mode === "multiplexed"
-    ? { multiplexing: true, maxConnections: 1, maxConcurrentRequests: width }
-    : { maxConnections: width }),
-});
+  { keepAlive: true, maxConnections: width, maxIdle: width, reuseForAll: true, ...JSON.parse(options) },
+);
 
 const body = bodyOf(job);
 const url = "http://localhost:8080/";

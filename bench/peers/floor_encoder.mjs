@@ -1,11 +1,10 @@
 // The cheapest encoder of a request that one can write by hand for node: the reference that others are measured against.
 
-const MAX_CONTENT = 65_528;
 const EMPTY_PARAMS = [1, 4, 0, 1, 0, 0, 0, 0];
 const EMPTY_STDIN = [1, 5, 0, 1, 0, 0, 0, 0];
 
-/** A whole request with id 1 on a connection that is kept. `params` is an object; `body` is bytes or null. */
-export function encodeRequest(params, body = null) {
+/** A whole request without a body, with id 1 on a connection that is kept. `params` is an object. */
+export function encodeRequest(params) {
   const head = Buffer.allocUnsafe(4096);
   head.set([1, 1, 0, 1, 0, 8, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0], 0);
   let at = 24;
@@ -26,14 +25,6 @@ export function encodeRequest(params, body = null) {
   const length = at - 24;
   head.set([1, 4, 0, 1, length >> 8, length & 255, 0, 0], 16);
   head.set(EMPTY_PARAMS, at);
-  if (body === null) {
-    head.set(EMPTY_STDIN, at + 8);
-    return head.subarray(0, at + 16);
-  }
-  const parts = [head.subarray(0, at + 8)];
-  for (let offset = 0; offset < body.length; offset += MAX_CONTENT) {
-    const content = body.subarray(offset, offset + MAX_CONTENT);
-    parts.push(Buffer.from([1, 5, 0, 1, content.length >> 8, content.length & 255, 0, 0]), content);
-  }
-  return Buffer.concat([...parts, Buffer.from(EMPTY_STDIN)]);
+  head.set(EMPTY_STDIN, at + 8);
+  return head.subarray(0, at + 16);
 }

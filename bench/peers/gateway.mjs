@@ -1,22 +1,33 @@
-// A gateway on Node: HTTP in, FastCGI out. gateway.mjs FOLDER BACKEND PORT [SCRIPT]
+// A gateway of our client and the HTTP server of a runtime, srvx on Node. gateway.mjs FOLDER BACKEND ADDRESS
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { serve } from "srvx";
-import { ready } from "./ready.mjs";
+import { ready, targetOf } from "./ready.mjs";
 
-const [folder, backend, port, script] = process.argv.slice(2);
-const { FastCgiHttpClient, FastCgiUnixConnector } = await import(pathToFileURL(join(folder, "node.js")).href);
+const [folder, backend, address] = process.argv.slice(2);
+const { host: hostname, port } = targetOf(address);
+const runtime = "Deno" in globalThis ? "deno" : "Bun" in globalThis ? "bun" : "node";
+const { FastCgiHttpClient, FastCgiUnixConnector } = await import(pathToFileURL(join(folder, `${runtime}.js`)).href);
 
-const connector =
-  script === undefined ? new FastCgiUnixConnector(backend) : FastCgiUnixConnector.phpFpm(backend, script);
-// php-fpm gives each connection a worker, so it has no more connections than it has workers: four.
-const connections = script === undefined ? 64 : 4;
-const client = new FastCgiHttpClient(connector, { keepAlive: true, maxConnections: connections, maxIdle: connections });
-const server = serve({
-  hostname: "127.0.0.1",
-  port: Number(port),
-  silent: true,
-  fetch: (request) => client.fetch(request, { remoteAddress: request.ip }),
+const client = new FastCgiHttpClient(new FastCgiUnixConnector(backend), {
+  keepAlive: true,
+  maxConnections: 64,
+  maxIdle: 64,
 });
-await server.ready();
+const call = (request, remoteAddress) => client.fetch(request, { remoteAddress });
+
+const servers = {
+  async node() {
+    const { serve } = await import("srvx");
+    const fetch = (request) => call(request, request.ip);
+    await serve({ hostname, port, silent: true, fetch }).ready();
+  },
+  bun() {
+    Bun.serve({ hostname, port, fetch: (request, server) => call(request, server.requestIP(request)?.address) });
+  },
+  deno() {
+    const fetch = (request, { remoteAddr }) => call(request, remoteAddr.hostname);
+    Deno.serve({ hostname, port, onListen() {} }, fetch);
+  },
+};
+await servers[runtime]();
 ready();

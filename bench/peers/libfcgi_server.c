@@ -9,28 +9,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LARGE = 1 << 20 };
-static char large[LARGE];
-
 static void serve(int listener) {
-  FCGX_Request request; static char buffer[65536]; int n;
+  FCGX_Request request;
   FCGX_Init(); FCGX_InitRequest(&request, listener, 0);
   while (FCGX_Accept_r(&request) >= 0) {
-    const char *uri = FCGX_GetParam("REQUEST_URI", request.envp);
     FCGX_PutS("Status: 200 OK\r\nContent-Type: text/plain\r\n\r\n", request.out);
-    if (uri && !strcmp(uri, "/drain")) {
-      long length = 0; while ((n = FCGX_GetStr(buffer, sizeof buffer, request.in)) > 0) length += n;
-      FCGX_FPrintF(request.out, "%ld\n", length);
-    } else if (uri && !strcmp(uri, "/echo")) {
-      while ((n = FCGX_GetStr(buffer, sizeof buffer, request.in)) > 0) FCGX_PutStr(buffer, n, request.out);
-    } else if (uri && !strcmp(uri, "/bytes")) FCGX_PutStr(large, LARGE, request.out);
-    else FCGX_PutS("Hello, world!\n", request.out);
+    FCGX_PutS("Hello, world!\n", request.out);
     FCGX_Finish_r(&request);
   }
 }
 int main(int argc, char **argv) {
   if (argc < 3) return 2;
-  for (int i = 0; i < LARGE; i++) large[i] = 'a' + i % 26;
   char name[128]; snprintf(name, sizeof name, "%s", argv[1]);
   if (name[0] != '/') memmove(name, strchr(name, ':'), strlen(strchr(name, ':')) + 1); // libfcgi wants ":9000"
   FCGX_Init();

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -11,29 +11,24 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const bench = (...args: string[]): Promise<{ stdout: string }> =>
   run(process.execPath, ["--import", "tsx", "bench/main.ts", ...args], { cwd: root });
 
-const tiny = ["--rounds", "1", "--seconds", "0.05", "--warm-up", "0.1"];
+const tiny = ["--rounds", "1", "--seconds", "0.05", "--warm-up", "0.1", "--tries", "1"];
 
 // Whether it runs, not how fast: other tests run at the same time.
 // On Linux: load generators and figures need epoll and /proc, and the bench is run nowhere else.
 describe.runIf(process.platform === "linux")("npm run bench", () => {
   it("measures contenders, says why others were not run, and writes a report when it has cases and a folder", async () => {
     const directory = await createTemporaryDirectory("bench-report");
-    const { stdout } = await bench(
-      "serve-chunks",
-      "codec-large",
-      ...tiny,
-      "--report",
-      directory.path,
-      "--base",
-      "/nonexistent",
-    );
-    for (const name of ["fetchcgi", "fetchcgi, the same again", "plain copy"]) {
+    const report = ["--report", directory.path];
+    const { stdout } = await bench("chunks", "encode", ...tiny, ...report, "--base", "/nonexistent");
+    for (const name of ["fetchcgi", "fetchcgi, the same again", "by hand"]) {
       const row = stdout.split("\n").find((line) => line.startsWith(`| ${name} |`));
       // Figures, and no errors.
       expect(row).toMatch(/ \d[\d.,]* \(.+–.+\) \|.+\| 0 \|$/);
     }
     expect(stdout).toMatch(/\| fetchcgi \(base\) \| not run: .+ \|/);
-    expect(await readFile(join(directory.path, "RESULTS.md"), "utf8")).toContain("Left out of this run");
+    const [page] = await readdir(join(directory.path, "results"));
+    expect(await readFile(join(directory.path, "results", page!), "utf8")).toContain("Left out of this run");
+    expect(await readFile(join(directory.path, "RESULTS.md"), "utf8")).toContain(`(results/${page})`);
     expect(await readFile(join(directory.path, "results.svg"), "utf8")).toContain("<svg");
     await directory.remove();
   });

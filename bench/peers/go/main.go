@@ -1,4 +1,4 @@
-// The application on Go's net/http/fcgi: main ADDRESS. And its decoder alone: main -codec (see codec.go).
+// The application on Go's net/http/fcgi: main ADDRESS.
 package main
 
 import (
@@ -14,13 +14,8 @@ import (
 
 const large = 1 << 20
 const streamChunk = 64 * 1024
-const chunk, chunks = 100, 10_000
 
 func main() {
-	if os.Args[1] == "-codec" {
-		codec()
-		return
-	}
 	network := "tcp"
 	if strings.HasPrefix(os.Args[1], "/") {
 		network = "unix"
@@ -42,18 +37,12 @@ func answer(w http.ResponseWriter, r *http.Request) {
 	case "/drain":
 		n, _ := io.Copy(io.Discard, r.Body)
 		fmt.Fprintf(w, "%d\n", n)
-	case "/echo":
-		io.Copy(w, r.Body)
 	case "/bytes":
 		w.Write(alphabet)
 	case "/stream":
 		for at := 0; at < large; at += streamChunk {
 			w.Write(alphabet[at : at+streamChunk])
 			w.(http.Flusher).Flush()
-		}
-	case "/chunks":
-		for at := 0; at < chunk*chunks; at += chunk {
-			w.Write(alphabet[at : at+chunk])
 		}
 	default:
 		w.Write(hello)
