@@ -31,6 +31,9 @@ type DecoderState =
 
 type StateOf<Name extends DecoderState["is"]> = Extract<DecoderState, { readonly is: Name }>;
 
+/** Takes the records. */
+type Output = StageController<FastCgiRecord>;
+
 const BETWEEN_RECORDS: DecoderState = Object.freeze({ is: "between records" });
 
 /** Sans-IO stage: bytes, cut anywhere, → records (FastCGI 3.3). Padding is skipped, whatever it holds. */
@@ -53,22 +56,22 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
    * @throws {FastCgiError} `protocol` if a record is of another version. The decoder is dead then: without a known header
    * nothing says where the next record begins.
    */
-  transform(chunk: Uint8Array, controller: StageController<FastCgiRecord>): void {
+  transform(chunk: Uint8Array, output: Output): void {
     let offset = 0;
     do {
       const state = this.#state;
       switch (state.is) {
         case "between records":
-          offset = this.#startHeader(chunk, offset, controller);
+          offset = this.#startHeader(chunk, offset, output);
           break;
         case "in a header":
-          offset = this.#fillHeader(state, chunk, offset, controller);
+          offset = this.#fillHeader(state, chunk, offset, output);
           break;
         case "in content":
-          offset = this.#fillContent(state, chunk, offset, controller);
+          offset = this.#fillContent(state, chunk, offset, output);
           break;
         case "in split content":
-          offset = this.#passOn(state, chunk, offset, controller);
+          offset = this.#passOn(state, chunk, offset, output);
           break;
         case "in padding":
           offset = this.#skipPadding(state.left, chunk, offset);
@@ -101,22 +104,17 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
     }
   }
 
-  #startHeader(chunk: Uint8Array, offset: number, controller: StageController<FastCgiRecord>): number {
+  #startHeader(chunk: Uint8Array, offset: number, output: Output): number {
     if (offset + FCGI_HEADER_LEN <= chunk.length) {
-      return this.#startContent(decodeRecordHeader(chunk, offset), chunk, offset + FCGI_HEADER_LEN, controller);
+      return this.#startContent(decodeRecordHeader(chunk, offset), chunk, offset + FCGI_HEADER_LEN, output);
     }
     if (offset === chunk.length) return offset;
     const state = { is: "in a header", bytes: new Uint8Array(FCGI_HEADER_LEN), filled: 0 } satisfies DecoderState;
     this.#state = state;
-    return this.#fillHeader(state, chunk, offset, controller);
+    return this.#fillHeader(state, chunk, offset, output);
   }
 
-  #fillHeader(
-    state: StateOf<"in a header">,
-    chunk: Uint8Array,
-    offset: number,
-    controller: StageController<FastCgiRecord>,
-  ): number {
+  #fillHeader(state: StateOf<"in a header">, chunk: Uint8Array, offset: number, output: Output): number {
     const { bytes } = state;
     const end = Math.min(chunk.length, offset + bytes.length - state.filled);
     bytes.set(chunk.subarray(offset, end), state.filled);
@@ -124,27 +122,22 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
     // Checked before the header is complete: a peer with another protocol may send a few bytes and wait.
     this.#checkVersion(bytes[0]!);
     if (state.filled < bytes.length) return end;
-    return this.#startContent(decodeRecordHeader(bytes, 0), chunk, end, controller);
+    return this.#startContent(decodeRecordHeader(bytes, 0), chunk, end, output);
   }
 
-  #startContent(
-    header: RecordHeader,
-    chunk: Uint8Array,
-    offset: number,
-    controller: StageController<FastCgiRecord>,
-  ): number {
+  #startContent(header: RecordHeader, chunk: Uint8Array, offset: number, output: Output): number {
     this.#checkVersion(header.version);
     const { contentLength } = header;
     const end = offset + contentLength;
     if (end <= chunk.length) {
       const behind = this.#skipPadding(header.paddingLength, chunk, end);
-      emit(header, chunk.subarray(offset, end), controller);
+      emit(header, chunk.subarray(offset, end), output);
       return behind;
     }
     if (this.#splitStreams && isStream(header)) {
       const state = { is: "in split content", header, left: contentLength } as const;
       this.#state = state;
-      return this.#passOn(state, chunk, offset, controller);
+      return this.#passOn(state, chunk, offset, output);
     }
     const state = {
       is: "in content",
@@ -153,38 +146,28 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
       filled: 0,
     } satisfies DecoderState;
     this.#state = state;
-    return this.#fillContent(state, chunk, offset, controller);
+    return this.#fillContent(state, chunk, offset, output);
   }
 
-  #fillContent(
-    state: StateOf<"in content">,
-    chunk: Uint8Array,
-    offset: number,
-    controller: StageController<FastCgiRecord>,
-  ): number {
+  #fillContent(state: StateOf<"in content">, chunk: Uint8Array, offset: number, output: Output): number {
     const { header, content } = state;
     const end = Math.min(chunk.length, offset + content.length - state.filled);
     content.set(chunk.subarray(offset, end), state.filled);
     state.filled += end - offset;
     if (state.filled < content.length) return end;
     const behind = this.#skipPadding(header.paddingLength, chunk, end);
-    emit(header, content, controller);
+    emit(header, content, output);
     return behind;
   }
 
-  #passOn(
-    state: StateOf<"in split content">,
-    chunk: Uint8Array,
-    offset: number,
-    controller: StageController<FastCgiRecord>,
-  ): number {
+  #passOn(state: StateOf<"in split content">, chunk: Uint8Array, offset: number, output: Output): number {
     const { type, requestId, paddingLength } = state.header;
     const end = Math.min(chunk.length, offset + state.left);
     state.left -= end - offset;
     const behind = state.left > 0 ? end : this.#skipPadding(paddingLength, chunk, end);
     // A record without content would be the end of the stream.
     if (offset < end) {
-      controller.enqueue({ type, requestId, contentData: chunk.subarray(offset, end), paddingLength: 0 });
+      output.enqueue({ type, requestId, contentData: chunk.subarray(offset, end), paddingLength: 0 });
     }
     return behind;
   }
@@ -211,9 +194,9 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
   }
 }
 
-function emit(header: RecordHeader, contentData: Uint8Array, controller: StageController<FastCgiRecord>): void {
+function emit(header: RecordHeader, contentData: Uint8Array, output: Output): void {
   const { type, requestId, paddingLength } = header;
-  controller.enqueue({ type, requestId, contentData, paddingLength });
+  output.enqueue({ type, requestId, contentData, paddingLength });
 }
 
 function inputEnded(inside: "header" | "content"): FastCgiError {

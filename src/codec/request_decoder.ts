@@ -39,6 +39,9 @@ export interface RequestDecoderOutlet {
   report?(error: FastCgiError, request?: FastCgiRequest): void;
 }
 
+/** Takes the requests. */
+type Output = StageController<IncomingRequest>;
+
 /**
  * Sans-IO stage: records → requests (FastCGI 3.3, 4, 5, 6). It emits a request when its params are complete, and feeds
  * the request's streams from then on. The code that answers the request calls {@linkcode RequestDecoder.end}.
@@ -48,7 +51,6 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
   readonly #outlet: RequestDecoderOutlet;
   readonly #report: (error: FastCgiError, request?: FastCgiRequest) => void;
   readonly #active = new Map<number, ActiveRequest>();
-  #waitingForParams = 0;
   #drained = 0;
   #dead: FastCgiError | null = null;
 
@@ -62,11 +64,6 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
   /** The number of requests that have begun and not ended, whether or not they were emitted. */
   get activeRequests(): number {
     return this.#active.size;
-  }
-
-  /** The number of requests that have begun and whose params are not complete. */
-  get waitingForParams(): number {
-    return this.#waitingForParams;
   }
 
   /** Whether input of a request is still to come. Nothing more comes for an aborted request. */
@@ -146,7 +143,6 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
     const active = this.#active.get(requestId);
     if (active === undefined) return true;
     this.#active.delete(requestId);
-    if (active.state === "params") this.#waitingForParams--;
     if (active.state === "complete") return true;
     // A reader must not take the part that came for the whole.
     const message = "Cannot read the rest of the request: it was answered before";
@@ -165,7 +161,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
    *
    * @throws {FastCgiError} `protocol` or `limit`, where the connection can't go on. The decoder is dead then.
    */
-  transform(record: FastCgiRecord, controller: StageController<IncomingRequest>): void | Promise<void> {
+  transform(record: FastCgiRecord, output: Output): void | Promise<void> {
     if (this.#dead !== null) throw this.#dead;
     try {
       if (record.requestId === FCGI_NULL_REQUEST_ID) return this.#manage(record);
@@ -173,7 +169,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
       const active = this.#active.get(record.requestId);
       // FastCGI 3.3: records for an inactive request are ignored.
       if (active === undefined) return this.#drain(record.contentData.length);
-      return this.#advance(active, record, controller);
+      return this.#advance(active, record, output);
     } catch (error) {
       if (error instanceof FastCgiError) this.#dead = error;
       throw error;
@@ -241,29 +237,23 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
       this.#reply(refuseWithStatus(requestId, 503), !keepConn);
     } else {
       this.#drained = 0;
-      this.#waitingForParams++;
       this.#active.set(requestId, new ActiveRequest(requestId, role, keepConn));
     }
   }
 
-  #advance(
-    active: ActiveRequest,
-    { type, contentData }: FastCgiRecord,
-    controller: StageController<IncomingRequest>,
-  ): void | Promise<void> {
+  #advance(active: ActiveRequest, { type, contentData }: FastCgiRecord, output: Output): void | Promise<void> {
     const input = requestInput(type, contentData.length);
     if (input === null) return this.#unexpectedType(active, type);
     const step = requestStep(active.role, active.state, input);
     if (step === undefined) throw this.#outOfOrder(active, input);
     const [action, next] = step;
-    if (active.state === "params" && next !== "params") this.#waitingForParams--;
     active.state = next;
     const { request } = active;
     switch (action) {
       case "collect params":
         return this.#collectParams(active, contentData);
       case "start request":
-        return this.#start(active, controller);
+        return this.#start(active, output);
       case "push stdin":
         active.waitsSince = SINCE_LAST_LOOK;
         return this.#push(request!.stdinQueue, contentData);
@@ -301,7 +291,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
     active.params.add(contentData);
   }
 
-  #start(active: ActiveRequest, controller: StageController<IncomingRequest>): void {
+  #start(active: ActiveRequest, output: Output): void {
     let params: DecodedParams;
     try {
       params = decodeParams(active.params.take(), { maxPairs: this.#options.maxParams });
@@ -311,7 +301,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
     }
     active.waitsSince = SINCE_LAST_LOOK;
     active.request = new IncomingRequest(active.requestId, active.role, active.keepConn, params, this.#options);
-    controller.enqueue(active.request);
+    output.enqueue(active.request);
   }
 
   #abort(active: ActiveRequest): void {

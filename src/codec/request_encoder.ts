@@ -10,7 +10,7 @@ import { abortRequest } from "./records.ts";
 import { checkedParams, RequestSender, sendableRequest } from "./request_sender.ts";
 import { Sending } from "./sending.ts";
 import type { Stage, StageController } from "./stage.ts";
-import { StageSink } from "./stage_sink.ts";
+import { stageSink } from "./stage_sink.ts";
 
 /** A request as a {@linkcode RequestEncoder} takes it (FastCGI 6). */
 export interface FastCgiOutgoingRequest {
@@ -123,7 +123,7 @@ export class RequestEncoder implements Stage<FastCgiOutgoingRequest, FastCgiReco
     const { requestId, keepConn = false, params, stdin, data } = request;
     try {
       this.#sending.checkId(requestId, "request");
-      const sink = new StageSink(controller, () => this.#sending.size > 1);
+      const sink = stageSink(controller, () => this.#sending.size > 1);
       return new RequestSender(sink, requestId, sendableRequest(request, checkedParams(params)), { keepConn });
     } catch (error) {
       for (const source of [stdin, data]) void cancelSource(source, error);

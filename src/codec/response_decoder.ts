@@ -27,6 +27,9 @@ interface ActiveResponse {
   response: IncomingResponse;
 }
 
+/** Takes the responses. */
+type Output = StageController<IncomingResponse>;
+
 /**
  * Sans-IO stage: records → responses (FastCGI 3.3, 5.5, 6). It emits a response at its first record, and feeds its
  * streams from then on. A client that knows its requests calls {@linkcode ResponseDecoder.expect}: then nothing is
@@ -79,11 +82,11 @@ export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
    *
    * @throws {FastCgiError} `protocol`, where the connection can't go on. The decoder is dead then.
    */
-  transform(record: FastCgiRecord, controller: StageController<IncomingResponse>): void | Promise<void> {
+  transform(record: FastCgiRecord, output: Output): void | Promise<void> {
     if (this.#dead !== null) throw this.#dead;
     try {
       if (record.requestId === FCGI_NULL_REQUEST_ID) return this.#manage(record);
-      return this.#advance(record, controller);
+      return this.#advance(record, output);
     } catch (error) {
       if (error instanceof FastCgiError) this.#dead = error;
       throw error;
@@ -108,10 +111,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
     this.#outlet.management?.(record);
   }
 
-  #advance(
-    { type, requestId, contentData }: FastCgiRecord,
-    controller: StageController<IncomingResponse>,
-  ): void | Promise<void> {
+  #advance({ type, requestId, contentData }: FastCgiRecord, output: Output): void | Promise<void> {
     const input = responseInput(type, contentData.length);
     if (input === null) {
       throw protocolError(
@@ -129,7 +129,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
       if (this.#highestId > 0)
         throw protocolError(`Cannot read ${input}: request ${requestId} was not begun`, requestId);
       active = this.#add(requestId, {});
-      controller.enqueue(active.response);
+      output.enqueue(active.response);
     }
     const step = responseStep(active.state, input);
     if (step === undefined) {

@@ -8,7 +8,7 @@ import { cancelOutput, type FastCgiResponse } from "./outgoing_response.ts";
 import { ResponseSender } from "./response_sender.ts";
 import { Sending } from "./sending.ts";
 import type { Stage, StageController } from "./stage.ts";
-import { StageSink } from "./stage_sink.ts";
+import { stageSink } from "./stage_sink.ts";
 
 /** A response as a {@linkcode ResponseEncoder} takes it (FastCGI 6). */
 export interface FastCgiOutgoingResponse extends FastCgiResponse {
@@ -87,7 +87,7 @@ export class ResponseEncoder implements Stage<FastCgiOutgoingResponse, FastCgiRe
       cancelOutput(response, error);
       throw error;
     }
-    const sink = new StageSink(controller, () => this.#sending.size > 1);
+    const sink = stageSink(controller, () => this.#sending.size > 1);
     const sender = new ResponseSender(sink, requestId, {
       onStreaming() {},
       onStderrError: (error) => this.#onError(error, response),
