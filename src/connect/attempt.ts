@@ -4,7 +4,7 @@ import { FastCgiError } from "../protocol/errors.ts";
 import { checkConnection, closeConnection, type FastCgiConnection } from "../transport/connection.ts";
 
 /** The most milliseconds that an attempt may take, and the option that says so. */
-export interface TimeLimit {
+export interface AttemptLimit {
   timeout: number;
   limit: string;
 }
@@ -16,7 +16,7 @@ export interface TimeLimit {
  */
 export async function withTimeLimit<Result>(
   controller: AbortController,
-  { timeout, limit }: TimeLimit,
+  { timeout, limit }: AttemptLimit,
   attempt: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
   const { signal } = controller;

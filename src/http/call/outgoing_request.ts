@@ -4,6 +4,7 @@
 
 import { encodeUtf8 } from "../../protocol/byte_string.ts";
 import { asNativeHeaders, asNativeRequest, asNativeSignal, isRequest } from "../shared/fetch_objects.ts";
+import { plainFields } from "../shared/plain_fields.ts";
 import { type FastCgiFetchInit, OWN_INIT } from "./client_options.ts";
 import type { HttpRequestHead } from "./request_to_params.ts";
 
@@ -81,7 +82,8 @@ function plainRequest(input: URL | string, init: FastCgiFetchInit): OutgoingRequ
   if (!isPlain) return null;
   const url = new URL(input);
   if (url.username !== "" || url.password !== "") return null;
-  const headers = plainHeaders(init.headers) ?? new Headers(init.headers);
+  const fields = plainFields(init.headers);
+  const headers = fields === null ? new Headers(init.headers) : new Map(fields);
   if (typeof body === "string" && !headers.has("content-type")) {
     headers.set("content-type", "text/plain;charset=UTF-8");
   }
@@ -98,28 +100,6 @@ function plainRequest(input: URL | string, init: FastCgiFetchInit): OutgoingRequ
       return native;
     },
   };
-}
-
-/**
- * Names and values that need no check: a name of letters, digits and hyphens, and a value of visible ASCII with single
- * spaces inside.
- */
-const PLAIN_NAME = /^[A-Za-z0-9-]+$/;
-const PLAIN_VALUE = /^[!-~]+(?: [!-~]+)*$/;
-
-/** The headers of a plain object, if Headers would change only the case of their names; otherwise null. */
-function plainHeaders(init: FastCgiFetchInit["headers"]): Map<string, string> | null {
-  const headers = new Map<string, string>();
-  if (init === undefined) return headers;
-  const prototype: unknown = Object.getPrototypeOf(init);
-  if (prototype !== Object.prototype && prototype !== null) return null;
-  for (const [name, value] of Object.entries(init as Record<string, unknown>)) {
-    const lower = name.toLowerCase();
-    if (typeof value !== "string" || !PLAIN_VALUE.test(value) || !PLAIN_NAME.test(name) || headers.has(lower))
-      return null;
-    headers.set(lower, value);
-  }
-  return headers;
 }
 
 function isPlainBody(body: unknown): body is Uint8Array<ArrayBuffer> | string {

@@ -54,7 +54,7 @@ function encodePhpValues(values: ReadonlyMap<string, string | number | boolean>,
     if (/[\0\r\n]/.test(text)) {
       throw new TypeError(`Cannot use ${option}: ${name} has more than one line: ${JSON.stringify(text)}`);
     }
-    return `${name}=${quote(utf8ToByteString(text))}`;
+    return `${name}=${phpLiteral(utf8ToByteString(text))}`;
   }).join("\n");
 }
 
@@ -63,7 +63,7 @@ function encodePhpValues(values: ReadonlyMap<string, string | number | boolean>,
  * Single quotes keep every character but themselves, and double quotes keep single quotes. PHP joins quoted pieces in a
  * row, unless one is empty.
  */
-function quote(value: string): string {
+function phpLiteral(value: string): string {
   if (value === "") return "''";
   const pieces = value.split(/('+)/).filter((piece) => piece !== "");
   return pieces.map((piece) => (piece.startsWith("'") ? `"${piece}"` : `'${piece}'`)).join("");

@@ -2,14 +2,11 @@
 // which this library would read back at once: on Node.js that is half of what a small request costs. It is opt-in,
 // because only this library reads it.
 
-import { remembered } from "../../base/remembered.ts";
 import { encodeUtf8 } from "../../protocol/byte_string.ts";
-import { isNullBodyStatus, isReasonPhrase, isToken } from "../shared/header_rules.ts";
+import { isNullBodyStatus, isReasonPhrase } from "../shared/header_rules.ts";
+import { type HeaderList, plainFields } from "../shared/plain_fields.ts";
 import { completeWith, copyHeaders } from "./native_members.ts";
 import { NativeResponse } from "./native_response.ts";
-
-/** Header fields in the order and the spelling in which `Headers` lists them. */
-type Fields = [name: string, value: string][];
 
 /** What a {@linkcode FastResponse} was made of. */
 interface HeldResponse {
@@ -30,7 +27,7 @@ class HeldBodyResponse {
    * The header fields until a program reads `headers`: most programs never do, and Headers cost more than the rest of a
    * response.
    */
-  #fields: Fields | null = null;
+  #fields: HeaderList | null = null;
   #headers: Headers | null = null;
   /** Null once the native Response has the body. */
   #held: { readonly body: string | Uint8Array | null } | null = null;
@@ -49,7 +46,7 @@ class HeldBodyResponse {
     }
     this.#status = status;
     this.#statusText = statusText;
-    this.#fields = fieldsOf(headers);
+    this.#fields = plainFields(headers);
     if (this.#fields === null) this.#headers = new Headers(headers);
     this.#held = { body: body as string | Uint8Array | null };
     if (typeof body === "string") this.#setDefaultType(TEXT);
@@ -145,42 +142,6 @@ function canHold(body: unknown, status: number, statusText: string): boolean {
   if (body === null) return true;
   if (isNullBodyStatus(status)) return false;
   return typeof body === "string" || (body instanceof Uint8Array && body.buffer instanceof ArrayBuffer);
-}
-
-const MAX_NAME_LENGTH = 64;
-
-/** A field name as `Headers` lists it; null for a name that `Headers` refuses. */
-const listedName: (name: string) => string | null = /* @__PURE__ */ remembered(MAX_NAME_LENGTH, (name) =>
-  isToken(name) ? name.toLowerCase() : null,
-);
-
-/** Values that `Headers` takes without a change. */
-const PLAIN_VALUE = /^[!-~\x80-\xff]+(?:[\t ]+[!-~\x80-\xff]+)*$/;
-
-/** The fields of a ResponseInit; null if `Headers` would change or refuse something, so that it must read them. */
-function fieldsOf(init: HeadersInit | undefined): Fields | null {
-  if (init === undefined) return [];
-  if (typeof init !== "object" || init === null || Object.getPrototypeOf(init) !== Object.prototype) return null;
-  if (Object.getOwnPropertySymbols(init).length > 0) return null;
-  const fields: Fields = [];
-  let last = "";
-  let isSorted = true;
-  for (const key of Object.keys(init)) {
-    const value: unknown = (init as Record<string, unknown>)[key];
-    const name = listedName(key);
-    if (name === null || typeof value !== "string" || !PLAIN_VALUE.test(value)) return null;
-    if (name <= last) isSorted = false;
-    last = name;
-    fields.push([name, value]);
-  }
-  return isSorted ? fields : sorted(fields);
-}
-
-/** Sorts the fields by name. Null if a name came in two spellings, whose values `Headers` would join. */
-function sorted(fields: Fields): Fields | null {
-  fields.sort(([one], [other]) => (one < other ? -1 : 1));
-  for (let index = 1; index < fields.length; index++) if (fields[index]![0] === fields[index - 1]![0]) return null;
-  return fields;
 }
 
 /** What `response` holds; null if it is no {@linkcode FastResponse} or its body has been taken. */

@@ -28,7 +28,8 @@ export function isHopByHop(name: string): boolean {
  */
 const IMPOSTORS: ReadonlySet<string> = new Set(["content-length", "content-type", "proxy", "transfer-encoding"]);
 
-const MAX_NAME_LENGTH = 64;
+/** The longest name for which an answer is remembered. */
+export const MAX_NAME_LENGTH = 64;
 
 /** The header that a variable was made of, in lower case; null if it was made of none. */
 export const headerFromParam: (param: string) => string | null = /* @__PURE__ */ remembered(
