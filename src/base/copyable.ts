@@ -41,6 +41,11 @@ class Copyable<Instance extends object> implements ProxyHandler<Instance> {
   }
 }
 
+/** Sets a property that has only a getter, as a program can set those of a plain object. */
+export function setOwn(object: object, name: PropertyKey, value: unknown): void {
+  Object.defineProperty(object, name, { value, writable: true, enumerable: true, configurable: true });
+}
+
 /**
  * Makes a function that wraps an instance: the returned object has all members of the interface as own properties, and
  * passes everything else to the instance.

@@ -1,9 +1,4 @@
-import {
-  type DecodeNameValuePairsOptions,
-  decodeNameValuePairs,
-  forEachNameValuePair,
-  type NameValuePair,
-} from "../protocol/name_value_pairs.ts";
+import type { NameValuePair } from "../protocol/name_value_pairs.ts";
 
 /** The variables of a request: one value for each name. Names and values are byte strings. */
 export type FastCgiParams = ReadonlyMap<string, string>;
@@ -13,31 +8,6 @@ export type FastCgiParams = ReadonlyMap<string, string>;
  * the other headers. All other variables without `HTTP_` are the web server's own.
  */
 const FROM_HEADER_LINES: ReadonlySet<string> = new Set(["CONTENT_LENGTH", "CONTENT_TYPE"]);
-
-/** The variables that {@linkcode decodeParams} read. */
-export interface DecodedParams {
-  readonly params: FastCgiParams;
-  /** All pairs in order if a name came more than once, otherwise null: `params` holds the same then. */
-  readonly repeatedParams: readonly NameValuePair[] | null;
-}
-
-/**
- * Reads the variables in `bytes`, which must be the whole stream.
- *
- * @throws {FastCgiError} As {@linkcode decodeNameValuePairs}.
- */
-export function decodeParams(bytes: Uint8Array, options?: DecodeNameValuePairsOptions): DecodedParams {
-  const params = new Map<string, string>();
-  let count = 0;
-  const take = (name: string, value: string): void => {
-    params.set(name, value);
-    count++;
-  };
-  forEachNameValuePair(bytes, take, options);
-  if (params.size === count) return { params, repeatedParams: null };
-  const repeatedParams = decodeNameValuePairs(bytes);
-  return { params: paramsFromPairs(repeatedParams), repeatedParams };
-}
 
 /**
  * Makes a map of the pairs. If a name comes more than once, the last value counts, as in PHP and Go: nginx is

@@ -1,5 +1,6 @@
-import { copyableWith } from "../base/copyable.ts";
-import { type DecodedParams, type FastCgiParams, parseLength } from "../cgi/params.ts";
+import { copyableWith, setOwn } from "../base/copyable.ts";
+import { type FastCgiParams, parseLength } from "../cgi/params.ts";
+import { GivenVariables, type Variables } from "../cgi/variables.ts";
 import { Role } from "../protocol/constants.ts";
 import type { FastCgiError } from "../protocol/errors.ts";
 import type { NameValuePair } from "../protocol/name_value_pairs.ts";
@@ -55,8 +56,7 @@ export class IncomingRequest implements FastCgiRequest {
   readonly requestId: number;
   readonly role: Role;
   readonly keepConn: boolean;
-  readonly params: FastCgiParams;
-  readonly #repeatedParams: readonly NameValuePair[] | null;
+  #variables: Variables;
   readonly #stdinQueue: ByteQueue;
   readonly #limits: IncomingStreamLimits;
   #dataQueue: ByteQueue | null = null;
@@ -65,23 +65,16 @@ export class IncomingRequest implements FastCgiRequest {
   #onAbort: ((reason: FastCgiError) => void)[] = [];
   #copyable: FastCgiRequest | null = null;
 
-  constructor(
-    requestId: number,
-    role: Role,
-    keepConn: boolean,
-    { params, repeatedParams }: DecodedParams,
-    limits: IncomingStreamLimits,
-  ) {
+  constructor(requestId: number, role: Role, keepConn: boolean, variables: Variables, limits: IncomingStreamLimits) {
     this.requestId = requestId;
     this.role = role;
     this.keepConn = keepConn;
-    this.params = params;
-    this.#repeatedParams = repeatedParams;
+    this.#variables = variables;
     this.#stdinQueue = new ByteQueue({
       name: "stdin",
       requestId,
       // An Authorizer has no stdin, even if the request has a length (FastCGI 6.3).
-      expectedBytes: role === Role.Authorizer ? null : parseLength(params.get("CONTENT_LENGTH")),
+      expectedBytes: role === Role.Authorizer ? null : parseLength(variables.get("CONTENT_LENGTH")),
       maxBytes: limits.maxStdinBytes,
       limit: "maxStdinBytes",
       maxQueuedBytes: limits.maxQueuedBytes,
@@ -95,8 +88,24 @@ export class IncomingRequest implements FastCgiRequest {
     return #stdinQueue in request ? request : CopyableRequest.origin(request);
   }
 
+  /** What `params` is made of. */
+  get variables(): Variables {
+    return this.#variables;
+  }
+
+  get params(): FastCgiParams {
+    return this.#variables.params;
+  }
+
+  /** A program that passes the request on may have set other params. */
+  set params(params: FastCgiParams) {
+    const origin = IncomingRequest.of(this);
+    if (origin === null) setOwn(this, "params", params);
+    else origin.#variables = new GivenVariables(params, origin.#variables.repeatedParams);
+  }
+
   get paramPairs(): readonly NameValuePair[] {
-    return this.#repeatedParams ?? [...this.params];
+    return this.#variables.repeatedParams ?? [...this.params];
   }
 
   /** The bytes of FCGI_STDIN, below the stream. */
@@ -107,11 +116,11 @@ export class IncomingRequest implements FastCgiRequest {
   /** The bytes of FCGI_DATA, for a Filter. Made on first use, because few requests are for a Filter. */
   get dataQueue(): ByteQueue {
     if (this.#dataQueue === null) {
-      const { requestId, role, params } = this;
+      const { requestId, role, variables } = this;
       this.#dataQueue = new ByteQueue({
         name: "data",
         requestId,
-        expectedBytes: role === Role.Filter ? parseLength(params.get("FCGI_DATA_LENGTH")) : null,
+        expectedBytes: role === Role.Filter ? parseLength(variables.get("FCGI_DATA_LENGTH")) : null,
         maxBytes: this.#limits.maxDataBytes,
         limit: "maxDataBytes",
         maxQueuedBytes: this.#limits.maxQueuedBytes,

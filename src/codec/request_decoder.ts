@@ -4,7 +4,7 @@
 
 import { contained } from "../base/contained.ts";
 import { resolveOptions } from "../base/resolve_options.ts";
-import { type DecodedParams, decodeParams } from "../cgi/params.ts";
+import { decodeVariables, type Variables } from "../cgi/variables.ts";
 import {
   FCGI_HEADER_LEN,
   FCGI_MAX_CONNS,
@@ -292,15 +292,15 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
   }
 
   #start(active: ActiveRequest, output: Output): void {
-    let params: DecodedParams;
+    let variables: Variables;
     try {
-      params = decodeParams(active.params.take(), { maxPairs: this.#options.maxParams });
+      variables = decodeVariables(active.params.take(), { maxPairs: this.#options.maxParams });
     } catch (error) {
       this.#refuse(active, (error as FastCgiError).code === "limit" ? 431 : 400, error as FastCgiError);
       return;
     }
     active.waitsSince = SINCE_LAST_LOOK;
-    active.request = new IncomingRequest(active.requestId, active.role, active.keepConn, params, this.#options);
+    active.request = new IncomingRequest(active.requestId, active.role, active.keepConn, variables, this.#options);
     output.enqueue(active.request);
   }
 

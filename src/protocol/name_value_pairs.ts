@@ -121,35 +121,31 @@ export interface DecodeNameValuePairsOptions {
  */
 export function decodeNameValuePairs(bytes: Uint8Array, options: DecodeNameValuePairsOptions = {}): NameValuePair[] {
   const pairs: NameValuePair[] = [];
-  forEachNameValuePair(bytes, (name, value) => void pairs.push([name, value]), options);
-  return pairs;
-}
-
-/** As {@linkcode decodeNameValuePairs}, but calls `take` with each pair, once all pairs are known to be valid. */
-export function forEachNameValuePair(
-  bytes: Uint8Array,
-  take: (name: string, value: string) => void,
-  options: DecodeNameValuePairsOptions = {},
-): void {
-  const { bounds, text } = findPairs(bytes, options.maxPairs ?? Number.POSITIVE_INFINITY);
+  const { bounds, text } = findNameValuePairs(bytes, options);
   // All pairs are decoded as one string: cutting that string costs less than decoding fifty short ones.
   const ascii = decodeAscii(text);
   const cut = (start: number, end: number): string =>
     ascii === null ? decodeByteString(bytes.subarray(start, end)) : ascii.slice(start, end);
   for (let index = 0; index < bounds.length; index += 3) {
     const valueStart = bounds[index + 1]!;
-    take(cut(bounds[index]!, valueStart), cut(valueStart, bounds[index + 2]!));
+    pairs.push([cut(bounds[index]!, valueStart), cut(valueStart, bounds[index + 2]!)]);
   }
+  return pairs;
 }
 
-interface FoundPairs {
+/** Where pairs are. */
+export interface FoundPairs {
   /** Three offsets for each pair: the start of its name, the start of its value, and the end of its value. */
   bounds: number[];
   /** The bytes, with zeros in place of four-byte lengths, whose first byte is not ASCII. */
   text: Uint8Array;
 }
 
-function findPairs(bytes: Uint8Array, maxPairs: number): FoundPairs {
+/** As {@linkcode decodeNameValuePairs}, but only finds and checks the pairs. */
+export function findNameValuePairs(
+  bytes: Uint8Array,
+  { maxPairs = Number.POSITIVE_INFINITY }: DecodeNameValuePairsOptions = {},
+): FoundPairs {
   const { length } = bytes;
   const bounds: number[] = [];
   let text = bytes;

@@ -1,5 +1,6 @@
 import { afterEach, expect, it, vi } from "vitest";
 import { paramsFromPairs } from "../../src/cgi/params.ts";
+import { GivenVariables } from "../../src/cgi/variables.ts";
 import { IncomingRequest } from "../../src/codec/incoming_request.ts";
 import { REQUEST_DECODER_DEFAULTS } from "../../src/codec/request_decoder_options.ts";
 import { Role } from "../../src/protocol/constants.ts";
@@ -13,7 +14,7 @@ function incoming(
   params: Record<string, string> = {},
   { role = Role.Responder as Role, limits = NO_LIMITS } = {},
 ): IncomingRequest {
-  return new IncomingRequest(7, role, true, { params: new Map(Object.entries(params)), repeatedParams: null }, limits);
+  return new IncomingRequest(7, role, true, new GivenVariables(new Map(Object.entries(params))), limits);
 }
 
 const aborted = (): FastCgiError => new FastCgiError("aborted", "The web server aborted it", { requestId: 7 });
@@ -31,7 +32,7 @@ it("IncomingRequest has the pairs as they came and the params merged", () => {
     7,
     Role.Responder,
     true,
-    { params: paramsFromPairs(pairs), repeatedParams: pairs },
+    new GivenVariables(paramsFromPairs(pairs), pairs),
     NO_LIMITS,
   );
   expect(request).toMatchObject({ requestId: 7, role: Role.Responder, keepConn: true });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { GivenVariables } from "../../src/cgi/variables.ts";
 import { IncomingRequest } from "../../src/codec/incoming_request.ts";
 import { REQUEST_DECODER_DEFAULTS } from "../../src/codec/request_decoder_options.ts";
 import { Exchange } from "../../src/server/exchange.ts";
@@ -46,7 +47,7 @@ class TestedExchange extends Exchange {
       },
       onFailure: (error: unknown) => void errors.push(error),
     };
-    super(host, new IncomingRequest(1, Role.Responder, true, { params: new Map(), repeatedParams: null }, LIMITS));
+    super(host, new IncomingRequest(1, Role.Responder, true, new GivenVariables(new Map()), LIMITS));
     this.transport = transport;
     this.errors = errors;
   }

@@ -3,6 +3,7 @@
 
 import { kindOf } from "../../base/kind_of.ts";
 import { paramsFromPairs, parseLength } from "../../cgi/params.ts";
+import { GivenVariables } from "../../cgi/variables.ts";
 import { type ByteSourceInit, byteSourceOf, checkLength } from "../../codec/byte_source.ts";
 import { checkedParams } from "../../codec/request_sender.ts";
 import { streamOfSources } from "../../codec/stream_of.ts";
@@ -51,16 +52,16 @@ export function paramsToRequest(params: Iterable<NameValuePair>, options: Params
   if (signal && typeof signal.addEventListener !== "function") {
     throw new TypeError(`Cannot make a Request: expected signal to be an AbortSignal, got ${kindOf(signal)}`);
   }
-  const byName = paramsFromPairs(pairs);
-  const parts = partsFromParams({ params: byName, paramPairs: pairs });
+  const variables = new GivenVariables(paramsFromPairs(pairs));
+  const parts = partsFromParams({ variables, paramPairs: pairs });
   if (isForbiddenMethod(parts.method)) {
     throw new TypeError(`Cannot make a Request: Fetch has none with the method ${JSON.stringify(parts.method)}`);
   }
   const origin = { signal: signal ? asNativeSignal(signal) : new AbortController().signal };
-  if (stdin === undefined || stdin === null || !hasBody(parts, { params: byName })) {
+  if (stdin === undefined || stdin === null || !hasBody(parts, { variables })) {
     return nativeRequest(parts, { ...origin, stdin: streamOfSources([]) }, false);
   }
-  const length = parseLength(byName.get("CONTENT_LENGTH"));
+  const length = parseLength(variables.get("CONTENT_LENGTH"));
   const source = byteSourceOf(stdin, "stdin");
   const checked = length === null ? source : checkLength(source, length, "stdin");
   return nativeRequest(parts, { ...origin, stdin: streamOfSources([checked]) }, true);

@@ -19,9 +19,9 @@ interface OriginRequest extends Request {
 /** Whether the Request has a body. Fetch allows none for GET and HEAD; the handler finds it in `context.stdin`. */
 export function hasBody(
   { method }: Pick<RequestParts, "method">,
-  { stdinQueue, params }: Pick<RequestSource, "stdinQueue" | "params">,
+  { stdinQueue, variables }: Pick<RequestSource, "stdinQueue" | "variables">,
 ): boolean {
-  const canHave = method !== "GET" && method !== "HEAD" && params.get("CONTENT_LENGTH") !== "0";
+  const canHave = method !== "GET" && method !== "HEAD" && variables.get("CONTENT_LENGTH") !== "0";
   return canHave && stdinQueue?.isEmpty !== true;
 }
 

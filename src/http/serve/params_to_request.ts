@@ -1,10 +1,15 @@
 // CGI meta-variables → Fetch request: method, URL, headers (RFC 3875 4.1). The reverse of request_to_params.ts.
 
-import type { FastCgiParams } from "../../cgi/params.ts";
+import type { Variables } from "../../cgi/variables.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
-import { hasControlBytes, headerFromParam, isToken } from "../shared/header_rules.ts";
+import { CONTROL_BYTES, headerFromParam, isToken } from "../shared/header_rules.ts";
 import { hostFromParams } from "./request_host.ts";
-import { type ParamsSource, targetFromParams } from "./request_target.ts";
+import { type TargetSource, targetFromParams } from "./request_target.ts";
+
+/** The variables that a request is made of. */
+export interface ParamsSource extends TargetSource {
+  readonly variables: Variables;
+}
 
 /**
  * The parts of a Fetch request. The URL and the headers are made when they are asked for, because making them takes
@@ -32,26 +37,21 @@ export function isForbiddenMethod(method: string): boolean {
  * @throws {FastCgiError} `malformedRequest` if they do not describe an HTTP request.
  */
 export function partsFromParams(source: ParamsSource): RequestParts {
-  const { params } = source;
-  const contentLength = params.get("CONTENT_LENGTH") ?? "";
-  if (!/^[0-9]{0,15}$/.test(contentLength) && contentLength !== "-1") {
+  const { variables } = source;
+  const contentLength = variables.get("CONTENT_LENGTH") ?? "";
+  if (contentLength !== "" && !/^[0-9]{0,15}$/.test(contentLength) && contentLength !== "-1") {
     throw malformed(`CONTENT_LENGTH is ${JSON.stringify(contentLength)}`);
   }
-  params.forEach(checkHeaderValue);
-  const method = readMethod(params);
-  const { origin, field } = hostFromParams(params);
+  const broken = variables.headerWith(CONTROL_BYTES);
+  if (broken !== null) throw malformed(`${broken} holds a control byte`);
+  const method = readMethod(variables);
+  const { origin, field } = hostFromParams(variables);
   const target = targetFromParams(source);
   return {
     method,
     url: () => (isPlainTarget(target) ? origin + target : new URL(origin + target).href),
-    headers: (headers = new Headers()) => readHeaders(params, field, headers),
+    headers: (headers = new Headers()) => readHeaders(variables, field, headers),
   };
-}
-
-function checkHeaderValue(value: string, name: string): void {
-  if ((name.startsWith("HTTP_") || name === "CONTENT_TYPE") && hasControlBytes(value)) {
-    throw malformed(`${name} holds a control byte`);
-  }
 }
 
 /** Whether the URL parser would leave a path and query as they are. They must not have dot segments. */
@@ -59,25 +59,25 @@ function isPlainTarget(target: string): boolean {
   return /^[A-Za-z0-9\-._~!$&()*+,;=:@/%?]*$/.test(target);
 }
 
-function readMethod(params: FastCgiParams): string {
-  const method = params.get("REQUEST_METHOD") ?? "";
+function readMethod(variables: Variables): string {
+  const method = variables.get("REQUEST_METHOD") ?? "";
   if (NORMALIZED.has(method)) return method;
   if (!isToken(method)) throw malformed(`REQUEST_METHOD is ${JSON.stringify(method)}`);
   const upper = method.toUpperCase();
   return NORMALIZED.has(upper) ? upper : method;
 }
 
-function readHeaders(params: FastCgiParams, host: string | null, headers: Headers): Headers {
-  for (const [param, value] of params) {
+function readHeaders(variables: Variables, host: string | null, headers: Headers): Headers {
+  variables.forEachHeader((param, value) => {
     const name = headerFromParam(param);
     if (name !== null) headers.append(name, value);
-  }
+  });
   if (host === null) headers.delete("host");
-  const type = params.get("CONTENT_TYPE") ?? "";
+  const type = variables.get("CONTENT_TYPE") ?? "";
   if (type !== "") headers.set("content-type", type);
-  const length = params.get("CONTENT_LENGTH") ?? "";
+  const length = variables.get("CONTENT_LENGTH") ?? "";
   // lighttpd, HAProxy and others send 0 if the client sent no Content-Length.
-  if (/^[0-9]+$/.test(length) && length !== "0") headers.set("content-length", length);
+  if (length !== "" && length !== "0" && /^[0-9]+$/.test(length)) headers.set("content-length", length);
   return headers;
 }
 

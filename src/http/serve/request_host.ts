@@ -6,7 +6,7 @@
 // because it would bypass the web server's rules for the site that it turns into.
 
 import { remembered } from "../../base/remembered.ts";
-import type { FastCgiParams } from "../../cgi/params.ts";
+import type { Variables } from "../../cgi/variables.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
 
 /** The host that a request was sent to. */
@@ -22,11 +22,11 @@ export interface RequestHost {
  *
  * @throws {FastCgiError} `malformedRequest` if HTTP_HOST is no host, or would be another one in a URL.
  */
-export function hostFromParams(params: FastCgiParams): RequestHost {
-  const scheme = readScheme(params);
-  const host = params.get("HTTP_HOST") ?? "";
-  const name = params.get("SERVER_NAME") ?? "";
-  const port = params.get("SERVER_PORT") ?? "";
+export function hostFromParams(variables: Pick<Variables, "get">): RequestHost {
+  const scheme = readScheme(variables);
+  const host = variables.get("HTTP_HOST") ?? "";
+  const name = variables.get("SERVER_NAME") ?? "";
+  const port = variables.get("SERVER_PORT") ?? "";
   // If the client sent no Host, nginx sends its own name where HTTP_HOST is `$host`, and h2o sends `*`.
   const isStandIn = (host === name || (port !== "" && host === `${name}:${port}`)) && isNoHostName(name);
   if (host !== "" && host !== "*" && !isStandIn) {
@@ -38,10 +38,10 @@ export function hostFromParams(params: FastCgiParams): RequestHost {
   return { origin: origin ?? `${scheme}://localhost`, field: null };
 }
 
-function readScheme(params: FastCgiParams): "http" | "https" {
-  const https = (params.get("HTTPS") ?? "").toLowerCase();
+function readScheme(variables: Pick<Variables, "get">): "http" | "https" {
+  const https = (variables.get("HTTPS") ?? "").toLowerCase();
   if (https !== "" && https !== "off" && https !== "0") return "https";
-  return params.get("REQUEST_SCHEME") === "https" ? "https" : "http";
+  return variables.get("REQUEST_SCHEME") === "https" ? "https" : "http";
 }
 
 /**

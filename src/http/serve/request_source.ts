@@ -1,4 +1,5 @@
 import { kindOf } from "../../base/kind_of.ts";
+import { GivenVariables, type Variables } from "../../cgi/variables.ts";
 import type { FastCgiRequest } from "../../codec/incoming_request.ts";
 import { asNativeSignal, asNativeStream } from "../shared/fetch_objects.ts";
 
@@ -17,6 +18,8 @@ export interface RequestOrigin {
  * {@linkcode sourceOf}.
  */
 export interface RequestSource extends FastCgiRequest, RequestOrigin {
+  /** The same as `params`. */
+  readonly variables: Variables;
   /** Knows whether FCGI_STDIN has turned out to be empty. */
   readonly stdinQueue?: { readonly isEmpty: boolean };
 }
@@ -35,7 +38,7 @@ export function sourceOf(request: FastCgiRequest): RequestSource {
   check("data", data, ["getReader"], "a ReadableStream");
   check("signal", signal, ["addEventListener"], "an AbortSignal");
   return {
-    ...{ requestId, role, keepConn, params, paramPairs },
+    ...{ requestId, role, keepConn, params, paramPairs, variables: new GivenVariables(params) },
     ...{ stdin: asNativeStream(stdin), data: asNativeStream(data), signal: asNativeSignal(signal) },
   };
 }

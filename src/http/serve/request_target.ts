@@ -10,41 +10,43 @@
 // nginx's proxy_pass: as long as the web server asks for the client's path, the target is what the client sent;
 // otherwise it is the web server's own path and query.
 
-import type { FastCgiParams } from "../../cgi/params.ts";
+import type { Variables } from "../../cgi/variables.ts";
 import type { FastCgiRequest } from "../../codec/incoming_request.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
 import { percentDecode, percentEncode } from "../shared/percent.ts";
 
 /**
- * The variables that a target is read from. `paramPairs` are those that came; the program may have changed `params`
+ * The variables that a target is read from. `paramPairs` are those that came; the program may have changed `variables`
  * since.
  */
-export type ParamsSource = Pick<FastCgiRequest, "params"> & Partial<Pick<FastCgiRequest, "paramPairs">>;
+export interface TargetSource extends Partial<Pick<FastCgiRequest, "paramPairs">> {
+  readonly variables: Pick<Variables, "get">;
+}
 
 /**
  * Reads the path and query, without dot segments, and escaped so that the URL parser changes none of their bytes.
  *
  * @throws {FastCgiError} `malformedRequest` if the URL would have another path than the one the web server checked.
  */
-export function targetFromParams(source: ParamsSource): string {
+export function targetFromParams(source: TargetSource): string {
   const target = readTarget(source);
   if (!DOT_SEGMENT.test(target)) return escapeTarget(target);
   const { path, query } = split(target);
   return escapeTarget(`${resolveDotSegments(path)}${query}`);
 }
 
-function readTarget(source: ParamsSource): string {
-  const { params } = source;
-  const uri = params.get("REQUEST_URI") ?? "";
-  const serverQuery = params.get("QUERY_STRING");
+function readTarget(source: TargetSource): string {
+  const { variables } = source;
+  const uri = variables.get("REQUEST_URI") ?? "";
+  const serverQuery = variables.get("QUERY_STRING");
   // nginx users set REQUEST_URI to nothing to make the variables of RFC 3875 count.
-  if (uri === "") return join(escapePath(withSlash(scriptPath(params))), serverQuery);
-  const target = originForm(uri, params);
-  const documentUri = params.get("DOCUMENT_URI");
+  if (uri === "") return join(escapePath(withSlash(scriptPath(variables))), serverQuery);
+  const target = originForm(uri, variables);
+  const documentUri = variables.get("DOCUMENT_URI");
   if (documentUri === undefined) return target;
   // Caddy puts only the script into DOCUMENT_URI and the rest into PATH_INFO; nginx does so after
   // `try_files $fastcgi_script_name`.
-  const info = params.get("PATH_INFO") ?? "";
+  const info = variables.get("PATH_INFO") ?? "";
   const documentPath = documentUri.endsWith(info) ? documentUri : documentUri + info;
   if (documentPath === "") return target;
   const { path, query } = split(target);
@@ -57,16 +59,16 @@ function readTarget(source: ParamsSource): string {
 }
 
 /** REQUEST_URI without the authority of an absolute form (RFC 9112 3.2). */
-function originForm(uri: string, params: FastCgiParams): string {
+function originForm(uri: string, variables: TargetSource["variables"]): string {
   if (uri.startsWith("/")) return uri;
   const absolute = /^https?:\/\/[^/?#]*/i.exec(uri);
   // Apache and HAProxy pass on an absolute form, with its authority in HTTP_HOST. h2o takes the whole form for a path.
-  const isPath = absolute === null || /^\/https?:/i.test(scriptPath(params));
+  const isPath = absolute === null || /^\/https?:/i.test(scriptPath(variables));
   return withSlash(isPath ? uri : uri.slice(absolute[0].length));
 }
 
-function scriptPath(params: FastCgiParams): string {
-  return `${params.get("SCRIPT_NAME") ?? ""}${params.get("PATH_INFO") ?? ""}`;
+function scriptPath(variables: TargetSource["variables"]): string {
+  return `${variables.get("SCRIPT_NAME") ?? ""}${variables.get("PATH_INFO") ?? ""}`;
 }
 
 /** Cuts a target into path and query. The query keeps its question mark. */
@@ -83,8 +85,8 @@ function join(path: string, query = ""): string {
  * Whether a variable was set again, by configuration after `include fastcgi_params;` or by the program: then its value
  * is meant.
  */
-function isSetAgain(name: string, { params, paramPairs }: ParamsSource): boolean {
-  return paramPairs?.some(([other, value]) => other === name && value !== params.get(name)) ?? false;
+function isSetAgain(name: string, { variables, paramPairs }: TargetSource): boolean {
+  return paramPairs?.some(([other, value]) => other === name && value !== variables.get(name)) ?? false;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { contained } from "../../base/contained.ts";
-import { copyableWith } from "../../base/copyable.ts";
+import { copyableWith, setOwn } from "../../base/copyable.ts";
 import { isPromise } from "../../base/is_promise.ts";
 import { kindOf } from "../../base/kind_of.ts";
 import { resolveOptions } from "../../base/resolve_options.ts";
@@ -162,7 +162,6 @@ const withOwnMembers = /* @__PURE__ */ copyableWith<FastCgiContext>({
 
 /** The context of one request. */
 class FetchContext implements FastCgiContext {
-  readonly params: FastCgiParams;
   readonly role: Role;
   readonly requestId: number;
   readonly waitUntil: (promise: PromiseLike<unknown>) => void;
@@ -175,13 +174,20 @@ class FetchContext implements FastCgiContext {
     server: FastCgiHandlerContext,
     options: FastCgiHttpServiceOptions,
   ) {
-    this.params = source.params;
     this.role = source.role;
     this.requestId = source.requestId;
     // Not a method, because handlers detach it: `const { waitUntil } = context`.
     this.waitUntil = (promise) => server.waitUntil(promise, request);
     this.stderr = new StderrLog(request, options);
     this.#source = source;
+  }
+
+  get params(): FastCgiParams {
+    return this.#source.params;
+  }
+
+  set params(params: FastCgiParams) {
+    setOwn(this, "params", params);
   }
 
   get stdin(): ReadableStream<Uint8Array> {
@@ -204,11 +210,15 @@ function copyableContext(context: FetchContext): FastCgiContext {
   canProxyBeInit ??=
     new Request(new Request("http://localhost/", { method: "POST" }), new Proxy({}, {})).method === "POST";
   if (canProxyBeInit) return withOwnMembers(context);
-  const own = (name: "stdin" | "data"): PropertyDescriptor => ({
+  const own = (name: "params" | "stdin" | "data"): PropertyDescriptor => ({
     get: () => Reflect.get(FetchContext.prototype, name, context),
+    set(this: object, value: unknown) {
+      setOwn(this, name, value);
+    },
     enumerable: true,
+    configurable: true,
   });
-  return Object.defineProperties(context, { stdin: own("stdin"), data: own("data") });
+  return Object.defineProperties(context, { params: own("params"), stdin: own("stdin"), data: own("data") });
 }
 
 /** Passes messages to the callback, and with `sendStderr` to the web server. */

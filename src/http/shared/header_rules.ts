@@ -73,7 +73,10 @@ export function isToken(text: string): boolean {
   return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(text);
 }
 
-/** Whether a header value holds NUL, CR or LF, which would end it early (RFC 9110 5.5). */
+/** NUL, CR and LF, which would end a header value early (RFC 9110 5.5). */
+export const CONTROL_BYTES = "\0\r\n";
+
+/** Whether a header value holds one of {@linkcode CONTROL_BYTES}. */
 export function hasControlBytes(value: string): boolean {
   return /[\0\r\n]/.test(value);
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { GivenVariables } from "../../../src/cgi/variables.ts";
 import {
   type ParamsFromRequestOptions,
   PEERS,
@@ -436,7 +437,7 @@ describe("paramsFromRequest and partsFromParams", () => {
         // Web servers and URLs read these in two ways, so that an application refuses them.
         if (/(?:\/|%2F)\.{1,2}(?:\/|%2F|$)/.test(new URL(request.url).pathname)) return;
         const params = paramsFromRequest(request);
-        const parts = partsFromParams({ params });
+        const parts = partsFromParams({ variables: new GivenVariables(new Map(params)) });
         // An empty query is no query to CGI.
         expect(parts.url().replace(/\?$/, "")).toBe(request.url.replace(/\?$/, ""));
         expect(parts.method).toBe(request.method);

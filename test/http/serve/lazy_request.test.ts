@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { GivenVariables } from "../../../src/cgi/variables.ts";
 import { IncomingRequest } from "../../../src/codec/incoming_request.ts";
 import { REQUEST_DECODER_DEFAULTS } from "../../../src/codec/request_decoder_options.ts";
 import { lazyRequest } from "../../../src/http/serve/lazy_request.ts";
@@ -29,7 +30,7 @@ function incoming(params: Record<string, string> = {}, body?: string): IncomingR
     CONTENT_LENGTH: body === undefined ? "" : String(body.length),
     ...params,
   });
-  const decoded = { params: new Map(named), repeatedParams: null };
+  const decoded = new GivenVariables(new Map(named));
   const request = new IncomingRequest(1, Role.Responder, true, decoded, NO_LIMITS);
   if (body !== undefined) request.stdinQueue.push(latin1(body));
   request.stdinQueue.end();
@@ -39,7 +40,7 @@ function incoming(params: Record<string, string> = {}, body?: string): IncomingR
 /** A POST whose body is still to come. */
 function arriving(contentLength: string): IncomingRequest {
   const { params } = incoming({ REQUEST_METHOD: "POST", CONTENT_LENGTH: contentLength });
-  return new IncomingRequest(1, Role.Responder, true, { params, repeatedParams: null }, NO_LIMITS);
+  return new IncomingRequest(1, Role.Responder, true, new GivenVariables(params), NO_LIMITS);
 }
 
 function lazy(source = incoming()): Request {

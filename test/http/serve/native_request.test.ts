@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { GivenVariables } from "../../../src/cgi/variables.ts";
 import { IncomingRequest } from "../../../src/codec/incoming_request.ts";
 import { REQUEST_DECODER_DEFAULTS } from "../../../src/codec/request_decoder_options.ts";
 import { hasBody, nativeRequest } from "../../../src/http/serve/native_request.ts";
@@ -30,7 +31,7 @@ function incoming(params: Record<string, string> = {}, body: string | null = "")
     CONTENT_LENGTH: body === null ? "" : String(body.length),
     ...params,
   });
-  const decoded = { params: new Map(named), repeatedParams: null };
+  const decoded = new GivenVariables(new Map(named));
   const request = new IncomingRequest(1, Role.Responder, true, decoded, NO_LIMITS);
   if (body === null) return request;
   if (body !== "") request.stdinQueue.push(latin1(body));

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { paramsFromPairs } from "../../../src/cgi/params.ts";
+import { GivenVariables } from "../../../src/cgi/variables.ts";
 import { IncomingRequest } from "../../../src/codec/incoming_request.ts";
 import { hasBody, nativeRequest } from "../../../src/http/serve/native_request.ts";
 import { partsFromParams, type RequestParts } from "../../../src/http/serve/params_to_request.ts";
@@ -12,7 +13,7 @@ function partsOf(params: Record<string, string> | NameValuePair[]): RequestParts
   const paramPairs: NameValuePair[] = Array.isArray(params)
     ? params
     : Object.entries({ REQUEST_METHOD: "GET", HTTP_HOST: "example.com", REQUEST_URI: "/", ...params });
-  return partsFromParams({ params: paramsFromPairs(paramPairs), paramPairs });
+  return partsFromParams({ variables: new GivenVariables(paramsFromPairs(paramPairs)), paramPairs });
 }
 
 it("partsFromParams gives the URL that the URL parser gives when the target is any", () => {
@@ -439,7 +440,7 @@ describe("partsFromParams: recorded web servers", () => {
   /** The native Request of a recorded one, or the FastCgiError that refuses it. */
   function replay({ requestId, keepConn, roleNumber, paramsList }: (typeof recorded)[number]["request"]) {
     const limits = { maxStdinBytes: 1, maxDataBytes: 1, maxQueuedBytes: 1 };
-    const params = { params: paramsFromPairs(paramsList), repeatedParams: paramsList };
+    const params = new GivenVariables(paramsFromPairs(paramsList), paramsList);
     const source = new IncomingRequest(requestId, roleNumber as Role, keepConn, params, limits);
     try {
       const parts = partsFromParams(source);

@@ -6,11 +6,11 @@ import { FastCgiError, type NameValuePair } from "../../../src/toolkit.ts";
 import { loadFrontends } from "../../support/vectors.ts";
 
 function targetOf(params: Record<string, string>): string {
-  return targetFromParams({ params: new Map(Object.entries(params)) });
+  return targetFromParams({ variables: new Map(Object.entries(params)) });
 }
 
 function targetOfPairs(...pairs: NameValuePair[]): string {
-  return targetFromParams({ params: paramsFromPairs(pairs), paramPairs: pairs });
+  return targetFromParams({ variables: paramsFromPairs(pairs), paramPairs: pairs });
 }
 
 describe("targetFromParams: the path that the web server is at", () => {
@@ -96,8 +96,8 @@ describe("targetFromParams: the path that the web server is at", () => {
     expect(targetOfPairs(...stock, ["REQUEST_URI", "/private?a=1"])).toBe("/auth");
     expect(targetOfPairs(...stock, ["HTTPS", ""], ["HTTPS", "on"])).toBe("/auth");
     // By code between the connection and the handler.
-    const params = new Map([...paramsFromPairs(stock), ["REQUEST_URI", "/changed"] as const]);
-    expect(targetFromParams({ params, paramPairs: stock })).toBe("/changed");
+    const variables = new Map([...paramsFromPairs(stock), ["REQUEST_URI", "/changed"] as const]);
+    expect(targetFromParams({ variables, paramPairs: stock })).toBe("/changed");
   });
 
   it("targetFromParams takes REQUEST_URI when DOCUMENT_URI is missing or was blanked", () => {
@@ -125,8 +125,8 @@ describe("targetFromParams: the path that the web server is at", () => {
         if (!params.has("DOCUMENT_URI") || !params.get("REQUEST_URI")?.startsWith("/")) continue;
         const without = new Map(params);
         without.delete("DOCUMENT_URI");
-        const target = targetFromParams({ params, paramPairs: paramsList });
-        expect(target, `${server}/${name}`).toBe(targetFromParams({ params: without }));
+        const target = targetFromParams({ variables: params, paramPairs: paramsList });
+        expect(target, `${server}/${name}`).toBe(targetFromParams({ variables: without }));
         compared++;
       }
     }

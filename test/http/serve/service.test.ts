@@ -58,6 +58,18 @@ describe("FastCgiHttpService", () => {
     );
   });
 
+  it("FastCgiHttpService serves the params that a program has set on the request", async () => {
+    const service = new FastCgiHttpService((request, { params }) => new Response(`${request.url} ${params.get("A")}`));
+    const { web } = new MemoryApplication((received, context) => {
+      Object.assign(received, { params: new Map([...received.params, ["REQUEST_URI", "/set"], ["A", "1"]]) });
+      const derived = Object.assign(Object.create(received), { params: new Map() });
+      expect([derived.params.size, received.params.get("A")]).toEqual([0, "1"]);
+      return service.handler(received, context);
+    }).connect();
+    await web.send(request(1, { uri: "/sent" }));
+    expect((await web.answer(1)).stdout).toMatch(/\r\n\r\nhttp:\/\/example.com\/set 1$/);
+  });
+
   it("FastCgiHttpService gives a context that a spread copies whole", async () => {
     const told: string[] = [];
     const { web } = serve(

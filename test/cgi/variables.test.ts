@@ -1,0 +1,81 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { paramsFromPairs } from "../../src/cgi/params.ts";
+import { decodeVariables, GivenVariables, type Variables } from "../../src/cgi/variables.ts";
+import { encodeNameValuePairs, type NameValuePair } from "../../src/toolkit.ts";
+
+const CONTROL = "\0\r\n";
+
+function headersOf(variables: Variables): NameValuePair[] {
+  const headers: NameValuePair[] = [];
+  variables.forEachHeader((name, value) => headers.push([name, value]));
+  return headers;
+}
+
+/** Names that share letters and lengths, and values with the bytes that lengths also have. */
+const name = fc.oneof(
+  fc.constantFrom("", "HTTP_", "HTTP_A", "HTTP_B", "HTTP_HOST", "HTTP_COOKIE", "CONTENT_TYPE", "CONTENT_TYPO", "HTTPS"),
+  fc.stringMatching(/^[AB]{1,3}$/),
+  fc.string({ unit: fc.constantFrom("H", "_", "\0", "\n", "\xe9"), maxLength: 14 }),
+);
+const value = fc.oneof(
+  fc.string({ unit: fc.constantFrom("a", "\0", "\r", "\n", "\xff", "H"), maxLength: 14 }),
+  fc.constantFrom("x".repeat(127), "x".repeat(128), `${"x".repeat(200)}\n`),
+);
+
+describe("decodeVariables", () => {
+  it("decodeVariables answers like a Map of all variables when pairs of any kind come", () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(name, value), { maxLength: 30 }), fc.boolean(), (pairs, asksForMap) => {
+        const expected = new GivenVariables(paramsFromPairs(pairs));
+        const variables = decodeVariables(encodeNameValuePairs(pairs));
+        if (asksForMap) expect(variables.params).toBe(variables.params);
+        for (const [asked] of [...pairs, ["MISSING"], ["HTTP_A"], [""]]) {
+          expect(variables.get(asked!)).toBe(expected.get(asked!));
+        }
+        expect(headersOf(variables)).toEqual(headersOf(expected));
+        // With several such headers, any of them may be named.
+        const broken = variables.headerWith(CONTROL);
+        expect(broken === null).toBe(expected.headerWith(CONTROL) === null);
+        if (broken !== null) expect(expected.get(broken)).toMatch(/[\0\r\n]/);
+        expect([...variables.params]).toEqual([...expected.params]);
+        expect(variables.repeatedParams ?? [...variables.params]).toEqual(pairs);
+      }),
+    );
+  });
+
+  it("decodeVariables answers like a Map when there are more variables than it searches", () => {
+    const pairs = Array.from({ length: 300 }, (_, index): NameValuePair => [`HTTP_X${index}`, String(index)]);
+    const variables = decodeVariables(encodeNameValuePairs(pairs));
+    expect(variables.get("HTTP_X299")).toBe("299");
+    expect(headersOf(variables)).toEqual(pairs);
+    expect(variables.repeatedParams).toBeNull();
+  });
+
+  it("decodeVariables sees what a program has changed in the Map", () => {
+    const variables = decodeVariables(encodeNameValuePairs([["HTTP_A", "1"]]));
+    (variables.params as Map<string, string>).set("HTTP_A", "2").set("HTTP_B", "\n");
+    expect(variables.get("HTTP_A")).toBe("2");
+    expect(headersOf(variables)).toEqual([
+      ["HTTP_A", "2"],
+      ["HTTP_B", "\n"],
+    ]);
+    expect(variables.headerWith(CONTROL)).toBe("HTTP_B");
+  });
+
+  it.each([
+    ["a header", "HTTP_A", "HTTP_A"],
+    ["the type of the body", "CONTENT_TYPE", "CONTENT_TYPE"],
+    ["another variable", "PATH_INFO", null],
+  ])("decodeVariables finds a control byte when it is in the value of %s", (_, name, found) => {
+    for (const byte of CONTROL) {
+      const bytes = encodeNameValuePairs([
+        ["EMPTY", ""],
+        ["A\nB", "0123456789"],
+        [name, `a${byte}b`],
+        ["HTTP_LAST", "c"],
+      ]);
+      expect(decodeVariables(bytes).headerWith(CONTROL)).toBe(found);
+    }
+  });
+});
