@@ -2,20 +2,20 @@
 
 import { contained } from "../base/contained.ts";
 import { Deadline } from "../base/deadline.ts";
-import { readerOf } from "../codec/byte_source.ts";
 import type { FastCgiClientResponse, IncomingResponse, IncomingResponseHooks } from "../codec/incoming_response.ts";
-import { RequestSender } from "../codec/request_sender.ts";
+import { RequestSender, type RequestSenderOptions } from "../codec/request_sender.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { EndRequestBody } from "../protocol/record.ts";
 import type { RecordWriter } from "../transport/record_writer.ts";
 import type { ResolvedClientOptions } from "./options.ts";
 import type { ClientRequest } from "./request.ts";
-import { TimedReader } from "./timed_reader.ts";
 
 /** What an {@linkcode Exchange} needs of its connection. */
 export interface ExchangeHost {
   readonly writer: RecordWriter;
   readonly options: ResolvedClientOptions;
+  /** How requests are sent. */
+  readonly sending: RequestSenderOptions;
   /** Whether the connection is not read because a response has no room. Silence is then not the application's fault. */
   readonly isPaused: boolean;
   /** Feeds the response from now on. */
@@ -79,7 +79,7 @@ export class Exchange implements IncomingResponseHooks {
   readonly #sender: RequestSender;
   readonly #silence: SilenceDeadline;
   readonly #isShared: boolean;
-  readonly #onSignal: () => void;
+  readonly #onSignal: (() => void) | undefined;
   /** Made for the first piece, because most applications write none. */
   #onStderr: ((piece: Uint8Array, response: FastCgiClientResponse) => void) | null = null;
   #state: ExchangeState = "sending";
@@ -103,14 +103,11 @@ export class Exchange implements IncomingResponseHooks {
     this.requestId = requestId;
     this.#request = request;
     this.#host = host;
-    const { keepAlive, requestBodyTimeout } = host.options;
-    this.#sender = new RequestSender(host.writer, requestId, request, {
-      keepConn: keepAlive,
-      read: (source, name) => new TimedReader(readerOf(source), requestBodyTimeout, name),
-    });
+    this.#sender = new RequestSender(host.writer, requestId, request, host.sending);
     this.#isShared = silence === null;
     this.#silence = silence ?? new Deadline<ResponseTimeLimit>((limit) => this.onTimeout(limit));
-    this.#onSignal = () => host.abort(this, request.signal!.reason);
+    const { signal } = request;
+    this.#onSignal = signal && (() => host.abort(this, signal.reason));
     host.expect(requestId, this, response);
   }
 
@@ -137,13 +134,14 @@ export class Exchange implements IncomingResponseHooks {
   /** Sends the request. */
   begin(): void {
     const { writer } = this.#host;
-    this.#request.signal?.addEventListener("abort", this.#onSignal, { once: true });
-    this.#sending = this.#sender.send().then(
-      (sent) => {
-        if (!sent) return;
-        this.#sentWhole = true;
-        this.#onSent();
-      },
+    this.#request.signal?.addEventListener("abort", this.#onSignal!, { once: true });
+    const sent = this.#sender.send();
+    if (typeof sent === "boolean") {
+      this.#onSenderDone(sent);
+      return;
+    }
+    this.#sending = sent.then(
+      (later) => this.#onSenderDone(later),
       (error) => {
         // A request whose body can't be read must not look complete. A request that can't be written may have its
         // answer already.
@@ -243,6 +241,12 @@ export class Exchange implements IncomingResponseHooks {
     this.#host.abort(this, new FastCgiError("timeout", message, { requestId, limit, stderr }));
   }
 
+  #onSenderDone(sent: boolean): void {
+    if (!sent) return;
+    this.#sentWhole = true;
+    this.#onSent();
+  }
+
   /** Nothing of the request is sent any more: it is the application's turn. */
   #onSent(): void {
     const { onSent } = RULES[this.#state];
@@ -252,7 +256,7 @@ export class Exchange implements IncomingResponseHooks {
   }
 
   #unlisten(): void {
-    this.#request.signal?.removeEventListener("abort", this.#onSignal);
+    this.#request.signal?.removeEventListener("abort", this.#onSignal!);
   }
 
   #cancelled(): FastCgiError {

@@ -7,8 +7,11 @@
 //   and nothing came after its end. An error of a request ends the connection.
 // - Shared: requests side by side, told apart by their ids. An error of a request ends only that request.
 
+import { SmallMap } from "../base/small_map.ts";
+import { readerOf } from "../codec/byte_source.ts";
 import type { IncomingResponse, IncomingResponseHooks } from "../codec/incoming_response.ts";
 import { abortRequest } from "../codec/records.ts";
+import type { RequestSenderOptions } from "../codec/request_sender.ts";
 import { MAX_REQUEST_ID, ProtocolStatus } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { EndRequestBody } from "../protocol/record.ts";
@@ -16,6 +19,7 @@ import type { RecordWriter } from "../transport/record_writer.ts";
 import { Exchange, type ExchangeHost, type ResponseTimeLimit, type SilenceDeadline } from "./exchange.ts";
 import type { ResolvedClientOptions } from "./options.ts";
 import type { ClientRequest } from "./request.ts";
+import { TimedReader } from "./timed_reader.ts";
 
 /** The part of a connection that its {@linkcode Exchanges} use. */
 export interface ExchangesHost {
@@ -53,10 +57,11 @@ export const FINISHED: FastCgiError = /* @__PURE__ */ new FastCgiError("connecti
 export class Exchanges implements ExchangeHost {
   readonly writer: RecordWriter;
   readonly options: ResolvedClientOptions;
+  readonly sending: RequestSenderOptions;
   readonly #host: ExchangesHost;
   /** Lent to the exchange in exclusive use, because a timer for each request would cost more. */
   readonly #deadline: SilenceDeadline;
-  readonly #byId = new Map<number, Exchange>();
+  readonly #byId = new SmallMap<number, Exchange>();
   #use: Use = "exclusive";
   #maxRequests = 1;
   /** In exclusive use: an exchange that has its FCGI_END_REQUEST, until it is known whether anything follows. */
@@ -69,6 +74,11 @@ export class Exchanges implements ExchangeHost {
   constructor(host: ExchangesHost, deadline: SilenceDeadline) {
     this.writer = host.writer;
     this.options = host.options;
+    const { keepAlive, requestBodyTimeout } = host.options;
+    this.sending = {
+      keepConn: keepAlive,
+      read: (source, name) => new TimedReader(readerOf(source), requestBodyTimeout, name),
+    };
     this.#host = host;
     this.#deadline = deadline;
   }
@@ -227,7 +237,7 @@ export class Exchanges implements ExchangeHost {
    */
   onStalled(): void {
     const { stallTimeout } = this.options;
-    for (const exchange of [...this.#byId.values()]) {
+    for (const exchange of this.#byId.values()) {
       const { response, requestId } = exchange;
       if (!response.stdoutQueue.isStuck) continue;
       const message = `Cannot keep the response: it was not read for ${stallTimeout} ms`;
@@ -246,7 +256,7 @@ export class Exchanges implements ExchangeHost {
    * @returns The exchanges that still send. None if nothing was sent yet: then nothing is sent any more.
    */
   giveUp(reason: unknown): readonly Exchange[] {
-    const sending = [...this.#byId.values()].filter(({ hasWholeBody }) => hasWholeBody);
+    const sending = this.#byId.values().filter(({ hasWholeBody }) => hasWholeBody);
     if (this.isDone || !sending.some(({ hasLeft }) => hasLeft)) return [];
     for (const exchange of this.#byId.values()) {
       if (sending.includes(exchange)) exchange.giveUp(reason);

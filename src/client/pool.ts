@@ -3,6 +3,7 @@
 // the connection is found free, so nothing can happen to the connection in between. How requests run is up to the
 // connection.
 
+import { SmallMap } from "../base/small_map.ts";
 import { MAX_REQUEST_ID } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { ClientConnection } from "./connection.ts";
@@ -50,7 +51,7 @@ export class Pool {
   readonly #onUnused: () => void;
   readonly #connections = new Set<ClientConnection>();
   /** Connections with room for a request, in the order in which they became free. */
-  readonly #free = new Set<ClientConnection>();
+  readonly #free = new SmallMap<ClientConnection, ClientConnection>();
   /** Connections that are being opened. */
   readonly #dials = new Set<AbortController>();
   readonly #waiters = new Set<Waiter>();
@@ -153,7 +154,7 @@ export class Pool {
   /** Called when a connection has room again. */
   onFree(connection: ClientConnection): void {
     this.#free.delete(connection);
-    this.#free.add(connection);
+    this.#free.set(connection, connection);
     this.#serve();
   }
 
@@ -256,7 +257,7 @@ export class Pool {
    */
   #takeFree({ fresh, usedBelow }: ConnectionWish): ClientConnection | undefined {
     let best: ClientConnection | undefined;
-    for (const connection of this.#free) {
+    for (const connection of this.#free.values()) {
       if (!connection.isFree || (fresh && connection.isKept) || connection.requests >= usedBelow) continue;
       if (best === undefined || connection.active >= best.active) best = connection;
     }
@@ -275,7 +276,7 @@ export class Pool {
       this.#isFailing = false;
       this.#expectedRequests = connection.maxRequests;
       this.#connections.add(connection);
-      this.#free.add(connection);
+      this.#free.set(connection, connection);
     } catch (error) {
       // An attempt that was given up is no longer among them.
       if (this.#dials.delete(attempt)) this.#onDialFailed(error, ticket);
@@ -314,7 +315,7 @@ export class Pool {
 
   /** The idle connections, the one that was unused for the longest time first. */
   #idle(): ClientConnection[] {
-    return [...this.#free].filter((connection) => connection.active === 0);
+    return this.#free.values().filter((connection) => connection.active === 0);
   }
 
   /** Closes surplus idle connections. */

@@ -2,7 +2,7 @@ import { copyableWith } from "../base/copyable.ts";
 import { ProtocolStatus } from "../protocol/constants.ts";
 import { FastCgiError, type FastCgiErrorCode } from "../protocol/errors.ts";
 import type { EndRequestBody } from "../protocol/record.ts";
-import { ByteQueue } from "./byte_queue.ts";
+import { ByteQueue, type ByteQueueOptions } from "./byte_queue.ts";
 import type { ResponseDecoderOptions } from "./response_decoder_options.ts";
 import { StderrBuffer } from "./stderr_buffer.ts";
 
@@ -93,14 +93,7 @@ export class IncomingResponse implements FastCgiClientResponse {
     this.requestId = requestId;
     this.#hooks = hooks;
     this.#maxStderrBytes = maxStderrBytes;
-    this.stdoutQueue = new ByteQueue({
-      name: "stdout",
-      requestId,
-      maxBytes: maxStdoutBytes,
-      limit: "maxStdoutBytes",
-      maxQueuedBytes,
-      onAbandoned: (reason) => this.#hooks.onAbandoned?.(reason),
-    });
+    this.stdoutQueue = new ByteQueue(new StdoutRules(this, maxStdoutBytes, maxQueuedBytes));
   }
 
   /** From now on the response belongs to this request, on any connection, and calls these hooks. */
@@ -160,6 +153,11 @@ export class IncomingResponse implements FastCgiClientResponse {
   async completed(): Promise<void> {
     const { protocolStatus } = await this.end;
     if (protocolStatus !== ProtocolStatus.RequestComplete) throw this.#refusal(protocolStatus);
+  }
+
+  /** Called once when the rest of stdout will not be read. */
+  abandon(reason: unknown): void {
+    this.#hooks.onAbandoned?.(reason);
   }
 
   /**
@@ -228,5 +226,32 @@ export class IncomingResponse implements FastCgiClientResponse {
       protocolStatus,
       stderr: this.stderrText,
     });
+  }
+}
+
+/**
+ * The rules of a response's stdout. A class, because V8 makes an object literal with a function in it old at once, and
+ * what it refers to outlives each scavenge then.
+ */
+class StdoutRules implements ByteQueueOptions {
+  readonly name = "stdout";
+  readonly limit = "maxStdoutBytes";
+  readonly maxBytes: number;
+  readonly maxQueuedBytes: number;
+  readonly #response: IncomingResponse;
+
+  constructor(response: IncomingResponse, maxBytes: number, maxQueuedBytes: number) {
+    this.#response = response;
+    this.maxBytes = maxBytes;
+    this.maxQueuedBytes = maxQueuedBytes;
+  }
+
+  /** The id on the connection that the request was put on last. */
+  get requestId(): number {
+    return this.#response.requestId;
+  }
+
+  onAbandoned(reason: unknown): void {
+    this.#response.abandon(reason);
   }
 }

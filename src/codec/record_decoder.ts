@@ -194,6 +194,19 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
   }
 }
 
+/**
+ * Decodes bytes that are whole records.
+ *
+ * @throws {FastCgiError} `protocol` or `connectionClosed` if they are not.
+ */
+export function decodeRecords(bytes: Uint8Array): FastCgiRecord[] {
+  const records: FastCgiRecord[] = [];
+  const decoder = new RecordDecoder();
+  decoder.transform(bytes, { enqueue: (record) => void records.push(record) });
+  decoder.flush();
+  return records;
+}
+
 function emit(header: RecordHeader, contentData: Uint8Array, output: Output): void {
   const { type, requestId, paddingLength } = header;
   output.enqueue({ type, requestId, contentData, paddingLength });

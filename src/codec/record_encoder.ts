@@ -45,14 +45,15 @@ function encodeHeaderInto(
   target: Uint8Array,
   offset: number,
 ): number {
-  check("type", type, 0xff);
-  check("requestId", requestId, MAX_REQUEST_ID);
-  check("contentLength", contentData.length, MAX_CONTENT_LENGTH);
-  check("paddingLength", paddingLength, MAX_PADDING_LENGTH);
+  checkField("type", type, 0xff);
+  checkField("requestId", requestId, MAX_REQUEST_ID);
+  checkField("contentLength", contentData.length, MAX_CONTENT_LENGTH);
+  checkField("paddingLength", paddingLength, MAX_PADDING_LENGTH);
   return encodeRecordHeader(target, offset, type, requestId, contentData.length, paddingLength);
 }
 
-function check(field: string, value: number, max: number): void {
+/** @throws {RangeError} If `value` does not fit a field of a record. */
+export function checkField(field: string, value: number, max: number): void {
   if (!Number.isInteger(value) || value < 0 || value > max) {
     throw new RangeError(`Cannot encode a record: expected ${field} to be an integer from 0 to ${max}, got ${value}`);
   }

@@ -13,12 +13,17 @@ export interface RecordSink {
    * @param atOnce Whether they are sent now, because nothing else is expected to be sent with them.
    */
   write(records: readonly FastCgiRecord[], atOnce?: boolean): WrittenRecords;
+  /** As {@linkcode RecordSink.write}, for whole records that were encoded as one piece. */
+  writeEncoded(bytes: Uint8Array, atOnce?: boolean): WrittenRecords;
 }
 
 /** Records that were given to a {@linkcode RecordSink}. */
 export interface WrittenRecords {
-  /** Resolves when there is room for more: waiting for it is back-pressure. Rejects if the records are never sent. */
-  readonly taken: Promise<void>;
+  /**
+   * Resolves when there is room for more: waiting for it is back-pressure. Rejects if the records are never sent.
+   * Undefined if there is room already.
+   */
+  readonly taken: Promise<void> | undefined;
   /** Whether sending them has begun: the peer may have read some of them. */
   readonly hasLeft: boolean;
 }

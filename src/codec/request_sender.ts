@@ -5,7 +5,7 @@ import { kindOf } from "../base/kind_of.ts";
 import { paramOf, parseLength } from "../cgi/params.ts";
 import { RecordType, Role } from "../protocol/constants.ts";
 import { checkNameValuePair, type NameValuePair } from "../protocol/name_value_pairs.ts";
-import { type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
+import { NO_CONTENT } from "../protocol/record.ts";
 import {
   type ByteReader,
   type ByteSource,
@@ -18,7 +18,7 @@ import {
 } from "./byte_source.ts";
 import type { RecordSink, WrittenRecords } from "./record_sink.ts";
 import { endOfStream } from "./records.ts";
-import { requestHead } from "./request_head.ts";
+import { encodeRequestHead } from "./request_head.ts";
 import { StreamSender } from "./stream_sender.ts";
 
 /** The parts of a request that a program gives. */
@@ -130,7 +130,7 @@ export class RequestSender {
   readonly #sink: RecordSink;
   readonly #requestId: number;
   readonly #read: NonNullable<RequestSenderOptions["read"]>;
-  readonly #head: readonly FastCgiRecord[];
+  readonly #head: Uint8Array;
   /** Streams that are not in the head. */
   readonly #streams: readonly OutgoingStream[];
   /** Sources that must be cancelled if the request ends early. */
@@ -159,7 +159,7 @@ export class RequestSender {
       if (source instanceof Uint8Array && length !== null) checkLength(source, length, name);
     }
     const endsStdin = this.#streams.length === 1 && isEmpty(this.#streams[0]!.source);
-    this.#head = requestHead({ requestId, role, keepConn, params, endsStdin });
+    this.#head = encodeRequestHead({ requestId, role, keepConn, params, endsStdin });
     if (endsStdin) this.#streams = [];
     this.#waiting = [stdin, data];
   }
@@ -184,13 +184,20 @@ export class RequestSender {
   }
 
   /**
-   * Sends the request. Resolves with whether all was sent. Rejects if a stream fails or is not as long as announced.
+   * Sends the request. Returns whether all was sent; a promise only if there is something to wait for, because most
+   * requests are complete at once. The promise rejects if a stream fails or is not as long as announced.
    */
-  async send(): Promise<boolean> {
+  send(): boolean | Promise<boolean> {
     // If nothing follows, there is nothing to gather with it.
-    this.#begun = this.#sink.write(this.#head, this.#streams.length === 0 && !this.#sink.isShared);
+    const isWhole = this.#streams.length === 0;
+    const begun = this.#sink.writeEncoded(this.#head, isWhole && !this.#sink.isShared);
+    this.#begun = begun;
+    return isWhole && begun.taken === undefined ? !this.#stopped : this.#sendRest(begun);
+  }
+
+  async #sendRest(begun: WrittenRecords): Promise<boolean> {
     for (const stream of this.#streams) await this.#sendStream(stream);
-    await this.#begun.taken;
+    await begun.taken;
     return !this.#stopped;
   }
 

@@ -3,6 +3,7 @@
 
 import { contained } from "../base/contained.ts";
 import { resolveOptions } from "../base/resolve_options.ts";
+import { SmallMap } from "../base/small_map.ts";
 import { FCGI_NULL_REQUEST_ID, nameOf, RecordType } from "../protocol/constants.ts";
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
 import { decodeEndRequestBody, type FastCgiRecord } from "../protocol/record.ts";
@@ -39,7 +40,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
   readonly #options: Required<ResponseDecoderOptions>;
   readonly #outlet: ResponseDecoderOutlet;
   readonly #report: (error: FastCgiError) => void;
-  readonly #active = new Map<number, ActiveResponse>();
+  readonly #active = new SmallMap<number, ActiveResponse>();
   /** The highest id that was expected; 0 if none was. Lower ids that are not active are over, because ids count up. */
   #highestId = 0;
   #dead: FastCgiError | null = null;
@@ -72,7 +73,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
 
   /** Fails every active response, with `error` or with the result of `errorFor`: the connection is gone. */
   failAll(error: unknown, errorFor: (response: IncomingResponse) => unknown = () => error): void {
-    const responses = [...this.#active.values()];
+    const responses = this.#active.values();
     this.#active.clear();
     for (const { response } of responses) response.fail(errorFor(response));
   }
@@ -95,7 +96,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
 
   /** Fails the active responses: the input has ended, and only END_REQUEST proves that a response is complete. */
   flush(): void {
-    for (const { response } of [...this.#active.values()]) {
+    for (const { response } of this.#active.values()) {
       const { requestId, stderrText } = response;
       const message = "Cannot read the response: the application closed the connection before its end";
       response.fail(new FastCgiError("connectionClosed", message, { requestId, stderr: stderrText }));

@@ -1,8 +1,7 @@
 import type { FastCgiRecord } from "../protocol/record.ts";
-import type { RecordSink, WrittenRecords } from "./record_sink.ts";
+import { decodeRecords } from "./record_decoder.ts";
+import type { RecordSink } from "./record_sink.ts";
 import type { StageController } from "./stage.ts";
-
-const TAKEN: WrittenRecords = { hasLeft: true, taken: /* @__PURE__ */ Promise.resolve() };
 
 /** A sink that passes records to the output of an encoding stage. */
 export function stageSink(output: StageController<FastCgiRecord>, isShared: () => boolean): RecordSink {
@@ -12,8 +11,10 @@ export function stageSink(output: StageController<FastCgiRecord>, isShared: () =
     },
     write(records) {
       for (const record of records) output.enqueue(record);
-      const { ready } = output;
-      return ready === undefined ? TAKEN : { hasLeft: true, taken: ready };
+      return { hasLeft: true, taken: output.ready };
+    },
+    writeEncoded(bytes) {
+      return this.write(decodeRecords(bytes));
     },
   };
 }

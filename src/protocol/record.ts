@@ -75,12 +75,21 @@ export interface BeginRequestBody {
 const BODY_LEN = 8;
 
 /** The body of FCGI_BEGIN_REQUEST (FastCGI 5.1). */
-export function encodeBeginRequestBody({ role, keepConn }: BeginRequestBody): Uint8Array {
-  const body = new Uint8Array(BODY_LEN);
-  body[0] = role >>> 8;
-  body[1] = role;
-  body[2] = keepConn ? FCGI_KEEP_CONN : 0;
-  return body;
+export function encodeBeginRequestBody(body: BeginRequestBody): Uint8Array {
+  const bytes = new Uint8Array(BODY_LEN);
+  encodeBeginRequestBodyInto(body, bytes, 0);
+  return bytes;
+}
+
+/** As {@linkcode encodeBeginRequestBody}, to `target` at `offset`. The place of the reserved bytes must be zero. */
+export function encodeBeginRequestBodyInto(
+  { role, keepConn }: BeginRequestBody,
+  target: Uint8Array,
+  offset: number,
+): void {
+  target[offset] = role >>> 8;
+  target[offset + 1] = role;
+  target[offset + 2] = keepConn ? FCGI_KEEP_CONN : 0;
 }
 
 /**

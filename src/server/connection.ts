@@ -279,7 +279,7 @@ export class ServerConnection
   /** Called when the decoder itself answers. */
   reply(records: FastCgiRecord[], closeConnection: boolean): void {
     this.#unsentReplies++;
-    const { taken } = this.writer.write(records);
+    const taken = this.writer.write(records).taken ?? Promise.resolve();
     const sent = (): void => {
       this.#unsentReplies--;
     };

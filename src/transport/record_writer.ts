@@ -4,6 +4,7 @@
 
 import { Deadline } from "../base/deadline.ts";
 import { waitTurns } from "../base/turns.ts";
+import { decodeRecords } from "../codec/record_decoder.ts";
 import { encodedRecordLength, encodePieces } from "../codec/record_encoder.ts";
 import type { RecordSink, WrittenRecords } from "../codec/record_sink.ts";
 import { FCGI_HEADER_LEN } from "../protocol/constants.ts";
@@ -68,11 +69,11 @@ export class WriteBatch implements WrittenRecords {
 
   /**
    * Resolves when the transport has taken these records and all before them: waiting for it is back-pressure. Also
-   * resolves when waiting is of no use any more, because the connection is broken off.
+   * resolves when waiting is of no use any more, because the connection is broken off. Undefined if that is so already.
    */
-  get taken(): Promise<void> {
+  get taken(): Promise<void> | undefined {
+    if (this.#state === "taken") return undefined;
     if (this.#promise !== null) return this.#promise;
-    if (this.#state === "taken") return Promise.resolve();
     if (this.#state === "failed") {
       this.#promise = Promise.reject(this.#error);
     } else {
@@ -173,6 +174,18 @@ export class RecordWriter implements RecordSink {
     }
     if (atOnce) this.#flush();
     else this.#gatherMore();
+    return batch;
+  }
+
+  /** As {@linkcode RecordWriter.write}. The piece is written as it is if nothing else waits. */
+  writeEncoded(bytes: Uint8Array, atOnce: boolean = false): WriteBatch {
+    const isAlone = atOnce && !this.#isOver && this.#sending === null && this.#batches.length === 0;
+    if (!isAlone) return this.write(decodeRecords(bytes), atOnce);
+    const batch = new WriteBatch();
+    batch.bytes = bytes.length;
+    this.#pendingBytes += bytes.length;
+    this.#send(batch, bytes);
+    this.#flush();
     return batch;
   }
 
@@ -284,20 +297,21 @@ export class RecordWriter implements RecordSink {
   /** Writes the gathered records, if the transport is not busy. */
   #flush(): void {
     while (this.#sending === null && this.#batches.length > 0) {
-      const batch = this.#batches.shift()!;
-      this.#sending = batch;
-      batch.leave();
-      let busy: Promise<void> | undefined;
-      try {
-        busy = this.#channel.write(encodePieces(batch.records));
-      } catch (error) {
-        this.fail(error);
-        return;
-      }
-      if (busy === undefined) this.#onTaken(batch, 0);
-      else void this.#waitFor(busy, batch);
+      this.#send(this.#batches.shift()!);
     }
     if (this.#sending === null) this.#tellIdle();
+  }
+
+  #send(batch: WriteBatch, encoded: Uint8Array | null = null): void {
+    this.#sending = batch;
+    batch.leave();
+    try {
+      const busy = this.#channel.write(encoded === null ? encodePieces(batch.records) : [encoded]);
+      if (busy === undefined) this.#onTaken(batch, 0);
+      else void this.#waitFor(busy, batch);
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   #tellIdle(): void {

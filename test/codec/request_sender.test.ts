@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { encodeRequestHead } from "../../src/codec/request_head.ts";
 import { RequestSender, type SendableRequestInit, sendableRequest } from "../../src/codec/request_sender.ts";
 import {
   type ByteReader,
@@ -67,6 +68,15 @@ describe("RequestSender", () => {
     ]);
     expect(records.every((record) => record.requestId === requestId)).toBe(true);
     expect(decodeNameValuePairs(records[1]!.contentData)).toEqual(params);
+  });
+
+  it("RequestSender has sent a request without a body when send returns, if the transport takes it at once", () => {
+    const pieces: Uint8Array[] = [];
+    const channel = { start() {}, pause() {}, resume() {}, write: (given: Uint8Array[]) => void pieces.push(...given) };
+    const writer = new RecordWriter({ ...channel, async end() {}, close() {} }, { writeTimeout: 1, onError() {} });
+    const sender = new RequestSender(writer, requestId, sendableRequest({}, params), { keepConn: true });
+    expect(sender.send()).toBe(true);
+    expect(pieces).toEqual([encodeRequestHead({ requestId, role: 1, keepConn: true, params, endsStdin: true })]);
   });
 
   it("RequestSender says in FCGI_BEGIN_REQUEST what role it wants and whether the connection is kept", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type FastCgiError, type FastCgiRecord, RecordType } from "../../src/toolkit.ts";
+import { encodeRecords, type FastCgiError, type FastCgiRecord, RecordType } from "../../src/toolkit.ts";
 import { RecordWriter } from "../../src/transport/record_writer.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
 import { record } from "../support/records.ts";
@@ -79,9 +79,9 @@ describe("RecordWriter.write", () => {
   it("resolves when the transport has taken the bytes, not before", async () => {
     const transport = new SlowTransport();
     const { writer } = writerOver(transport);
-    const first = writer.write([stdout(1, 5)]).taken;
+    const first = writer.write([stdout(1, 5)]).taken!;
     await turns();
-    const second = writer.write([stdout(1, 6)]).taken;
+    const second = writer.write([stdout(1, 6)]).taken!;
     expect(await isSettled(first)).toBe(false);
     expect(writer.pendingBytes).toBe(8 + 5 + 3 + 8 + 6 + 2);
     transport.take();
@@ -130,13 +130,49 @@ describe("RecordWriter.write", () => {
   });
 });
 
+describe("RecordWriter.writeEncoded", () => {
+  it("RecordWriter.writeEncoded passes the piece on as it is when nothing else waits", async () => {
+    const transport = new SlowTransport();
+    const { writer } = writerOver(transport);
+    const piece = encodeRecords([stdout(1, 5), stdout(1, 0)]);
+    const written = writer.writeEncoded(piece, true);
+    await turns();
+    expect(transport.writes).toEqual([piece]);
+    expect([written.hasLeft, writer.pendingBytes]).toEqual([true, piece.length]);
+    transport.take();
+    await written.taken;
+    expect([written.taken, writer.pendingBytes]).toEqual([undefined, 0]);
+  });
+
+  it("RecordWriter.writeEncoded keeps the order when other records wait", async () => {
+    const transport = new SlowTransport();
+    const { writer } = writerOver(transport);
+    writer.write([stdout(1, 5)]);
+    writer.writeEncoded(encodeRecords([stdout(2, 6)]), true);
+    await turns();
+    writer.write([stdout(3, 7)]);
+    const last = writer.writeEncoded(encodeRecords([stdout(4, 8)]));
+    transport.take();
+    await turns();
+    expect(transport.summary).toEqual(["6:1:5 6:2:6", "6:3:7 6:4:8"]);
+    transport.take();
+    await last.taken;
+  });
+
+  it("RecordWriter.writeEncoded refuses after the writer has failed", async () => {
+    const { writer } = writerOver(new SlowTransport());
+    writer.fail(new Error("gone"));
+    await expect(writer.writeEncoded(encodeRecords([stdout(1, 5)]), true).taken).rejects.toThrow("gone");
+  });
+});
+
 describe("RecordWriter.write and time", () => {
   useFakeTime();
 
   it("fails with timeout when the transport takes nothing for writeTimeout", async () => {
     const transport = new SlowTransport();
     const { writer, errors } = writerOver(transport);
-    const settled = writer.write([stdout(1, 5)]).taken.catch((error: FastCgiError) => error);
+    const settled = writer.write([stdout(1, 5)]).taken!.catch((error: FastCgiError) => error);
     await pass(WRITE_TIMEOUT - 1);
     expect(errors).toEqual([]);
     await pass(1);

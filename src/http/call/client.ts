@@ -87,10 +87,11 @@ export class FastCgiHttpClient implements AsyncDisposable {
     // A function that chooses the script gets a real Request, which it may also read.
     const request = typeof chosen === "function" ? asOutgoing(requestOf(input, given)) : outgoingRequest(input, given);
     const own = inheritInit(input, request, given);
-    return holding([request, given.signal], async () => {
+    const send = async (): Promise<Response> => {
       try {
         request.signal?.throwIfAborted();
-        const script = await this.#chooseScript(request, chosen);
+        const choice = this.#chooseScript(request, chosen);
+        const script = choice instanceof Promise ? await choice : choice;
         if (isResponse(script)) {
           cancelUnsent(request, own, "No script answers the request");
           return script;
@@ -105,7 +106,8 @@ export class FastCgiHttpClient implements AsyncDisposable {
         cancelUnsent(request, own, error);
         throw error;
       }
-    });
+    };
+    return request.signal === undefined ? send() : holding([request, given.signal], send);
   }
 
   /**
@@ -147,15 +149,20 @@ export class FastCgiHttpClient implements AsyncDisposable {
   }
 
   /** The script that answers, or a Response if the application is not to be asked. */
-  async #chooseScript(
-    { native, signal }: OutgoingRequest,
+  #chooseScript(
+    request: OutgoingRequest,
     script: FastCgiScript | FastCgiScriptResolver | undefined,
+  ): FastCgiScript | undefined | Promise<FastCgiScript | Response | undefined> {
+    if (typeof script === "function") return this.#resolveScript(request, script);
+    checkScript(script);
+    return script;
+  }
+
+  async #resolveScript(
+    { native, signal }: OutgoingRequest,
+    resolver: FastCgiScriptResolver,
   ): Promise<FastCgiScript | Response | undefined> {
-    if (typeof script !== "function") {
-      checkScript(script);
-      return script;
-    }
-    const choosing = (async () => script(native()))();
+    const choosing = (async () => resolver(native()))();
     const chosen = await orAbort(choosing, signal, (late) => {
       if (isResponse(late)) dropLate(late);
     });

@@ -1,3 +1,5 @@
+import { SmallMap } from "../../base/small_map.ts";
+
 /**
  * The objects that a `fetch` works on, until it has settled.
  *
@@ -5,11 +7,11 @@
  * weakly held by that one: on Node it stops following once nothing else holds it. While a fetch waits for a hook, or
  * for a piece of a body, nothing else may hold it.
  */
-const underWay = new Set<object>();
+const underWay = new SmallMap<object, object>();
 
 /** Runs `work`, and keeps `subject` in memory until it has settled. */
 export async function holding<Result>(subject: object, work: () => Promise<Result>): Promise<Result> {
-  underWay.add(subject);
+  underWay.set(subject, subject);
   try {
     return await work();
   } finally {
