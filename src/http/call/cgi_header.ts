@@ -3,7 +3,6 @@
 // without a name, names that are not tokens, bare CR and NUL in values.
 
 import { parseLength } from "../../cgi/params.ts";
-import { reasonPhrase } from "../../cgi/reason_phrase.ts";
 import type { IncomingResponse } from "../../codec/incoming_response.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
 import { hasControlBytes, isHopByHop, isReasonPhrase, isToken, VARIABLE_PREFIX } from "../shared/header_rules.ts";
@@ -170,8 +169,8 @@ function parseStatus(
     // A Response can't have a higher status. RFC 9110 15 treats a status that does not exist as a 5xx, and the
     // application's page is worth more than an error.
     status: status > 599 ? 500 : status,
-    // A Response refuses all control bytes but a tab here.
-    statusText: isReasonPhrase(said) ? said : reasonPhrase(status),
+    // A Response refuses all control bytes but a tab here. Without a phrase nothing is lost: it has no meaning.
+    statusText: isReasonPhrase(said) ? said : "",
   };
 }
 

@@ -213,8 +213,8 @@ describe("responseFromCgi: status", () => {
       ["Status: 404\tNot Found", 404, "Not Found"],
       ["Status:   404   Not Found  ", 404, "Not Found"],
       // A Response takes no control byte here, and lighttpd sends its own words in any case.
-      ["Status: 404 \x01", 404, "Not Found"],
-      ["Status: 200 a\x7fb", 200, "OK"],
+      ["Status: 404 \x01", 404, ""],
+      ["Status: 200 a\x7fb", 200, ""],
       ["Status: 599 a\x1bb", 599, ""],
     ];
     for (const [header, status, statusText] of table) {
