@@ -1,6 +1,6 @@
 import { defineConfig } from "tsup";
 
-// One ESM build with several entries: shared chunks, so `instanceof FastCgiError` holds across them.
+// The library; tsup.command.config.ts has the command. One ESM build with several entries: shared chunks, so `instanceof FastCgiError` holds across them.
 export default defineConfig({
   entry: {
     index: "src/index.ts",
@@ -9,7 +9,6 @@ export default defineConfig({
     bun: "adapters/bun/index.ts",
     deno: "adapters/deno/index.ts",
     cloudflare: "adapters/cloudflare/index.ts",
-    cli: "cli/main.ts",
   },
   format: "esm",
   platform: "neutral",

@@ -1,6 +1,5 @@
 // Paths that a Unix socket can have. Runtimes cut off a path that is too long and give no error: the socket then has another path.
 
-import { randomUUID } from "node:crypto";
 import { symlinkSync, unlinkSync } from "node:fs";
 import { platform } from "node:os";
 import { join, resolve } from "node:path";
@@ -49,7 +48,7 @@ export async function withSocketPath<Result>(
 ): Promise<Result> {
   const path = join(folder, name);
   if (fitsSocket(path)) return use(path);
-  const link = join(SHORT_FOLDER, `.${randomUUID().slice(0, 8)}`);
+  const link = join(SHORT_FOLDER, `.${crypto.randomUUID().slice(0, 8)}`);
   symlinkSync(resolve(folder), link);
   try {
     return await use(join(link, name));

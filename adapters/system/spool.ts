@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { type FileHandle, open, unlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +10,7 @@ const READ_BYTES = 64 * 1024;
  * when the process is killed.
  */
 export async function openTemporaryFile(): Promise<Spool> {
-  return openUnnamed(join(tmpdir(), `fetchcgi-${randomUUID()}`), "wx+");
+  return openUnnamed(join(tmpdir(), `fetchcgi-${crypto.randomUUID()}`), "wx+");
 }
 
 /** Opens a file that no other process uses, and removes its name. */

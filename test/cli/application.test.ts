@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { describe, it, type TestContext } from "vitest";
 import { serve } from "../../adapters/node/index.ts";
-import type { Finding } from "../../cli/report/rule.ts";
+import type { Finding } from "../../cli/check/report/rule.ts";
 import {
   type Application,
   firstStartTimeout,

@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { FastCgiTcpConnector, Role } from "../../adapters/node/index.ts";
-import { applicationRules } from "../../cli/application/check.ts";
-import { connectionRules, requestRules } from "../../cli/server/report.ts";
+import { FastCgiTcpConnector, Role, serve } from "../../adapters/node/index.ts";
+import { applicationRules } from "../../cli/check/application/check.ts";
+import { connectionRules, requestRules } from "../../cli/check/server/report.ts";
 import { FastCgiClient } from "../../src/toolkit.ts";
 import { freePort } from "../support/free_port.ts";
 import { waitUntil } from "../support/process.ts";
@@ -21,7 +21,7 @@ const conformance = readFileSync(
 const rows = [...conformance.matchAll(/^\| ([A-Z]+-[\w.-]+) *\|/gm)].map((match) => match[1]);
 const ruleGroups = [...applicationRules, ...requestRules, connectionRules];
 
-describe("fetchcgi", () => {
+describe("fetchcgi check", () => {
   it("checks no rule that specifications/conformance.md does not have", () => {
     const ids = ruleGroups.flatMap(({ rules }) => rules.map(({ id }) => id));
     expect(ids.filter((id) => !rows.includes(id))).toEqual([]);
@@ -35,32 +35,48 @@ describe("fetchcgi", () => {
     for (const list of names) expect(new Set(list).size).toBe(list.length);
   });
 
-  it("prints how it is used when it is asked for help", async () => {
-    for (const args of [["--help"], ["-h"], ["check", "application", "--help"], ["check", "server", "-h"]]) {
-      const { code, text } = await fetchcgi(args);
-      expect(text).toContain("fetchcgi check application <address>");
-      expect(code).toBe(0);
-    }
+  it("sends the risky checks only after a warning, and none of them with --safe", async () => {
+    const asked = [];
+    const server = await serve({
+      port: 0,
+      onError: () => {},
+      fetch: (_, { params }) => new Response([...params].map(([name, value]) => `${name}=${value}\0`).join("")),
+    });
+    onTestFinished(() => server.close({ timeout: 100 }));
+    const { port } = server.address as { port: number };
+    const args = ["check", "application", String(port), "--json", "--timeout", "5000"];
+    for (const more of [[], ["--safe"]]) asked.push(await fetchcgi([...args, ...more]));
+    const [all, safe] = asked;
+    expect(all!.errors).toContain("some checks make some applications hang or crash");
+    expect(all!.errors).toContain("--safe");
+    expect(safe!.errors).toBe("");
+    const risky = applicationRules.flatMap(({ rules }) => rules.filter(({ isRisky }) => isRisky));
+    expect(risky.length).toBeGreaterThan(20);
+    expect(JSON.parse(safe!.text).leftOut).toBe(risky.length);
+    const sent = findingsOf(safe!);
+    expect(sent.length).toBe(findingsOf(all!).length - risky.length);
+    expect(sent.filter(({ id, title }) => risky.some((rule) => rule.id === id && rule.title === title))).toEqual([]);
   });
 
-  it.each([
-    [[], "Cannot read the arguments: expected `check application <address>`"],
-    [["check"], "Cannot read the arguments: expected `check application <address>`"],
-    [["check", "application"], "Cannot read the arguments: expected one address, got 0"],
-    [["check", "application", "1", "2"], "Cannot read the arguments: expected one address, got 2"],
-    [["check", "application", "nowhere"], 'Cannot connect to "nowhere": expected "host:port"'],
-    [["check", "application", "9000", "--param", "=x"], 'Cannot use --param: expected NAME=VALUE, got "=x"'],
-    [["check", "application", "9000", "--timeout", "0"], 'Cannot use --timeout: expected a number above 0, got "0"'],
-    [["check", "application", "9000", "--verbos"], "Unknown option '--verbos'"],
-    [["check", "server"], "Cannot read the arguments: expected --listen <address>, got none"],
-    [["check", "server", "--listen", "9000", "--mode", "rw"], 'Cannot use --mode: expected three digits, got "rw"'],
-    [["check", "server", "--listen", "9000", "--requests", "-1"], "--requests"],
-    [["check", "server", "--listen", "9000", "--url", "nowhere"], "Invalid URL"],
-  ] as const)("says what is wrong when the arguments are %j", async (args, message) => {
-    const { code, text, errors } = await fetchcgi(args);
-    expect(errors).toContain(message);
-    expect(text).toBe("");
-    expect(code).toBe(2);
+  it("says what to do about arguments that are wrong", async () => {
+    const cases: [args: string[], message: string][] = [
+      [["check"], 'Cannot run "check": expected one of check application, check server'],
+      [["check", "application"], "Cannot read the arguments: expected ADDRESS, got nothing"],
+      [["check", "application", "1", "2"], 'Cannot read the arguments: expected ADDRESS, got "1" "2"'],
+      [["check", "application", "nowhere"], 'Cannot connect to "nowhere": expected "host:port"'],
+      [["check", "application", "9000", "--param", "=x"], 'Cannot use --param: expected NAME=VALUE, got "=x"'],
+      [["check", "application", "9000", "--timeout", "0"], 'Cannot use --timeout: expected a number above 0, got "0"'],
+      [["check", "server"], "Cannot read the arguments: expected --listen ADDRESS, got none"],
+      [["check", "server", "--listen", "9000", "--mode", "rw"], 'Cannot use --mode: expected three digits, got "rw"'],
+      [["check", "server", "--listen", "9000", "--requests", "-1"], "Cannot use --requests: expected a number above 0"],
+      [["check", "server", "--listen", "9000", "--url", "nowhere"], "Cannot use --url: expected a URL"],
+    ];
+    for (const [args, message] of cases) {
+      const { code, text, errors } = await fetchcgi(args);
+      expect(errors).toContain(message);
+      expect(text).toBe("");
+      expect(code).toBe(2);
+    }
   });
 
   it("ends with 2 when nobody listens at the address", async () => {
@@ -112,7 +128,7 @@ describe("fetchcgi check server", () => {
   it("reports what is no FastCGI, and ends when it is interrupted", async () => {
     const port = await freePort();
     const controller = new AbortController();
-    const checked = fetchcgi(["check", "server", "--listen", String(port), "--json"], controller.signal);
+    const checked = fetchcgi(["check", "server", "--listen", String(port), "--json"], { signal: controller.signal });
     await waitUntil(() => accepts(port));
     await new Promise<void>((resolve) => {
       const socket = createConnection(port, "127.0.0.1", () => socket.write("GET / HTTP/1.1\r\n\r\n"));
@@ -128,10 +144,9 @@ describe("fetchcgi check server", () => {
   });
 
   it("says so when no request has come", async () => {
-    const { text, code } = await fetchcgi(
-      ["check", "server", "--listen", String(await freePort())],
-      AbortSignal.abort(),
-    );
+    const { text, code } = await fetchcgi(["check", "server", "--listen", String(await freePort())], {
+      signal: AbortSignal.abort(),
+    });
     expect(text).toBe("\nNo request has come.");
     expect(code).toBe(2);
   });

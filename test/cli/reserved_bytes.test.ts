@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { ReservedBytes } from "../../cli/reserved_bytes.ts";
+import { ReservedBytes } from "../../cli/check/reserved_bytes.ts";
 import { RecordType } from "../../src/toolkit.ts";
 import { bytesOf, record } from "../support/records.ts";
 

@@ -1,5 +1,6 @@
-import { runCommand } from "../../cli/command.ts";
-import type { Finding } from "../../cli/report/rule.ts";
+import type { Finding } from "../../cli/check/report/rule.ts";
+import type { Output } from "../../cli/frame/command.ts";
+import { runCommand } from "../../cli/frame/run.ts";
 
 /** What a command printed, and its exit code. */
 export interface Run {
@@ -8,21 +9,45 @@ export interface Run {
   readonly errors: string;
 }
 
+/** Where a command in this process prints: no terminal, unless `terminal` says otherwise. */
+function outputTo(texts: string[], terminal: Partial<Output> = {}): Output {
+  return {
+    isTerminal: false,
+    hasColor: false,
+    columns: 80,
+    async write(data) {
+      texts.push(typeof data === "string" ? data : new TextDecoder().decode(data));
+    },
+    ...terminal,
+  };
+}
+
+/** How a command runs in this process. */
+export interface RunOptions {
+  readonly signal?: AbortSignal;
+  readonly terminal?: Partial<Output>;
+  readonly stdin?: AsyncIterable<Uint8Array>;
+}
+
 /** Runs `fetchcgi` with these arguments in this process. */
 export async function fetchcgi(
   args: readonly string[],
-  signal: AbortSignal = new AbortController().signal,
+  { signal = new AbortController().signal, terminal, stdin = nothing() }: RunOptions = {},
 ): Promise<Run> {
-  const lines: string[] = [];
-  const errors: string[] = [];
-  const context = {
-    print: (text: string) => void lines.push(text),
-    printError: (text: string) => void errors.push(text),
+  const [text, errors]: [string[], string[]] = [[], []];
+  const [stdout, stderr] = [outputTo(text, terminal), outputTo(errors, terminal)];
+  const code = await runCommand(args, {
+    stdout,
+    stderr,
+    stdin: () => stdin,
     signal,
-  };
-  const code = await runCommand(args, context);
-  return { code, text: lines.join("\n"), errors: errors.join("\n") };
+    print: (line) => void stdout.write(`${line}\n`),
+    printError: (line) => void stderr.write(`${line}\n`),
+  });
+  return { code, text: text.join("").replace(/\n$/, ""), errors: errors.join("").replace(/\n$/, "") };
 }
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
 
 /** The findings of a command with `--json`. */
 export function findingsOf({ text, errors }: Run): Finding[] {

@@ -1,7 +1,7 @@
 import { chmod } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import type { Finding } from "../../cli/report/rule.ts";
+import type { Finding } from "../../cli/check/report/rule.ts";
 import { createTemporaryDirectory } from "../support/temporary_directory.ts";
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
 import { apache, caddy, h2o, haproxy, lighttpd, nginx } from "../support/web_servers/servers.ts";

@@ -6,8 +6,10 @@ import * as bun from "../../adapters/bun/index.ts";
 import * as cloudflare from "../../adapters/cloudflare/index.ts";
 import * as deno from "../../adapters/deno/index.ts";
 import * as node from "../../adapters/node/index.ts";
+import { VERSION } from "../../cli/version.ts";
 import { SERVER_SOFTWARE } from "../../src/http/call/request_to_params.ts";
 import * as core from "../../src/index.ts";
+import command from "../../tsup.command.config.ts";
 import tsup from "../../tsup.config.ts";
 
 // A module of the runtime, not of a package.
@@ -43,13 +45,20 @@ describe("exports", () => {
       expect(`./${entry[file]}`).toBe(denoJson.exports[name]);
       expect(existsSync(join(root, entry[file]!)), name).toBe(true);
     }
-    // All others are programs.
-    const programs = Object.values(packageJson.bin).map((file) => /^\.\/dist\/(.+)\.js$/.exec(file)?.[1]);
-    expect(Object.keys(entry).sort()).toEqual([...entries.map(([, file]) => file), ...programs].sort());
+    expect(Object.keys(entry).sort()).toEqual(entries.map(([, file]) => file).sort());
+  });
+
+  it("the program is built from the command's configuration", () => {
+    const { entry: programs, outDir } = command as { entry: Record<string, string>; outDir: string };
+    expect(Object.values(packageJson.bin)).toEqual(Object.keys(programs).map((name) => `./${outDir}/${name}.js`));
   });
 
   it("the version in SERVER_SOFTWARE is that of the package", () => {
     expect(SERVER_SOFTWARE).toBe(`${packageJson.name}/${packageJson.version}`);
+  });
+
+  it("the version that the command prints is that of the package", () => {
+    expect(VERSION).toBe(packageJson.version);
   });
 
   it("there are no runtime dependencies", () => {

@@ -10,7 +10,7 @@ import * as cloudflare from "../../adapters/cloudflare/index.ts";
 import { serve } from "../../adapters/node/index.ts";
 import { parseTcpTarget } from "../../adapters/shared/target.ts";
 import { LISTEN_DEFAULTS } from "../../adapters/system/listen.ts";
-import { USAGE } from "../../cli/arguments.ts";
+import { commands } from "../../cli/commands.ts";
 import { CLIENT_CLOSE_DEFAULTS } from "../../src/client/client.ts";
 import { CLIENT_DEFAULTS } from "../../src/client/options.ts";
 import { REQUEST_DECODER_DEFAULTS } from "../../src/codec/request_decoder_options.ts";
@@ -369,13 +369,17 @@ describe("the list of options", () => {
   });
 });
 
-it("the command documents each of its options with the default that its help names", () => {
-  const text = readFileSync(join(root, "cli/README.md"), "utf8");
-  const options = [...USAGE.matchAll(/^ {2}(--[a-z-]+).*?(?:"?([^" ]+)"? by default)?$/gm)];
-  expect(options.length).toBeGreaterThan(8);
-  for (const [, name, value] of options) {
-    const row = text.split("\n").find((line) => line.startsWith("|") && line.includes(`\`${name}`));
-    expect(row, name).toBeDefined();
-    if (value !== undefined && value !== "same") expect(row!.replaceAll("`", ""), name).toContain(`| ${value} |`);
-  }
-});
+it.each(commands.map((command) => [command.name, command] as const))(
+  "fetchcgi %s documents each of its options with the default that its help names, and its exit codes",
+  (name, { options, exitCodes }) => {
+    const text = readFileSync(join(root, "cli", name.split(" ")[0]!, "README.md"), "utf8");
+    const rows = text.split("\n").filter((line) => line.startsWith("|"));
+    for (const [key, spec] of Object.entries(options)) {
+      const row = rows.find((line) => line.includes(`\`--${key}`));
+      expect(row, key).toBeDefined();
+      const value = "default" in spec ? spec.default : undefined;
+      if (value !== undefined) expect(row!.replaceAll("`", ""), key).toContain(`| ${value} |`);
+    }
+    for (const [code] of exitCodes) expect(text).toMatch(new RegExp(`\\b${code}\\b`));
+  },
+);

@@ -1,7 +1,8 @@
 // The package as its users get it: packed, installed into an empty project, and used from there on every runtime.
 
 import { execFile } from "node:child_process";
-import { cp, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { cp, mkdir, mkdtemp, readdir, readFile, realpath, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify, stripVTControlCharacters } from "node:util";
@@ -84,6 +85,70 @@ describe("the installed package", () => {
       await worker.stop();
     }
   });
+});
+
+describe("the installed command", () => {
+  const main = (): string => join(installed, "dist/cli/main.js");
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
+
+  it("is what npm links as fetchcgi", async () => {
+    const linked = join(project, "node_modules/.bin/fetchcgi");
+    expect(await realpath(linked)).toBe(await realpath(main()));
+    expect((await execute(linked, ["--version"])).stdout).toBe(`${version}\n`);
+  });
+
+  it.each<[runtime: string, command: () => string, args: string[]]>([
+    ["this Node", () => process.execPath, []],
+    ["the newest Node", () => requireRuntime("node26"), []],
+    ["Bun", () => requireRuntime("bun"), []],
+    ["Deno", () => requireRuntime("deno"), ["run", "--quiet", "--allow-all"]],
+  ])("runs on %s", async (_, command, args) => {
+    const run = (...more: string[]) => execute(command(), [...args, main(), ...more]);
+    expect((await run("--version")).stdout).toBe(`${version}\n`);
+    expect((await run("check", "application", "--help")).stdout).toContain("fetchcgi check application");
+    const wrong = await run("check", "application", "--tmeout", "1").catch((error) => error);
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("did you mean --timeout?")]);
+  });
+
+  it("loads no more than it needs for its help", async () => {
+    const { files, modules } = await loadedBy(["--help"]);
+    expect(files.filter((file) => !/^cli\/(main|chunk-\w+)\.js$/.test(file))).toEqual([]);
+    const sizes = await Promise.all(files.map(async (file) => (await stat(join(installed, "dist", file))).size));
+    expect(sizes.reduce((sum, size) => sum + size)).toBeLessThan(40_000);
+    expect(modules.filter((name) => /undici|webstreams|crypto|^net$|http/.test(name))).toEqual([]);
+  });
+
+  it("is in no file that an entry of the library loads", async () => {
+    const names = (await readdir(join(installed, "dist"))).filter((name) => name.endsWith(".js.map"));
+    for (const name of names) {
+      const { sources } = JSON.parse(await readFile(join(installed, "dist", name), "utf8")) as { sources: string[] };
+      expect(sources.filter((source) => /(^|\/)cli\//.test(source))).toEqual([]);
+    }
+    expect(names.length).toBeGreaterThan(5);
+  });
+
+  /** The files of the package, and the modules of Node, that a run of the command loads. */
+  async function loadedBy(args: string[]): Promise<{ files: string[]; modules: string[] }> {
+    const folder = await mkdtemp(join(directory.path, "loaded-"));
+    const list = join(folder, "modules.json");
+    const write = `process.on("exit", () => process.getBuiltinModule("fs").writeFileSync(${JSON.stringify(list)}, JSON.stringify(process.moduleLoadList)))`;
+    await execute(
+      requireRuntime("node24"),
+      ["--import", `data:text/javascript,${encodeURIComponent(write)}`, main(), ...args],
+      {
+        env: { ...process.env, NODE_V8_COVERAGE: join(folder, "coverage") },
+      },
+    );
+    const [coverage] = await readdir(join(folder, "coverage"));
+    const { result } = JSON.parse(await readFile(join(folder, "coverage", coverage!), "utf8")) as {
+      result: { url: string }[];
+    };
+    const files = result
+      .map(({ url }) => /\/fetchcgi\/dist\/(.+)$/.exec(url)?.[1])
+      .filter((file) => file !== undefined);
+    const modules = (JSON.parse(await readFile(list, "utf8")) as string[]).map((name) => name.replace(/^.* /, ""));
+    return { files, modules };
+  }
 });
 
 /** A Worker whose modules are the files of the package, under the names that it is imported by. */

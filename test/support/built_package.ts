@@ -3,25 +3,31 @@ import { cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "tsup";
-import config from "../../tsup.config.ts";
+import command from "../../tsup.command.config.ts";
+import library from "../../tsup.config.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** What the package is built from. */
-const sources = ["src", "adapters", "cli", "tsup.config.ts"].map((path) => join(root, path)).filter(existsSync);
+const sources = ["src", "adapters", "cli", "tsup.config.ts", "tsup.command.config.ts"]
+  .map((path) => join(root, path))
+  .filter(existsSync);
 
 /** Puts the built package below `folder`, as `dist`: the project's own where it is newer than its sources, else a new build. */
 export async function buildPackage(folder: string): Promise<string> {
   const dist = join(folder, "dist");
   await mkdir(folder, { recursive: true });
   if (isFresh()) await cp(join(root, "dist"), dist, { recursive: true });
-  else await build({ ...(config as object), config: false, silent: true, outDir: dist });
+  else {
+    await build({ ...(library as object), config: false, silent: true, outDir: dist });
+    await build({ ...(command as object), config: false, silent: true, outDir: join(dist, "cli") });
+  }
   return dist;
 }
 
 function isFresh(): boolean {
-  // Written last: the types.
-  const built = ["dist/index.js", "dist/index.d.ts"].map((path) => timeOf(join(root, path)));
+  // Written last: the types, and the command.
+  const built = ["dist/index.js", "dist/index.d.ts", "dist/cli/main.js"].map((path) => timeOf(join(root, path)));
   const changed = sources.flatMap((path) => filesIn(path).map(timeOf));
   return Math.min(...built) > Math.max(...changed);
 }

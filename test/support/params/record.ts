@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { generate } from "selfsigned";
 import { build } from "tsup";
-import { runCommand } from "../../../cli/command.ts";
+import { fetchcgi } from "../../cli/run.ts";
 import { waitUntil } from "../process.ts";
 import { RawConnection } from "../raw_connection.ts";
 import { createTemporaryDirectory, type TemporaryDirectory } from "../temporary_directory.ts";
@@ -71,11 +71,14 @@ async function recordSetup(
 /** Runs the command, and resolves to what ends it. */
 async function startCheck(socket: string): Promise<() => Promise<unknown>> {
   const controller = new AbortController();
-  const errors: string[] = [];
-  const context = { print: () => {}, printError: (text: string) => void errors.push(text), signal: controller.signal };
-  const done = runCommand(["check", "server", "--listen", `unix:${socket}`, "--mode", "666"], context);
+  const { signal } = controller;
+  let failed = "";
+  const done = fetchcgi(["check", "server", "--listen", `unix:${socket}`, "--mode", "666"], { signal }).then((run) => {
+    failed = run.errors;
+    return run.code;
+  });
   await waitUntil(async () => {
-    if (errors.some((text) => text.includes("Cannot"))) throw new Error(errors.join("\n"));
+    if (failed !== "") throw new Error(failed);
     return listens(socket);
   });
   return () => {

@@ -1,0 +1,30 @@
+import { decodeRecordHeader, FCGI_HEADER_LEN } from "../../src/toolkit.ts";
+
+/** Collects the reserved bytes of record headers, which the decoder drops. */
+export class ReservedBytes {
+  readonly #header = new Uint8Array(FCGI_HEADER_LEN);
+  #filled = 0;
+  /** Bytes left before the next header. */
+  #left = 0;
+  /** The reserved byte of every header so far. */
+  readonly values: number[] = [];
+
+  /** Takes the next bytes of a connection. */
+  push(chunk: Uint8Array): void {
+    let offset = 0;
+    while (offset < chunk.length) {
+      if (this.#left > 0) {
+        const skipped = Math.min(this.#left, chunk.length - offset);
+        this.#left -= skipped;
+        offset += skipped;
+        continue;
+      }
+      this.#header[this.#filled++] = chunk[offset++]!;
+      if (this.#filled < FCGI_HEADER_LEN) continue;
+      const { contentLength, paddingLength } = decodeRecordHeader(this.#header, 0);
+      this.values.push(this.#header[FCGI_HEADER_LEN - 1]!);
+      this.#left = contentLength + paddingLength;
+      this.#filled = 0;
+    }
+  }
+}

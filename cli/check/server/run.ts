@@ -1,0 +1,55 @@
+import { listenTargetFor } from "../../address.ts";
+import { type CommandContext, type CommandInput, EXIT_USAGE, UsageError } from "../../frame/command.ts";
+import { readMode } from "../../mode.ts";
+import { FindingList } from "../report/list.ts";
+import { countText, reportJson } from "../report/print.ts";
+import { passes } from "../report/rule.ts";
+import { checkServer } from "./check.ts";
+import type { ObservedRequest } from "./observed.ts";
+import type { serverOptions } from "./options.ts";
+
+export async function run(
+  { options }: CommandInput<typeof serverOptions>,
+  { print, printError, stdout, signal }: CommandContext,
+): Promise<number> {
+  const { listen: address, json, verbose, requests = Number.POSITIVE_INFINITY } = options;
+  if (address === undefined) throw new UsageError("Cannot read the arguments: expected --listen ADDRESS, got none");
+  const mode = readMode("--mode", options.mode);
+  const target = listenTargetFor(address);
+  const refused: string[] = [];
+  const findings = await checkServer(
+    {
+      target: target.path === undefined ? target : { ...target, mode },
+      url: options.url === undefined ? undefined : readUrl(options.url),
+      requests,
+      signal,
+    },
+    {
+      onListening: () => printError(`fetchcgi: listening on ${address}`),
+      onRequest: (request) => json || print(lineOf(request)),
+      onRefused: (list) => refused.push(...list),
+    },
+  );
+  if (json) {
+    print(reportJson({ server: address, refused }, findings));
+  } else {
+    for (const one of refused) print(`The web server did not pass this on: ${one}`);
+    const list = new FindingList(stdout, print, verbose);
+    for (const found of findings) list.print(found);
+    print(findings.length === 0 ? "\nNo request has come." : `\n${countText(findings)}`);
+  }
+  if (findings.length === 0) return EXIT_USAGE;
+  return passes(findings) ? 0 : 1;
+}
+
+function readUrl(text: string): URL {
+  if (!URL.canParse(text)) throw new UsageError(`Cannot use --url: expected a URL of the web server, got "${text}"`);
+  return new URL(text);
+}
+
+function lineOf(request: ObservedRequest): string {
+  const method = request.param("REQUEST_METHOD") ?? "?";
+  const uri = request.param("REQUEST_URI") ?? request.param("SCRIPT_NAME") ?? "?";
+  const end = request.aborted === null ? "" : ` aborted: ${request.aborted}`;
+  return `${method} ${uri} ${request.pairs?.length ?? 0} variables, ${request.bytes.stdin} bytes of STDIN${end}`;
+}

@@ -1,0 +1,1 @@
+export const completeOptions = {} as const;

@@ -1,0 +1,120 @@
+// What a command is: data, from which the help, the reading of its arguments and their completion are made. What it does is a module
+// of its own, which is loaded only when the command runs.
+
+/** One option of a command. */
+export type OptionSpec =
+  /** Is given or not. */
+  | { readonly type: "flag"; readonly short?: string; readonly about: string }
+  /** Has a value; the last one counts. `choices` are all values that it can have. */
+  | {
+      readonly type: "text";
+      readonly short?: string;
+      readonly value: string;
+      readonly default?: string;
+      readonly choices?: readonly string[];
+      readonly about: string;
+    }
+  /** Has a value, and can be repeated. */
+  | { readonly type: "texts"; readonly short?: string; readonly value: string; readonly about: string }
+  /** Has a whole number above 0. */
+  | {
+      readonly type: "number";
+      readonly short?: string;
+      readonly value: string;
+      readonly default?: number;
+      readonly about: string;
+    };
+
+/** The options of a command by their names, without the dashes. */
+export type OptionTable = Readonly<Record<string, OptionSpec>>;
+
+/** The values of options, by their names. */
+export type OptionValues<Table extends OptionTable> = {
+  readonly [Name in keyof Table]: Table[Name] extends { type: "flag" }
+    ? boolean
+    : Table[Name] extends { type: "texts" }
+      ? readonly string[]
+      : Table[Name] extends { type: "number" }
+        ? Optional<number, Table[Name]>
+        : Optional<string, Table[Name]>;
+};
+
+type Optional<Value, Spec> = Spec extends { default: Value } ? Value : Value | undefined;
+
+/** An argument that is no option. */
+export interface Operand {
+  readonly name: string;
+  readonly about: string;
+  readonly isOptional?: true;
+  /** All values that it can have. */
+  readonly choices?: readonly string[];
+}
+
+/** What the user wrote behind the name of a command. */
+export interface CommandInput<Table extends OptionTable = OptionTable> {
+  readonly options: OptionValues<Table>;
+  /** As many as the command has operands, or fewer if some are optional. */
+  readonly operands: readonly string[];
+}
+
+/** What a command does. */
+export interface CommandModule {
+  /** Resolves with the exit code. `all` are the commands of the program. An exception is printed, and ends with {@linkcode EXIT_USAGE}. */
+  run(input: CommandInput, context: CommandContext, all: readonly Command[]): Promise<number>;
+}
+
+/** A command. */
+export interface Command {
+  /** One or two words. */
+  readonly name: string;
+  /** What it does: half a sentence, without its name. */
+  readonly summary: string;
+  /** What else to know before using it: paragraphs. */
+  readonly about?: readonly string[];
+  readonly operands?: readonly Operand[];
+  readonly options: OptionTable;
+  /** What each exit code means. */
+  readonly exitCodes: readonly (readonly [code: number, meaning: string])[];
+  /** Lines that can be copied, and what each does. */
+  readonly examples: readonly (readonly [line: string, about: string])[];
+  load(): Promise<CommandModule>;
+}
+
+/** The exit code when the arguments are wrong, or the command can't do its work. */
+export const EXIT_USAGE = 2;
+
+/** The option that every command has. */
+export const HELP: OptionTable = { help: { type: "flag", short: "h", about: "prints this help" } };
+
+/** A place where a command prints. */
+export interface Output {
+  /** Whether a person reads it. */
+  readonly isTerminal: boolean;
+  /** Whether it shows colours: a terminal does, unless NO_COLOR is set. */
+  readonly hasColor: boolean;
+  /** Columns of the terminal. */
+  readonly columns: number;
+  /** Writes a text, or bytes. Resolves when there is room for more; rejects when the reader has left. */
+  write(data: string | Uint8Array): Promise<void>;
+}
+
+/** The parts of the process that a command uses. */
+export interface CommandContext {
+  /** The result of the command, and nothing else. */
+  readonly stdout: Output;
+  /** All that is no result: errors, progress, log lines. */
+  readonly stderr: Output;
+  /** The bytes of standard input, as they are read. */
+  stdin(): AsyncIterable<Uint8Array>;
+  /** Aborts when the user asks the command to end: Ctrl+C, SIGTERM. */
+  readonly signal: AbortSignal;
+  /** Prints lines of the result. */
+  print(text: string): void;
+  /** Prints lines that are no result. */
+  printError(text: string): void;
+}
+
+/** A wrong use of the command, with what to do about it. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}

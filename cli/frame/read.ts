@@ -1,0 +1,85 @@
+// Reads arguments. `parseArgs` of the runtime takes them apart; what is allowed, and what the values mean, is in the command's table.
+
+import { parseArgs } from "node:util";
+import { type Command, type CommandInput, HELP, type OptionSpec, type OptionTable, UsageError } from "./command.ts";
+import { nearest } from "./nearest.ts";
+
+/**
+ * Reads the arguments behind the name of a command. Null if they ask for help.
+ *
+ * @throws {UsageError} If they are not what the command takes.
+ */
+export function readInput({ name, options, operands = [] }: Command, args: readonly string[]): CommandInput | null {
+  const table: OptionTable = { ...options, ...HELP };
+  const { tokens } = parseArgs({
+    args: [...args],
+    options: Object.fromEntries(
+      Object.entries(table).map(([key, { type, short }]) => [
+        key,
+        { type: type === "flag" ? ("boolean" as const) : ("string" as const), ...(short !== undefined && { short }) },
+      ]),
+    ),
+    // What is wrong is said below, in the same words on every runtime.
+    strict: false,
+    tokens: true,
+  });
+  const given = new Map<string, string[]>();
+  const found: string[] = [];
+  for (const token of tokens) {
+    if (token.kind === "positional") found.push(token.value);
+    if (token.kind !== "option") continue;
+    const spec = Object.hasOwn(table, token.name) ? table[token.name] : undefined;
+    if (spec === undefined) throw unknownOption(token.rawName, table, name);
+    if (spec.type === "flag" && token.value !== undefined)
+      throw new UsageError(`Cannot use ${token.rawName}: expected no value, got "${token.value}"`);
+    if (spec.type !== "flag" && token.value === undefined)
+      throw new UsageError(`Cannot use ${token.rawName}: expected ${spec.value}, got nothing`);
+    given.set(token.name, [...(given.get(token.name) ?? []), token.value ?? ""]);
+  }
+  if (given.has("help")) return null;
+  const needed = operands.filter(({ isOptional }) => !isOptional).length;
+  if (found.length < needed || found.length > operands.length) {
+    const names = operands.map((operand) => operand.name).join(" ") || "no more than options";
+    throw new UsageError(
+      `Cannot read the arguments: expected ${names}, got ${found.length === 0 ? "nothing" : found.map((text) => `"${text}"`).join(" ")}`,
+    );
+  }
+  for (const [index, text] of found.entries()) {
+    const { name: operand, choices } = operands[index]!;
+    if (choices !== undefined && !choices.includes(text))
+      throw new UsageError(`Cannot use "${text}" as ${operand}: expected one of ${choices.join(", ")}`);
+  }
+  const values = Object.entries(options).map(([key, spec]) => [key, readValue(`--${key}`, spec, given.get(key))]);
+  return { options: Object.fromEntries(values), operands: found };
+}
+
+function readValue(option: string, spec: OptionSpec, given: readonly string[] | undefined): unknown {
+  const last = given?.at(-1);
+  switch (spec.type) {
+    case "flag":
+      return given !== undefined;
+    case "texts":
+      return given ?? [];
+    case "number":
+      return last === undefined ? spec.default : readNumber(option, last);
+    case "text":
+      if (last !== undefined && spec.choices !== undefined && !spec.choices.includes(last))
+        throw new UsageError(`Cannot use ${option}: expected one of ${spec.choices.join(", ")}, got "${last}"`);
+      return last ?? spec.default;
+  }
+}
+
+function readNumber(option: string, text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text))
+    throw new UsageError(`Cannot use ${option}: expected a number above 0, got "${text}"`);
+  return Number(text);
+}
+
+function unknownOption(rawName: string, table: OptionTable, name: string): UsageError {
+  const close = nearest(
+    rawName,
+    Object.keys(table).map((key) => `--${key}`),
+  );
+  const advice = close === undefined ? `\`fetchcgi ${name} --help\` lists them` : `did you mean ${close}?`;
+  return new UsageError(`Cannot use ${rawName}: \`fetchcgi ${name}\` has no such option; ${advice}`);
+}
