@@ -1,9 +1,10 @@
-import { type Connector, FastCgiTcpConnector, FastCgiUnixConnector } from "../adapters/node/index.ts";
+import { FastCgiTcpConnector, FastCgiUnixConnector } from "../adapters/node/connect.ts";
 import { parseTcpTarget } from "../adapters/shared/target.ts";
 import type { ListenTarget } from "../adapters/system/listen.ts";
+import type { Connector } from "../src/toolkit.ts";
 
 /** The path in `unix:/run/app.sock`; also any address with a slash. */
-function pathIn(address: string): string | undefined {
+export function pathIn(address: string): string | undefined {
   if (address.startsWith("unix:")) return address.slice("unix:".length);
   return address.includes("/") ? address : undefined;
 }

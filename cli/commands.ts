@@ -2,6 +2,7 @@ import { checkApplicationCommand } from "./check/application/command.ts";
 import { checkServerCommand } from "./check/server/command.ts";
 import { completeCommand } from "./complete/command.ts";
 import type { Command } from "./frame/command.ts";
+import { pingCommand } from "./ping/command.ts";
 
 /** All commands, in the order of the help. */
-export const commands: readonly Command[] = [checkApplicationCommand, checkServerCommand, completeCommand];
+export const commands: readonly Command[] = [pingCommand, checkApplicationCommand, checkServerCommand, completeCommand];

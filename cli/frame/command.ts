@@ -16,12 +16,13 @@ export type OptionSpec =
     }
   /** Has a value, and can be repeated. */
   | { readonly type: "texts"; readonly short?: string; readonly value: string; readonly about: string }
-  /** Has a whole number above 0. */
+  /** Has a whole number, from `min` on, which is 1 unless it is 0. */
   | {
       readonly type: "number";
       readonly short?: string;
       readonly value: string;
       readonly default?: number;
+      readonly min?: 0;
       readonly about: string;
     };
 

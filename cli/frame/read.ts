@@ -61,7 +61,7 @@ function readValue(option: string, spec: OptionSpec, given: readonly string[] | 
     case "texts":
       return given ?? [];
     case "number":
-      return last === undefined ? spec.default : readNumber(option, last);
+      return last === undefined ? spec.default : readNumber(option, last, spec.min);
     case "text":
       if (last !== undefined && spec.choices !== undefined && !spec.choices.includes(last))
         throw new UsageError(`Cannot use ${option}: expected one of ${spec.choices.join(", ")}, got "${last}"`);
@@ -69,7 +69,8 @@ function readValue(option: string, spec: OptionSpec, given: readonly string[] | 
   }
 }
 
-function readNumber(option: string, text: string): number {
+function readNumber(option: string, text: string, min: 0 | undefined): number {
+  if (text === "0" && min === 0) return 0;
   if (!/^[1-9]\d{0,8}$/.test(text))
     throw new UsageError(`Cannot use ${option}: expected a number above 0, got "${text}"`);
   return Number(text);

@@ -115,7 +115,14 @@ describe("the installed command", () => {
     expect(files.filter((file) => !/^cli\/(main|chunk-\w+)\.js$/.test(file))).toEqual([]);
     const sizes = await Promise.all(files.map(async (file) => (await stat(join(installed, "dist", file))).size));
     expect(sizes.reduce((sum, size) => sum + size)).toBeLessThan(40_000);
-    expect(modules.filter((name) => /undici|webstreams|crypto|^net$|http/.test(name))).toEqual([]);
+    expect(modules.filter((name) => /undici|webstreams|crypto|http/.test(name))).toEqual([]);
+  });
+
+  it("loads neither fetch, cryptography nor HTTP for a ping", async () => {
+    const { files, modules } = await loadedBy(["ping", "/nowhere/app.sock"]);
+    expect(files.filter((file) => /\/run-/.test(file))).toHaveLength(1);
+    expect(modules).toContain("net");
+    expect(modules.filter((name) => /undici|crypto|http|child_process|cluster/.test(name))).toEqual([]);
   });
 
   it("is in no file that an entry of the library loads", async () => {

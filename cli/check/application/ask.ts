@@ -2,9 +2,9 @@
 // arrive?
 
 import { decodeByteString, encodeRecords, type FastCgiRecord, ProtocolStatus } from "../../../src/toolkit.ts";
+import { readCgiAnswer, statusOf } from "../../cgi_answer.ts";
 import { constantName } from "../report/records.ts";
 import { broken, kept, notTold, type Outcome } from "../report/rule.ts";
-import { readCgiAnswer, statusOf } from "./answer.ts";
 import type { Conversation } from "./conversation.ts";
 import { type RequestShape, requestRecords } from "./request.ts";
 import { CHECK_PARAM, type Session, token } from "./session.ts";

@@ -1,8 +1,8 @@
 // Runs every rule against an application, one after the other, because an application may have only one worker.
 
 import { FastCgiError } from "../../../adapters/node/index.ts";
+import { readCgiAnswer, statusOf } from "../../cgi_answer.ts";
 import { broken, type Finding, finding, notTold, type Outcome, type Rule, type RuleGroup } from "../report/rule.ts";
-import { readCgiAnswer, statusOf } from "./answer.ts";
 import { cgi } from "./rules/cgi.ts";
 import { connections } from "./rules/connections.ts";
 import { everything } from "./rules/everything.ts";

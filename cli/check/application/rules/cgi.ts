@@ -2,7 +2,7 @@
 
 import { isHopByHop, isToken } from "../../../src/toolkit.ts";
 import { kept, notApplicable, notTold, type Outcome, type Rule, type RuleGroup, unless } from "../../report/rule.ts";
-import { type CgiAnswer, fieldsOf, namesOf, readCgiAnswer } from "../answer.ts";
+import { type CgiAnswer, fieldsOf, namesOf, readCgiAnswer } from "../../../cgi_answer.ts";
 import type { Session } from "../session.ts";
 
 type Judge = (answer: CgiAnswer) => Outcome;

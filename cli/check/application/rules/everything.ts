@@ -1,8 +1,8 @@
 // Rules about all that the application has sent in this check. They come last.
 
 import { decodeEndRequestBody, type FastCgiRecord, ProtocolStatus, RecordType } from "../../../../src/toolkit.ts";
+import { readCgiAnswer } from "../../../cgi_answer.ts";
 import { kept, notTold, type Outcome, type Rule, type RuleGroup, unless } from "../../report/rule.ts";
-import { readCgiAnswer } from "../answer.ts";
 import type { Conversation } from "../conversation.ts";
 import type { Session } from "../session.ts";
 

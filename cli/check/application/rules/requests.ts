@@ -1,8 +1,8 @@
 import { Role } from "../../../../adapters/node/index.ts";
 import { encodeNameValuePairs, ProtocolStatus, RecordType } from "../../../../src/toolkit.ts";
+import { readCgiAnswer, statusOf } from "../../../cgi_answer.ts";
 import { constantName } from "../../report/records.ts";
 import { broken, kept, notTold, type Outcome, type RuleGroup } from "../../report/rule.ts";
-import { readCgiAnswer, statusOf } from "../answer.ts";
 import { ask } from "../ask.ts";
 import { begin, pairsOf, paramsRecords, record, stream } from "../request.ts";
 import { CHECK_PARAM, type Session, token } from "../session.ts";

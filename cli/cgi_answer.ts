@@ -1,7 +1,7 @@
 // The output of a Responder, as CGI (RFC 3875 6). Lines stay as they are, because rules are about what is wrong with
 // them.
 
-import { decodeByteString } from "../../../src/toolkit.ts";
+import { decodeByteString } from "../src/toolkit.ts";
 
 /** A header block and what follows it. */
 export interface CgiAnswer {

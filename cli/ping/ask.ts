@@ -1,0 +1,165 @@
+// Asks an application for a page, and tells its state from the answer or from what went wrong.
+
+import { statSync } from "node:fs";
+import { isListed } from "../../adapters/system/listed_sockets.ts";
+import { type Connector, FastCgiClient, FastCgiError, type NameValuePair } from "../../src/toolkit.ts";
+import { pathIn } from "../address.ts";
+import { readCgiAnswer, statusOf } from "../cgi_answer.ts";
+import type { PingResult, PoolNumbers } from "./state.ts";
+
+/** What to ask, and what to expect. */
+export interface PingOptions {
+  readonly address: string;
+  readonly connector: Connector;
+  readonly uri: string;
+  readonly isStatusPage: boolean;
+  readonly maxQueue: number;
+  readonly expect: string | undefined;
+  readonly script: string | undefined;
+  readonly params: readonly NameValuePair[];
+  readonly timeout: number;
+}
+
+/** The most bytes of a page that are read. A status page has 1 kB. */
+const MAX_PAGE = 256 * 1024;
+
+/** Asks once. */
+export async function ping(options: PingOptions): Promise<PingResult> {
+  const { connector, timeout } = options;
+  let isConnected = false;
+  const noticed: Connector = {
+    async connect(connectOptions) {
+      const connection = await connector.connect(connectOptions);
+      isConnected = true;
+      return connection;
+    },
+  };
+  const client = new FastCgiClient(noticed, { maxConnectRetries: 0, maxStdoutBytes: MAX_PAGE });
+  try {
+    const { stdout } = await client.send({ params: paramsOf(options), signal: AbortSignal.timeout(timeout) });
+    const pieces: Uint8Array[] = [];
+    for await (const piece of stdout) pieces.push(piece);
+    return judge(Buffer.concat(pieces), options);
+  } catch (error) {
+    return resultOf(error, options, isConnected);
+  } finally {
+    await client.close({ timeout: 0 });
+  }
+}
+
+function paramsOf({ uri, isStatusPage, script, params }: PingOptions): NameValuePair[] {
+  const [path = "", query = ""] = uri.split("?");
+  return [
+    ["GATEWAY_INTERFACE", "CGI/1.1"],
+    ["SERVER_PROTOCOL", "HTTP/1.1"],
+    ["SERVER_SOFTWARE", "fetchcgi-ping"],
+    ["SERVER_NAME", "localhost"],
+    ["SERVER_PORT", "80"],
+    ["REMOTE_ADDR", "127.0.0.1"],
+    ["REQUEST_METHOD", "GET"],
+    ["REQUEST_URI", uri],
+    ["SCRIPT_NAME", path],
+    // php-fpm compares SCRIPT_NAME with its own pages, but only if there is a SCRIPT_FILENAME.
+    ["SCRIPT_FILENAME", script ?? path],
+    ["QUERY_STRING", isStatusPage ? "json" : query],
+    ["CONTENT_LENGTH", ""],
+    ["HTTP_HOST", "localhost"],
+    ["REDIRECT_STATUS", "200"], // php-cgi runs nothing without it
+    ...params,
+  ];
+}
+
+function judge(stdout: Uint8Array, { uri, isStatusPage, maxQueue, expect }: PingOptions): PingResult {
+  const answer = readCgiAnswer(stdout);
+  if (answer.lines === null)
+    return { state: "wrong", message: "it ended the request without a CGI header; its log may say why" };
+  const status = statusOf(answer);
+  if (status === 503) return { state: "saturated", status, message: "it answers with status 503" };
+  if (!(status < 500))
+    return { state: "wrong", status, message: `it answers with status ${status}; its log may say why` };
+  const isGood = status >= 200 && status < 300;
+  if (isStatusPage) {
+    const pool = isGood ? numbersIn(answer.body) : null;
+    if (pool === null) {
+      const message = `${uri} is not php-fpm's status page (status ${status}); is it pm.status_path?`;
+      return { state: "wrong", status, message };
+    }
+    const queue = pool["listen queue"] ?? 0;
+    const message = `${queue} waiting, ${pool["active processes"] ?? "?"} of ${pool["total processes"] ?? "?"} workers busy`;
+    return { state: queue > maxQueue ? "saturated" : "up", status, pool, message };
+  }
+  if (expect !== undefined && !(isGood && answer.body.includes(expect))) {
+    const message = isGood ? `${uri} does not hold "${expect}"` : `expected "${expect}" with status 2xx, got ${status}`;
+    return { state: "wrong", status, message: `${message}; is ${uri} the right page?` };
+  }
+  return { state: "up", status, message: `answers with status ${status}` };
+}
+
+/** The numbers on php-fpm's status page; null if it is another page. */
+function numbersIn(body: string): PoolNumbers | null {
+  try {
+    const page: unknown = JSON.parse(body);
+    if (typeof page !== "object" || page === null || !("listen queue" in page)) return null;
+    const isNumber = (entry: [string, unknown]): entry is [string, number] => typeof entry[1] === "number";
+    return Object.fromEntries(Object.entries(page).filter(isNumber));
+  } catch {
+    return null;
+  }
+}
+
+/** What an error says about an application. */
+function resultOf(error: unknown, { address, timeout }: PingOptions, isConnected: boolean): PingResult {
+  const isLocal = pathIn(address) !== undefined || /^(?:(?:127\.[\d.]+|localhost|\[::1\]):)?\d+$/.test(address);
+  if (!(error instanceof FastCgiError)) {
+    if ((error as Error).name !== "TimeoutError") throw error;
+    if (isConnected) {
+      const message = `takes connections, but did not answer within ${timeout} ms; all workers are busy, or the application hangs`;
+      return { state: "saturated", message };
+    }
+    return isLocal
+      ? { state: "saturated", message: `took no connection within ${timeout} ms; the backlog is full` }
+      : {
+          state: "down",
+          message: `took no connection within ${timeout} ms; the host is away, or a firewall is between`,
+        };
+  }
+  const { code, message } = error;
+  if (code === "connectFailed") return { state: stateOfConnect(error, address), message: withoutStart(message) };
+  if (code === "overloaded") return { state: "saturated", message: withoutStart(message) };
+  if (code === "protocol") {
+    // "H" of a status line, or "<" of a page: nginx answers what it can't read without a header.
+    const isHttp = /got (?:72|60)\b/.test(message);
+    return {
+      state: "wrong",
+      message: `speaks ${isHttp ? "HTTP" : "another protocol"}, not FastCGI; is this the right address?`,
+    };
+  }
+  if (code === "connectionClosed") {
+    const message =
+      "closes the connection without an answer; it crashed, or is no FastCGI, or does not let this host in (listen.allowed_clients)";
+    return { state: "wrong", message };
+  }
+  return { state: "wrong", message: withoutStart(message) };
+}
+
+function stateOfConnect({ cause }: FastCgiError, address: string): "down" | "saturated" | "wrong" {
+  const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? "";
+  const path = pathIn(address);
+  if (code === "EAGAIN") return "saturated";
+  if (code === "EACCES" || code === "EPERM" || code === "ENOTSOCK") return "wrong";
+  if (code === "ECONNREFUSED" && path !== undefined) {
+    // Bun says the same of a full backlog; Linux lists the socket then.
+    if (isListed(path)) return "saturated";
+    if (!isSocket(path)) return "wrong";
+  }
+  return "down";
+}
+
+function isSocket(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isSocket() !== false;
+}
+
+/** A message of the library, without the address: the line begins with it already. */
+function withoutStart(message: string): string {
+  return message.replace(/^Cannot connect to .*?: /, "");
+}

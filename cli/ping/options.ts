@@ -1,0 +1,30 @@
+export const pingOptions = {
+  uri: { type: "text", value: "PATH", default: "/ping", about: "the page to ask for; php-fpm's ping.path" },
+  status: {
+    type: "text",
+    value: "PATH",
+    about: "asks for php-fpm's status page (pm.status_path) instead, and reports its numbers",
+  },
+  "max-queue": {
+    type: "number",
+    value: "N",
+    default: 0,
+    min: 0,
+    about: "with --status: connections that may wait for a worker before that is saturation",
+  },
+  expect: {
+    type: "text",
+    value: "TEXT",
+    about: "the page must hold this text, such as pong; and its status must be 2xx",
+  },
+  script: { type: "text", value: "FILE", about: "SCRIPT_FILENAME: a script of its own for php-fpm to run" },
+  param: { type: "texts", value: "NAME=VALUE", about: "a variable of the request" },
+  timeout: { type: "number", value: "MS", default: 3000, about: "milliseconds for all of it" },
+  allow: {
+    type: "texts",
+    value: "STATE",
+    about: "exits with 0 in this state too; saturated, for a check whose failure restarts the application",
+  },
+  json: { type: "flag", about: "the answer as JSON" },
+  prometheus: { type: "flag", about: "the answer as metrics, in the text format of Prometheus" },
+} as const;

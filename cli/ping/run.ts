@@ -1,0 +1,44 @@
+import { connectorFor } from "../address.ts";
+import { type CommandContext, type CommandInput, UsageError } from "../frame/command.ts";
+import { printable, styled } from "../frame/style.ts";
+import { readParam } from "../param.ts";
+import { ping } from "./ask.ts";
+import { metricsText } from "./metrics.ts";
+import type { pingOptions } from "./options.ts";
+import { STATE_CODES, type State } from "./state.ts";
+
+const STYLES = { up: "green", saturated: "yellow", wrong: "red", down: "red" } as const;
+
+export async function run(
+  { options, operands: [address = ""] }: CommandInput<typeof pingOptions>,
+  { print, stdout }: CommandContext,
+): Promise<number> {
+  const { uri, status, expect, script, timeout, json, prometheus } = options;
+  const allowed = options.allow.map(readState);
+  const started = performance.now();
+  const result = await ping({
+    address,
+    connector: connectorFor(address),
+    uri: status ?? uri,
+    isStatusPage: status !== undefined,
+    maxQueue: options["max-queue"],
+    expect,
+    script,
+    params: options.param.map((text) => readParam("--param", text)),
+    timeout,
+  });
+  const milliseconds = Math.round((performance.now() - started) * 10) / 10;
+  const code = allowed.includes(result.state) ? 0 : STATE_CODES[result.state];
+  if (json) print(JSON.stringify({ address, code, milliseconds, ...result }));
+  else if (prometheus) print(metricsText(address, result, milliseconds));
+  else {
+    const { state, message } = result;
+    print(`${styled(stdout, STYLES[state], state)}: ${printable(`${address} ${message}`)} (${milliseconds} ms)`);
+  }
+  return code;
+}
+
+function readState(text: string): State {
+  if (Object.hasOwn(STATE_CODES, text)) return text as State;
+  throw new UsageError(`Cannot use --allow: expected one of ${Object.keys(STATE_CODES).join(", ")}, got "${text}"`);
+}
