@@ -1,8 +1,8 @@
 // Rules about the header that the application writes (RFC 3875 6), for the one page that it is checked with.
 
-import { isHopByHop, isToken } from "../../../src/toolkit.ts";
-import { kept, notApplicable, notTold, type Outcome, type Rule, type RuleGroup, unless } from "../../report/rule.ts";
+import { isHopByHop, isToken } from "../../../../src/toolkit.ts";
 import { type CgiAnswer, fieldsOf, namesOf, readCgiAnswer } from "../../../cgi_answer.ts";
+import { kept, notApplicable, notTold, type Outcome, type Rule, type RuleGroup, unless } from "../../report/rule.ts";
 import type { Session } from "../session.ts";
 
 type Judge = (answer: CgiAnswer) => Outcome;
