@@ -97,7 +97,12 @@ export class ByteQueue implements ByteReader {
 
   /** Whether the stream is known to be empty: it ended, and nothing came. */
   get isEmpty(): boolean {
-    return this.#state.is === "ended" && this.#received === 0;
+    return this.isComplete && this.#received === 0;
+  }
+
+  /** Whether the stream has ended, and all of it came. Some of it may be unread. */
+  get isComplete(): boolean {
+    return this.#state.is === "ended";
   }
 
   /** The error of the stream; undefined if it has not failed. */

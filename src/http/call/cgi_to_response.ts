@@ -1,6 +1,7 @@
 // CGI response → Fetch response (RFC 3875 6). The reverse of response_to_cgi.ts.
 
 import { GrowingBytes } from "../../base/growing_bytes.ts";
+import { joinBytes } from "../../codec/byte_source.ts";
 import type { IncomingResponse } from "../../codec/incoming_response.ts";
 import { streamOf } from "../../codec/stream_of.ts";
 import { decodeByteString } from "../../protocol/byte_string.ts";
@@ -29,7 +30,8 @@ const LF = 0x0a;
 const CR = 0x0d;
 
 /**
- * Reads the header of a response and makes a Response of it, whose body streams. `incoming` is abandoned if that fails.
+ * Reads the header of a response and makes a Response of it, whose body streams unless all of it is here. `incoming` is
+ * abandoned if that fails.
  *
  * @throws {FastCgiError} `malformedResponse` if it is not a CGI response, `limit` if the header is too long, or the
  * error that ended the response before its header was complete.
@@ -46,13 +48,30 @@ export async function responseFromCgi(
     stdoutQueue.cancel(error);
     throw error;
   }
-  const { status, statusText, fields, length, ...orders } = found.header;
-  const hasBody = !isNullBodyStatus(status) && options.method !== "HEAD";
-  const body = new CgiBody(incoming, found.rest, hasBody ? length : null, options.maxDrainBytes);
-  if (!hasBody) void discardBody(body, options.maxDrainBytes);
-  const response = new Response(hasBody ? streamOf(body) : null, { status, statusText });
+  const { status, statusText, fields, length: _, ...orders } = found.header;
+  const response = new Response(bodyOf(incoming, found, options), { status, statusText });
   setFields(response.headers, fields);
   return { ...orders, response };
+}
+
+/**
+ * The body of a response whose header was read. Bytes if all of them are here: Bun and Deno serve them in half the time
+ * that they need for a stream. As long as the application has not said that the response is complete, it is a stream,
+ * and so is a body of another length than announced, which must look broken.
+ */
+function bodyOf(
+  incoming: IncomingResponse,
+  { header: { status, length }, rest }: HeaderAndRest,
+  { method, maxDrainBytes }: ResponseFromCgiOptions,
+): BodyInit | null {
+  const { stdoutQueue } = incoming;
+  if (isNullBodyStatus(status) || method === "HEAD") {
+    void discardBody(new CgiBody(incoming, rest, null, maxDrainBytes), maxDrainBytes);
+    return null;
+  }
+  const came = stdoutQueue.isComplete ? joinBytes([rest, ...stdoutQueue.takeQueued()]) : rest;
+  const isWhole = stdoutQueue.isComplete && (length === null || length === came.length);
+  return isWhole ? (came as Uint8Array<ArrayBuffer>) : streamOf(new CgiBody(incoming, came, length, maxDrainBytes));
 }
 
 /**

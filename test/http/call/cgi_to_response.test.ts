@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
 import { IncomingResponse } from "../../../src/codec/incoming_response.ts";
 import { ResponseDecoder } from "../../../src/codec/response_decoder.ts";
@@ -40,6 +41,46 @@ function whole(...pieces: readonly (string | Uint8Array)[]): IncomingResponse {
   for (const piece of pieces) incoming.stdoutQueue.push(typeof piece === "string" ? latin1(piece) : piece);
   incoming.complete(complete);
   return incoming;
+}
+
+function latin1Text(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("latin1");
+}
+
+/** A response with this output, after which `end` says what comes. */
+function ending(output: string, end: (incoming: IncomingResponse) => void): IncomingResponse {
+  const { incoming } = fed();
+  incoming.stdoutQueue.push(latin1(output));
+  end(incoming);
+  return incoming;
+}
+
+/** Everything that a program sees of a Response, whose body it clones, reads and reads again. */
+async function observed(response: Response): Promise<unknown> {
+  const { status, statusText, ok, redirected, type, url, bodyUsed, headers } = response;
+  const hasBody = response.body !== null;
+  const copy = response.clone();
+  const bytes = (each: Response): Promise<unknown> =>
+    each.arrayBuffer().then(
+      (buffer) => latin1Text(new Uint8Array(buffer)),
+      ({ code, message }) => [code, message],
+    );
+  const read = [await bytes(response), await bytes(copy)];
+  const again = await response.text().catch(({ name }) => name);
+  return [
+    status,
+    statusText,
+    ok,
+    redirected,
+    type,
+    url,
+    bodyUsed,
+    [...headers],
+    hasBody,
+    read,
+    response.bodyUsed,
+    again,
+  ];
 }
 
 function read(output: string, method = "GET"): Promise<Response> {
@@ -483,6 +524,61 @@ describe("responseFromCgi: body", () => {
     expect((await next).value).toEqual(latin1("later"));
     incoming.complete(complete);
     expect((await reader.read()).done).toBe(true);
+  });
+
+  it("responseFromCgi makes a Response of bytes of a response that is complete with its header, and of no other", async () => {
+    const bodies: unknown[] = [];
+    class SeeingResponse extends Response {
+      constructor(body?: BodyInit | null, init?: ResponseInit) {
+        super(body, init);
+        bodies.push(body instanceof Uint8Array ? latin1Text(body) : body === null ? null : "a stream");
+      }
+    }
+    const cut = [...chunksOf(latin1("X-A: 1\r\n\r\nbody"), 3)];
+    const refused = { ...complete, protocolStatus: ProtocolStatus.Overloaded };
+    const table: [incoming: IncomingResponse, method: string, expected: string | null][] = [
+      [whole("X-A: 1\r\n\r\nbody"), "GET", "body"],
+      [whole(...cut), "POST", "body"],
+      [whole("Content-Length: 4\r\n\r\nbo", "dy"), "GET", "body"],
+      [whole("X-A: 1\r\n\r\n"), "GET", ""],
+      [whole("X-A: 1\r\n\r\nbody"), "HEAD", null],
+      [whole("Status: 304\r\n\r\n"), "GET", null],
+      // Too long or too short.
+      [whole("Content-Length: 3\r\n\r\nbody"), "GET", "a stream"],
+      [whole("Content-Length: 5\r\n\r\nbody"), "GET", "a stream"],
+      // Not complete, refused, broken.
+      [ending("X-A: 1\r\n\r\nbody", () => {}), "GET", "a stream"],
+      [ending("Content-Length: 4\r\n\r\nbody", () => {}), "GET", "a stream"],
+      [ending("X-A: 1\r\n\r\nbody", (incoming) => incoming.complete(refused)), "GET", "a stream"],
+      [ending("X-A: 1\r\n\r\nbody", (incoming) => incoming.fail(new Error("gone"))), "GET", "a stream"],
+    ];
+    vi.stubGlobal("Response", SeeingResponse);
+    for (const [incoming, method] of table) await responseFromCgi(incoming, { ...options, method });
+    vi.unstubAllGlobals();
+    expect(bodies).toEqual(table.map(([, , expected]) => expected));
+  });
+
+  it("responseFromCgi gives the same Response whether its end came with the header or later", async () => {
+    const text = fc.string({ unit: fc.constantFrom("a", "\xff", "\n", "\0"), maxLength: 40 });
+    const output = fc.record({
+      status: fc.constantFrom(200, 204, 302, 404),
+      length: fc.option(fc.nat(40)),
+      body: text,
+    });
+    await fc.assert(
+      fc.asyncProperty(output, fc.constantFrom("GET", "HEAD", "POST"), async ({ status, length, body }, method) => {
+        const header = `Status: ${status}\r\n${length === null ? "" : `Content-Length: ${length}\r\n`}\r\n`;
+        const early = await responseFromCgi(whole(header, body), { ...options, method });
+        const { incoming } = fed();
+        incoming.stdoutQueue.push(latin1(header));
+        const late = await responseFromCgi(incoming, { ...options, method });
+        if (body !== "") incoming.stdoutQueue.push(latin1(body));
+        incoming.complete(complete);
+        const [first, second] = await Promise.all([early, late].map(observed));
+        expect(first).toEqual(second);
+      }),
+      { numRuns: 60 },
+    );
   });
 
   it("responseFromCgi takes nothing from the queue before the body is read", async () => {
