@@ -34,3 +34,4 @@ export function findProgram(name: ProgramName): string | undefined;
 export function requireProgram(name: ProgramName): string;
 export function findRuntime(name: RuntimeName): string | undefined;
 export function requireRuntime(name: RuntimeName): string;
+export function commandOf(name: string): [command: string, ...args: string[]];

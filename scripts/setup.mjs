@@ -138,6 +138,24 @@ export function requireRuntime(name) {
   throw new Error(`Cannot use ${name}: not installed. Install it with: ${line}`);
 }
 
+/** The command by which a runtime runs a TypeScript file of the project, with a garbage collector to call. */
+export function commandOf(name) {
+  switch (name) {
+    case "bun":
+      return [requireRuntime("bun"), "--expose-gc"];
+    case "deno":
+      return [requireRuntime("deno"), "run", "--quiet", "--allow-all", "--v8-flags=--expose-gc"];
+    case "node":
+      return [process.execPath, "--expose-gc", "--import", "tsx"];
+    case "node22":
+    case "node24":
+    case "node26":
+      return [requireRuntime(name), "--expose-gc", "--import", "tsx"];
+    default:
+      throw new Error(`Cannot run on ${name}: know node, node22, node24, node26, bun, deno`);
+  }
+}
+
 function missingMessage(names) {
   return `Missing: ${names.join(", ")}. Install them with: ${installLine(names)}`;
 }

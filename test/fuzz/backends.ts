@@ -12,7 +12,16 @@ import {
 import { record } from "../support/records.ts";
 import { pause } from "./clock.ts";
 import { marked } from "./handlers.ts";
-import { anySize, type ByteMutation, byteMutations, concatenated, cutAt, mutateBytes, place } from "./mutations.ts";
+import {
+  anySize,
+  type ByteMutation,
+  byteMutations,
+  concatenated,
+  cutAt,
+  mutateBytes,
+  place,
+  textOf,
+} from "./mutations.ts";
 import { anyTransport, anyWire, must, RecordReader, Wire, type WireOptions, type WireRecord } from "./wire.ts";
 
 const GOOD_ANSWERS = ["whole", "pieces", "early", "without the end of stdout"] as const;
@@ -158,13 +167,6 @@ export class Attempt {
   }
 }
 
-const decoder = new TextDecoder("latin1");
-
-/** Pieces as text of one character for each byte. */
-export function textOf(pieces: readonly Uint8Array[]): string {
-  return decoder.decode(concatenated(...pieces));
-}
-
 /** The params of a request, read by nobody's rules but those of FastCGI 3.4. */
 function pairsOf(bytes: Uint8Array): Map<string, string> {
   const pairs = new Map<string, string>();
@@ -177,10 +179,7 @@ function pairsOf(bytes: Uint8Array): Map<string, string> {
   while (at < bytes.length) {
     const [name, value] = [length(), length()];
     must(at + name + value <= bytes.length, "A pair of the params is cut");
-    pairs.set(
-      decoder.decode(bytes.subarray(at, at + name)),
-      decoder.decode(bytes.subarray(at + name, at + name + value)),
-    );
+    pairs.set(textOf([bytes.subarray(at, at + name)]), textOf([bytes.subarray(at + name, at + name + value)]));
     at += name + value;
   }
   return pairs;

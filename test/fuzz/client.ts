@@ -20,11 +20,10 @@ import {
   type ConnectPlan,
   goodAnswer,
   goodConnect,
-  textOf,
 } from "./backends.ts";
 import { type FakeClock, onFakeClock, pause, turns } from "./clock.ts";
 import { marked } from "./handlers.ts";
-import { anySize } from "./mutations.ts";
+import { anySize, textOf } from "./mutations.ts";
 import type { Target } from "./target.ts";
 import { must } from "./wire.ts";
 

@@ -2,8 +2,8 @@
 
 import fc from "fast-check";
 import { FastCgiClient, FastCgiError, FastCgiHttpClient, FastCgiServer, RecordType } from "../../src/toolkit.ts";
-import { textOf } from "./backends.ts";
 import { type FakeClock, onFakeClock, turns } from "./clock.ts";
+import { textOf } from "./mutations.ts";
 import { type Recording, recordedRequests, recordedResponses } from "./recordings.ts";
 import type { Target } from "./target.ts";
 import { anyTransport, Fault, must, RecordReader, type Transport, Wire, type WireRecord } from "./wire.ts";

@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import { clientTarget, httpClientTarget } from "./client.ts";
 import { faultyApplications, faultyTarget, faultyWebServers } from "./faults.ts";
 import { serverTarget, serviceTarget } from "./server.ts";
+import { stagesTarget } from "./stages.ts";
 import { fuzz } from "./target.ts";
 
 const RUNS = 300;
@@ -24,4 +25,8 @@ it.each([
   ["FastCgiClient", faultyApplications],
 ])("%s gives what the table of results says when a recorded exchange fails at a byte", async (_, make) => {
   expect(await fuzz(faultyTarget(make()), RUNS, { seed: 20_261_127 })).toBeNull();
+});
+
+it("The stages give the same wherever their input is cut, and what was encoded comes back", async () => {
+  expect(await fuzz(stagesTarget(), 10_000, { seed: 20_261_127 })).toBeNull();
 });

@@ -28,9 +28,7 @@ export class RecordReader {
 
   /** The records whose content `bytes` complete. Stops for good before the first that is of another version. */
   read(bytes: Uint8Array): WireRecord[] {
-    const all = new Uint8Array(this.#rest.length + bytes.length);
-    all.set(this.#rest);
-    all.set(bytes, this.#rest.length);
+    const all = this.#rest.length === 0 ? bytes : concatenated(this.#rest, bytes);
     const records: WireRecord[] = [];
     let at = this.#skipPadding(all, 0);
     while (all.length - at >= 8 && all[at] === 1) {

@@ -127,7 +127,8 @@ export function parseCgiHeader(block: string, response: IncomingResponse): CgiHe
 function linesOf(block: string): string[] {
   const lines: string[] = [];
   for (let start = 0, end = 0; start < block.length; start = end + 1) {
-    end = block.indexOf("\n", start);
+    const feed = block.indexOf("\n", start);
+    end = feed === -1 ? block.length : feed;
     let last = end;
     while (last > start && block[last - 1] === "\r") last--;
     if (last === start) break;
