@@ -62,6 +62,17 @@ export class FakeClock {
     this.#now = end;
   }
 
+  /** Lets the time come at which the next timer of the library fires, which it does before this returns. */
+  fire(): void {
+    const timers = [...this.#timers].filter(([, { isOwn }]) => !isOwn).sort(([, a], [, b]) => a.at - b.at);
+    const [next] = timers;
+    if (next === undefined) return;
+    const [id, { at, call }] = next;
+    this.#timers.delete(id);
+    this.#now = Math.max(this.#now, at);
+    call();
+  }
+
   /** The timer that fires first. */
   #next(): number | null {
     let first: number | null = null;

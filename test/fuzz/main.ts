@@ -1,7 +1,7 @@
 // npm run fuzz starts this, on the runtime that it was asked for.
 
-import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { writeTried } from "../support/tried.ts";
 import { clientTarget, httpClientTarget } from "./client.ts";
 import { faultyApplications, faultyTarget, faultyWebServers, tryEveryByte } from "./faults.ts";
 import { serverTarget, serviceTarget } from "./server.ts";
@@ -46,15 +46,8 @@ if (values.path === undefined) Error.stackTraceLimit = 2;
 
 /** Writes what was done to the file that was asked for. */
 const writeResult = (result: object): void => {
-  const runtime = { ...process.versions } as Record<string, string | undefined>;
-  const name = ["bun", "deno", "node"].find((each) => runtime[each] !== undefined)!;
-  const all = {
-    runtime: `${name} ${runtime[name]}`,
-    failures,
-    seconds: Math.round((Date.now() - start) / 1000),
-    ...result,
-  };
-  if (values.json !== undefined) writeFileSync(values.json, JSON.stringify(all));
+  const seconds = Math.round((Date.now() - start) / 1000);
+  writeTried(values.json, { failures, seconds, ...result });
 };
 const start = Date.now();
 

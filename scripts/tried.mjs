@@ -1,0 +1,48 @@
+// What npm run fuzz, races, processes and soak have in common: they try the library on a runtime, and what was tried can be added to
+// specifications/ledger.jsonl, a line for each run, so that short runs add up. npm run proof makes a table of it.
+import { execFileSync } from "node:child_process";
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { projectFolder, run } from "./run.mjs";
+import { commandOf, ensurePackages, ensureRuntimes } from "./setup.mjs";
+
+export const ledgerFile = join(projectFolder, "specifications/ledger.jsonl");
+
+/** The commit that is tried, with a + if the sources have changes. */
+function commit() {
+  const git = (...args) => execFileSync("git", args, { cwd: projectFolder, encoding: "utf8" }).trim();
+  return git("rev-parse", "--short=7", "HEAD") + (git("status", "--porcelain", "src", "adapters") === "" ? "" : "+");
+}
+
+/**
+ * Runs a program of the tests: `--runtime` says on what, and `--ledger` that its result is noted. The program gets the other arguments and
+ * `--json` with the file for its result.
+ *
+ * @param what The name in the ledger.
+ */
+export async function tryOut(what, program, args) {
+  const rest = [...args];
+  const runtimeAt = rest.indexOf("--runtime");
+  const [, runtime = "node"] = runtimeAt < 0 ? [] : rest.splice(runtimeAt, 2);
+  const ledgerAt = rest.indexOf("--ledger");
+  const hasLedger = ledgerAt >= 0 && rest.splice(ledgerAt, 1).length > 0;
+  const folder = mkdtempSync(join(tmpdir(), "fetchcgi-tried-"));
+  try {
+    await ensurePackages();
+    await ensureRuntimes();
+    const [command, ...before] = commandOf(runtime);
+    const json = join(folder, "result.json");
+    const tried = hasLedger ? commit() : null;
+    process.exitCode = await run(command, [...before, program, ...rest, "--json", json]);
+    if (!hasLedger || !existsSync(json)) return;
+    const date = new Date().toISOString().slice(0, 10);
+    const line = { what, date, commit: tried, ...JSON.parse(readFileSync(json, "utf8")) };
+    appendFileSync(ledgerFile, `${JSON.stringify(line)}\n`);
+  } catch (error) {
+    console.error(error.message);
+    process.exitCode = 1;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,287 @@
+// Processes that start, close, take over and die on one path or port at the same moment, round after round. After each round one server
+// answers, or none where none should; none leaves a file.
+
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import {
+  type Connector,
+  FastCgiError,
+  FastCgiHttpClient,
+  FastCgiTcpConnector,
+  FastCgiUnixConnector,
+} from "../../adapters/node/index.ts";
+import type { RuntimeName } from "../adapters/battery/programs/adapter.ts";
+import { freePort } from "../support/free_port.ts";
+import { type RuntimeRacer, startRuntimeRacer } from "../support/runtimes.ts";
+import { makeStaleSocket } from "../support/stale_socket.ts";
+
+/** Milliseconds for operations to reach all processes. A later one makes a round a weaker try, and no other result. */
+const LEAD = 4;
+/** Requests that run at every moment of a round under load. */
+const LOAD = 4;
+/** The limit for what happens soon; only a hang reaches it. */
+const HANG = 60_000;
+
+/** What happens in a round. */
+export const ROUND_KINDS = [
+  "start against start",
+  "close against take-over",
+  "take-over under load",
+  "SIGTERM under load",
+  "kill -9 under load",
+] as const;
+type RoundKind = (typeof ROUND_KINDS)[number];
+
+/** Rounds of each kind, on a path and on a port. */
+export type RoundCounts = Record<string, number>;
+
+/** Where a round takes place. */
+interface Place {
+  readonly kind: "path" | "port";
+  readonly path: string;
+  readonly port: number;
+  readonly options: object;
+  readonly connector: Connector;
+}
+
+class Broken extends Error {}
+
+function must(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new Broken(message);
+}
+
+/** Clients that send one request after the other, each on a connection of its own, and what they got. */
+class Load {
+  readonly answers: string[] = [];
+  readonly errors: unknown[] = [];
+  #isOver = false;
+  readonly #clients: Promise<void>[];
+
+  constructor({ connector }: Place) {
+    const client = new FastCgiHttpClient(connector);
+    this.#clients = Array.from({ length: LOAD }, async () => {
+      while (!this.#isOver) {
+        try {
+          this.answers.push(
+            await (await client.fetch("http://localhost/", { signal: AbortSignal.timeout(HANG) })).text(),
+          );
+        } catch (error) {
+          this.errors.push(error);
+        }
+      }
+    });
+  }
+
+  /** Waits for so many more answers or errors. */
+  async goOn(count: number): Promise<void> {
+    const { length } = this.answers;
+    const { length: failed } = this.errors;
+    while (this.answers.length + this.errors.length < length + failed + count) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#isOver = true;
+    await Promise.all(this.#clients);
+  }
+}
+
+/** Processes of a runtime, and one of Node, that take part in rounds. */
+export class Rounds {
+  readonly #runtime: RuntimeName;
+  readonly #folder = mkdtempSync(join(tmpdir(), "fetchcgi-processes-"));
+  #racers: RuntimeRacer[] = [];
+  /** Started ahead, in the place of the next that is killed. */
+  #spare: Promise<RuntimeRacer> | null = null;
+  #port: number | undefined;
+  #count = 0;
+  readonly counts: RoundCounts = {};
+
+  constructor(runtime: RuntimeName) {
+    this.#runtime = runtime;
+  }
+
+  /** Runs a round. Throws if a rule was broken. */
+  async run(): Promise<void> {
+    const number = this.#count++;
+    const kind = ROUND_KINDS[number % ROUND_KINDS.length]!;
+    const place = await this.#newPlace(Math.floor(number / ROUND_KINDS.length) % 2 === 0 ? "path" : "port");
+    while (this.#racers.length < 2) this.#racers.push(await this.#newRacer(this.#racers.length));
+    await this.#play(kind, place, number);
+    await this.#closeAll();
+    must(!(await isAnswered(place)), "A server answers that was closed");
+    if (place.kind === "path") must(filesBeside(place.path).length === 0, `Files are left: ${filesBeside(place.path)}`);
+    const name = `${kind}, on a ${place.kind}`;
+    this.counts[name] = (this.counts[name] ?? 0) + 1;
+  }
+
+  async stop(): Promise<void> {
+    const spare = this.#spare === null ? [] : [await this.#spare];
+    await Promise.all([...this.#racers, ...spare].map((racer) => racer.stop()));
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #play(kind: RoundKind, place: Place, number: number): Promise<void> {
+    switch (kind) {
+      case "start against start":
+        return this.#startAgainstStart(place, number);
+      case "close against take-over":
+        return this.#closeAgainstTakeOver(place, number);
+      case "take-over under load":
+        return this.#takeOverUnderLoad(place);
+      case "SIGTERM under load":
+        return this.#terminate(place);
+      case "kill -9 under load":
+        return this.#kill(place);
+    }
+  }
+
+  async #startAgainstStart(place: Place, number: number): Promise<void> {
+    // What a dead process has left, all find, and one may replace.
+    if (place.kind === "path" && number % 3 > 0) await makeStaleSocket(place.path);
+    const at = Date.now() + LEAD;
+    const outcomes = await Promise.all(this.#racers.map((_, index) => this.#serve(index, place, { at })));
+    const winners = outcomes.filter(({ served }) => served).length;
+    must(winners === 1, `${winners} of ${outcomes.length} servers got the ${place.kind}`);
+    for (const { served, error } of outcomes)
+      must(served || /EADDRINUSE/.test(`${error}`), `The loser was told: ${error}`);
+    const winner = outcomes.findIndex(({ served }) => served);
+    for (let ask = 0; ask < 3; ask++)
+      must((await answerAt(place)) === `${winner}`, "Another server answers than the one that listens");
+  }
+
+  async #closeAgainstTakeOver(place: Place, number: number): Promise<void> {
+    await this.#served(0, place);
+    const at = Date.now() + LEAD;
+    // Now one is earlier, now the other, by up to a millisecond or two.
+    const delay = ((number * 7) % 20) / 10;
+    const takeOver = place.kind === "path" && number % 4 > 0;
+    const [, taken] = await Promise.all([
+      this.#racers[0]!.run({ do: "close", at: at + delay }),
+      this.#serve(1, place, { at: at + 2 - delay, takeOver }),
+    ]);
+    if (taken.served) must((await answerAt(place)) === "1", "The server that took over does not answer");
+    // Without taking over, the one that comes too early is told so.
+    else
+      must(
+        !takeOver && !existsSync(place.path) && /EADDRINUSE/.test(`${taken.error}`),
+        `It was not served: ${taken.error}`,
+      );
+  }
+
+  /** A restart without a gap: every request is answered, by one or by the other. A port has one owner, so there is a gap. */
+  async #takeOverUnderLoad(place: Place): Promise<void> {
+    await this.#served(0, place);
+    const load = new Load(place);
+    await load.goOn(LOAD);
+    if (place.kind === "path") await this.#served(1, place, { takeOver: true });
+    await this.#racers[0]!.run({ do: "close", options: {} });
+    if (place.kind === "port") await this.#served(1, place);
+    await load.goOn(LOAD * 2);
+    const last = await answerAt(place);
+    await load.stop();
+    must(last === "1", `The server that took over does not answer, but ${last}`);
+    checkAnswers(load, ["0", "1"]);
+    if (place.kind === "path") must(load.errors.length === 0, `A request was lost in the take-over: ${load.errors[0]}`);
+  }
+
+  /**
+   * The server answers every request that it has accepted, and leaves. Connections that wait in the queue of a port when it is closed are
+   * lost: clients go on connecting to a port, so that queue never empties.
+   */
+  async #terminate(place: Place): Promise<void> {
+    await this.#served(0, place);
+    const load = new Load(place);
+    await load.goOn(LOAD);
+    process.kill(this.#racers[0]!.pid, "SIGTERM");
+    const { calls } = await this.#racers[0]!.run({ do: "close", options: {} });
+    await load.goOn(LOAD);
+    await load.stop();
+    checkAnswers(load, ["0"]);
+    must(load.answers.length === calls, `${calls} requests were accepted, ${load.answers.length} answers came`);
+    if (place.kind === "port") return;
+    for (const error of load.errors) must(isNotConnected(error), `A request was lost: ${error}`);
+  }
+
+  async #kill(place: Place): Promise<void> {
+    await this.#served(0, place);
+    const load = new Load(place);
+    await load.goOn(LOAD);
+    await this.#racers[0]!.stop();
+    this.#racers[0] = await (this.#spare ?? this.#newRacer(0));
+    this.#spare = this.#newRacer(0);
+    await this.#served(1, place);
+    await load.goOn(LOAD);
+    const last = await answerAt(place);
+    await load.stop();
+    must(last === "1", `After the death of a server, ${last} answers`);
+    checkAnswers(load, ["0", "1"]);
+  }
+
+  #serve(index: number, { options }: Place, { at, takeOver = false }: { at?: number; takeOver?: boolean } = {}) {
+    return this.#racers[index]!.run({
+      do: "serve",
+      ...(at !== undefined && { at }),
+      name: `${index}`,
+      options: { ...options, takeOver },
+    });
+  }
+
+  async #served(index: number, place: Place, how?: { takeOver?: boolean }): Promise<void> {
+    const { served, error } = await this.#serve(index, place, how);
+    must(served, `It could not listen: ${error}`);
+  }
+
+  #closeAll(): Promise<unknown> {
+    return Promise.all(this.#racers.map((racer) => racer.run({ do: "close" })));
+  }
+
+  /** The second is of Node whatever the runtime is, because they share paths. */
+  async #newRacer(index: number): Promise<RuntimeRacer> {
+    const racer = startRuntimeRacer(index === 0 ? this.#runtime : "node");
+    // When it answers it has loaded what it needs.
+    await racer.run({ do: "close" });
+    return racer;
+  }
+
+  async #newPlace(kind: Place["kind"]): Promise<Place> {
+    const path = join(this.#folder, `${this.#count}.sock`);
+    if (kind === "path") return { kind, path, port: 0, options: { path }, connector: new FastCgiUnixConnector(path) };
+    this.#port ??= await freePort();
+    const port = this.#port;
+    return { kind, path, port, options: { port }, connector: new FastCgiTcpConnector({ hostname: "127.0.0.1", port }) };
+  }
+}
+
+/** Every answer is whole, and of a server that took part. What failed says why, within a bounded time. */
+function checkAnswers({ answers, errors }: Load, names: readonly string[]): void {
+  for (const answer of answers) must(names.includes(answer), `The answer ${JSON.stringify(answer)} is of no server`);
+  for (const error of errors)
+    must(error instanceof FastCgiError && error.code !== "timeout", `A request failed with ${error}`);
+}
+
+const isNotConnected = (error: unknown): boolean => error instanceof FastCgiError && error.code === "connectFailed";
+
+async function answerAt({ connector }: Place): Promise<string> {
+  const response = await new FastCgiHttpClient(connector).fetch("http://localhost/", {
+    signal: AbortSignal.timeout(HANG),
+  });
+  return response.text();
+}
+
+async function isAnswered(place: Place): Promise<boolean> {
+  try {
+    await answerAt(place);
+    return true;
+  } catch (error) {
+    must(isNotConnected(error), `A server that was closed does something else than refuse: ${error}`);
+    return false;
+  }
+}
+
+/** The socket, and what was made beside it and left there. */
+function filesBeside(path: string): string[] {
+  return readdirSync(dirname(path)).filter((name) => name.startsWith(".") || name === basename(path));
+}
