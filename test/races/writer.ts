@@ -57,7 +57,7 @@ class WriterWorld implements World {
         const text = `<${this.#written.length}>`;
         const isOver = this.#writer.hasFailed || this.#closings.length > 0;
         const batch = this.#writer.write([record(RecordType.Stdout, 1, text)], operation === "W");
-        this.#pending.push(batch.taken);
+        if (batch.taken !== undefined) this.#pending.push(batch.taken);
         this.#written.push(isOver ? "" : text);
         return;
       }
