@@ -29,7 +29,7 @@ export function socketHandlers(
       socket.data = new BunChannel(socket, { remoteAddress, localAddress });
       onOpen(socket.data);
     },
-    data: (socket, chunk) => socket.data?.received(chunk),
+    data: (socket, chunk) => socket.data?.received(chunk, true),
     drain: (socket) => socket.data?.drained(),
     end: (socket) => socket.data?.ended(),
     // If this side has half-closed before, only this call tells of the peer's end of file.

@@ -30,7 +30,9 @@ export class NodeChannel extends SocketChannel {
     const socket = this.#socket;
     socket.on("data", (chunk: Uint8Array) => {
       // Not the Buffer itself: its slice() does not copy, and programs that read the body of a Response expect a copy.
-      this.received(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+      const { buffer, byteOffset, byteLength } = chunk;
+      // What Node has read has a buffer of its own. A part of a buffer may be one of the pool of Buffer.
+      this.received(new Uint8Array(buffer, byteOffset, byteLength), byteLength === buffer.byteLength);
     });
     socket.on("end", () => this.ended());
   }

@@ -1,5 +1,6 @@
 // The bytes of one stream of one request on their way from the connection to a reader. The connection pushes pieces as
-// records come, and the reader pulls them. Nothing is copied, unless a small piece would keep a large buffer in memory.
+// records come, and the reader pulls them. Nothing is copied, unless a small piece would keep a large buffer in memory, or
+// the reader takes the whole stream: then each piece is copied when it comes, and the memory that it came in can be freed.
 
 import { FastCgiError } from "../protocol/errors.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
@@ -55,6 +56,12 @@ const OPEN: QueueState = Object.freeze({ is: "open" });
 const ENDED: QueueState = Object.freeze({ is: "ended" });
 const CANCELLED: QueueState = Object.freeze({ is: "cancelled" });
 
+/** What a whole stream is read into. */
+export interface PieceTarget {
+  /** Takes the next piece, and keeps no view of it. If it throws, reading the stream fails with the error. */
+  add(piece: Uint8Array): void;
+}
+
 /** A byte stream between a connection that pushes and a reader that pulls. */
 export class ByteQueue implements ByteReader {
   readonly #options: ByteQueueOptions;
@@ -69,8 +76,8 @@ export class ByteQueue implements ByteReader {
   #stream: ReadableStream<Uint8Array> | null = null;
   /** Whether a reader has asked for a piece. */
   #isUsed = false;
-  /** Whether a reader takes all pieces without the stream. */
-  #isTaken = false;
+  /** What takes all pieces instead of the stream. */
+  #target: PieceTarget | null = null;
   #onPiece: (() => void) | null = null;
   #onProgress: (() => void) | null = null;
   /** The wait for room. All that wait share one promise, or every piece that is read would wake all of them. */
@@ -110,26 +117,33 @@ export class ByteQueue implements ByteReader {
     return this.#state.is === "failed" ? this.#state.error : undefined;
   }
 
-  /** Adds a piece. If it passes the announced length or a limit, the stream fails instead. */
-  push(piece: Uint8Array): void {
-    if (this.#state.is !== "open") return;
+  /**
+   * Adds a piece. If it passes the announced length or a limit, the stream fails instead.
+   *
+   * @returns Whether the piece was copied, so that neither the queue nor its reader has a view of it.
+   */
+  push(piece: Uint8Array): boolean {
+    if (this.#state.is !== "open") return false;
     this.#received += piece.length;
     const { name, requestId, expectedBytes = null, maxBytes = Number.POSITIVE_INFINITY, limit } = this.#options;
     if (this.#received > maxBytes) {
       this.#failAndAbandon(
         new FastCgiError("limit", `Cannot read ${name}: more than ${maxBytes} bytes`, { requestId, limit }),
       );
-      return;
+      return false;
     }
     if (expectedBytes !== null && this.#received > expectedBytes) {
       this.#failAndAbandon(this.#lengthMismatch(expectedBytes, `at least ${this.#received}`));
-      return;
+      return false;
     }
-    const pinned = piece.buffer.byteLength > piece.length * PINNED_RATIO;
-    // A reader that waits takes the piece at once, so nothing is kept alive then. Not slice(): a Node Buffer's copies nothing.
-    this.#pieces.push(pinned && this.#onPiece === null ? new Uint8Array(piece) : piece);
+    if (this.#target !== null) return this.#addTo(this.#target, piece);
+    // A reader that waits takes the piece at once, so nothing is kept alive then.
+    const isCopied = piece.buffer.byteLength > piece.length * PINNED_RATIO && this.#onPiece === null;
+    // Not slice(): a Node Buffer's copies nothing.
+    this.#pieces.push(isCopied ? new Uint8Array(piece) : piece);
     this.#cost += Math.max(piece.length, MIN_PIECE_COST);
     this.#wake();
+    return isCopied;
   }
 
   /** Ends the stream. If it is shorter than announced, it fails instead: a truncated body must not look complete. */
@@ -159,6 +173,8 @@ export class ByteQueue implements ByteReader {
 
   /** Drops the rest for the reader, and calls `onAbandoned` if more would have been pushed. */
   cancel(reason: unknown): void {
+    // takeInto() closes the stream, and goes on reading.
+    if (this.#target !== null) return;
     this.#isUsed = true;
     const unfinished = this.#state.is === "open";
     this.drop();
@@ -247,7 +263,7 @@ export class ByteQueue implements ByteReader {
   get stream(): ReadableStream<Uint8Array> {
     if (this.#stream === null) {
       this.#stream = streamOf(this);
-      if (this.#isTaken) this.#stream.getReader();
+      if (this.#target !== null) this.#close(this.#stream);
     }
     return this.#stream;
   }
@@ -259,23 +275,52 @@ export class ByteQueue implements ByteReader {
 
   /** Whether a reader has the only right to read the queue. */
   get isLocked(): boolean {
-    return this.#isTaken || this.#stream?.locked === true;
+    return this.#target !== null || this.#stream?.locked === true;
+  }
+
+  /** The announced length; null if there is none. */
+  get expectedBytes(): number | null {
+    return this.#options.expectedBytes ?? null;
   }
 
   /**
-   * Returns all pieces up to the end. No other reader can read the queue then. Rejects if another reader has that right
-   * already.
+   * Passes all pieces up to the end to `target`, as soon as they come. No other reader can read the queue then. Rejects
+   * if another reader has that right already.
    */
-  async takeAll(): Promise<Uint8Array[]> {
-    const pieces: Uint8Array[] = [];
-    // Locks the stream for programs that hold it already.
-    this.#stream?.getReader();
-    this.#isTaken = true;
-    for (;;) {
-      const { done, value } = await this.read();
-      if (done) return pieces;
-      pieces.push(value!);
+  async takeInto(target: PieceTarget): Promise<void> {
+    if (this.isLocked) throw new TypeError(`Cannot read ${this.#options.name}: it is being read already`);
+    this.#isUsed = true;
+    this.#target = target;
+    if (this.#stream !== null) this.#close(this.#stream);
+    try {
+      for (const piece of this.takeQueued()) target.add(piece);
+    } catch (error) {
+      this.#failAndAbandon(error);
+      throw error;
     }
+    if (this.#state.is === "open") {
+      await new Promise<void>((resolve) => {
+        this.#onPiece = resolve;
+      });
+    }
+    if (this.#state.is === "failed") throw this.#state.error;
+  }
+
+  /** @returns Whether the target has taken it. */
+  #addTo(target: PieceTarget, piece: Uint8Array): boolean {
+    try {
+      target.add(piece);
+      return true;
+    } catch (error) {
+      // There is no memory for it, or a text gets too long. That is no error of the connection.
+      this.#failAndAbandon(error);
+      return false;
+    }
+  }
+
+  /** Locks the stream for programs that hold it already, and for a Request or Response whose body it is. */
+  #close(stream: ReadableStream): void {
+    void stream.getReader().cancel();
   }
 
   #take(): Uint8Array {
@@ -299,7 +344,8 @@ export class ByteQueue implements ByteReader {
     this.#makeRoom();
   }
 
-  #failAndAbandon(error: FastCgiError): void {
+  #failAndAbandon(error: unknown): void {
+    if (this.#state.is !== "open") return;
     this.fail(error);
     this.#options.onAbandoned?.(error);
   }

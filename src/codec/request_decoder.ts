@@ -52,6 +52,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
   readonly #report: (error: FastCgiError, request?: FastCgiRequest) => void;
   readonly #active = new Map<number, ActiveRequest>();
   #drained = 0;
+  #keptBytes = 0;
   #dead: FastCgiError | null = null;
 
   /** @throws {RangeError} If an option is not a positive number. */
@@ -64,6 +65,14 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
   /** The number of requests that have begun and not ended, whether or not they were emitted. */
   get activeRequests(): number {
     return this.#active.size;
+  }
+
+  /**
+   * The bytes of content so far that were neither copied nor dropped, so that views of them may still be in use. While a piece of input
+   * is decoded that leaves this number as it was, nothing keeps a view of the piece.
+   */
+  get keptBytes(): number {
+    return this.#keptBytes;
   }
 
   /** Whether input of a request is still to come. Nothing more comes for an aborted request. */
@@ -163,6 +172,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
    */
   transform(record: FastCgiRecord, output: Output): void | Promise<void> {
     if (this.#dead !== null) throw this.#dead;
+    this.#keptBytes += record.contentData.length;
     try {
       if (record.requestId === FCGI_NULL_REQUEST_ID) return this.#manage(record);
       if (record.type === RecordType.BeginRequest) return this.#begin(record);
@@ -277,7 +287,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
 
   #push(queue: ByteQueue, contentData: Uint8Array): void | Promise<void> {
     if (queue.isDone) return this.#drain(contentData.length);
-    queue.push(contentData);
+    if (queue.push(contentData)) this.#keptBytes -= contentData.length;
     return queue.whenRoom();
   }
 
@@ -342,6 +352,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
   }
 
   #drain(contentLength: number): void {
+    this.#keptBytes -= contentLength;
     this.#drained += FCGI_HEADER_LEN + contentLength;
     const { maxDrainBytes } = this.#options;
     if (this.#drained > maxDrainBytes) {

@@ -43,6 +43,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
   readonly #active = new SmallMap<number, ActiveResponse>();
   /** The highest id that was expected; 0 if none was. Lower ids that are not active are over, because ids count up. */
   #highestId = 0;
+  #keptBytes = 0;
   #dead: FastCgiError | null = null;
 
   /**
@@ -59,6 +60,11 @@ export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
   /** The number of responses that have begun or are expected, and have not ended. */
   get activeResponses(): number {
     return this.#active.size;
+  }
+
+  /** As {@linkcode RequestDecoder.keptBytes}. */
+  get keptBytes(): number {
+    return this.#keptBytes;
   }
 
   /**
@@ -85,6 +91,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
    */
   transform(record: FastCgiRecord, output: Output): void | Promise<void> {
     if (this.#dead !== null) throw this.#dead;
+    this.#keptBytes += record.contentData.length;
     try {
       if (record.requestId === FCGI_NULL_REQUEST_ID) return this.#manage(record);
       return this.#advance(record, output);
@@ -141,7 +148,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
     const { response } = active;
     switch (action) {
       case "push stdout":
-        response.pushStdout(contentData);
+        if (response.pushStdout(contentData)) this.#keptBytes -= contentData.length;
         return response.stdoutQueue.whenRoom();
       case "push stderr":
         return response.pushStderr(contentData);

@@ -9,6 +9,7 @@
 // can be sent.
 
 import { Deadline } from "../base/deadline.ts";
+import { freeMemory } from "../base/free_memory.ts";
 import type { FastCgiRequest, IncomingRequest } from "../codec/incoming_request.ts";
 import { RecordDecoder } from "../codec/record_decoder.ts";
 import { RequestDecoder, type RequestDecoderOutlet } from "../codec/request_decoder.ts";
@@ -135,11 +136,13 @@ export class ServerConnection
   }
 
   /** Called with input. */
-  onData(piece: Uint8Array): void {
+  onData(piece: Uint8Array, isSole: boolean = false): void {
     if (this.#isClosed || this.#input === "unreadable") return;
+    const { keptBytes } = this.#decoder;
     let fault: { readonly error: unknown } | null = null;
     try {
       const room = this.#stages.transform(piece, this);
+      if (isSole && this.#decoder.keptBytes === keptBytes) freeMemory(piece);
       if (room !== undefined) void this.#reading.pauseUntil(room);
     } catch (error) {
       fault = { error };

@@ -2,8 +2,14 @@ import type { ConnectionAddresses } from "./address.ts";
 
 /** Callbacks of a {@linkcode ByteChannel} to its receiver. */
 export interface ByteChannelEvents {
-  /** Called with bytes of the peer. The receiver may keep the piece. */
-  onData(piece: Uint8Array): void;
+  /**
+   * Called with bytes of the peer. The receiver may keep the piece.
+   *
+   * @param isSole Whether no other view of the piece's buffer is in use, so that the receiver may free its memory once it
+   * does not need the piece. A wrapper that keeps pieces must not pass it on.
+   * @default {false}
+   */
+  onData(piece: Uint8Array, isSole?: boolean): void;
   /** Called when the peer has ended its output. Writing can go on. */
   onEnd(): void;
   /** Called once when the connection broke, in both directions; also after `onEnd`. */

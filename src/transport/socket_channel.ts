@@ -87,10 +87,14 @@ export abstract class SocketChannel implements ByteChannel {
     return true;
   }
 
-  /** Called with received bytes. The receiver may keep the piece. */
-  received(piece: Uint8Array): void {
-    if (this.#events === null) this.#tell((events) => events.onData(piece));
-    else if (this.#phase !== "closed") this.#events.onData(piece);
+  /**
+   * Called with received bytes. The receiver may keep the piece.
+   *
+   * @param isSole Whether the runtime and the adapter don't use the piece's buffer any more: the receiver may detach it.
+   */
+  received(piece: Uint8Array, isSole: boolean = false): void {
+    if (this.#events === null) this.#tell((events) => events.onData(piece, isSole));
+    else if (this.#phase !== "closed") this.#events.onData(piece, isSole);
   }
 
   /** Called when the peer has ended its output. A second call does nothing. */
@@ -122,8 +126,10 @@ export abstract class SocketChannel implements ByteChannel {
   /**
    * Reads with `read` until the end. During a pause one piece is read ahead, so that a broken connection is noticed. To
    * be called by `startReading`.
+   *
+   * @param isSole As for {@linkcode SocketChannel.received}.
    */
-  protected async readFrom(read: ByteReader["read"]): Promise<void> {
+  protected async readFrom(read: ByteReader["read"], isSole: boolean = false): Promise<void> {
     try {
       for (;;) {
         const { done, value } = await read();
@@ -134,7 +140,7 @@ export abstract class SocketChannel implements ByteChannel {
         }
         if (this.#phase === "closed") return;
         if (done) break;
-        this.received(value!);
+        this.received(value!, isSole);
       }
     } catch (error) {
       this.failed(error);

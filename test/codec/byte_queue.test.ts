@@ -1,6 +1,7 @@
 import fc from "fast-check";
-import { expect, it } from "vitest";
-import { ByteQueue, type ByteQueueOptions } from "../../src/codec/byte_queue.ts";
+import { expect, it, vi } from "vitest";
+import { ByteQueue, type ByteQueueOptions, type PieceTarget } from "../../src/codec/byte_queue.ts";
+import { joinBytes } from "../../src/codec/byte_source.ts";
 import { latin1 } from "../support/bytes.ts";
 import { drain, failureOf, isSettled, textFrom } from "../support/streams.ts";
 
@@ -354,27 +355,84 @@ it("ByteQueue.stream gives all that came before a failure, also where that is kn
   expect(await drain(queue.stream)).toMatchObject({ bytes: latin1("abc"), error: { message: "Gone" } });
 });
 
-it("ByteQueue.takeAll gives all pieces, and locks the stream whenever that is made", async () => {
+/** Joins what comes, and counts the pieces. */
+function joining(): PieceTarget & { pieces: number; bytes(): Uint8Array } {
+  const pieces: Uint8Array[] = [];
+  return {
+    get pieces() {
+      return pieces.length;
+    },
+    add: (piece) => void pieces.push(new Uint8Array(piece)),
+    bytes: () => joinBytes(pieces),
+  };
+}
+
+it("ByteQueue.takeInto passes on each piece when it comes, and locks the stream whenever that is made", async () => {
   for (const isMadeBefore of [true, false]) {
     const queue = filled("a", "b");
     if (isMadeBefore) expect(queue.stream.locked).toBe(false);
-    const all = queue.takeAll();
-    expect(queue).toMatchObject({ isUsed: true, isLocked: true });
+    const target = joining();
+    const all = queue.takeInto(target);
+    expect(queue).toMatchObject({ isUsed: true, isLocked: true, cost: 0 });
     expect(queue.stream.locked).toBe(true);
-    queue.push(latin1("c"));
+    expect(queue.push(latin1("c"))).toBe(true);
+    expect(target).toMatchObject({ pieces: 3 });
+    expect(queue).toMatchObject({ received: 3, cost: 0, isDone: false });
     queue.end();
-    expect(await all).toEqual([latin1("a"), latin1("b"), latin1("c")]);
-    await expect(queue.takeAll()).rejects.toThrow(TypeError);
+    await all;
+    expect(target.bytes()).toEqual(latin1("abc"));
+    await expect(queue.takeInto(joining())).rejects.toThrow("Cannot read stdin: it is being read already");
   }
 });
 
-it("ByteQueue.takeAll rejects as the queue fails, and where somebody else reads", async () => {
+it("ByteQueue.takeInto rejects as the queue fails, and if another reader has the stream", async () => {
   const failed = filled("a");
   failed.fail(new Error("Gone"));
-  await expect(failed.takeAll()).rejects.toThrow("Gone");
+  await expect(failed.takeInto(joining())).rejects.toThrow("Gone");
+  const waiting = filled("a");
+  const all = waiting.takeInto(joining());
+  waiting.fail(new Error("Gone later"));
+  await expect(all).rejects.toThrow("Gone later");
   const read = filled("a");
   read.stream.getReader();
-  await expect(read.takeAll()).rejects.toThrow(TypeError);
+  await expect(read.takeInto(joining())).rejects.toThrow(TypeError);
+});
+
+it("ByteQueue.takeInto keeps the limits of the stream", async () => {
+  const queue = queueWith({ expectedBytes: 2 });
+  const all = queue.takeInto(joining());
+  queue.push(latin1("abc"));
+  await expect(all).rejects.toThrow("Cannot read stdin: expected 2 bytes, got at least 3");
+});
+
+it("ByteQueue.takeInto rejects with the error of its target, which is no error of the connection", async () => {
+  for (const whenQueued of [true, false]) {
+    const onAbandoned = vi.fn();
+    const queue = queueWith({ onAbandoned });
+    if (whenQueued) queue.push(latin1("a"));
+    const all = queue.takeInto({
+      add() {
+        throw new RangeError("Too long");
+      },
+    });
+    if (!whenQueued) expect(queue.push(latin1("a"))).toBe(false);
+    await expect(all).rejects.toThrow("Too long");
+    expect(queue.push(latin1("b"))).toBe(false);
+    expect(queue).toMatchObject({ isDone: true, cost: 0 });
+    expect(onAbandoned).toHaveBeenCalledTimes(1);
+  }
+});
+
+it("ByteQueue.push says whether the piece was copied", async () => {
+  const queue = filled();
+  const large = new Uint8Array(100);
+  expect(queue.push(large)).toBe(false);
+  expect(queue.push(large.subarray(0, 10))).toBe(true);
+  queue.takeQueued();
+  // A reader that waits gets the piece itself.
+  const reading = queue.read();
+  expect(queue.push(large.subarray(0, 10))).toBe(false);
+  expect((await reading).value?.buffer).toBe(large.buffer);
 });
 
 it("ByteQueue.stream fails as the queue does", async () => {

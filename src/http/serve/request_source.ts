@@ -1,5 +1,6 @@
 import { kindOf } from "../../base/kind_of.ts";
 import { GivenVariables, type Variables } from "../../cgi/variables.ts";
+import type { ByteQueue } from "../../codec/byte_queue.ts";
 import type { FastCgiRequest } from "../../codec/incoming_request.ts";
 import { asNativeSignal, asNativeStream } from "../shared/fetch_objects.ts";
 
@@ -11,6 +12,8 @@ export interface RequestOrigin {
   readonly signal: AbortSignal;
   /** Calls `callback` when the request is aborted, or at once if it has been. Absent if only `signal` tells. */
   onAbort?(callback: () => void): void;
+  /** The body below its stream. Absent if there is only the stream. */
+  readonly stdinQueue?: ByteQueue;
 }
 
 /**
@@ -20,8 +23,6 @@ export interface RequestOrigin {
 export interface RequestSource extends FastCgiRequest, RequestOrigin {
   /** The same as `params`. */
   readonly variables: Variables;
-  /** Knows whether FCGI_STDIN has turned out to be empty. */
-  readonly stdinQueue?: { readonly isEmpty: boolean };
 }
 
 /**

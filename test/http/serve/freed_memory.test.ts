@@ -1,0 +1,261 @@
+// The memory that input came in is freed where nothing needs it any more: a body that is read whole is copied as it comes.
+// Freed memory is empty for every view of it, so a wrong step is a lost body or param, and all bytes are compared.
+
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  type ByteChannel,
+  type ByteChannelEvents,
+  encodeNameValuePairs,
+  encodeRecords,
+  type FastCgiContext,
+  FastCgiHttpService,
+  type FastCgiRecord,
+  FastCgiServer,
+  type NameValuePair,
+  RecordDecoder,
+  RecordType,
+  type StageController,
+} from "../../../src/toolkit.ts";
+import { joined } from "../../support/bytes.ts";
+import { begin, record } from "../../support/records.ts";
+import { failOnUnhandledRejections, turns } from "../../support/unhandled_rejections.ts";
+
+failOnUnhandledRejections();
+
+// Node.js 20 can't free the memory of a buffer, but it can make its views empty, which is what could go wrong.
+if (!("transfer" in ArrayBuffer.prototype)) {
+  const transfer = function (this: ArrayBuffer): void {
+    structuredClone(this, { transfer: [this] });
+  };
+  beforeAll(() => {
+    Object.defineProperty(ArrayBuffer.prototype, "transfer", { value: transfer, configurable: true });
+  });
+  afterAll(() => {
+    Reflect.deleteProperty(ArrayBuffer.prototype, "transfer");
+  });
+}
+
+/** More than the least that is freed by itself. */
+const BUFFER_BYTES = 16 * 1024;
+
+/** Ways to read a body, each of which returns all of its bytes. */
+const READERS: Readonly<
+  Record<string, (request: Request, context: FastCgiContext, allSent: Promise<void>) => Promise<Uint8Array>>
+> = {
+  text: async (request) => new TextEncoder().encode(await request.text()),
+  json: async (request) => new TextEncoder().encode(JSON.stringify(await request.json())),
+  arrayBuffer: async (request) => new Uint8Array(await request.arrayBuffer()),
+  bytes: (request) => request.bytes(),
+  blob: async (request) => new Uint8Array(await (await request.blob()).arrayBuffer()),
+  reader: (request, _, allSent) => keepAll(request.body!, allSent),
+  stdin: (_, { stdin }, allSent) => keepAll(stdin, allSent),
+  async tee(request, _, allSent) {
+    const [one, two] = request.body!.tee();
+    const [bytes, same] = await Promise.all([keepAll(one, allSent), keepAll(two, allSent)]);
+    expect(Buffer.compare(bytes, same)).toBe(0);
+    return bytes;
+  },
+  async clone(request, _, allSent) {
+    const [bytes, same] = await Promise.all([keepAll(request.clone().body!, allSent), request.arrayBuffer()]);
+    expect(Buffer.compare(bytes, new Uint8Array(same))).toBe(0);
+    return bytes;
+  },
+  async late(request) {
+    await turns();
+    return new TextEncoder().encode(await request.text());
+  },
+  copied: async (request) => new Uint8Array(await new Request(request).arrayBuffer()),
+};
+
+/** Reads a stream, and looks at its pieces only when the web server has sent everything. */
+async function keepAll(stream: ReadableStream<Uint8Array>, allSent: Promise<void>): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of stream) pieces.push(piece);
+  await allSent;
+  return joined(...pieces);
+}
+
+/** A channel that a test drives. */
+class DrivenChannel implements ByteChannel, StageController<FastCgiRecord> {
+  readonly #decoder = new RecordDecoder();
+  readonly #outputs = new Map<number, Uint8Array[]>();
+  #events!: ByteChannelEvents;
+  start(events: ByteChannelEvents): void {
+    this.#events = events;
+  }
+  pause(): void {}
+  resume(): void {}
+  write(pieces: readonly Uint8Array[]): undefined {
+    for (const piece of pieces) this.#decoder.transform(new Uint8Array(piece), this);
+  }
+  async end(): Promise<void> {}
+  close(): void {}
+  receive(piece: Uint8Array, isSole: boolean | undefined): void {
+    this.#events.onData(piece, isSole);
+  }
+  /** The body of each response that has ended. */
+  readonly bodies = new Map<number, Uint8Array>();
+  enqueue({ type, requestId, contentData }: FastCgiRecord): void {
+    const output = this.#outputs.get(requestId) ?? [];
+    this.#outputs.set(requestId, output);
+    if (type === RecordType.Stdout) output.push(contentData);
+    if (type !== RecordType.EndRequest) return;
+    const bytes = joined(...output);
+    this.bodies.set(requestId, bytes.subarray(Buffer.from(bytes).indexOf("\r\n\r\n") + 4));
+  }
+}
+
+interface Sent {
+  readonly reader: string;
+  readonly body: Uint8Array;
+  readonly fill: string;
+  /** The lengths of its records, again and again. */
+  readonly cuts: readonly number[];
+}
+
+/** JSON that differs at every place, in ASCII, so that every reader gives back the same bytes. */
+function textOf(length: number, start: number): string {
+  return JSON.stringify(Array.from({ length: length / 6 }, (_, index) => 10_000 + ((start + index * 7) % 89_999)));
+}
+
+/** Lengths of pieces, small and large ones. The large one at the end bounds the number of pieces. */
+function lengths(): fc.Arbitrary<number[]> {
+  const length = fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1000, max: 20_000 }));
+  return fc.array(length, { maxLength: 6 }).map((some) => [...some, 5_000]);
+}
+
+const sent: fc.Arbitrary<Sent> = fc.record({
+  reader: fc.constantFrom(...Object.keys(READERS)),
+  body: fc.tuple(fc.nat(40_000), fc.nat(96)).map(([length, start]) => new TextEncoder().encode(textOf(length, start))),
+  fill: fc.tuple(fc.nat(3000), fc.nat(96)).map(([length, start]) => textOf(length, start)),
+  cuts: lengths(),
+});
+
+function cut(bytes: Uint8Array, lengths: readonly number[]): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  for (let start = 0, index = 0; start < bytes.length; index++) {
+    const end = start + lengths[index % lengths.length]!;
+    pieces.push(bytes.subarray(start, end));
+    start = end;
+  }
+  return pieces;
+}
+
+function recordsOf(requestId: number, { reader, body, fill, cuts }: Sent): FastCgiRecord[] {
+  const pairs: NameValuePair[] = [
+    ["REQUEST_METHOD", "POST"],
+    ["REQUEST_URI", `/${reader}`],
+    ["HTTP_HOST", "example.com"],
+    ["HTTP_X_FILL", fill],
+    ["CONTENT_LENGTH", String(body.length)],
+  ];
+  return [
+    begin(requestId),
+    ...cut(encodeNameValuePairs(pairs), cuts).map((piece) => record(RecordType.Params, requestId, piece)),
+    record(RecordType.Params, requestId),
+    ...cut(body, cuts).map((piece) => record(RecordType.Stdin, requestId, piece)),
+    record(RecordType.Stdin, requestId),
+  ];
+}
+
+/** The records of several requests, in an order that the numbers choose. */
+function mixed(all: readonly (readonly FastCgiRecord[])[], order: readonly number[]): FastCgiRecord[] {
+  const waiting = all.map((records) => [...records]);
+  const records: FastCgiRecord[] = [];
+  for (let index = 0; waiting.some(({ length }) => length > 0); index++) {
+    const left = waiting.filter(({ length }) => length > 0);
+    records.push(left[order[index % order.length]! % left.length]!.shift()!);
+  }
+  return records;
+}
+
+interface Conversation {
+  readonly requests: readonly Sent[];
+  readonly order: readonly number[];
+  readonly cuts: readonly number[];
+  /** Whether turns pass before a piece. */
+  readonly pauses: readonly boolean[];
+  readonly lazyRequest: boolean;
+}
+
+const conversation: fc.Arbitrary<Conversation> = fc.record({
+  requests: fc.array(sent, { minLength: 1, maxLength: 4 }),
+  order: fc.array(fc.nat(9), { minLength: 1, maxLength: 9 }),
+  cuts: lengths(),
+  pauses: fc.array(fc.boolean(), { minLength: 1, maxLength: 9 }),
+  lazyRequest: fc.boolean(),
+});
+
+/**
+ * Sends a conversation and compares every body.
+ *
+ * @param isSole What the channel says of its pieces.
+ * @returns The buffers of its pieces.
+ */
+async function converse({ requests, order, cuts, pauses, lazyRequest }: Conversation, isSole?: boolean) {
+  let sendAll!: () => void;
+  const allSent = new Promise<void>((resolve) => {
+    sendAll = resolve;
+  });
+  const fills: (string | null)[] = [];
+  const service = new FastCgiHttpService(
+    async (request, context) => {
+      const reader = new URL(request.url).pathname.slice(1);
+      // `new Request(request)` needs a native one.
+      const read = READERS[reader === "copied" && lazyRequest ? "bytes" : reader]!;
+      const bytes = await read(request, context, allSent);
+      fills.push(request.headers.get("x-fill"));
+      return new Response(bytes as Uint8Array<ArrayBuffer>);
+    },
+    { lazyRequest },
+  );
+  const errors: unknown[] = [];
+  const server = new FastCgiServer(service.handler, {
+    maxQueuedBytes: Number.MAX_SAFE_INTEGER,
+    onError: (error) => errors.push(error),
+  });
+  const channel = new DrivenChannel();
+  const served = server.serve(channel);
+  const all = requests.map((request, index) => recordsOf(index + 1, request));
+  const buffers: ArrayBuffer[] = [];
+  const pieces = cut(encodeRecords(mixed(all, order)), cuts);
+  for (const [index, piece] of pieces.entries()) {
+    if (pauses[index % pauses.length]) await turns(1);
+    const buffer = new ArrayBuffer(BUFFER_BYTES + piece.length);
+    const copy = new Uint8Array(buffer, index % BUFFER_BYTES, piece.length);
+    copy.set(piece);
+    buffers.push(buffer);
+    channel.receive(copy, isSole);
+  }
+  sendAll();
+  while (channel.bodies.size < requests.length && errors.length === 0) await turns(1);
+  expect(errors).toEqual([]);
+  for (const [requestId, body] of channel.bodies) {
+    expect(Buffer.compare(body, requests[requestId - 1]!.body)).toBe(0);
+  }
+  expect(fills.sort()).toEqual(requests.map(({ fill }) => fill).sort());
+  await server.close();
+  void served;
+  return buffers;
+}
+
+const isFreed = ({ byteLength }: ArrayBuffer): boolean => byteLength === 0;
+
+describe("memory of input", () => {
+  it("FastCgiServer gives every reader its bytes when it frees what it may, however input is cut", async () => {
+    let freed = 0;
+    const run = async (given: Conversation): Promise<void> => {
+      freed += (await converse(given, true)).filter(isFreed).length;
+    };
+    await fc.assert(fc.asyncProperty(conversation, run), { numRuns: 50 });
+    expect(freed).toBeGreaterThan(0);
+  });
+
+  it("FastCgiServer frees no buffer of a channel that does not say that it may", async () => {
+    const run = async (given: Conversation): Promise<void> => {
+      expect((await converse(given)).some(isFreed)).toBe(false);
+    };
+    await fc.assert(fc.asyncProperty(conversation, run), { numRuns: 15 });
+  });
+});
