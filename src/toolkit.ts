@@ -12,6 +12,7 @@ export { RequestDecoder, type RequestDecoderOutlet } from "./codec/request_decod
 export type { RequestDecoderOptions } from "./codec/request_decoder_options.ts";
 export { type FastCgiOutgoingRequest, RequestEncoder, type RequestEncoderOptions } from "./codec/request_encoder.ts";
 export { encodeRequestHead, type RequestHead } from "./codec/request_head.ts";
+export type { FastCgiRequestParts } from "./codec/request_sender.ts";
 export { ResponseDecoder, type ResponseDecoderOutlet } from "./codec/response_decoder.ts";
 export type { ResponseDecoderOptions } from "./codec/response_decoder_options.ts";
 export {

@@ -2,39 +2,18 @@ import { kindOf } from "../base/kind_of.ts";
 import { type FastCgiParams, paramOf } from "../cgi/params.ts";
 import { type ByteSourceInit, isAtHand } from "../codec/byte_source.ts";
 import type { FastCgiClientResponse } from "../codec/incoming_response.ts";
-import { type SendableRequest, sendableRequest } from "../codec/request_sender.ts";
-import type { Role } from "../protocol/constants.ts";
+import { type FastCgiRequestParts, type SendableRequest, sendableRequest } from "../codec/request_sender.ts";
 import type { NameValuePair } from "../protocol/name_value_pairs.ts";
 
 /** The request of a web server (FastCGI 6). */
-export interface FastCgiRequestInit {
+export interface FastCgiRequestInit extends FastCgiRequestParts {
   /**
-   * The role that the application is to play.
-   *
-   * @default {Role.Responder}
-   */
-  role?: Role;
-  /**
-   * The variables: pairs, or a Map. Names and values are byte strings, one character per byte; `utf8ToByteString` makes them of text.
-   * Other values, such as numbers, are refused with a TypeError that names the variable: `String(8080)`.
-   */
-  params: Iterable<NameValuePair>;
-  /**
-   * The request body: text, bytes, a Blob, a stream and more. Not sent to an Authorizer. If the params have a
-   * CONTENT_LENGTH, the body must have that length: otherwise php-fpm hangs or cuts it, so the request fails.
-   *
-   * Bytes and a Blob are sent to their end once the application has the start of the request, even if the request has
-   * failed by then: pass a copy of a buffer that you use again. A stream is cut.
+   * As of every request. Bytes and a Blob are sent to their end once the application has the start of the request, even
+   * if the request has failed by then: pass a copy of a buffer that you use again. A stream is cut.
    *
    * @default {nothing}
    */
   stdin?: ByteSourceInit | null;
-  /**
-   * The file for a Filter, as long as FCGI_DATA_LENGTH says if the params have it.
-   *
-   * @default {nothing}
-   */
-  data?: ByteSourceInit | null;
   /** Cancels the exchange at any time: while connecting, sending or receiving. For complete bodies see `stdin`. */
   signal?: AbortSignal | null;
   /** Called with each piece of FCGI_STDERR, whether or not the response's `stderr` is read. */

@@ -56,7 +56,7 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
    * @throws {FastCgiError} `protocol` if a record is of another version. The decoder is dead then: without a known header
    * nothing says where the next record begins.
    */
-  transform(chunk: Uint8Array, output: Output): void {
+  transform(chunk: Uint8Array, output: StageController<FastCgiRecord>): void {
     let offset = 0;
     do {
       const state = this.#state;

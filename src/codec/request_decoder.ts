@@ -170,7 +170,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
    *
    * @throws {FastCgiError} `protocol` or `limit`, where the connection can't go on. The decoder is dead then.
    */
-  transform(record: FastCgiRecord, output: Output): void | Promise<void> {
+  transform(record: FastCgiRecord, output: StageController<IncomingRequest>): void | Promise<void> {
     if (this.#dead !== null) throw this.#dead;
     this.#keptBytes += record.contentData.length;
     try {

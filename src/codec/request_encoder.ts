@@ -2,46 +2,24 @@
 
 import { contained } from "../base/contained.ts";
 import { resolveOptions } from "../base/resolve_options.ts";
-import type { Role } from "../protocol/constants.ts";
-import type { NameValuePair } from "../protocol/name_value_pairs.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
-import { type ByteSourceInit, cancelSource } from "./byte_source.ts";
+import { cancelSource } from "./byte_source.ts";
 import { abortRequest } from "./records.ts";
-import { checkedParams, RequestSender, sendableRequest } from "./request_sender.ts";
+import { checkedParams, type FastCgiRequestParts, RequestSender, sendableRequest } from "./request_sender.ts";
 import { Sending } from "./sending.ts";
 import type { Stage, StageController } from "./stage.ts";
 import { stageSink } from "./stage_sink.ts";
 
 /** A request as a {@linkcode RequestEncoder} takes it (FastCGI 6). */
-export interface FastCgiOutgoingRequest {
+export interface FastCgiOutgoingRequest extends FastCgiRequestParts {
   /** The request on its connection, 1 to 65,535. It can be used again after its response has ended. */
   requestId: number;
-  /**
-   * The role that the application is to play.
-   *
-   * @default {Role.Responder}
-   */
-  role?: Role;
   /**
    * Whether the connection is kept afterwards (FastCGI 5.1). If not, the application closes it after the response.
    *
    * @default {false}
    */
   keepConn?: boolean;
-  /** The variables: pairs, or a Map. Names and values are byte strings, one character per byte. */
-  params: Iterable<NameValuePair>;
-  /**
-   * The request body. Not sent to an Authorizer. If the params have a CONTENT_LENGTH, it must be that long.
-   *
-   * @default {nothing}
-   */
-  stdin?: ByteSourceInit | null;
-  /**
-   * The file for a Filter, as long as FCGI_DATA_LENGTH says if the params have it.
-   *
-   * @default {nothing}
-   */
-  data?: ByteSourceInit | null;
 }
 
 /** Options of a {@linkcode RequestEncoder}. */

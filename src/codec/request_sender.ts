@@ -21,11 +21,31 @@ import { endOfStream } from "./records.ts";
 import { encodeRequestHead } from "./request_head.ts";
 import { StreamSender } from "./stream_sender.ts";
 
-/** The parts of a request that a program gives. */
-export interface SendableRequestInit {
+/** The parts of a request that a program gives (FastCGI 6). */
+export interface FastCgiRequestParts {
+  /**
+   * The role that the application is to play.
+   *
+   * @default {Role.Responder}
+   */
   role?: Role;
+  /**
+   * The variables: pairs, or a Map. Names and values are byte strings, one character per byte; `utf8ToByteString` makes
+   * them of text. Other values, such as numbers, are refused with a TypeError that names the variable: `String(8080)`.
+   */
   params: Iterable<NameValuePair>;
+  /**
+   * The request body: text, bytes, a Blob, a stream and more. Not sent to an Authorizer. If the params have a
+   * CONTENT_LENGTH, the body must have that length: otherwise php-fpm hangs or cuts it, so the request fails.
+   *
+   * @default {nothing}
+   */
   stdin?: ByteSourceInit | null;
+  /**
+   * The file for a Filter, as long as FCGI_DATA_LENGTH says if the params have it.
+   *
+   * @default {nothing}
+   */
   data?: ByteSourceInit | null;
 }
 
@@ -46,7 +66,7 @@ export interface SendableRequest {
  * @throws {TypeError} If it has an invalid value.
  */
 export function sendableRequest(
-  { role = Role.Responder, stdin, data }: Omit<SendableRequestInit, "params">,
+  { role = Role.Responder, stdin, data }: Omit<FastCgiRequestParts, "params">,
   params: Iterable<NameValuePair>,
 ): SendableRequest {
   if (!(Number.isInteger(role) && role > 0 && role <= MAX_ROLE)) {

@@ -89,7 +89,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
    *
    * @throws {FastCgiError} `protocol`, where the connection can't go on. The decoder is dead then.
    */
-  transform(record: FastCgiRecord, output: Output): void | Promise<void> {
+  transform(record: FastCgiRecord, output: StageController<IncomingResponse>): void | Promise<void> {
     if (this.#dead !== null) throw this.#dead;
     this.#keptBytes += record.contentData.length;
     try {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { encodeRequestHead } from "../../src/codec/request_head.ts";
-import { RequestSender, type SendableRequestInit, sendableRequest } from "../../src/codec/request_sender.ts";
+import { type FastCgiRequestParts, RequestSender, sendableRequest } from "../../src/codec/request_sender.ts";
 import {
   type ByteReader,
   decodeBeginRequestBody,
@@ -24,7 +24,7 @@ failOnUnhandledRejections();
 const requestId = 5;
 
 /** A sender, and the records that it has written. */
-function senderOf(request: SendableRequestInit, keepConn = false): { sender: RequestSender; records: FastCgiRecord[] } {
+function senderOf(request: FastCgiRequestParts, keepConn = false): { sender: RequestSender; records: FastCgiRecord[] } {
   const records: FastCgiRecord[] = [];
   const writable = new WritableStream<Uint8Array>({ write: (bytes) => void records.push(...recordsIn(bytes)) });
   const writer = new RecordWriter(fromStreams({ readable: new ReadableStream(), writable, close() {} }), {
@@ -37,7 +37,7 @@ function senderOf(request: SendableRequestInit, keepConn = false): { sender: Req
   };
 }
 
-async function recordsOf(request: SendableRequestInit, keepConn = false): Promise<FastCgiRecord[]> {
+async function recordsOf(request: FastCgiRequestParts, keepConn = false): Promise<FastCgiRecord[]> {
   const { sender, records } = senderOf(request, keepConn);
   expect(await sender.send()).toBe(true);
   await turns();
@@ -180,7 +180,7 @@ describe("RequestSender", () => {
   });
 
   it("RequestSender begins nothing where bytes at hand are not as long as announced", async () => {
-    const requests: SendableRequestInit[] = [
+    const requests: FastCgiRequestParts[] = [
       { params: [["CONTENT_LENGTH", "5"]], stdin: latin1("1234") },
       { params: [["CONTENT_LENGTH", "3"]], stdin: latin1("1234") },
       { params: [["CONTENT_LENGTH", "1"]], stdin: null },
