@@ -3,6 +3,13 @@ import { checkServerCommand } from "./check/server/command.ts";
 import { completeCommand } from "./complete/command.ts";
 import type { Command } from "./frame/command.ts";
 import { pingCommand } from "./ping/command.ts";
+import { requestCommand } from "./request/command.ts";
 
 /** All commands, in the order of the help. */
-export const commands: readonly Command[] = [pingCommand, checkApplicationCommand, checkServerCommand, completeCommand];
+export const commands: readonly Command[] = [
+  requestCommand,
+  pingCommand,
+  checkApplicationCommand,
+  checkServerCommand,
+  completeCommand,
+];

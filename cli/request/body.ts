@@ -1,0 +1,106 @@
+// The body of a request: a text, a file, or standard input. Its length is known before it is sent, because php-fpm takes a body without
+// a length for none: what has no length is collected in a temporary file first.
+
+import { open } from "node:fs/promises";
+import { openTemporaryFile } from "../../adapters/system/spool.ts";
+import type { ByteReader, ByteSourceInit } from "../../src/toolkit.ts";
+import { UsageError } from "../frame/command.ts";
+
+/** A body that can be sent several times. */
+export interface RequestBody {
+  readonly length: number;
+  readonly contentType: string;
+  /** Opens it at its start. `onSent` is called with the number of bytes that were taken so far. */
+  open(onSent?: (bytes: number) => void): Promise<ByteSourceInit>;
+  /** Gives back what it holds. */
+  close(): Promise<void>;
+}
+
+const TEXT_TYPE = "application/x-www-form-urlencoded";
+const FILE_TYPE = "application/octet-stream";
+const READ_BYTES = 64 * 1024;
+
+/**
+ * The body that `--data` names.
+ *
+ * @throws {UsageError} If its file can't be read.
+ */
+export async function openBody(
+  data: string,
+  stdin: () => AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): Promise<RequestBody> {
+  if (data === "-" || data === "@-") return collected(stdin(), signal);
+  if (data.startsWith("@")) return fileBody(data.slice(1), signal);
+  const bytes = new TextEncoder().encode(data);
+  return { length: bytes.length, contentType: TEXT_TYPE, open: async () => bytes, close: async () => {} };
+}
+
+/** @throws {UsageError} If the file can't be read. */
+export async function fileBody(path: string, signal: AbortSignal): Promise<RequestBody> {
+  const file = await open(path).catch((error) => {
+    throw new UsageError(`Cannot read ${path}: ${error.message}`, { cause: error });
+  });
+  const stats = await file.stat();
+  if (!stats.isFile()) {
+    try {
+      return await collected(file.readableWebStream(), signal);
+    } finally {
+      await file.close();
+    }
+  }
+  return {
+    length: stats.size,
+    contentType: FILE_TYPE,
+    async open(onSent) {
+      let position = 0;
+      return counted(
+        {
+          async read() {
+            const { bytesRead, buffer } = await file.read(new Uint8Array(READ_BYTES), 0, READ_BYTES, position);
+            position += bytesRead;
+            return bytesRead === 0 ? { done: true } : { done: false, value: buffer.subarray(0, bytesRead) };
+          },
+          cancel() {},
+        },
+        onSent,
+      );
+    },
+    close: () => file.close(),
+  };
+}
+
+/** Reads a source of unknown length into a temporary file. */
+async function collected(source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<RequestBody> {
+  const spool = await openTemporaryFile();
+  let length = 0;
+  for await (const piece of source) {
+    signal.throwIfAborted();
+    await spool.write(piece);
+    length += piece.length;
+  }
+  return {
+    length,
+    contentType: FILE_TYPE,
+    async open(onSent) {
+      // Closing the reader would close the file, which may be read again.
+      const reader = spool.read();
+      return counted({ read: () => reader.read(), cancel() {} }, onSent);
+    },
+    close: async () => void (await spool.close()),
+  };
+}
+
+function counted(reader: ByteReader, onSent: ((bytes: number) => void) | undefined): ByteReader {
+  if (onSent === undefined) return reader;
+  let sent = 0;
+  return {
+    async read() {
+      const result = await reader.read();
+      sent += result.value?.length ?? 0;
+      onSent(sent);
+      return result;
+    },
+    cancel: (reason) => reader.cancel(reason),
+  };
+}

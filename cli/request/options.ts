@@ -1,0 +1,32 @@
+export const requestOptions = {
+  method: { type: "text", short: "X", value: "METHOD", about: "GET, or POST if there is --data" },
+  header: { type: "texts", short: "H", value: "NAME: VALUE", about: "a header field, which becomes HTTP_NAME" },
+  data: {
+    type: "text",
+    short: "d",
+    value: "DATA",
+    about: "the body: a text, @FILE, or - for standard input. A body of unknown length is collected first",
+  },
+  script: { type: "text", value: "FILE", about: "SCRIPT_FILENAME: the script that php-fpm is to run" },
+  param: {
+    type: "texts",
+    short: "p",
+    value: "NAME=VALUE",
+    about: "a variable, which replaces one of the same name that the request would have",
+  },
+  role: {
+    type: "text",
+    value: "ROLE",
+    default: "responder",
+    choices: ["responder", "authorizer", "filter"],
+    about: "what the application is to be",
+  },
+  "filter-file": { type: "text", value: "FILE", about: "the file for a filter (FCGI_DATA)" },
+  include: { type: "flag", short: "i", about: "prints the header too" },
+  stderr: { type: "flag", about: "prints what the application writes to FCGI_STDERR, on standard error" },
+  output: { type: "text", short: "o", value: "FILE", about: "writes the body to a file instead of standard output" },
+  timeout: { type: "number", value: "MS", default: 60000, about: "milliseconds without progress" },
+  repeat: { type: "number", value: "N", about: "sends the request so often, drops the bodies and prints a summary" },
+  concurrency: { type: "number", value: "N", default: 1, about: "with --repeat: requests at once" },
+  json: { type: "flag", about: "the head and the end of the answer, or the summary, as JSON; drops the body" },
+} as const;

@@ -1,0 +1,103 @@
+// The same request many times: times, statuses, and what went wrong.
+
+import { type FastCgiClient, FastCgiError, type FastCgiRequestInit } from "../../src/toolkit.ts";
+import type { CommandContext } from "../frame/command.ts";
+import { Progress } from "../frame/progress.ts";
+import { exchange } from "./exchange.ts";
+import { REQUEST_EXITS } from "./exits.ts";
+
+/** What all requests together came to. */
+export interface Summary {
+  readonly requests: number;
+  readonly seconds: number;
+  readonly bytes: number;
+  /** How many answers had each status. */
+  readonly statuses: Readonly<Record<string, number>>;
+  /** How many requests failed for each reason. */
+  readonly errors: Readonly<Record<string, number>>;
+  /** Milliseconds of the requests that were answered. Null if none was. */
+  readonly milliseconds: {
+    readonly min: number;
+    readonly median: number;
+    readonly p95: number;
+    readonly max: number;
+  } | null;
+}
+
+/** Sends `count` requests, and prints a summary. Resolves with the exit code. */
+export async function repeat(
+  count: number,
+  makeRequest: () => Promise<FastCgiRequestInit>,
+  client: FastCgiClient,
+  { concurrency, json }: { readonly concurrency: number; readonly json: boolean },
+  { print, stderr, signal }: CommandContext,
+): Promise<number> {
+  const progress = new Progress(stderr);
+  const times: number[] = [];
+  const statuses = new Map<string, number>();
+  const errors = new Map<string, number>();
+  let [begun, done, bytes, isUnreachable] = [0, 0, 0, true];
+  const started = performance.now();
+  const send = async (): Promise<void> => {
+    while (begun < count && !signal.aborted) {
+      begun++;
+      const start = performance.now();
+      try {
+        const answer = await exchange(client, await makeRequest());
+        for await (const piece of answer.body()) bytes += piece.length;
+        await answer.end;
+        times.push(performance.now() - start);
+        add(statuses, String(answer.status));
+        isUnreachable = false;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!(error instanceof FastCgiError)) throw error;
+        isUnreachable &&= error.code === "connectFailed";
+        add(errors, error.message);
+      }
+      done++;
+      progress.show(() => `${done} of ${count} requests`);
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, send)).finally(() => progress.clear());
+  const summary: Summary = {
+    requests: done,
+    seconds: rounded((performance.now() - started) / 1000),
+    bytes,
+    statuses: Object.fromEntries(statuses),
+    errors: Object.fromEntries(errors),
+    milliseconds: timesOf(times),
+  };
+  print(json ? JSON.stringify(summary) : summaryText(summary));
+  if (signal.aborted) return REQUEST_EXITS.interrupted;
+  if (errors.size > 0) return isUnreachable ? REQUEST_EXITS.unreachable : REQUEST_EXITS.broken;
+  return [...statuses.keys()].some((status) => Number(status) >= 400) ? REQUEST_EXITS.refused : REQUEST_EXITS.answered;
+}
+
+function add(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}
+
+function timesOf(times: number[]): Summary["milliseconds"] {
+  if (times.length === 0) return null;
+  const sorted = times.toSorted((a, b) => a - b);
+  const at = (part: number): number => rounded(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]!);
+  return { min: at(0), median: at(0.5), p95: at(0.95), max: at(1) };
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}
+
+function summaryText({ requests, seconds, bytes, statuses, errors, milliseconds }: Summary): string {
+  const lines = [
+    `${requests} requests in ${seconds.toFixed(2)} s, ${(requests / seconds).toFixed(0)} a second, ${bytes} bytes of bodies`,
+  ];
+  for (const [status, count] of Object.entries(statuses)) lines.push(`status ${status}: ${count}`);
+  for (const [message, count] of Object.entries(errors)) lines.push(`failed: ${count}, ${message}`);
+  if (milliseconds !== null) {
+    const { min, median, p95, max } = milliseconds;
+    lines.push(`milliseconds: min ${min}, median ${median}, 95 % ${p95}, max ${max}`);
+  }
+  return lines.join("\n");
+}

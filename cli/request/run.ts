@@ -1,0 +1,156 @@
+import { open } from "node:fs/promises";
+import {
+  byteStringToUtf8,
+  decodeByteString,
+  FastCgiClient,
+  FastCgiError,
+  type FastCgiRequestInit,
+} from "../../src/toolkit.ts";
+import { connectorFor } from "../address.ts";
+import { type CommandContext, type CommandInput, type Output, UsageError } from "../frame/command.ts";
+import { formatBytes, Progress } from "../frame/progress.ts";
+import { printable } from "../frame/style.ts";
+import { fileBody, openBody, type RequestBody } from "./body.ts";
+import { exchange, fieldsIn } from "./exchange.ts";
+import { REQUEST_EXITS } from "./exits.ts";
+import type { requestOptions } from "./options.ts";
+import { repeat } from "./repeat.ts";
+import { type RequestShape, shapeOf } from "./shape.ts";
+
+type Input = CommandInput<typeof requestOptions>;
+
+/** A body of so many bytes is sent with a progress line. */
+const LARGE_BODY = 1_000_000;
+
+export async function run(
+  { options, operands: [address = "", target = "/"] }: Input,
+  context: CommandContext,
+): Promise<number> {
+  const { signal, stdin } = context;
+  const { timeout, data, role } = options;
+  const filterName = options["filter-file"];
+  if ((role === "filter") !== (filterName !== undefined))
+    throw new UsageError(`Cannot send the request: --role filter and --filter-file FILE need each other`);
+  const client = new FastCgiClient(connectorFor(address), {
+    connectTimeout: timeout,
+    headerTimeout: timeout,
+    readTimeout: timeout,
+    writeTimeout: timeout,
+    // The user decides how fast the output is read.
+    stallTimeout: Number.POSITIVE_INFINITY,
+    requestBodyTimeout: Number.POSITIVE_INFINITY,
+    maxStderrBytes: Number.POSITIVE_INFINITY,
+    maxConnections: options.concurrency,
+  });
+  const bodies: RequestBody[] = [];
+  try {
+    const body = data === undefined ? null : await openBody(data, stdin, signal);
+    if (body !== null) bodies.push(body);
+    const filterFile = filterName === undefined ? null : await fileBody(filterName, signal);
+    if (filterFile !== null) bodies.push(filterFile);
+    const shape = shapeOf(target, options, body, filterFile);
+    const sending: Sending = { client, shape, body, filterFile };
+    if (options.repeat !== undefined)
+      return await repeat(options.repeat, () => requestOf(sending, { signal }), sending.client, options, context);
+    return await once(sending, options, context);
+  } catch (error) {
+    if (signal.aborted) return REQUEST_EXITS.interrupted;
+    if (!(error instanceof FastCgiError)) throw error;
+    context.printError(`fetchcgi: ${error.message}`);
+    return error.code === "connectFailed" || error.limit === "connectTimeout"
+      ? REQUEST_EXITS.unreachable
+      : REQUEST_EXITS.broken;
+  } finally {
+    await client.close({ timeout: 0 });
+    await Promise.all(bodies.map((body) => body.close()));
+  }
+}
+
+/** What every request of a run has. */
+interface Sending {
+  readonly client: FastCgiClient;
+  readonly shape: RequestShape;
+  readonly body: RequestBody | null;
+  readonly filterFile: RequestBody | null;
+}
+
+async function requestOf(
+  { shape, body, filterFile }: Sending,
+  more: Pick<FastCgiRequestInit, "signal" | "onStderr"> & { onSent?: (bytes: number) => void },
+): Promise<FastCgiRequestInit> {
+  const { onSent, ...init } = more;
+  return {
+    ...shape,
+    ...init,
+    ...(body !== null && { stdin: await body.open(onSent) }),
+    ...(filterFile !== null && { data: await filterFile.open() }),
+  };
+}
+
+async function once(sending: Sending, options: Input["options"], context: CommandContext): Promise<number> {
+  const { stdout, stderr, signal, print } = context;
+  const { body } = sending;
+  const progress = new Progress(stderr);
+  let messages = "";
+  const started = performance.now();
+  const request = await requestOf(sending, {
+    signal,
+    onStderr(piece) {
+      const text = byteStringToUtf8(decodeByteString(piece));
+      messages += options.json ? text : "";
+      if (!options.stderr) return;
+      progress.clear();
+      void stderr.write(shownMessage(text, stderr)).catch(() => {});
+    },
+    ...(body !== null &&
+      body.length >= LARGE_BODY && {
+        onSent: (bytes) => progress.show(() => `sent ${formatBytes(bytes)} of ${formatBytes(body.length)}`),
+      }),
+  });
+  try {
+    const answer = await exchange(sending.client, request);
+    const { status } = answer;
+    progress.clear();
+    if (options.include && !options.json) await stdout.write(answer.headBytes);
+    const sink = options.json && options.output === undefined ? nowhere : await sinkOf(options.output, stdout);
+    let bytes = 0;
+    try {
+      for await (const piece of answer.body()) {
+        bytes += piece.length;
+        await sink.write(piece);
+      }
+    } finally {
+      await sink.close();
+    }
+    const { appStatus } = await answer.end;
+    if (options.json) {
+      const milliseconds = Math.round(performance.now() - started);
+      print(
+        JSON.stringify({ status, fields: fieldsIn(answer.head), bytes, milliseconds, appStatus, stderr: messages }),
+      );
+    }
+    return status < 400 ? REQUEST_EXITS.answered : REQUEST_EXITS.refused;
+  } finally {
+    progress.clear();
+  }
+}
+
+/** Lines stay lines; a terminal gets no other control characters. */
+function shownMessage(text: string, { isTerminal }: Output): string {
+  return isTerminal ? text.split("\n").map(printable).join("\n") : text;
+}
+
+interface Sink {
+  write(piece: Uint8Array): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+const nowhere: Sink = { write: async () => {}, close: async () => {} };
+
+async function sinkOf(path: string | undefined, stdout: Output): Promise<Sink> {
+  if (path === undefined) return { write: (piece) => stdout.write(piece), close: async () => {} };
+  const file = await open(path, "w").catch((error) => {
+    throw new UsageError(`Cannot write ${path}: ${error.message}`, { cause: error });
+  });
+  return { write: (piece) => file.writeFile(piece), close: () => file.close() };
+}

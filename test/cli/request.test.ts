@@ -1,0 +1,238 @@
+import { createHash } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { type FastCgiFetchHandler, Role, serve } from "../../adapters/node/index.ts";
+import { freePort } from "../support/free_port.ts";
+import { type PhpFpm, startPhpFpm } from "../support/php_fpm.ts";
+import { startRawApplication } from "../support/raw_answer.ts";
+import { formatTarget } from "../support/target.ts";
+import { createTemporaryDirectory, type TemporaryDirectory } from "../support/temporary_directory.ts";
+import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
+import { fetchcgi, type RunOptions } from "./run.ts";
+
+failOnUnhandledRejections();
+
+let folder: TemporaryDirectory;
+let php: PhpFpm;
+
+beforeAll(async () => {
+  folder = await createTemporaryDirectory("request");
+  php = await startPhpFpm();
+});
+
+afterAll(async () => {
+  await php?.stop();
+  await folder.remove();
+});
+
+async function serveApp(fetch: FastCgiFetchHandler): Promise<string> {
+  const server = await serve({ port: 0, fetch, onError: () => {}, onStderr: () => {} });
+  onTestFinished(() => server.close({ timeout: 100 }));
+  return `127.0.0.1:${(server.address as { port: number }).port}`;
+}
+
+const request = (args: string[], options?: RunOptions) => fetchcgi(["request", ...args], options);
+
+const showing: FastCgiFetchHandler = async (request, { params, role, data }) =>
+  Response.json({
+    method: request.method,
+    url: request.url,
+    role,
+    params: Object.fromEntries(params),
+    body: await request.text(),
+    data: data === null || data === undefined ? null : await new Response(data).text(),
+  });
+
+describe("fetchcgi request", () => {
+  it("sends the variables of the URL, of fields and of the user's own", async () => {
+    const address = await serveApp(showing);
+    const { code, text } = await request([
+      address,
+      "https://a.example:444/b%20c?d=1",
+      ...["-H", "X-One: 1", "--header", "Cookie: a=b", "-p", "HTTP_PROXY=evil", "--param", "REQUEST_METHOD=PURGE"],
+      ...["--script", "/srv/app/index.php"],
+    ]);
+    expect(code).toBe(0);
+    const { params, method } = JSON.parse(text);
+    expect(method).toBe("PURGE");
+    expect(params).toMatchObject({
+      REQUEST_URI: "/b%20c?d=1",
+      QUERY_STRING: "d=1",
+      SERVER_NAME: "a.example",
+      SERVER_PORT: "444",
+      HTTPS: "on",
+      HTTP_HOST: "a.example:444",
+      HTTP_X_ONE: "1",
+      HTTP_COOKIE: "a=b",
+      HTTP_PROXY: "evil",
+      SCRIPT_FILENAME: "/srv/app/index.php",
+      CONTENT_LENGTH: "",
+    });
+  });
+
+  it("sends a body of a text, a file or standard input, with its length", async () => {
+    const address = await serveApp(showing);
+    const file = join(folder.path, "body.txt");
+    writeFileSync(file, "from a file");
+    const stdin = (async function* () {
+      yield new TextEncoder().encode("from ");
+      yield new TextEncoder().encode("a pipe");
+    })();
+    for (const [data, body, type] of [
+      ["a=1&b=ü", "a=1&b=ü", "application/x-www-form-urlencoded"],
+      [`@${file}`, "from a file", "application/octet-stream"],
+      ["-", "from a pipe", "application/octet-stream"],
+    ] as const) {
+      const { text } = await request([address, "/", "--data", data], { stdin });
+      const seen = JSON.parse(text);
+      expect([seen.method, seen.body, seen.params.CONTENT_TYPE]).toEqual(["POST", body, type]);
+      expect(seen.params.CONTENT_LENGTH).toBe(String(Buffer.byteLength(body)));
+    }
+    const typed = await request([address, "/", "-d", "{}", "-X", "PUT", "-H", "content-type: application/json"]);
+    expect(JSON.parse(typed.text)).toMatchObject({ method: "PUT", params: { CONTENT_TYPE: "application/json" } });
+  });
+
+  it("asks an authorizer, and a filter with its file", async () => {
+    const address = await serveApp(showing);
+    const file = join(folder.path, "filtered.txt");
+    writeFileSync(file, "the file");
+    expect(JSON.parse((await request([address, "/", "--role", "authorizer"])).text).role).toBe(Role.Authorizer);
+    const { text } = await request([address, "/", "--role", "filter", "--filter-file", file]);
+    expect(JSON.parse(text)).toMatchObject({ role: Role.Filter, data: "the file", params: { FCGI_DATA_LENGTH: "8" } });
+    expect((await request([address, "/", "--role", "filter"])).code).toBe(2);
+  });
+
+  it("prints the header of php-fpm as it is, and what PHP logs", async () => {
+    const file = join(folder.path, "logs.php");
+    writeFileSync(
+      file,
+      '<?php header("X-One: 1"); error_log("something \\x07happened"); http_response_code(404); echo "page";',
+    );
+    const args = [formatTarget(php.target), "/", "--script", file];
+    const plain = await request(args);
+    expect([plain.code, plain.text, plain.errors]).toEqual([1, "page", ""]);
+    const full = await request([...args, "-i", "--stderr"], { terminal: { isTerminal: true } });
+    expect(full.text).toMatch(/^Status: 404 Not Found\r\n(?:.*\r\n)*X-One: 1\r\n(?:.*\r\n)*\r\npage$/);
+    expect(full.errors).toContain("PHP message: something ·happened");
+    const json = JSON.parse((await request([...args, "--json"])).text);
+    expect(json).toMatchObject({ status: 404, bytes: 4, appStatus: 0, fields: { "x-one": "1" } });
+    expect(json.stderr).toContain("something");
+  });
+
+  it("streams a large upload and its answer, and shows how far it is on a terminal", async () => {
+    const size = 30_000_000;
+    const file = join(folder.path, "large");
+    writeFileSync(file, Buffer.alloc(size, "0123456789abcdef"));
+    const address = await serveApp((incoming) => new Response(incoming.body));
+    const output = join(folder.path, "back");
+    const { code, errors, text } = await request([address, "/", "-d", `@${file}`, "-o", output], {
+      terminal: { isTerminal: true },
+    });
+    expect([code, text]).toEqual([0, ""]);
+    const digest = (path: string): string => createHash("sha256").update(readFileSync(path)).digest("hex");
+    expect(digest(output)).toBe(digest(file));
+    expect(errors).toMatch(/^\rsent [\d.]+ \w+ of 30\.0 MB/);
+    // The line is taken away in the end.
+    expect(errors.endsWith("\r\u001b[K")).toBe(true);
+  });
+
+  it("waits for the reader of its output, and the application with it", async () => {
+    let taken = 0;
+    const address = await serveApp(
+      () =>
+        new Response(
+          new ReadableStream<Uint8Array>(
+            {
+              pull(controller) {
+                taken += 65_536;
+                controller.enqueue(new Uint8Array(65_536));
+              },
+            },
+            { highWaterMark: 0 },
+          ),
+        ),
+    );
+    const controller = new AbortController();
+    let stopped!: () => void;
+    const reached = new Promise<void>((resolve) => {
+      stopped = resolve;
+    });
+    const run = request([address, "/"], {
+      signal: controller.signal,
+      terminal: {
+        // A reader that takes one piece and then no more.
+        write: (data) => {
+          if (data.length === 0) return Promise.resolve();
+          stopped();
+          return new Promise((_, reject) =>
+            controller.signal.addEventListener("abort", () => reject(controller.signal.reason)),
+          );
+        },
+      },
+    });
+    await reached;
+    // What fits into all buffers on the way comes, and then no more: its amount stays the same over many turns of the event loop.
+    let before = -1;
+    for (let quiet = 0; quiet < 50; before = taken) {
+      quiet = taken === before ? quiet + 1 : 0;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    expect(taken).toBeLessThan(20_000_000);
+    controller.abort();
+    expect((await run).code).toBe(130);
+  });
+
+  it("says by its exit code how the exchange ended", async () => {
+    const cut = await startRawApplication("Content-Length: 100\r\nContent-Type: text/plain\r\n\r\nhalf", {
+      endsRequest: false,
+    });
+    onTestFinished(() => cut.close());
+    const empty = await startRawApplication("", { endsRequest: true });
+    onTestFinished(() => empty.close());
+    const silent = await serveApp(() => new Promise<Response>(() => {}));
+    for (const [args, code, message] of [
+      [[`127.0.0.1:${await freePort()}`], 3, "nothing listens there; is the application running?"],
+      [[join(folder.path, "none.sock")], 3, "there is no such socket"],
+      [[cut.address], 4, "Cannot"],
+      [[empty.address], 4, "Cannot read the answer: it ended without a header"],
+      [[silent, "/", "--timeout", "200"], 4, "the application sent no output for 200 ms"],
+      [["9000", "ftp://a/"], 2, 'expected a path or a URL, got "ftp://a/"'],
+      [["9000", "/", "-H", "nothing"], 2, 'Cannot use --header: expected "NAME: VALUE", got "nothing"'],
+      [["9000", "/", "-d", "@/none"], 2, "Cannot read /none"],
+      [["9000", "/", "-X", "a b"], 2, "Cannot use --method"],
+    ] as const) {
+      const run = await request([...args]);
+      expect(run.errors).toContain(message);
+      expect(run.code).toBe(code);
+    }
+  });
+
+  it("repeats a request, and sums up times, statuses and errors", async () => {
+    let count = 0;
+    let most = 0;
+    let running = 0;
+    const address = await serveApp(async (incoming) => {
+      most = Math.max(most, ++running);
+      await incoming.text();
+      running--;
+      return new Response("12345", { status: ++count % 10 === 0 ? 500 : 200 });
+    });
+    const args = [address, "/", "-d", "body", "--repeat", "50", "--concurrency", "4"];
+    const { code, text, errors } = await request([...args, "--json"], { terminal: { isTerminal: true } });
+    const summary = JSON.parse(text);
+    expect(summary).toMatchObject({ requests: 50, bytes: 250, statuses: { 200: 45, 500: 5 }, errors: {} });
+    expect(summary.milliseconds.min).toBeLessThanOrEqual(summary.milliseconds.median);
+    expect(summary.milliseconds.median).toBeLessThanOrEqual(summary.milliseconds.max);
+    expect(most).toBeLessThanOrEqual(4);
+    expect(errors).toMatch(/^\r\d+ of 50 requests/);
+    expect(code).toBe(1);
+    const lines = await request(args);
+    expect(lines.text).toMatch(
+      /^50 requests in [\d.]+ s, \d+ a second, 250 bytes of bodies\nstatus 200: 45\nstatus 500: 5\n/,
+    );
+    const down = await request([`127.0.0.1:${await freePort()}`, "/", "--repeat", "3"]);
+    expect(down.text).toMatch(/^failed: 3, Cannot connect/m);
+    expect(down.code).toBe(3);
+  });
+});
