@@ -95,7 +95,7 @@ export function encodeBeginRequestBodyInto(
 /**
  * Reads the body of FCGI_BEGIN_REQUEST. Unknown flags and the reserved bytes are ignored.
  *
- * Whether a body longer than the eight bytes of the specification is refused.
+ * @param strict Whether a body longer than the eight bytes of the specification is refused.
  * @throws {FastCgiError} `protocol` if it is too short, or too long when `strict`.
  */
 export function decodeBeginRequestBody(contentData: Uint8Array, strict = false): BeginRequestBody {

@@ -1,4 +1,4 @@
-// A runtime that only has callbacks: the adapter that someone would write for it, and what it does.
+// A runtime that only has callbacks: the adapter that a contributor would write for it, and what it does.
 
 import { once } from "node:events";
 import { readFileSync } from "node:fs";

@@ -292,7 +292,7 @@ describe("an inherited descriptor", () => {
     for (let request = 0; request < 3; request++) {
       expect(await textFrom(new FastCgiUnixConnector(path))).toBe("answered /path");
     }
-    // The file belongs to whoever made it.
+    // The file belongs to the process that made it.
     await application.stop();
     expect(lstatSync(path).isSocket()).toBe(true);
   });

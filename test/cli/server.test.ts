@@ -36,7 +36,7 @@ const known: readonly (readonly [server: WebServer, example: string, limits: rea
 async function check(server: WebServer, example: string): Promise<Finding[]> {
   const folder = await createTemporaryDirectory("check-server");
   onTestFinished(() => folder.remove());
-  await chmod(folder.path, 0o755); // Apache's workers come in as somebody else.
+  await chmod(folder.path, 0o755); // Apache's workers run as another user.
   const socket = join(folder.path, "check.sock");
   const running = await startWebServer(server, { example, socket });
   onTestFinished(() => running.stop());

@@ -531,7 +531,7 @@ describe("multiplexing: a response that nobody reads", () => {
       const [first, second] = (await requests(application, 2)) as [number, number];
       await application.send(stdout(first, patternBytes(50_000)), stdout(first, patternBytes(60_000)));
       seen.push((await application.next())!.requestId);
-      // It takes its time to end the first; meanwhile nobody reads the second either.
+      // The application does not end the first request at once. Meanwhile the program does not read the second response either.
       await application.send(stdout(second, patternBytes(50_000)), stdout(second, patternBytes(60_000)));
       seen.push((await application.next())!.requestId);
       await endThem.promise;

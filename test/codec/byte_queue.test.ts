@@ -143,7 +143,7 @@ it("ByteQueue does not copy a piece when a reader waits for it", async () => {
   queue.push(chunk.subarray(0, 10));
   queue.push(chunk.subarray(10, 20));
   expect((await first)!.buffer).toBe(chunk.buffer);
-  // Nobody waits for the second.
+  // No reader waits for the second.
   expect((await next(queue))!.buffer).not.toBe(chunk.buffer);
 });
 

@@ -174,7 +174,7 @@ describe("byteSourceOf", () => {
     await reader.read();
     const second = reader.read();
     const cancelled = reader.cancel("enough");
-    // Whoever reads need not wait for a generator that waits for something else.
+    // The reader need not wait for a generator that waits for something else.
     expect(await second).toEqual({ done: true });
     next.resolve();
     await cancelled;

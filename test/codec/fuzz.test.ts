@@ -1,5 +1,5 @@
 // Recorded conversations with bytes flipped, cut out, put in and repeated. Whatever comes, a decoder throws nothing but a
-// FastCgiError, stays dead after it, leaves nobody waiting and holds no more than its limits allow.
+// FastCgiError, stays dead after it, leaves no reader waiting and holds no more than its limits allow.
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { RecordDecoder } from "../../src/codec/record_decoder.ts";
@@ -100,7 +100,7 @@ it("ResponseDecoder throws nothing but FastCgiErrors and keeps its limits when r
           for (const { stdoutQueue, stderrText } of responses) {
             expect(stdoutQueue.cost).toBeLessThan(4096 + (paused ? ONE_CHUNK : 0));
             expect(stderrText.length).toBeLessThanOrEqual(1000);
-            // Nobody wants the rest.
+            // The reader gives up the rest.
             if (stdoutQueue.cost >= 4096) stdoutQueue.cancel("enough");
           }
         },

@@ -277,7 +277,7 @@ it("RequestDecoder answers ABORT_REQUEST itself when the params are not complete
     expect(driver.closes).toEqual([!keepConn]);
     expect(driver.requests).toEqual([]);
     expect(driver.decoder.activeRequests).toBe(0);
-    // The rest of its params is for nobody; the id can be used again.
+    // The rest of its params is dropped, and the id can be used again.
     driver.send(record(Params, 1, "x"), record(Params, 1), request(1));
     expect(driver.requests).toHaveLength(1);
   }
@@ -337,7 +337,7 @@ it("RequestDecoder.flush aborts every active request: the connection is gone", a
   });
   expect(await textFrom(driver.requests[1]!.stdin)).toBe("");
   expect((await failureOf(driver.requests[2]!.data)).code).toBe("connectionClosed");
-  // Nobody is there to be answered.
+  // No request is active that could be answered.
   expect(driver.replies).toEqual([]);
 });
 

@@ -254,7 +254,7 @@ describe("failover", () => {
     const failing: Connector = {
       connect: () => {
         const failed = Promise.reject(new Error("from the connector"));
-        // Runs after the failure is known, and before anybody has acted on it.
+        // Runs after the failure is known, and before the library has acted on it.
         failed.catch(() => queueMicrotask(() => abort.abort(reason)));
         return failed;
       },

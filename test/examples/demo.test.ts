@@ -165,7 +165,7 @@ test("the demo escapes what clients send", async () => {
 });
 
 test("the demo takes a free port when its usual one is taken", async () => {
-  // Whoever has port 3000, the first or somebody else on this machine.
+  // The program that has port 3000 is the first one, or another one on this machine.
   const [first, second] = [await startDemo([]), await startDemo([])];
   const urls = [await printedUrl(first), await printedUrl(second)];
   expect(urls[0]).not.toBe(urls[1]);
@@ -186,7 +186,7 @@ test.each(["SIGINT", "SIGTERM"] as const)("the demo stops and cleans up on %s", 
   const stopping = await startDemo([], { PORT: "0" });
   const address = await printedUrl(stopping);
   expect(readdirSync(temporary.path)).toHaveLength(before.length + 1);
-  // Also while somebody watches.
+  // Also while a browser watches.
   const ticks = await httpOpen(`${address}/ticks`);
   const broken = text(ticks).catch((error) => error);
   process.kill(stopping.pid, signal);

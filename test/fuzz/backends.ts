@@ -167,7 +167,7 @@ export class Attempt {
   }
 }
 
-/** The params of a request, read by nobody's rules but those of FastCGI 3.4. */
+/** The params of a request, read only by the rules of FastCGI 3.4. */
 function pairsOf(bytes: Uint8Array): Map<string, string> {
   const pairs = new Map<string, string>();
   let at = 0;

@@ -392,7 +392,7 @@ function checkOutcomes({ isGood }: Scenario, backend: Backend, outcomes: readonl
     must(state === "over", `${what} is still ${state}`);
     must(bodyState !== "open", `The body of ${what} is neither read nor cancelled`);
     const attempts = backend.attempts.filter((attempt) => attempt.nonce === nonce);
-    // One whose response nobody reads may still be sent again.
+    // A request whose response is not read may still be sent again.
     must(error === null || outcome.sendings === attempts.length, `${what} was sent when it was over: ${String(error)}`);
     checkSendings(outcome, attempts);
     if (isGood) must(isWhole, `${what} was not answered in full: ${String(error)}`);

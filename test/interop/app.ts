@@ -36,7 +36,7 @@ export class InteropApp {
     return this.#errors.flatMap(({ error, uri }) => (uri?.split("?")[0] === path ? [error] : []));
   }
 
-  /** Answers a path with a handler of its own. Returns the path, which nobody else uses. */
+  /** Answers a path with a handler of its own. Returns the path, which no other test uses. */
   route(handler: FastCgiFetchHandler): string {
     const path = `/own/${this.#own.size + 1}`;
     this.#own.set(path, handler);

@@ -240,7 +240,7 @@ describe.each(table)("FastCgiHttpClient with $name ($listen)", ({ application, l
 
   it("keepAlive serves requests of every kind on one connection", async () => {
     const { count, connector } = counting(running.connector);
-    // One connection: after a HEAD the next request has to wait for the end of what nobody reads.
+    // One connection: after a HEAD the next request has to wait for the end of the body that is not read.
     const own = clientOf(connector, { keepAlive: true, reuseForAll: true, maxConnections: 1 });
     for (let round = 0; round < 3; round++) {
       expect(await (await own.fetch(url("/"))).text()).toMatch(/^hello from /);

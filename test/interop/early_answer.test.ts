@@ -10,7 +10,7 @@ import { begin, bytesOf, params, record, recordsIn } from "../support/records.ts
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
 
 // nginx stops in the middle of a record when it has the answer to a request that it is still sending. Nothing is wrong then:
-// nobody waited for the rest.
+// the application did not wait for the rest.
 
 failOnUnhandledRejections();
 

@@ -75,7 +75,7 @@ test.each([
 ] as const)(
   "FastCgiHttpClient and serve stay within 32 MiB more when a %s body has 1 GiB",
   async (_, transfer) => {
-    // V8 lets 32 MiB of ArrayBuffers that nobody holds any more gather before it looks at them, so both processes are at their
+    // V8 lets 32 MiB of unused ArrayBuffers gather before it looks at them, so both processes are at their
     // usual size only after some more than that went through.
     const warm = await memoryDuring(() => transfer(128 * MIB));
     const memory = await memoryDuring(() => transfer(GIB));

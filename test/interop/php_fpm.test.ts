@@ -631,7 +631,7 @@ describe("php-fpm pools", () => {
   });
 
   it.each(["unix", "tcp"] as const)("fetch sends and receives at the same time (%s)", async (listen) => {
-    // A script that answers while it reads: whoever sends all before reading waits for ever.
+    // A script that answers while it reads: a client that sends everything before it reads waits for ever.
     const php = await startPool({ listen, pool: { "php_admin_flag[enable_post_data_reading]": "off" } });
     const client = new FastCgiHttpClient(connectorTo(php.target, "echo.php"));
     const length = 20 * MiB;

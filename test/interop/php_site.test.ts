@@ -1,4 +1,4 @@
-// A folder of scripts, files, and what nobody is to read, through php-fpm and several file servers.
+// A folder of scripts, files, and sources that no HTTP client may read, through php-fpm and several file servers.
 
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// WordPress of Debian's package as a site of ours, used as people use it, in a browser, and asked for what nobody is to have.
+// WordPress of Debian's package as a site of ours, used in a browser as its visitors use it, and asked for files that no HTTP client may have.
 
 import { cp, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -93,7 +93,7 @@ beforeAll(async () => {
   page = await context!.newPage();
   await page.setViewportSize({ width: 1280, height: 900 });
   page.on("response", (response) => {
-    // Gravatar's pictures are somewhere else, where nobody gets to.
+    // Gravatar's pictures are on another machine, which tests can't reach.
     if (response.url().startsWith(url) && !response.ok() && response.status() >= 400) {
       errors.push(`${response.status()} ${response.url()}`);
     }

@@ -1,5 +1,5 @@
 // Comments and documents name who does what: the web server, the application, the handler, the peer, the program. A sentence about
-// "nobody" or "whoever" has to be read twice.
+// `nobody` or `whoever` has to be read twice.
 
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -9,25 +9,25 @@ import { expect, it } from "vitest";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-const FOLDERS = ["adapters", "bench", "cli", "examples", "scripts", "specifications", "src"];
+const FOLDERS = ["adapters", "bench", "cli", "examples", "scripts", "specifications", "src", "test"];
 const DOCUMENTS = ["CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"];
 
 const NAMES_NO_PARTY = /\b(anybody|anyone|everybody|everyone|nobody|no one|somebody|someone|whoever)\b/gi;
 
-/** What stands behind the sign that begins a comment, on a line of its own or behind code. */
+/** What follows the sign that begins a comment, on a line of its own or after code. The `//` of a URL begins none. */
 const COMMENT: Readonly<Record<string, RegExp>> = {
-  ".c": /(?:^\s*\*|\/\*|\/\/)(.*)/,
+  ".c": /(?:^\s*\*|\/\*|(?<!:)\/\/)(.*)/,
   ".conf": /#(.*)/,
   ".css": /(?:^\s*\*|\/\*)(.*)/,
   ".go": /\/\/(.*)/,
-  ".h": /(?:^\s*\*|\/\*|\/\/)(.*)/,
-  ".js": /(?:^\s*\*|\/\*|\/\/)(.*)/,
+  ".h": /(?:^\s*\*|\/\*|(?<!:)\/\/)(.*)/,
+  ".js": /(?:^\s*\*|\/\*|(?<!:)\/\/)(.*)/,
   ".md": /(.*)/,
-  ".mjs": /(?:^\s*\*|\/\*|\/\/)(.*)/,
-  ".mts": /(?:^\s*\*|\/\*|\/\/)(.*)/,
+  ".mjs": /(?:^\s*\*|\/\*|(?<!:)\/\/)(.*)/,
+  ".mts": /(?:^\s*\*|\/\*|(?<!:)\/\/)(.*)/,
   ".php": /(?:^\s*\*|\/\*|\/\/|#)(.*)/,
   ".sh": /#(.*)/,
-  ".ts": /(?:^\s*\*|\/\*|\/\/)(.*)/,
+  ".ts": /(?:^\s*\*|\/\*|(?<!:)\/\/)(.*)/,
 };
 
 /** Without the code in it: a user of the system, or the name of a test. */

@@ -649,7 +649,7 @@ describe("ServerConnection and several requests", () => {
       for (const piece of chunksOf(body, 10_000)) {
         await web.send(record(RecordType.Stdin, 1, piece));
         sent += piece.length;
-        // Up to the limit nobody is held up.
+        // Up to the limit no request is held up.
         if (sent === 90_000) {
           await web.send(request(2));
           await web.answer(2);

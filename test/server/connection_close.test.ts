@@ -351,7 +351,7 @@ describe("ServerConnection and a response that breaks off", () => {
     expect(await web.answer(1)).toMatchObject({ appStatus: 1, protocolStatus: ProtocolStatus.RequestComplete });
     release.resolve();
     await web.answer(2);
-    // Everybody has had an answer, so the connection is as good as any.
+    // Every request has had an answer, so the connection can be used again.
     await web.send(request(4));
     await web.answer(4);
     expect(await isSettled(served)).toBe(false);
@@ -382,7 +382,7 @@ describe("ServerConnection and a response that breaks off", () => {
     await body.pulled();
     body.fail(new Error("broken"));
     for (let piece = 0; piece < 10; piece++) await web.send(record(type, 1, new Uint8Array(1000)));
-    // What came of its input does not look whole to whoever reads it.
+    // What came of its input does not look whole to its reader.
     expect(await input).toMatchObject({ code: "aborted", requestId: 1 });
     release.resolve();
     expect(await web.answer(2)).toEqual(complete(OK));

@@ -72,7 +72,7 @@ describe("readTimeout", () => {
     for (let time = 0; time < 900; time += 300) {
       await pass(300);
       slow.write("x");
-      // A request of its own, a body that goes on, and what belongs to nobody.
+      // A request of its own, a body that goes on, and records that belong to no request.
       await web.send(request(4), record(RecordType.Stdin, 3, "more"), record(RecordType.Data, 1, "?"));
       await web.send(record(RecordType.GetValues, 0), record(RecordType.Stdin, 77, "?"));
     }

@@ -300,7 +300,7 @@ describe("Exchange.run", () => {
     const { stdout, appStatus } = await exchange.ended();
     expect(appStatus).toBe(1);
     expect(stdout).toMatch(new RegExp(`^Status: ${status} .*\r\nContent-Type: text/plain; charset=utf-8\r\n`));
-    // What went wrong is nobody's business.
+    // The web server does not learn what went wrong.
     expect(stdout).not.toMatch(/broken|string|backend|slow/);
   });
 

@@ -25,7 +25,7 @@ it("FastCgiServer needs a bounded amount of memory when 256 MiB stream both ways
   let most = 0;
   let received = 0;
   while (web.output === "open") {
-    // Long enough to send all of it, if anybody took it.
+    // Long enough to send all of it, if the library took it.
     web.stopReading();
     await turns();
     most = Math.max(most, heldBytes() - before);

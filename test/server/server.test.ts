@@ -368,7 +368,7 @@ describe("FastCgiServer.close and its grace", () => {
     const closed = application.server.close({ grace: 100 });
     await web.send(request(1));
     expect(await web.answer(1)).toEqual(complete(OK));
-    // The web server keeps the connection, and nobody has told it not to.
+    // The web server keeps the connection: the application has not told it to close.
     await pass(99);
     await web.send(request(2));
     await pass(1000);

@@ -1,4 +1,4 @@
-/** A body that takes the next piece when somebody reads. */
+/** A body that takes the next piece when it is read. */
 export function bodyOf(
   pieces: Iterable<Uint8Array<ArrayBuffer>> | AsyncIterable<Uint8Array<ArrayBuffer>>,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {

@@ -25,7 +25,7 @@ export function sha256(...pieces: readonly Uint8Array[]): string {
   return hash.digest("hex");
 }
 
-/** Every byte in a chunk of one byte, always the same one: whoever holds on to it is found out. */
+/** Every byte in a chunk of one byte, always the same one: code that keeps it is found out. */
 export function* bytewise(bytes: Uint8Array): Generator<Uint8Array> {
   const chunk = new Uint8Array(1);
   for (let at = 0; at < bytes.length; at++) {

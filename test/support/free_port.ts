@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 
 /**
- * A TCP port on 127.0.0.1 that nobody listens on, for a server that cannot choose one itself. It lies below the range from which
+ * A TCP port on 127.0.0.1 that no process listens on, for a server that cannot choose one itself. It lies below the range from which
  * systems take the ports of outgoing connections: one of those could take it before the server does.
  *
  * No other test process gets it, however many run at once: this one holds the UDP port of the same number until it ends.

@@ -25,7 +25,7 @@ function startGuard(): ChildProcess {
     stdio: ["pipe", "ignore", "inherit"],
   });
   child.unref();
-  // Nobody waits for the guard, and whoever kills it has to clean up instead.
+  // No process waits for the guard, and a program that kills it has to clean up instead.
   (child.stdin as Socket).on("error", () => {}).unref();
   return child;
 }

@@ -45,7 +45,7 @@ export class OpenStream {
     return this.#cancellation.promise;
   }
 
-  /** Resolves when somebody waits for a piece. */
+  /** Resolves when a reader waits for a piece. */
   async pulled(): Promise<void> {
     if (this.pulls > 0) return;
     await new Promise<void>((resolve) => {

@@ -51,7 +51,7 @@ export async function startPhpFpm<Listen extends keyof FastCgiTargets = "unix">(
     const server = await startProcess(command, {
       name: "php-fpm",
       args: ["-F", "-y", inDirectory("fpm.conf"), ...(asRoot ? ["-R"] : [])],
-      // Scripts see the environment (clear_env = no): a small one, not that of whoever runs the tests.
+      // Scripts see the environment (clear_env = no): a small one, not that of the user who runs the tests.
       env: { PATH: process.env.PATH, TMPDIR: directory.path, FETCHCGI_TEST: "environment of php-fpm" },
       // Said when the socket listens and the workers run.
       ready: () => readLog().includes("ready to handle connections"),
@@ -78,7 +78,7 @@ export async function startPhpFpm<Listen extends keyof FastCgiTargets = "unix">(
 
 function configuration(directory: string, target: FastCgiTarget, changes: Readonly<Record<string, string>>): string {
   const pool: Record<string, string> = {
-    // Started by root, workers must run as somebody, and only root may enter every folder that tests are run from.
+    // Started by root, workers must run as a named user, and only root may enter every folder that tests are run from.
     ...(process.getuid?.() === 0 && { user: "root", group: "root" }),
     listen: "path" in target ? target.path : `${target.host}:${target.port}`,
     pm: "static",

@@ -237,7 +237,7 @@ const LONG_CONTENT = 1024;
 const MARGIN = 64;
 
 /**
- * Pieces of `size` bytes, a lone byte always in the same chunk: whoever holds on to it is found out. Of larger sizes one piece
+ * Pieces of `size` bytes, a lone byte always in the same chunk: code that keeps it is found out. Of larger sizes one piece
  * spans the middle of a long content. That moves no other cut: all are at multiples of `size`.
  */
 export function* piecesOf(bytes: Uint8Array, size: number, records: readonly FastCgiRecord[]): Generator<Uint8Array> {

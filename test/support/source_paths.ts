@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 /** Stands in every source, and in no answer. */
 export const SOURCE_MARK = "a-password-in-a-source";
 
-/** A script that shows its mark to nobody who runs it. */
+/** A script whose output does not show the mark in its source. */
 const SCRIPT = `<?php /* ${SOURCE_MARK} */ echo "ran";\n`;
 
 /** Sources that are scripts. */

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
 
-/** Fails a test file in which a promise is rejected that nobody waits for. Call it once, at the top. */
+/** Fails a test file in which a promise is rejected that no code waits for. Call it once, at the top. */
 export function failOnUnhandledRejections(): void {
   const reasons: unknown[] = [];
   const note = (reason: unknown): void => void reasons.push(reason);
@@ -12,7 +12,7 @@ export function failOnUnhandledRejections(): void {
   afterAll(() => void process.off("unhandledRejection", note));
 }
 
-/** Takes the rejections that nobody handles while `action` runs, instead of letting the test runner fail. */
+/** Takes the rejections that no code handles while `action` runs, instead of letting the test runner fail. */
 export async function unhandledRejectionsOf(action: () => Promise<unknown>): Promise<unknown[]> {
   const listeners = process.listeners("unhandledRejection");
   process.removeAllListeners("unhandledRejection");

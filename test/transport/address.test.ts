@@ -32,7 +32,7 @@ describe("plainAddress", () => {
       ["fe80::1%eth0", "fe80::1"],
       ["[fe80::1%25eth0]:80", "fe80::1"],
       ["2001:db8::ffff:c000:207", "2001:db8::ffff:c000:207"],
-      // Of these nobody knows that they are IPv4: an embedded address is not a mapped one.
+      // These do not count as IPv4: an embedded address is not a mapped one.
       ["::192.0.2.7", "::192.0.2.7"],
       ["64:ff9b::192.0.2.7", "64:ff9b::192.0.2.7"],
       ["::fffe:192.0.2.7", "::fffe:192.0.2.7"],

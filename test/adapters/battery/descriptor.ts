@@ -39,7 +39,7 @@ export function descriptorCases(column: Column, runtime: ServingRuntime, newPath
       }
       server.askToClose();
       expect(await server.exited).toBe(0);
-      // The file belongs to whoever made it.
+      // The file belongs to the process that made it.
       if ("path" in target) expect(lstatSync(target.path).isSocket()).toBe(true);
     });
   }

@@ -8,7 +8,7 @@ const GIB = 1024 ** 3;
 const MAX_GROWTH = 64;
 
 /**
- * Sent each way before anything is measured. Buffers that nobody holds any more gather before a runtime collects them; some are at
+ * Sent each way before anything is measured. Unused buffers gather before a runtime collects them; some are at
  * their usual size only late, and stay there, however much follows.
  */
 const WARM_UP_BYTES: Readonly<Record<Runtime, number>> = {

@@ -195,7 +195,7 @@ describe("FastCgiHttpClient.authorize", () => {
         const { requestId } = request;
         await application.send(stdout(requestId, "Status: 403\r\nContent-Length: 4\r\n\r\nbo"));
         await application.send(stdout(requestId, "d"));
-        // Nobody takes it before what came is read.
+        // The library does not take more before it has read what came.
         await application.send(answer(requestId, "y"));
       }
     });

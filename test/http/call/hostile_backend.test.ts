@@ -515,7 +515,7 @@ describe.each([false, true])("FastCgiHttpClient and a hostile application, keepA
 });
 
 describe("FastCgiHttpClient and what comes too late on a kept connection", () => {
-  /** What comes when nobody expects it, behind a good answer. */
+  /** Input that the client does not expect, after a good answer. */
   const strays: readonly [name: string, bytes: (id: number) => Uint8Array][] = [
     ["FCGI_END_REQUEST once more", (id) => over(id)],
     ["an answer to the request that is over", good],

@@ -349,7 +349,7 @@ describe("lazyRequest", () => {
   });
 });
 
-/** What somebody may do with a Request; what it answers is compared. */
+/** What a program may do with a Request; the results are compared. */
 const STEPS: Readonly<Record<string, (request: Request) => unknown>> = {
   text: (request) => request.text(),
   json: (request) => request.json(),

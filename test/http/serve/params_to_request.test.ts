@@ -350,7 +350,7 @@ describe("partsFromParams: headers", () => {
     for (const byte of ["\0", "\r", "\n", "\r\nX: y"]) {
       expect(refusalOf({ HTTP_X: `a${byte}` }), byte).toBe("Cannot build a request: HTTP_X holds a control byte");
       expect(refusalOf({ CONTENT_TYPE: `a/b${byte}c` }), byte).toContain("CONTENT_TYPE holds a control byte");
-      // Other variables are nobody's header.
+      // Other variables are made of no header.
       expect(refusalOf({ SCRIPT_FILENAME: `a${byte}` }), byte).toBeNull();
     }
   });
@@ -426,7 +426,7 @@ function targetsOf(client: Readonly<Record<string, unknown>>): string[] {
   ]);
 }
 
-/** Path and query as a URL has them; whether `%2f` or `%2F` is the same to everybody. */
+/** Path and query as a URL has them; `%2f` and `%2F` mean the same. */
 function pathOf(target: string): string {
   const { pathname, search } = new URL(target, "http://localhost/");
   return (pathname + search).replace(/%[0-9a-f]{2}/gi, (escaped) => escaped.toUpperCase());

@@ -2,11 +2,11 @@
 // ?directory=D&chunks=N: waits for the file D/0, sends "chunk 0\n", waits for D/1 and so on; D/all stands for them all.
 // &length=L announces that many bytes, whatever comes. The header goes with the first chunk: PHP does not flush one alone.
 // D/started is there from the start on and D/sent-0 when the chunk 0 is sent, both with the process id; D/end at last, and says
-// whether somebody was there to the end. See gate.ts.
+// whether its client stayed to the end. See gate.ts.
 $directory = $_GET['directory'];
 $chunks = (int) ($_GET['chunks'] ?? 1);
 $tell = function (string $name, string $text) use ($directory): void {
-    // Renamed, so that nobody reads half of it.
+    // Renamed, so that the test never reads half of it.
     file_put_contents("$directory/$name.tmp", $text);
     rename("$directory/$name.tmp", "$directory/$name");
 };

@@ -31,7 +31,7 @@ export const passesUnderscores = (reference: string): Readonly<Record<string, Li
   },
 });
 
-/** The user of a Basic field, checked by nobody. */
+/** The user of a Basic field, whose password is not checked. */
 export const claimsRemoteUser = (reference: string): Readonly<Record<string, Limit>> => ({
   "REMOTE_USER is nobody whom the web server has not checked": {
     outcome: "mallory",

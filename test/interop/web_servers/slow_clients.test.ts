@@ -116,7 +116,7 @@ const clients = {
     const key = control.key();
     await abortMidResponse(`${url}/${key}`, MiB);
     const ended = await control.happened(`${key}:ended`);
-    // What it left behind is nobody else's.
+    // No other request gets what it left behind.
     return `${ended}, the next: ${await outcomeOf(await httpOpen(`${url}/${control.key()}`))}`;
   },
 } as const;

@@ -22,7 +22,7 @@ export type Recorded = ReadonlyMap<string, readonly string[]>;
 /** What a web server sends for each of `paramsRequests`; undefined where it can't be asked. */
 export async function recordColumn(column: Column): Promise<(Recorded | undefined)[]> {
   const folder = await createTemporaryDirectory("params");
-  await chmod(folder.path, 0o755); // Apache's workers come in as somebody else.
+  await chmod(folder.path, 0o755); // Apache's workers run as another user.
   const recorded: (Recorded | undefined)[] = paramsRequests.map(() => undefined);
   try {
     for (const setup of ["site", "prefix", "https"] as const) {

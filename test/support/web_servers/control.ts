@@ -23,7 +23,7 @@ export class Control implements Stage {
   readonly #remote = new Set<Socket>();
   #keys = 0;
 
-  /** A name that nobody else uses. */
+  /** A name that no other test uses. */
   key(): string {
     return `k${++this.#keys}`;
   }

@@ -106,7 +106,7 @@ export async function startWebServer(server: WebServer, options: StartOptions): 
       if (stopping) return new Promise(() => {});
       throw new Error(`${server.name} has ended with ${how}\n${log()}${started.stderr()}`);
     });
-    died.catch(() => {}); // Whoever waits for an answer looks here.
+    died.catch(() => {}); // Code that waits for an answer looks here.
     return {
       port,
       www,
