@@ -8,7 +8,7 @@ import { NO_CONTENT } from "../protocol/record.ts";
 const BLOCK_LENGTH = 16 * 1024;
 
 /** A piece longer than this has a buffer of its own, so that a block is never left with more than a quarter of it unused. */
-const MAX_BLOCK_SHARE = BLOCK_LENGTH / 4;
+export const MAX_BLOCK_SHARE: number = BLOCK_LENGTH / 4;
 
 let block: Uint8Array = NO_CONTENT;
 /** The offset of the next piece. From there on the block is all zeros. */

@@ -1,5 +1,6 @@
 import { MAX_SENT_CONTENT_LENGTH } from "../protocol/constants.ts";
 import { type ByteSource, type ByteSourceInit, byteSourceOf, cancelSource } from "./byte_source.ts";
+import { MAX_WHOLE_LENGTH, WholeOutput } from "./whole_output.ts";
 
 /** The answer of an application (FastCGI 6). */
 export interface FastCgiResponse {
@@ -27,7 +28,7 @@ export interface FastCgiResponse {
 export function outputOf(response: FastCgiResponse): ByteSource[] {
   const parts = partsOf(response.stdout);
   try {
-    return parts.map((part) => byteSourceOf(part, "stdout"));
+    return parts.map((part) => (part instanceof WholeOutput ? part : byteSourceOf(part, "stdout")));
   } catch (error) {
     cancelOutput(response, error);
     throw error;
@@ -49,8 +50,10 @@ export function partsOf(given: FastCgiResponse["stdout" | "stderr"]): readonly B
 export function wholeOutput(
   output: readonly ByteSource[],
   { stderr, appStatus = 0 }: FastCgiResponse,
-): Uint8Array | null {
+): WholeOutput | Uint8Array | null {
   const [only] = output;
   if (output.length !== 1 || partsOf(stderr).length > 0 || appStatus !== 0) return null;
-  return only instanceof Uint8Array && only.length > 0 && only.length <= MAX_SENT_CONTENT_LENGTH ? only : null;
+  if (only instanceof WholeOutput) return only;
+  if (!(only instanceof Uint8Array) || only.length === 0 || only.length > MAX_SENT_CONTENT_LENGTH) return null;
+  return only.length <= MAX_WHOLE_LENGTH ? new WholeOutput("", [only]) : only;
 }

@@ -10,6 +10,7 @@ import { type FastCgiResponse, outputOf, partsOf, wholeOutput } from "./outgoing
 import type { RecordSink } from "./record_sink.ts";
 import { endOfStream, endRequest } from "./records.ts";
 import { StreamSender } from "./stream_sender.ts";
+import { WholeOutput } from "./whole_output.ts";
 
 /** Callbacks of a {@linkcode ResponseSender}. */
 export interface ResponseSenderHooks {
@@ -68,7 +69,7 @@ export class ResponseSender {
       const output = outputOf(response);
       const whole = wholeOutput(output, response);
       if (whole === null) return this.#sendParts(output, response, appStatus);
-      this.end(whole);
+      this.#endWith(whole);
     } catch (error) {
       this.#endFailed(error);
     }
@@ -109,6 +110,21 @@ export class ResponseSender {
     records.push(endRequest(requestId, { appStatus, protocolStatus: ProtocolStatus.RequestComplete }));
     this.#sink.write(records, isAlone);
     this.#hooks.onEnded();
+  }
+
+  /** Sends all of FCGI_STDOUT and ends the request. */
+  #endWith(whole: WholeOutput | Uint8Array): void {
+    if (!(whole instanceof WholeOutput)) {
+      this.end(whole);
+    } else if (this.#isStopped || this.#sink.isShared) {
+      // Records of other streams may be sent with these.
+      this.end(whole.bytes);
+    } else {
+      const encoded = whole.encodeResponse(this.#requestId);
+      if (!this.#hooks.onEnding()) return;
+      this.#sink.writeEncoded(encoded, true);
+      this.#hooks.onEnded();
+    }
   }
 
   /** Refuses the request, which has had no output (FastCGI 5.5). */

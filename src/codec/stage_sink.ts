@@ -14,7 +14,8 @@ export function stageSink(output: StageController<FastCgiRecord>, isShared: () =
       return { hasLeft: true, taken: output.ready };
     },
     writeEncoded(bytes) {
-      return this.write(decodeRecords(bytes));
+      // A copy: the piece may be part of a block, and a program may transfer what it gets.
+      return this.write(decodeRecords(new Uint8Array(bytes)));
     },
   };
 }

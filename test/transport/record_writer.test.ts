@@ -181,6 +181,15 @@ describe("RecordWriter.write and time", () => {
     expect(errors).toMatchObject([{ code: "timeout", limit: "writeTimeout" }]);
   });
 
+  it("fails with timeout when the transport takes nothing of an encoded piece", async () => {
+    const { writer, errors } = writerOver(new SlowTransport());
+    writer.writeEncoded(encodeRecords([stdout(1, 5)]), true);
+    await pass(WRITE_TIMEOUT - 1);
+    expect(errors).toEqual([]);
+    await pass(1);
+    expect(errors).toMatchObject([{ code: "timeout", limit: "writeTimeout" }]);
+  });
+
   it("does not fail when every single write is in time", async () => {
     const transport = new SlowTransport();
     const { writer, errors } = writerOver(transport);

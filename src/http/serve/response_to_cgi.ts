@@ -2,9 +2,10 @@
 
 import { parseLength } from "../../cgi/params.ts";
 import { reasonPhrase } from "../../cgi/reason_phrase.ts";
-import { type ByteSource, cancelSource, checkLength, readerOf } from "../../codec/byte_source.ts";
+import { type ByteSource, cancelSource, checkLength, joinBytes, readerOf } from "../../codec/byte_source.ts";
 import { MAX_COPIED_BODY_LENGTH } from "../../codec/copying.ts";
-import { encodeByteStringInto, encodeUtf8 } from "../../protocol/byte_string.ts";
+import { MAX_WHOLE_LENGTH, WholeOutput } from "../../codec/whole_output.ts";
+import { encodeByteString, encodeUtf8 } from "../../protocol/byte_string.ts";
 import { MAX_SENT_CONTENT_LENGTH, Role } from "../../protocol/constants.ts";
 import { NO_CONTENT } from "../../protocol/record.ts";
 import { asNativeHeaders, bodyOf } from "../shared/fetch_objects.ts";
@@ -37,7 +38,7 @@ export function cgiFromResponse(
   if (held === null) return cgiFromNative(response, options);
   const header = readHeader(held, options);
   const isBodiless = isNullBodyStatus(held.status) || options.method === "HEAD";
-  if (isBodiless) return [encodeHeader(header, null)];
+  if (isBodiless) return whole(headerText(header, null), []);
   const body = typeof held.body === "string" ? encodeUtf8(held.body) : (held.body ?? NO_CONTENT);
   const length = parseLength(header.contentLength);
   if (length !== null) checkLength(body, length, "the response body");
@@ -60,7 +61,7 @@ async function cgiFromNative(response: Response, options: CgiResponseOptions): P
     unread = body;
     if (isNullBodyStatus(response.status) || options.method === "HEAD") {
       if (body !== null) void cancelSource(body, "The response has no body");
-      return [encodeHeader(header, null)];
+      return whole(headerText(header, null), []);
     }
     const length = parseLength(header.contentLength);
     const source = body ?? NO_CONTENT;
@@ -70,7 +71,7 @@ async function cgiFromNative(response: Response, options: CgiResponseOptions): P
     unread = reader;
     const { pieces, next } = await readWhatIsThere(reader, getsLength(header, options));
     if (next === null) return wholeResponse(header, pieces, options);
-    return [...withHeader(header, pieces), resume(reader, next)];
+    return [...joined(headerText(header, pieces), pieces), resume(reader, next)];
   } catch (error) {
     void cancelSource(unread ?? bodyOf(response) ?? NO_CONTENT, error);
     throw error;
@@ -86,19 +87,26 @@ function wholeResponse(header: HeaderBlock, pieces: readonly Uint8Array[], optio
   const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
   const line = getsLength(header, options) ? `content-length: ${length}\r\n` : "";
   const complete = { ...header, lines: header.lines + line };
-  return pieces.length === 0 ? [encodeHeader(complete, null)] : withHeader(complete, pieces);
+  return whole(headerText(complete, pieces.length === 0 ? null : pieces), pieces);
 }
 
 function getsLength({ contentLength }: HeaderBlock, { role }: CgiResponseOptions): boolean {
   return contentLength === undefined && role !== Role.Authorizer;
 }
 
-/** The header block and the first pieces of the body. */
-function withHeader(header: HeaderBlock, pieces: readonly Uint8Array[]): ByteSource[] {
+/** A header block and its whole body, encoded now or, if they are small, when they are sent. */
+function whole(header: string, body: readonly Uint8Array[]): ByteSource[] {
+  const length = body.reduce((sum, piece) => sum + piece.length, header.length);
+  return length <= MAX_WHOLE_LENGTH ? [new WholeOutput(header, body)] : joined(header, body);
+}
+
+/** A header block and the first pieces of its body, as few pieces as are worth copying. */
+function joined(header: string, start: readonly Uint8Array[]): ByteSource[] {
   // The pieces before the last one are together less than a record.
-  const last = pieces.at(-1);
-  if (last === undefined || last.length <= MAX_COPIED_BODY_LENGTH) return [encodeHeader(header, pieces)];
-  return [encodeHeader(header, pieces, pieces.slice(0, -1)), last];
+  const last = start.at(-1);
+  if (last === undefined || last.length <= MAX_COPIED_BODY_LENGTH)
+    return [joinBytes([encodeByteString(header), ...start])];
+  return [joinBytes([encodeByteString(header), ...start.slice(0, -1)]), last];
 }
 
 /** The lines of a header block, and what is known of them. */
@@ -152,27 +160,14 @@ function addType(header: HeaderBlock, { headers }: Response): HeaderBlock {
   return type === null ? header : { ...header, lines: `${header.lines}content-type: ${type}\r\n`, hasType: true };
 }
 
-/**
- * Encodes a header block, followed by the bytes of `copied`. `start` holds the first pieces of the body; null if there
- * is no body.
- */
-function encodeHeader(
-  { lines, hasType }: HeaderBlock,
-  start: readonly Uint8Array[] | null,
-  copied: readonly Uint8Array[] = start ?? [],
-): Uint8Array {
+/** A header block, to its end. `start` holds the first pieces of the body; null if there is no body. */
+function headerText({ lines, hasType }: HeaderBlock, start: readonly Uint8Array[] | null): string {
   const type = start === null || hasType ? "" : `content-type: ${typeOf(start)}\r\n`;
   const block = `${lines}${type}\r\n`;
   if (block.length > MAX_SENT_CONTENT_LENGTH) {
     throw new TypeError(`Cannot send the response: its header of ${block.length} bytes does not fit one record`);
   }
-  const bytes = new Uint8Array(copied.reduce((length, piece) => length + piece.length, block.length));
-  let offset = encodeByteStringInto(block, bytes, 0);
-  for (const piece of copied) {
-    bytes.set(piece, offset);
-    offset += piece.length;
-  }
-  return bytes;
+  return block;
 }
 
 let isTextTyped: boolean | undefined;

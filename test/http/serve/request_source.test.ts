@@ -140,7 +140,7 @@ describe("a FastCgiRequest", () => {
       async (request) => new Response(`${request.method} ${request.url} ${await request.text()}`),
     );
     const { stdout } = await service.handler(made(), context);
-    expect(new TextDecoder().decode((stdout as Uint8Array[])[0])).toMatch(/\r\n\r\nPOST http:\/\/a.test\/made body$/);
+    expect(await textFrom((stdout as Blob[])[0]!.stream())).toMatch(/\r\n\r\nPOST http:\/\/a.test\/made body$/);
   });
 
   it("FastCgiHttpService reads a stream of another class", async () => {
@@ -149,7 +149,7 @@ describe("a FastCgiRequest", () => {
     const stdin = { getReader: () => ({ read, cancel: async () => {} }), cancel: async () => {} };
     const service = new FastCgiHttpService(async (request) => new Response(await request.text()));
     const { stdout } = await service.handler(made({ stdin }), context);
-    expect(new TextDecoder().decode((stdout as Uint8Array[])[0])).toMatch(/\r\n\r\nbody$/);
+    expect(await textFrom((stdout as Blob[])[0]!.stream())).toMatch(/\r\n\r\nbody$/);
   });
 
   it("FastCgiHttpService refuses one without a member, by its name", async () => {

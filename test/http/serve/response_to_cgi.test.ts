@@ -1,7 +1,8 @@
 import { fileURLToPath } from "node:url";
 import { describe, expect, it, vi } from "vitest";
+import { WholeOutput } from "../../../src/codec/whole_output.ts";
 import { type CgiResponseOptions, cgiFromResponse } from "../../../src/http/serve/response_to_cgi.ts";
-import { type ByteReader, FastResponse, Role } from "../../../src/toolkit.ts";
+import { type ByteReader, type ByteSource, FastResponse, Role } from "../../../src/toolkit.ts";
 import { joined, latin1 } from "../../support/bytes.ts";
 import { OpenStream } from "../../support/open_stream.ts";
 import { patternBytes } from "../../support/pattern.ts";
@@ -21,17 +22,19 @@ async function sent(response: Response, options = get): Promise<{ first: string;
     for (let result = await source.read(); !result.done; result = await source.read()) rest.push(result.value!);
   }
   const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");
-  return { first: text(first as Uint8Array), rest: text(joined(...rest)) };
+  return { first: text(bytesOf(first)), rest: text(joined(...rest)) };
+}
+
+/** The bytes of a source that is complete. */
+function bytesOf(source: ByteSource | undefined): Uint8Array {
+  return source instanceof WholeOutput ? source.bytes : (source as Uint8Array);
 }
 
 /** The lines of the header block, but for the Content-Length of a response that came without one. */
 async function headerOf(response: Response, options = get): Promise<string[]> {
   const isAdded = !response.headers.has("content-length");
   const [first] = await cgiFromResponse(response, options);
-  const lines = Buffer.from(first as Uint8Array)
-    .toString("latin1")
-    .split("\r\n\r\n")[0]!
-    .split("\r\n");
+  const lines = Buffer.from(bytesOf(first)).toString("latin1").split("\r\n\r\n")[0]!.split("\r\n");
   return lines.filter((line) => !(isAdded && line.startsWith("content-length:")));
 }
 
@@ -101,7 +104,7 @@ describe("cgiFromResponse: header", () => {
 
   it("cgiFromResponse sends header bytes above 0x7F as they are", async () => {
     const [header] = await cgiFromResponse(new Response(null, { headers: { "x-utf": "\xc3\xa9\xff" } }), get);
-    expect(header).toEqual(latin1("Status: 200 OK\r\nx-utf: \xc3\xa9\xff\r\ncontent-length: 0\r\n\r\n"));
+    expect(bytesOf(header)).toEqual(latin1("Status: 200 OK\r\nx-utf: \xc3\xa9\xff\r\ncontent-length: 0\r\n\r\n"));
   });
 
   it("cgiFromResponse writes the names of an Authorizer's variables in upper case", async () => {
@@ -303,7 +306,7 @@ describe("cgiFromResponse: body", () => {
   it("cgiFromResponse adds a Content-Length when the whole body is available and the handler gave none", async () => {
     const lengthOf = async (response: Response, options = get): Promise<string | undefined> => {
       const [first] = await cgiFromResponse(response, options);
-      return /^content-length: (\d+)\r$/m.exec(Buffer.from(first as Uint8Array).toString("latin1"))?.[1];
+      return /^content-length: (\d+)\r$/m.exec(Buffer.from(bytesOf(first)).toString("latin1"))?.[1];
     };
     for (const [body, length] of [
       ["\u2603", "3"],
@@ -361,7 +364,7 @@ describe("cgiFromResponse: body", () => {
       open.write("data: 1\n\n");
       const response = new Response(open.stream, { headers: { "content-type": "text/event-stream" } });
       const [first] = await cgiFromResponse(response, get);
-      expect(Buffer.from(first as Uint8Array).toString()).toBe(
+      expect(Buffer.from(bytesOf(first)).toString()).toBe(
         "Status: 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: 1\n\n",
       );
     } finally {
@@ -375,7 +378,7 @@ describe("cgiFromResponse: body", () => {
       const open = new OpenStream();
       open.write("early");
       const [first] = await cgiFromResponse(new Response(open.stream), get);
-      expect(Buffer.from(first as Uint8Array).toString()).toMatch(/\r\n\r\nearly$/);
+      expect(Buffer.from(bytesOf(first)).toString()).toMatch(/\r\n\r\nearly$/);
     } finally {
       vi.unstubAllGlobals();
     }
