@@ -92,6 +92,8 @@ export interface AskAuthorizerOptions {
   maxResponseHeaderBytes: number;
   /** The most bytes of the answer's body, which is read and dropped. A longer answer allows nothing. */
   maxDrainBytes: number;
+  /** As the client's option. */
+  lazyResponse: boolean;
 }
 
 /** Asks an authorizer about `request`. The request's body is not touched. */

@@ -7,6 +7,7 @@ import { streamOf } from "../../codec/stream_of.ts";
 import { decodeByteString } from "../../protocol/byte_string.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
 import { discardBody } from "../shared/discard_body.ts";
+import { FastResponse } from "../shared/fast_response.ts";
 import { isNullBodyStatus } from "../shared/header_rules.ts";
 import { CgiBody } from "./cgi_body.ts";
 import { type CgiHeader, type CgiOrders, malformedResponse, parseCgiHeader } from "./cgi_header.ts";
@@ -19,6 +20,12 @@ export interface ResponseFromCgiOptions {
   maxResponseHeaderBytes: number;
   /** The most bytes that are read and dropped of a body that the caller does not get. */
   maxDrainBytes: number;
+  /**
+   * Whether a response that is complete with its header is a {@linkcode FastResponse}.
+   *
+   * @default {false}
+   */
+  lazyResponse?: boolean;
 }
 
 /** A response, and what it asks the web server to do. */
@@ -49,7 +56,12 @@ export async function responseFromCgi(
     throw error;
   }
   const { status, statusText, fields, length: _, ...orders } = found.header;
-  const response = new Response(bodyOf(incoming, found, options), { status, statusText });
+  const body = bodyOf(incoming, found, options);
+  if (options.lazyResponse && !(body instanceof ReadableStream)) {
+    const headers = fields as [name: string, value: string][];
+    return { ...orders, response: new FastResponse(body, { status, statusText, headers }) };
+  }
+  const response = new Response(body, { status, statusText });
   setFields(response.headers, fields);
   return { ...orders, response };
 }
@@ -63,7 +75,7 @@ function bodyOf(
   incoming: IncomingResponse,
   { header: { status, length }, rest }: HeaderAndRest,
   { method, maxDrainBytes }: ResponseFromCgiOptions,
-): BodyInit | null {
+): Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>> | null {
   const { stdoutQueue } = incoming;
   if (isNullBodyStatus(status) || method === "HEAD") {
     void discardBody(new CgiBody(incoming, rest, null, maxDrainBytes), maxDrainBytes);

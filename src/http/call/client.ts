@@ -189,8 +189,9 @@ export class FastCgiHttpClient implements AsyncDisposable {
         init.data ? { ...exchange, role: Role.Filter, data: init.data.source } : exchange,
       );
       if (dispose !== undefined) response.end.then(dispose, dispose);
-      const { maxResponseHeaderBytes, maxDrainBytes } = this.#options;
-      return await responseFromCgi(response, { method: request.method, maxResponseHeaderBytes, maxDrainBytes });
+      const { maxResponseHeaderBytes, maxDrainBytes, lazyResponse } = this.#options;
+      const { method } = request;
+      return await responseFromCgi(response, { method, maxResponseHeaderBytes, maxDrainBytes, lazyResponse });
     } catch (error) {
       void dispose?.();
       throw error;

@@ -8,11 +8,11 @@ import { MAX_WHOLE_LENGTH, WholeOutput } from "../../codec/whole_output.ts";
 import { encodeByteString, encodeUtf8 } from "../../protocol/byte_string.ts";
 import { MAX_SENT_CONTENT_LENGTH, Role } from "../../protocol/constants.ts";
 import { NO_CONTENT } from "../../protocol/record.ts";
+import { heldResponse } from "../shared/fast_response.ts";
 import { asNativeHeaders, bodyOf } from "../shared/fetch_objects.ts";
 import { isHopByHop, isNullBodyStatus, isReasonPhrase, VARIABLE_PREFIX } from "../shared/header_rules.ts";
+import { NativeResponse } from "../shared/native_response.ts";
 import { readWhatIsThere, resume } from "./body_start.ts";
-import { heldResponse } from "./fast_response.ts";
-import { NativeResponse } from "./native_response.ts";
 
 /** What the response depends on in its request. */
 export interface CgiResponseOptions {

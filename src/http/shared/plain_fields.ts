@@ -1,4 +1,4 @@
-// Headers that a program gives as a plain object. Nearly all are such that `Headers` would change only the case of their names, and making a
+// Headers that a program gives as a plain object or as pairs. Nearly all are such that `Headers` would change only the case of their names, and making a
 // Headers of them costs more than the rest of a small message.
 
 import { remembered } from "../../base/remembered.ts";
@@ -16,25 +16,32 @@ const listedName: (name: string) => string | null = /* @__PURE__ */ remembered(M
 const PLAIN_VALUE = /^[!-~\x80-\xff]+(?:[\t ]+[!-~\x80-\xff]+)*$/;
 
 /**
- * The fields of a plain object, or none of undefined. Null if `init` is anything else, or `Headers` would change or refuse
+ * The fields of a plain object or of pairs, or none of undefined. Null if `init` is anything else, or `Headers` would change or refuse
  * a part of it, so that it must read `init`.
  */
 export function plainFields(init: HeadersInit | undefined): HeaderList | null {
   if (init === undefined) return [];
-  if (typeof init !== "object" || init === null || Object.getPrototypeOf(init) !== Object.prototype) return null;
-  if (Object.getOwnPropertySymbols(init).length > 0) return null;
+  const given: readonly unknown[] | null = Array.isArray(init) ? init : pairsOf(init);
+  if (given === null) return null;
   const fields: HeaderList = [];
   let last = "";
   let isSorted = true;
-  for (const key of Object.keys(init)) {
-    const value: unknown = (init as Record<string, unknown>)[key];
-    const name = listedName(key);
+  for (const pair of given) {
+    if (!Array.isArray(pair) || pair.length !== 2) return null;
+    const [key, value]: unknown[] = pair;
+    const name = typeof key === "string" ? listedName(key) : null;
     if (name === null || typeof value !== "string" || !PLAIN_VALUE.test(value)) return null;
     if (name <= last) isSorted = false;
     last = name;
     fields.push([name, value]);
   }
   return isSorted ? fields : sorted(fields);
+}
+
+/** The properties of a plain object; null if it is not one. */
+function pairsOf(init: HeadersInit): [string, unknown][] | null {
+  if (typeof init !== "object" || init === null || Object.getPrototypeOf(init) !== Object.prototype) return null;
+  return Object.getOwnPropertySymbols(init).length > 0 ? null : Object.entries(init);
 }
 
 /** Sorts the fields by name. Null if a name came in two spellings, whose values `Headers` would join. */

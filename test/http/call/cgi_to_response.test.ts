@@ -7,9 +7,11 @@ import {
   responseFromCgi as cgiResponseFrom,
   type ResponseFromCgiOptions,
 } from "../../../src/http/call/cgi_to_response.ts";
+import { heldResponse } from "../../../src/http/shared/fast_response.ts";
 import { FastCgiError, ProtocolStatus } from "../../../src/toolkit.ts";
 import { chunksOf, latin1, sha256 } from "../../support/bytes.ts";
 import { recordsIn } from "../../support/records.ts";
+import { responseUses, resultsOf } from "../../support/response_uses.ts";
 import { drain, isSettled } from "../../support/streams.ts";
 import { failOnUnhandledRejections, turns } from "../../support/unhandled_rejections.ts";
 import { loadBackends } from "../../support/vectors.ts";
@@ -579,6 +581,40 @@ describe("responseFromCgi: body", () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it("responseFromCgi makes a FastResponse with lazyResponse that behaves as the native one, whatever a program does with it", async () => {
+    const value = fc.constantFrom("1", "", "a, b", "\xe9", "text/html;charset=x");
+    const name = fc.constantFrom("X-A", "x-a", "Set-Cookie", "Content-Type", "Location", "1", "__proto__");
+    const lines = fc.array(
+      fc.tuple(name, value).map(([left, right]) => `${left}: ${right}\r\n`),
+      { maxLength: 4 },
+    );
+    const status = fc.constantFrom("200 OK", "204", "304 Not", "404 Was\xe9 here", "701");
+    const body = fc.constantFrom("", "text", "\xef\xbb\xbf{}", '{"a":1}', "\xff\0");
+    const method = fc.constantFrom("GET", "HEAD");
+    await fc.assert(
+      fc.asyncProperty(status, lines, body, method, responseUses, async (said, header, content, asked, uses) => {
+        const output = `Status: ${said}\r\n${header.join("")}\r\n${content}`;
+        const native = await responseFromCgi(whole(output), { ...options, method: asked });
+        const lazy = await responseFromCgi(whole(output), { ...options, method: asked, lazyResponse: true });
+        expect(heldResponse(lazy)).not.toBeNull();
+        expect(heldResponse(native)).toBeNull();
+        expect(await resultsOf(lazy, uses)).toEqual(await resultsOf(native, uses));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("responseFromCgi makes a native Response with lazyResponse as long as the body streams or is not as announced", async () => {
+    const { incoming } = fed();
+    incoming.stdoutQueue.push(latin1("X-A: 1\r\n\r\nbody"));
+    const lazy = { ...options, lazyResponse: true };
+    for (const streamed of [incoming, whole("Content-Length: 5\r\n\r\nbody")]) {
+      expect(heldResponse(await responseFromCgi(streamed, lazy))).toBeNull();
+    }
+    const broken = await responseFromCgi(whole("Content-Length: 5\r\n\r\nbody"), lazy);
+    await expect(broken.text()).rejects.toMatchObject({ code: "lengthMismatch" });
   });
 
   it("responseFromCgi takes nothing from the queue before the body is read", async () => {

@@ -1,12 +1,14 @@
 // A Response that keeps its body as it was given. A native Response makes a stream of the body and copies its bytes,
 // which this library would read back at once: on Node.js that is half of what a small request costs. It is opt-in,
-// because only this library reads it.
+// because functions that look for the native object inside find none: the class FastResponse for handlers, and
+// `lazyResponse` of the client, whose answers are mostly read at once or passed on.
 
 import { encodeUtf8 } from "../../protocol/byte_string.ts";
-import { isNullBodyStatus, isReasonPhrase } from "../shared/header_rules.ts";
-import { type HeaderList, plainFields } from "../shared/plain_fields.ts";
+import { NO_CONTENT } from "../../protocol/record.ts";
+import { isNullBodyStatus, isReasonPhrase } from "./header_rules.ts";
 import { completeWith, copyHeaders } from "./native_members.ts";
 import { NativeResponse } from "./native_response.ts";
+import { type HeaderList, plainFields } from "./plain_fields.ts";
 
 /** What a {@linkcode FastResponse} was made of. */
 interface HeldResponse {
@@ -15,6 +17,8 @@ interface HeldResponse {
   readonly headers: Iterable<readonly [name: string, value: string]>;
   readonly body: string | Uint8Array | null;
 }
+
+const utf8 = /* @__PURE__ */ new TextDecoder();
 
 const TEXT = "text/plain;charset=UTF-8";
 const JSON_TYPE = "application/json";
@@ -29,9 +33,11 @@ class HeldBodyResponse {
    */
   #fields: HeaderList | null = null;
   #headers: Headers | null = null;
-  /** Null once the native Response has the body. */
+  /** Null once the native Response has the body, or the body was read. */
   #held: { readonly body: string | Uint8Array | null } | null = null;
   #native: Response | null = null;
+  /** Whether the body was read before there was a native Response. */
+  #isRead = false;
 
   constructor(body: BodyInit | null = null, init: ResponseInit | null = null) {
     complete();
@@ -95,7 +101,25 @@ class HeldBodyResponse {
   }
 
   get bodyUsed(): boolean {
-    return this.#native?.bodyUsed ?? false;
+    return this.#native?.bodyUsed ?? this.#isRead;
+  }
+
+  async text(): Promise<string> {
+    const bytes = this.#takeBytes();
+    return bytes === null ? HeldBodyResponse.native(this).text() : utf8.decode(bytes);
+  }
+
+  async json(): Promise<unknown> {
+    return JSON.parse(await this.text());
+  }
+
+  async arrayBuffer(): Promise<ArrayBuffer> {
+    const bytes = this.#takeBytes();
+    return bytes === null ? HeldBodyResponse.native(this).arrayBuffer() : new Uint8Array(bytes).buffer;
+  }
+
+  async bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    return new Uint8Array(await this.arrayBuffer());
   }
 
   /** What `response` holds; null if it is no FastResponse or its body has been taken. */
@@ -108,15 +132,29 @@ class HeldBodyResponse {
   /** The native Response, built on first need, with the present headers. A native Response is returned unchanged. */
   static native(response: HeldBodyResponse | Response): Response {
     if (!(#held in response)) return response;
-    if (response.#held !== null) {
+    if (response.#held !== null || response.#native === null) {
       const init = { status: response.#status, statusText: response.#statusText, headers: response.headers };
-      response.#native = new NativeResponse(response.#held.body as BodyInit | null, init);
+      // Of a body that was read, only that is left.
+      const body = response.#held === null ? NO_CONTENT : response.#held.body;
+      response.#native = new NativeResponse(body as BodyInit | null, init);
+      if (response.#held === null) void response.#native.arrayBuffer();
       response.#held = null;
     }
     const native = response.#native!;
     const { headers } = response;
     if (native.headers !== headers) copyHeaders(headers, native.headers);
     return native;
+  }
+
+  /** The body, which counts as read from now on; null if the native Response has it. */
+  #takeBytes(): Uint8Array | null {
+    if (this.#held === null) return null;
+    const { body } = this.#held;
+    // Fetch lets a body that is null be read again and again.
+    if (body === null) return NO_CONTENT;
+    this.#held = null;
+    this.#isRead = true;
+    return typeof body === "string" ? encodeUtf8(body) : body;
   }
 
   #setDefaultType(type: string): void {

@@ -2,10 +2,11 @@ import fc from "fast-check";
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
 import { readerOf } from "../../../src/codec/byte_source.ts";
-import { heldResponse } from "../../../src/http/serve/fast_response.ts";
-import { NativeResponse } from "../../../src/http/serve/native_response.ts";
 import { cgiFromResponse } from "../../../src/http/serve/response_to_cgi.ts";
+import { heldResponse } from "../../../src/http/shared/fast_response.ts";
+import { NativeResponse } from "../../../src/http/shared/native_response.ts";
 import { FastResponse } from "../../../src/index.ts";
+import { responseUses, resultsOf } from "../../support/response_uses.ts";
 import { isBun } from "../../support/runtime.ts";
 import { failOnUnhandledRejections } from "../../support/unhandled_rejections.ts";
 
@@ -111,6 +112,26 @@ describe("FastResponse", () => {
     expect(other.status).toBe(201);
     expect(other.headers.get("x-a")).toBe("1");
     expect(await other.text()).toBe("text");
+  });
+
+  it("FastResponse behaves as a native Response of the same, whatever a program does with it and in which order", async ({
+    skip,
+  }) => {
+    skip(isBun, OF_BUN);
+    const body = fc.oneof(
+      fc.constant(null),
+      fc.string({ maxLength: 20 }),
+      fc.constantFrom("\ufeff{}", '{"a":1}', "[", "\ud800"),
+      fc.uint8Array({ maxLength: 20 }) as fc.Arbitrary<Uint8Array<ArrayBuffer>>,
+    );
+    await fc.assert(
+      fc.asyncProperty(body, responseUses, async (given, uses) => {
+        const init = { status: 201, headers: { "x-a": "1" } };
+        const results = await resultsOf(new FastResponse(given, init), uses);
+        expect(results).toEqual(await resultsOf(new Response(given, init), uses));
+      }),
+      { numRuns: 200 },
+    );
   });
 
   it("FastResponse can't be sent when its body was read", async () => {
