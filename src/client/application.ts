@@ -56,7 +56,7 @@ export class Application {
     const found = await capacity;
     // Some applications close the connection after their answer, or without one.
     const usable = connection.isClosed ? await this.open(controller, owner) : connection;
-    if (found > 1) usable.share(found);
+    if (found > 1) usable.exchanges.share(found);
     return usable;
   }
 
@@ -64,7 +64,7 @@ export class Application {
   #stopSharing(address: string): void {
     this.#capacities.set(address, Promise.resolve(1));
     for (const connection of this.pool.connections) {
-      if (addressOf(connection) === address) connection.stopSharing();
+      if (addressOf(connection) === address) connection.exchanges.stopSharing();
     }
   }
 

@@ -70,7 +70,8 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
   readonly #decoder: ResponseDecoder;
   readonly #stages: Stage<Uint8Array, FastCgiClientResponse>;
   readonly #deadline: Deadline<TimeLimit>;
-  readonly #exchanges: Exchanges;
+  /** The requests on the connection: how many, and whether they share it. */
+  readonly exchanges: Exchanges;
   #phase: Phase = "open";
   #closeReason: unknown;
   #question: ValuesQuestion | null = null;
@@ -88,39 +89,14 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
     this.#stages = composeStages(this.#records, this.#decoder);
     this.writer = new RecordWriter(this.#channel, {
       writeTimeout: options.writeTimeout,
-      isShared: () => this.isShared,
+      isShared: () => this.exchanges.isShared,
       onError: (error) => this.#onWriteError(error),
     });
     this.#deadline = new Deadline((limit) => this.#onTimeout(limit));
-    this.#exchanges = new Exchanges(this, this.#deadline);
+    this.exchanges = new Exchanges(this, this.#deadline);
     // The request for which it was opened may be gone. Then the connection is idle from the start.
     if (options.keepAlive) this.onIdle();
     this.#channel.start(this);
-  }
-
-  /** The number of requests on the connection. */
-  get active(): number {
-    return this.#exchanges.active;
-  }
-
-  /** The number of requests so far. */
-  get requests(): number {
-    return this.#exchanges.begun;
-  }
-
-  /** The number of requests that the application has ended. */
-  get completed(): number {
-    return this.#exchanges.completed;
-  }
-
-  /** The most requests on the connection at once. */
-  get maxRequests(): number {
-    return this.#exchanges.maxRequests;
-  }
-
-  /** Whether requests share the connection. */
-  get isShared(): boolean {
-    return this.#exchanges.isShared;
   }
 
   /** Whether the connection takes requests, now or when there is room again. */
@@ -130,12 +106,12 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
 
   /** Whether the connection can take a request now. */
   get isFree(): boolean {
-    return this.isOpen && this.active < this.maxRequests;
+    return this.isOpen && this.exchanges.active < this.exchanges.maxRequests;
   }
 
   /** Whether the connection was kept and is idle, so that the application may have closed it unnoticed. */
   get isKept(): boolean {
-    return this.requests > 0 && this.active === 0;
+    return this.exchanges.begun > 0 && this.exchanges.active === 0;
   }
 
   /** Whether any output has come since the connection was last idle. */
@@ -157,16 +133,6 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
     return this.#closeReason;
   }
 
-  /** Lets up to `maxRequests` requests share the connection from now on. */
-  share(maxRequests: number): void {
-    this.#exchanges.share(maxRequests);
-  }
-
-  /** Takes one request at a time from now on. Requests that share the connection already go on. */
-  stopSharing(): void {
-    this.#exchanges.stopSharing();
-  }
-
   /**
    * Begins a request. `response` gets the application's answer, or fails with any error from then on.
    *
@@ -176,8 +142,8 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
   begin(request: ClientRequest, response: IncomingResponse): void {
     request.signal?.throwIfAborted();
     if (this.isClosed) throw this.#closeReason;
-    const wasIdle = this.active === 0;
-    this.#exchanges.begin(request, response);
+    const wasIdle = this.exchanges.active === 0;
+    this.exchanges.begin(request, response);
     if (wasIdle) this.#heard = false;
   }
 
@@ -193,13 +159,13 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
   /** Accepts no more requests, and closes when none is left. */
   finish(): void {
     if (this.#phase === "open") this.#phase = "finishing";
-    if (this.#phase === "finishing" && this.#exchanges.isDone) this.close(FINISHED);
+    if (this.#phase === "finishing" && this.exchanges.isDone) this.close(FINISHED);
   }
 
   /** Ends all requests with `reason`, and closes the connection: at once, or after complete request bodies. */
   giveUp(reason: unknown): void {
     if (this.isClosed) return;
-    const sending = this.writer.hasFailed ? [] : this.#exchanges.giveUp(reason);
+    const sending = this.writer.hasFailed ? [] : this.exchanges.giveUp(reason);
     if (sending.length === 0) {
       this.close(reason);
       return;
@@ -234,7 +200,7 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
     this.#reading.end();
     this.#deadline.dispose();
     this.#decoder.failAll(reason, errorFor);
-    this.#exchanges.endAll(reason);
+    this.exchanges.endAll(reason);
     this.#question?.fail(reason);
     this.writer.fail(reason);
     try {
@@ -250,7 +216,7 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
     this.#heard = true;
     const { keptBytes } = this.#decoder;
     try {
-      if (this.active === 0 && this.#question === null) {
+      if (this.exchanges.active === 0 && this.#question === null) {
         throw protocolError("Cannot read a record: no request is under way");
       }
       const room = this.#stages.transform(piece, NOTHING_COMES_OUT);
@@ -260,7 +226,7 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
       this.onError(error);
       return;
     }
-    this.#exchanges.noteBytes(this.#phase === "finishing" || this.#records.isBetweenRecords);
+    this.exchanges.noteBytes(this.#phase === "finishing" || this.#records.isBetweenRecords);
   }
 
   /** Called at the end of output. It does not flush the stages, whose error would not name an earlier write error. */
@@ -275,15 +241,15 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
   }
 
   onPause(): void {
-    this.#exchanges.pause();
+    this.exchanges.pause();
     this.#deadline.restart(this.options.stallTimeout, "stallTimeout");
   }
 
   onResume(): void {
     if (this.isClosed) return;
     this.#deadline.stop();
-    if (this.active === 0) this.onIdle();
-    this.#exchanges.resume();
+    if (this.exchanges.active === 0) this.onIdle();
+    this.exchanges.resume();
   }
 
   expect(requestId: number, hooks: IncomingResponseHooks, response: IncomingResponse): void {
@@ -297,7 +263,7 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
   onRoom(): void {
     if (this.isClosed) return;
     if (this.#phase === "finishing") this.finish();
-    else if (this.active === 0) this.onIdle();
+    else if (this.exchanges.active === 0) this.onIdle();
     if (this.isFree) this.#owner.onFree(this);
   }
 
@@ -308,12 +274,12 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
   /** Called with an answer to FCGI_GET_VALUES. */
   management(record: FastCgiRecord): void {
     this.#question?.take(record);
-    if (this.active === 0) this.onIdle();
+    if (this.exchanges.active === 0) this.onIdle();
   }
 
   /** Called for records of a request that is over. Go sends them after an abort. No later request may meet them. */
   report(error: FastCgiError): void {
-    if (!this.isShared) this.giveUp(error);
+    if (!this.exchanges.isShared) this.giveUp(error);
   }
 
   /**
@@ -321,13 +287,13 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
    * answer can still be read, so the read side decides how the exchange ends.
    */
   #onWriteError(error: unknown): void {
-    if (this.isClosed || this.active === 0 || (error instanceof FastCgiError && error.code === "timeout")) {
+    if (this.isClosed || this.exchanges.active === 0 || (error instanceof FastCgiError && error.code === "timeout")) {
       this.close(error);
       return;
     }
     this.#writeError = error;
     this.finish();
-    this.#exchanges.stopSending(error);
+    this.exchanges.stopSending(error);
   }
 
   /** Closes a connection whose transport has ended or failed. Each error has the stderr text of its own request. */
@@ -343,12 +309,12 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
     switch (limit) {
       case "headerTimeout":
       case "readTimeout":
-        this.#exchanges.onTimeout(limit);
+        this.exchanges.onTimeout(limit);
         return;
       case "stallTimeout":
-        this.#exchanges.onStalled();
+        this.exchanges.onStalled();
         if (this.isClosed) return;
-        this.#exchanges.noteReads();
+        this.exchanges.noteReads();
         this.#deadline.restart(this.options.stallTimeout, "stallTimeout");
         return;
       case "lingerTime":

@@ -89,8 +89,8 @@ export class Delivery implements IncomingResponseHooks {
   }
 
   #put(connection: ClientConnection): void {
-    const { requests, isShared } = connection;
-    this.#attempt = { connection, isUsed: requests > 0, isShared };
+    const { begun, isShared } = connection.exchanges;
+    this.#attempt = { connection, isUsed: begun > 0, isShared };
     connection.begin(this.#request, this.response);
   }
 
@@ -128,7 +128,7 @@ export class Delivery implements IncomingResponseHooks {
     // it belongs.
     if (!isShared && connection.hasHeard) return false;
     this.#wasStale = true;
-    this.#wish = { fresh: true, usedBelow: isShared ? Math.max(1, connection.completed) : 1 };
+    this.#wish = { fresh: true, usedBelow: isShared ? Math.max(1, connection.exchanges.completed) : 1 };
     return true;
   }
 

@@ -81,7 +81,7 @@ export class Pool {
 
   get status(): PoolStatus {
     let active = 0;
-    for (const connection of this.#connections) active += connection.active;
+    for (const connection of this.#connections) active += connection.exchanges.active;
     const idle = this.#idle().length;
     return { connections: this.#connections.size, idle, active, waiting: this.#waiters.size };
   }
@@ -249,7 +249,7 @@ export class Pool {
     const connections = [...this.#connections];
     // One connection is being closed already.
     if (connections.some(({ isOpen }) => !isOpen)) return;
-    connections.find(({ isShared }) => isShared)?.finish();
+    connections.find(({ exchanges }) => exchanges.isShared)?.finish();
   }
 
   /**
@@ -258,8 +258,8 @@ export class Pool {
   #takeFree({ fresh, usedBelow }: ConnectionWish): ClientConnection | undefined {
     let best: ClientConnection | undefined;
     for (const connection of this.#free.values()) {
-      if (!connection.isFree || (fresh && connection.isKept) || connection.requests >= usedBelow) continue;
-      if (best === undefined || connection.active >= best.active) best = connection;
+      if (!connection.isFree || (fresh && connection.isKept) || connection.exchanges.begun >= usedBelow) continue;
+      if (best === undefined || connection.exchanges.active >= best.exchanges.active) best = connection;
     }
     return best;
   }
@@ -274,7 +274,7 @@ export class Pool {
       if (connection.isClosed) throw connection.closeReason;
       this.#dials.delete(attempt);
       this.#isFailing = false;
-      this.#expectedRequests = connection.maxRequests;
+      this.#expectedRequests = connection.exchanges.maxRequests;
       this.#connections.add(connection);
       this.#free.set(connection, connection);
     } catch (error) {
@@ -315,7 +315,7 @@ export class Pool {
 
   /** The idle connections, the one that was unused for the longest time first. */
   #idle(): ClientConnection[] {
-    return this.#free.values().filter((connection) => connection.active === 0);
+    return this.#free.values().filter(({ exchanges }) => exchanges.active === 0);
   }
 
   /** Closes surplus idle connections. */
