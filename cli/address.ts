@@ -9,14 +9,19 @@ export function pathIn(address: string): string | undefined {
   return address.includes("/") ? address : undefined;
 }
 
+/** `127.0.0.1:9000` of `tcp:127.0.0.1:9000`. */
+function withoutTcp(address: string): string {
+  return address.startsWith("tcp:") ? address.slice("tcp:".length) : address;
+}
+
 /**
- * Makes a connector for `127.0.0.1:9000`, `9000`, `unix:/run/app.sock` or `/run/app.sock`.
+ * Makes a connector for `127.0.0.1:9000`, `tcp:127.0.0.1:9000`, `9000`, `unix:/run/app.sock` or `/run/app.sock`.
  *
  * @throws {TypeError} If it is none of them.
  */
 export function connectorFor(address: string): Connector {
   const path = pathIn(address);
-  return path === undefined ? new FastCgiTcpConnector(address) : new FastCgiUnixConnector(path);
+  return path === undefined ? new FastCgiTcpConnector(withoutTcp(address)) : new FastCgiUnixConnector(path);
 }
 
 /**
@@ -28,5 +33,5 @@ export function listenTargetFor(address: string): ListenTarget {
   const descriptor = /^fd:(\d+)$/.exec(address);
   if (descriptor !== null) return { fd: Number(descriptor[1]) };
   const path = pathIn(address);
-  return path === undefined ? parseTcpTarget(address) : { path };
+  return path === undefined ? parseTcpTarget(withoutTcp(address)) : { path };
 }

@@ -4,9 +4,11 @@ import { completeCommand } from "./complete/command.ts";
 import type { Command } from "./frame/command.ts";
 import { pingCommand } from "./ping/command.ts";
 import { requestCommand } from "./request/command.ts";
+import { serveCommand } from "./serve/command.ts";
 
 /** All commands, in the order of the help. */
 export const commands: readonly Command[] = [
+  serveCommand,
   requestCommand,
   pingCommand,
   checkApplicationCommand,

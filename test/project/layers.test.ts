@@ -36,7 +36,8 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
   "adapters/bun": ["src/index.ts", "src/toolkit.ts", "adapters/shared", "adapters/system"],
   "adapters/deno": ["src/index.ts", "src/toolkit.ts", "adapters/shared", "adapters/system", "node:fs"],
   "adapters/cloudflare": ["src/index.ts", "src/toolkit.ts", "adapters/shared", "cloudflare:sockets"],
-  cli: ["src/toolkit.ts", "adapters/shared", "adapters/system", "adapters/node", "node:"],
+  // The package by its name: what runs the module of the user is the same as what that module imports.
+  cli: ["src/toolkit.ts", "adapters/shared", "adapters/system", "adapters/node", "node:", "fetchcgi"],
 };
 
 function layerOf(path: string): string | undefined {

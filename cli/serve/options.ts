@@ -1,0 +1,25 @@
+export const serveOptions = {
+  listen: {
+    type: "text",
+    short: "l",
+    value: "ADDRESS",
+    about:
+      "unix:/run/app.sock, tcp:127.0.0.1:9000, or fd:0; without it, the socket that the process was started with (systemd, spawn-fcgi, lighttpd)",
+  },
+  mode: { type: "text", value: "MODE", default: "660", about: "permissions of a Unix socket" },
+  "take-over": { type: "flag", about: "takes the Unix socket over from a process that listens there" },
+  workers: {
+    type: "number",
+    short: "w",
+    value: "N",
+    about: "processes over one socket: one that dies is replaced, SIGHUP replaces them all. Only on Node",
+  },
+  watch: { type: "flag", about: "replaces the workers when a file in the module's folder changes: for development" },
+  drain: { type: "number", value: "MS", default: 30000, about: "milliseconds that running requests have when it ends" },
+  print: {
+    type: "text",
+    value: "SERVER",
+    choices: ["nginx", "apache", "caddy"],
+    about: "prints the lines for this web server and ends",
+  },
+} as const;

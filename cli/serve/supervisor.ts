@@ -1,0 +1,150 @@
+// Keeps workers running. It knows no processes: those are behind the interface Worker, so that all of this runs on the clock of a test.
+
+/** A process that serves. */
+export interface Worker {
+  /** How messages name it. */
+  readonly name: string;
+  /** Resolves when it serves; rejects with the reason when it does not. */
+  readonly ready: Promise<void>;
+  /** Resolves with how it ended, such as "SIGKILL". */
+  readonly exited: Promise<string>;
+  /** Asks it to finish what it has, and to end. */
+  close(): void;
+  /** Ends it at once. */
+  kill(): void;
+}
+
+/** How many, and how they are made. */
+export interface SupervisorOptions {
+  readonly workers: number;
+  fork(): Worker;
+  /** Prints a line of the log. */
+  report(line: string): void;
+  /** Waits. */
+  sleep(milliseconds: number): Promise<void>;
+  /** Milliseconds of some clock. */
+  now(): number;
+}
+
+/** A worker that lived for less than this, in milliseconds, has died at once. */
+const QUICK_DEATH = 5000;
+/** Milliseconds before a worker is replaced that has died at once: they double each time. */
+const FIRST_DELAY = 200;
+const MAX_DELAY = 30_000;
+
+/** One of the places that workers have. */
+interface Slot {
+  worker: Worker;
+  startedAt: number;
+  /** How many workers in this place died at once, one after the other. */
+  quickDeaths: number;
+}
+
+/** Starts workers, replaces those that die, and replaces all on demand. */
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  readonly #slots: Slot[] = [];
+  /** Workers that were told to end, whose end is no news. */
+  readonly #leaving = new Set<Worker>();
+  #reloading: Promise<void> | null = null;
+  #reloadsAgain = false;
+  #isClosed = false;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+  }
+
+  /** Starts all workers. Rejects, and leaves none, if one of them does not serve. */
+  async start(): Promise<void> {
+    const { workers, now } = this.#options;
+    for (let i = 0; i < workers; i++) this.#slots.push({ worker: this.#fork(), startedAt: now(), quickDeaths: 0 });
+    try {
+      await Promise.all(this.#slots.map(({ worker }) => worker.ready));
+    } catch (error) {
+      this.#isClosed = true;
+      for (const { worker } of this.#slots) worker.kill();
+      await Promise.all(this.#slots.map(({ worker }) => worker.exited));
+      throw error;
+    }
+    for (const slot of this.#slots) void this.#watch(slot, slot.worker);
+  }
+
+  /** Replaces the workers one after the other: each goes when its successor serves. Without one that serves, it stays. */
+  reload(): Promise<void> {
+    this.#reloadsAgain = this.#reloading !== null;
+    this.#reloading ??= this.#reloadAll().finally(() => {
+      this.#reloading = null;
+    });
+    return this.#reloading;
+  }
+
+  /** Lets all workers finish, and resolves when they have ended. `limit` ends them before. */
+  async close(limit: Promise<void>): Promise<void> {
+    this.#isClosed = true;
+    const workers = new Set([...this.#leaving, ...this.#slots.map(({ worker }) => worker)]);
+    for (const worker of workers) this.#dismiss(worker);
+    void limit.then(() => {
+      for (const worker of workers) worker.kill();
+    });
+    await Promise.all([...workers].map(({ exited }) => exited));
+  }
+
+  #fork(): Worker {
+    const worker = this.#options.fork();
+    // Those that wait for it are told as well.
+    worker.ready.catch(() => {});
+    return worker;
+  }
+
+  #dismiss(worker: Worker): void {
+    this.#leaving.add(worker);
+    void worker.exited.then(() => this.#leaving.delete(worker));
+    worker.close();
+  }
+
+  async #reloadAll(): Promise<void> {
+    const { report, now } = this.#options;
+    do {
+      this.#reloadsAgain = false;
+      for (const slot of this.#slots) {
+        if (this.#isClosed) return;
+        const next = this.#fork();
+        const startedAt = now();
+        try {
+          await next.ready;
+        } catch (error) {
+          report(`${(error as Error).message}; the workers before it go on`);
+          break;
+        }
+        const old = slot.worker;
+        Object.assign(slot, { worker: next, startedAt, quickDeaths: 0 });
+        this.#dismiss(old);
+        if (this.#isClosed) return this.#dismiss(next);
+        report(`worker ${next.name} serves in place of worker ${old.name}`);
+        void this.#watch(slot, next);
+        await old.exited;
+      }
+    } while (this.#reloadsAgain);
+  }
+
+  /** Replaces a worker when it dies. */
+  async #watch(slot: Slot, worker: Worker): Promise<void> {
+    const { report, sleep, now } = this.#options;
+    const how = await worker.exited;
+    // A reload has put another one in its place.
+    if (this.#isClosed || slot.worker !== worker) return;
+    const isQuick = now() - slot.startedAt < QUICK_DEATH;
+    slot.quickDeaths = isQuick ? slot.quickDeaths + 1 : 0;
+    const delay = isQuick ? Math.min(FIRST_DELAY * 2 ** (slot.quickDeaths - 1), MAX_DELAY) : 0;
+    report(`worker ${worker.name} ended with ${how}; another one starts ${delay === 0 ? "now" : `in ${delay} ms`}`);
+    if (delay > 0) await sleep(delay);
+    if (this.#isClosed || slot.worker !== worker) return;
+    const next = this.#fork();
+    Object.assign(slot, { worker: next, startedAt: now() });
+    next.ready.then(
+      () => report(`worker ${next.name} serves`),
+      (error) => report((error as Error).message),
+    );
+    await this.#watch(slot, next);
+  }
+}

@@ -1,0 +1,255 @@
+// `fetchcgi serve` as the package has it, on real runtimes, behind real web servers.
+
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { FastCgiHttpClient, FastCgiTcpConnector, FastCgiUnixConnector } from "../../adapters/node/index.ts";
+import { handlerIn } from "../../cli/serve/module.ts";
+import { requireRuntime } from "../../scripts/setup.mjs";
+import { freePort } from "../support/free_port.ts";
+import { httpRequest } from "../support/http.ts";
+import { startLoad } from "../support/load.ts";
+import { startNginx } from "../support/nginx.ts";
+import { type RunningProcess, startProcess, waitUntil } from "../support/process.ts";
+import { stagePackage } from "../support/staged_package.ts";
+import { createTemporaryDirectory, type TemporaryDirectory } from "../support/temporary_directory.ts";
+import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
+import { apache, caddy } from "../support/web_servers/servers.ts";
+import { startWebServer } from "../support/web_servers/web_server.ts";
+import { fetchcgi } from "./run.ts";
+
+failOnUnhandledRejections();
+
+let folder: TemporaryDirectory;
+let main: string;
+let path: string;
+let count = 0;
+
+/** A Hono application that says which process answers, and can take its time. */
+const app = `
+import { Hono } from "hono";
+const app: Hono = new Hono();
+app.get("/slow", async (c) => { await new Promise((resolve) => setTimeout(resolve, Number(c.req.query("ms")))); return c.text(String(process.pid)); });
+app.post("/echo", async (c) => c.text(process.pid + " " + (await c.req.text()).length));
+app.get("/*", (c) => c.text(process.pid + " one " + new URL(c.req.url).pathname));
+export default app;
+`;
+
+beforeAll(async () => {
+  folder = await createTemporaryDirectory("serve");
+  chmodSync(folder.path, 0o755); // Apache's workers are another user.
+  main = await stagePackage(folder.path, ["hono"]);
+  writeFileSync(join(folder.path, "package.json"), '{ "private": true, "type": "module" }');
+  writeFileSync(join(folder.path, "app.ts"), app);
+});
+
+afterAll(() => folder.remove());
+
+const runtimes = {
+  "Node 24": () => [requireRuntime("node24")],
+  Bun: () => [requireRuntime("bun")],
+  Deno: () => [requireRuntime("deno"), "run", "--quiet", "--allow-all"],
+} as const;
+
+/** Starts the command, and waits until it serves. */
+async function start(
+  args: readonly string[],
+  runtime: keyof typeof runtimes = "Node 24",
+): Promise<RunningProcess & { stderr(): string }> {
+  const [command, ...before] = runtimes[runtime]();
+  let running: RunningProcess | undefined;
+  const started = await startProcess(command!, {
+    name: "fetchcgi serve",
+    args: [...before, main, "serve", ...args],
+    cwd: folder.path,
+  });
+  running = started;
+  onTestFinished(() => running!.stop());
+  await waitUntil(() => running!.stderr().includes("fetchcgi: serving"), {
+    message: "Cannot go on: it does not serve",
+  }).catch((error) => {
+    throw new Error(`${error.message}\n${running!.stderr()}`);
+  });
+  return started;
+}
+
+function socketPath(): string {
+  path = join(folder.path, `${++count}.sock`);
+  return path;
+}
+
+const ask = async (url = "http://localhost/a"): Promise<string> => {
+  const client = new FastCgiHttpClient(new FastCgiUnixConnector(path));
+  return (await client.fetch(url)).text();
+};
+
+describe("handlerIn", () => {
+  const fetch = (): Response => new Response("ok");
+
+  it("finds a handler, an object with one, and an application", async () => {
+    class Application {
+      readonly #text = "own";
+      fetch(): Response {
+        return new Response(this.#text);
+      }
+    }
+    for (const [exports, text] of [
+      [{ default: fetch }, "ok"],
+      [{ default: { fetch } }, "ok"],
+      [{ default: new Application() }, "own"],
+      [{ fetch }, "ok"],
+      [{ default: { default: fetch } }, "ok"],
+    ] as const) {
+      const response = await handlerIn(exports, "app.ts")(new Request("http://a/"), {} as never);
+      expect(await (response as Response).text()).toBe(text);
+    }
+  });
+
+  it("says what is wrong with a module that has none", () => {
+    const express = Object.assign(() => {}, { listen() {}, handle() {} });
+    for (const [exports, message] of [
+      [{}, "expected a default export that is a fetch handler or has one ({ fetch }), got nothing"],
+      [{ default: 1, other: 2 }, "got default, other"],
+      [{ default: express }, "it exports an application of node:http, and FastCGI needs a fetch handler"],
+      [{ default: { fetch, middleware: [() => {}] } }, "its middleware would be ignored"],
+    ] as const) {
+      expect(() => handlerIn(exports, "app.ts")).toThrow("Cannot serve app.ts: ");
+      expect(() => handlerIn(exports, "app.ts")).toThrow(message);
+    }
+  });
+});
+
+describe("fetchcgi serve", () => {
+  it.each(Object.keys(runtimes) as (keyof typeof runtimes)[])(
+    "serves a TypeScript module on %s, and ends when it is asked to",
+    async (runtime) => {
+      const running = await start(["app.ts", "--listen", `unix:${socketPath()}`], runtime);
+      expect(await ask()).toBe(`${running.pid} one /a`);
+      const slow = ask("http://localhost/slow?ms=500");
+      await waitUntil(async () => (await ask()) !== "");
+      process.kill(running.pid, "SIGTERM");
+      expect(await slow).toBe(String(running.pid));
+      expect(await running.exited).toBe("code 0");
+    },
+  );
+
+  it("says what is missing when Node runs no TypeScript, and why a module can't be loaded", async () => {
+    writeFileSync(join(folder.path, "throws.mjs"), 'throw new Error("no database");');
+    const run = async (command: string, file: string): Promise<RunningProcess> => {
+      const running = await startProcess(command, {
+        name: "fetchcgi serve",
+        args: [main, "serve", file, "--listen", `unix:${socketPath()}`],
+        cwd: folder.path,
+      });
+      expect(await running.exited).toBe("code 1");
+      return running;
+    };
+    if (Number(process.versions.node.split(".")[0]) < 22) {
+      expect((await run(process.execPath, "app.ts")).stderr()).toMatch(/runs no TypeScript; use Node 22\.18 or later/);
+    }
+    expect((await run(requireRuntime("node24"), "none.ts")).stderr()).toBe(
+      "fetchcgi: Cannot load none.ts: there is no such file\n",
+    );
+    const thrown = (await run(requireRuntime("node24"), "throws.mjs")).stderr();
+    expect(thrown).toContain("Error: no database");
+    expect(thrown).toContain("throws.mjs:1");
+  });
+
+  it("prints lines for nginx, Apache and Caddy with which they serve it, on a socket and on a port", async () => {
+    const port = await freePort();
+    const printed = async (server: string, address: string): Promise<string> =>
+      (await fetchcgi(["serve", "app.ts", "--listen", address, "--print", server])).text;
+    for (const address of [`unix:${socketPath()}`, `tcp:127.0.0.1:${port}`]) {
+      await start(["app.ts", "--listen", address, "--mode", "666"]);
+      const nginx = await startNginx({ server: await printed("nginx", address) });
+      onTestFinished(() => nginx.stop());
+      expect((await httpRequest(`${nginx.url}/x`)).body.toString()).toMatch(/^\d+ one \/x$/);
+      for (const [server, example, name, block] of [
+        [apache, "apache/proxy_fcgi.conf", "apache", /<Location "\/">[\s\S]*?<\/Location>/],
+        [caddy, "caddy/Caddyfile", "caddy", /reverse_proxy [\s\S]*?\n\t\}/],
+      ] as const) {
+        const lines = await printed(name, address);
+        const running = await startWebServer(server, {
+          example,
+          socket: path,
+          edit: (config) => {
+            expect(config).toMatch(block);
+            return config.replace(block, () => lines);
+          },
+        });
+        onTestFinished(() => running.stop());
+        expect((await httpRequest(`${running.url}/x`)).body.toString()).toMatch(/^\d+ one \/x$/);
+      }
+    }
+  });
+
+  it("loses only what a killed worker works on, and nothing by a reload, under load behind nginx", async () => {
+    const running = await start(["app.ts", "--listen", `unix:${socketPath()}`, "--workers", "2"]);
+    const nginx = await startNginx({
+      http: `upstream app { server unix:${path}; }`,
+      // Nothing is repeated: what is lost is seen.
+      server: "location / { include fastcgi_params; fastcgi_pass app; fastcgi_next_upstream off; }",
+    });
+    onTestFinished(() => nginx.stop());
+    let begun = 0;
+    const load = startLoad(100, async (id) => {
+      begun = id;
+      const response = await httpRequest(`${nginx.url}/${id}`);
+      const body = response.body.toString();
+      if (response.status !== 200 || !body.endsWith(`one /${id}`)) throw new Error(`status ${response.status}`);
+      return body.split(" ")[0]!;
+    });
+    await waitUntil(() => load.answeredBy.size === 2);
+    const victim = Number((await httpRequest(`${nginx.url}/slow?ms=0`)).body.toString());
+    expect(load.failures).toEqual([]);
+    process.kill(victim, "SIGKILL");
+    await waitUntil(() => running.stderr().includes(`worker ${victim} ended with SIGKILL; another one starts`));
+    const begunBefore = begun;
+    await waitUntil(() => load.answeredBy.size === 3);
+    // Only requests that the killed worker had can be lost: none that began after its end.
+    const lostIds = load.failures.map((failure) => Number.parseInt(failure, 10));
+    expect(Math.max(0, ...lostIds)).toBeLessThanOrEqual(begunBefore);
+    const lost = load.failures.length;
+    const before = load.answeredBy.size;
+    process.kill(running.pid, "SIGHUP");
+    await waitUntil(() => running.stderr().includes("fetchcgi: reloaded"));
+    await waitUntil(() => load.answeredBy.size === before + 2);
+    await load.stop();
+    expect(load.failures.slice(lost)).toEqual([]);
+    process.kill(running.pid, "SIGTERM");
+    expect(await running.exited).toBe("code 0");
+  });
+
+  it("ends with the reason when workers can't serve, and keeps those that do when a reload fails", async () => {
+    mkdirSync(join(folder.path, "broken"));
+    const file = join(folder.path, "broken/app.mjs");
+    writeFileSync(file, 'export default () => new Response("first");');
+    const port = await freePort();
+    const running = await start([file, "--listen", `tcp:127.0.0.1:${port}`, "--workers", "1"]);
+    const client = new FastCgiHttpClient(new FastCgiTcpConnector({ port }));
+    onTestFinished(() => client.close());
+    writeFileSync(file, "export default {");
+    process.kill(running.pid, "SIGHUP");
+    await waitUntil(() => running.stderr().includes("the workers before it go on"));
+    expect(running.stderr()).toContain("SyntaxError");
+    expect(await (await client.fetch("http://localhost/")).text()).toBe("first");
+    const second = await startProcess(requireRuntime("node24"), {
+      name: "fetchcgi serve",
+      args: [main, "serve", file, "--listen", socketPath(), "--workers", "2"],
+      cwd: folder.path,
+    });
+    expect(await second.exited).toBe("code 1");
+    expect(second.stderr()).toContain("SyntaxError");
+  });
+
+  it("serves what was written last with --watch", async () => {
+    mkdirSync(join(folder.path, "watched"));
+    const file = join(folder.path, "watched/app.mjs");
+    writeFileSync(file, 'export default () => new Response("first");');
+    const running = await start([file, "--listen", socketPath(), "--watch"]);
+    expect(await ask()).toBe("first");
+    writeFileSync(file, 'export default () => new Response("second");');
+    await waitUntil(async () => (await ask()) === "second");
+    expect(running.stderr()).toContain("in place of worker");
+  });
+});
