@@ -65,7 +65,8 @@ export function encodeByteString(string: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-function isAscii(text: string): boolean {
+/** Whether `text` is ASCII, and so its own byte string. */
+export function isAscii(text: string): boolean {
   for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) > 0x7f) return false;
   return true;
 }

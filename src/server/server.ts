@@ -1,11 +1,11 @@
 import { Deadline } from "../base/deadline.ts";
 import { resolveOptions } from "../base/resolve_options.ts";
-import { copyable, type FastCgiRequest } from "../codec/incoming_request.ts";
+import type { FastCgiRequest } from "../codec/incoming_request.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import { closeConnection, type FastCgiConnection } from "../transport/connection.ts";
 import { ServerConnection, type ServerConnectionOwner } from "./connection.ts";
 import { type FastCgiServerOptions, type ResolvedServerOptions, resolveServerOptions } from "./options.ts";
-import type { FastCgiHandler, FastCgiHandlerContext } from "./response.ts";
+import { type FastCgiHandler, type FastCgiHandlerContext, forIncoming } from "./response.ts";
 
 /** How {@linkcode FastCgiServer.close} ends. */
 export interface CloseOptions {
@@ -66,7 +66,7 @@ export class FastCgiServer implements FastCgiHandlerContext {
    * @throws {RangeError | TypeError} If an option has a value it can't have.
    */
   constructor(handler: FastCgiHandler, options: FastCgiServerOptions = {}) {
-    this.#handler = (request, context) => handler(copyable(request), context);
+    this.#handler = forIncoming(handler);
     this.#options = resolveServerOptions(options);
   }
 

@@ -12,7 +12,7 @@ import type { FastCgiResponse } from "../../codec/outgoing_response.ts";
 import { decodeUtf8, encodeUtf8 } from "../../protocol/byte_string.ts";
 import type { Role } from "../../protocol/constants.ts";
 import { NO_CONTENT } from "../../protocol/record.ts";
-import type { FastCgiHandler, FastCgiHandlerContext } from "../../server/response.ts";
+import { asOwnHandler, type FastCgiHandler, type FastCgiHandlerContext } from "../../server/response.ts";
 import { isResponse } from "../shared/fetch_objects.ts";
 import { lazyRequest } from "./lazy_request.ts";
 import { hasBody, nativeRequest } from "./native_request.ts";
@@ -110,7 +110,7 @@ export class FastCgiHttpService {
 
   /** The handler for a {@linkcode FastCgiServer}. */
   get handler(): FastCgiHandler {
-    return (request, context) => this.#handle(request, context);
+    return asOwnHandler((request, context) => this.#handle(request, context));
   }
 
   #handle(request: FastCgiRequest, server: FastCgiHandlerContext): FastCgiResponse | Promise<FastCgiResponse> {

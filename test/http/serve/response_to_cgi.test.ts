@@ -229,6 +229,22 @@ describe("cgiFromResponse: body", () => {
     });
   });
 
+  it.each([
+    ["is ASCII", "text\r\n", "text\r\n"],
+    ["is not ASCII", "caf\u00e9 \u20ac", "caf\xc3\xa9 \xe2\x82\xac"],
+    ["is empty", "", ""],
+    ["holds half a character", "\ud800", "\xef\xbf\xbd"],
+    ["is longer than a block", "x".repeat(5000), "x".repeat(5000)],
+  ])("cgiFromResponse sends the text of a FastResponse with its length in bytes when it %s", async (_, text, bytes) => {
+    const lines = `Status: 200 OK\r\ncontent-type: text/plain;charset=UTF-8\r\ncontent-length: ${bytes.length}`;
+    expect(await sent(new FastResponse(text))).toEqual({ first: `${lines}\r\n\r\n${bytes}`, rest: "" });
+    const untyped = new FastResponse(text);
+    untyped.headers.delete("content-type");
+    expect((await sent(untyped)).first.endsWith(`content-length: ${bytes.length}\r\n\r\n${bytes}`)).toBe(text === "");
+    const headers = { "content-length": String(bytes.length + 1) };
+    expect(() => cgiFromResponse(new FastResponse(text, { headers }), get)).toThrow(/expected \d+ bytes, got \d+$/);
+  });
+
   it("cgiFromResponse sends the header of a slow body at once", async () => {
     const open = new OpenStream();
     const result = cgiFromResponse(new Response(open.stream), get);
