@@ -7,7 +7,7 @@ import type { ByteQueue } from "../../codec/byte_queue.ts";
 
 /** Reads a body as text. */
 export async function textOf(queue: ByteQueue): Promise<string> {
-  const text = new WholeText(queue.expectedBytes);
+  const text = new WholeText();
   await queue.takeInto(text);
   return text.take();
 }
