@@ -6,6 +6,7 @@ import { cgiFromResponse } from "../../../src/http/serve/response_to_cgi.ts";
 import { heldResponse } from "../../../src/http/shared/fast_response.ts";
 import { NativeResponse } from "../../../src/http/shared/native_response.ts";
 import { FastResponse } from "../../../src/index.ts";
+import { latin1 } from "../../support/bytes.ts";
 import { responseUses, resultsOf } from "../../support/response_uses.ts";
 import { isBun } from "../../support/runtime.ts";
 import { failOnUnhandledRejections } from "../../support/unhandled_rejections.ts";
@@ -121,7 +122,9 @@ describe("FastResponse", () => {
     const body = fc.oneof(
       fc.constant(null),
       fc.string({ maxLength: 20 }),
-      fc.constantFrom("\ufeff{}", '{"a":1}', "[", "\ud800"),
+      fc.constantFrom('{"a":1}', "[", "\ud800"),
+      // Deno alone leaves the byte order mark in a text that was given as text.
+      fc.constant(latin1("\xef\xbb\xbf{}")),
       fc.uint8Array({ maxLength: 20 }) as fc.Arbitrary<Uint8Array<ArrayBuffer>>,
     );
     await fc.assert(
