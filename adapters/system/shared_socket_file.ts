@@ -2,7 +2,6 @@
 // the primary process for a path, and it binds that path once. So they ask for a path in a private folder, which stays
 // as long as one of them listens, and the first process also gives the socket its public path.
 
-import { createHash } from "node:crypto";
 import { chmodSync, existsSync, linkSync, lstatSync, mkdirSync, readdirSync, rmdirSync, unlinkSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { SystemError } from "../shared/connect.ts";
@@ -121,6 +120,10 @@ class GroupNames {
   }
 }
 
+/** Four characters for a text: FNV-1a, because loading node:crypto takes a tenth of the time of a start. */
 function shortHash(text: string): string {
-  return createHash("sha256").update(text).digest("base64url").slice(0, 4);
+  let hash = 0x811c9dc5;
+  for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, 0x01000193);
+  const folded = hash ^ (hash >>> 24);
+  return Buffer.from([folded >>> 16, folded >>> 8, folded]).toString("base64url");
 }

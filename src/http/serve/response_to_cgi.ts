@@ -8,10 +8,9 @@ import { MAX_WHOLE_LENGTH, WholeOutput } from "../../codec/whole_output.ts";
 import { encodeByteString, encodeUtf8, isAscii } from "../../protocol/byte_string.ts";
 import { MAX_SENT_CONTENT_LENGTH, Role } from "../../protocol/constants.ts";
 import { NO_CONTENT } from "../../protocol/record.ts";
-import { heldResponse } from "../shared/fast_response.ts";
+import { heldResponse, nativeResponse } from "../shared/fast_response.ts";
 import { asNativeHeaders, bodyOf } from "../shared/fetch_objects.ts";
 import { isHopByHop, isNullBodyStatus, isReasonPhrase, VARIABLE_PREFIX } from "../shared/header_rules.ts";
-import { NativeResponse } from "../shared/native_response.ts";
 import { readWhatIsThere, resume } from "./body_start.ts";
 
 /** What the response depends on in its request. */
@@ -190,7 +189,7 @@ let isTextTyped: boolean | undefined;
  * a body was made of (oven-sh/bun issue 8530): there a body that begins like text is taken for text.
  */
 function typeOf([first]: readonly Uint8Array[]): string {
-  isTextTyped ??= new NativeResponse("").headers.has("content-type");
+  isTextTyped ??= new (nativeResponse())("").headers.has("content-type");
   const isText = !isTextTyped && first !== undefined && canBeText(first);
   return isText ? "text/plain;charset=UTF-8" : "application/octet-stream";
 }

@@ -7,8 +7,8 @@ import { encodeUtf8 } from "../../protocol/byte_string.ts";
 import { NO_CONTENT } from "../../protocol/record.ts";
 import { isNullBodyStatus, isReasonPhrase } from "./header_rules.ts";
 import { completeWith, copyHeaders } from "./native_members.ts";
-import { NativeResponse } from "./native_response.ts";
 import { type HeaderList, plainFields } from "./plain_fields.ts";
+import { StandInResponse } from "./stand_in_response.ts";
 
 /** What a {@linkcode FastResponse} was made of. */
 interface HeldResponse {
@@ -44,7 +44,7 @@ class HeldBodyResponse {
     const { status = 200, statusText = "", headers } = init ?? {};
     if (!canHold(body, status, statusText) || headers === null) {
       // Everything else goes to the native class, which also refuses what is invalid.
-      this.#native = new NativeResponse(body, init as ResponseInit);
+      this.#native = new (nativeResponse())(body, init as ResponseInit);
       this.#status = this.#native.status;
       this.#statusText = this.#native.statusText;
       this.#headers = this.#native.headers;
@@ -69,18 +69,18 @@ class HeldBodyResponse {
 
   static json(data: unknown, init: ResponseInit | null = null): Response {
     const text: string | undefined = JSON.stringify(data);
-    if (text === undefined) return NativeResponse.json(data, init as ResponseInit);
+    if (text === undefined) return nativeResponse().json(data, init as ResponseInit);
     const response = new HeldBodyResponse(encodeUtf8(text), init);
     response.#setDefaultType(JSON_TYPE);
     return response as unknown as Response;
   }
 
   static redirect(url: string | URL, status?: number): Response {
-    return NativeResponse.redirect(url, status);
+    return nativeResponse().redirect(url, status);
   }
 
   static error(): Response {
-    return NativeResponse.error();
+    return nativeResponse().error();
   }
 
   get status(): number {
@@ -136,7 +136,7 @@ class HeldBodyResponse {
       const init = { status: response.#status, statusText: response.#statusText, headers: response.headers };
       // Of a body that was read, only that is left.
       const body = response.#held === null ? NO_CONTENT : response.#held.body;
-      response.#native = new NativeResponse(body as BodyInit | null, init);
+      response.#native = new (nativeResponse())(body as BodyInit | null, init);
       if (response.#held === null) void response.#native.arrayBuffer();
       response.#held = null;
     }
@@ -170,7 +170,7 @@ class HeldBodyResponse {
 }
 
 function isInstance(asked: unknown, value: unknown): boolean {
-  if (asked === HeldBodyResponse) return value instanceof NativeResponse;
+  if (asked === HeldBodyResponse) return value instanceof nativeResponse();
   return Function.prototype[Symbol.hasInstance].call(asked, value);
 }
 
@@ -209,17 +209,39 @@ export function heldResponse(response: Response): HeldResponse | null {
  */
 export const FastResponse: typeof Response = HeldBodyResponse as unknown as typeof Response;
 
-let isComplete = false;
+let native: typeof Response | null = null;
+
+/**
+ * The runtime's own class, even if the program replaces the global one later. It is looked at when it is first needed: on
+ * Node.js a look loads the HTTP client, which took a third of the time of importing this library. If the program has
+ * made {@linkcode FastResponse} the global class by then, nothing leads to the runtime's class, and another takes its
+ * place as long as that is so.
+ */
+export function nativeResponse(): typeof Response {
+  if (native === null || native === StandInResponse) {
+    const given = globalThis.Response;
+    native = isFast(given) ? StandInResponse : given;
+  }
+  return native;
+}
+
+function isFast(given: unknown): boolean {
+  return given === HeldBodyResponse || Object.prototype.isPrototypeOf.call(HeldBodyResponse, given as object);
+}
+
+/** The class whose members the class of this file has. */
+let completed: typeof Response | null = null;
 
 /**
  * Adds the other members of a Response to the class. This is not done at import, because a program may never use the
  * class.
  */
 function complete(): void {
-  if (isComplete) return;
-  isComplete = true;
+  const base = nativeResponse();
+  if (completed === base) return;
+  completed = base;
   const { native } = HeldBodyResponse;
   const natives = { forGetter: native, forSymbol: native, forMethod: native };
-  completeWith(HeldBodyResponse.prototype, NativeResponse, natives, new NativeResponse());
-  Object.setPrototypeOf(HeldBodyResponse, NativeResponse);
+  completeWith(HeldBodyResponse.prototype, base, natives, new base());
+  Object.setPrototypeOf(HeldBodyResponse, base);
 }
