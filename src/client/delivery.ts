@@ -32,6 +32,7 @@ export interface DeliveryHost {
 
 /** A request that was put on a connection. */
 interface Attempt {
+  readonly pool: Pool;
   readonly connection: ClientConnection;
   /** Whether the connection had had requests before. */
   readonly isUsed: boolean;
@@ -85,12 +86,12 @@ export class Delivery implements IncomingResponseHooks {
   deliver(signal: AbortSignal | undefined = this.#request.signal): void | Promise<void> {
     this.#count++;
     const pool = this.#host.poolOf(this.#connector, this.#key);
-    return pool.run({ ...this.#wish, signal, use: (connection) => this.#put(connection) });
+    return pool.run({ ...this.#wish, signal, use: (connection) => this.#put(connection, pool) });
   }
 
-  #put(connection: ClientConnection): void {
+  #put(connection: ClientConnection, pool: Pool): void {
     const { begun, isShared } = connection.exchanges;
-    this.#attempt = { connection, isUsed: begun > 0, isShared };
+    this.#attempt = { pool, connection, isUsed: begun > 0, isShared };
     connection.begin(this.#request, this.response);
   }
 
@@ -141,20 +142,24 @@ export class Delivery implements IncomingResponseHooks {
   }
 
   async #sendAgain(): Promise<void> {
-    const { connection } = this.#attempt!;
+    const { pool, connection } = this.#attempt!;
+    const hasReturned = pool.awaitReturn();
     try {
       await withController(this.#request.signal, async (controller) => {
         this.#controller = controller;
         // The connection that failed is still handling its failure.
         await null;
         if (this.#overload !== null) connection.finish();
-        await this.deliver(controller.signal);
+        const delivered = this.deliver(controller.signal);
+        hasReturned();
+        await delivered;
       });
     } catch (error) {
       this.response.onEarlyFailure = null;
       // No other application takes the request, so it fails with the refusal.
       this.response.fail(this.#overload !== null && isConnectError(error) ? this.#overload : error);
     } finally {
+      hasReturned();
       this.#controller = null;
     }
   }

@@ -56,6 +56,8 @@ export class Pool {
   readonly #dials = new Set<AbortController>();
   readonly #waiters = new Set<Waiter>();
   #lastTicket = 0;
+  /** Requests that were taken back and are about to come again. */
+  #returning = 0;
   /** The number of requests that a connection which is being opened will take: a guess, until the first one is open. */
   #expectedRequests: number;
   #isServing = false;
@@ -149,6 +151,24 @@ export class Pool {
       this.#waiters.add(waiter);
       this.#serve();
     });
+  }
+
+  /**
+   * Announces that a request which had a connection comes again in a moment. Until then the pool does not count as
+   * unused, even if that connection was the last: what is known about the application would be forgotten, and the
+   * request might be refused for the same reason for ever.
+   *
+   * @returns Called when the request has come, or does not come.
+   */
+  awaitReturn(): () => void {
+    this.#returning++;
+    let isAwaited = true;
+    return () => {
+      if (!isAwaited) return;
+      isAwaited = false;
+      this.#returning--;
+      this.#checkUnused();
+    };
   }
 
   /** Called when a connection has room again. */
@@ -328,7 +348,7 @@ export class Pool {
   }
 
   get #isUnused(): boolean {
-    return this.#connections.size + this.#dials.size + this.#waiters.size === 0;
+    return this.#connections.size + this.#dials.size + this.#waiters.size + this.#returning === 0;
   }
 
   #checkUnused(): void {

@@ -225,6 +225,29 @@ describe("multiplexing: asking the application", () => {
     }
   });
 
+  it("FastCgiClient gives up when an application with a key refuses to multiplex again, whatever it says of itself", async () => {
+    const received: string[] = [];
+    const single = new ScriptedConnector(async (application, connection) => {
+      for (let next = await application.next(); next !== null; next = await application.next()) {
+        const { type, requestId, contentData } = next;
+        if (type === GetValues) {
+          received.push(`${connection}: values`);
+          await application.send(record(GetValuesResult, 0, encodeNameValuePairs([["FCGI_MPXS_CONNS", "1"]])));
+        }
+        if (type !== RecordType.Stdin || contentData.length > 0) continue;
+        received.push(`${connection}: request`);
+        // The client must have given up long before.
+        if (connection > 9) await application.send(answer(requestId, "at last"));
+        else await application.send(end(requestId, ProtocolStatus.CantMpxConn));
+        return application.close();
+      }
+    });
+    const client = clientOf({ connect: () => single.connect(), keyOf: () => "tenant" });
+    await expect(text(client)).rejects.toMatchObject({ code: "cantMultiplex" });
+    // Alone on its connection, the second time: what was learned is not forgotten with the first connection.
+    expect(received).toEqual(["1: values", "1: request", "2: request"]);
+  });
+
   it("FastCgiClient shares no connection that it opens after a refusal with CANT_MPX_CONN", async () => {
     let atOnce = 0;
     const connector = shared(async (application, connection) => {
