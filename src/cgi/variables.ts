@@ -76,9 +76,10 @@ const MAX_SEARCHED = 100;
 
 /** Variables as they came, all ASCII and each name once. */
 class ReceivedVariables implements Variables {
-  readonly #text: string;
+  #text: string;
   /** As in FoundPairs. */
-  readonly #bounds: readonly number[];
+  #bounds: readonly number[];
+  /** Once it is made, the text and the bounds are dropped. */
   #params: FastCgiParams | null = null;
 
   constructor(text: string, bounds: readonly number[]) {
@@ -95,6 +96,8 @@ class ReceivedVariables implements Variables {
       const params = new Map<string, string>();
       for (let index = 0; index < this.#bounds.length; index += 3) params.set(this.#name(index), this.#value(index));
       this.#params = params;
+      this.#text = "";
+      this.#bounds = [];
     }
     return this.#params;
   }
