@@ -172,7 +172,7 @@ const floorClient = (job: Job): Entry => calling(FLOOR, "floor_client.mjs", job)
 const fastcgiClient = (job: Job): Entry => calling(FASTCGI_CLIENT, "fastcgi_client.mjs", job);
 const CALLED = "fetchcgi";
 const CALLED_SEMI_SPACE = "fetchcgi, semi-space 2";
-const CALLED_LAZY = "fetchcgi, lazyResponse";
+const CALLED_LAZY = "fetchcgi, FastResponse";
 
 const calls: readonly BenchCase[] = [
   {
@@ -182,7 +182,7 @@ const calls: readonly BenchCase[] = [
     figure: CPU,
     entries: [
       callingFetchcgi(CALLED, "hello"),
-      callingFetchcgi(CALLED_LAZY, "hello", { options: { lazyResponse: true } }),
+      callingFetchcgi(CALLED_LAZY, "hello", { options: { response: "FastResponse" } }),
       floorClient("hello"),
       fastcgiClient("hello"),
     ],

@@ -1,4 +1,5 @@
-// Our client: fetchcgi_client.mjs FOLDER OPTIONS BACKEND JOB, where OPTIONS are more options of the client, as JSON.
+// Our client: fetchcgi_client.mjs FOLDER OPTIONS BACKEND JOB, where OPTIONS are more options of the client, as JSON, and `response` the name
+// of its responseClass.
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { BROWSER_HEADERS, HELLO } from "./answers.mjs";
@@ -6,13 +7,22 @@ import { BodyCheck, bodyOf, WIDTHS } from "./client_jobs.mjs";
 import { concurrently, rounds } from "./ready.mjs";
 
 const [folder, options, backend, job] = process.argv.slice(2);
-const { FastCgiHttpClient, FastCgiUnixConnector } = await import(pathToFileURL(join(folder, "node.js")).href);
+const library = await import(pathToFileURL(join(folder, "node.js")).href);
+const { FastCgiHttpClient, FastCgiUnixConnector } = library;
+const { response, ...more } = JSON.parse(options);
 
 const width = WIDTHS[job];
 const client = new FastCgiHttpClient(
   new FastCgiUnixConnector(backend, { script: { filename: "/var/www/html/index.php" } }),
   // Not one of these backends closes a connection by itself.
-  { keepAlive: true, maxConnections: width, maxIdle: width, reuseForAll: true, ...JSON.parse(options) },
+  {
+    keepAlive: true,
+    maxConnections: width,
+    maxIdle: width,
+    reuseForAll: true,
+    responseClass: library[response],
+    ...more,
+  },
 );
 
 const body = bodyOf(job);

@@ -93,7 +93,7 @@ export interface AskAuthorizerOptions {
   /** The most bytes of the answer's body, which is read and dropped. A longer answer allows nothing. */
   maxDrainBytes: number;
   /** As the client's option. */
-  lazyResponse: boolean;
+  responseClass?: typeof Response | undefined;
 }
 
 /** Asks an authorizer about `request`. The request's body is not touched. */

@@ -7,7 +7,6 @@ import { streamOf } from "../../codec/stream_of.ts";
 import { decodeByteString } from "../../protocol/byte_string.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
 import { discardBody } from "../shared/discard_body.ts";
-import { FastResponse } from "../shared/fast_response.ts";
 import { isNullBodyStatus } from "../shared/header_rules.ts";
 import { CgiBody } from "./cgi_body.ts";
 import { type CgiHeader, type CgiOrders, malformedResponse, parseCgiHeader } from "./cgi_header.ts";
@@ -20,12 +19,8 @@ export interface ResponseFromCgiOptions {
   maxResponseHeaderBytes: number;
   /** The most bytes that are read and dropped of a body that the caller does not get. */
   maxDrainBytes: number;
-  /**
-   * Whether a response that is complete with its header is a {@linkcode FastResponse}.
-   *
-   * @default {false}
-   */
-  lazyResponse?: boolean;
+  /** The class of a response that is complete with its header, if it is not the runtime's own. */
+  responseClass?: typeof Response | undefined;
 }
 
 /** A response, and what it asks the web server to do. */
@@ -57,9 +52,10 @@ export async function responseFromCgi(
   }
   const { status, statusText, fields, length: _, ...orders } = found.header;
   const body = bodyOf(incoming, found, options);
-  if (options.lazyResponse && !(body instanceof ReadableStream)) {
+  const { responseClass } = options;
+  if (responseClass !== undefined && !(body instanceof ReadableStream)) {
     const headers = fields as [name: string, value: string][];
-    return { ...orders, response: new FastResponse(body, { status, statusText, headers }) };
+    return { ...orders, response: new responseClass(body, { status, statusText, headers }) };
   }
   const response = new Response(body, { status, statusText });
   setFields(response.headers, fields);

@@ -58,6 +58,12 @@ export class FastCgiHttpClient implements AsyncDisposable {
     };
     this.#script = options.script ?? this.#preset.script;
     checkRequestBuffering(this.#options.requestBuffering);
+    const { responseClass } = this.#options;
+    if (responseClass !== undefined && typeof responseClass !== "function") {
+      throw new TypeError(
+        `Cannot use responseClass: expected a class such as FastResponse, got ${typeof responseClass}`,
+      );
+    }
     checkScript(this.#script);
     paramsFromPhpOptions([this.#preset, options]);
     // Bound, so that it can be passed on alone, as the global `fetch` can: `app.mount("/", php.fetch)`.
@@ -189,9 +195,9 @@ export class FastCgiHttpClient implements AsyncDisposable {
         init.data ? { ...exchange, role: Role.Filter, data: init.data.source } : exchange,
       );
       if (dispose !== undefined) response.end.then(dispose, dispose);
-      const { maxResponseHeaderBytes, maxDrainBytes, lazyResponse } = this.#options;
+      const { maxResponseHeaderBytes, maxDrainBytes, responseClass } = this.#options;
       const { method } = request;
-      return await responseFromCgi(response, { method, maxResponseHeaderBytes, maxDrainBytes, lazyResponse });
+      return await responseFromCgi(response, { method, maxResponseHeaderBytes, maxDrainBytes, responseClass });
     } catch (error) {
       void dispose?.();
       throw error;

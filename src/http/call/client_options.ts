@@ -96,14 +96,14 @@ export interface FastCgiHttpClientOptions extends FastCgiClientOptions, FastCgiP
    */
   maxDrainBytes?: number;
   /**
-   * Whether a response that is complete when its header is read is a {@linkcode FastResponse}, whose parts are made when
-   * they are first read. That is cheaper for a program that reads it at once, or answers with it in a handler of this
-   * library. `Bun.serve`, `Deno.serve` and other code that looks for the native object inside a Response do not accept
-   * it; its `clone()` is native. So is every response whose body streams.
+   * The class of a response that is complete when its header is read. {@linkcode FastResponse} makes its parts when they are
+   * first read: that is cheaper for a program that reads it at once, or answers with it in a handler of this library.
+   * `Bun.serve`, `Deno.serve` and other code that looks for the native object inside a Response do not accept one; its
+   * `clone()` is native. Responses whose body streams are native in any case.
    *
-   * @default {false}
+   * @default {the runtime's Response}
    */
-  lazyResponse?: boolean;
+  responseClass?: typeof Response | undefined;
   /**
    * Called with the application's error messages (FCGI_STDERR), up to `maxStderrBytes`: whole characters, in pieces as
    * they come. The application chooses this text: a log should escape its control characters.
@@ -138,7 +138,6 @@ export const DEFAULT_HTTP_CLIENT_OPTIONS: Required<
     | "maxResponseHeaderBytes"
     | "maxDrainBytes"
     | "maxLocalRedirects"
-    | "lazyResponse"
   >
 > = Object.freeze({
   requestBuffering: "collect",
@@ -148,7 +147,6 @@ export const DEFAULT_HTTP_CLIENT_OPTIONS: Required<
   maxResponseHeaderBytes: 64 * 1024,
   maxDrainBytes: 256 * 1024,
   maxLocalRedirects: 10,
-  lazyResponse: false,
 });
 
 /** Names of {@linkcode FastCgiFetchInit} that a native `RequestInit` does not have. */

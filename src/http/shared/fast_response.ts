@@ -1,7 +1,7 @@
 // A Response that keeps its body as it was given. A native Response makes a stream of the body and copies its bytes,
 // which this library would read back at once: on Node.js that is half of what a small request costs. It is opt-in,
 // because functions that look for the native object inside find none: the class FastResponse for handlers, and
-// `lazyResponse` of the client, whose answers are mostly read at once or passed on.
+// `responseClass` of the client, whose answers are mostly read at once or passed on.
 
 import { encodeUtf8 } from "../../protocol/byte_string.ts";
 import { NO_CONTENT } from "../../protocol/record.ts";

@@ -7,7 +7,7 @@ import {
   responseFromCgi as cgiResponseFrom,
   type ResponseFromCgiOptions,
 } from "../../../src/http/call/cgi_to_response.ts";
-import { heldResponse } from "../../../src/http/shared/fast_response.ts";
+import { FastResponse, heldResponse } from "../../../src/http/shared/fast_response.ts";
 import { FastCgiError, ProtocolStatus } from "../../../src/toolkit.ts";
 import { chunksOf, latin1, sha256 } from "../../support/bytes.ts";
 import { recordsIn } from "../../support/records.ts";
@@ -583,7 +583,7 @@ describe("responseFromCgi: body", () => {
     );
   });
 
-  it("responseFromCgi makes a FastResponse with lazyResponse that behaves as the native one, whatever a program does with it", async () => {
+  it("responseFromCgi makes a FastResponse as its responseClass that behaves as the native one, whatever a program does with it", async () => {
     const value = fc.constantFrom("1", "", "a, b", "\xe9", "text/html;charset=x");
     const name = fc.constantFrom("X-A", "x-a", "Set-Cookie", "Content-Type", "Location", "1", "__proto__");
     const lines = fc.array(
@@ -597,7 +597,7 @@ describe("responseFromCgi: body", () => {
       fc.asyncProperty(status, lines, body, method, responseUses, async (said, header, content, asked, uses) => {
         const output = `Status: ${said}\r\n${header.join("")}\r\n${content}`;
         const native = await responseFromCgi(whole(output), { ...options, method: asked });
-        const lazy = await responseFromCgi(whole(output), { ...options, method: asked, lazyResponse: true });
+        const lazy = await responseFromCgi(whole(output), { ...options, method: asked, responseClass: FastResponse });
         expect(heldResponse(lazy)).not.toBeNull();
         expect(heldResponse(native)).toBeNull();
         expect(await resultsOf(lazy, uses)).toEqual(await resultsOf(native, uses));
@@ -606,10 +606,10 @@ describe("responseFromCgi: body", () => {
     );
   });
 
-  it("responseFromCgi makes a native Response with lazyResponse as long as the body streams or is not as announced", async () => {
+  it("responseFromCgi makes a native Response with any responseClass as long as the body streams or is not as announced", async () => {
     const { incoming } = fed();
     incoming.stdoutQueue.push(latin1("X-A: 1\r\n\r\nbody"));
-    const lazy = { ...options, lazyResponse: true };
+    const lazy = { ...options, responseClass: FastResponse };
     for (const streamed of [incoming, whole("Content-Length: 5\r\n\r\nbody")]) {
       expect(heldResponse(await responseFromCgi(streamed, lazy))).toBeNull();
     }

@@ -412,6 +412,7 @@ describe("FastCgiHttpClient: variables", () => {
       { phpAdminValues: { a: "1\nb=2" } },
       { script: { documentRoot: "/srv" } },
       { requestBuffering: "none" },
+      { responseClass: "FastResponse" },
     ]) {
       expect(() => new FastCgiHttpClient(connector, options as FastCgiHttpClientOptions)).toThrow(TypeError);
     }
