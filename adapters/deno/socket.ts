@@ -28,7 +28,7 @@ export class DenoChannel extends SocketChannel {
     void this.readFrom(async () => {
       const length = await this.#conn.read(this.#buffer);
       return length === null ? { done: true } : { done: false, value: this.#take(length) };
-    }, true);
+    });
   }
 
   override async write(pieces: readonly Uint8Array[]): Promise<void> {

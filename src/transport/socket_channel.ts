@@ -126,10 +126,8 @@ export abstract class SocketChannel implements ByteChannel {
   /**
    * Reads with `read` until the end. During a pause one piece is read ahead, so that a broken connection is noticed. To
    * be called by `startReading`.
-   *
-   * @param isSole As for {@linkcode SocketChannel.received}.
    */
-  protected async readFrom(read: ByteReader["read"], isSole: boolean = false): Promise<void> {
+  protected async readFrom(read: ByteReader["read"]): Promise<void> {
     try {
       for (;;) {
         const { done, value } = await read();
@@ -140,7 +138,7 @@ export abstract class SocketChannel implements ByteChannel {
         }
         if (this.#phase === "closed") return;
         if (done) break;
-        this.received(value!, isSole);
+        this.received(value!);
       }
     } catch (error) {
       this.failed(error);
