@@ -118,6 +118,10 @@ class Backends<Each extends Connector> {
   readonly #orderOf: OrderOf<Each>;
   readonly #onFailure: (error: unknown, connector: Each) => void;
   readonly #failedAt = new Map<Each, number>();
+  /**
+   * The member that opened each connection. It can't stand in the connection, which is an object of the program or of a
+   * runtime; and a result that holds both would be another shape of a connection for every connector and every wrapper.
+   */
   readonly #memberOf = new WeakMap<FastCgiConnection, Member<Each>>();
   /** The connectors made for some of the members. A client keeps the connections of each connector apart, so each is made once. */
   readonly #made: { readonly members: readonly Member<Each>[]; readonly connector: ComposedConnector<Each> }[] = [];

@@ -93,6 +93,11 @@ function nextRound(): Promise<void> {
 /**
  * Rounds of the event loop that are enough for all that waits for no timer: reading a Blob takes the most, several on
  * Node 24 and later, and the library reads one for comparison.
+ *
+ * The rounds are counted because no event tells when all is done: the promises that are under way are the library's own, and
+ * the runtime reads a Blob outside of JavaScript. If the count were too low, timers would fire earlier than they would beside
+ * a real clock. That is an order that can also happen on a slow machine, so a conversation would be another one, and its
+ * rules would hold all the same.
  */
 const ROUNDS = 2 + (await roundsOfBlob());
 
