@@ -1,5 +1,7 @@
 /// <reference path="./sockets.d.ts" />
+
 import { connect } from "cloudflare:sockets";
+import { optionsOf, unexpected } from "../../src/base/unexpected.ts";
 import {
   type ConnectionAddress,
   type FastCgiConnection,
@@ -42,12 +44,12 @@ export class FastCgiTcpConnector extends TcpConnector {
    * @throws {TypeError} If the target is not one, or an option has a value it can't have.
    */
   constructor(target: TcpTarget | string, preset: FastCgiHttpPreset = {}, options: WorkerSocketOptions = {}) {
-    const { binding = SOCKETS, secureTransport = "off" } = options;
+    const { binding = SOCKETS, secureTransport = "off" } = optionsOf(options);
     if (typeof binding?.connect !== "function") {
-      throw new TypeError("Cannot connect by way of binding: expected an object with a method connect");
+      throw unexpected("Cannot use binding: expected an object with a method connect", binding);
     }
     if (secureTransport !== "off" && secureTransport !== "on") {
-      throw new TypeError(`Cannot use secureTransport: expected "off" or "on", got ${JSON.stringify(secureTransport)}`);
+      throw unexpected('Cannot use secureTransport: expected "off" or "on"', secureTransport);
     }
     super(target, preset);
     this.#binding = binding;

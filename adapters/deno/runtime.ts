@@ -34,7 +34,7 @@ export interface DenoRuntime {
   readonly errors: { readonly NotConnected: new () => Error };
   /** Makes an empty file for this user only, in the system's folder for such files; returns its path. */
   makeTempFile(options: { prefix: string }): Promise<string>;
-  listen(options: { hostname: string; port: number }): DenoListener;
+  listen(options: { hostname: string; port: number; tcpBacklog?: number }): DenoListener;
   listen(options: { transport: "unix"; path: string }): DenoListener;
   connect(options: { hostname: string; port: number; signal: AbortSignal }): Promise<DenoConn>;
   connect(options: { transport: "unix"; path: string }): Promise<DenoConn>;

@@ -9,6 +9,8 @@ import { DenoChannel } from "./socket.ts";
 /** Milliseconds before the next attempt after no connection could be accepted. Connections wait in that time. */
 const ACCEPT_DELAY = 100;
 
+type TcpPlace = Extract<ListenPlace, { readonly hostname: string }>;
+
 const RUNTIME: ServerRuntime = { bind, openUnix, environment: (name) => deno().env.get(name) };
 
 /**
@@ -35,7 +37,8 @@ export function serve(options: ServeOptions): Promise<FastCgiListener> {
 
 async function bind(place: ListenPlace, events: ListenerEvents): Promise<ListeningSocket> {
   if ("fd" in place) throw new TypeError("Deno can't take over a socket that was inherited; give path or port");
-  const server = "path" in place ? deno().listen({ transport: "unix", path: place.path }) : deno().listen(place);
+  const server =
+    "path" in place ? deno().listen({ transport: "unix", path: place.path }) : deno().listen(tcpOptions(place));
   const { addr } = server;
   const address: ConnectionAddress | undefined =
     addr.transport === "tcp" ? { hostname: addr.hostname, port: addr.port } : undefined;
@@ -49,6 +52,11 @@ async function bind(place: ListenPlace, events: ListenerEvents): Promise<Listeni
       server.close();
     },
   };
+}
+
+/** Deno has an option for the backlog of a port only. */
+function tcpOptions({ hostname, port, backlog }: TcpPlace): TcpPlace & { tcpBacklog?: number } {
+  return { hostname, port, ...(backlog !== undefined && { tcpBacklog: backlog }) };
 }
 
 async function acceptAll(

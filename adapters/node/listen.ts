@@ -44,10 +44,11 @@ async function bind(place: ListenPlace, { onConnection, onError }: ListenerEvent
 }
 
 function optionsOf(place: ListenPlace): ListenOptions {
-  if ("hostname" in place) return { host: place.hostname, port: place.port };
-  if ("path" in place) return { path: place.path, exclusive: place.isShared !== true };
   // Missing from the types of `listen`.
-  return place as ListenOptions;
+  if ("fd" in place) return place as ListenOptions;
+  const queue = place.backlog === undefined ? {} : { backlog: place.backlog };
+  if ("hostname" in place) return { host: place.hostname, port: place.port, ...queue };
+  return { path: place.path, exclusive: place.isShared !== true, ...queue };
 }
 
 /**

@@ -1,5 +1,6 @@
 // Connectors to sockets, for all runtimes. A runtime adds how it opens a socket.
 
+import { checkSignal, objectOf, optionsOf } from "../../src/base/unexpected.ts";
 import {
   type ConnectOptions,
   connectOrAbort,
@@ -31,7 +32,7 @@ export abstract class SocketConnector<Target> implements FastCgiHttpConnector {
   /** `preset` is what the application wants of every client. */
   constructor(target: Target, preset: FastCgiHttpPreset = {}) {
     const { openSpool } = this;
-    this.preset = { ...(openSpool && { openSpool }), ...preset };
+    this.preset = { ...(openSpool && { openSpool }), ...optionsOf(preset, "preset") };
     this.#target = target;
   }
 
@@ -51,7 +52,9 @@ export abstract class SocketConnector<Target> implements FastCgiHttpConnector {
   }
 
   /** Opens a connection; see {@linkcode FastCgiHttpConnector.connect}. */
-  async connect({ signal }: ConnectOptions): Promise<FastCgiConnection> {
+  async connect(options: ConnectOptions): Promise<FastCgiConnection> {
+    const { signal } = objectOf(options, "Cannot connect", "options to be an object with a signal");
+    checkSignal(signal, "Cannot connect", false);
     signal.throwIfAborted();
     try {
       // Not every runtime can cancel an attempt.
@@ -102,6 +105,8 @@ export abstract class TcpConnector extends SocketConnector<TcpAddress> {
 /** The preset of `phpFpm`. */
 export function phpFpmPreset(script: string | FastCgiScript | FastCgiScriptResolver | undefined): FastCgiHttpPreset {
   if (script === undefined) return {};
+  if (typeof script !== "string" && typeof script !== "function")
+    objectOf(script, "Cannot use script", "a path, an object with a filename or a function");
   return { script: typeof script === "string" ? { filename: script } : script };
 }
 

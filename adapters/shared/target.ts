@@ -1,3 +1,4 @@
+import { checkInteger, objectOf, shown, unexpected } from "../../src/base/unexpected.ts";
 import type { TcpAddress } from "../../src/toolkit.ts";
 
 /** The address of a TCP application. */
@@ -12,15 +13,27 @@ export interface TcpTarget {
   port: number;
 }
 
-/** @throws {TypeError} If the target has no valid port. */
+/** @throws {RangeError | TypeError} If the target has no valid port. */
 export function parseTcpTarget(target: TcpTarget | string): TcpAddress {
-  const { hostname = "127.0.0.1", port } = typeof target === "string" ? splitTcpTarget(target) : target;
-  if (typeof hostname !== "string" || hostname === "" || !Number.isInteger(port) || port < 1 || port > 65_535) {
-    throw new TypeError(
-      `Cannot connect to ${JSON.stringify(target)}: expected "host:port", with a port from 1 to 65535`,
-    );
+  if (typeof target === "string") return parseTcpText(target);
+  const { hostname = "127.0.0.1", port } = objectOf(target, "Cannot connect", 'target to be "host:port" or an object');
+  if (typeof hostname !== "string" || hostname === "") {
+    throw unexpected("Cannot connect: expected hostname to be a host name or an address", hostname);
   }
+  checkInteger(port, `Cannot connect to ${shown(hostname)}`, "port", 1, MAX_PORT);
   return { hostname, port };
+}
+
+/** The largest port. */
+const MAX_PORT = 65_535;
+
+function parseTcpText(target: string): TcpAddress {
+  const { hostname = "127.0.0.1", port } = splitTcpTarget(target);
+  if (hostname !== "" && Number.isInteger(port) && port >= 1 && port <= MAX_PORT) return { hostname, port };
+  throw unexpected(
+    `Cannot connect to ${shown(target)}: expected "host:port" as target, with a port from 1 to ${MAX_PORT}`,
+    target,
+  );
 }
 
 /** Parses `9000`, `host:9000` or `[::1]:9000`. Any other text gives no valid port. */

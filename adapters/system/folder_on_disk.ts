@@ -3,6 +3,7 @@
 import type { Stats } from "node:fs";
 import { lstat, realpath, stat } from "node:fs/promises";
 import { isAbsolute, join, relative, sep } from "node:path";
+import { optionsOf, unexpected } from "../../src/base/unexpected.ts";
 import { contained } from "../../src/toolkit.ts";
 import { printable } from "../shared/print.ts";
 
@@ -73,13 +74,11 @@ export class FolderOnDisk {
    * @param verb For messages: what is done with it, such as "send".
    * @throws {TypeError} If a folder is not an absolute path, or an option has a value it can't have.
    */
-  constructor(folder: string, what: string, verb: string, { mayLinkTo = [], onRefused }: FolderOnDiskOptions) {
-    if (!Array.isArray(mayLinkTo))
-      throw new TypeError(`Cannot use mayLinkTo: expected an array, got ${typeof mayLinkTo}`);
-    for (const path of [folder, ...mayLinkTo]) {
-      if (typeof path === "string" && isAbsolute(path)) continue;
-      throw new TypeError(`Cannot look for ${what} in ${JSON.stringify(path)}: expected an absolute path`);
-    }
+  constructor(folder: string, what: string, verb: string, options: FolderOnDiskOptions) {
+    const { mayLinkTo = [], onRefused } = optionsOf(options);
+    if (!Array.isArray(mayLinkTo)) throw unexpected("Cannot use mayLinkTo: expected an array", mayLinkTo);
+    checkFolder(folder, `Cannot look for ${what}: expected folder`);
+    for (const path of mayLinkTo) checkFolder(path, `Cannot look for ${what}: expected each of mayLinkTo`);
     this.#folder = folder;
     this.#verb = verb;
     this.#mayLinkTo = [...mayLinkTo];
@@ -146,6 +145,12 @@ export class FolderOnDisk {
 function insideOf(folder: string, path: string): string | null {
   const inside = relative(folder, path);
   return inside === ".." || inside.startsWith(`..${sep}`) || isAbsolute(inside) ? null : inside.replaceAll(sep, "/");
+}
+
+/** @throws {TypeError} If it is no absolute path. */
+function checkFolder(folder: unknown, expectation: string): void {
+  if (typeof folder === "string" && isAbsolute(folder)) return;
+  throw unexpected(`${expectation} to be an absolute path`, folder);
 }
 
 function shown(path: string): string {

@@ -1,3 +1,4 @@
+import { checkInteger, outOfRange, unexpected } from "../../src/base/unexpected.ts";
 import type { ConnectionAddress, FastCgiConnection } from "../../src/toolkit.ts";
 import { formatTcpTarget } from "../shared/target.ts";
 import { untilQuiet } from "./backlog.ts";
@@ -50,6 +51,14 @@ export interface ListenTarget {
    */
   hostname?: string;
   /**
+   * The most connections that wait to be accepted, of a port or a path. Beyond, clients of a port connect late, and those of a Unix socket
+   * are refused (EAGAIN). The system may allow fewer: on Linux `net.core.somaxconn`. Where the runtime can't set it (Bun, and Unix sockets on
+   * Deno) it has no effect.
+   *
+   * @default {the runtime's: 511 on Node, as nginx and php-fpm; 512 on Bun; on Deno 511 for a port, 1024 for a path}
+   */
+  backlog?: number;
+  /**
    * A listening socket that the process inherited: 0 from spawn-fcgi, multiwatch, lighttpd and mod_fcgid (FastCGI 2.2),
    * 3 and up from systemd. Deno can't take one over.
    */
@@ -65,9 +74,9 @@ export const LISTEN_DEFAULTS: Required<Pick<ListenTarget, "hostname" | "mode" | 
 
 /** One place to listen at. */
 export type ListenPlace =
-  | { readonly hostname: string; readonly port: number }
+  | { readonly hostname: string; readonly port: number; readonly backlog?: number | undefined }
   /** With `isShared`, the other processes of the {@linkcode ServerRuntime.group} listen there too. */
-  | { readonly path: string; readonly isShared?: boolean }
+  | { readonly path: string; readonly isShared?: boolean; readonly backlog?: number | undefined }
   | { readonly fd: number };
 
 /** A runtime's socket that listens. */
@@ -115,29 +124,30 @@ export interface ServerRuntime extends UnixSockets {
 /**
  * @throws {TypeError} If the target is more than one place, or none if there is none to inherit, or an option is of
  * another type.
- * @throws {RangeError} If the port or the mode is invalid.
+ * @throws {RangeError} If the port, the descriptor or the mode is invalid.
  */
 export function checkTarget(target: ListenTarget, { pid }: ServerRuntime): void {
-  const { path, port, fd, hostname } = target;
+  const { path, port, fd, hostname, backlog } = target;
   const { mode = LISTEN_DEFAULTS.mode } = target;
   for (const name of ["hostname", "mode", "takeOver"] as const) {
     const [expected, value] = [typeof LISTEN_DEFAULTS[name], target[name]];
     if (value !== undefined && typeof value !== expected) {
-      throw new TypeError(`Cannot use ${name}: expected a ${expected}, got ${String(value)}`);
+      throw unexpected(`Cannot use ${name}: expected a ${expected}`, value);
     }
   }
-  if (hostname === "")
-    throw new TypeError("Cannot use hostname: expected a host name or an address, got an empty string");
+  if (hostname === "") throw unexpected("Cannot use hostname: expected a host name or an address", hostname);
   if (!(Number.isInteger(mode) && mode >= 0 && mode <= 0o777)) {
-    throw new RangeError(`Cannot use mode: expected an integer from 0 to 0o777, got ${mode}`);
+    throw outOfRange("Cannot use mode: expected an integer from 0 to 0o777", mode);
   }
   const given = [path, port, fd].filter((place) => place !== undefined).length;
   const isInherited = given === 0 && hostname === undefined && pid !== undefined;
   if (given !== 1 && !isInherited) throw new TypeError(`Cannot serve: expected one of path, port and fd, got ${given}`);
   if (path !== undefined) checkSocketPath(path, "listen on");
-  if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
-    throw new RangeError(`Cannot listen on port ${port}: expected an integer from 0 to 65535`);
-  }
+  if (port !== undefined) checkInteger(port, "Cannot listen", "port", 0, 65_535);
+  // It is an int of C, and 0 has another meaning on each system.
+  if (backlog !== undefined) checkInteger(backlog, "Cannot listen", "backlog", 1, 0x7fff_ffff);
+  // The largest number of a descriptor that any system knows.
+  if (fd !== undefined) checkInteger(fd, "Cannot listen", "fd", 0, 0x7fff_ffff);
 }
 
 /** Listens. Rejects with an error that says what is wrong and what to do about it. */
@@ -169,7 +179,7 @@ interface PathEvents {
 async function listenOnPath(
   runtime: ServerRuntime,
   path: string,
-  { mode = LISTEN_DEFAULTS.mode, takeOver = LISTEN_DEFAULTS.takeOver }: ListenTarget,
+  { mode = LISTEN_DEFAULTS.mode, takeOver = LISTEN_DEFAULTS.takeOver, backlog }: ListenTarget,
   { bind, events, accepted }: PathEvents,
 ): Promise<Listener> {
   const options = { mode, takeOver };
@@ -184,8 +194,8 @@ async function listenOnPath(
   const group = runtime.group?.();
   const binding =
     group === undefined
-      ? bindSocketFile(path, options, sockets, (first) => bind({ path: first }))
-      : bindSharedSocketFile(path, options, group, sockets, (first) => bind({ path: first, isShared: true }));
+      ? bindSocketFile(path, options, sockets, (first) => bind({ path: first, backlog }))
+      : bindSharedSocketFile(path, options, group, sockets, (first) => bind({ path: first, isShared: true, backlog }));
   const { socket, remove } = await binding.catch((error) => {
     throw cannotListen(path, error);
   });
@@ -220,8 +230,8 @@ function listenerOn(address: ConnectionAddress | undefined, stop: () => Promise<
 
 /** The place and its name in messages. */
 function placeOf(runtime: ServerRuntime, target: ListenTarget): { place: ListenPlace; name: string } {
-  const { port, hostname = LISTEN_DEFAULTS.hostname } = target;
-  if (port !== undefined) return { place: { hostname, port }, name: formatTcpTarget({ hostname, port }) };
+  const { port, hostname = LISTEN_DEFAULTS.hostname, backlog } = target;
+  if (port !== undefined) return { place: { hostname, port, backlog }, name: formatTcpTarget({ hostname, port }) };
   const fd = target.fd ?? inheritedDescriptor(runtime.environment, runtime.pid?.());
   return { place: { fd }, name: `descriptor ${fd}` };
 }

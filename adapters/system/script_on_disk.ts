@@ -1,4 +1,5 @@
 import { extname } from "node:path";
+import { optionsOf, unexpected } from "../../src/base/unexpected.ts";
 import type { FastCgiScript } from "../../src/index.ts";
 import { FolderOnDisk, type FolderOnDiskOptions } from "./folder_on_disk.ts";
 
@@ -41,6 +42,10 @@ export function scriptOnDisk(
   options: ScriptOnDiskOptions = {},
 ): (scriptName: string) => Promise<FastCgiScript | null> {
   const scripts = new FolderOnDisk(folder, "scripts", "run", options);
+  const { documentRoot: seenAs } = optionsOf(options);
+  if (seenAs !== undefined && (typeof seenAs !== "string" || seenAs === "")) {
+    throw unexpected("Cannot use documentRoot: expected the path of a folder", seenAs);
+  }
   return async (scriptName) => {
     const found = await scripts.find(scriptName);
     if (found.kind !== "there") return null;
@@ -50,8 +55,8 @@ export function scriptOnDisk(
       scripts.refuse(scriptName, refusal);
       return null;
     }
-    if (options.documentRoot === undefined && !isLinkedOut) return { filename: target, documentRoot: root };
-    const { documentRoot = root } = options;
+    if (seenAs === undefined && !isLinkedOut) return { filename: target, documentRoot: root };
+    const documentRoot = seenAs ?? root;
     const there = documentRoot.endsWith("/") ? documentRoot.slice(0, -1) : documentRoot;
     return { filename: `${there}/${isLinkedOut ? name : inside}`, documentRoot };
   };

@@ -1,5 +1,6 @@
 // What `serve` does on Node, Bun and Deno alike. A runtime adds its sockets.
 
+import { checkSignal, objectOf, unexpected } from "../../src/base/unexpected.ts";
 import {
   type CloseOptions,
   type ConnectionAddress,
@@ -44,15 +45,17 @@ export interface FastCgiListener extends AsyncDisposable {
 
 /** Serves on a runtime's sockets. */
 export async function serveOn(runtime: ServerRuntime, options: ServeOptions): Promise<FastCgiListener> {
-  checkTarget(options, runtime);
+  checkTarget(objectOf(options, "Cannot serve", "options to be an object"), runtime);
   // If middleware that guards the application were ignored, every client would be let in. TypeScript does not see it in `...app`.
   if ("middleware" in options) {
     throw new TypeError(
       "Cannot serve: middleware would be ignored; give a fetch that runs it, as examples/moving-srvx does",
     );
   }
-  const { onStderr = printStderr, signal } = options;
-  const onError = contained("onError", options.onError ?? printError);
+  const { onStderr = printStderr, onError: watch = printError, signal } = options;
+  checkSignal(signal, "Cannot serve");
+  checkAddresses(options.webServerAddresses);
+  const onError = contained("onError", watch);
   const service = new FastCgiHttpService(options.fetch, { ...options, onStderr });
   const application = new FastCgiServer(service.handler, { ...options, onError });
   const allowed = options.webServerAddresses ?? addressesIn(runtime.environment("FCGI_WEB_SERVER_ADDRS"));
@@ -83,6 +86,14 @@ export async function serveOn(runtime: ServerRuntime, options: ServeOptions): Pr
     throw signal.reason;
   }
   return { address: listener.address, close, closed, [Symbol.asyncDispose]: () => close() };
+}
+
+/** A list that is a string would let in each address that is a part of it. */
+function checkAddresses(addresses: unknown): void {
+  const message = "Cannot use webServerAddresses: expected an array of addresses";
+  if (addresses === undefined) return;
+  if (!Array.isArray(addresses)) throw unexpected(message, addresses);
+  for (const address of addresses) if (typeof address !== "string") throw unexpected(message, address);
 }
 
 /** FastCGI 2.3, 3.2: addresses separated by commas. */

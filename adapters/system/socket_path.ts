@@ -3,6 +3,7 @@
 import { symlinkSync, unlinkSync } from "node:fs";
 import { platform } from "node:os";
 import { join, resolve } from "node:path";
+import { shown, unexpected } from "../../src/base/unexpected.ts";
 
 /** The folder for links to long folders: the shortest one that every Unix lets every user write to. */
 const SHORT_FOLDER = "/tmp";
@@ -26,10 +27,15 @@ function lengthOf(path: string): number {
 
 /** @throws {TypeError} If no socket can have this path. */
 export function checkSocketPath(path: string, verb: string): void {
+  if (typeof path !== "string" || path.includes("\0")) {
+    throw unexpected(`Cannot ${verb} a socket: expected path to be a string without NUL`, path);
+  }
   if (path === "") throw new TypeError(`Cannot ${verb} a socket: its path is empty`);
   const [most, length] = [mostBytes(), lengthOf(path)];
   if (length <= most) return;
-  throw new TypeError(`Cannot ${verb} ${path}: the path of a socket may have ${most} bytes, this one has ${length}`);
+  throw new TypeError(
+    `Cannot ${verb} ${shown(path)}: the path of a socket may have ${most} bytes, this one has ${length}`,
+  );
 }
 
 /** Whether a socket can have this path. */

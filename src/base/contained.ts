@@ -1,7 +1,7 @@
 // Callbacks that only inform a program: onError, onRetry, onFailure, onStderr. An error in one must not end the request
 // or the connection that it reports on, nor another one.
 
-import { kindOf } from "./kind_of.ts";
+import { checkFunction, checkString } from "./unexpected.ts";
 
 /**
  * Wraps `callback` in a function that never throws. Without a callback that function does nothing. Every callback that
@@ -19,10 +19,9 @@ export function contained<Arguments extends unknown[]>(
   name: string,
   callback: ((...args: Arguments) => unknown) | undefined,
 ): (...args: Arguments) => void {
+  checkString(name, "Cannot contain a callback", "name");
+  checkFunction(callback, name);
   if (callback === undefined) return doNothing;
-  if (typeof callback !== "function") {
-    throw new TypeError(`Cannot use ${name}: expected a function, got ${kindOf(callback)}`);
-  }
   return (...args) => {
     try {
       callback(...args);

@@ -2,5 +2,11 @@
 export function kindOf(value: unknown): string {
   if (value === null) return "null";
   // "[object Blob]": the name that the object gives itself, the same for every copy of its class.
-  return typeof value === "object" ? Object.prototype.toString.call(value).slice(8, -1) : typeof value;
+  if (typeof value !== "object") return typeof value;
+  try {
+    return Object.prototype.toString.call(value).slice(8, -1);
+  } catch {
+    // A revoked proxy, or a getter of the program's that throws.
+    return "object";
+  }
 }

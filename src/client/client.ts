@@ -2,10 +2,11 @@ import { withController } from "../base/abort.ts";
 import { Deadline } from "../base/deadline.ts";
 import { kindOf } from "../base/kind_of.ts";
 import { resolveOptions } from "../base/resolve_options.ts";
+import { checkSignal, checkString, objectOf, optionsOf, unexpected } from "../base/unexpected.ts";
 import { cancelSource } from "../codec/byte_source.ts";
 import type { FastCgiClientResponse, IncomingResponse } from "../codec/incoming_response.ts";
 import { checkedParams } from "../codec/request_sender.ts";
-import type { Connector } from "../connect/connector.ts";
+import { type Connector, checkConnector } from "../connect/connector.ts";
 import { FCGI_MAX_CONNS, FCGI_MAX_REQS, FCGI_MPXS_CONNS } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import { Application } from "./application.ts";
@@ -56,8 +57,9 @@ export class FastCgiClient implements AsyncDisposable {
 
   /** @throws {RangeError | TypeError} If an option has a value it can't have. */
   constructor(connector: Connector, options: FastCgiClientOptions = {}) {
+    checkConnector(connector, "Cannot make a client: expected connector");
     this.#connector = connector;
-    this.#options = resolveClientOptions(options);
+    this.#options = resolveClientOptions(optionsOf(options));
     this.#host = {
       options: this.#options,
       isClosed: () => this.#closed,
@@ -90,6 +92,7 @@ export class FastCgiClient implements AsyncDisposable {
    * @throws {unknown} The reason of `signal`, or the error of the connector's `keyOf`.
    */
   async send(request: FastCgiRequestInit): Promise<FastCgiClientResponse> {
+    objectOf(request, "Cannot send the request", "request to be an object with params");
     const response = await this.#run(request, () => clientRequest(request, checkedParams(request.params)));
     return response.copyable;
   }
@@ -106,15 +109,23 @@ export class FastCgiClient implements AsyncDisposable {
    * Asks the application for its limits (FastCGI 4.1): `FCGI_MAX_CONNS`, `FCGI_MAX_REQS`, `FCGI_MPXS_CONNS`. Values
    * that it does not know are missing in the result. Opens a connection of its own. `key` names the application, if the
    * connector has `keyOf`.
+   *
+   * @throws {TypeError} If an argument is not what it must be.
    */
   async getValues(
     names: readonly string[] = [FCGI_MAX_CONNS, FCGI_MAX_REQS, FCGI_MPXS_CONNS],
-    { signal, key }: { signal?: AbortSignal; key?: string } = {},
+    options: { signal?: AbortSignal; key?: string } = {},
   ): Promise<Map<string, string>> {
+    const task = "Cannot ask for values";
+    const { signal, key } = optionsOf(options);
+    if (!Array.isArray(names)) throw unexpected(`${task}: expected names to be an array`, names);
+    for (const name of names) checkString(name, task, "each of names");
+    checkSignal(signal, task);
+    if (key !== undefined) checkString(key, task, "key");
     if (this.#closed) throw new TypeError("Cannot ask for values: the client is closed");
     const alone: ClientConnectionOwner = { onFree() {}, onClose() {}, onCantMultiplex() {} };
     const application = new Application(this.#connector, key, this.#options, () => {});
-    return withController(signal, async (controller) => {
+    return withController(signal ?? undefined, async (controller) => {
       const connection = await application.open(controller, alone);
       controller.signal.addEventListener("abort", () => connection.close(controller.signal.reason));
       try {

@@ -1,4 +1,4 @@
-import { kindOf } from "../base/kind_of.ts";
+import { checkSignal, unexpected } from "../base/unexpected.ts";
 import { type FastCgiParams, paramOf } from "../cgi/params.ts";
 import { type ByteSourceInit, isAtHand } from "../codec/byte_source.ts";
 import type { FastCgiClientResponse } from "../codec/incoming_response.ts";
@@ -36,11 +36,9 @@ export interface ClientRequest extends SendableRequest {
 export function clientRequest(request: FastCgiRequestInit, params: Iterable<NameValuePair>): ClientRequest {
   const { signal, onStderr } = request;
   if (onStderr !== undefined && typeof onStderr !== "function") {
-    throw new TypeError(`Cannot send the request: expected onStderr to be a function, got ${kindOf(onStderr)}`);
+    throw unexpected("Cannot send the request: expected onStderr to be a function", onStderr);
   }
-  if (signal && typeof signal.throwIfAborted !== "function") {
-    throw new TypeError(`Cannot send the request: expected signal to be an AbortSignal, got ${kindOf(signal)}`);
-  }
+  checkSignal(signal, "Cannot send the request");
   return { ...sendableRequest(request, params), signal: signal ?? undefined, onStderr };
 }
 

@@ -60,7 +60,7 @@ export interface ByteBlob {
 export function byteSourceOf(given: ByteSourceInit, name: string): ByteSource {
   if (typeof given === "string") return encodeUtf8(given);
   const bytes = bytesOf(given);
-  if (bytes !== null) return bytes;
+  if (bytes !== null) return attached(bytes, name);
   // Tested by their members, because classes come in several copies, such as those of npm's undici.
   if (typeof given === "object" && given !== null) {
     const object = given as Partial<ReadableStream & ByteReader & ByteBlob & AsyncIterable<Uint8Array>>;
@@ -83,6 +83,23 @@ function bytesOf(value: unknown): Uint8Array | null {
 }
 
 /**
+ * Returns `bytes`. If their buffer was transferred they look as if there were none, and a body would be cut.
+ *
+ * @throws {TypeError} If it was.
+ */
+function attached(bytes: Uint8Array, name: string): Uint8Array {
+  if (bytes.length > 0) return bytes;
+  try {
+    new Uint8Array(bytes.buffer);
+  } catch {
+    throw new TypeError(
+      `Cannot send ${name}: expected bytes that are there, got those of a buffer that was transferred`,
+    );
+  }
+  return bytes;
+}
+
+/**
  * A chunk of a stream, which must be a `Uint8Array`, as everywhere in Fetch. Any other value is a mistake in the
  * program that made the stream, and the library does not guess which bytes are meant.
  *
@@ -90,9 +107,9 @@ function bytesOf(value: unknown): Uint8Array | null {
  * @throws {TypeError} If it is not.
  */
 export function chunkOf(value: unknown, name: string): Uint8Array {
-  if (value instanceof Uint8Array) return value;
+  if (value instanceof Uint8Array) return attached(value, name);
   // From another realm, such as that of a test runner.
-  if (ArrayBuffer.isView(value) && kindOf(value) === "Uint8Array") return bytesOf(value)!;
+  if (ArrayBuffer.isView(value) && kindOf(value) === "Uint8Array") return attached(bytesOf(value)!, name);
   throw new TypeError(`Cannot send ${name}: expected chunks that are Uint8Arrays, got ${kindOf(value)}`);
 }
 

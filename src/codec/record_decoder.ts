@@ -2,6 +2,7 @@
 // is copied once into a buffer of its own. At most one record, 64 KiB, is kept between chunks. To keep in step with
 // record_encoder.ts.
 
+import { checkBytes, optionsOf, unexpected } from "../base/unexpected.ts";
 import { FCGI_HEADER_LEN, FCGI_NULL_REQUEST_ID, FCGI_VERSION_1, RecordType } from "../protocol/constants.ts";
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
 import { decodeRecordHeader, type FastCgiRecord, type RecordHeader } from "../protocol/record.ts";
@@ -41,7 +42,11 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
   readonly #splitStreams: boolean;
   #state: DecoderState = BETWEEN_RECORDS;
 
-  constructor({ splitStreams = false }: RecordDecoderOptions = {}) {
+  /** @throws {TypeError} If an option has a value it can't have. */
+  constructor(options: RecordDecoderOptions = {}) {
+    const { splitStreams = false } = optionsOf(options);
+    if (typeof splitStreams !== "boolean")
+      throw unexpected("Cannot use splitStreams: expected a boolean", splitStreams);
     this.#splitStreams = splitStreams;
   }
 
@@ -55,8 +60,10 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
    *
    * @throws {FastCgiError} `protocol` if a record is of another version. The decoder is dead then: without a known header
    * nothing says where the next record begins.
+   * @throws {TypeError} If the chunk is no Uint8Array. The decoder goes on.
    */
   transform(chunk: Uint8Array, output: StageController<FastCgiRecord>): void {
+    checkBytes(chunk, "Cannot decode records", "chunk");
     let offset = 0;
     do {
       const state = this.#state;

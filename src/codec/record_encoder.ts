@@ -1,12 +1,11 @@
 // Records → bytes. To keep in step with record_decoder.ts.
 
-import { FCGI_HEADER_LEN, MAX_CONTENT_LENGTH, MAX_REQUEST_ID, RecordType } from "../protocol/constants.ts";
-import { encodeRecordHeader, type FastCgiRecord } from "../protocol/record.ts";
+import { unexpected } from "../base/unexpected.ts";
+import { FCGI_HEADER_LEN, RecordType } from "../protocol/constants.ts";
+import { checkPadding, checkRecord, encodeRecordHeader, type FastCgiRecord } from "../protocol/record.ts";
 import { allocate } from "./block.ts";
 import { MIN_UNCOPIED_LENGTH } from "./copying.ts";
 import type { Stage, StageController } from "./stage.ts";
-
-const MAX_PADDING_LENGTH = 0xff;
 
 /**
  * The padding that ends a record on a multiple of eight bytes, as FastCGI 3.3 recommends. FCGI_STDERR always has
@@ -45,22 +44,22 @@ function encodeHeaderInto(
   target: Uint8Array,
   offset: number,
 ): number {
-  checkField("type", type, 0xff);
-  checkField("requestId", requestId, MAX_REQUEST_ID);
-  checkField("contentLength", contentData.length, MAX_CONTENT_LENGTH);
-  checkField("paddingLength", paddingLength, MAX_PADDING_LENGTH);
   return encodeRecordHeader(target, offset, type, requestId, contentData.length, paddingLength);
 }
 
-/** @throws {RangeError} If `value` does not fit a field of a record. */
-export function checkField(field: string, value: number, max: number): void {
-  if (!Number.isInteger(value) || value < 0 || value > max) {
-    throw new RangeError(`Cannot encode a record: expected ${field} to be an integer from 0 to ${max}, got ${value}`);
-  }
-}
-
-/** Encodes several records as one piece. */
+/**
+ * Encodes several records as one piece.
+ *
+ * @throws {TypeError} If they are not an array of records.
+ * @throws {RangeError} If a number does not fit its field.
+ */
 export function encodeRecords(records: readonly FastCgiRecord[]): Uint8Array {
+  if (!Array.isArray(records)) throw unexpected("Cannot encode records: expected records to be an array", records);
+  for (const record of records) {
+    checkRecord(record, "Cannot encode records");
+    // Before the lengths are added up.
+    checkPadding(record.paddingLength ?? 0);
+  }
   const length = encodedLength(records, 0, records.length);
   return encodeTogether(records, 0, records.length, new Uint8Array(length));
 }

@@ -4,6 +4,7 @@
 
 import { contained } from "../base/contained.ts";
 import { resolveOptions } from "../base/resolve_options.ts";
+import { checkFunction, objectOf } from "../base/unexpected.ts";
 import { decodeVariables, type Variables } from "../cgi/variables.ts";
 import {
   FCGI_HEADER_LEN,
@@ -17,7 +18,7 @@ import {
 } from "../protocol/constants.ts";
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
 import { decodeNameValuePairs, encodeNameValuePairs } from "../protocol/name_value_pairs.ts";
-import { decodeBeginRequestBody, encodeUnknownTypeBody, type FastCgiRecord } from "../protocol/record.ts";
+import { checkRecord, decodeBeginRequestBody, encodeUnknownTypeBody, type FastCgiRecord } from "../protocol/record.ts";
 import { ActiveRequest, type InputTimeouts, SINCE_LAST_LOOK } from "./active_request.ts";
 import type { ByteQueue } from "./byte_queue.ts";
 import { type FastCgiRequest, IncomingRequest } from "./incoming_request.ts";
@@ -58,6 +59,9 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
   /** @throws {RangeError} If an option is not a positive number. */
   constructor(outlet: RequestDecoderOutlet, options: RequestDecoderOptions = {}) {
     this.#options = resolveOptions(REQUEST_DECODER_DEFAULTS, options);
+    const { reply, report } = objectOf(outlet, "Cannot decode requests", "outlet to be an object with reply");
+    checkFunction(reply, "reply", false);
+    checkFunction(report, "report");
     this.#outlet = outlet;
     this.#report = contained("report", (error, request) => outlet.report?.(error, request));
   }
@@ -169,9 +173,11 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
    * Takes one record. A returned promise asks the caller to pause until the request has room again.
    *
    * @throws {FastCgiError} `protocol` or `limit`, where the connection can't go on. The decoder is dead then.
+   * @throws {TypeError} If it is no record. The decoder goes on.
    */
   transform(record: FastCgiRecord, output: StageController<IncomingRequest>): void | Promise<void> {
     if (this.#dead !== null) throw this.#dead;
+    checkRecord(record, "Cannot decode requests");
     this.#keptBytes += record.contentData.length;
     try {
       if (record.requestId === FCGI_NULL_REQUEST_ID) return this.#manage(record);

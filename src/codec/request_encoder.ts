@@ -2,6 +2,8 @@
 
 import { contained } from "../base/contained.ts";
 import { resolveOptions } from "../base/resolve_options.ts";
+import { checkInteger, objectOf, optionsOf, unexpected } from "../base/unexpected.ts";
+import { MAX_REQUEST_ID } from "../protocol/constants.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
 import { cancelSource } from "./byte_source.ts";
 import { abortRequest } from "./records.ts";
@@ -52,7 +54,8 @@ export class RequestEncoder implements Stage<FastCgiOutgoingRequest, FastCgiReco
   #isOver = false;
 
   /** @throws {RangeError} If an option is not a positive number. */
-  constructor(options: RequestEncoderOptions = {}) {
+  constructor(given: RequestEncoderOptions = {}) {
+    const options = optionsOf(given);
     this.#maxConcurrentRequests = resolveOptions(DEFAULTS, options).maxConcurrentRequests;
     this.#onError = contained("onError", options.onError);
   }
@@ -69,7 +72,7 @@ export class RequestEncoder implements Stage<FastCgiOutgoingRequest, FastCgiReco
    * @throws {FastCgiError} `lengthMismatch` if a body that is at hand is not as long as its params say.
    */
   transform(request: FastCgiOutgoingRequest, controller: StageController<FastCgiRecord>): void | Promise<void> {
-    const { requestId } = request;
+    const { requestId } = objectOf(request, "Cannot send a request", "request to be an object");
     this.#controller = controller;
     const sender = this.#senderOf(request, controller);
     this.#sending.add(requestId, sender, this.#send(sender, request));
@@ -86,6 +89,7 @@ export class RequestEncoder implements Stage<FastCgiOutgoingRequest, FastCgiReco
    * the response.
    */
   abort(requestId: number, reason?: unknown): void {
+    checkInteger(requestId, "Cannot abort a request", "requestId", 1, MAX_REQUEST_ID);
     if (this.#controller === null || this.#isOver) return;
     this.#sending.get(requestId)?.stop(reason);
     this.#controller.enqueue(abortRequest(requestId));
@@ -101,6 +105,9 @@ export class RequestEncoder implements Stage<FastCgiOutgoingRequest, FastCgiReco
     const { requestId, keepConn = false, params, stdin, data } = request;
     try {
       this.#sending.checkId(requestId, "request");
+      if (typeof keepConn !== "boolean") {
+        throw unexpected("Cannot send a request: expected keepConn to be a boolean", keepConn);
+      }
       const sink = stageSink(controller, () => this.#sending.size > 1);
       return new RequestSender(sink, requestId, sendableRequest(request, checkedParams(params)), { keepConn });
     } catch (error) {

@@ -1,15 +1,17 @@
 // The start of a request: FCGI_BEGIN_REQUEST and the FCGI_PARAMS. Most requests have nothing more.
 
+import { checkInteger, objectOf, unexpected } from "../base/unexpected.ts";
 import { FCGI_HEADER_LEN, MAX_REQUEST_ID, RecordType, type Role } from "../protocol/constants.ts";
 import {
   checkNameValuePair,
   encodeNameValuePairChunks,
   encodeNameValuePairInto,
+  listOfPairs,
   type NameValuePair,
 } from "../protocol/name_value_pairs.ts";
 import { encodeBeginRequestBodyInto, encodeRecordHeader, type FastCgiRecord } from "../protocol/record.ts";
 import { allocateFor } from "./block.ts";
-import { checkField, encodeRecords } from "./record_encoder.ts";
+import { encodeRecords } from "./record_encoder.ts";
 import { beginRequest, endOfStream } from "./records.ts";
 
 /** The start of a request (FastCGI 6). */
@@ -26,6 +28,9 @@ export interface RequestHead {
   endsStdin: boolean;
 }
 
+/** For messages: what can't be done. */
+const TASK = "Cannot encode the start of a request";
+
 /** The bytes before the params: FCGI_BEGIN_REQUEST, and the header of FCGI_PARAMS. */
 const START_LENGTH = 3 * FCGI_HEADER_LEN;
 /** The most bytes after the params: their padding, and the ends of FCGI_PARAMS and FCGI_STDIN. */
@@ -36,14 +41,19 @@ const MAX_END_LENGTH = 7 + 2 * FCGI_HEADER_LEN;
  * each record by itself. The bytes may be part of a larger buffer that holds other requests, so it must not be
  * transferred.
  *
- * @throws {TypeError} If a name or value is not a string, or one of their characters is not a byte.
- * @throws {RangeError} If `requestId` does not fit its field.
+ * @throws {RangeError | TypeError} If a member has a value it can't have: each name and value is a string whose characters are bytes.
  */
 export function encodeRequestHead(head: RequestHead): Uint8Array {
-  const { params } = head;
-  checkField("requestId", head.requestId, MAX_REQUEST_ID);
+  const { params, requestId, role, keepConn, endsStdin } = objectOf(head, TASK, "head to be an object");
+  checkInteger(requestId, TASK, "requestId", 1, MAX_REQUEST_ID);
+  checkInteger(role, TASK, "role", 1, 0xffff);
+  if (typeof keepConn !== "boolean") throw unexpected(`${TASK}: expected keepConn to be a boolean`, keepConn);
+  if (typeof endsStdin !== "boolean") throw unexpected(`${TASK}: expected endsStdin to be a boolean`, endsStdin);
   // Up to three attempts read them, and a generator can be read only once.
-  const pairs = Array.isArray(params) || params instanceof Map ? params : [...params];
+  const isList = params instanceof Map || (Array.isArray(params) && !params.some((pair) => !Array.isArray(pair)));
+  const pairs: Iterable<NameValuePair> = isList
+    ? (params as Iterable<NameValuePair>)
+    : listOfPairs(params, `${TASK}: expected params`);
   // Written in place: encoding records would take half as long again.
   return allocateFor((target, start) => writeHead(head, pairs, target, start)) ?? encodeRecords(recordsOf(head, pairs));
 }

@@ -1,10 +1,10 @@
 // Sends a request: its params, then the streams of its role, in the order of FastCGI 6. The client and the encoding stage run this.
 // To keep in step with response_sender.ts.
 
-import { kindOf } from "../base/kind_of.ts";
+import { unexpected } from "../base/unexpected.ts";
 import { paramOf, parseLength } from "../cgi/params.ts";
 import { RecordType, Role } from "../protocol/constants.ts";
-import { checkNameValuePair, type NameValuePair } from "../protocol/name_value_pairs.ts";
+import { listOfPairs, type NameValuePair } from "../protocol/name_value_pairs.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
 import {
   type ByteReader,
@@ -70,7 +70,7 @@ export function sendableRequest(
   params: Iterable<NameValuePair>,
 ): SendableRequest {
   if (!(Number.isInteger(role) && role > 0 && role <= MAX_ROLE)) {
-    throw new TypeError(`Cannot send the request: expected role to be an integer from 1 to ${MAX_ROLE}, got ${role}`);
+    throw unexpected(`Cannot send the request: expected role to be an integer from 1 to ${MAX_ROLE}`, role);
   }
   return {
     role,
@@ -90,14 +90,7 @@ const MAX_ROLE = 0xffff;
  * @throws {TypeError} If they are not pairs of strings.
  */
 export function checkedParams(params: Iterable<NameValuePair>, what: string = "send the request"): NameValuePair[] {
-  const isIterable = typeof params === "object" && params !== null && Symbol.iterator in params;
-  const pairs = isIterable ? [...params] : null;
-  if (pairs === null || pairs.some((pair) => !Array.isArray(pair))) {
-    const actual = pairs === null ? kindOf(params) : "something else in it";
-    throw new TypeError(`Cannot ${what}: expected params to be pairs [name, value] or a Map, got ${actual}`);
-  }
-  for (const [name, value] of pairs) checkNameValuePair(name, value);
-  return pairs;
+  return listOfPairs(params, `Cannot ${what}: expected params`);
 }
 
 /** How a {@linkcode RequestSender} sends. */

@@ -4,9 +4,10 @@
 import { contained } from "../base/contained.ts";
 import { resolveOptions } from "../base/resolve_options.ts";
 import { SmallMap } from "../base/small_map.ts";
-import { FCGI_NULL_REQUEST_ID, nameOf, RecordType } from "../protocol/constants.ts";
+import { checkFunction, checkInteger, optionsOf } from "../base/unexpected.ts";
+import { FCGI_NULL_REQUEST_ID, MAX_REQUEST_ID, nameOf, RecordType } from "../protocol/constants.ts";
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
-import { decodeEndRequestBody, type FastCgiRecord } from "../protocol/record.ts";
+import { checkRecord, decodeEndRequestBody, type FastCgiRecord } from "../protocol/record.ts";
 import { IncomingResponse, type IncomingResponseHooks } from "./incoming_response.ts";
 import { RESPONSE_DECODER_DEFAULTS, type ResponseDecoderOptions } from "./response_decoder_options.ts";
 import { type ResponseState, responseInput, responseStep } from "./response_state.ts";
@@ -53,8 +54,10 @@ export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
    */
   constructor(outlet: ResponseDecoderOutlet = {}, options: ResponseDecoderOptions = {}) {
     this.#options = resolveOptions(RESPONSE_DECODER_DEFAULTS, options);
-    this.#outlet = outlet;
-    this.#report = contained("report", (error) => outlet.report?.(error));
+    const own = optionsOf(outlet, "outlet");
+    for (const name of ["report", "management"] as const) checkFunction(own[name], name);
+    this.#outlet = own;
+    this.#report = contained("report", (error) => own.report?.(error));
   }
 
   /** The number of responses that have begun or are expected, and have not ended. */
@@ -71,10 +74,12 @@ export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
    * Announces a request that was begun, and returns its response, which is still empty.
    *
    * @param response The response to feed, instead of a new one.
+   * @throws {RangeError | TypeError} If the id is none.
    */
   expect(requestId: number, hooks: IncomingResponseHooks = {}, response?: IncomingResponse): IncomingResponse {
+    checkInteger(requestId, "Cannot expect a response", "requestId", 1, MAX_REQUEST_ID);
     this.#highestId = Math.max(this.#highestId, requestId);
-    return this.#add(requestId, hooks, response).response;
+    return this.#add(requestId, optionsOf(hooks, "hooks"), response).response;
   }
 
   /** Fails every active response, with `error` or with the result of `errorFor`: the connection is gone. */
@@ -88,9 +93,11 @@ export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
    * Takes one record. A returned promise asks the caller to pause until the response has room again.
    *
    * @throws {FastCgiError} `protocol`, where the connection can't go on. The decoder is dead then.
+   * @throws {TypeError} If it is no record. The decoder goes on.
    */
   transform(record: FastCgiRecord, output: StageController<IncomingResponse>): void | Promise<void> {
     if (this.#dead !== null) throw this.#dead;
+    checkRecord(record, "Cannot decode responses");
     this.#keptBytes += record.contentData.length;
     try {
       if (record.requestId === FCGI_NULL_REQUEST_ID) return this.#manage(record);

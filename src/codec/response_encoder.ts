@@ -2,6 +2,7 @@
 
 import { contained } from "../base/contained.ts";
 import { resolveOptions } from "../base/resolve_options.ts";
+import { checkInteger, checkSignal, objectOf, optionsOf } from "../base/unexpected.ts";
 import { ProtocolStatus } from "../protocol/constants.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
 import { cancelOutput, type FastCgiResponse } from "./outgoing_response.ts";
@@ -61,7 +62,8 @@ export class ResponseEncoder implements Stage<FastCgiOutgoingResponse, FastCgiRe
   #dead: { readonly error: unknown } | null = null;
 
   /** @throws {RangeError} If an option is not a positive number. */
-  constructor(options: ResponseEncoderOptions = {}) {
+  constructor(given: ResponseEncoderOptions = {}) {
+    const options = optionsOf(given);
     this.#maxConcurrentResponses = resolveOptions(DEFAULTS, options).maxConcurrentResponses;
     this.#onEnd = contained("onEnd", options.onEnd);
     this.#onError = contained("onError", options.onError);
@@ -75,14 +77,21 @@ export class ResponseEncoder implements Stage<FastCgiOutgoingResponse, FastCgiRe
   /**
    * Takes a response. A returned promise asks the caller to pause until fewer responses are being sent.
    *
-   * @throws {RangeError} If its `requestId` is invalid, or a response to that request is being sent.
+   * @throws {RangeError | TypeError} If a member of it is invalid, or a response to that request is being sent. The stage goes on.
    * @throws {unknown} The error of a response that failed after its first byte. The stage is dead then.
    */
   transform(response: FastCgiOutgoingResponse, controller: StageController<FastCgiRecord>): void | Promise<void> {
-    const { requestId } = response;
+    const task = "Cannot send a response";
+    const {
+      requestId,
+      signal,
+      protocolStatus = ProtocolStatus.RequestComplete,
+    } = objectOf(response, task, "response to be an object");
     try {
       if (this.#dead !== null) throw this.#dead.error;
       this.#sending.checkId(requestId, "response");
+      checkSignal(signal, task);
+      checkInteger(protocolStatus, task, "protocolStatus", 0, 0xff);
     } catch (error) {
       cancelOutput(response, error);
       throw error;

@@ -1,3 +1,4 @@
+import { checkInteger } from "../base/unexpected.ts";
 import { MAX_REQUEST_ID } from "../protocol/constants.ts";
 
 /** The senders that an encoding stage runs, by request id. */
@@ -22,10 +23,7 @@ export class Sending<Sender extends { stop(reason: unknown): void }> {
    * @throws {RangeError} If the id is invalid, or a sender for it runs already.
    */
   checkId(requestId: number, what: string): void {
-    if (!(Number.isInteger(requestId) && requestId > 0 && requestId <= MAX_REQUEST_ID)) {
-      const expected = `expected requestId to be an integer from 1 to ${MAX_REQUEST_ID}`;
-      throw new RangeError(`Cannot send a ${what}: ${expected}, got ${String(requestId)}`);
-    }
+    checkInteger(requestId, `Cannot send a ${what}`, "requestId", 1, MAX_REQUEST_ID);
     if (this.#senders.has(requestId)) {
       throw new RangeError(`Cannot send a ${what}: one with requestId ${requestId} is being sent`);
     }

@@ -4,6 +4,8 @@
 // codec: answering a small request through two TransformStreams took 48 µs of CPU time on Node 20, 40 on Node 24 and 26 on Bun, where calls
 // took 16, 15 and 17.
 
+import { unexpected } from "../base/unexpected.ts";
+
 /** Takes the output of a stage: the part of a TransformStreamDefaultController that stages use. */
 export interface StageController<Output> {
   /** Passes one piece on. */
@@ -37,8 +39,15 @@ export interface Stage<Input, Output> {
 /**
  * Composes two stages, with nothing queued between them. If the second asks for a pause, the composed stage asks for it
  * after the whole input piece, so what lies between the stages is bounded by one piece.
+ *
+ * @throws {TypeError} If one of them is no stage.
  */
 export function composeStages<A, B, C>(first: Stage<A, B>, second: Stage<B, C>): Stage<A, C> {
+  for (const [name, stage] of Object.entries({ first, second })) {
+    const { transform, flush } = Object(stage) as Partial<Stage<unknown, unknown>>;
+    if (typeof transform === "function" && typeof flush === "function") continue;
+    throw unexpected(`Cannot compose stages: expected ${name} to have transform and flush`, stage);
+  }
   return new ComposedStage(first, second);
 }
 

@@ -1,6 +1,7 @@
 // The stages as streams.
 
 import { resolveOptions } from "../base/resolve_options.ts";
+import { optionsOf } from "../base/unexpected.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
 import { copyable, type FastCgiRequest } from "./incoming_request.ts";
@@ -23,6 +24,7 @@ const Base: typeof TransformStream = /* @__PURE__ */ (() => TransformStream)();
 
 /** {@linkcode RecordDecoder} as a TransformStream. It stops reading when its records are not read. */
 export class RecordDecoderStream extends Base<Uint8Array, FastCgiRecord> {
+  /** @throws {TypeError} If an option has a value it can't have. */
   constructor(options: RecordDecoderOptions = {}) {
     super(new RecordDecoder(options));
   }
@@ -68,7 +70,8 @@ export class RequestDecoderStream extends Base<FastCgiRecord, FastCgiRequest> {
   readonly #decoder: RequestDecoder;
 
   /** @throws {RangeError} If an option is not a positive number. */
-  constructor(options: RequestDecoderStreamOptions = {}) {
+  constructor(given: RequestDecoderStreamOptions = {}) {
+    const options = optionsOf(given);
     const { maxWaitingReplies } = resolveOptions(REPLIES_DEFAULTS, options);
     const { readable, writable } = new TransformStream<FastCgiRecord>({}, queueOf(maxWaitingReplies));
     const replies = writable.getWriter();
@@ -126,7 +129,8 @@ const RESPONSES_DEFAULTS: { maxWaitingResponses: number } = { maxWaitingResponse
  */
 export class ResponseDecoderStream extends Base<FastCgiRecord, FastCgiClientResponse> {
   /** @throws {RangeError} If an option is not a positive number. */
-  constructor(options: ResponseDecoderStreamOptions = {}) {
+  constructor(given: ResponseDecoderStreamOptions = {}) {
+    const options = optionsOf(given);
     const { maxWaitingResponses } = resolveOptions(RESPONSES_DEFAULTS, options);
     const decoder = new ResponseDecoder(options, options);
     const fail = (cause: unknown): void =>

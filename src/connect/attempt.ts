@@ -1,5 +1,6 @@
 import { orAbort } from "../base/abort.ts";
 import { Deadline } from "../base/deadline.ts";
+import { checkFunction, checkSignal } from "../base/unexpected.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import { checkConnection, closeConnection, type FastCgiConnection } from "../transport/connection.ts";
 
@@ -37,12 +38,14 @@ export async function withTimeLimit<Result>(
  * Connects, or rejects with the signal's reason as soon as it aborts, even if `connect` can't cancel an attempt. A
  * connection that comes too late is closed.
  *
- * @throws {TypeError} If `connect` gives something else than a connection.
+ * @throws {TypeError} If `connect` gives something else than a connection, or an argument is not what it must be.
  */
-export function connectOrAbort(
+export async function connectOrAbort(
   connect: (signal: AbortSignal) => Promise<FastCgiConnection>,
   signal: AbortSignal,
 ): Promise<FastCgiConnection> {
+  checkFunction(connect, "connect", false);
+  checkSignal(signal, "Cannot connect", false);
   const connecting = async (): Promise<FastCgiConnection> => checkConnection(await connect(signal));
   return orAbort(connecting(), signal, closeConnection);
 }

@@ -1,3 +1,4 @@
+import { checkFunction, unexpected } from "../base/unexpected.ts";
 import type { FastCgiParams } from "../cgi/params.ts";
 import type { Role } from "../protocol/constants.ts";
 import type { FastCgiError } from "../protocol/errors.ts";
@@ -45,4 +46,16 @@ export interface ConnectOptions {
   signal: AbortSignal;
   /** The application to connect to: the result of {@linkcode Connector.keyOf}. Undefined if the connector has none. */
   key?: string;
+}
+
+/**
+ * Checks a connector that a program gave.
+ *
+ * @param expectation For messages: "Cannot make a client: expected connector".
+ * @throws {TypeError} If it has no `connect`.
+ */
+export function checkConnector(connector: Connector, expectation: string): void {
+  const { connect, keyOf } = Object(connector) as Partial<Connector>;
+  if (typeof connect !== "function") throw unexpected(`${expectation} to have a method connect`, connector);
+  checkFunction(keyOf, "keyOf");
 }

@@ -5,10 +5,11 @@ import { withController } from "../base/abort.ts";
 import { contained } from "../base/contained.ts";
 import { messageOf } from "../base/message_of.ts";
 import { resolveOptions } from "../base/resolve_options.ts";
+import { optionsOf, unexpected } from "../base/unexpected.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { FastCgiConnection } from "../transport/connection.ts";
 import { connectOrAbort, withTimeLimit } from "./attempt.ts";
-import type { ConnectOptions, Connector } from "./connector.ts";
+import { type ConnectOptions, type Connector, checkConnector } from "./connector.ts";
 
 /** Options of {@linkcode failover} and {@linkcode roundRobin}. */
 export interface ComposedConnectorOptions<Each extends Connector = Connector> {
@@ -97,8 +98,12 @@ function compose<Each extends Connector>(
   options: ComposedConnectorOptions<Each>,
   orderOf: OrderOf<Each>,
 ): ComposedConnector<Each> {
+  if (!Array.isArray(connectors))
+    throw unexpected("Cannot compose connectors: expected connectors to be an array", connectors);
   if (connectors.length === 0) throw new TypeError("Cannot compose connectors: expected at least one, got none");
-  const backends = new Backends(options, orderOf);
+  for (const connector of connectors)
+    checkConnector(connector, "Cannot compose connectors: expected each of connectors");
+  const backends = new Backends(optionsOf(options), orderOf);
   return backends.connectorOf(connectors.map((connector) => ({ connector, given: connector })));
 }
 

@@ -2,6 +2,8 @@
 // U+00FF, as in Fetch's ByteString and Python's PEP 3333. Nothing is lost or guessed on the way, a value read by a
 // server can be sent on by a client unchanged, and engines keep such strings in one byte per character.
 
+import { checkBytes, checkString } from "../base/unexpected.ts";
+
 const utf8 = /* @__PURE__ */ new TextDecoder("utf-8", { ignoreBOM: true });
 const utf8Encoder = /* @__PURE__ */ new TextEncoder();
 
@@ -20,8 +22,13 @@ export function decodeAscii(bytes: Uint8Array): string | null {
   return text.length === bytes.length && !text.includes("\ufffd") ? text : null;
 }
 
-/** The byte string of `bytes`. */
+/**
+ * The byte string of `bytes`.
+ *
+ * @throws {TypeError} If they are no Uint8Array.
+ */
 export function decodeByteString(bytes: Uint8Array): string {
+  checkBytes(bytes, "Cannot decode a byte string", "bytes");
   if (bytes.length > SHORT) {
     const text = decodeAscii(bytes);
     if (text !== null) return text;
@@ -58,8 +65,13 @@ function notBytes(string: string): TypeError {
   );
 }
 
-/** The bytes of a byte string. */
+/**
+ * The bytes of a byte string.
+ *
+ * @throws {TypeError} If it is no string, or a character is above U+00FF.
+ */
 export function encodeByteString(string: string): Uint8Array<ArrayBuffer> {
+  checkString(string, "Cannot encode a byte string", "string");
   const bytes = new Uint8Array(string.length);
   encodeByteStringInto(string, bytes, 0);
   return bytes;
@@ -81,13 +93,22 @@ export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
   return utf8Encoder.encode(text);
 }
 
-/** The byte string of a text in UTF-8, for a param that carries text, such as a file path. */
+/**
+ * The byte string of a text in UTF-8, for a param that carries text, such as a file path.
+ *
+ * @throws {TypeError} If it is no string.
+ */
 export function utf8ToByteString(text: string): string {
+  checkString(text, "Cannot encode text", "text");
   // ASCII, the common case, is its own UTF-8 form.
   return isAscii(text) ? text : decodeByteString(encodeUtf8(text));
 }
 
-/** The text in a byte string that holds UTF-8, such as `PATH_INFO`. Bytes that are not UTF-8 become U+FFFD. */
+/**
+ * The text in a byte string that holds UTF-8, such as `PATH_INFO`. Bytes that are not UTF-8 become U+FFFD.
+ *
+ * @throws {TypeError} If it is no byte string.
+ */
 export function byteStringToUtf8(string: string): string {
   return decodeUtf8(encodeByteString(string));
 }

@@ -1,3 +1,5 @@
+import { optionsOf, unexpected } from "../base/unexpected.ts";
+
 /**
  * What went wrong, as a closed union:
  *
@@ -93,14 +95,22 @@ export class FastCgiError extends Error {
   /** What the application had written to FCGI_STDERR by then, as text. */
   readonly stderr: string | undefined;
 
-  /** Makes an error. Connectors and handlers may throw one as well. */
+  /**
+   * Makes an error. Connectors and handlers may throw one as well.
+   *
+   * @throws {TypeError} If there is no such code.
+   */
   constructor(code: FastCgiErrorCode, message: string, options: FastCgiErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    const { cause, requestId, limit, protocolStatus, stderr } = optionsOf(options);
+    super(message, cause === undefined ? undefined : { cause });
+    if (typeof code !== "string" || !Object.hasOwn(GATEWAY_STATUS, code)) {
+      throw unexpected("Cannot make a FastCgiError: expected code to be one of FastCgiErrorCode", code);
+    }
     this.code = code;
-    this.requestId = options.requestId;
-    this.limit = options.limit;
-    this.protocolStatus = options.protocolStatus;
-    this.stderr = options.stderr;
+    this.requestId = requestId;
+    this.limit = limit;
+    this.protocolStatus = protocolStatus;
+    this.stderr = stderr;
   }
 
   /**

@@ -1,4 +1,5 @@
 import { kindOf } from "../base/kind_of.ts";
+import { checkBytes, optionsOf, outOfRange, unexpected } from "../base/unexpected.ts";
 import { decodeAscii, decodeByteString, encodeByteStringInto } from "./byte_string.ts";
 import { MAX_SENT_CONTENT_LENGTH } from "./constants.ts";
 import { FastCgiError } from "./errors.ts";
@@ -50,6 +51,23 @@ export function checkNameValuePair(name: unknown, value: unknown): void {
 }
 
 /**
+ * The pairs that a program gave. A list of its own: an iterable may be read only once, and the program may change its object.
+ *
+ * @param expectation For messages: "Cannot send the request: expected params".
+ * @throws {TypeError} If they are not pairs of strings.
+ */
+export function listOfPairs(pairs: Iterable<NameValuePair>, expectation: string): NameValuePair[] {
+  const isIterable =
+    typeof pairs === "object" && pairs !== null && Symbol.iterator in pairs && !ArrayBuffer.isView(pairs);
+  const message = `${expectation} to be pairs [name, value] or a Map`;
+  if (!isIterable) throw unexpected(message, pairs);
+  const list = [...pairs];
+  if (!list.every(Array.isArray)) throw new TypeError(`${message}, got something else in it`);
+  for (const [name, value] of list) checkNameValuePair(name, value);
+  return list;
+}
+
+/**
  * Writes one pair to `target` at `offset` and returns the offset after it. Call {@linkcode checkNameValuePair} before.
  *
  * @throws {TypeError} If a character of a name or value is not a byte.
@@ -67,7 +85,7 @@ export function encodeNameValuePairInto(name: string, value: string, target: Uin
  * @throws {TypeError} If a name or value is not a string, or one of their characters is not a byte.
  */
 export function encodeNameValuePairs(pairs: Iterable<NameValuePair>): Uint8Array {
-  const list = [...pairs];
+  const list = listOfPairs(pairs, "Cannot encode the pairs: expected pairs");
   let length = 0;
   for (const pair of list) length += pairLength(pair);
   const bytes = new Uint8Array(length);
@@ -118,10 +136,16 @@ export interface DecodeNameValuePairsOptions {
  * left before it is used.
  *
  * @throws {FastCgiError} `protocol` if a pair reaches past the end, `limit` if there are more than `maxPairs`.
+ * @throws {RangeError | TypeError} If an argument is not what it must be.
  */
 export function decodeNameValuePairs(bytes: Uint8Array, options: DecodeNameValuePairsOptions = {}): NameValuePair[] {
+  const { maxPairs } = optionsOf(options);
+  checkBytes(bytes, "Cannot decode name-value pairs", "bytes");
+  if (maxPairs !== undefined && !(typeof maxPairs === "number" && maxPairs >= 0)) {
+    throw outOfRange("Cannot use maxPairs: expected a number from 0", maxPairs);
+  }
   const pairs: NameValuePair[] = [];
-  const { bounds, text } = findNameValuePairs(bytes, options);
+  const { bounds, text } = findNameValuePairs(bytes, { ...(maxPairs !== undefined && { maxPairs }) });
   // All pairs are decoded as one string: cutting that string costs less than decoding fifty short ones.
   const ascii = decodeAscii(text);
   const cut = (start: number, end: number): string =>

@@ -1,4 +1,12 @@
-import { FCGI_HEADER_LEN, FCGI_KEEP_CONN, FCGI_VERSION_1, RecordType } from "./constants.ts";
+import { checkBytes, checkInteger, objectOf, unexpected } from "../base/unexpected.ts";
+import {
+  FCGI_HEADER_LEN,
+  FCGI_KEEP_CONN,
+  FCGI_VERSION_1,
+  MAX_CONTENT_LENGTH,
+  MAX_REQUEST_ID,
+  RecordType,
+} from "./constants.ts";
 import { protocolError } from "./errors.ts";
 
 /** The eight bytes in front of every record (FastCGI 3.3). */
@@ -30,7 +38,33 @@ export interface FastCgiRecord {
 /** Empty content: a record with it ends its stream (FastCGI 3.3). */
 export const NO_CONTENT: Uint8Array = new Uint8Array(0);
 
-/** Writes a record header at `offset` and returns the offset after it. The reserved byte is zero. */
+/** Bytes of padding that a header can announce. */
+const MAX_PADDING_LENGTH = 0xff;
+
+/**
+ * Checks what a program takes for a record. Its numbers are checked where they are written.
+ *
+ * @param task For messages: what can't be done.
+ * @throws {TypeError} If it is none.
+ */
+export function checkRecord(record: FastCgiRecord, task: string): void {
+  const { type, contentData } = objectOf(record, task, "a record");
+  if (typeof type !== "number") throw unexpected(`${task}: expected the type of the record to be a number`, type);
+  checkBytes(contentData, task, "contentData");
+}
+
+/** @throws {RangeError | TypeError} If a header can't announce so many bytes of padding. */
+export function checkPadding(paddingLength: number): void {
+  checkInteger(paddingLength, ENCODE, "paddingLength", 0, MAX_PADDING_LENGTH);
+}
+
+const ENCODE = "Cannot encode a record";
+
+/**
+ * Writes a record header at `offset` and returns the offset after it. The reserved byte is zero.
+ *
+ * @throws {RangeError | TypeError} If a number does not fit its field, or there is no room in `target`.
+ */
 export function encodeRecordHeader(
   target: Uint8Array,
   offset: number,
@@ -39,6 +73,11 @@ export function encodeRecordHeader(
   contentLength: number,
   paddingLength: number,
 ): number {
+  checkHeaderBytes(target, "target", offset, ENCODE);
+  checkInteger(type, ENCODE, "type", 0, 0xff);
+  checkInteger(requestId, ENCODE, "requestId", 0, MAX_REQUEST_ID);
+  checkInteger(contentLength, ENCODE, "contentLength", 0, MAX_CONTENT_LENGTH);
+  checkPadding(paddingLength);
   target[offset] = FCGI_VERSION_1;
   target[offset + 1] = type;
   target[offset + 2] = requestId >>> 8;
@@ -50,8 +89,22 @@ export function encodeRecordHeader(
   return offset + FCGI_HEADER_LEN;
 }
 
-/** Reads the record header at `offset`. The caller checks that there are eight bytes. */
+/** Checks that the eight bytes of a header at `offset` are in `bytes`. */
+function checkHeaderBytes(bytes: Uint8Array, name: string, offset: number, task: string): void {
+  checkBytes(bytes, task, name);
+  if (bytes.length < FCGI_HEADER_LEN) {
+    throw new RangeError(`${task}: expected ${name} to have at least ${FCGI_HEADER_LEN} bytes, got ${bytes.length}`);
+  }
+  checkInteger(offset, task, "offset", 0, bytes.length - FCGI_HEADER_LEN);
+}
+
+/**
+ * Reads the record header at `offset`.
+ *
+ * @throws {RangeError | TypeError} If there are no eight bytes at `offset`.
+ */
 export function decodeRecordHeader(bytes: Uint8Array, offset: number): RecordHeader {
+  checkHeaderBytes(bytes, "bytes", offset, "Cannot decode a record header");
   return {
     version: bytes[offset]!,
     type: bytes[offset + 1]!,
@@ -74,8 +127,16 @@ export interface BeginRequestBody {
 /** Bytes in the body of FCGI_BEGIN_REQUEST, FCGI_END_REQUEST and FCGI_UNKNOWN_TYPE (FastCGI 8). */
 const BODY_LEN = 8;
 
-/** The body of FCGI_BEGIN_REQUEST (FastCGI 5.1). */
+/**
+ * The body of FCGI_BEGIN_REQUEST (FastCGI 5.1).
+ *
+ * @throws {RangeError | TypeError} If a value does not fit its field.
+ */
 export function encodeBeginRequestBody(body: BeginRequestBody): Uint8Array {
+  const task = "Cannot encode FCGI_BEGIN_REQUEST";
+  const { role, keepConn } = objectOf(body, task, "body to be an object");
+  checkInteger(role, task, "role", 0, 0xffff);
+  if (typeof keepConn !== "boolean") throw unexpected(`${task}: expected keepConn to be a boolean`, keepConn);
   const bytes = new Uint8Array(BODY_LEN);
   encodeBeginRequestBodyInto(body, bytes, 0);
   return bytes;
@@ -111,8 +172,17 @@ export interface EndRequestBody {
   protocolStatus: number;
 }
 
-/** The body of FCGI_END_REQUEST (FastCGI 5.5). */
-export function encodeEndRequestBody({ appStatus, protocolStatus }: EndRequestBody): Uint8Array {
+/**
+ * The body of FCGI_END_REQUEST (FastCGI 5.5).
+ *
+ * @throws {RangeError | TypeError} If a value does not fit its field.
+ */
+export function encodeEndRequestBody(given: EndRequestBody): Uint8Array {
+  const task = "Cannot encode FCGI_END_REQUEST";
+  const { appStatus, protocolStatus } = objectOf(given, task, "body to be an object");
+  // A negative exit status, such as C's exit(-1), has the same 32 bits.
+  checkInteger(appStatus, task, "appStatus", -0x8000_0000, 0xffff_ffff);
+  checkInteger(protocolStatus, task, "protocolStatus", 0, 0xff);
   const body = new Uint8Array(BODY_LEN);
   body[0] = appStatus >>> 24;
   body[1] = appStatus >>> 16;
@@ -135,8 +205,13 @@ export function decodeEndRequestBody(contentData: Uint8Array): EndRequestBody {
   };
 }
 
-/** The body of FCGI_UNKNOWN_TYPE (FastCGI 4.2): the type that was not understood. */
+/**
+ * The body of FCGI_UNKNOWN_TYPE (FastCGI 4.2): the type that was not understood.
+ *
+ * @throws {RangeError | TypeError} If it is no type.
+ */
 export function encodeUnknownTypeBody(type: number): Uint8Array {
+  checkInteger(type, "Cannot encode FCGI_UNKNOWN_TYPE", "type", 0, 0xff);
   const body = new Uint8Array(BODY_LEN);
   body[0] = type;
   return body;
@@ -153,6 +228,7 @@ export function decodeUnknownTypeBody(contentData: Uint8Array): number {
 }
 
 function checkBodyLength(contentData: Uint8Array, type: RecordType, strict: boolean): void {
+  checkBytes(contentData, `Cannot read the body of record type ${type}`, "contentData");
   const { length } = contentData;
   if (length < BODY_LEN || (strict && length > BODY_LEN)) {
     throw protocolError(`Cannot read the body of record type ${type}: expected ${BODY_LEN} bytes, got ${length}`);

@@ -1,8 +1,9 @@
 import { Deadline } from "../base/deadline.ts";
 import { resolveOptions } from "../base/resolve_options.ts";
+import { checkFunction, optionsOf } from "../base/unexpected.ts";
 import type { FastCgiRequest } from "../codec/incoming_request.ts";
 import { FastCgiError } from "../protocol/errors.ts";
-import { closeConnection, type FastCgiConnection } from "../transport/connection.ts";
+import { checkConnection, closeConnection, type FastCgiConnection } from "../transport/connection.ts";
 import { ServerConnection, type ServerConnectionOwner } from "./connection.ts";
 import { type FastCgiServerOptions, type ResolvedServerOptions, resolveServerOptions } from "./options.ts";
 import { type FastCgiHandler, type FastCgiHandlerContext, forIncoming } from "./response.ts";
@@ -66,8 +67,9 @@ export class FastCgiServer implements FastCgiHandlerContext {
    * @throws {RangeError | TypeError} If an option has a value it can't have.
    */
   constructor(handler: FastCgiHandler, options: FastCgiServerOptions = {}) {
+    checkFunction(handler, "handler", false);
     this.#handler = forIncoming(handler);
-    this.#options = resolveServerOptions(options);
+    this.#options = resolveServerOptions(optionsOf(options));
   }
 
   /** The number of open connections. */
@@ -78,9 +80,12 @@ export class FastCgiServer implements FastCgiHandlerContext {
   /**
    * Serves the requests of one connection. Resolves when the connection is closed and its handlers have settled. Never
    * rejects: errors go to `onError`.
+   *
+   * @throws {TypeError} If it is no connection.
    */
   async serve(connection: FastCgiConnection): Promise<void> {
     const { maxConnections, onError } = this.#options;
+    checkConnection(connection);
     if (this.#closed) {
       await closeConnection(connection);
       return;

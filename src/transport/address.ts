@@ -1,6 +1,8 @@
 // The ends of a connection, with addresses in the form that applications compare. Runtimes and web servers write the same address in
 // several ways, and a list of allowed or banned addresses has only one of them.
 
+import { checkInteger, checkString } from "../base/unexpected.ts";
+
 /** An end of a TCP connection. */
 export interface TcpAddress {
   readonly hostname: string;
@@ -18,8 +20,15 @@ export interface ConnectionAddresses {
   readonly localAddress?: ConnectionAddress | undefined;
 }
 
-/** An end of a TCP connection from what a runtime reports; undefined if it reports none. */
+/**
+ * An end of a TCP connection from what a runtime reports; undefined if it reports none.
+ *
+ * @throws {RangeError | TypeError} If it reports something else.
+ */
 export function tcpAddress(hostname: string | undefined, port: number | undefined): TcpAddress | undefined {
+  const task = "Cannot make an address";
+  if (hostname !== undefined) checkString(hostname, task, "hostname");
+  if (port !== undefined) checkInteger(port, task, "port", 0, 65_535);
   return hostname === undefined || port === undefined ? undefined : { hostname: plainAddress(hostname), port };
 }
 

@@ -119,15 +119,22 @@ describe("FastCgiTcpConnector", () => {
     "tcp://127.0.0.1:9000",
     "unix:/run/php.sock",
     "127.0.0.1:9000\n",
-    { port: 0 },
-    { port: 65_536 },
-    { port: 1.5 },
-    { port: Number.NaN },
-    { hostname: "", port: 9000 },
   ])("FastCgiTcpConnector throws a TypeError when the target is %j", (target) => {
     expect(() => new FastCgiTcpConnector(target)).toThrow(TypeError);
     expect(() => FastCgiTcpConnector.phpFpm(target, "/index.php")).toThrow(
       /^Cannot connect to .*: expected "host:port"/,
+    );
+  });
+
+  it.each([0, 65_536, 1.5, Number.NaN])("FastCgiTcpConnector throws a RangeError when the port is %d", (port) => {
+    expect(() => new FastCgiTcpConnector({ port })).toThrow(
+      new RangeError(`Cannot connect to "127.0.0.1": expected port to be an integer from 1 to 65535, got ${port}`),
+    );
+  });
+
+  it("FastCgiTcpConnector throws a TypeError when the hostname is empty", () => {
+    expect(() => new FastCgiTcpConnector({ hostname: "", port: 9000 })).toThrow(
+      new TypeError('Cannot connect: expected hostname to be a host name or an address, got ""'),
     );
   });
 

@@ -68,7 +68,7 @@ describe("fileOnDisk", () => {
 
   it.each(["", "public", "./public", "../public"])("fileOnDisk throws a TypeError when the folder is %j", (path) => {
     expect(() => fileOnDisk(path)).toThrow(
-      new TypeError(`Cannot look for files in ${JSON.stringify(path)}: expected an absolute path`),
+      new TypeError(`Cannot look for files: expected folder to be an absolute path, got ${JSON.stringify(path)}`),
     );
   });
 });

@@ -113,7 +113,7 @@ describe("scriptOnDisk", () => {
 
   it.each(["", "public", "./public", "../public"])("scriptOnDisk throws a TypeError when the folder is %j", (path) => {
     expect(() => scriptOnDisk(path)).toThrow(
-      new TypeError(`Cannot look for scripts in ${JSON.stringify(path)}: expected an absolute path`),
+      new TypeError(`Cannot look for scripts: expected folder to be an absolute path, got ${JSON.stringify(path)}`),
     );
   });
 
@@ -181,9 +181,9 @@ describe("scriptOnDisk", () => {
   });
 
   it.each([
-    [["shared"], 'Cannot look for scripts in "shared": expected an absolute path'],
-    [[5], "Cannot look for scripts in 5: expected an absolute path"],
-    ["/srv", "Cannot use mayLinkTo: expected an array, got string"],
+    [["shared"], 'Cannot look for scripts: expected each of mayLinkTo to be an absolute path, got "shared"'],
+    [[5], "Cannot look for scripts: expected each of mayLinkTo to be an absolute path, got 5"],
+    ["/srv", 'Cannot use mayLinkTo: expected an array, got "/srv"'],
   ])("scriptOnDisk throws a TypeError when mayLinkTo is %j", (mayLinkTo, message) => {
     expect(() => scriptOnDisk(root, { mayLinkTo: mayLinkTo as string[] })).toThrow(new TypeError(message));
   });

@@ -43,7 +43,7 @@ describe("contained", () => {
   it("contained throws a TypeError that names the option when it is no function", () => {
     for (const [wrong, what] of [
       [null, "null"],
-      ["text", "string"],
+      ["text", '"text"'],
       [{}, "Object"],
     ] as const) {
       expect(() => contained("onEvent", wrong as never)).toThrow(

@@ -40,17 +40,17 @@ it.each([false, true])(
         { params: { A: "b" } },
         "Cannot send the request: expected params to be pairs [name, value] or a Map, got Object",
       ],
-      [{ params: "A=b" }, "Cannot send the request: expected params to be pairs [name, value] or a Map, got string"],
+      [{ params: "A=b" }, 'Cannot send the request: expected params to be pairs [name, value] or a Map, got "A=b"'],
       [
         { params: ["Ab"] },
         "Cannot send the request: expected params to be pairs [name, value] or a Map, got something else in it",
       ],
       [
         { params: right, role: "Responder" },
-        "Cannot send the request: expected role to be an integer from 1 to 65535, got Responder",
+        'Cannot send the request: expected role to be an integer from 1 to 65535, got "Responder"',
       ],
       [{ params: right, role: 0 }, "Cannot send the request: expected role to be an integer from 1 to 65535, got 0"],
-      [{ params: right, onStderr: "log" }, "Cannot send the request: expected onStderr to be a function, got string"],
+      [{ params: right, onStderr: "log" }, 'Cannot send the request: expected onStderr to be a function, got "log"'],
       [
         { params: right, stdin: 5 },
         "Cannot send stdin: expected text, bytes, a Blob, URLSearchParams, a stream or an async iterable, got number",

@@ -4,6 +4,9 @@ import { importsOf, sourceFiles } from "../support/imports.ts";
 
 const BELOW_HTTP = ["src/base", "src/protocol", "src/cgi", "src/codec", "src/transport"];
 
+/** What checks the values that a program gives: adapters refuse a wrong one in the same words. */
+const CHECKS = "src/base/unexpected.ts";
+
 /** What each layer may import besides itself: downwards only. */
 const LAW: Readonly<Record<string, readonly string[]>> = {
   "src/base": [],
@@ -20,8 +23,9 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
   "src/http/php": [...BELOW_HTTP, "src/http/shared", "src/http/call"],
   "src/index.ts": ["src"],
   "src/toolkit.ts": ["src"],
-  "adapters/shared": ["src/index.ts", "src/toolkit.ts"],
+  "adapters/shared": [CHECKS, "src/index.ts", "src/toolkit.ts"],
   "adapters/system": [
+    CHECKS,
     "src/index.ts",
     "src/toolkit.ts",
     "adapters/shared",
@@ -35,7 +39,7 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
   "adapters/node": ["src/index.ts", "src/toolkit.ts", "adapters/shared", "adapters/system", "node:"],
   "adapters/bun": ["src/index.ts", "src/toolkit.ts", "adapters/shared", "adapters/system"],
   "adapters/deno": ["src/index.ts", "src/toolkit.ts", "adapters/shared", "adapters/system", "node:fs"],
-  "adapters/cloudflare": ["src/index.ts", "src/toolkit.ts", "adapters/shared", "cloudflare:sockets"],
+  "adapters/cloudflare": [CHECKS, "src/index.ts", "src/toolkit.ts", "adapters/shared", "cloudflare:sockets"],
   // The package by its name: what runs the module of the user is the same as what that module imports.
   cli: ["src/toolkit.ts", "adapters/shared", "adapters/system", "adapters/node", "node:", "fetchcgi"],
 };

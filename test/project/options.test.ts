@@ -4,7 +4,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import ts from "typescript";
 import { describe, expect, it, vi } from "vitest";
 import * as cloudflare from "../../adapters/cloudflare/index.ts";
 import { serve } from "../../adapters/node/index.ts";
@@ -35,6 +34,7 @@ import {
   requestToParams,
   scriptsIn,
 } from "../../src/toolkit.ts";
+import { membersOf } from "../support/interface_members.ts";
 
 // A module of the runtime, not of a package.
 vi.mock("cloudflare:sockets", () => ({ connect() {} }));
@@ -220,29 +220,6 @@ const WITHOUT_ROWS: Readonly<Record<string, string>> = {
   ResponseEncoderOptions: "toolkit",
   ResponseToCgiOptions: "toolkit",
 };
-
-interface Option {
-  name: string;
-  /** What its comment has in `@default {…}`. */
-  documented: string | undefined;
-  comment: string;
-}
-
-/** The members of an interface, without those that it inherits. */
-function membersOf({ file, name }: OptionsInterface): Option[] {
-  const source = ts.createSourceFile(file, readFileSync(join(root, file), "utf8"), ts.ScriptTarget.Latest, true);
-  const found = source.statements.find(
-    (node): node is ts.InterfaceDeclaration => ts.isInterfaceDeclaration(node) && node.name.text === name,
-  );
-  if (found === undefined) throw new Error(`There is no interface ${name} in ${file}`);
-  return found.members.map((member) => {
-    const comment = ts
-      .getJSDocCommentsAndTags(member)
-      .map((node) => node.getText())
-      .join("\n");
-    return { name: member.name!.getText(), documented: /@default \{(.+?)\}/.exec(comment)?.[1], comment };
-  });
-}
 
 /** The code of each file without its comments. */
 const sources = ["src", "adapters"].flatMap((folder) =>

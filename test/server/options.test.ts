@@ -60,7 +60,7 @@ describe("FastCgiServer", () => {
   it.each(numbers)("throws TypeError that names the option when %s is not a number", (name) => {
     for (const value of ["5", null, true]) {
       expect(() => server({ [name]: value })).toThrow(
-        new TypeError(`Cannot use ${name}: expected a number, got ${String(value)}`),
+        new TypeError(`Cannot use ${name}: expected a number, got ${JSON.stringify(value)}`),
       );
     }
   });
@@ -68,7 +68,7 @@ describe("FastCgiServer", () => {
   it.each(switches)("throws TypeError that names the option when %s is not a boolean", (name) => {
     for (const value of ["yes", 1, null]) {
       expect(() => server({ [name]: value })).toThrow(
-        new TypeError(`Cannot use ${name}: expected a boolean, got ${String(value)}`),
+        new TypeError(`Cannot use ${name}: expected a boolean, got ${JSON.stringify(value)}`),
       );
     }
   });

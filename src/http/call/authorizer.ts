@@ -2,6 +2,7 @@
 // complete answer with status 200 lets a request through.
 
 import { orAbort } from "../../base/abort.ts";
+import { checkFunction, unexpected } from "../../base/unexpected.ts";
 import type { FastCgiRequestInit } from "../../client/request.ts";
 import { cancelSource } from "../../codec/byte_source.ts";
 import type { IncomingResponse } from "../../codec/incoming_response.ts";
@@ -65,12 +66,18 @@ export interface FastCgiAuthorizer {
  * The returned handler rejects with whatever `authorize` rejects with; `handler` is not called then.
  *
  * @param init Returns the options of `authorize`, such as the client's address.
+ * @throws {TypeError} If an argument is not what it must be.
  */
 export function withAuthorizer<R extends Request = Request, Rest extends unknown[] = []>(
   authorizer: FastCgiAuthorizer,
   handler: (request: R, authorization: FastCgiAllowed, ...rest: Rest) => Response | Promise<Response>,
   init?: (request: R, ...rest: Rest) => FastCgiAuthorizeInit,
 ): (request: R, ...rest: Rest) => Promise<Response> {
+  if (typeof (Object(authorizer) as Partial<FastCgiAuthorizer>).authorize !== "function") {
+    throw unexpected("Cannot use authorizer: expected an object with a method authorize", authorizer);
+  }
+  checkFunction(handler, "handler", false);
+  checkFunction(init, "init");
   return async (request, ...rest) => {
     const authorization = await authorizer.authorize(request, init?.(request, ...rest));
     return authorization.allowed ? handler(request, authorization, ...rest) : authorization.response;

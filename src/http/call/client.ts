@@ -1,6 +1,7 @@
 import { orAbort } from "../../base/abort.ts";
 import { contained } from "../../base/contained.ts";
 import { resolveOptions } from "../../base/resolve_options.ts";
+import { checkFunction, checkSignal, optionsOf, unexpected } from "../../base/unexpected.ts";
 import { type ClientCloseOptions, FastCgiClient } from "../../client/client.ts";
 import type { PoolStatus } from "../../client/pool.ts";
 import type { FastCgiRequestInit } from "../../client/request.ts";
@@ -9,7 +10,7 @@ import type { IncomingResponse } from "../../codec/incoming_response.ts";
 import { Role } from "../../protocol/constants.ts";
 import type { FastCgiContext } from "../serve/service.ts";
 import { dropResponse } from "../shared/discard_body.ts";
-import { asNativeSignal, isResponse } from "../shared/fetch_objects.ts";
+import { asNativeSignal, isRequest, isResponse } from "../shared/fetch_objects.ts";
 import { askAuthorizer, type FastCgiAuthorization, type FastCgiAuthorizeInit } from "./authorizer.ts";
 import { type CgiResponse, responseFromCgi } from "./cgi_to_response.ts";
 import {
@@ -24,7 +25,7 @@ import { asksInternally, inheritInit, redirectInternally } from "./internal_redi
 import { asOutgoing, asOutgoingHead, type OutgoingRequest, outgoingRequest, requestOf } from "./outgoing_request.ts";
 import { paramsFromPhpOptions } from "./php_values.ts";
 import { bodyAtHand, checkRequestBuffering, prepareBody, wholeBodyOf } from "./request_body.ts";
-import { paramsFromRequest, setContentLength } from "./request_to_params.ts";
+import { checkParams, paramsFromRequest, setContentLength } from "./request_to_params.ts";
 import { checkScript, type FastCgiScript, type FastCgiScriptResolver } from "./script.ts";
 import { StderrText } from "./stderr_text.ts";
 import { holding } from "./under_way.ts";
@@ -46,25 +47,30 @@ export class FastCgiHttpClient implements AsyncDisposable {
   readonly #script: FastCgiScript | FastCgiScriptResolver | undefined;
 
   /** @throws {RangeError | TypeError} If an option has an invalid value. */
-  constructor(connector: FastCgiHttpConnector, options: FastCgiHttpClientOptions = {}) {
+  constructor(connector: FastCgiHttpConnector, given: FastCgiHttpClientOptions = {}) {
+    const options = optionsOf(given);
     this.#client = new FastCgiClient(connector, options);
-    this.#preset = connector.preset ?? {};
+    const { onStderr = connector.onStderr?.bind(connector) } = options;
+    this.#preset = optionsOf(connector.preset ?? {}, "preset");
     const { openSpool } = this.#preset;
     this.#options = {
       ...(openSpool && { openSpool }),
       ...options,
       ...resolveOptions(DEFAULT_HTTP_CLIENT_OPTIONS, options),
-      onStderr: contained("onStderr", options.onStderr ?? connector.onStderr?.bind(connector)),
+      onStderr: contained("onStderr", onStderr),
     };
     this.#script = options.script ?? this.#preset.script;
     checkRequestBuffering(this.#options.requestBuffering);
     const { responseClass } = this.#options;
     if (responseClass !== undefined && typeof responseClass !== "function") {
-      throw new TypeError(
-        `Cannot use responseClass: expected a class such as FastResponse, got ${typeof responseClass}`,
-      );
+      throw unexpected("Cannot use responseClass: expected a class such as FastResponse", responseClass);
     }
-    checkScript(this.#script);
+    for (const source of [this.#preset, options]) {
+      checkScript(source.script);
+      checkParams(source.params);
+      checkFunction(source.openSpool, "openSpool");
+    }
+    for (const hook of HOOKS) checkFunction(options[hook], hook);
     paramsFromPhpOptions([this.#preset, options]);
     // Bound, so that it can be passed on alone, as the global `fetch` can: `app.mount("/", php.fetch)`.
     this.fetch = this.fetch.bind(this);
@@ -88,7 +94,9 @@ export class FastCgiHttpClient implements AsyncDisposable {
   async fetch(input: Request | URL | string, init: FastCgiFetchInit | FastCgiContext = {}): Promise<Response> {
     // `serve({ fetch: php.fetch })` calls it with a handler's context, whose `params` are those that another web server
     // sent.
-    const given: FastCgiFetchInit = "waitUntil" in init ? {} : init;
+    const options = optionsOf(init, "init");
+    const given: FastCgiFetchInit = "waitUntil" in options ? {} : options;
+    checkSignal(given.signal, "Cannot send the request");
     const chosen = given.script ?? this.#script;
     // A function that chooses the script gets a real Request, which it may also read.
     const request = typeof chosen === "function" ? asOutgoing(requestOf(input, given)) : outgoingRequest(input, given);
@@ -121,9 +129,14 @@ export class FastCgiHttpClient implements AsyncDisposable {
    * status 200 allows the request; any other answer is for the HTTP client.
    *
    * @throws {FastCgiError} If there is no complete answer. The request must not go on then.
+   * @throws {TypeError} If an argument is not what it must be.
    * @throws {unknown} The reason of the signal, or the error of `script`.
    */
-  async authorize(request: Request, init: FastCgiAuthorizeInit = {}): Promise<FastCgiAuthorization> {
+  async authorize(request: Request, given: FastCgiAuthorizeInit = {}): Promise<FastCgiAuthorization> {
+    const task = "Cannot ask the authorizer";
+    const init = optionsOf(given, "init");
+    if (!isRequest(request)) throw unexpected(`${task}: expected request to be a Request`, request);
+    checkSignal(init.signal, task);
     const asked = asOutgoingHead(request);
     const signal = init.signal ? asNativeSignal(init.signal) : asked.signal;
     return holding([request, signal], async () => {
@@ -184,7 +197,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
   ): Promise<CgiResponse> {
     // Before the body is read: a request with invalid variables is refused at once.
     const params = this.#params(request, init, script);
-    if (init.data) addFilterData(params, init.data);
+    if (init.data !== undefined && init.data !== null) addFilterData(params, init.data);
     const body = bodyAtHand(request) ?? (await prepareBody(request, { ...this.#options, whole }));
     setContentLength(params, body.length);
     const { dispose } = body;
@@ -229,6 +242,9 @@ export class FastCgiHttpClient implements AsyncDisposable {
     });
   }
 }
+
+/** Options that are hooks. */
+const HOOKS = ["onLocalRedirect", "onAccelRedirect", "onSendFile"] as const;
 
 /** The options of a fetch call that are FastCGI's own. */
 type OwnInit = Omit<FastCgiFetchInit, keyof RequestInit>;

@@ -1,8 +1,8 @@
 // The conversions of FastCgiHttpClient, each by itself: for programs that send FastCGI records themselves, and for
 // those that run CGI programs.
 
-import { kindOf } from "../../base/kind_of.ts";
 import { resolveOptions } from "../../base/resolve_options.ts";
+import { checkInteger, checkString, optionsOf, unexpected } from "../../base/unexpected.ts";
 import { parseLength } from "../../cgi/params.ts";
 import { type ByteReader, type ByteSourceInit, byteSourceOf, cancelSource, chunkOf } from "../../codec/byte_source.ts";
 import { IncomingResponse } from "../../codec/incoming_response.ts";
@@ -61,18 +61,16 @@ export interface RequestToParamsOptions extends FastCgiHttpPeers, FastCgiPhpOpti
  * not a string.
  * @throws {RangeError} If `contentLength` is not a whole number of bytes.
  */
-export function requestToParams(request: Request, options: RequestToParamsOptions = {}): Map<string, string> {
+export function requestToParams(request: Request, given: RequestToParamsOptions = {}): Map<string, string> {
   if (!isRequest(request)) {
-    throw new TypeError(`Cannot make variables: expected a Request, got ${kindOf(request)}`);
+    throw unexpected("Cannot make variables: expected request to be a Request", request);
   }
+  const options = optionsOf(given);
   const { script, params: own, contentLength, ...rest } = options;
+  if (typeof script === "function") throw unexpected("Cannot use script: expected an object with a filename", script);
   checkScript(script);
-  if (
-    contentLength !== undefined &&
-    contentLength !== null &&
-    !(Number.isSafeInteger(contentLength) && contentLength >= 0)
-  ) {
-    throw new RangeError(`Cannot use contentLength: expected a number of bytes or null, got ${String(contentLength)}`);
+  if (contentLength !== undefined && contentLength !== null) {
+    checkInteger(contentLength, "Cannot make variables", "contentLength", 0, Number.MAX_SAFE_INTEGER);
   }
   const { method, url } = request;
   const headers = asNativeHeaders(request.headers);
@@ -117,11 +115,10 @@ export interface CgiToResponseOptions {
  * @throws {TypeError} If an argument is not what it must be.
  * @throws {unknown} The error of `stdout`, if it fails before the header block is complete.
  */
-export async function cgiToResponse(stdout: ByteSourceInit, options: CgiToResponseOptions = {}): Promise<CgiResponse> {
+export async function cgiToResponse(stdout: ByteSourceInit, given: CgiToResponseOptions = {}): Promise<CgiResponse> {
+  const options = optionsOf(given);
   const { method = "GET" } = options;
-  if (typeof method !== "string") {
-    throw new TypeError(`Cannot read the response: expected method to be a string, got ${kindOf(method)}`);
-  }
+  checkString(method, "Cannot read the response", "method");
   const { maxResponseHeaderBytes, maxDrainBytes } = DEFAULT_HTTP_CLIENT_OPTIONS;
   const limits = resolveOptions({ maxResponseHeaderBytes, maxDrainBytes }, options);
   const reader = streamOfSources([byteSourceOf(stdout, "stdout")]).getReader();

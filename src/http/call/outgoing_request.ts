@@ -2,6 +2,7 @@
 // none is made of a URL and a plain init. Everything else goes through a native Request, so that Fetch's own rules and
 // errors hold.
 
+import { unexpected } from "../../base/unexpected.ts";
 import { encodeUtf8 } from "../../protocol/byte_string.ts";
 import { asNativeHeaders, asNativeRequest, asNativeSignal, isRequest } from "../shared/fetch_objects.ts";
 import { plainFields } from "../shared/plain_fields.ts";
@@ -57,13 +58,27 @@ export function asOutgoingHead(request: Request): OutgoingRequest {
 
 /** Returns `input` itself if `init` has no options for Fetch, because making a new Request takes time. */
 export function requestOf(input: Request | URL | string, init: FastCgiFetchInit): Request {
-  if (!isRequest(input)) return new Request(input, nativeInit(init));
+  if (!isRequest(input)) return new Request(urlOf(input), nativeInit(init));
   const isPlain = Object.keys(init).every((name) => OWN_INIT.has(name));
   if (isPlain) return input instanceof Request ? input : asNativeRequest(input);
   // `new Request` reads internal state that only the native class has, and does not find it in a class that only looks
   // like it.
   const isNative = Object.getPrototypeOf(input) === Request.prototype;
   return new Request(isNative ? input : asNativeRequest(input), nativeInit(init));
+}
+
+/**
+ * The URL that `input` is, or has as its text.
+ *
+ * @throws {TypeError} If it is none.
+ */
+function urlOf(input: URL | string): URL {
+  try {
+    return new URL(input);
+  } catch (cause) {
+    const { message } = unexpected("Cannot send the request: expected input to be a Request or an absolute URL", input);
+    throw new TypeError(message, { cause });
+  }
 }
 
 /** Converts the signal: Fetch accepts one of the runtime's own class only. */
@@ -80,7 +95,7 @@ function plainRequest(input: URL | string, init: FastCgiFetchInit): OutgoingRequ
     (signal === null || signal instanceof AbortSignal) &&
     (body === null || (isPlainBody(body) && method !== "GET" && method !== "HEAD"));
   if (!isPlain) return null;
-  const url = new URL(input);
+  const url = urlOf(input);
   if (url.username !== "" || url.password !== "") return null;
   const fields = plainFields(init.headers);
   const headers = fields === null ? new Headers(init.headers) : new Map(fields);

@@ -1,3 +1,4 @@
+import { objectOf, unexpected } from "../../base/unexpected.ts";
 import { utf8ToByteString } from "../../protocol/byte_string.ts";
 import type { NameValuePair } from "../../protocol/name_value_pairs.ts";
 
@@ -34,7 +35,10 @@ export function paramsFromPhpOptions(sources: readonly FastCgiPhpOptions[]): Nam
     ["PHP_ADMIN_VALUE", "phpAdminValues"],
   ] as const) {
     if (sources.every((source) => source[option] === undefined)) continue;
-    const values = new Map(sources.flatMap((source) => Object.entries(source[option] ?? {})));
+    const given = sources.map((source) => source[option]).filter((settings) => settings !== undefined);
+    const values = new Map(
+      given.flatMap((settings) => Object.entries(objectOf(settings, `Cannot use ${option}`, "an object of settings"))),
+    );
     if (values.size > 0) pairs.push([param, encodePhpValues(values, option)]);
   }
   return pairs;
@@ -43,13 +47,13 @@ export function paramsFromPhpOptions(sources: readonly FastCgiPhpOptions[]): Nam
 /** The settings as lines of php.ini, in a byte string. */
 function encodePhpValues(values: ReadonlyMap<string, string | number | boolean>, option: string): string {
   return Array.from(values, ([name, value]) => {
+    if (!["string", "boolean"].includes(typeof value) && !Number.isFinite(value)) {
+      throw unexpected(`Cannot use ${option}: expected a string, number or boolean as ${name}`, value);
+    }
     const text = typeof value === "boolean" ? String(Number(value)) : String(value);
     // A character that ends a line or a name would begin another setting.
     if (!/^[A-Za-z0-9_.-]+$/.test(name)) {
       throw new TypeError(`Cannot use ${option}: expected the name of a setting, got ${JSON.stringify(name)}`);
-    }
-    if (!["string", "boolean"].includes(typeof value) && !Number.isFinite(value)) {
-      throw new TypeError(`Cannot use ${option}: expected a string, number or boolean as ${name}, got ${text}`);
     }
     if (/[\0\r\n]/.test(text)) {
       throw new TypeError(`Cannot use ${option}: ${name} has more than one line: ${JSON.stringify(text)}`);

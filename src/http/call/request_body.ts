@@ -13,6 +13,7 @@ import { orAbort, withController } from "../../base/abort.ts";
 import { Deadline } from "../../base/deadline.ts";
 import { GrowingBytes } from "../../base/growing_bytes.ts";
 import { messageOf } from "../../base/message_of.ts";
+import { unexpected } from "../../base/unexpected.ts";
 import { parseLength } from "../../cgi/params.ts";
 import { type ByteReader, type ByteSource, cancelSource } from "../../codec/byte_source.ts";
 import { encodeUtf8 } from "../../protocol/byte_string.ts";
@@ -31,7 +32,7 @@ const REQUEST_BUFFERING: readonly string[] = ["collect", "measure", "stream"] sa
 export function checkRequestBuffering(value: unknown): asserts value is RequestBuffering {
   if (typeof value === "string" && REQUEST_BUFFERING.includes(value)) return;
   const expected = REQUEST_BUFFERING.map((name) => JSON.stringify(name)).join(", ");
-  throw new TypeError(`Cannot use requestBuffering: expected one of ${expected}, got ${String(value)}`);
+  throw unexpected(`Cannot use requestBuffering: expected one of ${expected}`, value);
 }
 
 /** A request body that is ready to be sent. */

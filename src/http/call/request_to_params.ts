@@ -1,6 +1,7 @@
 // Fetch request → CGI meta-variables, by the contract of nginx's `fastcgi_params` and php-fpm (specifications/params.md).
 // The reverse of params_to_request.ts.
 
+import { checkInteger, checkString, unexpected } from "../../base/unexpected.ts";
 import { utf8ToByteString } from "../../protocol/byte_string.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
 import type { NameValuePair } from "../../protocol/name_value_pairs.ts";
@@ -150,28 +151,27 @@ function addUrl(params: Map<string, string>, url: URL): void {
 
 /** The variable of each option, and how its value is written. */
 export const PEERS: {
-  readonly [Name in keyof Required<FastCgiHttpPeers>]: readonly [string, (value: never) => string];
+  readonly [Name in keyof Required<FastCgiHttpPeers>]: readonly [string, "address" | "port" | "text"];
 } = {
-  remoteAddress: ["REMOTE_ADDR", addressParam],
-  remotePort: ["REMOTE_PORT", String],
-  serverAddress: ["SERVER_ADDR", addressParam],
-  serverPort: ["SERVER_PORT", String],
-  tlsProtocol: ["SSL_PROTOCOL", (version: string) => version],
+  remoteAddress: ["REMOTE_ADDR", "address"],
+  remotePort: ["REMOTE_PORT", "port"],
+  serverAddress: ["SERVER_ADDR", "address"],
+  serverPort: ["SERVER_PORT", "port"],
+  tlsProtocol: ["SSL_PROTOCOL", "text"],
 };
 const PEER_NAMES = Object.keys(PEERS) as (keyof FastCgiHttpPeers)[];
 
 function addPeers(params: Map<string, string>, peers: FastCgiHttpPeers): void {
   params.set("REMOTE_ADDR", "0.0.0.0");
   for (const name of PEER_NAMES) {
-    const [variable, write] = PEERS[name];
-    const value = peers[name];
-    if (value !== undefined && value !== null) params.set(variable, write(value as never));
+    const [variable, kind] = PEERS[name];
+    const value: unknown = peers[name];
+    if (value === undefined || value === null) continue;
+    const task = `Cannot set the variable ${variable}`;
+    if (kind === "port") checkInteger(value, task, name, 0, 65_535);
+    else checkString(value, task, name);
+    params.set(variable, kind === "address" ? plainAddress(value as string) : String(value));
   }
-}
-
-/** A value that is not a string is left as it is, and refused later with its variable's name. */
-function addressParam(address: string): string {
-  return typeof address === "string" ? plainAddress(address) : address;
 }
 
 /** The decoded path (RFC 3875 4.1.5), as a byte string. */
@@ -191,7 +191,21 @@ function refusedPath(path: string, reason: string): FastCgiError {
   return new FastCgiError("malformedRequest", message);
 }
 
+/**
+ * Checks the variables that a program gives. Their values are checked when they are sent, with the name of each.
+ *
+ * @throws {TypeError} If they are not variables.
+ */
+export function checkParams(params: FastCgiHttpParams | undefined): void {
+  if (params === undefined) return;
+  const message = "Cannot use params: expected an object of variables, pairs [name, value] or a Map";
+  if (typeof params !== "object" || params === null) throw unexpected(message, params);
+  if (Array.isArray(params) && !params.every(Array.isArray))
+    throw new TypeError(`${message}, got something else in it`);
+}
+
 function pairsOf(params: FastCgiHttpParams | undefined): Iterable<NameValuePair> {
   if (params === undefined) return [];
+  checkParams(params);
   return Symbol.iterator in params ? (params as Iterable<NameValuePair>) : Object.entries(params);
 }

@@ -1,3 +1,5 @@
+import { checkString, objectOf, shown } from "../../base/unexpected.ts";
+
 /**
  * A script that an application runs. A front controller, as Laravel and Symfony have one, is the script for every
  * request.
@@ -37,13 +39,15 @@ export type FastCgiScriptResolver = (
 /**
  * Checks the `script` that a program gives.
  *
- * @throws {TypeError} If it has no filename.
+ * @throws {TypeError} If it has no filename, or a member is no string.
  */
 export function checkScript(script: FastCgiScript | FastCgiScriptResolver | undefined): void {
   if (script === undefined || typeof script === "function") return;
-  const { filename } = script;
-  if (typeof filename === "string" && filename !== "") return;
-  throw new TypeError(
-    `Cannot use script: expected a filename, got ${JSON.stringify(filename)}; for a folder use scriptsIn()`,
-  );
+  const { filename, name, documentRoot, pathInfo } = objectOf(script, "Cannot use script", "an object with a filename");
+  if (typeof filename !== "string" || filename === "") {
+    throw new TypeError(`Cannot use script: expected a filename, got ${shown(filename)}; for a folder use scriptsIn()`);
+  }
+  for (const [member, value] of Object.entries({ name, documentRoot, pathInfo })) {
+    if (value !== undefined) checkString(value, "Cannot use script", member);
+  }
 }

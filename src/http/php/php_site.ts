@@ -1,6 +1,7 @@
 // A whole PHP site: its scripts and its files, but none of its sources. It does what nginx does with
 // `try_files $uri $uri/ /index.php?$args` and a location for `\.php$`, and Caddy with `php_fastcgi` and `file_server`.
 
+import { checkFunction, objectOf, unexpected } from "../../base/unexpected.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
 import type { FastCgiFetchInit } from "../call/client_options.ts";
 import type { FastCgiScriptResolver } from "../call/script.ts";
@@ -59,13 +60,12 @@ export interface PhpSiteOptions<R extends Request = Request, Rest extends unknow
 export function phpSite<R extends Request = Request, Rest extends unknown[] = []>(
   options: PhpSiteOptions<R, Rest>,
 ): (request: R, ...rest: Rest) => Promise<Response> {
+  objectOf(options, "Cannot serve a site", "options to be an object");
+  checkRoot(options);
   const { php, files, init, index = DOCUMENT_ROOT_DEFAULTS.index, frontController = `/${index}` } = options;
   const root: FastCgiDocumentRoot = { ...options, frontController };
-  checkRoot(root);
-  if (typeof php?.fetch !== "function") throw new TypeError("Cannot use php: expected a client, which has fetch()");
-  if (init !== undefined && typeof init !== "function") {
-    throw new TypeError(`Cannot use init: expected a function, got ${typeof init}`);
-  }
+  if (typeof php?.fetch !== "function") throw unexpected("Cannot use php: expected a client, which has fetch()", php);
+  checkFunction(init, "init");
   const askFiles = publicFiles(files, options);
   const script: FastCgiScriptResolver = (request) => scriptForRequest(request, root, askFiles);
   return async (request, ...rest) => {

@@ -1,5 +1,6 @@
 // A file server that is asked only for files that are meant to be public.
 
+import { checkFunction, optionsOf, unexpected } from "../../base/unexpected.ts";
 import { dropResponse } from "../shared/discard_body.ts";
 import { asNativeHeaders, asNativeSignal } from "../shared/fetch_objects.ts";
 import { plainAnswer } from "./plain_answer.ts";
@@ -48,15 +49,13 @@ const PHP_TYPE = /^\s*(application|text)\/(x-httpd-|x-|vnd\.)?php/i;
  */
 export function publicFiles(
   files: FileServer,
-  { resolveFile, extension }: PublicFilesOptions = {},
+  options: PublicFilesOptions = {},
 ): (request: Request) => Promise<Response> {
-  if (typeof files !== "function")
-    throw new TypeError(`Cannot use files: expected a fetch handler, got ${typeof files}`);
-  if (resolveFile !== undefined && typeof resolveFile !== "function") {
-    throw new TypeError(`Cannot use resolveFile: expected a function, got ${typeof resolveFile}`);
-  }
+  const { resolveFile, extension } = optionsOf(options);
+  if (typeof files !== "function") throw unexpected("Cannot use files: expected a fetch handler", files);
+  checkFunction(resolveFile, "resolveFile");
   if (extension !== undefined && !(typeof extension === "string" && extension.startsWith("."))) {
-    throw new TypeError(`Cannot use extension: expected one such as .php, got ${String(extension)}`);
+    throw unexpected("Cannot use extension: expected one such as .php", extension);
   }
   return async (request) => {
     const { method } = request;

@@ -3,6 +3,8 @@
 // same name. So the path is checked in every form that it may take, and one form that is not certain to be harmless is
 // enough to refuse it. Unlike in script_path.ts, matching too much is safe here: what is refused is not sent.
 
+import { checkString } from "../../base/unexpected.ts";
+
 /**
  * The most forms of a path that are checked: as it is, and decoded again and again. A path that is still encoded then
  * is refused.
@@ -90,8 +92,11 @@ const WRAPPER = /^(7z|br|bz2|gz|rar|tar|tgz|txt|xz|zip|zst|\d+)$/;
  *
  * @param pathname The path as it is in a URL, percent-encoded: `new URL(request.url).pathname`.
  * @param extension The end of script names, if it is not `.php`.
+ * @throws {TypeError} If an argument is no string.
  */
 export function isPublicPath(pathname: string, extension?: string): boolean {
+  checkString(pathname, "Cannot check a path", "pathname");
+  if (extension !== undefined) checkString(extension, "Cannot check a path", "extension");
   let form = pathname;
   for (let forms = 0; forms < MAX_FORMS; forms++) {
     if (!isPublicForm(form, extension)) return false;

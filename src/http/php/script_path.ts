@@ -3,6 +3,7 @@
 // case folding and patterns; an index is only used on the string that it was found in; and no file is named that
 // `resolve` has not confirmed.
 
+import { objectOf, unexpected } from "../../base/unexpected.ts";
 import { byteStringToUtf8 } from "../../protocol/byte_string.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
 import type { FastCgiScript, FastCgiScriptResolver } from "../call/script.ts";
@@ -80,14 +81,15 @@ export const DOCUMENT_ROOT_DEFAULTS: Required<Pick<FastCgiDocumentRoot, "extensi
 
 /** @throws {TypeError} If it has no `resolve`, or another option has an invalid value. */
 export function checkRoot(root: FastCgiDocumentRoot): void {
-  const { documentRoot, resolve, frontController } = root;
+  const { documentRoot, resolve, frontController } = objectOf(root, "Cannot use scripts", "root to be an object");
   const { index = DOCUMENT_ROOT_DEFAULTS.index, extension = DOCUMENT_ROOT_DEFAULTS.extension } = root;
-  const refuse = (what: string, value: unknown): TypeError =>
-    new TypeError(`Cannot use scripts: expected ${what}, got ${JSON.stringify(value) ?? typeof value}`);
+  const refuse = (what: string, value: unknown): TypeError => unexpected(`Cannot use scripts: expected ${what}`, value);
   if (typeof documentRoot !== "string" || documentRoot === "") throw refuse("a documentRoot", documentRoot);
   if (typeof resolve !== "function") throw refuse("a function to resolve script names", resolve);
-  if (!/^\.[!-.0-~]+$/.test(extension)) throw refuse("an extension such as .php", extension);
-  if (!index.endsWith(extension) || index.includes("/")) throw refuse(`an index such as index${extension}`, index);
+  if (typeof extension !== "string" || !/^\.[!-.0-~]+$/.test(extension))
+    throw refuse("an extension such as .php", extension);
+  if (typeof index !== "string" || !index.endsWith(extension) || index.includes("/"))
+    throw refuse(`an index such as index${extension}`, index);
   if (frontController === undefined || frontController === null) return;
   const isPath = typeof frontController === "string" && frontController.startsWith("/");
   if (!isPath || !frontController.endsWith(extension)) {

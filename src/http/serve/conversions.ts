@@ -1,7 +1,7 @@
 // The conversions of FastCgiHttpService, each by itself: for programs that get FastCGI records from elsewhere, and for
 // CGI programs, which have their variables in the environment.
 
-import { kindOf } from "../../base/kind_of.ts";
+import { checkSignal, checkString, optionsOf, unexpected } from "../../base/unexpected.ts";
 import { paramsFromPairs, parseLength } from "../../cgi/params.ts";
 import { GivenVariables } from "../../cgi/variables.ts";
 import { type ByteSourceInit, byteSourceOf, checkLength } from "../../codec/byte_source.ts";
@@ -48,10 +48,8 @@ export interface ParamsToRequestOptions {
  */
 export function paramsToRequest(params: Iterable<NameValuePair>, options: ParamsToRequestOptions = {}): Request {
   const pairs = checkedParams(params, "make a Request");
-  const { stdin, signal } = options;
-  if (signal && typeof signal.addEventListener !== "function") {
-    throw new TypeError(`Cannot make a Request: expected signal to be an AbortSignal, got ${kindOf(signal)}`);
-  }
+  const { stdin, signal } = optionsOf(options);
+  checkSignal(signal, "Cannot make a Request");
   const variables = new GivenVariables(paramsFromPairs(pairs));
   const parts = partsFromParams({ variables, paramPairs: pairs });
   if (isForbiddenMethod(parts.method)) {
@@ -101,15 +99,10 @@ export async function responseToCgi(
   response: Response,
   options: ResponseToCgiOptions = {},
 ): Promise<ReadableStream<Uint8Array>> {
-  const { method = "GET", role = Role.Responder } = options;
-  if (!isResponse(response)) {
-    throw new TypeError(`Cannot send the response: expected a Response, got ${kindOf(response)}`);
-  }
-  if (typeof method !== "string") {
-    throw new TypeError(`Cannot send the response: expected method to be a string, got ${kindOf(method)}`);
-  }
-  if (!Object.values(Role).includes(role)) {
-    throw new TypeError(`Cannot send the response: expected role to be one of Role, got ${String(role)}`);
-  }
+  const task = "Cannot send the response";
+  const { method = "GET", role = Role.Responder } = optionsOf(options);
+  if (!isResponse(response)) throw unexpected(`${task}: expected response to be a Response`, response);
+  checkString(method, task, "method");
+  if (!Object.values(Role).includes(role)) throw unexpected(`${task}: expected role to be one of Role`, role);
   return streamOfSources(await cgiFromResponse(response, { method, role }));
 }

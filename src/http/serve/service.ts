@@ -3,6 +3,7 @@ import { copyableWith, setOwn } from "../../base/copyable.ts";
 import { isPromise } from "../../base/is_promise.ts";
 import { kindOf } from "../../base/kind_of.ts";
 import { resolveOptions } from "../../base/resolve_options.ts";
+import { checkFunction, optionsOf } from "../../base/unexpected.ts";
 import { errorDocument } from "../../cgi/error_document.ts";
 import type { FastCgiParams } from "../../cgi/params.ts";
 import { ByteQueue } from "../../codec/byte_queue.ts";
@@ -101,9 +102,9 @@ export class FastCgiHttpService {
    *
    * @throws {TypeError} If `fetch` is not a function.
    */
-  constructor(fetch: FastCgiFetchHandler, options: FastCgiHttpServiceOptions = {}) {
-    if (typeof fetch !== "function")
-      throw new TypeError(`Cannot serve: expected fetch to be a function, got ${typeof fetch}`);
+  constructor(fetch: FastCgiFetchHandler, given: FastCgiHttpServiceOptions = {}) {
+    const options = optionsOf(given);
+    checkFunction(fetch, "fetch", false);
     this.#fetch = fetch;
     this.#options = { ...resolveOptions(SERVICE_DEFAULTS, options), onStderr: contained("onStderr", options.onStderr) };
   }

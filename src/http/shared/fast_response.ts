@@ -42,7 +42,8 @@ class HeldBodyResponse {
   constructor(body: BodyInit | null = null, init: ResponseInit | null = null) {
     complete();
     const { status = 200, statusText = "", headers } = init ?? {};
-    if (!canHold(body, status, statusText) || headers === null) {
+    const isPlain = headers !== null && (init === null || typeof init === "object");
+    if (!isPlain || !canHold(body, status, statusText)) {
       // Everything else goes to the native class, which also refuses what is invalid.
       this.#native = new (nativeResponse())(body, init as ResponseInit);
       this.#status = this.#native.status;
@@ -179,7 +180,9 @@ function canHold(body: unknown, status: number, statusText: string): boolean {
   if (statusText !== "" && !(typeof statusText === "string" && isReasonPhrase(statusText))) return false;
   if (body === null) return true;
   if (isNullBodyStatus(status)) return false;
-  return typeof body === "string" || (body instanceof Uint8Array && body.buffer instanceof ArrayBuffer);
+  if (typeof body === "string") return true;
+  // The native class refuses bytes whose buffer was transferred, which look as if there were none.
+  return body instanceof Uint8Array && body.buffer instanceof ArrayBuffer && body.buffer.byteLength > 0;
 }
 
 /** What `response` holds; null if it is no {@linkcode FastResponse} or its body has been taken. */

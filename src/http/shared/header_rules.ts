@@ -70,7 +70,7 @@ export const VARIABLE_PREFIX = "variable-";
 
 /** Whether `text` is a token (RFC 9110 5.6.2), as methods and header names are. */
 export function isToken(text: string): boolean {
-  return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(text);
+  return typeof text === "string" && /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(text);
 }
 
 /** NUL, CR and LF, which would end a header value early (RFC 9110 5.5). */

@@ -57,10 +57,14 @@ it("requestToParams makes of a Request what paramsToRequest makes a Request of",
 
 it("requestToParams refuses what is no Request, and what is no option", () => {
   const request = new Request("http://a.test/");
-  expect(() => requestToParams("http://a.test/" as never)).toThrow("expected a Request, got string");
+  expect(() => requestToParams("http://a.test/" as never)).toThrow(
+    'expected request to be a Request, got "http://a.test/"',
+  );
   expect(() => requestToParams(request, { script: "/x.php" as never })).toThrow("Cannot use script");
   expect(() => requestToParams(request, { contentLength: -1 })).toThrow(RangeError);
-  expect(() => requestToParams(request, { contentLength: "4" as never })).toThrow("Cannot use contentLength");
+  expect(() => requestToParams(request, { contentLength: "4" as never })).toThrow(
+    "expected contentLength to be an integer",
+  );
   expect(() => requestToParams(request, { params: { SERVER_PORT: 80 as never } })).toThrow("SERVER_PORT");
   expect(() => requestToParams(new Request("http://a.test/..%2f..%2fetc"))).toThrow("leads upwards");
 });

@@ -92,7 +92,7 @@ describe("paramsFromRequest", () => {
       }
     }
     const options = {
-      ...Object.fromEntries(Object.keys(PEERS).map((name) => [name, "1"])),
+      ...Object.fromEntries(Object.keys(PEERS).map((name) => [name, name.endsWith("Port") ? 1 : "1"])),
       script: { filename: "/srv/index.php", pathInfo: "/x" },
     };
     const made = Object.keys(paramsOf("https://a.test/", {}, options)).filter((name) => !name.startsWith("HTTP_"));

@@ -209,13 +209,13 @@ describe("phpSite", () => {
   });
 
   it.each([
-    [{ php: undefined }, "php: expected a client, which has fetch()"],
-    [{ php: {} }, "php: expected a client, which has fetch()"],
-    [{ php: null }, "php: expected a client, which has fetch()"],
+    [{ php: undefined }, "php: expected a client, which has fetch(), got undefined"],
+    [{ php: {} }, "php: expected a client, which has fetch(), got Object"],
+    [{ php: null }, "php: expected a client, which has fetch(), got null"],
     [{ files: undefined }, "files: expected a fetch handler, got undefined"],
-    [{ files: { fetch() {} } }, "files: expected a fetch handler, got object"],
-    [{ resolveFile: "/srv" }, "resolveFile: expected a function, got string"],
-    [{ init: { remoteAddress: "::1" } }, "init: expected a function, got object"],
+    [{ files: { fetch() {} } }, "files: expected a fetch handler, got Object"],
+    [{ resolveFile: "/srv" }, 'resolveFile: expected a function, got "/srv"'],
+    [{ init: { remoteAddress: "::1" } }, "init: expected a function, got Object"],
   ])("phpSite throws a TypeError when it is given %j", (options, expected) => {
     expect(() => siteOf({ options: options as unknown as Partial<PhpSiteOptions> })).toThrow(
       new TypeError(`Cannot use ${expected}`),

@@ -123,7 +123,7 @@ describe("publicFiles", () => {
 
   it("publicFiles throws a TypeError when it is given no fetch handler", () => {
     expect(() => publicFiles({ fetch() {} } as unknown as FileServer)).toThrow(
-      new TypeError("Cannot use files: expected a fetch handler, got object"),
+      new TypeError("Cannot use files: expected a fetch handler, got Object"),
     );
   });
 });

@@ -125,7 +125,7 @@ it("responseToCgi fails a body that is not as long as its Content-Length says", 
 });
 
 it("responseToCgi refuses what is no response to send", async () => {
-  await expect(responseToCgi("Hello" as never)).rejects.toThrow("expected a Response, got string");
+  await expect(responseToCgi("Hello" as never)).rejects.toThrow('expected response to be a Response, got "Hello"');
   await expect(responseToCgi(Response.error())).rejects.toThrow("its status is 0");
   await expect(responseToCgi(new Response(), { method: 1 as never })).rejects.toThrow("expected method to be a string");
   await expect(responseToCgi(new Response(), { role: 9 as never })).rejects.toThrow("expected role to be one of Role");

@@ -147,7 +147,7 @@ describe("FastCgiHttpService", () => {
 
   it("FastCgiHttpService throws a TypeError when fetch is not a function", () => {
     expect(() => new FastCgiHttpService({} as FastCgiFetchHandler)).toThrow(
-      new TypeError("Cannot serve: expected fetch to be a function, got object"),
+      new TypeError("Cannot use fetch: expected a function, got Object"),
     );
   });
 });
