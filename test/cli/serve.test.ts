@@ -1,11 +1,13 @@
 // `fetchcgi serve` as the package has it, on real runtimes, behind real web servers.
 
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { FastCgiHttpClient, FastCgiTcpConnector, FastCgiUnixConnector } from "../../adapters/node/index.ts";
+import { FastCgiHttpClient, FastCgiTcpConnector, FastCgiUnixConnector, serve } from "../../adapters/node/index.ts";
 import { handlerIn } from "../../cli/serve/module.ts";
-import { requireRuntime } from "../../scripts/setup.mjs";
+import { requireProgram, requireRuntime } from "../../scripts/setup.mjs";
 import { freePort } from "../support/free_port.ts";
 import { httpRequest } from "../support/http.ts";
 import { startLoad } from "../support/load.ts";
@@ -251,5 +253,48 @@ describe("fetchcgi serve", () => {
     writeFileSync(file, 'export default () => new Response("second");');
     await waitUntil(async () => (await ask()) === "second");
     expect(running.stderr()).toContain("in place of worker");
+  });
+
+  it.each([
+    ["systemd", () => requireProgram("systemd-socket-activate"), (socket: string) => ["-l", socket]],
+    ["spawn-fcgi", () => requireProgram("spawn-fcgi"), (socket: string) => ["-n", "-s", socket, "--"]],
+  ])("serves with workers on the socket that %s made", async (_, program, args) => {
+    const node = requireRuntime("node24");
+    const running = await startProcess(program(), {
+      name: "fetchcgi serve",
+      args: [...args(socketPath()), node, main, "serve", "app.ts", "--workers", "2"],
+      cwd: folder.path,
+      ready: () => existsSync(path),
+    });
+    onTestFinished(() => running.stop());
+    const seen = new Set<string>();
+    // systemd starts the program with the first connection.
+    await waitUntil(async () => seen.add((await ask()).split(" ")[0]!).size === 2);
+    expect(running.stderr()).toMatch(/fetchcgi: serving app\.ts with 2 workers on descriptor [03]$/m);
+    expect(seen).not.toContain(String(running.pid));
+    process.kill(running.pid, "SIGTERM");
+    expect(await running.exited).toBe("code 0");
+  });
+});
+
+describe.each(Object.keys(runtimes) as (keyof typeof runtimes)[])("fetchcgi on %s", (runtime) => {
+  it("asks, pings, and ends quietly when the reader of its output leaves", async () => {
+    const endless = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(65_536).fill(65)) });
+    const server = await serve({
+      path: socketPath(),
+      onError: () => {},
+      fetch: async (request) => new Response(request.method === "POST" ? request.body : endless),
+    });
+    onTestFinished(() => server.close({ timeout: 100 }));
+    const [command, ...before] = runtimes[runtime]();
+    const run = (script: string): Promise<{ stdout: string; stderr: string }> =>
+      promisify(execFile)("bash", ["-c", `set -o pipefail; ${script}`, command!, command!, ...before, main], {
+        timeout: 200_000,
+      });
+    expect((await run(`printf "from a pipe" | "$@" request ${path} / --data -`)).stdout).toBe("from a pipe");
+    expect((await run(`"$@" ping ${path} --param REQUEST_METHOD=POST`)).stdout).toMatch(
+      /^up: .* answers with status 200/,
+    );
+    expect(await run(`"$@" request ${path} | head -c 5`)).toEqual({ stdout: "AAAAA", stderr: "" });
   });
 });
