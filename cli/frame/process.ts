@@ -21,13 +21,14 @@ export function processContext(): CommandContext {
   };
 }
 
-function outputOf(stream: NodeJS.WriteStream): Output {
+/** A stream of the process as an output. */
+export function outputOf(stream: NodeJS.WriteStream, environment: NodeJS.ProcessEnv = process.env): Output {
   const isTerminal = stream.isTTY === true;
   // A failed write is told to its callback.
   stream.on("error", () => {});
   return {
     isTerminal,
-    hasColor: isTerminal && !process.env.NO_COLOR && process.env.TERM !== "dumb",
+    hasColor: isTerminal && !environment.NO_COLOR && environment.TERM !== "dumb",
     get columns() {
       return stream.columns ?? DEFAULT_COLUMNS;
     },

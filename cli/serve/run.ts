@@ -42,11 +42,16 @@ export async function run({ options, operands: [file = ""] }: Input, context: Co
     return 0;
   } catch (error) {
     if (error instanceof UsageError) throw error;
-    // The stack shows where the module has thrown.
-    const isOurs = error instanceof ModuleError || (error as Error).message.startsWith("Cannot ");
-    printError(isOurs || isSupervised ? `fetchcgi: ${(error as Error).message}` : String((error as Error).stack));
+    printError(`fetchcgi: ${isSupervised ? (error as Error).message : reasonOf(error)}`);
     return EXIT_FAILED;
   }
+}
+
+/** What went wrong: a sentence of ours, or what the module has thrown, with the place where it did. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return `the module threw ${String(error)}`;
+  const isSentence = error instanceof ModuleError || error.message.startsWith("Cannot ");
+  return isSentence ? error.message : (error.stack ?? error.message);
 }
 
 function targetOf({ listen, mode: modeText, "take-over": takeOver }: Input["options"]): ListenTarget {
@@ -87,8 +92,7 @@ async function work(file: string, target: ListenTarget, drain: number): Promise<
   try {
     listener = await startServing(file, target);
   } catch (error) {
-    const { message, stack = message } = error as Error;
-    await tellPrimary({ failed: message.startsWith("Cannot ") ? message : stack });
+    await tellPrimary({ failed: reasonOf(error) });
     process.exit(EXIT_FAILED);
   }
   await untilDismissed();
@@ -117,7 +121,7 @@ async function supervise(
   announce(`serving ${file} with ${workers} ${workers === 1 ? "worker" : "workers"}`, target, undefined, context);
   const onHangup = (): void => void supervisor.reload().then(() => printError("fetchcgi: reloaded"));
   process.on("SIGHUP", onHangup);
-  const stopWatching = options.watch ? watchFolder(dirname(resolve(file)), onHangup) : () => {};
+  const stopWatching = options.watch ? watchFolder(dirname(resolve(file)), onHangup, printError) : () => {};
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
     signal.addEventListener("abort", () => resolve(), { once: true });
@@ -130,13 +134,14 @@ async function supervise(
 }
 
 /** Calls back after files in a folder have changed, but not in node_modules and folders with a dot. */
-function watchFolder(folder: string, onChange: () => void): () => void {
+function watchFolder(folder: string, onChange: () => void, printError: (text: string) => void): () => void {
   let timer: NodeJS.Timeout | undefined;
   const watcher = watch(folder, { recursive: true }, (_, name) => {
     if (name?.split(sep).some((part) => part === "node_modules" || part.startsWith("."))) return;
     clearTimeout(timer);
     timer = setTimeout(onChange, QUIET_TIME);
   });
+  watcher.on("error", (error) => printError(`fetchcgi: Cannot watch ${folder}: ${error.message}`));
   return () => {
     clearTimeout(timer);
     watcher.close();

@@ -44,8 +44,8 @@ interface Slot {
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #slots: Slot[] = [];
-  /** Workers that were told to end, whose end is no news. */
-  readonly #leaving = new Set<Worker>();
+  /** All workers that have not ended: in their places, on their way there, and told to end. */
+  readonly #alive = new Set<Worker>();
   #reloading: Promise<void> | null = null;
   #reloadsAgain = false;
   #isClosed = false;
@@ -62,8 +62,7 @@ export class Supervisor {
       await Promise.all(this.#slots.map(({ worker }) => worker.ready));
     } catch (error) {
       this.#isClosed = true;
-      for (const { worker } of this.#slots) worker.kill();
-      await Promise.all(this.#slots.map(({ worker }) => worker.exited));
+      await this.#killAll();
       throw error;
     }
     for (const slot of this.#slots) void this.#watch(slot, slot.worker);
@@ -81,25 +80,24 @@ export class Supervisor {
   /** Lets all workers finish, and resolves when they have ended. `limit` ends them before. */
   async close(limit: Promise<void>): Promise<void> {
     this.#isClosed = true;
-    const workers = new Set([...this.#leaving, ...this.#slots.map(({ worker }) => worker)]);
-    for (const worker of workers) this.#dismiss(worker);
-    void limit.then(() => {
-      for (const worker of workers) worker.kill();
-    });
-    await Promise.all([...workers].map(({ exited }) => exited));
+    for (const worker of this.#alive) worker.close();
+    void limit.then(() => this.#killAll());
+    await Promise.all([...this.#alive].map(({ exited }) => exited));
+  }
+
+  async #killAll(): Promise<void> {
+    const workers = [...this.#alive];
+    for (const worker of workers) worker.kill();
+    await Promise.all(workers.map(({ exited }) => exited));
   }
 
   #fork(): Worker {
     const worker = this.#options.fork();
     // Those that wait for it are told as well.
     worker.ready.catch(() => {});
+    this.#alive.add(worker);
+    void worker.exited.then(() => this.#alive.delete(worker));
     return worker;
-  }
-
-  #dismiss(worker: Worker): void {
-    this.#leaving.add(worker);
-    void worker.exited.then(() => this.#leaving.delete(worker));
-    worker.close();
   }
 
   async #reloadAll(): Promise<void> {
@@ -116,10 +114,11 @@ export class Supervisor {
           report(`${(error as Error).message}; the workers before it go on`);
           break;
         }
+        // It was told to end together with all others.
+        if (this.#isClosed) return;
         const old = slot.worker;
         Object.assign(slot, { worker: next, startedAt, quickDeaths: 0 });
-        this.#dismiss(old);
-        if (this.#isClosed) return this.#dismiss(next);
+        old.close();
         report(`worker ${next.name} serves in place of worker ${old.name}`);
         void this.#watch(slot, next);
         await old.exited;

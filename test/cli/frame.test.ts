@@ -1,10 +1,12 @@
 import { execFile } from "node:child_process";
 import { chmod, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import { promisify } from "node:util";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { commands } from "../../cli/commands.ts";
 import type { Command } from "../../cli/frame/command.ts";
+import { outputOf } from "../../cli/frame/process.ts";
 import { Progress } from "../../cli/frame/progress.ts";
 import { readInput } from "../../cli/frame/read.ts";
 import { VERSION } from "../../cli/version.ts";
@@ -116,6 +118,23 @@ describe("fetchcgi", () => {
       expect(errors).toContain(message);
       expect([code, text]).toEqual([2, ""]);
     }
+  });
+});
+
+describe("outputOf", () => {
+  it("has colours on a terminal, unless NO_COLOR is set or the terminal is dumb", () => {
+    const stream = (isTTY: boolean) => Object.assign(new PassThrough(), { isTTY, columns: 120 }) as never;
+    expect(outputOf(stream(true), { TERM: "xterm" })).toMatchObject({ isTerminal: true, hasColor: true, columns: 120 });
+    expect(outputOf(stream(true), { TERM: "xterm", NO_COLOR: "1" }).hasColor).toBe(false);
+    expect(outputOf(stream(true), { TERM: "dumb" }).hasColor).toBe(false);
+    expect(outputOf(stream(false), { TERM: "xterm" })).toMatchObject({ isTerminal: false, hasColor: false });
+  });
+
+  it("rejects when the reader has left", async () => {
+    const stream = new PassThrough();
+    const output = outputOf(stream as never, {});
+    stream.destroy(new Error("EPIPE"));
+    await expect(output.write("text")).rejects.toThrow();
   });
 });
 

@@ -178,4 +178,19 @@ describe("Supervisor", () => {
     expect(await forked[1]!.exited).toBe("SIGKILL");
     expect(forked).toHaveLength(2);
   });
+
+  it("ends workers as well that are on their way when it closes", async () => {
+    const { supervisor, forked, holdBack } = supervise(1);
+    await supervisor.start();
+    holdBack();
+    const reloaded = supervisor.reload();
+    await settle();
+    const closed = supervisor.close(Promise.resolve());
+    await closed;
+    expect(forked.map((worker) => worker.closed)).toEqual([true, true]);
+    expect(await Promise.all(forked.map(({ exited }) => exited))).toEqual(["SIGKILL", "SIGKILL"]);
+    forked[1]!.serve();
+    await reloaded;
+    expect(forked).toHaveLength(2);
+  });
 });
