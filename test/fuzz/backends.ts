@@ -147,6 +147,8 @@ export class Attempt {
   httpBody: string | null = "";
   /** How its answer ended: all of it was sent, the application did not run it, or neither. */
   outcome: "open" | "whole" | "refused" = "open";
+  /** Whether its Content-Length ends it for an HTTP client before the application does. */
+  endsByLength = false;
   onStdinEnd: () => void = () => {};
 
   constructor(requestId: number, role: number) {
@@ -359,7 +361,8 @@ class BackendConnection {
     const header = new TextEncoder().encode(headerOf(plan, body));
     attempt.httpBody = answer === "has no header" ? null : textOf([body]);
     if (answer === "has too long a length") attempt.httpBody = null;
-    if (answer === "has too short a length") attempt.httpBody = textOf([body.subarray(0, body.length >> 1)]);
+    attempt.endsByLength = answer === "has too short a length";
+    if (attempt.endsByLength) attempt.httpBody = textOf([body.subarray(0, body.length >> 1)]);
     if (answer === "is changed") this.#backend.isLying = true;
     const parts = [
       header,

@@ -1,0 +1,1 @@
+export function proofTable(ledger: string): string;
