@@ -5,7 +5,7 @@
 import { FastCgiError } from "../protocol/errors.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
 import { type ByteReader, type ByteReadResult, END_OF_BYTES } from "./byte_source.ts";
-import { PINNED_RATIO } from "./copying.ts";
+import { isPinning } from "./copying.ts";
 import { streamOf } from "./stream_of.ts";
 
 /** The least that a queued piece counts for, so that bookkeeping for one-byte records cannot outgrow the limit. */
@@ -138,7 +138,7 @@ export class ByteQueue implements ByteReader {
     }
     if (this.#target !== null) return this.#addTo(this.#target, piece);
     // A reader that waits takes the piece at once, so nothing is kept alive then.
-    const isCopied = piece.buffer.byteLength > piece.length * PINNED_RATIO && this.#onPiece === null;
+    const isCopied = this.#onPiece === null && isPinning(piece);
     // Not slice(): a Node Buffer's copies nothing.
     this.#pieces.push(isCopied ? new Uint8Array(piece) : piece);
     this.#cost += Math.max(piece.length, MIN_PIECE_COST);

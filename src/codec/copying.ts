@@ -17,4 +17,9 @@ export const MAX_COPIED_BODY_LENGTH: number = 32 * 1024;
  * A piece that waits to be read is copied if it is smaller than this fraction of its buffer, because it would keep the
  * whole buffer in memory.
  */
-export const PINNED_RATIO = 4;
+const PINNED_RATIO = 4;
+
+/** Whether keeping a piece keeps much more in memory than its bytes. */
+export function isPinning(piece: Uint8Array): boolean {
+  return piece.buffer.byteLength > piece.length * PINNED_RATIO;
+}

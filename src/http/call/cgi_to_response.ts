@@ -2,6 +2,7 @@
 
 import { GrowingBytes } from "../../base/growing_bytes.ts";
 import { joinBytes } from "../../codec/byte_source.ts";
+import { isPinning } from "../../codec/copying.ts";
 import type { IncomingResponse } from "../../codec/incoming_response.ts";
 import { streamOf } from "../../codec/stream_of.ts";
 import { decodeByteString } from "../../protocol/byte_string.ts";
@@ -55,7 +56,9 @@ export async function responseFromCgi(
   const { responseClass } = options;
   if (responseClass !== undefined && !(body instanceof ReadableStream)) {
     const headers = fields as [name: string, value: string][];
-    return { ...orders, response: new responseClass(body, { status, statusText, headers }) };
+    // A native Response copies the bytes. Another class may keep the chunk in which they came.
+    const kept = body !== null && isPinning(body) ? new Uint8Array(body) : body;
+    return { ...orders, response: new responseClass(kept, { status, statusText, headers }) };
   }
   const response = new Response(body, { status, statusText });
   setFields(response.headers, fields);

@@ -606,6 +606,19 @@ describe("responseFromCgi: body", () => {
     );
   });
 
+  it("responseFromCgi keeps no large buffer in memory for a small body with a FastResponse", async () => {
+    const { incoming } = fed();
+    const response = responseFromCgi(incoming, { ...options, responseClass: FastResponse });
+    await turns();
+    const chunk = new Uint8Array(65_536);
+    chunk.set(latin1("X-A: 1\r\n\r\nbody"));
+    incoming.stdoutQueue.push(chunk.subarray(0, "X-A: 1\r\n\r\nbody".length));
+    incoming.complete(complete);
+    const { body } = heldResponse(await response)!;
+    expect(body).toEqual(latin1("body"));
+    expect((body as Uint8Array).buffer.byteLength).toBe(4);
+  });
+
   it("responseFromCgi makes a native Response with any responseClass as long as the body streams or is not as announced", async () => {
     const { incoming } = fed();
     incoming.stdoutQueue.push(latin1("X-A: 1\r\n\r\nbody"));
