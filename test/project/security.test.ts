@@ -1,0 +1,30 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, it } from "vitest";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const text = readFileSync(join(root, "SECURITY.md"), "utf8");
+
+/** The rows of the table of defaults: each default with the cell of its tests. */
+const rows = text
+  .slice(text.indexOf("| default | why | test |"))
+  .split("\n\n", 1)[0]!
+  .split("\n")
+  .slice(2)
+  .map((line) => line.split(/(?<!\\)\|/).map((cell) => cell.trim()))
+  .map(([, name = "", , tests = ""]) => ({ name, tests: [...tests.matchAll(/`(test\/[^:`]+): ([^`]+)`/g)] }));
+
+it("SECURITY.md names a test that exists for each default", () => {
+  expect(rows.length).toBeGreaterThan(10);
+  const missing = rows.flatMap(({ name, tests }) => {
+    if (tests.length === 0) return [`${name}: none`];
+    return tests
+      .filter(([, file, test]) => {
+        const path = join(root, file!);
+        return !existsSync(path) || !readFileSync(path, "utf8").replaceAll("\\", "").includes(test!);
+      })
+      .map(([entry]) => `${name}: ${entry}`);
+  });
+  expect(missing).toEqual([]);
+});
