@@ -1,6 +1,6 @@
 // The variables of a request as the library itself reads them. A small request reads a dozen of some thirty variables,
 // and its headers. Finding these in the text of all costs less than a Map with sixty strings, which takes a tenth of the
-// time of a small exchange and half of the memory of a request that waits for its handler. The Map is made when a
+// time of a small exchange and a third of the memory of a request that waits for its handler. The Map is made when a
 // program asks for it.
 
 import { decodeAscii } from "../protocol/byte_string.ts";

@@ -1,5 +1,5 @@
 // A small response that is complete. It is encoded once, with its records, straight into the block that is written: to
-// encode it for itself, then as records, and to gather these in a batch would be a fifth of a small exchange.
+// encode it for itself, then as records, and to gather these in a batch would be a tenth of a small exchange.
 
 import { encodeByteStringInto } from "../protocol/byte_string.ts";
 import { FCGI_HEADER_LEN, ProtocolStatus, RecordType } from "../protocol/constants.ts";

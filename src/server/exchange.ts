@@ -47,7 +47,7 @@ export class Exchange implements ResponseSenderHooks {
    * Answers the request. Never fails: if the handler fails before any output, a plain error document is the answer.
    *
    * @returns Whether the response was ended. It is not if it failed after its beginning. A promise only if the handler
-   * or its response takes time: of a small exchange, promises are a tenth.
+   * or its response takes time: of a small exchange, promises are a twentieth.
    */
   run(): boolean | Promise<boolean> {
     const { request } = this;
