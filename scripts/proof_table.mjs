@@ -76,7 +76,7 @@ export function proofTable(ledger) {
     "",
     found.length === 0
       ? "In these runs no rule was broken, and nothing was lost."
-      : "What the runs found is mended, and then nothing was lost any more:",
+      : "What these runs found, each mended since:",
     ...(found.length === 0 ? [] : ["", ...found]),
     "",
     "## What a process holds",

@@ -29,7 +29,15 @@ class Copyable<Instance extends object> implements ProxyHandler<Instance> {
   getOwnPropertyDescriptor(instance: Instance, name: PropertyKey): PropertyDescriptor | undefined {
     const own = Reflect.getOwnPropertyDescriptor(instance, name);
     if (own !== undefined || !this.#members.includes(name)) return own;
-    return { get: () => Reflect.get(instance, name), enumerable: true, configurable: true };
+    return {
+      get: () => Reflect.get(instance, name),
+      // A framework that copies descriptors sets properties of the copy.
+      set(this: object, value: unknown) {
+        setOwn(this, name, value);
+      },
+      enumerable: true,
+      configurable: true,
+    };
   }
 
   /**

@@ -75,10 +75,20 @@ export function checkBytes(value: unknown, task: string, name: string): void {
   throw unexpected(`${task}: expected ${name} to be a Uint8Array`, value);
 }
 
-/** @throws {TypeError} If `value` is neither an AbortSignal, of whatever class, nor, where it is optional, null or undefined. */
+/** @throws {TypeError} If `value` is not an AbortSignal; null and undefined are let through where it is optional. */
 export function checkSignal(value: unknown, task: string, isOptional = true): void {
+  checkConvertibleSignal(value, task, isOptional);
+  if (value === undefined || value === null) return;
+  if (typeof (value as Partial<AbortSignal>).throwIfAborted === "function") return;
+  throw unexpected(`${task}: expected signal to be an AbortSignal`, value);
+}
+
+/**
+ * As {@linkcode checkSignal}, for a signal that is converted to the runtime's own class before it is used. Those of
+ * other classes often have no more than `aborted`, `reason` and `addEventListener`.
+ */
+export function checkConvertibleSignal(value: unknown, task: string, isOptional = true): void {
   if (isOptional && (value === undefined || value === null)) return;
-  const signal = Object(value) as Partial<AbortSignal>;
-  if (typeof signal.addEventListener === "function" && typeof signal.throwIfAborted === "function") return;
+  if (typeof (Object(value) as Partial<AbortSignal>).addEventListener === "function") return;
   throw unexpected(`${task}: expected signal to be an AbortSignal`, value);
 }

@@ -60,6 +60,13 @@ it("copyableWith copies what a program has added", () => {
   expect(Object.keys(given)).toEqual(["name", "count"]);
 });
 
+it("copyableWith lets a program set the members of what has its property descriptors", () => {
+  const given = copyable(new Counter("a"));
+  const copy = Object.create(null, Object.getOwnPropertyDescriptors(given)) as { count: number };
+  copy.count = 7;
+  expect([copy.count, given.count]).toEqual([7, 1]);
+});
+
 it("copyableWith can't be frozen, and stays whole when that is tried", () => {
   const given = copyable(new Counter("a"));
   expect(() => Object.freeze(given)).toThrow(TypeError);

@@ -485,7 +485,7 @@ describe("multiplexing: one of several requests", () => {
         if (ids.length === 0x10000) await application.send(answer(first!, "first"));
       }
     });
-    const client = clientOf(connector, { maxConcurrentRequests: 1000 });
+    const client = clientOf(connector, { maxConcurrentRequests: 1000, headerTimeout: Infinity });
     const first = text(client);
     for (let done = 0; done < 0x10000; done += 512) {
       await Promise.all(Array.from({ length: 512 }, async () => (await client.send(get)).stdout.cancel()));

@@ -1,7 +1,7 @@
 import { orAbort } from "../../base/abort.ts";
 import { contained } from "../../base/contained.ts";
 import { resolveOptions } from "../../base/resolve_options.ts";
-import { checkFunction, checkSignal, optionsOf, unexpected } from "../../base/unexpected.ts";
+import { checkFunction, checkConvertibleSignal, optionsOf, unexpected } from "../../base/unexpected.ts";
 import { type ClientCloseOptions, FastCgiClient } from "../../client/client.ts";
 import type { PoolStatus } from "../../client/pool.ts";
 import type { FastCgiRequestInit } from "../../client/request.ts";
@@ -96,7 +96,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
     // sent.
     const options = optionsOf(init, "init");
     const given: FastCgiFetchInit = "waitUntil" in options ? {} : options;
-    checkSignal(given.signal, "Cannot send the request");
+    checkConvertibleSignal(given.signal, "Cannot send the request");
     const chosen = given.script ?? this.#script;
     // A function that chooses the script gets a real Request, which it may also read.
     const request = typeof chosen === "function" ? asOutgoing(requestOf(input, given)) : outgoingRequest(input, given);
@@ -136,7 +136,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
     const task = "Cannot ask the authorizer";
     const init = optionsOf(given, "init");
     if (!isRequest(request)) throw unexpected(`${task}: expected request to be a Request`, request);
-    checkSignal(init.signal, task);
+    checkConvertibleSignal(init.signal, task);
     const asked = asOutgoingHead(request);
     const signal = init.signal ? asNativeSignal(init.signal) : asked.signal;
     return holding([request, signal], async () => {

@@ -1,7 +1,7 @@
 // The conversions of FastCgiHttpService, each by itself: for programs that get FastCGI records from elsewhere, and for
 // CGI programs, which have their variables in the environment.
 
-import { checkSignal, checkString, optionsOf, unexpected } from "../../base/unexpected.ts";
+import { checkConvertibleSignal, checkString, optionsOf, unexpected } from "../../base/unexpected.ts";
 import { paramsFromPairs, parseLength } from "../../cgi/params.ts";
 import { GivenVariables } from "../../cgi/variables.ts";
 import { type ByteSourceInit, byteSourceOf, checkLength } from "../../codec/byte_source.ts";
@@ -49,7 +49,7 @@ export interface ParamsToRequestOptions {
 export function paramsToRequest(params: Iterable<NameValuePair>, options: ParamsToRequestOptions = {}): Request {
   const pairs = checkedParams(params, "make a Request");
   const { stdin, signal } = optionsOf(options);
-  checkSignal(signal, "Cannot make a Request");
+  checkConvertibleSignal(signal, "Cannot make a Request");
   const variables = new GivenVariables(paramsFromPairs(pairs));
   const parts = partsFromParams({ variables, paramPairs: pairs });
   if (isForbiddenMethod(parts.method)) {

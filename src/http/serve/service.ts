@@ -130,8 +130,8 @@ export class FastCgiHttpService {
     try {
       const answer = this.#fetch(fetchRequest, copyableContext(context));
       const output = isPromise(answer)
-        ? Promise.resolve(answer).then((response) => outputOf(response, options))
-        : outputOf(answer, options);
+        ? Promise.resolve(answer).then((response) => stdoutOf(response, options))
+        : stdoutOf(answer, options);
       if (!isPromise(output)) return context.stderr.respond(output);
       return output.then(
         (sources) => context.stderr.respond(sources),
@@ -143,7 +143,7 @@ export class FastCgiHttpService {
   }
 }
 
-function outputOf(
+function stdoutOf(
   response: Response,
   options: CgiResponseOptions,
 ): readonly ByteSource[] | Promise<readonly ByteSource[]> {

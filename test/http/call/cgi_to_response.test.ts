@@ -598,7 +598,8 @@ describe("responseFromCgi: body", () => {
         const output = `Status: ${said}\r\n${header.join("")}\r\n${content}`;
         const native = await responseFromCgi(whole(output), { ...options, method: asked });
         const lazy = await responseFromCgi(whole(output), { ...options, method: asked, responseClass: FastResponse });
-        expect(heldResponse(lazy)).not.toBeNull();
+        // Empty bytes go to the native class, because those of a transferred buffer look the same.
+        expect(heldResponse(lazy) === null).toBe(content === "" && native.body !== null);
         expect(heldResponse(native)).toBeNull();
         expect(await resultsOf(lazy, uses)).toEqual(await resultsOf(native, uses));
       }),
