@@ -68,7 +68,7 @@ export function proofTable(ledger) {
     "# What was tried to break it",
     "",
     "Made by `npm run proof` of `ledger.jsonl`, to which `npm run fuzz`, `races`, `processes` and `soak` add what they tried with `--ledger`.",
-    "So short runs add up. Each line there has its seeds, so that it can be run again.",
+    "So short runs add up. Lines of the fuzzers and of `races` have their seeds, so that they can be run again.",
     "",
     "| tried | what | on |",
     "|--:|---|---|",
@@ -76,7 +76,7 @@ export function proofTable(ledger) {
     "",
     found.length === 0
       ? "In these runs no rule was broken, and nothing was lost."
-      : "What these runs found, each mended since:",
+      : "What the runs found, and what became of it:",
     ...(found.length === 0 ? [] : ["", ...found]),
     "",
     "## What a process holds",

@@ -10,4 +10,4 @@ it("serve leaves one server on a path or port, or none, when processes start, cl
     await rounds.stop();
   }
   expect(Object.keys(rounds.counts)).toEqual(ROUND_KINDS.map((kind) => `${kind}, on a path`));
-}, 120_000);
+});

@@ -56,6 +56,6 @@ for (const kind of chosen) {
   counts[kind.name] = { depth, orders, sampled };
   console.log(`${kind.name}: all ${orders} orders of up to ${depth} operations, ${sampled} longer ones at random`);
 }
-writeTried(values.json, { failures, worlds: counts });
+writeTried(values.json, { failures, seed: firstSeed, worlds: counts });
 console.log(failures === 0 ? "No rule was broken" : `${failures} failures`);
 process.exit(failures === 0 ? 0 : 1);

@@ -28,7 +28,7 @@ it("serve and FastCgiHttpClient give every kind of request its own outcome, and 
     "half a request: closed",
     "junk: closed",
   ]);
-}, 60_000);
+});
 
 it("growth names what has grown, and by how much", () => {
   const start = { heap: 10, rss: 100, descriptors: 20, timers: 1 };

@@ -1,7 +1,7 @@
 import { orAbort } from "../../base/abort.ts";
 import { contained } from "../../base/contained.ts";
 import { resolveOptions } from "../../base/resolve_options.ts";
-import { checkFunction, checkConvertibleSignal, optionsOf, unexpected } from "../../base/unexpected.ts";
+import { checkConvertibleSignal, checkFunction, optionsOf, unexpected } from "../../base/unexpected.ts";
 import { type ClientCloseOptions, FastCgiClient } from "../../client/client.ts";
 import type { PoolStatus } from "../../client/pool.ts";
 import type { FastCgiRequestInit } from "../../client/request.ts";

@@ -8,7 +8,7 @@
 // start.
 //
 // It reads its body whole below the stream, if nothing has touched the stream: each piece is copied when it comes, and
-// the memory that the runtime has read it into is freed at once. For a POST of 1 MiB this takes a third less on Node 24.
+// the memory that the runtime has read it into is freed at once (base/free_memory.ts).
 
 import type { ByteQueue } from "../../codec/byte_queue.ts";
 import { bytesOf, textOf } from "../shared/whole_body.ts";
