@@ -51,6 +51,12 @@ export class Exchange implements ResponseSenderHooks {
    */
   run(): boolean | Promise<boolean> {
     const { request } = this;
+    // The abort came in the same piece of input as the request. A handler that waits for the abort event of its signal
+    // would wait for ever, because the event is over.
+    if (this.#sender.isStopped) {
+      this.#sender.end();
+      return true;
+    }
     try {
       const answer = request.role === Role.Filter ? this.#filter() : this.#host.answer(request);
       const sending = isPromise(answer)

@@ -6,6 +6,7 @@ import {
   type FastCgiRequest,
   type FastCgiResponse,
   RecordType,
+  Role,
 } from "../../src/toolkit.ts";
 import { latin1 } from "../support/bytes.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
@@ -177,6 +178,30 @@ describe("ServerConnection and ABORT_REQUEST", () => {
     await web.end().catch(() => {});
     await served;
     expect(application.events).toEqual(["write", "half-close", "close"]);
+  });
+
+  it.each([
+    ["has come whole", request(1)],
+    ["has no end of STDIN yet", [begin(1), ...params(1, {})]],
+    ["is for a Filter", [begin(1, { role: Role.Filter }), ...params(1, {}), ...stdin(1)]],
+  ])("does not call the handler when a request that %s is aborted in the same piece of input", async (_, records) => {
+    const called: number[] = [];
+    const application = new MemoryApplication(({ requestId, signal }) => {
+      called.push(requestId);
+      if (requestId === 2) return ok();
+      // Is told by the event alone.
+      return new Promise((resolve) => signal.addEventListener("abort", () => resolve(ok())));
+    });
+    const { web, served } = application.connect();
+    await web.send(records, abort(1));
+    expect(await web.answer(1)).toEqual(complete(""));
+    await web.send(request(2, { keepConn: false }));
+    expect(await web.answer(2)).toEqual(complete(OK));
+    await web.closed();
+    await web.end().catch(() => {});
+    await served;
+    expect(called).toEqual([2]);
+    expect(application.errors).toEqual([]);
   });
 
   it("aborts its own request only when several are active", async () => {
