@@ -256,7 +256,8 @@ export class ServerConnection
 
   /**
    * Begins the requests of a piece of input once all of it was decoded: a request may be answered at once, and the end
-   * of its input has often come with it. A fault in the input behind a request does not keep it from its answer.
+   * of its input has often come with it. A fault in the input behind a request does not keep it from its answer, if the
+   * handler returns that and no promise: the fault is acted on right afterwards, and aborts what still runs.
    */
   #beginArrived(): void {
     for (const request of this.#arrived.splice(0)) {
