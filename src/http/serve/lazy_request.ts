@@ -155,8 +155,9 @@ let isCompleted = false;
 /** Makes a Request of `parts` that builds its native Request only when a member needs it. */
 export function lazyRequest(parts: RequestParts, source: IncomingRequest): Request {
   if (!isCompleted) {
-    isCompleted = true;
     completeWith(LazyRequest.prototype, Request, LazyRequest, new Request("http://localhost/"));
+    // Last: if this failed, the next request tries again.
+    isCompleted = true;
   }
   return new LazyRequest(parts, source) as unknown as Request;
 }

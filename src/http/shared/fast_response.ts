@@ -215,24 +215,31 @@ export const FastResponse: typeof Response = HeldBodyResponse as unknown as type
 let native: typeof Response | null = null;
 
 /**
- * The runtime's own class, even if the program replaces the global one later. It is looked at when it is first needed: on
- * Node.js a look loads the HTTP client, which took a third of the time of importing this library. If the program has
- * made {@linkcode FastResponse} the global class by then, nothing leads to the runtime's class, and another takes its
- * place as long as that is so.
+ * The runtime's own class, even where the program replaces the global one. The global class is looked at only when the
+ * runtime's is needed: on Node.js the first look loads the HTTP client, which took a third of the time of importing this
+ * library. It is looked at each time, because another may be the global class for a while only, such as that of a test
+ * environment. A class that derives from the last one found stands for it and is passed over; so is
+ * {@linkcode FastResponse}. If the global class was FastResponse from the start, the runtime's can't be found, and a
+ * class of this library does its work until it is the global one again.
  */
 export function nativeResponse(): typeof Response {
-  if (native === null || native === StandInResponse) {
-    const given = globalThis.Response;
-    native = isFast(given) ? StandInResponse : given;
+  const given = globalThis.Response;
+  if (given !== native && isClass(given) && !isOf(given, HeldBodyResponse) && !(native && isOf(given, native))) {
+    native = given;
   }
-  return native;
+  return native ?? StandInResponse;
 }
 
-function isFast(given: unknown): boolean {
-  return given === HeldBodyResponse || Object.prototype.isPrototypeOf.call(HeldBodyResponse, given as object);
+function isClass(given: unknown): given is typeof Response {
+  return typeof given === "function" && typeof given.prototype === "object" && given.prototype !== null;
 }
 
-/** The class whose members the class of this file has. */
+/** Whether the instances of `given` are instances of `base`, which holds for a Proxy of that class, too. */
+function isOf({ prototype }: { prototype: object }, base: { prototype: object }): boolean {
+  return prototype === base.prototype || Object.prototype.isPrototypeOf.call(base.prototype, prototype);
+}
+
+/** The class whose members were added last. */
 let completed: typeof Response | null = null;
 
 /**
@@ -242,9 +249,10 @@ let completed: typeof Response | null = null;
 function complete(): void {
   const base = nativeResponse();
   if (completed === base) return;
-  completed = base;
   const { native } = HeldBodyResponse;
   const natives = { forGetter: native, forSymbol: native, forMethod: native };
   completeWith(HeldBodyResponse.prototype, base, natives, new base());
   Object.setPrototypeOf(HeldBodyResponse, base);
+  // Last: if this failed, the next FastResponse tries again.
+  completed = base;
 }

@@ -73,6 +73,20 @@ describe("lazyRequest", () => {
     expect(request.constructor).toBe(Request);
   });
 
+  it("lazyRequest works after the first one could not be made", async () => {
+    vi.resetModules();
+    const { lazyRequest } = await import("../../../src/http/serve/lazy_request.ts");
+    const source = incoming();
+    let failures = 1;
+    const construct = (target: typeof Request, args: unknown[]): object => {
+      if (failures-- > 0) throw new Error("not yet");
+      return Reflect.construct(target, args);
+    };
+    vi.stubGlobal("Request", new Proxy(Request, { construct }));
+    expect(() => lazyRequest(partsFromParams(source), source)).toThrow("not yet");
+    expect(lazyRequest(partsFromParams(source), source).clone().method).toBe("GET");
+  });
+
   it("lazyRequest builds nothing before it is asked for", async () => {
     // The first one ever looks at a native sample.
     lazy();

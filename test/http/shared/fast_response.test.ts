@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { Hono } from "hono";
-import { describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { readerOf } from "../../../src/codec/byte_source.ts";
 import { cgiFromResponse } from "../../../src/http/serve/response_to_cgi.ts";
 import { heldResponse } from "../../../src/http/shared/fast_response.ts";
@@ -243,6 +243,54 @@ async function unused(): Promise<typeof usual> {
     cgiFromResponse: (await import("../../../src/http/serve/response_to_cgi.ts")).cgiFromResponse,
   };
 }
+
+describe("FastResponse and the class behind it", () => {
+  const native = globalThis.Response;
+  afterEach(() => void vi.unstubAllGlobals());
+
+  it("FastResponse works after the first one could not be made", async () => {
+    const { FastResponse } = await unused();
+    let failures = 1;
+    class Failing extends native {
+      constructor(...args: ConstructorParameters<typeof Response>) {
+        if (failures-- > 0) throw new Error("not yet");
+        super(...args);
+      }
+    }
+    vi.stubGlobal("Response", Failing);
+    expect(() => new FastResponse("text")).toThrow("not yet");
+    expect(await new FastResponse("text").clone().text()).toBe("text");
+  });
+
+  it("FastResponse has the runtime's class behind it again when another was the global one for a while", async () => {
+    const { FastResponse } = await unused();
+    class Other {
+      readonly isOther = true;
+    }
+    vi.stubGlobal("Response", Other);
+    expect(new FastResponse("text")).toBeInstanceOf(Other);
+    vi.unstubAllGlobals();
+    const response = new FastResponse("text");
+    expect(response).toBeInstanceOf(native);
+    expect(response).not.toBeInstanceOf(Other);
+    expect(Object.getPrototypeOf(response.clone())).toBe(native.prototype);
+  });
+
+  it.for<[what: string, replacement: () => unknown]>([
+    ["a class that extends the runtime's", () => class extends native {}],
+    ["a Proxy of the runtime's", () => new Proxy(native, {})],
+    ["FastResponse", () => FastResponse],
+    ["a Proxy of FastResponse", () => new Proxy(FastResponse, {})],
+    ["a class that extends FastResponse", () => class extends FastResponse {}],
+    ["no class", () => () => {}],
+    ["nothing", () => undefined],
+  ])("FastResponse keeps the runtime's class behind it while this is the global one: %s", ([, replacement]) => {
+    new FastResponse();
+    vi.stubGlobal("Response", replacement());
+    const response = new FastResponse(new Blob(["a"]).stream()).clone();
+    expect(Object.getPrototypeOf(response)).toBe(native.prototype);
+  });
+});
 
 describe.each<[when: string, library: () => Promise<typeof usual>]>([
   ["after the first FastResponse", async () => usual],
