@@ -103,8 +103,7 @@ export class Delivery implements IncomingResponseHooks {
     const reason = this.#prepareNext(error, this.#attempt!);
     if (reason === null) return false;
     this.response.bind(0, this);
-    this.#host.options.onRetry({ reason, error, attempt: this.#count });
-    void this.#sendAgain();
+    void this.#sendAgain({ reason, error, attempt: this.#count });
     return true;
   }
 
@@ -141,15 +140,18 @@ export class Delivery implements IncomingResponseHooks {
     return true;
   }
 
-  async #sendAgain(): Promise<void> {
+  async #sendAgain(retry: FastCgiRetry): Promise<void> {
     const { pool, connection } = this.#attempt!;
     const hasReturned = pool.awaitReturn();
     try {
       await withController(this.#request.signal, async (controller) => {
         this.#controller = controller;
+        // With the controller at hand, because the program may cancel the response, or abort the request, in there.
+        this.#host.options.onRetry(retry);
         // The connection that failed is still handling its failure.
         await null;
         if (this.#overload !== null) connection.finish();
+        controller.signal.throwIfAborted();
         const delivered = this.deliver(controller.signal);
         hasReturned();
         await delivered;

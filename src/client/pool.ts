@@ -115,6 +115,7 @@ export class Pool {
   #wait<Result>(request: PoolRequest<Result>): Promise<Result> {
     const { fresh, usedBelow, signal } = request;
     if (this.#closing !== null) return Promise.reject(new TypeError("Cannot send a request: the client is closed"));
+    if (signal?.aborted) return Promise.reject(signal.reason);
     const { maxQueuedRequests, maxConnections } = this.#options;
     // A request for which a connection can be opened does not count as waiting.
     const opening = (maxConnections - this.#connections.size) * this.#expectedRequests;
@@ -158,7 +159,7 @@ export class Pool {
    * unused, even if that connection was the last: what is known about the application would be forgotten, and the
    * request might be refused for the same reason for ever.
    *
-   * @returns Called when the request has come, or does not come.
+   * @returns A function to call when the request has come, or does not come.
    */
   awaitReturn(): () => void {
     this.#returning++;

@@ -4,6 +4,7 @@ import {
   encodeNameValuePairs,
   FastCgiClient,
   type FastCgiClientOptions,
+  type FastCgiClientResponse,
   FastCgiError,
   type FastCgiRecord,
   type FastCgiRequestInit,
@@ -210,6 +211,51 @@ describe("retries on a kept connection that is stale", () => {
       expect(await text(client)).toBe("2 0");
     });
     expect(unhandled).toEqual([thrown]);
+  });
+
+  it("FastCgiClient sends nothing again when onRetry cancels the response", async () => {
+    const connector = stale((application) => application.end());
+    let response: FastCgiClientResponse | null = null;
+    const client = closing(
+      new FastCgiClient(connector, { keepAlive: true, onRetry: () => void response!.stdout.cancel("not wanted") }),
+    );
+    await text(client);
+    await turns();
+    response = await client.send(request("GET"));
+    await expect(response.end).rejects.toBe("not wanted");
+    await turns();
+    expect(connector.connections.length).toBe(1);
+    expect(client.status).toEqual({ connections: 0, idle: 0, active: 0, waiting: 0 });
+  });
+
+  it("FastCgiClient fails the response at once when onRetry aborts the request, even if another has its place", async () => {
+    const release = deferred();
+    const connector = new ScriptedConnector(async (application, connection) => {
+      const { requestId } = (await application.request())!;
+      if (connection > 1) await release.promise;
+      await application.send(answer(requestId, String(connection)));
+      if (connection > 1) return;
+      await application.next();
+      await application.end();
+    });
+    const controller = new AbortController();
+    const reason = new Error("not again");
+    const client = closing(
+      new FastCgiClient(connector, {
+        keepAlive: true,
+        maxConnections: 1,
+        onRetry: () => controller.abort(reason),
+      }),
+    );
+    await text(client);
+    await turns();
+    const response = await client.send(request("GET", { signal: controller.signal }));
+    const other = text(client);
+    await expect(response.end).rejects.toBe(reason);
+    release.resolve();
+    expect(await other).toBe("2");
+    await turns();
+    expect(connector.connections.length).toBe(2);
   });
 
   it("FastCgiClient sends nothing again when anything came", async () => {
