@@ -13,7 +13,8 @@ export interface FastCgiResponse {
    */
   stderr?: ByteSourceInit | null | readonly ByteSourceInit[];
   /**
-   * The exit status that a CGI program would return (FastCGI 5.5). No known web server reads it.
+   * The exit status that a CGI program would return (FastCGI 5.5), an integer of 32 bits. No known web server reads it.
+   * If a promise gives anything else, `onError` is told and the status is 1.
    *
    * @default {0}
    */

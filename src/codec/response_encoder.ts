@@ -99,7 +99,7 @@ export class ResponseEncoder implements Stage<FastCgiOutgoingResponse, FastCgiRe
     const sink = stageSink(controller, () => this.#sending.size > 1);
     const sender = new ResponseSender(sink, requestId, {
       onStreaming() {},
-      onStderrError: (error) => this.#onError(error, response),
+      onHarmlessError: (error) => this.#onError(error, response),
       onEnding: () => {
         if (this.#dead === null) this.#onEnd(requestId);
         return this.#dead === null;
@@ -140,7 +140,7 @@ export class ResponseEncoder implements Stage<FastCgiOutgoingResponse, FastCgiRe
         await sender.send(response);
       } else {
         cancelOutput(response, new TypeError("Cannot send a response: its protocolStatus refuses the request"));
-        sender.refuse(protocolStatus, await (response.appStatus ?? 0));
+        await sender.refuse(protocolStatus, response);
       }
     } catch (error) {
       if (this.#dead !== null) return;

@@ -1,23 +1,27 @@
 // Sends a response: FCGI_STDOUT and FCGI_STDERR, and the end of the request. The server and the encoding stage run this.
 // To keep in step with request_sender.ts.
 
+import { isPromise } from "../base/is_promise.ts";
 import { kindOf } from "../base/kind_of.ts";
 import { type ErrorStatus, errorDocument } from "../cgi/error_document.ts";
 import { ProtocolStatus, RecordType } from "../protocol/constants.ts";
-import { type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
+import { checkAppStatus, type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
 import { type ByteSource, type ByteSourceInit, byteSourceOf, cancelSource } from "./byte_source.ts";
-import { type FastCgiResponse, outputOf, partsOf, wholeOutput } from "./outgoing_response.ts";
+import { cancelOutput, type FastCgiResponse, outputOf, partsOf, wholeOutput } from "./outgoing_response.ts";
 import type { RecordSink } from "./record_sink.ts";
 import { endOfStream, endRequest } from "./records.ts";
 import { StreamSender } from "./stream_sender.ts";
 import { WholeOutput } from "./whole_output.ts";
 
+/** For messages. */
+const TASK = "Cannot send a response";
+
 /** Callbacks of a {@linkcode ResponseSender}. */
 export interface ResponseSenderHooks {
   /** Called when the response is sent piece by piece from now on. */
   onStreaming(): void;
-  /** Called when a source of FCGI_STDERR failed. The response goes on. */
-  onStderrError(error: unknown): void;
+  /** Called when a source of FCGI_STDERR failed, or a promise gave a wrong exit status. The response goes on. */
+  onHarmlessError(error: unknown): void;
   /** Called before FCGI_END_REQUEST is sent. Returns whether it may be sent. */
   onEnding(): boolean;
   /** Called after FCGI_END_REQUEST was given to the sink. */
@@ -61,11 +65,9 @@ export class ResponseSender {
   send(response: FastCgiResponse): Promise<void> | undefined {
     try {
       if (typeof response !== "object" || response === null) {
-        throw new TypeError(`Cannot send a response: expected an object with stdout, got ${kindOf(response)}`);
+        throw new TypeError(`${TASK}: expected an object with stdout, got ${kindOf(response)}`);
       }
-      const { appStatus = 0 } = response;
-      // It is awaited after the streams, but may reject before.
-      if (typeof appStatus === "object") Promise.resolve(appStatus).catch(() => {});
+      const appStatus = appStatusOf(response);
       const output = outputOf(response);
       const whole = wholeOutput(output, response);
       if (whole === null) return this.#sendParts(output, response, appStatus);
@@ -98,6 +100,8 @@ export class ResponseSender {
     const requestId = this.#requestId;
     // Other streams may have records that can be sent with the last one.
     const isAlone = !this.#sink.isShared;
+    // Made first: what fails after onEnding leaves a request that is over for this side, but not for the web server.
+    const end = endRequest(requestId, { appStatus, protocolStatus: ProtocolStatus.RequestComplete });
     if (!this.#hooks.onEnding()) return;
     const records: FastCgiRecord[] = [];
     if (stdout.length > 0 && !this.#isStopped) {
@@ -107,7 +111,7 @@ export class ResponseSender {
     records.push(endOfStream(RecordType.Stdout, requestId));
     const endsStderr = this.#stderr !== null && this.#stderr.sent > 0;
     if (endsStderr) records.push(endOfStream(RecordType.Stderr, requestId));
-    records.push(endRequest(requestId, { appStatus, protocolStatus: ProtocolStatus.RequestComplete }));
+    records.push(end);
     this.#sink.write(records, isAlone);
     this.#hooks.onEnded();
   }
@@ -127,11 +131,18 @@ export class ResponseSender {
     }
   }
 
-  /** Refuses the request, which has had no output (FastCGI 5.5). */
-  refuse(protocolStatus: ProtocolStatus, appStatus: number): void {
+  /**
+   * Refuses the request, which has had no output (FastCGI 5.5). `response` must have none.
+   *
+   * @throws {unknown} Why its exit status can't be sent. The request is not ended then.
+   */
+  async refuse(protocolStatus: ProtocolStatus, response: FastCgiResponse): Promise<void> {
+    const given = appStatusOf(response);
+    const appStatus = typeof given === "number" ? given : await this.#awaited(given);
     const isAlone = !this.#sink.isShared;
+    const end = endRequest(this.#requestId, { appStatus, protocolStatus });
     if (!this.#hooks.onEnding()) return;
-    this.#sink.write([endRequest(this.#requestId, { appStatus, protocolStatus })], isAlone);
+    this.#sink.write([end], isAlone);
     this.#hooks.onEnded();
   }
 
@@ -142,9 +153,24 @@ export class ResponseSender {
   ): Promise<void> {
     try {
       await this.#sendStreams(output, response);
-      this.end(NO_CONTENT, await appStatus);
+      this.end(NO_CONTENT, typeof appStatus === "number" ? appStatus : await this.#awaited(appStatus));
     } catch (error) {
       this.#endFailed(error);
+    }
+  }
+
+  /**
+   * The exit status that a promise gives; 1 for a wrong one, such as the null of Node's `exit` event after a signal. It
+   * comes after all output, which must not fail with it: no web server reads an exit status.
+   */
+  async #awaited(appStatus: PromiseLike<number>): Promise<number> {
+    const value = await appStatus;
+    try {
+      checkAppStatus(value, TASK);
+      return value;
+    } catch (error) {
+      if (!this.#isStopped) this.#hooks.onHarmlessError(error);
+      return 1;
     }
   }
 
@@ -167,7 +193,7 @@ export class ResponseSender {
     const sendingStderr = messages.length === 0 ? undefined : this.#sendStderr(messages);
     await this.#sendStdout(output);
     if (sendingStderr !== undefined) await sendingStderr;
-    if (!this.hasBegun && !this.#isStopped) throw new TypeError("Cannot send a response: its stdout is empty");
+    if (!this.hasBegun && !this.#isStopped) throw new TypeError(`${TASK}: its stdout is empty`);
   }
 
   async #sendStdout(rest: ByteSource[]): Promise<void> {
@@ -188,7 +214,7 @@ export class ResponseSender {
       while (rest.length > 0) await this.#stderr.send(byteSourceOf(rest.shift()!, "stderr"));
     } catch (error) {
       for (const source of rest) void cancelSource(source, error);
-      if (!this.#isStopped) this.#hooks.onStderrError(error);
+      if (!this.#isStopped) this.#hooks.onHarmlessError(error);
     }
   }
 
@@ -197,6 +223,27 @@ export class ResponseSender {
     if (this.#isStopped) sender.stop(this.#reason);
     return sender;
   }
+}
+
+/**
+ * The exit status of a response.
+ *
+ * @throws {RangeError | TypeError} If it is neither one nor a promise. The output is cancelled then.
+ */
+function appStatusOf(response: FastCgiResponse): number | PromiseLike<number> {
+  const { appStatus = 0 } = response;
+  if (isPromise(appStatus)) {
+    // It is awaited after the streams, but may reject before.
+    Promise.resolve(appStatus).catch(() => {});
+    return appStatus;
+  }
+  try {
+    checkAppStatus(appStatus, TASK);
+  } catch (error) {
+    cancelOutput(response, error);
+    throw error;
+  }
+  return appStatus;
 }
 
 function isWhole(source: ByteSourceInit | undefined): boolean {

@@ -180,8 +180,7 @@ export interface EndRequestBody {
 export function encodeEndRequestBody(given: EndRequestBody): Uint8Array {
   const task = "Cannot encode FCGI_END_REQUEST";
   const { appStatus, protocolStatus } = objectOf(given, task, "body to be an object");
-  // A negative exit status, such as C's exit(-1), has the same 32 bits.
-  checkInteger(appStatus, task, "appStatus", -0x8000_0000, 0xffff_ffff);
+  checkAppStatus(appStatus, task);
   checkInteger(protocolStatus, task, "protocolStatus", 0, 0xff);
   const body = new Uint8Array(BODY_LEN);
   body[0] = appStatus >>> 24;
@@ -190,6 +189,15 @@ export function encodeEndRequestBody(given: EndRequestBody): Uint8Array {
   body[3] = appStatus;
   body[4] = protocolStatus;
   return body;
+}
+
+/**
+ * @param task For messages: what can't be done.
+ * @throws {RangeError | TypeError} If `value` is no exit status of 32 bits.
+ */
+export function checkAppStatus(value: unknown, task: string): void {
+  // A negative exit status, such as C's exit(-1), has the same 32 bits.
+  checkInteger(value, task, "appStatus", -0x8000_0000, 0xffff_ffff);
 }
 
 /**

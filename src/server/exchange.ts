@@ -96,7 +96,7 @@ export class Exchange implements ResponseSenderHooks {
     this.#host.onStreaming(this);
   }
 
-  onStderrError(error: unknown): void {
+  onHarmlessError(error: unknown): void {
     this.#host.onFailure(error, this.request);
   }
 

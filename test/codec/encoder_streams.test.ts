@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import {
   decodeEndRequestBody,
+  type FastCgiOutgoingResponse,
   type FastCgiRecord,
   ProtocolStatus,
   RecordDecoderStream,
@@ -21,6 +22,8 @@ failOnUnhandledRejections();
 
 const { AbortRequest, BeginRequest, EndRequest, Params, Stdin, Stdout } = RecordType;
 const broken = new Error("broken");
+/** What a program in JavaScript may give for an exit status. */
+const none = null as unknown as number;
 const params = [["REQUEST_METHOD", "GET"]] as const;
 
 /** A stream that gives pieces of a full record as long as it is asked, and counts them. */
@@ -297,4 +300,30 @@ describe("ResponseEncoderStream", () => {
     expect(await output.cancellation).toBeInstanceOf(TypeError);
     expect(decodeEndRequestBody(records[0]!.contentData).protocolStatus).toBe(ProtocolStatus.UnknownRole);
   });
+
+  it.each<[string, FastCgiOutgoingResponse, string, ProtocolStatus]>([
+    ["null", { requestId: 1, stdout: "fine", appStatus: none }, "error document", 0],
+    ["a promise of null", { requestId: 1, stdout: "fine", appStatus: Promise.resolve(none) }, "fine", 0],
+    ["null in a refusal", { requestId: 1, protocolStatus: 2, appStatus: none }, "error document", 0],
+    ["a promise of null in a refusal", { requestId: 1, protocolStatus: 2, appStatus: Promise.resolve(none) }, "", 2],
+  ])(
+    "reports an appStatus that is %s, ends the request once and sends the others",
+    async (_, response, sent, status) => {
+      const errors: unknown[] = [];
+      const ended: number[] = [];
+      const encoder = new ResponseEncoderStream({
+        onEnd: (requestId) => void ended.push(requestId),
+        onError: (error) => void errors.push(error),
+      });
+      const responses = streamOf<FastCgiOutgoingResponse>(response, { requestId: 2, stdout: "fine" });
+      const records = await collected(responses.pipeThrough(encoder));
+      expect(textOf(records, Stdout, 1).replace(/^Status: 500 .*/s, "error document")).toBe(sent);
+      expect(textOf(records, Stdout, 2)).toBe("fine");
+      const ends = records.filter(({ type, requestId }) => type === EndRequest && requestId === 1);
+      const bodies = ends.map(({ contentData }) => decodeEndRequestBody(contentData));
+      expect(bodies).toEqual([{ appStatus: 1, protocolStatus: status }]);
+      expect(ended.sort()).toEqual([1, 2]);
+      expect(errors).toMatchObject([{ message: expect.stringMatching(/appStatus/) }]);
+    },
+  );
 });

@@ -299,6 +299,24 @@ describe("ServerConnection and a response that breaks off", () => {
     expect(application.errors).toHaveLength(1);
   });
 
+  it.each([
+    ["what is no exit status", null],
+    ["a promise of what is none", Promise.resolve(null)],
+  ])("does not break off when appStatus is %s, and a neighbour goes on", async (_, appStatus) => {
+    const release = deferred();
+    const application = new MemoryApplication(async ({ requestId }) => {
+      if (requestId === 1) return { ...ok(), appStatus: appStatus as unknown as number };
+      await release.promise;
+      return ok();
+    });
+    const { web } = application.connect();
+    await web.send(request(1), request(2));
+    expect(await web.answer(1)).toMatchObject({ appStatus: 1 });
+    release.resolve();
+    expect(await web.answer(2)).toMatchObject({ stdout: OK, appStatus: 0 });
+    expect(application.errors).toMatchObject([{ message: expect.stringMatching(/appStatus/) }]);
+  });
+
   it("finishes other requests first when there are some", async () => {
     const release = deferred();
     const application = breaking(async () => {

@@ -11,7 +11,7 @@ import { deferred, OpenStream } from "../support/open_stream.ts";
 import { textOf } from "../support/records.ts";
 import { SlowTransport } from "../support/slow_transport.ts";
 import { sourceForms } from "../support/source_forms.ts";
-import { isSettled } from "../support/streams.ts";
+import { isSettled, streamOf } from "../support/streams.ts";
 import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
@@ -117,6 +117,32 @@ describe("Exchange.run", () => {
     expect(await sent).toBe(true);
     expect(await exchange.ended()).toEqual({ stdout: "a", appStatus: 5 });
   });
+
+  const WRONG_STATUSES = [null, "1", 1.5, 2 ** 33, -(2 ** 31) - 1, Number.NaN, true, {}];
+
+  it.each(WRONG_STATUSES)("answers with an error document when appStatus is %s", async (value) => {
+    const body = new OpenStream();
+    const exchange = new TestedExchange(() => ({ stdout: ["head", body.stream], appStatus: value as number }));
+    expect(await exchange.run()).toBe(true);
+    const error = { message: expect.stringMatching(/^Cannot send a response: expected appStatus to be an integer/) };
+    expect(exchange.errors).toMatchObject([error]);
+    expect(await body.cancellation).toBe(exchange.errors[0]);
+    expect(await exchange.ended()).toEqual({ stdout: expect.stringMatching(/^Status: 500 /), appStatus: 1 });
+  });
+
+  it.each([...WRONG_STATUSES, undefined])(
+    "reports appStatus when it is a promise of %s, and sends all",
+    async (value) => {
+      const exchange = new TestedExchange(() => ({
+        stdout: streamOf(latin1("a"), latin1("b")),
+        appStatus: Promise.resolve(value as number),
+      }));
+      expect(await exchange.run()).toBe(true);
+      const error = { message: expect.stringMatching(/^Cannot send a response: expected appStatus to be an integer/) };
+      expect(exchange.errors).toMatchObject([error]);
+      expect(await exchange.ended()).toEqual({ stdout: "ab", appStatus: 1 });
+    },
+  );
 
   it.each<[string, (body: OpenStream) => FastCgiResponse]>([
     ["stdout is being sent", ({ stream }) => ({ stdout: stream, appStatus: Promise.reject(broken) })],
