@@ -54,13 +54,14 @@ export async function responseFromCgi(
   const { status, statusText, fields, length: _, ...orders } = found.header;
   const body = bodyOf(incoming, found, options);
   const { responseClass } = options;
-  if (responseClass !== undefined && !(body instanceof ReadableStream)) {
+  // A copy, because a class that keeps the bytes as they are keeps the chunk in which they came: FastResponse does, which
+  // may be the global class, too.
+  const kept = body instanceof Uint8Array && isPinning(body) ? new Uint8Array(body) : body;
+  if (responseClass !== undefined && !(kept instanceof ReadableStream)) {
     const headers = fields as [name: string, value: string][];
-    // A native Response copies the bytes. Another class may keep the chunk in which they came.
-    const kept = body !== null && isPinning(body) ? new Uint8Array(body) : body;
     return { ...orders, response: new responseClass(kept, { status, statusText, headers }) };
   }
-  const response = new Response(body, { status, statusText });
+  const response = new Response(kept, { status, statusText });
   setFields(response.headers, fields);
   return { ...orders, response };
 }

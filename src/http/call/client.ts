@@ -50,6 +50,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
   constructor(connector: FastCgiHttpConnector, given: FastCgiHttpClientOptions = {}) {
     const options = optionsOf(given);
     this.#client = new FastCgiClient(connector, options);
+    checkFunction(connector.onStderr, "onStderr of the connector");
     const { onStderr = connector.onStderr?.bind(connector) } = options;
     this.#preset = optionsOf(connector.preset ?? {}, "preset");
     const { openSpool } = this.#preset;
@@ -61,10 +62,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
     };
     this.#script = options.script ?? this.#preset.script;
     checkRequestBuffering(this.#options.requestBuffering);
-    const { responseClass } = this.#options;
-    if (responseClass !== undefined && typeof responseClass !== "function") {
-      throw unexpected("Cannot use responseClass: expected a class such as FastResponse", responseClass);
-    }
+    checkResponseClass(this.#options.responseClass);
     for (const source of [this.#preset, options]) {
       checkScript(source.script);
       checkParams(source.params);
@@ -245,6 +243,19 @@ export class FastCgiHttpClient implements AsyncDisposable {
 
 /** Options that are hooks. */
 const HOOKS = ["onLocalRedirect", "onAccelRedirect", "onSendFile"] as const;
+
+/**
+ * Looks for members only: to make an instance would load the HTTP client on Node.
+ *
+ * @throws {TypeError} If `given` is neither a class of Responses nor undefined.
+ */
+function checkResponseClass(given: unknown): void {
+  if (given === undefined) return;
+  const prototype: unknown = typeof given === "function" ? given.prototype : null;
+  const isMade = typeof prototype === "object" && prototype !== null;
+  if (isMade && ["status", "headers", "text"].every((name) => name in prototype)) return;
+  throw unexpected("Cannot use responseClass: expected a class of Responses such as FastResponse", given);
+}
 
 /** The options of a fetch call that are FastCGI's own. */
 type OwnInit = Omit<FastCgiFetchInit, keyof RequestInit>;

@@ -607,9 +607,18 @@ describe("responseFromCgi: body", () => {
     );
   });
 
-  it("responseFromCgi keeps no large buffer in memory for a small body with a FastResponse", async () => {
+  it.for<[how: string, ask: (incoming: IncomingResponse) => Promise<Response>]>([
+    ["responseClass", (incoming) => responseFromCgi(incoming, { ...options, responseClass: FastResponse })],
+    [
+      "the global class",
+      async (incoming) => {
+        vi.stubGlobal("Response", FastResponse);
+        return responseFromCgi(incoming, options).finally(() => vi.unstubAllGlobals());
+      },
+    ],
+  ])("responseFromCgi keeps no large buffer in memory for a small body with FastResponse as %s", async ([, ask]) => {
     const { incoming } = fed();
-    const response = responseFromCgi(incoming, { ...options, responseClass: FastResponse });
+    const response = ask(incoming);
     await turns();
     const chunk = new Uint8Array(65_536);
     chunk.set(latin1("X-A: 1\r\n\r\nbody"));

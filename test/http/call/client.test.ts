@@ -8,6 +8,7 @@ import {
   FastCgiHttpService,
   type FastCgiScriptResolver,
   FastCgiServer,
+  FastResponse,
   RecordType,
   scriptsIn,
 } from "../../../src/toolkit.ts";
@@ -412,7 +413,6 @@ describe("FastCgiHttpClient: variables", () => {
       { phpAdminValues: { a: "1\nb=2" } },
       { script: { documentRoot: "/srv" } },
       { requestBuffering: "none" },
-      { responseClass: "FastResponse" },
     ]) {
       expect(() => new FastCgiHttpClient(connector, options as FastCgiHttpClientOptions)).toThrow(TypeError);
     }
@@ -421,6 +421,23 @@ describe("FastCgiHttpClient: variables", () => {
     const { client } = recording();
     await expect(client.fetch("http://a.test/", { phpValues: { a: "1\n" } })).rejects.toThrow(TypeError);
     expect(connector.connections).toEqual([]);
+  });
+
+  it("FastCgiHttpClient refuses a responseClass that makes no Responses, and takes each that does", () => {
+    const connector = new ScriptedConnector(() => {});
+    const made = (responseClass: unknown) => new FastCgiHttpClient(connector, { responseClass } as never);
+    for (const responseClass of ["FastResponse", null, {}, () => {}, class {}, Request, new Response()]) {
+      expect(() => made(responseClass)).toThrow("Cannot use responseClass: expected a class of Responses");
+    }
+    for (const responseClass of [FastResponse, Response, class extends Response {}, new Proxy(Response, {})]) {
+      expect(() => made(responseClass)).not.toThrow();
+    }
+  });
+
+  it("FastCgiHttpClient refuses an onStderr of its connector that is no function", () => {
+    const connector = Object.assign(new ScriptedConnector(() => {}), { onStderr: "log" as never });
+    const message = 'Cannot use onStderr of the connector: expected a function, got "log"';
+    expect(() => new FastCgiHttpClient(connector)).toThrow(message);
   });
 
   it("FastCgiHttpClient sends the script that a folder has for the path", async () => {
