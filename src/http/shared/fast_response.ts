@@ -181,8 +181,10 @@ function canHold(body: unknown, status: number, statusText: string): boolean {
   if (body === null) return true;
   if (isNullBodyStatus(status)) return false;
   if (typeof body === "string") return true;
-  // The native class refuses bytes whose buffer was transferred, which look as if there were none.
-  return body instanceof Uint8Array && body.buffer instanceof ArrayBuffer && body.buffer.byteLength > 0;
+  if (!(body instanceof Uint8Array && body.buffer instanceof ArrayBuffer)) return false;
+  // The native class refuses bytes whose buffer was transferred, which look as if there were none, or can change its size.
+  const { byteLength, resizable = false } = body.buffer as ArrayBuffer & { readonly resizable?: boolean };
+  return byteLength > 0 && !resizable;
 }
 
 /** What `response` holds; null if it is no {@linkcode FastResponse} or its body has been taken. */

@@ -2,6 +2,7 @@
 // has replaced the global class before this library looked at it. A native Request holds the body, because it has the
 // same members for it.
 
+import { optionsOf } from "../../base/unexpected.ts";
 import { isNullBodyStatus, isReasonPhrase } from "./header_rules.ts";
 
 const REDIRECT_STATUSES: readonly number[] = [301, 302, 303, 307, 308];
@@ -16,9 +17,9 @@ class StandIn {
   #holder: Request;
 
   constructor(body: BodyInit | null = null, init: ResponseInit | null = {}) {
-    const { status = 200, statusText = "", headers } = init ?? {};
-    this.#status = Number(status);
-    if (!(Number.isInteger(this.#status) && this.#status >= 200 && this.#status <= 599)) {
+    const { status = 200, statusText = "", headers } = optionsOf(init ?? {}, "init");
+    this.#status = unsignedShort(status);
+    if (this.#status < 200 || this.#status > 599) {
       throw new RangeError(`Cannot make a Response: expected a status from 200 to 599, got ${status}`);
     }
     this.statusText = String(statusText);
@@ -35,7 +36,7 @@ class StandIn {
     if (type !== null && !this.headers.has(TYPE)) this.headers.set(TYPE, type);
   }
 
-  /** Every Response: none is known to be native. */
+  /** Every Response is an instance, of whatever class: which class is the runtime's is not known. */
   static [Symbol.hasInstance](value: unknown): boolean {
     return Object.prototype.toString.call(value) === "[object Response]";
   }
@@ -44,11 +45,13 @@ class StandIn {
     throw new TypeError("Cannot make a Response: its data is not JSON");
   }
 
-  static redirect(url: string | URL, status = 302): StandIn {
+  static redirect(url: string | URL, given = 302): StandIn {
+    const location = new URL(url).href;
+    const status = unsignedShort(given);
     if (!REDIRECT_STATUSES.includes(status)) {
-      throw new RangeError(`Cannot redirect: expected one of ${REDIRECT_STATUSES.join(", ")}, got ${status}`);
+      throw new RangeError(`Cannot redirect: expected one of ${REDIRECT_STATUSES.join(", ")}, got ${given}`);
     }
-    return new StandIn(null, { status, headers: { location: new URL(url).href } });
+    return new StandIn(null, { status, headers: { location } });
   }
 
   static error(): StandIn {
@@ -131,6 +134,11 @@ class StandIn {
     else this.#holder.headers.set(TYPE, type);
     return this.#holder;
   }
+}
+
+/** Converts a status as Fetch does, to an unsigned short of Web IDL: an integer of 16 bits. */
+function unsignedShort(status: unknown): number {
+  return Number(status) & 0xffff;
 }
 
 /** Has what this library uses of the runtime's class. */

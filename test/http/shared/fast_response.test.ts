@@ -183,6 +183,21 @@ describe("FastResponse", () => {
     );
   });
 
+  it("FastResponse refuses bytes whose buffer can change its size, as a native Response does", async ({ skip }) => {
+    skip(isBun, OF_BUN);
+    const Resizable = ArrayBuffer as unknown as new (length: number, options: object) => ArrayBuffer;
+    const bytes = new Uint8Array(new Resizable(4, { maxByteLength: 8 }));
+    expect(heldResponse(new FastResponse(new Uint8Array(4)))).not.toBeNull();
+    const made = (make: typeof Response): string => {
+      try {
+        return String(heldResponse(new make(bytes)));
+      } catch (error) {
+        return String(error);
+      }
+    };
+    expect(made(FastResponse)).toBe(made(Response));
+  });
+
   it("FastResponse takes a null init, and makes text of statusText, as a native Response does", async ({ skip }) => {
     skip(isBun, OF_BUN);
     expect(await sent(new FastResponse("a", null as never))).toBe(await sent(new Response("a", null as never)));
@@ -415,6 +430,14 @@ describe.each<[when: string, library: () => Promise<typeof usual>]>([
     ["an error", () => Response.error()],
     ["a body where there is none", () => new Response("text", { status: 204 })],
     ["a status that is none", () => new Response(null, { status: 199 })],
+    ["text for the init", () => new Response("x", "y" as never)],
+    ["a number for the init", () => new Response("x", 5 as never)],
+    ["a function for the init", () => new Response("x", (() => {}) as never)],
+    ["a status that is no integer", () => new Response("x", { status: 200.7 })],
+    ["a status of more than 16 bits", () => new Response("x", { status: 65_736 })],
+    ["a status that is no number", () => new Response("x", { status: Number.NaN })],
+    ["a redirect whose status is text", () => Response.redirect("http://a.test/", "303" as never)],
+    ["a redirect to nowhere with another status", () => Response.redirect("http://[", 200)],
     ["a reason phrase that is none", () => new Response(null, { statusText: "a\nb" })],
     ["data that is not JSON", () => Response.json(undefined)],
     [
