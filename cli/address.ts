@@ -1,37 +1,69 @@
 import { FastCgiTcpConnector, FastCgiUnixConnector } from "../adapters/node/connect.ts";
-import { parseTcpTarget } from "../adapters/shared/target.ts";
+import { formatTcpTarget, splitTcpTarget } from "../adapters/shared/target.ts";
 import type { ListenTarget } from "../adapters/system/listen.ts";
-import type { Connector } from "../src/toolkit.ts";
+import type { ConnectionAddress, Connector } from "../src/toolkit.ts";
+import { UsageError } from "./frame/command.ts";
 
-/** The path in `unix:/run/app.sock`; also any address with a slash. */
+const LOOPBACK = "127.0.0.1";
+const MAX_PORT = 65_535;
+
+/** The path in `unix:/run/app.sock`; also any address with a slash, but not a URL. */
 export function pathIn(address: string): string | undefined {
   if (address.startsWith("unix:")) return address.slice("unix:".length);
-  return address.includes("/") ? address : undefined;
+  return address.includes("/") && !isUrl(address) ? address : undefined;
 }
 
 /** `127.0.0.1:9000` of `tcp:127.0.0.1:9000`. */
-function withoutTcp(address: string): string {
+export function tcpIn(address: string): string {
   return address.startsWith("tcp:") ? address.slice("tcp:".length) : address;
+}
+
+function isUrl(address: string): boolean {
+  return /^[a-z][a-z0-9+.-]*:\/\//i.test(address);
 }
 
 /**
  * Makes a connector for `127.0.0.1:9000`, `tcp:127.0.0.1:9000`, `9000`, `unix:/run/app.sock` or `/run/app.sock`.
  *
- * @throws {TypeError} If it is none of them.
+ * @throws {UsageError} If it is none of them.
  */
 export function connectorFor(address: string): Connector {
-  const path = pathIn(address);
-  return path === undefined ? new FastCgiTcpConnector(withoutTcp(address)) : new FastCgiUnixConnector(path);
+  const target = targetIn(address, 1);
+  if (target === null)
+    throw new UsageError(
+      `Cannot connect to "${address}": expected unix:/path, /path or host:port${isUrl(address) ? ", not a URL" : ""}`,
+    );
+  return "path" in target ? new FastCgiUnixConnector(target.path) : new FastCgiTcpConnector(target);
 }
 
 /**
- * The address to listen at: as above, or `fd:0` for a socket that the process inherited.
+ * The address to listen at: as above, or `fd:0` for a socket that the process inherited. Port 0 takes a free one.
  *
- * @throws {TypeError} If it is none of them.
+ * @throws {UsageError} If it is none of them.
  */
 export function listenTargetFor(address: string): ListenTarget {
-  const descriptor = /^fd:(\d+)$/.exec(address);
+  const descriptor = /^fd:(\d{1,9})$/.exec(address);
   if (descriptor !== null) return { fd: Number(descriptor[1]) };
+  const target = targetIn(address, 0);
+  if (target === null)
+    throw new UsageError(
+      `Cannot listen on "${address}": expected unix:/path, tcp:host:port or fd:N${isUrl(address) ? ", not a URL" : ""}`,
+    );
+  return target;
+}
+
+/** What an address says; null if it is none. */
+function targetIn(address: string, minPort: 0 | 1): { path: string } | { hostname: string; port: number } | null {
   const path = pathIn(address);
-  return path === undefined ? parseTcpTarget(withoutTcp(address)) : { path };
+  if (path !== undefined) return path === "" ? null : { path };
+  if (isUrl(address)) return null;
+  const { hostname = LOOPBACK, port } = splitTcpTarget(tcpIn(address));
+  return hostname !== "" && port >= minPort && port <= MAX_PORT ? { hostname, port } : null;
+}
+
+/** Where a process listens, in the words of `--listen`: the address itself where it is known, else what was asked for. */
+export function listenText(target: ListenTarget, address?: ConnectionAddress): string {
+  const { path, fd, hostname = LOOPBACK, port = 0 } = { ...target, ...address };
+  if (path !== undefined) return path;
+  return fd === undefined ? formatTcpTarget({ hostname, port }) : `descriptor ${fd}`;
 }

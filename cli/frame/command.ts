@@ -16,7 +16,7 @@ export type OptionSpec =
     }
   /** Has a value, and can be repeated. */
   | { readonly type: "texts"; readonly short?: string; readonly value: string; readonly about: string }
-  /** Has a whole number, from `min` on, which is 1 unless it is 0. */
+  /** Has a whole number, from `min` on, which is 1 unless it is 0. The largest has nine digits. */
   | {
       readonly type: "number";
       readonly short?: string;
@@ -84,6 +84,9 @@ export interface Command {
 /** The exit code when the arguments are wrong, or the command can't do its work. */
 export const EXIT_USAGE = 2;
 
+/** The exit code after Ctrl+C or SIGTERM, of a command that has no result then. */
+export const EXIT_INTERRUPTED = 130;
+
 /** The option that every command has. */
 export const HELP: OptionTable = { help: { type: "flag", short: "h", about: "prints this help" } };
 
@@ -107,7 +110,7 @@ export interface CommandContext {
   readonly stderr: Output;
   /** The bytes of standard input, as they are read. */
   stdin(): AsyncIterable<Uint8Array>;
-  /** Aborts when the user asks the command to end: Ctrl+C, SIGTERM. */
+  /** Aborts when the user asks the command to end: Ctrl+C, SIGTERM. They end a command that does not read it at once. */
   readonly signal: AbortSignal;
   /** Prints lines of the result. */
   print(text: string): void;

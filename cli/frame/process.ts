@@ -7,18 +7,34 @@ const DEFAULT_COLUMNS = 80;
 
 /** The process that runs the program. */
 export function processContext(): CommandContext {
-  const controller = new AbortController();
-  // Once: a second Ctrl+C ends the process whatever it does.
-  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => controller.abort());
+  let signal: AbortSignal | undefined;
+  const signalOnce = (): AbortSignal => {
+    signal ??= signalOfProcess();
+    return signal;
+  };
   const [stdout, stderr] = [outputOf(process.stdout), outputOf(process.stderr)];
   return {
     stdout,
     stderr,
-    stdin: () => process.stdin,
-    signal: controller.signal,
+    stdin() {
+      // Otherwise the process would wait for its next piece.
+      signalOnce().addEventListener("abort", () => process.stdin.destroy(), { once: true });
+      return process.stdin;
+    },
+    // The system ends a command that does not use it.
+    get signal() {
+      return signalOnce();
+    },
     print: (text) => void stdout.write(`${text}\n`).catch(() => {}),
     printError: (text) => void stderr.write(`${text}\n`).catch(() => {}),
   };
+}
+
+/** Aborts with the first Ctrl+C or SIGTERM. The second one ends the process, whatever it does. */
+function signalOfProcess(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => controller.abort());
+  return controller.signal;
 }
 
 /** A stream of the process as an output. */

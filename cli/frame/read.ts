@@ -4,6 +4,9 @@ import { parseArgs } from "node:util";
 import { type Command, type CommandInput, HELP, type OptionSpec, type OptionTable, UsageError } from "./command.ts";
 import { nearest } from "./nearest.ts";
 
+/** The largest number with nine digits. */
+const MAX_NUMBER = 999_999_999;
+
 /**
  * Reads the arguments behind the name of a command. Null if they ask for help.
  *
@@ -61,7 +64,7 @@ function readValue(option: string, spec: OptionSpec, given: readonly string[] | 
     case "texts":
       return given ?? [];
     case "number":
-      return last === undefined ? spec.default : readNumber(option, last, spec.min);
+      return last === undefined ? spec.default : readNumber(option, last, spec.min ?? 1);
     case "text":
       if (last !== undefined && spec.choices !== undefined && !spec.choices.includes(last))
         throw new UsageError(`Cannot use ${option}: expected one of ${spec.choices.join(", ")}, got "${last}"`);
@@ -69,11 +72,9 @@ function readValue(option: string, spec: OptionSpec, given: readonly string[] | 
   }
 }
 
-function readNumber(option: string, text: string, min: 0 | undefined): number {
-  if (text === "0" && min === 0) return 0;
-  if (!/^[1-9]\d{0,8}$/.test(text))
-    throw new UsageError(`Cannot use ${option}: expected a number above 0, got "${text}"`);
-  return Number(text);
+function readNumber(option: string, text: string, min: 0 | 1): number {
+  if (/^(?:0|[1-9]\d{0,8})$/.test(text) && Number(text) >= min) return Number(text);
+  throw new UsageError(`Cannot use ${option}: expected a whole number from ${min} to ${MAX_NUMBER}, got "${text}"`);
 }
 
 function unknownOption(rawName: string, table: OptionTable, name: string): UsageError {

@@ -54,6 +54,10 @@ function printOverview(args: readonly string[], context: CommandContext): number
     print(overviewHelp(group.length > 0 ? group : commands, stdout));
     return 0;
   }
+  if (wanted.length === 1 && group.length > 0) {
+    context.printError(overviewHelp(group, context.stderr));
+    return EXIT_USAGE;
+  }
   throw new UsageError(unknownCommand(wanted, group));
 }
 

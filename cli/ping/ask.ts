@@ -3,8 +3,9 @@
 import { statSync } from "node:fs";
 import { isListed } from "../../adapters/system/listed_sockets.ts";
 import { type Connector, FastCgiClient, FastCgiError, type NameValuePair } from "../../src/toolkit.ts";
-import { pathIn } from "../address.ts";
+import { pathIn, tcpIn } from "../address.ts";
 import { readCgiAnswer, statusOf } from "../cgi_answer.ts";
+import { untilAborted } from "../frame/signal.ts";
 import type { PingResult, PoolNumbers } from "./state.ts";
 
 /** What to ask, and what to expect. */
@@ -18,6 +19,8 @@ export interface PingOptions {
   readonly script: string | undefined;
   readonly params: readonly NameValuePair[];
   readonly timeout: number;
+  /** Ends the ping, with its reason as the error. */
+  readonly signal: AbortSignal;
 }
 
 /** The most bytes of a page that are read. A status page has 1 kB. */
@@ -25,7 +28,7 @@ const MAX_PAGE = 256 * 1024;
 
 /** Asks once. */
 export async function ping(options: PingOptions): Promise<PingResult> {
-  const { connector, timeout } = options;
+  const { connector, timeout, signal } = options;
   let isConnected = false;
   const noticed: Connector = {
     async connect(connectOptions) {
@@ -35,12 +38,16 @@ export async function ping(options: PingOptions): Promise<PingResult> {
     },
   };
   const client = new FastCgiClient(noticed, { maxConnectRetries: 0, maxStdoutBytes: MAX_PAGE });
-  try {
+  const page = async (): Promise<Uint8Array> => {
     const { stdout } = await client.send({ params: paramsOf(options), signal: AbortSignal.timeout(timeout) });
     const pieces: Uint8Array[] = [];
     for await (const piece of stdout) pieces.push(piece);
-    return judge(Buffer.concat(pieces), options);
+    return Buffer.concat(pieces);
+  };
+  try {
+    return judge(await untilAborted(page(), signal), options);
   } catch (error) {
+    signal.throwIfAborted();
     return resultOf(error, options, isConnected);
   } finally {
     await client.close({ timeout: 0 });
@@ -49,7 +56,7 @@ export async function ping(options: PingOptions): Promise<PingResult> {
 
 function paramsOf({ uri, isStatusPage, script, params }: PingOptions): NameValuePair[] {
   const [path = "", query = ""] = uri.split("?");
-  return [
+  const usual: NameValuePair[] = [
     ["GATEWAY_INTERFACE", "CGI/1.1"],
     ["SERVER_PROTOCOL", "HTTP/1.1"],
     ["SERVER_SOFTWARE", "fetchcgi-ping"],
@@ -65,8 +72,8 @@ function paramsOf({ uri, isStatusPage, script, params }: PingOptions): NameValue
     ["CONTENT_LENGTH", ""],
     ["HTTP_HOST", "localhost"],
     ["REDIRECT_STATUS", "200"], // php-cgi runs nothing without it
-    ...params,
   ];
+  return [...new Map([...usual, ...params])];
 }
 
 function judge(stdout: Uint8Array, { uri, isStatusPage, maxQueue, expect }: PingOptions): PingResult {
@@ -109,7 +116,7 @@ function numbersIn(body: string): PoolNumbers | null {
 
 /** What an error says about an application. */
 function resultOf(error: unknown, { address, timeout }: PingOptions, isConnected: boolean): PingResult {
-  const isLocal = pathIn(address) !== undefined || /^(?:(?:127\.[\d.]+|localhost|\[::1\]):)?\d+$/.test(address);
+  const isLocal = pathIn(address) !== undefined || /^(?:(?:127\.[\d.]+|localhost|\[::1\]):)?\d+$/.test(tcpIn(address));
   if (!(error instanceof FastCgiError)) {
     if ((error as Error).name !== "TimeoutError") throw error;
     if (isConnected) {

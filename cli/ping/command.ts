@@ -1,5 +1,5 @@
 import { ADDRESS } from "../address_text.ts";
-import type { Command } from "../frame/command.ts";
+import { type Command, EXIT_INTERRUPTED } from "../frame/command.ts";
 import { pingOptions } from "./options.ts";
 import { STATE_CODES } from "./state.ts";
 
@@ -23,6 +23,7 @@ export const pingCommand: Command = {
       STATE_CODES.wrong,
       "wrong: something else answers, or this user may not connect, or the answer is not what was expected; a restart won't help",
     ],
+    [EXIT_INTERRUPTED, "Ctrl+C or SIGTERM"],
   ],
   examples: [
     ["fetchcgi ping unix:/run/php/php8.2-fpm.sock --uri /ping --expect pong", "php-fpm with ping.path = /ping"],

@@ -1,5 +1,6 @@
 // The text format of Prometheus, version 0.0.4.
 
+import { printable } from "../frame/style.ts";
 import { type PingResult, STATE_CODES } from "./state.ts";
 
 /** Numbers of the status page that only grow. */
@@ -16,16 +17,21 @@ export function metricsText(address: string, { state, status, pool = {} }: PingR
       "Which state the application is in.",
       Object.keys(STATE_CODES).map((name) => [`${label},state="${name}"`, name === state ? 1 : 0]),
     ),
-    ...metric("fetchcgi_ping_seconds", "gauge", "How long the ping took.", [[label, milliseconds / 1000]]),
+    ...metric("fetchcgi_ping_seconds", "gauge", "How long the ping took.", [
+      [label, Number((milliseconds / 1000).toFixed(6))],
+    ]),
   ];
   if (status !== undefined)
     lines.push(...metric("fetchcgi_status", "gauge", "The status of the answer.", [[label, status]]));
+  const seen = new Set<string>();
   for (const [name, value] of Object.entries(pool)) {
     const isCounter = COUNTERS.has(name);
-    const full = `fetchcgi_phpfpm_${name.replaceAll(/[^a-z0-9]+/g, "_")}${isCounter ? "_total" : ""}`;
-    lines.push(
-      ...metric(full, isCounter ? "counter" : "gauge", `"${name}" of php-fpm's status page.`, [[label, value]]),
-    );
+    const full = `fetchcgi_phpfpm_${name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "_")}${isCounter ? "_total" : ""}`;
+    // Two names of an odd page can come to one; a metric may be there only once.
+    if (seen.has(full)) continue;
+    seen.add(full);
+    const help = `"${printable(name).replaceAll("\\", "\\\\")}" of php-fpm's status page.`;
+    lines.push(...metric(full, isCounter ? "counter" : "gauge", help, [[label, value]]));
   }
   return lines.join("\n");
 }

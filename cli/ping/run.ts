@@ -1,5 +1,5 @@
 import { connectorFor } from "../address.ts";
-import { type CommandContext, type CommandInput, UsageError } from "../frame/command.ts";
+import { type CommandContext, type CommandInput, EXIT_INTERRUPTED, UsageError } from "../frame/command.ts";
 import { printable, styled } from "../frame/style.ts";
 import { readParam } from "../param.ts";
 import { ping } from "./ask.ts";
@@ -11,7 +11,7 @@ const STYLES = { up: "green", saturated: "yellow", wrong: "red", down: "red" } a
 
 export async function run(
   { options, operands: [address = ""] }: CommandInput<typeof pingOptions>,
-  { print, stdout }: CommandContext,
+  { print, stdout, signal }: CommandContext,
 ): Promise<number> {
   const { uri, status, expect, script, timeout, json, prometheus } = options;
   const allowed = options.allow.map(readState);
@@ -26,7 +26,12 @@ export async function run(
     script,
     params: options.param.map((text) => readParam("--param", text)),
     timeout,
+    signal,
+  }).catch((error) => {
+    if (signal.aborted) return null;
+    throw error;
   });
+  if (result === null) return EXIT_INTERRUPTED;
   const milliseconds = Math.round((performance.now() - started) * 10) / 10;
   const code = allowed.includes(result.state) ? 0 : STATE_CODES[result.state];
   if (json) print(JSON.stringify({ address, code, milliseconds, ...result }));

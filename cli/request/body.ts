@@ -1,10 +1,11 @@
 // The body of a request: a text, a file, or standard input. Its length is known before it is sent, because php-fpm takes a body without
 // a length for none: what has no length is collected in a temporary file first.
 
-import { open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { openTemporaryFile } from "../../adapters/system/spool.ts";
 import type { ByteReader, ByteSourceInit } from "../../src/toolkit.ts";
 import { UsageError } from "../frame/command.ts";
+import { untilAborted } from "../frame/signal.ts";
 
 /** A body that can be sent several times. */
 export interface RequestBody {
@@ -39,16 +40,15 @@ export async function openBody(
 /** @throws {UsageError} If the file can't be read. */
 export async function fileBody(path: string, signal: AbortSignal): Promise<RequestBody> {
   const file = await open(path).catch((error) => {
-    throw new UsageError(`Cannot read ${path}: ${error.message}`, { cause: error });
+    throw cannotRead(path, error);
   });
   const stats = await file.stat();
-  if (!stats.isFile()) {
-    try {
-      return await collected(file.readableWebStream(), signal);
-    } finally {
-      await file.close();
-    }
+  if (stats.isDirectory()) {
+    await file.close();
+    throw new UsageError(`Cannot read ${path}: it is a folder`);
   }
+  // Pipes and devices have no size, and files in /proc say 0 whatever is in them.
+  if (!stats.isFile() || stats.size === 0) return collected(piecesOf(file, path), signal);
   return {
     length: stats.size,
     contentType: FILE_TYPE,
@@ -57,9 +57,9 @@ export async function fileBody(path: string, signal: AbortSignal): Promise<Reque
       return counted(
         {
           async read() {
-            const { bytesRead, buffer } = await file.read(new Uint8Array(READ_BYTES), 0, READ_BYTES, position);
-            position += bytesRead;
-            return bytesRead === 0 ? { done: true } : { done: false, value: buffer.subarray(0, bytesRead) };
+            const value = await readPiece(file, path, position);
+            position += value.length;
+            return value.length === 0 ? { done: true } : { done: false, value };
           },
           cancel() {},
         },
@@ -70,14 +70,51 @@ export async function fileBody(path: string, signal: AbortSignal): Promise<Reque
   };
 }
 
+/** The bytes of a file from its position on, which is closed then. */
+async function* piecesOf(file: FileHandle, path: string): AsyncGenerator<Uint8Array> {
+  try {
+    for (;;) {
+      const piece = await readPiece(file, path, null);
+      if (piece.length === 0) return;
+      yield piece;
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** The bytes at a position, or at that of the file; none at its end. */
+async function readPiece(file: FileHandle, path: string, position: number | null): Promise<Uint8Array> {
+  try {
+    const { bytesRead, buffer } = await file.read(new Uint8Array(READ_BYTES), 0, READ_BYTES, position);
+    return buffer.subarray(0, bytesRead);
+  } catch (error) {
+    throw cannotRead(path, error as Error);
+  }
+}
+
+function cannotRead(path: string, error: Error): UsageError {
+  return new UsageError(`Cannot read ${path}: ${error.message}`, { cause: error });
+}
+
 /** Reads a source of unknown length into a temporary file. */
 async function collected(source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<RequestBody> {
   const spool = await openTemporaryFile();
+  const pieces = source[Symbol.asyncIterator]();
   let length = 0;
-  for await (const piece of source) {
-    signal.throwIfAborted();
-    await spool.write(piece);
-    length += piece.length;
+  try {
+    for (;;) {
+      // The next piece may never come.
+      const { done, value } = await untilAborted(pieces.next(), signal);
+      if (done) break;
+      await spool.write(value);
+      length += value.length;
+    }
+  } catch (error) {
+    // A source that waits ends only with its next piece.
+    void pieces.return?.().catch(() => {});
+    await spool.close();
+    throw error;
   }
   return {
     length,

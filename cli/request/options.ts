@@ -27,6 +27,6 @@ export const requestOptions = {
   output: { type: "text", short: "o", value: "FILE", about: "writes the body to a file instead of standard output" },
   timeout: { type: "number", value: "MS", default: 60000, about: "milliseconds without progress" },
   repeat: { type: "number", value: "N", about: "sends the request so often, drops the bodies and prints a summary" },
-  concurrency: { type: "number", value: "N", default: 1, about: "with --repeat: requests at once" },
+  concurrency: { type: "number", value: "N", about: "with --repeat: requests at once, 1 unless it is given" },
   json: { type: "flag", about: "the head and the end of the answer, or the summary, as JSON; drops the body" },
 } as const;

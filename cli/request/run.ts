@@ -31,6 +31,8 @@ export async function run(
   const filterName = options["filter-file"];
   if ((role === "filter") !== (filterName !== undefined))
     throw new UsageError(`Cannot send the request: --role filter and --filter-file FILE need each other`);
+  const { concurrency = 1 } = options;
+  checkRepeat(options);
   const client = new FastCgiClient(connectorFor(address), {
     connectTimeout: timeout,
     headerTimeout: timeout,
@@ -40,7 +42,7 @@ export async function run(
     stallTimeout: Number.POSITIVE_INFINITY,
     requestBodyTimeout: Number.POSITIVE_INFINITY,
     maxStderrBytes: Number.POSITIVE_INFINITY,
-    maxConnections: options.concurrency,
+    maxConnections: concurrency,
   });
   const bodies: RequestBody[] = [];
   try {
@@ -50,8 +52,10 @@ export async function run(
     if (filterFile !== null) bodies.push(filterFile);
     const shape = shapeOf(target, options, body, filterFile);
     const sending: Sending = { client, shape, body, filterFile };
-    if (options.repeat !== undefined)
-      return await repeat(options.repeat, () => requestOf(sending, { signal }), sending.client, options, context);
+    if (options.repeat !== undefined) {
+      const { json } = options;
+      return await repeat(options.repeat, () => requestOf(sending, { signal }), client, { concurrency, json }, context);
+    }
     return await once(sending, options, context);
   } catch (error) {
     if (signal.aborted) return REQUEST_EXITS.interrupted;
@@ -64,6 +68,19 @@ export async function run(
     await client.close({ timeout: 0 });
     await Promise.all(bodies.map((body) => body.close()));
   }
+}
+
+/** @throws {UsageError} If an option has no effect with or without --repeat. */
+function checkRepeat({ repeat, concurrency, output, include, stderr }: Input["options"]): void {
+  if (repeat === undefined) {
+    if (concurrency !== undefined) throw new UsageError("Cannot use --concurrency: it needs --repeat");
+    return;
+  }
+  const useless = Object.entries({ output, include, stderr }).find(
+    ([, value]) => value !== undefined && value !== false,
+  );
+  if (useless !== undefined)
+    throw new UsageError(`Cannot use --${useless[0]} with --repeat, which drops the answers and prints a summary`);
 }
 
 /** What every request of a run has. */

@@ -60,15 +60,20 @@ describe("fetchcgi check", () => {
 
   it("says what to do about arguments that are wrong", async () => {
     const cases: [args: string[], message: string][] = [
-      [["check"], 'Cannot run "check": expected one of check application, check server'],
       [["check", "application"], "Cannot read the arguments: expected ADDRESS, got nothing"],
       [["check", "application", "1", "2"], 'Cannot read the arguments: expected ADDRESS, got "1" "2"'],
-      [["check", "application", "nowhere"], 'Cannot connect to "nowhere": expected "host:port"'],
+      [["check", "application", "nowhere"], 'Cannot connect to "nowhere": expected unix:/path, /path or host:port'],
       [["check", "application", "9000", "--param", "=x"], 'Cannot use --param: expected NAME=VALUE, got "=x"'],
-      [["check", "application", "9000", "--timeout", "0"], 'Cannot use --timeout: expected a number above 0, got "0"'],
+      [
+        ["check", "application", "9000", "--timeout", "0"],
+        'Cannot use --timeout: expected a whole number from 1 to 999999999, got "0"',
+      ],
       [["check", "server"], "Cannot read the arguments: expected --listen ADDRESS, got none"],
       [["check", "server", "--listen", "9000", "--mode", "rw"], 'Cannot use --mode: expected three digits, got "rw"'],
-      [["check", "server", "--listen", "9000", "--requests", "-1"], "Cannot use --requests: expected a number above 0"],
+      [
+        ["check", "server", "--listen", "9000", "--requests", "-1"],
+        "Cannot use --requests: expected a whole number from 1 to",
+      ],
       [["check", "server", "--listen", "9000", "--url", "nowhere"], "Cannot use --url: expected a URL"],
     ];
     for (const [args, message] of cases) {
@@ -118,11 +123,39 @@ describe("fetchcgi check server", () => {
     expect(page).toMatch(/^broken +CGI-4\.1\.14-1 +SERVER_NAME .*\n +it is "example\.com:80"$/m);
     expect(page).toContain("\n  SCRIPT_NAME=/page\n");
     const { code, text, errors } = await checked;
-    expect(errors).toBe(`fetchcgi: listening on ${port}`);
+    expect(errors).toBe(`fetchcgi: listening on 127.0.0.1:${port}`);
     expect(text).toContain("GET /page 4 variables, 0 bytes of STDIN");
     expect(text).toMatch(/there is no QUERY_STRING \(1 of 1 requests\)/);
     expect(text).toMatch(/^failed: \d+ kept, 7 broken/m);
     expect(code).toBe(1);
+  });
+
+  it("prints no control characters that came, and the port that the system chose", async () => {
+    const written: string[] = [];
+    let listening!: (port: number) => void;
+    const listens = new Promise<number>((resolve) => {
+      listening = resolve;
+    });
+    const checked = fetchcgi(["check", "server", "--listen", "127.0.0.1:0", "--requests", "1"], {
+      terminal: {
+        async write(data) {
+          written.push(String(data));
+          const port = /listening on 127\.0\.0\.1:(\d+)/.exec(String(data))?.[1];
+          if (port !== undefined) listening(Number(port));
+        },
+      },
+    });
+    const client = new FastCgiClient(new FastCgiTcpConnector({ port: await listens }));
+    onTestFinished(() => client.close());
+    const params: [string, string][] = [
+      ["REQUEST_METHOD", "G\u0007T"],
+      ["REQUEST_URI", "/\u001b[2J"],
+    ];
+    const { stdout } = await client.send({ role: Role.Responder, params });
+    await textFrom(stdout);
+    await checked;
+    expect(written.join("")).toContain("G·T /·[2J 2 variables");
+    for (const character of ["\u0007", "\u001b"]) expect(written.join("")).not.toContain(character);
   });
 
   it("reports what is no FastCGI, and ends when it is interrupted", async () => {

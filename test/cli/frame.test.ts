@@ -27,6 +27,7 @@ const command: Command = {
     many: { type: "texts", short: "m", value: "TEXT", about: "texts" },
     count: { type: "number", value: "N", default: 3, about: "a number" },
     limit: { type: "number", value: "N", about: "another number" },
+    rest: { type: "number", value: "N", min: 0, about: "a number that may be 0" },
   },
   exitCodes: [],
   examples: [],
@@ -41,6 +42,7 @@ describe("readInput", () => {
     [["--text", "1", "--text", "2", "a"], { text: "2" }, ["a"]],
     [["--text", "-", "a"], { text: "-" }, ["a"]],
     [["--text", "", "a", "--limit", "12"], { text: "", limit: 12 }, ["a"]],
+    [["a", "--rest", "0"], { rest: 0 }, ["a"]],
     [["--", "--flag"], { flag: false }, ["--flag"]],
   ])("reads %j", (args, options, operands) => {
     const input = readInput(command, args)!;
@@ -57,8 +59,9 @@ describe("readInput", () => {
     [["a", "--flag=yes"], 'Cannot use --flag: expected no value, got "yes"'],
     [["a", "--text"], "Cannot use --text: expected TEXT, got nothing"],
     [["a", "--kind", "three"], 'Cannot use --kind: expected one of one, two, got "three"'],
-    [["a", "--count", "1.5"], 'Cannot use --count: expected a number above 0, got "1.5"'],
-    [["a", "--count", "-1"], 'Cannot use --count: expected a number above 0, got "-1"'],
+    [["a", "--count", "1.5"], 'Cannot use --count: expected a whole number from 1 to 999999999, got "1.5"'],
+    [["a", "--count", "-1"], 'Cannot use --count: expected a whole number from 1 to 999999999, got "-1"'],
+    [["a", "--rest", "-1"], 'Cannot use --rest: expected a whole number from 0 to 999999999, got "-1"'],
   ])("refuses %j with what was expected", (args, message) => {
     expect(() => readInput(command, args)).toThrow(message);
   });
@@ -118,6 +121,13 @@ describe("fetchcgi", () => {
       expect(errors).toContain(message);
       expect([code, text]).toEqual([2, ""]);
     }
+  });
+
+  it("says which commands a group has when only the group is named", async () => {
+    const { code, errors } = await fetchcgi(["check"]);
+    expect(errors).toMatch(/^ {2}check application .*\n(?:.*\n)* {2}check server /m);
+    expect(errors).not.toContain("did you mean");
+    expect(code).toBe(2);
   });
 });
 

@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { createConnection, createServer, type Socket } from "node:net";
 import { join } from "node:path";
@@ -6,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { FastCgiHttpClient, serve } from "../../adapters/node/index.ts";
+import { ping as askOnce, type PingOptions } from "../../cli/ping/ask.ts";
 import { bundle } from "../support/bundle.ts";
 import { freePort } from "../support/free_port.ts";
 import { startNginx } from "../support/nginx.ts";
@@ -34,6 +36,17 @@ afterAll(async () => {
 });
 
 const ping = (...args: string[]): Promise<Run> => fetchcgi(["ping", ...args]);
+
+/** What a ping asks by default. */
+const asked: Omit<PingOptions, "address" | "connector" | "timeout"> = {
+  uri: "/",
+  isStatusPage: false,
+  maxQueue: 0,
+  expect: undefined,
+  script: undefined,
+  params: [],
+  signal: new AbortController().signal,
+};
 
 /** An address of php-fpm at which a request runs as long as the test does. */
 async function startBusyPool(pool: Record<string, string>, listen: "unix" | "tcp" = "unix"): Promise<string> {
@@ -130,6 +143,43 @@ describe("fetchcgi ping", () => {
     const { code, text } = await ping(address);
     expect(text).toMatch(/^saturated: .* the backlog of the socket is full/);
     expect(code).toBe(3);
+  });
+
+  it.each(["", "tcp:"])(
+    "says saturated when a port of this machine takes no connection, as %j127.0.0.1",
+    async (prefix) => {
+      const connector = { connect: () => new Promise<never>(() => {}) };
+      const { state, message } = await askOnce({ ...asked, address: `${prefix}127.0.0.1:9000`, connector, timeout: 1 });
+      expect([state, message]).toEqual(["saturated", "took no connection within 1 ms; the backlog is full"]);
+    },
+  );
+
+  it("ends with 130 when it is interrupted", async () => {
+    const controller = new AbortController();
+    const server = createServer((socket) => {
+      onTestFinished(() => void socket.destroy());
+      socket.once("data", () => controller.abort()).on("error", () => {});
+    }).listen(0, "127.0.0.1");
+    onTestFinished(() => void server.close());
+    await once(server, "listening");
+    const { port } = server.address() as { port: number };
+    const { signal } = controller;
+    const run = await fetchcgi(["ping", String(port), "--timeout", "999999"], { signal });
+    expect(run).toEqual({ code: 130, text: "", errors: "" });
+  });
+
+  it("replaces a variable by that of --param", async () => {
+    let seen: string[] = [];
+    const server = createServer((socket) => {
+      socket.once("data", (bytes) => {
+        seen = bytes.toString("latin1").match(/REQUEST_METHOD[A-Z]+/g) ?? [];
+        socket.destroy();
+      });
+    }).listen(0, "127.0.0.1");
+    onTestFinished(() => void server.close());
+    await once(server, "listening");
+    await ping(String((server.address() as { port: number }).port), "--param", "REQUEST_METHOD=POST");
+    expect(seen).toEqual([expect.stringMatching(/^REQUEST_METHODPOST/)]);
   });
 
   it("says saturated when the application says that it is overloaded", async () => {

@@ -1,4 +1,6 @@
-import { createConnection } from "node:net";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createConnection, createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { expect, it, onTestFinished } from "vitest";
 import { freePort } from "../support/free_port.ts";
@@ -23,4 +25,37 @@ it("fetchcgi as a program ends with its report and its code when Ctrl+C is press
   expect(await running.exited).toBe("code 1");
   expect(running.stdout()).toMatch(/^broken +FCGI-3\.3-2 +Everything is a record of version 1$/m);
   expect(running.stdout()).toMatch(/^failed: /m);
+});
+
+it("a check of an application that hangs ends when Ctrl+C is pressed", async () => {
+  let connected!: () => void;
+  const connection = new Promise<void>((resolve) => {
+    connected = resolve;
+  });
+  const server = createServer((socket) => {
+    connected();
+    socket.on("error", () => {}).resume();
+  }).listen(0, "127.0.0.1");
+  onTestFinished(() => void server.close());
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  const running = await startProcess(process.execPath, {
+    name: "fetchcgi",
+    args: ["--import", "tsx", main, "check", "application", `127.0.0.1:${port}`, "--timeout", "999999"],
+  });
+  onTestFinished(() => running.stop());
+  await connection;
+  process.kill(running.pid, "SIGINT");
+  expect(await running.exited).toBe("SIGINT");
+});
+
+it("a request that waits for standard input ends with 130 when Ctrl+C is pressed", async () => {
+  const child = spawn(process.execPath, ["--import", "tsx", main, "request", "9000", "/", "--data", "-"], {
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  // More than the pipe holds: when all of it is taken, the command reads.
+  await new Promise((resolve) => child.stdin.write(new Uint8Array(4_000_000), resolve));
+  child.kill("SIGINT");
+  expect(await once(child, "exit")).toEqual([130, null]);
 });

@@ -1,6 +1,9 @@
+import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { type FastCgiFetchHandler, Role, serve } from "../../adapters/node/index.ts";
 import { freePort } from "../support/free_port.ts";
@@ -91,6 +94,40 @@ describe("fetchcgi request", () => {
     }
     const typed = await request([address, "/", "-d", "{}", "-X", "PUT", "-H", "content-type: application/json"]);
     expect(JSON.parse(typed.text)).toMatchObject({ method: "PUT", params: { CONTENT_TYPE: "application/json" } });
+  });
+
+  it("sends what is in a pipe, in an empty file and in /proc, whose files have no size", async () => {
+    const address = await serveApp(showing);
+    const pipe = join(folder.path, "pipe");
+    await promisify(execFile)("mkfifo", [pipe]);
+    const empty = join(folder.path, "empty");
+    writeFileSync(empty, "");
+    for (const [path, body] of [
+      [pipe, "from a pipe"],
+      [empty, ""],
+      ["/proc/self/comm", readFileSync("/proc/self/comm", "utf8")],
+    ] as const) {
+      const written = path === pipe ? writeFile(pipe, body) : undefined;
+      const seen = JSON.parse((await request([address, "/", "--data", `@${path}`])).text);
+      expect([seen.body, seen.params.CONTENT_LENGTH]).toEqual([body, String(body.length)]);
+      await written;
+    }
+    const filter = await request([address, "/", "--role", "filter", "--filter-file", "/proc/self/comm"]);
+    expect(JSON.parse(filter.text).data).toBe(readFileSync("/proc/self/comm", "utf8"));
+  });
+
+  it("ends with 130 when it is interrupted while standard input is waited for", async () => {
+    const address = await serveApp(showing);
+    const controller = new AbortController();
+    const stdin = {
+      [Symbol.asyncIterator]: () => ({
+        next() {
+          controller.abort();
+          return new Promise<never>(() => {});
+        },
+      }),
+    };
+    expect((await request([address, "/", "-d", "-"], { stdin, signal: controller.signal })).code).toBe(130);
   });
 
   it("asks an authorizer, and a filter with its file", async () => {
@@ -200,6 +237,18 @@ describe("fetchcgi request", () => {
       [["9000", "ftp://a/"], 2, 'expected a path or a URL, got "ftp://a/"'],
       [["9000", "/", "-H", "nothing"], 2, 'Cannot use --header: expected "NAME: VALUE", got "nothing"'],
       [["9000", "/", "-d", "@/none"], 2, "Cannot read /none"],
+      [["9000", "/", "-d", `@${folder.path}`], 2, `Cannot read ${folder.path}: it is a folder`],
+      [
+        ["9000", "/", "--role", "filter", "--filter-file", folder.path],
+        2,
+        `Cannot read ${folder.path}: it is a folder`,
+      ],
+      // Linux lets nobody read it at its start.
+      [["9000", "/", "-d", "@/proc/self/mem"], 2, "Cannot read /proc/self/mem: EIO"],
+      [["9000", "/", "--concurrency", "2"], 2, "Cannot use --concurrency: it needs --repeat"],
+      [["9000", "/", "--repeat", "2", "-o", "file"], 2, "Cannot use --output with --repeat"],
+      [["9000", "/", "--repeat", "2", "-i"], 2, "Cannot use --include with --repeat"],
+      [["9000", "/", "--repeat", "2", "--stderr"], 2, "Cannot use --stderr with --repeat"],
       [["9000", "/", "-X", "a b"], 2, "Cannot use --method"],
     ] as const) {
       const run = await request([...args]);

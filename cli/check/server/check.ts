@@ -1,4 +1,5 @@
 import type { ListenTarget } from "../../../adapters/system/listen.ts";
+import type { ConnectionAddress } from "../../../src/toolkit.ts";
 import type { Finding } from "../report/rule.ts";
 import { listenFor } from "./listen.ts";
 import type { ObservedRequest } from "./observed.ts";
@@ -18,7 +19,7 @@ export interface ServerCheckOptions {
 }
 
 export interface ServerCheckEvents {
-  onListening?(): void;
+  onListening?(address: ConnectionAddress | undefined): void;
   onRequest?(request: ObservedRequest): void;
   /** Called with this command's own requests that were not answered as they should be. */
   onRefused?(refused: readonly string[]): void;
@@ -50,7 +51,7 @@ export async function checkServer(options: ServerCheckOptions, events: ServerChe
   });
   const listener = await listenFor(options.target, (connection) => void observer.serve(connection));
   try {
-    events.onListening?.();
+    events.onListening?.(listener.address);
     options.signal.addEventListener("abort", isEnough, { once: true });
     if (options.signal.aborted) isEnough();
     if (options.url === undefined) {

@@ -1,5 +1,6 @@
-import { listenTargetFor } from "../../address.ts";
+import { listenTargetFor, listenText } from "../../address.ts";
 import { type CommandContext, type CommandInput, EXIT_USAGE, UsageError } from "../../frame/command.ts";
+import { printable } from "../../frame/style.ts";
 import { readMode } from "../../mode.ts";
 import { FindingList } from "../report/list.ts";
 import { countText, reportJson } from "../report/print.ts";
@@ -25,7 +26,7 @@ export async function run(
       signal,
     },
     {
-      onListening: () => printError(`fetchcgi: listening on ${address}`),
+      onListening: (at) => printError(`fetchcgi: listening on ${listenText(target, at)}`),
       onRequest: (request) => json || print(lineOf(request)),
       onRefused: (list) => refused.push(...list),
     },
@@ -33,7 +34,7 @@ export async function run(
   if (json) {
     print(reportJson({ server: address, refused }, findings));
   } else {
-    for (const one of refused) print(`The web server did not pass this on: ${one}`);
+    for (const one of refused) print(printable(`The web server did not pass this on: ${one}`));
     const list = new FindingList(stdout, print, verbose);
     for (const found of findings) list.print(found);
     print(findings.length === 0 ? "\nNo request has come." : `\n${countText(findings)}`);
@@ -51,5 +52,7 @@ function lineOf(request: ObservedRequest): string {
   const method = request.param("REQUEST_METHOD") ?? "?";
   const uri = request.param("REQUEST_URI") ?? request.param("SCRIPT_NAME") ?? "?";
   const end = request.aborted === null ? "" : ` aborted: ${request.aborted}`;
-  return `${method} ${uri} ${request.pairs?.length ?? 0} variables, ${request.bytes.stdin} bytes of STDIN${end}`;
+  return printable(
+    `${method} ${uri} ${request.pairs?.length ?? 0} variables, ${request.bytes.stdin} bytes of STDIN${end}`,
+  );
 }

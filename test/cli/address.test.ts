@@ -1,0 +1,63 @@
+import { describe, expect, it } from "vitest";
+import { connectorFor, listenTargetFor, listenText } from "../../cli/address.ts";
+
+describe("connectorFor", () => {
+  it.each(["fd:0", "localhost", "app.sock", "unix:", ":9000", "127.0.0.1:0", "tcp:", ""])("refuses %j", (address) => {
+    expect(() => connectorFor(address)).toThrow(
+      `Cannot connect to "${address}": expected unix:/path, /path or host:port`,
+    );
+  });
+
+  it.each(["http://127.0.0.1:1/", "tcp://127.0.0.1:9000", "fcgi://127.0.0.1:9000"])("refuses the URL %j", (address) => {
+    expect(() => connectorFor(address)).toThrow(
+      `Cannot connect to "${address}": expected unix:/path, /path or host:port, not a URL`,
+    );
+  });
+
+  it.each([
+    "9000",
+    "localhost:9000",
+    "tcp:[::1]:9000",
+    "unix:app.sock",
+    "unix:///run/app.sock",
+    "./app.sock",
+    "/a:b//c",
+  ])("takes %j", (address) => {
+    expect(connectorFor(address)).toHaveProperty("connect");
+  });
+});
+
+describe("listenTargetFor", () => {
+  it.each([
+    ["127.0.0.1:0", { hostname: "127.0.0.1", port: 0 }],
+    ["tcp:[::]:9000", { hostname: "::", port: 9000 }],
+    ["9000", { hostname: "127.0.0.1", port: 9000 }],
+    ["unix:/run/app.sock", { path: "/run/app.sock" }],
+    ["app/app.sock", { path: "app/app.sock" }],
+    ["fd:3", { fd: 3 }],
+  ])("reads %j", (address, target) => {
+    expect(listenTargetFor(address)).toEqual(target);
+  });
+
+  it.each([
+    [":9000", ""],
+    ["localhost", ""],
+    ["127.0.0.1:65536", ""],
+    ["fd:x", ""],
+    ["tcp://127.0.0.1:9000", ", not a URL"],
+  ])("refuses %j", (address, more) => {
+    expect(() => listenTargetFor(address)).toThrow(
+      `Cannot listen on "${address}": expected unix:/path, tcp:host:port or fd:N${more}`,
+    );
+  });
+});
+
+describe("listenText", () => {
+  it("names the real address, and what was asked for where there is none", () => {
+    const target = listenTargetFor("127.0.0.1:0");
+    expect(listenText(target, { hostname: "127.0.0.1", port: 4000 })).toBe("127.0.0.1:4000");
+    expect(listenText(listenTargetFor("[::1]:9000"))).toBe("[::1]:9000");
+    expect(listenText({ fd: 3 })).toBe("descriptor 3");
+    expect(listenText({ path: "/run/app.sock" })).toBe("/run/app.sock");
+  });
+});
