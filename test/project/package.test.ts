@@ -119,7 +119,8 @@ describe("the installed command", () => {
   });
 
   it("loads neither fetch, cryptography nor HTTP for a ping", async () => {
-    const { files, modules } = await loadedBy(["ping", "/nowhere/app.sock"]);
+    // Nothing listens there, which is code 1.
+    const { files, modules } = await loadedBy(["ping", "/nowhere/app.sock"], 1);
     expect(files.filter((file) => /\/run-/.test(file))).toHaveLength(1);
     expect(modules).toContain("net");
     expect(modules.filter((name) => /undici|crypto|http|child_process|cluster/.test(name))).toEqual([]);
@@ -135,17 +136,21 @@ describe("the installed command", () => {
   });
 
   /** The files of the package, and the modules of Node, that a run of the command loads. */
-  async function loadedBy(args: string[]): Promise<{ files: string[]; modules: string[] }> {
+  async function loadedBy(args: string[], code = 0): Promise<{ files: string[]; modules: string[] }> {
     const folder = await mkdtemp(join(directory.path, "loaded-"));
     const list = join(folder, "modules.json");
     const write = `process.on("exit", () => process.getBuiltinModule("fs").writeFileSync(${JSON.stringify(list)}, JSON.stringify(process.moduleLoadList)))`;
-    await execute(
+    const ended = await execute(
       requireRuntime("node24"),
       ["--import", `data:text/javascript,${encodeURIComponent(write)}`, main(), ...args],
       {
         env: { ...process.env, NODE_V8_COVERAGE: join(folder, "coverage") },
       },
+    ).then(
+      () => 0,
+      (error) => error.code,
     );
+    expect(ended).toBe(code);
     const [coverage] = await readdir(join(folder, "coverage"));
     const { result } = JSON.parse(await readFile(join(folder, "coverage", coverage!), "utf8")) as {
       result: { url: string }[];
