@@ -1,13 +1,25 @@
 // The lines for web servers: the shortest that work. examples/web-servers has whole configurations.
 
+import { resolve } from "node:path";
+import { formatTcpTarget } from "../../adapters/shared/target.ts";
 import type { ListenTarget } from "../../adapters/system/listen.ts";
 
 export const WEB_SERVERS = ["nginx", "apache", "caddy"] as const;
 
+/** Where to connect to what listens on all addresses of the machine. */
+const TO_CONNECT: ReadonlyMap<string, string> = new Map([
+  ["0.0.0.0", "127.0.0.1"],
+  ["::", "::1"],
+]);
+
 /** The lines for a web server. Null if it starts the application itself, or the address is not known. */
-export function linesFor(server: (typeof WEB_SERVERS)[number], { path, hostname, port }: ListenTarget): string | null {
-  if (path === undefined && port === undefined) return null;
-  const address = `${hostname?.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+export function linesFor(server: (typeof WEB_SERVERS)[number], target: ListenTarget): string | null {
+  const { hostname = "127.0.0.1", port } = target;
+  // The web server's working directory is another one.
+  const path = target.path === undefined ? undefined : resolve(target.path);
+  // Nothing listens on port 0: the system takes another one at the start.
+  if (path === undefined && !port) return null;
+  const address = formatTcpTarget({ hostname: TO_CONNECT.get(hostname) ?? hostname, port: port ?? 0 });
   switch (server) {
     case "nginx":
       return `location / {
