@@ -6,7 +6,7 @@ export const serveCommand: Command = {
   summary: "runs a module with a fetch handler as a FastCGI application",
   about: [
     "The module's default export is a handler (request) => Response, an object with such a fetch, or an application of a framework that has one, such as Hono. TypeScript is run by the runtime itself: Node 22.18 or later, Bun, Deno.",
-    "SIGHUP replaces the workers one after the other, and no request is lost. SIGTERM and Ctrl+C let running requests finish; a second one ends at once.",
+    "SIGTERM and Ctrl+C let running requests finish; a second one ends at once. With --workers or --watch, SIGHUP replaces the workers one after the other, and no request is lost; otherwise it ends as SIGTERM does.",
   ],
   operands: [{ name: "MODULE", about: "the file, such as app.ts" }],
   options: serveOptions,

@@ -1,19 +1,21 @@
 import cluster from "node:cluster";
-import { watch } from "node:fs";
+import { closeSync, type FSWatcher, openSync, watch } from "node:fs";
 import { dirname, resolve, sep } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { FastCgiListener } from "../../adapters/node/index.ts";
 import { inheritedDescriptor } from "../../adapters/system/inherited.ts";
 import type { ListenTarget } from "../../adapters/system/listen.ts";
-import { listenTargetFor } from "../address.ts";
+import type { ConnectionAddress } from "../../src/toolkit.ts";
+import { listenTargetFor, listenText } from "../address.ts";
 import { type CommandContext, type CommandInput, UsageError } from "../frame/command.ts";
+import { aborted, endingWith, unlessAborted } from "../frame/signal.ts";
 import { readMode } from "../mode.ts";
 import { startServing } from "./listener.ts";
 import { ModuleError } from "./module.ts";
 import type { serveOptions } from "./options.ts";
 import { linesFor, WEB_SERVERS } from "./paste.ts";
 import { Supervisor } from "./supervisor.ts";
-import { forkWorker, tellPrimary, untilDismissed } from "./workers.ts";
+import { forkWorker, ignoreSignals, tellPrimary, untilDismissed } from "./workers.ts";
 
 type Input = CommandInput<typeof serveOptions>;
 
@@ -72,22 +74,24 @@ function targetOf({ listen, mode: modeText, "take-over": takeOver }: Input["opti
   }
 }
 
-/** Serves in this process. */
+/** Serves in this process, until the signal or SIGHUP. */
 async function serveHere(file: string, target: ListenTarget, drain: number, context: CommandContext): Promise<void> {
-  const { signal } = context;
-  const listener = await startServing(file, target);
-  announce(`serving ${file}`, target, listener, context);
-  await new Promise<void>((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
-  await listener.close({ timeout: drain });
+  const ending = endingWith(context.signal);
+  // A terminal that is closed sends it twice, itself and through its shell: the second one must not cut requests.
+  process.on("SIGHUP", ending.end);
+  const listener = await unlessAborted(startServing(file, target), ending.signal);
+  if (listener !== null) {
+    announce(`serving ${file}`, target, listener.address, context);
+    await aborted(ending.signal);
+    await listener.close({ timeout: drain });
+  }
   // Timers and sockets of the module may be left.
   setTimeout(() => process.exit(), 0).unref();
 }
 
 /** Serves as a worker. */
 async function work(file: string, target: ListenTarget, drain: number): Promise<number> {
+  ignoreSignals();
   let listener: FastCgiListener;
   try {
     listener = await startServing(file, target);
@@ -95,53 +99,96 @@ async function work(file: string, target: ListenTarget, drain: number): Promise<
     await tellPrimary({ failed: reasonOf(error) });
     process.exit(EXIT_FAILED);
   }
-  await untilDismissed();
+  await untilDismissed(listener.address);
   await listener.close({ timeout: drain });
   process.exit(0);
 }
 
-/** Serves with workers, until the signal. */
+/** Serves with workers, until the signal or until the terminal is closed. SIGHUP replaces the workers. */
 async function supervise(
   file: string,
   target: ListenTarget,
   options: Input["options"],
   context: CommandContext,
 ): Promise<void> {
-  const { printError, signal } = context;
+  const { printError, stderr } = context;
   const { workers = 1, drain } = options;
   if (target.fd !== undefined) process.env.FETCHCGI_FD = String(target.fd);
+  const { signal, end } = endingWith(context.signal);
+  let address: ConnectionAddress | undefined;
   const supervisor = new Supervisor({
     workers,
-    fork: forkWorker,
+    fork: () =>
+      forkWorker((at) => {
+        address = at;
+      }),
     report: (line) => printError(`fetchcgi: ${line}`),
     sleep: (milliseconds) => sleep(milliseconds, undefined, { signal }).catch(() => {}),
     now: () => performance.now(),
   });
-  await supervisor.start();
-  announce(`serving ${file} with ${workers} ${workers === 1 ? "worker" : "workers"}`, target, undefined, context);
-  const onHangup = (): void => void supervisor.reload().then(() => printError("fetchcgi: reloaded"));
+  const started = supervisor.start();
+  const reload = (): void =>
+    void started
+      .then(() => supervisor.reload())
+      .then(
+        () => printError("fetchcgi: reloaded"),
+        // Told below.
+        () => {},
+      );
+  const isOnTerminal = stderr.isTerminal && hasTerminal();
+  const onHangup = (): void => {
+    if (isOnTerminal && !hasTerminal()) end();
+    else if (!signal.aborted) reload();
+  };
   process.on("SIGHUP", onHangup);
-  const stopWatching = options.watch ? watchFolder(dirname(resolve(file)), onHangup, printError) : () => {};
-  await new Promise<void>((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
-  process.off("SIGHUP", onHangup);
-  stopWatching();
-  printError("fetchcgi: ending when the running requests have been answered");
-  // Workers abort them after `drain`; this is for those that are stuck.
-  await supervisor.close(sleep(drain + 5000, undefined, { ref: false }));
+  let stopWatching = (): void => {};
+  // Workers abort their requests after `drain`; this is for those that are stuck.
+  let limit = (): Promise<void> => sleep(drain + 5000, undefined, { ref: false });
+  try {
+    if ((await unlessAborted(started, signal)) === null) {
+      // A worker that still loads the module can't be asked to end.
+      limit = () => Promise.resolve();
+      return;
+    }
+    if (options.watch) stopWatching = watchFolder(dirname(resolve(file)), reload, printError);
+    const what = `serving ${file} with ${workers} ${workers === 1 ? "worker" : "workers"}`;
+    announce(what, target, target.fd === undefined ? address : undefined, context);
+    await aborted(signal);
+    printError("fetchcgi: ending when the running requests have been answered");
+  } finally {
+    stopWatching();
+    await supervisor.close(limit());
+    // Not before: a terminal that is closed sends it twice, itself and through its shell.
+    process.off("SIGHUP", onHangup);
+  }
+}
+
+/** Whether the process has a terminal: when that is closed, SIGHUP comes too, and it is no wish for a reload. */
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync("/dev/tty", "r"));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Calls back after files in a folder have changed, but not in node_modules and folders with a dot. */
 function watchFolder(folder: string, onChange: () => void, printError: (text: string) => void): () => void {
   let timer: NodeJS.Timeout | undefined;
-  const watcher = watch(folder, { recursive: true }, (_, name) => {
+  const onEvent = (_: string, name: string | null): void => {
     if (name?.split(sep).some((part) => part === "node_modules" || part.startsWith("."))) return;
     clearTimeout(timer);
     timer = setTimeout(onChange, QUIET_TIME);
-  });
-  watcher.on("error", (error) => printError(`fetchcgi: Cannot watch ${folder}: ${error.message}`));
+  };
+  const told = (error: Error): string => `Cannot watch ${folder}: ${error.message}`;
+  let watcher: FSWatcher;
+  try {
+    watcher = watch(folder, { recursive: true }, onEvent);
+  } catch (error) {
+    throw new Error(told(error as Error), { cause: error });
+  }
+  watcher.on("error", (error) => printError(`fetchcgi: ${told(error)}`));
   return () => {
     clearTimeout(timer);
     watcher.close();
@@ -151,15 +198,13 @@ function watchFolder(folder: string, onChange: () => void, printError: (text: st
 function announce(
   what: string,
   target: ListenTarget,
-  listener: FastCgiListener | undefined,
+  address: ConnectionAddress | undefined,
   { printError, stderr }: CommandContext,
 ): void {
-  const { path, fd, hostname, port } = { ...target, ...listener?.address };
-  const where = path ?? (fd === undefined ? `${hostname}:${port}` : `descriptor ${fd}`);
-  printError(`fetchcgi: ${what} on ${where}`);
+  printError(`fetchcgi: ${what} on ${listenText(target, address)}`);
   if (!stderr.isTerminal) return;
   for (const server of WEB_SERVERS) {
-    const lines = linesFor(server, target);
+    const lines = linesFor(server, { ...target, ...address });
     if (lines !== null) printError(`\n# ${server}\n${lines}`);
   }
 }

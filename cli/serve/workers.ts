@@ -3,15 +3,18 @@
 // of them is killed. An idle worker takes the next connection; a busy one does not.
 
 import cluster from "node:cluster";
+import type { ConnectionAddress } from "../../src/toolkit.ts";
 import type { Worker } from "./supervisor.ts";
 
 /** What a worker says when it serves, or why it does not. */
-type WorkerMessage = { readonly ready: true } | { readonly failed: string };
+type WorkerMessage =
+  | { readonly ready: true; readonly address?: ConnectionAddress | undefined }
+  | { readonly failed: string };
 
 const CLOSE = "fetchcgi: close";
 
-/** Starts a worker: this program again, with the same arguments. */
-export function forkWorker(): Worker {
+/** Starts a worker: this program again, with the same arguments. `onAddress` is told where it listens, before it is ready. */
+export function forkWorker(onAddress: (address: ConnectionAddress | undefined) => void): Worker {
   cluster.schedulingPolicy = cluster.SCHED_NONE;
   const worker = cluster.fork();
   const name = String(worker.process.pid);
@@ -20,8 +23,9 @@ export function forkWorker(): Worker {
   });
   const ready = new Promise<void>((resolve, reject) => {
     worker.on("message", (message: WorkerMessage) => {
-      if ("ready" in message) resolve();
-      else reject(new Error(message.failed));
+      if ("failed" in message) return reject(new Error(message.failed));
+      onAddress(message.address);
+      resolve();
     });
     void exited.then((how) => reject(new Error(`worker ${name} ended with ${how} before it served`)));
   });
@@ -37,17 +41,20 @@ export function forkWorker(): Worker {
   };
 }
 
-/** In a worker: tells the primary process that it serves, and resolves when it is to end. */
-export function untilDismissed(): Promise<void> {
+/** In a worker: the primary process gets the signals too, and says what to do. */
+export function ignoreSignals(): void {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
+}
+
+/** In a worker: tells the primary process that it serves and where, and resolves when it is to end. */
+export function untilDismissed(address: ConnectionAddress | undefined): Promise<void> {
   return new Promise((resolve) => {
     process.on("message", (message) => {
       if (message === CLOSE) resolve();
     });
     // The primary process is gone.
     process.once("disconnect", resolve);
-    // The primary process gets these too, and says what to do.
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
-    tellPrimary({ ready: true });
+    tellPrimary({ ready: true, address });
   });
 }
 

@@ -85,6 +85,14 @@ const ask = async (url = "http://localhost/a"): Promise<string> => {
   return (await client.fetch(url)).text();
 };
 
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 describe("handlerIn", () => {
   const fetch = (): Response => new Response("ok");
 
@@ -242,6 +250,75 @@ describe("fetchcgi serve", () => {
     });
     expect(await second.exited).toBe("code 1");
     expect(second.stderr()).toContain("SyntaxError");
+  });
+
+  it("ends by SIGHUP as by SIGTERM where there are no workers", async () => {
+    const running = await start(["app.ts", "--listen", `unix:${socketPath()}`]);
+    const slow = ask("http://localhost/slow?ms=500");
+    await waitUntil(async () => (await ask()) !== "");
+    // A terminal that is closed sends it itself, and through its shell.
+    for (let i = 0; i < 2; i++) process.kill(running.pid, "SIGHUP");
+    expect(await slow).toBe(String(running.pid));
+    expect(await running.exited).toBe("code 0");
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it("ends its workers when its terminal is closed", async () => {
+    const command = [requireRuntime("node24"), main, "serve", "app.ts", "--listen", socketPath(), "--workers", "1"];
+    const terminal = await startProcess("script", {
+      name: "a terminal",
+      args: ["-qfc", `exec ${command.map((word) => `'${word}'`).join(" ")}`, "/dev/null"],
+      cwd: folder.path,
+    });
+    onTestFinished(() => terminal.stop());
+    await waitUntil(() => terminal.stdout().includes("fetchcgi: serving"));
+    const worker = Number((await ask()).split(" ")[0]);
+    onTestFinished(() => void (isAlive(worker) && process.kill(worker, "SIGKILL")));
+    process.kill(terminal.pid, "SIGKILL");
+    await waitUntil(() => !isAlive(worker) && !existsSync(path));
+  });
+
+  it("names the port that the system chose", async () => {
+    for (const more of [[], ["--workers", "2"]]) {
+      const running = await start(["app.ts", "--listen", "127.0.0.1:0", ...more]);
+      const port = Number(/ on 127\.0\.0\.1:(\d+)$/m.exec(running.stderr())?.[1]);
+      const client = new FastCgiHttpClient(new FastCgiTcpConnector({ port }));
+      expect(await (await client.fetch("http://localhost/a")).text()).toContain(" one /a");
+      await client.close();
+    }
+  });
+
+  it("ends when it is asked to while the module is still being loaded", async () => {
+    const hanging = join(folder.path, "hangs.mjs");
+    writeFileSync(hanging, 'console.log("loading", process.pid); await new Promise((r) => setTimeout(r, 1e9));');
+    for (const more of [[], ["--workers", "1"]]) {
+      const running = await startProcess(requireRuntime("node24"), {
+        name: "fetchcgi serve",
+        args: [main, "serve", hanging, "--listen", socketPath(), ...more],
+        cwd: folder.path,
+      });
+      onTestFinished(() => running.stop());
+      await waitUntil(() => running.stdout().includes("loading"));
+      process.kill(running.pid, "SIGTERM");
+      expect(await running.exited).toBe("code 0");
+      expect(isAlive(Number(running.stdout().split(" ")[1]))).toBe(false);
+    }
+  });
+
+  it("ends its workers when it can't watch their folder", async () => {
+    // As Linux says when no more files may be watched.
+    const fails =
+      'import fs from "node:fs"; import { syncBuiltinESMExports } from "node:module"; fs.watch = () => { throw new Error("ENOSPC"); }; syncBuiltinESMExports();';
+    const running = await startProcess(requireRuntime("node24"), {
+      name: "fetchcgi serve",
+      args: [main, "serve", "app.ts", "--listen", `unix:${socketPath()}`, "--watch"],
+      cwd: folder.path,
+      env: { ...process.env, NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(fails)}` },
+    });
+    onTestFinished(() => running.stop());
+    expect(await running.exited).toBe("code 1");
+    expect(running.stderr()).toContain(`Cannot watch ${folder.path}: ENOSPC`);
+    expect(existsSync(path)).toBe(false);
   });
 
   it("serves what was written last with --watch", async () => {
