@@ -110,7 +110,7 @@ export interface CommandContext {
   readonly stderr: Output;
   /** The bytes of standard input, as they are read. */
   stdin(): AsyncIterable<Uint8Array>;
-  /** Aborts when the user asks the command to end: Ctrl+C, SIGTERM. They end a command that does not read it at once. */
+  /** Aborts when the user asks the command to end: Ctrl+C, SIGTERM. A command that does not read it is ended by them at once. */
   readonly signal: AbortSignal;
   /** Prints lines of the result. */
   print(text: string): void;
