@@ -52,7 +52,8 @@ export class StreamSender {
 
   /** Sends `source` to its end, or until {@linkcode StreamSender.stop}. Rejects if reading or writing fails. */
   async send(source: ByteSource): Promise<void> {
-    await (source instanceof Uint8Array ? this.#sendBytes(source) : this.#sendStream(source));
+    // Checked when their turn comes: they may have waited for another source.
+    await (source instanceof Uint8Array ? this.#sendBytes(chunkOf(source, this.#name)) : this.#sendStream(source));
   }
 
   /** Sends nothing more, and cancels what is being read. */
@@ -75,7 +76,7 @@ export class StreamSender {
         const result = reader.read();
         const { done, value } = "done" in result ? result : await result;
         if (done || this.#stopped) return;
-        const sending = this.#sendBytes(value instanceof Uint8Array ? value : chunkOf(value, this.#name));
+        const sending = this.#sendBytes(chunkOf(value, this.#name));
         if (sending !== undefined) await sending;
       }
     } catch (error) {
@@ -96,14 +97,19 @@ export class StreamSender {
   }
 
   async #sendRecords(bytes: Uint8Array): Promise<void> {
-    const length = this.#recordLength(bytes.length);
+    const total = bytes.length;
+    const length = this.#recordLength(total);
     let limit = this.#maxLength;
-    for (let start = 0; start < bytes.length; start += length) {
+    for (let start = 0; start < total; start += length) {
       if (this.#pending !== null && this.#ahead >= limit) {
         await this.#pending.taken;
         this.#ahead = 0;
       }
       if (this.#stopped) return;
+      // The program may have transferred their buffer meanwhile.
+      if (bytes.length !== total) {
+        throw new TypeError(`Cannot send ${this.#name}: expected ${total} bytes, got ${bytes.length}`);
+      }
       this.#sendRecord(bytes.subarray(start, start + length));
       limit = this.#sink.isShared ? length : MAX_RECORDS_AHEAD * length;
     }

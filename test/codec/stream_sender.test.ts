@@ -7,6 +7,7 @@ import { OpenStream } from "../support/open_stream.ts";
 import { patternBytes } from "../support/pattern.ts";
 import { SlowTransport } from "../support/slow_transport.ts";
 import { isSettled, streamOf } from "../support/streams.ts";
+import { transferred } from "../support/transferred.ts";
 import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
@@ -77,6 +78,24 @@ describe("StreamSender.send", () => {
     await sender.send(streamOf(new Uint8Array(4)).getReader());
     await writer.idle();
     expect(lengths(transport)).toEqual([1, 2, 3, 4]);
+  });
+
+  it("fails when the bytes are those of a buffer that was transferred, because the stream would be cut", async () => {
+    const message = "Cannot send stdout: expected bytes that are there, got those of a buffer that was transferred";
+    const { sender } = senderOver(new SlowTransport({ patient: true }));
+    await expect(sender.send(transferred(new Uint8Array(3)))).rejects.toThrow(message);
+    await expect(sender.send(streamOf(new Uint8Array(2), transferred(new Uint8Array(3))))).rejects.toThrow(message);
+  });
+
+  it("fails when the buffer of a long piece is transferred while it is sent", async () => {
+    const transport = new SlowTransport();
+    const { sender } = senderOver(transport);
+    const bytes = new Uint8Array(65_528 * 9);
+    const sent = sender.send(bytes);
+    await turns();
+    transferred(bytes);
+    transport.take();
+    await expect(sent).rejects.toThrow("Cannot send stdout: expected 589752 bytes, got 0");
   });
 
   it("resolves before the last record is taken, so that what follows leaves with it", async () => {

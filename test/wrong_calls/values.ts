@@ -1,6 +1,7 @@
 // Values of every kind that JavaScript has, and of the kinds that only break when they are touched.
 
 import { createContext, runInContext } from "node:vm";
+import { transferred } from "../support/transferred.ts";
 
 /** What a value is. An argument names the kinds that are right for it. */
 export type Kind =
@@ -37,9 +38,7 @@ export const GETTER_ERROR: Error = new Error("thrown by a getter");
 const realm = createContext({});
 
 function detached(): Uint8Array {
-  const bytes = new Uint8Array(8);
-  structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
-  return bytes;
+  return transferred(new Uint8Array(8));
 }
 
 function locked(): ReadableStream {

@@ -118,5 +118,7 @@ function plainRequest(input: URL | string, init: FastCgiFetchInit): OutgoingRequ
 }
 
 function isPlainBody(body: unknown): body is Uint8Array<ArrayBuffer> | string {
-  return typeof body === "string" || body instanceof Uint8Array;
+  if (typeof body === "string") return true;
+  // The native class refuses bytes whose buffer was transferred, which look as if there were none.
+  return body instanceof Uint8Array && body.buffer.byteLength > 0;
 }

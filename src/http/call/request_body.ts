@@ -15,7 +15,7 @@ import { GrowingBytes } from "../../base/growing_bytes.ts";
 import { messageOf } from "../../base/message_of.ts";
 import { unexpected } from "../../base/unexpected.ts";
 import { parseLength } from "../../cgi/params.ts";
-import { type ByteReader, type ByteSource, cancelSource } from "../../codec/byte_source.ts";
+import { type ByteReader, type ByteSource, cancelSource, chunkOf } from "../../codec/byte_source.ts";
 import { encodeUtf8 } from "../../protocol/byte_string.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
 import { NO_CONTENT } from "../../protocol/record.ts";
@@ -153,11 +153,11 @@ async function collect(
     for (;;) {
       const { done, value } = await orAbort(reader.read(), signal);
       if (done) return await keeper.finish();
-      if (!(value instanceof Uint8Array)) throw new TypeError("Cannot send the request: its body is not of bytes");
-      if (value.length === 0) continue;
+      const piece = chunkOf(value, "the request body");
+      if (piece.length === 0) continue;
       // The time that the spool takes does not count as the source's.
       idle.stop();
-      await keeper.add(value);
+      await keeper.add(piece);
       idle.restart(requestBodyTimeout);
     }
   } catch (error) {

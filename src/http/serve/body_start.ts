@@ -2,7 +2,7 @@
 // Content-Length.
 
 import { waitTurns } from "../../base/turns.ts";
-import type { ByteReader, ByteReadResult } from "../../codec/byte_source.ts";
+import { type ByteReader, type ByteReadResult, chunkOf } from "../../codec/byte_source.ts";
 import { MAX_SENT_CONTENT_LENGTH } from "../../protocol/constants.ts";
 
 /**
@@ -52,9 +52,9 @@ export async function readWhatIsThere(reader: ByteReader, wantsEnd: boolean): Pr
     if (!isSettled || isLong) return { pieces, next };
     const { done, value } = result ?? (await next);
     if (done) return { pieces, next: null };
-    if (!(value instanceof Uint8Array)) throw new TypeError("Cannot send the response: its body is not of bytes");
-    if (value.length > 0) pieces.push(value);
-    length += value.length;
+    const piece = chunkOf(value, "the response body");
+    if (piece.length > 0) pieces.push(piece);
+    length += piece.length;
   }
 }
 

@@ -5,10 +5,10 @@ import { reasonPhrase } from "../../cgi/reason_phrase.ts";
 import { type ByteSource, cancelSource, checkLength, joinBytes, readerOf } from "../../codec/byte_source.ts";
 import { MAX_COPIED_BODY_LENGTH } from "../../codec/copying.ts";
 import { MAX_WHOLE_LENGTH, WholeOutput } from "../../codec/whole_output.ts";
-import { encodeByteString, encodeUtf8, isAscii } from "../../protocol/byte_string.ts";
+import { encodeByteString, isAscii } from "../../protocol/byte_string.ts";
 import { MAX_SENT_CONTENT_LENGTH, Role } from "../../protocol/constants.ts";
 import { NO_CONTENT } from "../../protocol/record.ts";
-import { heldResponse, nativeResponse } from "../shared/fast_response.ts";
+import { heldBytes, heldResponse, nativeResponse } from "../shared/fast_response.ts";
 import { asNativeHeaders, bodyOf } from "../shared/fetch_objects.ts";
 import { isHopByHop, isNullBodyStatus, isReasonPhrase, VARIABLE_PREFIX } from "../shared/header_rules.ts";
 import { readWhatIsThere, resume } from "./body_start.ts";
@@ -41,7 +41,7 @@ export function cgiFromResponse(
   const length = parseLength(header.contentLength);
   const text = length === null && header.hasType ? smallText(held.body) : null;
   if (text !== null) return wholeResponse(header, text, [], options);
-  const body = typeof held.body === "string" ? encodeUtf8(held.body) : (held.body ?? NO_CONTENT);
+  const body = held.body === null ? NO_CONTENT : heldBytes(held.body);
   if (length !== null) checkLength(body, length, "the response body");
   return wholeResponse(header, "", body.length === 0 ? [] : [body], options);
 }

@@ -3,6 +3,7 @@
 // because functions that look for the native object inside find none: the class FastResponse for handlers, and
 // `responseClass` of the client, whose answers are mostly read at once or passed on.
 
+import { chunkOf } from "../../codec/byte_source.ts";
 import { encodeUtf8 } from "../../protocol/byte_string.ts";
 import { NO_CONTENT } from "../../protocol/record.ts";
 import { isNullBodyStatus, isReasonPhrase } from "./header_rules.ts";
@@ -155,7 +156,7 @@ class HeldBodyResponse {
     if (body === null) return NO_CONTENT;
     this.#held = null;
     this.#isRead = true;
-    return typeof body === "string" ? encodeUtf8(body) : body;
+    return heldBytes(body);
   }
 
   #setDefaultType(type: string): void {
@@ -185,6 +186,15 @@ function canHold(body: unknown, status: number, statusText: string): boolean {
   // The native class refuses bytes whose buffer was transferred, which look as if there were none, or can change its size.
   const { byteLength, resizable = false } = body.buffer as ArrayBuffer & { readonly resizable?: boolean };
   return byteLength > 0 && !resizable;
+}
+
+/**
+ * The bytes of a held body.
+ *
+ * @throws {TypeError} If their buffer was transferred after the response was made.
+ */
+export function heldBytes(body: string | Uint8Array): Uint8Array {
+  return typeof body === "string" ? encodeUtf8(body) : chunkOf(body, "the response body");
 }
 
 /** What `response` holds; null if it is no {@linkcode FastResponse} or its body has been taken. */

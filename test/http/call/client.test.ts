@@ -27,6 +27,7 @@ import {
   stdout,
 } from "../../support/scripted_application.ts";
 import { drain, isSettled, streamOf } from "../../support/streams.ts";
+import { transferred } from "../../support/transferred.ts";
 import { failOnUnhandledRejections, turns, unhandledRejectionsOf } from "../../support/unhandled_rejections.ts";
 import { MemoryApplication } from "../../support/web_server_end.ts";
 
@@ -104,6 +105,13 @@ describe("FastCgiHttpClient", () => {
       });
       expect(stdin).toEqual(latin1("init"));
     }
+  });
+
+  it("FastCgiHttpClient refuses a body whose buffer was transferred, as fetch does, and sends nothing", async () => {
+    const { client, requests } = recording();
+    const init = { method: "POST", body: transferred(new Uint8Array(3)) };
+    await expect(client.fetch("http://a.test/", init)).rejects.toThrow(TypeError);
+    expect(requests).toEqual([]);
   });
 
   it("FastCgiHttpClient can be passed on as a function", async () => {

@@ -10,6 +10,7 @@ import { latin1 } from "../../support/bytes.ts";
 import { OpenStream } from "../../support/open_stream.ts";
 import { patternBytes, patternChunks } from "../../support/pattern.ts";
 import { drain, isSettled, streamOf } from "../../support/streams.ts";
+import { transferred } from "../../support/transferred.ts";
 import { failOnUnhandledRejections, turns } from "../../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
@@ -229,6 +230,8 @@ describe("prepareBody", () => {
     for (const piece of ["text", [1, 2], 5]) {
       await expect(prepareBody(post(streamOf<unknown>("a", piece)), limits)).rejects.toThrow(TypeError);
     }
+    const cut = streamOf(new Uint8Array(1), transferred(new Uint8Array(2)));
+    await expect(prepareBody(post(cut), limits)).rejects.toThrow("got those of a buffer that was transferred");
   });
 });
 

@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import { runInNewContext } from "node:vm";
 import { describe, expect, it, vi } from "vitest";
 import { WholeOutput } from "../../../src/codec/whole_output.ts";
 import { type CgiResponseOptions, cgiFromResponse } from "../../../src/http/serve/response_to_cgi.ts";
@@ -8,6 +9,7 @@ import { OpenStream } from "../../support/open_stream.ts";
 import { patternBytes } from "../../support/pattern.ts";
 import { isBun } from "../../support/runtime.ts";
 import { isSettled, streamOf } from "../../support/streams.ts";
+import { transferred } from "../../support/transferred.ts";
 import { failOnUnhandledRejections, turns } from "../../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
@@ -462,7 +464,24 @@ describe("cgiFromResponse: body", () => {
 
   it("cgiFromResponse refuses a body that is not of bytes", async () => {
     const response = new Response(streamOf<unknown>("text") as ReadableStream<Uint8Array<ArrayBuffer>>);
-    await expect(cgiFromResponse(response, get)).rejects.toThrow("Cannot send the response: its body is not of bytes");
+    const message = "Cannot send the response body: expected chunks that are Uint8Arrays, got string";
+    await expect(cgiFromResponse(response, get)).rejects.toThrow(message);
+  });
+
+  it("cgiFromResponse refuses a body of bytes whose buffer was transferred, because it would be cut", async () => {
+    const message = "Cannot send the response body: expected bytes that are there, got those of a buffer that was";
+    const pieces = streamOf(new Uint8Array(2), transferred(new Uint8Array(3)));
+    await expect(cgiFromResponse(new Response(pieces), get)).rejects.toThrow(message);
+    const bytes = new Uint8Array(3);
+    const fast = new FastResponse(bytes);
+    transferred(bytes);
+    expect(() => cgiFromResponse(fast, get)).toThrow(message);
+    await expect(fast.text()).rejects.toThrow(message);
+  });
+
+  it("cgiFromResponse takes pieces of another realm", async () => {
+    const piece = runInNewContext("new Uint8Array([111, 107])") as Uint8Array<ArrayBuffer>;
+    expect((await sent(new Response(streamOf(piece)))).first).toMatch(/\r\n\r\nok$/);
   });
 
   it("cgiFromResponse refuses a body that was read or is being read", async () => {
