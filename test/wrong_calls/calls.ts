@@ -43,7 +43,10 @@ export const WITHOUT_CALLS: Readonly<Record<string, string>> = {
     ]),
   ),
   ...Object.fromEntries(
-    ["held", "native"].map((name) => [`FastResponse.${name}`, "of the library: the type Response does not have it"]),
+    ["held", "take", "native"].map((name) => [
+      `FastResponse.${name}`,
+      "of the library: the type Response does not have it",
+    ]),
   ),
   "FastCgiClient#startExchange": "of the library: the HTTP client calls it with what it has checked",
   isHopByHop: "answers for every value: what is no name is none of these",

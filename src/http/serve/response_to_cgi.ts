@@ -8,7 +8,7 @@ import { MAX_WHOLE_LENGTH, WholeOutput } from "../../codec/whole_output.ts";
 import { encodeByteString, isAscii } from "../../protocol/byte_string.ts";
 import { MAX_SENT_CONTENT_LENGTH, Role } from "../../protocol/constants.ts";
 import { NO_CONTENT } from "../../protocol/record.ts";
-import { heldBytes, heldResponse, nativeResponse } from "../shared/fast_response.ts";
+import { heldBytes, nativeResponse, takeHeldResponse } from "../shared/fast_response.ts";
 import { asNativeHeaders, bodyOf } from "../shared/fetch_objects.ts";
 import { isHopByHop, isNullBodyStatus, isReasonPhrase, VARIABLE_PREFIX } from "../shared/header_rules.ts";
 import { readWhatIsThere, resume } from "./body_start.ts";
@@ -33,7 +33,7 @@ export function cgiFromResponse(
   response: Response,
   options: CgiResponseOptions,
 ): readonly ByteSource[] | Promise<readonly ByteSource[]> {
-  const held = heldResponse(response);
+  const held = takeHeldResponse(response);
   if (held === null) return cgiFromNative(response, options);
   const header = readHeader(held, options);
   const isBodiless = isNullBodyStatus(held.status) || options.method === "HEAD";

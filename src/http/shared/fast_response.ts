@@ -131,6 +131,14 @@ class HeldBodyResponse {
     return { status: response.#status, statusText: response.#statusText, headers, body: response.#held.body };
   }
 
+  /** As {@linkcode HeldBodyResponse.held}, and the body counts as read from now on. */
+  static take(response: object): HeldResponse | null {
+    const held = HeldBodyResponse.held(response);
+    // Fetch lets a body that is null be read again and again.
+    if (held !== null && held.body !== null) (response as HeldBodyResponse).#noteRead();
+    return held;
+  }
+
   /** The native Response, built on first need, with the present headers. A native Response is returned unchanged. */
   static native(response: HeldBodyResponse | Response): Response {
     if (!(#held in response)) return response;
@@ -154,9 +162,13 @@ class HeldBodyResponse {
     const { body } = this.#held;
     // Fetch lets a body that is null be read again and again.
     if (body === null) return NO_CONTENT;
+    this.#noteRead();
+    return heldBytes(body);
+  }
+
+  #noteRead(): void {
     this.#held = null;
     this.#isRead = true;
-    return heldBytes(body);
   }
 
   #setDefaultType(type: string): void {
@@ -202,10 +214,15 @@ export function heldResponse(response: Response): HeldResponse | null {
   return HeldBodyResponse.held(response);
 }
 
+/** As {@linkcode heldResponse}, and the body counts as read from now on. */
+export function takeHeldResponse(response: Response): HeldResponse | null {
+  return HeldBodyResponse.take(response);
+}
+
 /**
  * A `Response` for handlers of this library. It keeps a body of text or bytes, and its header, as they were given until
  * they are sent. On Node.js a small response then costs about half as much as a native one, and a large one saves two
- * copies. Bytes are not copied: do not change them before they are sent.
+ * copies. Bytes are not copied: do not change them before they are sent. As a native Response, it can be sent once.
  *
  * `instanceof Response` holds, and it has all members of a Response. But `Bun.serve`, `Deno.serve` and other code that
  * needs the native object inside do not accept it. `FastResponse.redirect`, `FastResponse.error` and `clone()` make

@@ -142,6 +142,21 @@ describe("FastResponse", () => {
     await expect(sent(response)).rejects.toThrow("its body was read already");
   });
 
+  it.for(["GET", "HEAD"])("FastResponse can be sent once, as a native Response, after %s", async (method) => {
+    for (const make of [FastResponse, Response]) {
+      for (const body of ["text", "", new Uint8Array(3)]) {
+        const response = new make(body);
+        await sent(response, method);
+        expect(response.bodyUsed).toBe(true);
+        await expect(sent(response)).rejects.toThrow("its body was read already");
+      }
+      const empty = new make(null);
+      await sent(empty, method);
+      expect(empty.bodyUsed).toBe(false);
+      expect(await sent(empty)).toContain("Status: 200 OK");
+    }
+  });
+
   it.for<[string, BodyInit | null, ResponseInit]>([
     ["a status", "x", { status: 99 }],
     ["a status that is none", "x", { status: 2.5e9 }],
