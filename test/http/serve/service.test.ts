@@ -579,7 +579,9 @@ describe("FastCgiHttpService: abort", () => {
     const response = deferred<Response>();
     const open = new OpenStream();
     const { web } = serve(() => response.promise);
-    await web.send(request(1), record(RecordType.AbortRequest, 1));
+    await web.send(request(1));
+    await turns();
+    await web.send(record(RecordType.AbortRequest, 1));
     response.resolve(new Response(open.stream));
     expect((await web.answer(1)).stdout).toBe("");
     await turns();
