@@ -44,7 +44,7 @@ export class WholeOutput implements ByteBlob {
   /**
    * The records of a response of these bytes, to its end (FastCGI 5.5, 6.2).
    *
-   * @throws {TypeError} If a character of the text is not a byte.
+   * @throws {TypeError} If a character of the text is not a byte, or there are not as many bytes as before.
    */
   encodeResponse(requestId: number): Uint8Array {
     const length = RECORDS_LENGTH + this.size;
@@ -67,6 +67,10 @@ export class WholeOutput implements ByteBlob {
       target.set(piece, offset);
       offset += piece.length;
     }
+    // The length is in the header already. A buffer that a program has resized since would make what follows a part of
+    // this body.
+    const length = offset - start;
+    if (length !== this.size) throw new TypeError(`Cannot send a response: expected ${this.size} bytes, got ${length}`);
     return offset;
   }
 }

@@ -4,6 +4,7 @@ import { MAX_WHOLE_LENGTH, WholeOutput } from "../../src/codec/whole_output.ts";
 import { encodeByteString, encodeEndRequestBody, ProtocolStatus, RecordType } from "../../src/toolkit.ts";
 import { joined, latin1 } from "../support/bytes.ts";
 import { bytesOf, record } from "../support/records.ts";
+import { resizable } from "../support/resizable.ts";
 import { textFrom } from "../support/streams.ts";
 
 it("WholeOutput encodes the records that a response of its bytes has", () => {
@@ -38,6 +39,22 @@ it("WholeOutput encodes as many bytes as it may have, again and again", () => {
 it("WholeOutput refuses text that is not of bytes, and leaves no trace of it", () => {
   expect(() => new WholeOutput("a\u20ac", []).encodeResponse(1)).toThrow(TypeError);
   expect(new WholeOutput("b", []).encodeResponse(1)).toHaveLength(33);
+});
+
+it.each([
+  ["has shrunk", 2, 5],
+  ["has grown", 5, 8],
+])("WholeOutput throws when a buffer %s, because what follows would be a part of its body", (_, changed, got) => {
+  const { bytes, resize } = resizable(4);
+  const output = new WholeOutput("abc", [bytes]);
+  expect(output.encodeResponse(1)).toHaveLength(32 + 7);
+  resize(changed);
+  const message = `Cannot send a response: expected 7 bytes, got ${got}`;
+  expect(() => output.encodeResponse(1)).toThrow(new TypeError(message));
+  expect(() => output.bytes).toThrow();
+  expect(new Uint8Array(new WholeOutput("b", []).encodeResponse(1)).subarray(0, 9)).toEqual(
+    Uint8Array.of(1, 6, 0, 1, 0, 1, 0, 0, 98),
+  );
 });
 
 it("WholeOutput can be read more than once, as a Blob can", async () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { GivenVariables } from "../../src/cgi/variables.ts";
 import { IncomingRequest } from "../../src/codec/incoming_request.ts";
 import { REQUEST_DECODER_DEFAULTS } from "../../src/codec/request_decoder_options.ts";
+import { WholeOutput } from "../../src/codec/whole_output.ts";
 import { Exchange } from "../../src/server/exchange.ts";
 import type { FastCgiHandler } from "../../src/server/response.ts";
 import { decodeEndRequestBody, FastCgiError, type FastCgiResponse, RecordType, Role } from "../../src/toolkit.ts";
@@ -9,6 +10,7 @@ import { RecordWriter } from "../../src/transport/record_writer.ts";
 import { hexOf, joined, latin1 } from "../support/bytes.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
 import { textOf } from "../support/records.ts";
+import { resizable } from "../support/resizable.ts";
 import { SlowTransport } from "../support/slow_transport.ts";
 import { sourceForms } from "../support/source_forms.ts";
 import { isSettled, streamOf } from "../support/streams.ts";
@@ -163,6 +165,16 @@ describe("Exchange.run", () => {
     expect(await exchange.run()).toBe(true);
     expect(exchange.errors).toEqual([expect.any(TypeError)]);
     expect(await exchange.ended()).toMatchObject({ appStatus: 1 });
+  });
+
+  it("answers with an error document when the bytes of a whole response are gone", async () => {
+    const { bytes, resize } = resizable(4);
+    const stdout = new WholeOutput("head", [bytes]);
+    resize(0);
+    const exchange = new TestedExchange(() => ({ stdout }));
+    expect(await exchange.run()).toBe(true);
+    expect(exchange.errors).toEqual([new TypeError("Cannot send a response: expected 8 bytes, got 4")]);
+    expect(await exchange.ended()).toMatchObject({ stdout: expect.stringMatching(/^Status: 500 /), appStatus: 1 });
   });
 
   it("takes text, Blobs, buffers and what else a program has bytes in, also for stderr", async () => {
