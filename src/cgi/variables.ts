@@ -166,24 +166,24 @@ class ReceivedVariables implements Variables {
   }
 }
 
-/** For each slot the last call of {@linkcode hasRepeatedName} that found a name for it. */
+/** For each slot the last round of {@linkcode hasRepeatedName} that found a name for it. */
 const slots: Int32Array = /* @__PURE__ */ new Int32Array(1024);
-let call = 0;
+let round = 0;
 
 /**
  * Whether a name comes twice. Names that share a slot, which few do, are compared. Whatever is left in the slots, the
  * answer is right.
  */
 function hasRepeatedName({ bounds, text }: FoundPairs): boolean {
-  call = (call + 1) | 0;
+  round = (round + 1) | 0;
   for (let index = 0; index < bounds.length; index += 3) {
     const start = bounds[index]!;
     const end = bounds[index + 1]!;
     const length = end - start;
     const inside = length > 0 ? (text[start + (length >> 1)]! * 31 + text[end - 1]!) * 31 + text[start]! : 0;
     const slot = (inside * 31 + length) & (slots.length - 1);
-    if (slots[slot] === call && isNameBefore(index, bounds, text)) return true;
-    slots[slot] = call;
+    if (slots[slot] === round && isNameBefore(index, bounds, text)) return true;
+    slots[slot] = round;
   }
   return false;
 }

@@ -50,7 +50,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
   /**
    * Passes to `outlet` what belongs to no response.
    *
-   * @throws {RangeError} If an option is not a positive number.
+   * @throws {RangeError | TypeError} If an option is not a positive number, or of another kind.
    */
   constructor(outlet: ResponseDecoderOutlet = {}, options: ResponseDecoderOptions = {}) {
     this.#options = resolveOptions(RESPONSE_DECODER_DEFAULTS, options);

@@ -69,7 +69,7 @@ export class RequestDecoderStream extends Base<FastCgiRecord, FastCgiRequest> {
   readonly replies: ReadableStream<FastCgiRecord>;
   readonly #decoder: RequestDecoder;
 
-  /** @throws {RangeError} If an option is not a positive number. */
+  /** @throws {RangeError | TypeError} If an option is not a positive number, or of another kind. */
   constructor(given: RequestDecoderStreamOptions = {}) {
     const options = optionsOf(given);
     const { maxWaitingReplies } = resolveOptions(REPLIES_DEFAULTS, options);
@@ -128,7 +128,7 @@ const RESPONSES_DEFAULTS: { maxWaitingResponses: number } = { maxWaitingResponse
  * everything stops after `maxWaitingResponses`.
  */
 export class ResponseDecoderStream extends Base<FastCgiRecord, FastCgiClientResponse> {
-  /** @throws {RangeError} If an option is not a positive number. */
+  /** @throws {RangeError | TypeError} If an option is not a positive number, or of another kind. */
   constructor(given: ResponseDecoderStreamOptions = {}) {
     const options = optionsOf(given);
     const { maxWaitingResponses } = resolveOptions(RESPONSES_DEFAULTS, options);
@@ -208,7 +208,7 @@ class EncoderStream<Input> extends Base<Input, FastCgiRecord> {
 export class RequestEncoderStream extends EncoderStream<FastCgiOutgoingRequest> {
   readonly #encoder: RequestEncoder;
 
-  /** @throws {RangeError} If an option is not a positive number. */
+  /** @throws {RangeError | TypeError} If an option is not a positive number, or of another kind. */
   constructor(options: RequestEncoderOptions = {}) {
     const encoder = new RequestEncoder(options);
     super(encoder, (reason) => encoder.stopAll(reason));
@@ -226,7 +226,7 @@ export class RequestEncoderStream extends EncoderStream<FastCgiOutgoingRequest> 
  * read either, and after `maxConcurrentResponses` no response is accepted.
  */
 export class ResponseEncoderStream extends EncoderStream<FastCgiOutgoingResponse> {
-  /** @throws {RangeError} If an option is not a positive number. */
+  /** @throws {RangeError | TypeError} If an option is not a positive number, or of another kind. */
   constructor(options: ResponseEncoderOptions = {}) {
     const encoder = new ResponseEncoder(options);
     super(encoder, (reason) => encoder.stopAll(reason));
