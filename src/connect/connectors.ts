@@ -124,11 +124,14 @@ class Backends<Each extends Connector> {
   readonly #onFailure: (error: unknown, connector: Each) => void;
   readonly #failedAt = new Map<Each, number>();
   /**
-   * The member that opened each connection. It can't stand in the connection, which is an object of the program or of a
-   * runtime; and a result that holds both would be another shape of a connection for every connector and every wrapper.
+   * The member that opened each connection. It is not noted in the connection, because that object belongs to the
+   * program or to a runtime. A result with both would force that shape on every connector and every wrapper.
    */
   readonly #memberOf = new WeakMap<FastCgiConnection, Member<Each>>();
-  /** The connectors made for some of the members. A client keeps the connections of each connector apart, so each is made once. */
+  /**
+   * The connectors made for some of the members. A client keeps the connections of each connector apart, so each is made
+   * once.
+   */
   readonly #made: { readonly members: readonly Member<Each>[]; readonly connector: ComposedConnector<Each> }[] = [];
 
   constructor(options: ComposedConnectorOptions<Each>, orderOf: OrderOf<Each>) {

@@ -20,7 +20,7 @@ export interface ResponseFromCgiOptions {
   maxResponseHeaderBytes: number;
   /** The most bytes that are read and dropped of a body that the caller does not get. */
   maxDrainBytes: number;
-  /** The class of a response that is complete with its header, if it is not the runtime's own. */
+  /** The class of a response whose body does not stream, if it is not the runtime's own. */
   responseClass?: typeof Response | undefined;
 }
 

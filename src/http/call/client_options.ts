@@ -96,10 +96,13 @@ export interface FastCgiHttpClientOptions extends FastCgiClientOptions, FastCgiP
    */
   maxDrainBytes?: number;
   /**
-   * The class of a response that is complete when its header is read. {@linkcode FastResponse} makes its parts when they are
-   * first read: that is cheaper for a program that reads it at once, or answers with it in a handler of this library.
+   * The class of a response whose body is here as a whole when its header is read, or that has none: the answer to HEAD,
+   * or one with status 204, 205 or 304. A response whose body streams is native in any case.
+   *
+   * {@linkcode FastResponse} keeps the header and the body as they came, without Headers and a stream, which is cheaper
+   * for a program that reads the text or the bytes, or answers with the response in a handler of this library.
    * `Bun.serve`, `Deno.serve` and other code that looks for the native object inside a Response do not accept one; its
-   * `clone()` is native. Responses whose body streams are native in any case.
+   * `clone()` is native.
    *
    * @default {the runtime's Response}
    */

@@ -1,5 +1,5 @@
-// Headers that a program gives as a plain object or as pairs. Nearly all are such that `Headers` would change only the case of their names, and making a
-// Headers of them costs more than the rest of a small message.
+// Headers that a program gives as a plain object or as pairs. Nearly all are such that `Headers` would change only the
+// case of their names, and making a Headers of them costs more than the rest of a small message.
 
 import { remembered } from "../../base/remembered.ts";
 import { isToken, MAX_NAME_LENGTH } from "./header_rules.ts";
@@ -16,8 +16,8 @@ const listedName: (name: string) => string | null = /* @__PURE__ */ remembered(M
 const PLAIN_VALUE = /^[!-~\x80-\xff]+(?:[\t ]+[!-~\x80-\xff]+)*$/;
 
 /**
- * The fields of a plain object or of pairs, or none of undefined. Null if `init` is anything else, or `Headers` would change or refuse
- * a part of it, so that it must read `init`.
+ * The fields of a plain object or of pairs; none for undefined. Null if `init` is anything else, or if `Headers` would
+ * change or refuse a part of it: the caller makes Headers of `init` then.
  */
 export function plainFields(init: HeadersInit | undefined): HeaderList | null {
   if (init === undefined) return [];
