@@ -26,9 +26,9 @@ export { type PhpSiteInit, type PhpSiteOptions, phpSite } from "./http/php/php_s
 export { type FileServer, publicFiles } from "./http/php/public_files.ts";
 export { isPublicPath } from "./http/php/public_path.ts";
 export { type FastCgiDocumentRoot, scriptsIn } from "./http/php/script_path.ts";
+export { FastResponse } from "./http/serve/fast_response.ts";
 export type { FastCgiContext, FastCgiFetchHandler } from "./http/serve/service.ts";
 export { FastCgiHttpService, type FastCgiHttpServiceOptions } from "./http/serve/service.ts";
-export { FastResponse } from "./http/shared/fast_response.ts";
 export { byteStringToUtf8, utf8ToByteString } from "./protocol/byte_string.ts";
 export { Role } from "./protocol/constants.ts";
 export { FastCgiError, type FastCgiErrorCode } from "./protocol/errors.ts";

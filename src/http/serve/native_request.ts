@@ -11,9 +11,9 @@
 // the memory that the runtime has read it into is freed at once (base/free_memory.ts).
 
 import type { ByteQueue } from "../../codec/byte_queue.ts";
-import { bytesOf, textOf } from "../shared/whole_body.ts";
 import type { RequestParts } from "./params_to_request.ts";
 import type { RequestOrigin, RequestSource } from "./request_source.ts";
+import { bytesOf, textOf } from "./whole_body.ts";
 
 /** A native Request that knows where it comes from. */
 interface OriginRequest extends Request {

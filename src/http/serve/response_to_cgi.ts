@@ -8,10 +8,10 @@ import { MAX_WHOLE_LENGTH, WholeOutput } from "../../codec/whole_output.ts";
 import { encodeByteString, isAscii } from "../../protocol/byte_string.ts";
 import { MAX_SENT_CONTENT_LENGTH, Role } from "../../protocol/constants.ts";
 import { NO_CONTENT } from "../../protocol/record.ts";
-import { heldBytes, nativeResponse, takeHeldResponse } from "../shared/fast_response.ts";
 import { asNativeHeaders, bodyOf } from "../shared/fetch_objects.ts";
 import { isHopByHop, isNullBodyStatus, isReasonPhrase, VARIABLE_PREFIX } from "../shared/header_rules.ts";
 import { readWhatIsThere, resume } from "./body_start.ts";
+import { heldBytes, nativeResponse, takeHeldResponse } from "./fast_response.ts";
 
 /** What the response depends on in its request. */
 export interface CgiResponseOptions {

@@ -7,7 +7,7 @@ import {
   responseFromCgi as cgiResponseFrom,
   type ResponseFromCgiOptions,
 } from "../../../src/http/call/cgi_to_response.ts";
-import { FastResponse, heldResponse } from "../../../src/http/shared/fast_response.ts";
+import { FastResponse, heldResponse } from "../../../src/http/serve/fast_response.ts";
 import { FastCgiError, ProtocolStatus } from "../../../src/toolkit.ts";
 import { chunksOf, latin1, sha256 } from "../../support/bytes.ts";
 import { recordsIn } from "../../support/records.ts";

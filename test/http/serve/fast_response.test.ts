@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { Hono } from "hono";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { readerOf } from "../../../src/codec/byte_source.ts";
+import { heldResponse } from "../../../src/http/serve/fast_response.ts";
 import { cgiFromResponse } from "../../../src/http/serve/response_to_cgi.ts";
-import { heldResponse } from "../../../src/http/shared/fast_response.ts";
 import { FastResponse } from "../../../src/index.ts";
 import { latin1 } from "../../support/bytes.ts";
 import { responseUses, resultsOf } from "../../support/response_uses.ts";
@@ -269,7 +269,7 @@ async function unused(): Promise<typeof usual> {
   vi.resetModules();
   return {
     FastResponse: (await import("../../../src/index.ts")).FastResponse,
-    heldResponse: (await import("../../../src/http/shared/fast_response.ts")).heldResponse,
+    heldResponse: (await import("../../../src/http/serve/fast_response.ts")).heldResponse,
     cgiFromResponse: (await import("../../../src/http/serve/response_to_cgi.ts")).cgiFromResponse,
   };
 }

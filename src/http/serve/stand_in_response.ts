@@ -3,7 +3,7 @@
 // same members for it.
 
 import { optionsOf } from "../../base/unexpected.ts";
-import { isNullBodyStatus, isReasonPhrase } from "./header_rules.ts";
+import { isNullBodyStatus, isReasonPhrase } from "../shared/header_rules.ts";
 
 const REDIRECT_STATUSES: readonly number[] = [301, 302, 303, 307, 308];
 const TYPE = "content-type";

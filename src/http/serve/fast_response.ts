@@ -6,9 +6,9 @@
 import { chunkOf } from "../../codec/byte_source.ts";
 import { encodeUtf8 } from "../../protocol/byte_string.ts";
 import { NO_CONTENT } from "../../protocol/record.ts";
-import { isNullBodyStatus, isReasonPhrase } from "./header_rules.ts";
+import { isNullBodyStatus, isReasonPhrase } from "../shared/header_rules.ts";
+import { type HeaderList, plainFields } from "../shared/plain_fields.ts";
 import { completeWith, copyHeaders } from "./native_members.ts";
-import { type HeaderList, plainFields } from "./plain_fields.ts";
 import { StandInResponse } from "./stand_in_response.ts";
 
 /** What a {@linkcode FastResponse} was made of. */
