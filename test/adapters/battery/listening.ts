@@ -57,7 +57,7 @@ function portCases({ column, row }: Setting, runtime: ServingRuntime): void {
     const { port } = (await taken.line("address")) as { port: number };
     expect(await Promise.all([{ port }, { port: -1 }].map((options) => errorOf(runtime, options)))).toEqual([
       `Error: Cannot listen on 127.0.0.1:${port}: something else listens there (EADDRINUSE)`,
-      "RangeError: Cannot listen on port -1: expected an integer from 0 to 65535",
+      "RangeError: Cannot listen: expected port to be an integer from 0 to 65535, got -1",
     ]);
   });
 }
