@@ -243,7 +243,7 @@ describe("fetchcgi request", () => {
         2,
         `Cannot read ${folder.path}: it is a folder`,
       ],
-      // Linux lets nobody read it at its start.
+      // Linux lets no process read it at its start.
       [["9000", "/", "-d", "@/proc/self/mem"], 2, "Cannot read /proc/self/mem: EIO"],
       [["9000", "/", "--concurrency", "2"], 2, "Cannot use --concurrency: it needs --repeat"],
       [["9000", "/", "--repeat", "2", "-o", "file"], 2, "Cannot use --output with --repeat"],
