@@ -12,6 +12,7 @@ import { FastCgiError, ProtocolStatus } from "../../../src/toolkit.ts";
 import { chunksOf, latin1, sha256 } from "../../support/bytes.ts";
 import { recordsIn } from "../../support/records.ts";
 import { responseUses, resultsOf } from "../../support/response_uses.ts";
+import { isDeno } from "../../support/runtime.ts";
 import { drain, isSettled } from "../../support/streams.ts";
 import { failOnUnhandledRejections, turns } from "../../support/unhandled_rejections.ts";
 import { loadBackends } from "../../support/vectors.ts";
@@ -601,7 +602,9 @@ describe("responseFromCgi: body", () => {
         // Empty bytes go to the native class, because those of a transferred buffer look the same.
         expect(heldResponse(lazy) === null).toBe(content === "" && native.body !== null);
         expect(heldResponse(native)).toBeNull();
-        expect(await resultsOf(lazy, uses)).toEqual(await resultsOf(native, uses));
+        // On Deno an empty body may be cloned after another Response has read it, or not, as it happens.
+        const compared = isDeno && content === "" ? uses.filter((use) => use !== "wrap") : uses;
+        expect(await resultsOf(lazy, compared)).toEqual(await resultsOf(native, compared));
       }),
       { numRuns: 200 },
     );

@@ -7,7 +7,7 @@ import { cgiFromResponse } from "../../../src/http/serve/response_to_cgi.ts";
 import { FastResponse } from "../../../src/index.ts";
 import { latin1 } from "../../support/bytes.ts";
 import { responseUses, resultsOf } from "../../support/response_uses.ts";
-import { isBun } from "../../support/runtime.ts";
+import { isBun, isDeno } from "../../support/runtime.ts";
 import { failOnUnhandledRejections } from "../../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
@@ -121,8 +121,8 @@ describe("FastResponse", () => {
     const body = fc.oneof(
       fc.constant(null),
       fc.string({ maxLength: 20 }),
-      fc.constantFrom('{"a":1}', "[", "\ud800"),
-      // Deno alone leaves the byte order mark in a text that was given as text.
+      // Deno's Response gives text back as it was given: with lone surrogates and a byte order mark.
+      fc.constantFrom('{"a":1}', "[", ...(isDeno ? [] : ["\ud800"])),
       fc.constant(latin1("\xef\xbb\xbf{}")),
       fc.uint8Array({ maxLength: 20 }) as fc.Arbitrary<Uint8Array<ArrayBuffer>>,
     );
