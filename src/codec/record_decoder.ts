@@ -5,7 +5,7 @@
 import { checkBytes, optionsOf, unexpected } from "../base/unexpected.ts";
 import { FCGI_HEADER_LEN, FCGI_NULL_REQUEST_ID, FCGI_VERSION_1, RecordType } from "../protocol/constants.ts";
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
-import { decodeRecordHeader, type FastCgiRecord, type RecordHeader } from "../protocol/record.ts";
+import { decodeRecordHeaderAt, type FastCgiRecord, type RecordHeader } from "../protocol/record.ts";
 import type { Stage, StageController } from "./stage.ts";
 
 /** Options of a {@linkcode RecordDecoder}. */
@@ -113,7 +113,7 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
 
   #startHeader(chunk: Uint8Array, offset: number, output: Output): number {
     if (offset + FCGI_HEADER_LEN <= chunk.length) {
-      return this.#startContent(decodeRecordHeader(chunk, offset), chunk, offset + FCGI_HEADER_LEN, output);
+      return this.#startContent(decodeRecordHeaderAt(chunk, offset), chunk, offset + FCGI_HEADER_LEN, output);
     }
     if (offset === chunk.length) return offset;
     const state = { is: "in a header", bytes: new Uint8Array(FCGI_HEADER_LEN), filled: 0 } satisfies DecoderState;
@@ -129,7 +129,7 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
     // Checked before the header is complete: a peer with another protocol may send a few bytes and wait.
     this.#checkVersion(bytes[0]!);
     if (state.filled < bytes.length) return end;
-    return this.#startContent(decodeRecordHeader(bytes, 0), chunk, end, output);
+    return this.#startContent(decodeRecordHeaderAt(bytes, 0), chunk, end, output);
   }
 
   #startContent(header: RecordHeader, chunk: Uint8Array, offset: number, output: Output): number {

@@ -2,7 +2,7 @@
 
 import { unexpected } from "../base/unexpected.ts";
 import { FCGI_HEADER_LEN, RecordType } from "../protocol/constants.ts";
-import { checkPadding, checkRecord, encodeRecordHeader, type FastCgiRecord } from "../protocol/record.ts";
+import { checkPadding, checkRecord, encodeRecordHeaderInto, type FastCgiRecord } from "../protocol/record.ts";
 import { allocate } from "./block.ts";
 import { MIN_UNCOPIED_LENGTH } from "./copying.ts";
 import type { Stage, StageController } from "./stage.ts";
@@ -44,7 +44,7 @@ function encodeHeaderInto(
   target: Uint8Array,
   offset: number,
 ): number {
-  return encodeRecordHeader(target, offset, type, requestId, contentData.length, paddingLength);
+  return encodeRecordHeaderInto(target, offset, type, requestId, contentData.length, paddingLength);
 }
 
 /**

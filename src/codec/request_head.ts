@@ -9,7 +9,7 @@ import {
   listOfPairs,
   type NameValuePair,
 } from "../protocol/name_value_pairs.ts";
-import { encodeBeginRequestBodyInto, encodeRecordHeader, type FastCgiRecord } from "../protocol/record.ts";
+import { encodeBeginRequestBodyInto, encodeRecordHeaderInto, type FastCgiRecord } from "../protocol/record.ts";
 import { allocateFor } from "./block.ts";
 import { encodeRecords } from "./record_encoder.ts";
 import { beginRequest, endOfStream } from "./records.ts";
@@ -69,7 +69,7 @@ function writeHead(
   const paramsHeader = start + START_LENGTH - FCGI_HEADER_LEN;
   const paramsStart = start + START_LENGTH;
   if (paramsStart > limit) return null;
-  let offset = encodeRecordHeader(target, start, RecordType.BeginRequest, requestId, FCGI_HEADER_LEN, 0);
+  let offset = encodeRecordHeaderInto(target, start, RecordType.BeginRequest, requestId, FCGI_HEADER_LEN, 0);
   encodeBeginRequestBodyInto({ role, keepConn }, target, offset);
   offset = paramsStart;
   for (const [name, value] of pairs) {
@@ -84,11 +84,11 @@ function writeHead(
     offset = paramsHeader;
   } else {
     const padding = -length & 7;
-    encodeRecordHeader(target, paramsHeader, RecordType.Params, requestId, length, padding);
+    encodeRecordHeaderInto(target, paramsHeader, RecordType.Params, requestId, length, padding);
     offset += padding;
   }
-  offset = encodeRecordHeader(target, offset, RecordType.Params, requestId, 0, 0);
-  return endsStdin ? encodeRecordHeader(target, offset, RecordType.Stdin, requestId, 0, 0) : offset;
+  offset = encodeRecordHeaderInto(target, offset, RecordType.Params, requestId, 0, 0);
+  return endsStdin ? encodeRecordHeaderInto(target, offset, RecordType.Stdin, requestId, 0, 0) : offset;
 }
 
 /** A head with any number of params. */

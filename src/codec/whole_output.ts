@@ -3,7 +3,7 @@
 
 import { encodeByteStringInto } from "../protocol/byte_string.ts";
 import { FCGI_HEADER_LEN, ProtocolStatus, RecordType } from "../protocol/constants.ts";
-import { encodeRecordHeader } from "../protocol/record.ts";
+import { encodeRecordHeaderInto } from "../protocol/record.ts";
 import { allocateFor, MAX_BLOCK_SHARE } from "./block.ts";
 import type { ByteBlob } from "./byte_source.ts";
 import { streamOfSources } from "./stream_of.ts";
@@ -51,10 +51,10 @@ export class WholeOutput implements ByteBlob {
     return allocateFor((target, start) => {
       if (start + length > target.length) return null;
       // Not padded, as in StreamSender.
-      let offset = encodeRecordHeader(target, start, RecordType.Stdout, requestId, this.size, 0);
+      let offset = encodeRecordHeaderInto(target, start, RecordType.Stdout, requestId, this.size, 0);
       offset = this.#encodeInto(target, offset);
-      offset = encodeRecordHeader(target, offset, RecordType.Stdout, requestId, 0, 0);
-      offset = encodeRecordHeader(target, offset, RecordType.EndRequest, requestId, FCGI_HEADER_LEN, 0);
+      offset = encodeRecordHeaderInto(target, offset, RecordType.Stdout, requestId, 0, 0);
+      offset = encodeRecordHeaderInto(target, offset, RecordType.EndRequest, requestId, FCGI_HEADER_LEN, 0);
       // The exit status 0, which is there already.
       target[offset + 4] = ProtocolStatus.RequestComplete;
       return offset + FCGI_HEADER_LEN;

@@ -74,6 +74,18 @@ export function encodeRecordHeader(
   paddingLength: number,
 ): number {
   checkHeaderBytes(target, "target", offset, ENCODE);
+  return encodeRecordHeaderInto(target, offset, type, requestId, contentLength, paddingLength);
+}
+
+/** As {@linkcode encodeRecordHeader}, for a caller that has made room for the header: there is one for each record. */
+export function encodeRecordHeaderInto(
+  target: Uint8Array,
+  offset: number,
+  type: number,
+  requestId: number,
+  contentLength: number,
+  paddingLength: number,
+): number {
   checkInteger(type, ENCODE, "type", 0, 0xff);
   checkInteger(requestId, ENCODE, "requestId", 0, MAX_REQUEST_ID);
   checkInteger(contentLength, ENCODE, "contentLength", 0, MAX_CONTENT_LENGTH);
@@ -105,6 +117,11 @@ function checkHeaderBytes(bytes: Uint8Array, name: string, offset: number, task:
  */
 export function decodeRecordHeader(bytes: Uint8Array, offset: number): RecordHeader {
   checkHeaderBytes(bytes, "bytes", offset, "Cannot decode a record header");
+  return decodeRecordHeaderAt(bytes, offset);
+}
+
+/** As {@linkcode decodeRecordHeader}, for a caller that knows that the header is there: there is one for each record. */
+export function decodeRecordHeaderAt(bytes: Uint8Array, offset: number): RecordHeader {
   return {
     version: bytes[offset]!,
     type: bytes[offset + 1]!,
