@@ -133,11 +133,9 @@ export class IncomingResponse implements FastCgiClientResponse {
     return this.#stderrBuffer === null ? "" : this.#stderrBuffer.text;
   }
 
-  /** @returns Whether it was copied. */
-  pushStdout(content: Uint8Array): boolean {
-    const isCopied = this.stdoutQueue.push(content);
+  pushStdout(content: Uint8Array): void {
+    this.stdoutQueue.push(content);
     this.#noteOutput("stdout");
-    return isCopied;
   }
 
   pushStderr(content: Uint8Array): void {

@@ -44,7 +44,6 @@ export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
   readonly #active = new SmallMap<number, ActiveResponse>();
   /** The highest id that was expected; 0 if none was. Lower ids that are not active are over, because ids count up. */
   #highestId = 0;
-  #keptBytes = 0;
   #dead: FastCgiError | null = null;
 
   /**
@@ -63,11 +62,6 @@ export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
   /** The number of responses that have begun or are expected, and have not ended. */
   get activeResponses(): number {
     return this.#active.size;
-  }
-
-  /** As {@linkcode RequestDecoder.keptBytes}. */
-  get keptBytes(): number {
-    return this.#keptBytes;
   }
 
   /**
@@ -98,7 +92,6 @@ export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
   transform(record: FastCgiRecord, output: StageController<IncomingResponse>): void | Promise<void> {
     if (this.#dead !== null) throw this.#dead;
     checkRecord(record, "Cannot decode responses");
-    this.#keptBytes += record.contentData.length;
     try {
       if (record.requestId === FCGI_NULL_REQUEST_ID) return this.#manage(record);
       return this.#advance(record, output);
@@ -155,7 +148,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
     const { response } = active;
     switch (action) {
       case "push stdout":
-        if (response.pushStdout(contentData)) this.#keptBytes -= contentData.length;
+        response.pushStdout(contentData);
         return response.stdoutQueue.whenRoom();
       case "push stderr":
         return response.pushStderr(contentData);
