@@ -49,7 +49,7 @@ function choicesOf({ name, options, operands = [] }: Command): string[] {
   return [
     ...operands.flatMap(({ choices }) => (choices === undefined ? [] : [[last, choices] as const])),
     ...Object.entries(options).flatMap(([key, spec]) =>
-      spec.type === "text" && spec.choices !== undefined ? [[`--${key}`, spec.choices] as const] : [],
+      "choices" in spec && spec.choices !== undefined ? [[`--${key}`, spec.choices] as const] : [],
     ),
   ].map(([before, choices]) => `    "${name} ${before}") words="${choices.join(" ")}" ;;`);
 }

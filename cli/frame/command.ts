@@ -1,30 +1,35 @@
 // What a command is: data, from which the help, the reading of its arguments and their completion are made. What it does is a module
 // of its own, which is loaded only when the command runs.
 
-/** One option of a command. */
-export type OptionSpec =
-  /** Is given or not. */
-  | { readonly type: "flag"; readonly short?: string; readonly about: string }
-  /** Has a value; the last one counts. `choices` are all values that it can have. */
-  | {
-      readonly type: "text";
-      readonly short?: string;
-      readonly value: string;
-      readonly default?: string;
-      readonly choices?: readonly string[];
-      readonly about: string;
-    }
-  /** Has a value, and can be repeated. */
-  | { readonly type: "texts"; readonly short?: string; readonly value: string; readonly about: string }
-  /** Has a whole number, from `min` on, which is 1 unless it is 0. The largest has nine digits. */
-  | {
-      readonly type: "number";
-      readonly short?: string;
-      readonly value: string;
-      readonly default?: number;
-      readonly min?: 0;
-      readonly about: string;
-    };
+/**
+ * One option of a command. A flag is given or not. A text is one value: the last one counts. Texts are a value that can be repeated. A
+ * number is whole, from `min` on, which is 1 unless it is 0; the largest has nine digits.
+ */
+export type OptionSpec = OptionBase &
+  (
+    | { readonly type: "flag" }
+    | (OptionValue & { readonly type: "text"; readonly default?: string })
+    | (OptionValue & { readonly type: "texts" })
+    | { readonly type: "number"; readonly value: string; readonly default?: number; readonly min?: 0 }
+  );
+
+interface OptionBase {
+  /** The letter of its short form. */
+  readonly short?: string;
+  /** What it does. With `excludes` it begins with a verb, because messages put "which" before it. */
+  readonly about: string;
+  /** The option without which it has no effect. */
+  readonly needs?: string;
+  /** Options that have no effect beside it. */
+  readonly excludes?: readonly string[];
+}
+
+interface OptionValue {
+  /** What stands for the value in the help. */
+  readonly value: string;
+  /** All values that it can have. */
+  readonly choices?: readonly string[];
+}
 
 /** The options of a command by their names, without the dashes. */
 export type OptionTable = Readonly<Record<string, OptionSpec>>;

@@ -62,12 +62,14 @@ function aboutOperand({ about, choices }: Operand): string {
   return choices === undefined ? about : `${about} (one of ${choices.join(", ")})`;
 }
 
-/** What an option is about, with its default. */
+/** What an option is about, with its default, and the options that it goes with. */
 function aboutOption(spec: OptionSpec): string {
   const facts = [
-    spec.type === "text" && spec.choices !== undefined && `one of ${spec.choices.join(", ")}`,
+    "choices" in spec && spec.choices !== undefined && `one of ${spec.choices.join(", ")}`,
     spec.type === "texts" && "can be repeated",
     "default" in spec && spec.default !== undefined && `${spec.default} by default`,
+    spec.needs !== undefined && `only with --${spec.needs}`,
+    spec.excludes !== undefined && `not with ${spec.excludes.map((name) => `--${name}`).join(", ")}`,
   ].filter((fact) => fact !== false);
   return facts.length === 0 ? spec.about : `${spec.about} (${facts.join("; ")})`;
 }

@@ -52,8 +52,20 @@ export function readInput({ name, options, operands = [] }: Command, args: reado
     if (choices !== undefined && !choices.includes(text))
       throw new UsageError(`Cannot use "${text}" as ${operand}: expected one of ${choices.join(", ")}`);
   }
+  checkTogether(table, [...given.keys()]);
   const values = Object.entries(options).map(([key, spec]) => [key, readValue(`--${key}`, spec, given.get(key))]);
   return { options: Object.fromEntries(values), operands: found };
+}
+
+/** @throws {UsageError} If one of the options that are given has no effect. */
+function checkTogether(table: OptionTable, given: readonly string[]): void {
+  for (const name of given) {
+    const { needs, excludes = [], about } = table[name]!;
+    if (needs !== undefined && !given.includes(needs))
+      throw new UsageError(`Cannot use --${name}: it needs --${needs}`);
+    const other = excludes.find((one) => given.includes(one));
+    if (other !== undefined) throw new UsageError(`Cannot use --${other} with --${name}, which ${about}`);
+  }
 }
 
 function readValue(option: string, spec: OptionSpec, given: readonly string[] | undefined): unknown {
@@ -62,14 +74,17 @@ function readValue(option: string, spec: OptionSpec, given: readonly string[] | 
     case "flag":
       return given !== undefined;
     case "texts":
-      return given ?? [];
+      return (given ?? []).map((text) => readText(option, text, spec.choices));
     case "number":
       return last === undefined ? spec.default : readNumber(option, last, spec.min ?? 1);
     case "text":
-      if (last !== undefined && spec.choices !== undefined && !spec.choices.includes(last))
-        throw new UsageError(`Cannot use ${option}: expected one of ${spec.choices.join(", ")}, got "${last}"`);
-      return last ?? spec.default;
+      return last === undefined ? spec.default : readText(option, last, spec.choices);
   }
+}
+
+function readText(option: string, text: string, choices: readonly string[] | undefined): string {
+  if (choices === undefined || choices.includes(text)) return text;
+  throw new UsageError(`Cannot use ${option}: expected one of ${choices.join(", ")}, got "${text}"`);
 }
 
 function readNumber(option: string, text: string, min: 0 | 1): number {

@@ -1,8 +1,11 @@
+import { STATE_CODES, type State } from "./state.ts";
+
 export const pingOptions = {
   uri: { type: "text", value: "PATH", default: "/ping", about: "the page to ask for; php-fpm's ping.path" },
   status: {
     type: "text",
     value: "PATH",
+    excludes: ["uri", "expect"],
     about: "asks for php-fpm's status page (pm.status_path) instead, and reports its numbers",
   },
   "max-queue": {
@@ -10,7 +13,8 @@ export const pingOptions = {
     value: "N",
     default: 0,
     min: 0,
-    about: "with --status: connections that may wait for a worker before that is saturation",
+    needs: "status",
+    about: "connections that may wait for a worker before that is saturation",
   },
   expect: {
     type: "text",
@@ -23,8 +27,13 @@ export const pingOptions = {
   allow: {
     type: "texts",
     value: "STATE",
+    choices: Object.keys(STATE_CODES) as State[],
     about: "exits with 0 in this state as well: give saturated if a failed check restarts the application",
   },
-  json: { type: "flag", about: "the answer as JSON" },
-  prometheus: { type: "flag", about: "the answer as metrics, in the text format of Prometheus" },
+  json: { type: "flag", about: "prints the answer as JSON" },
+  prometheus: {
+    type: "flag",
+    excludes: ["json"],
+    about: "prints the answer as metrics, in the text format of Prometheus",
+  },
 } as const;

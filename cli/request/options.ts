@@ -26,7 +26,16 @@ export const requestOptions = {
   stderr: { type: "flag", about: "prints what the application writes to FCGI_STDERR, on standard error" },
   output: { type: "text", short: "o", value: "FILE", about: "writes the body to a file instead of standard output" },
   timeout: { type: "number", value: "MS", default: 60000, about: "milliseconds without progress" },
-  repeat: { type: "number", value: "N", about: "sends the request so often, drops the bodies and prints a summary" },
-  concurrency: { type: "number", value: "N", about: "with --repeat: requests at once, 1 unless it is given" },
-  json: { type: "flag", about: "the head and the end of the answer, or the summary, as JSON; drops the body" },
+  repeat: {
+    type: "number",
+    value: "N",
+    excludes: ["output", "include", "stderr"],
+    about: "sends the request so often, drops the answers and prints a summary",
+  },
+  concurrency: { type: "number", value: "N", default: 1, needs: "repeat", about: "requests at once" },
+  json: {
+    type: "flag",
+    excludes: ["include"],
+    about: "prints the head and the end of the answer, or the summary, as JSON instead of the body",
+  },
 } as const;

@@ -27,12 +27,10 @@ export async function run(
   context: CommandContext,
 ): Promise<number> {
   const { signal, stdin } = context;
-  const { timeout, data, role } = options;
+  const { timeout, data, role, concurrency, json } = options;
   const filterName = options["filter-file"];
   if ((role === "filter") !== (filterName !== undefined))
     throw new UsageError(`Cannot send the request: --role filter and --filter-file FILE need each other`);
-  const { concurrency = 1 } = options;
-  checkRepeat(options);
   const client = new FastCgiClient(connectorFor(address), {
     connectTimeout: timeout,
     headerTimeout: timeout,
@@ -53,7 +51,6 @@ export async function run(
     const shape = shapeOf(target, options, body, filterFile);
     const sending: Sending = { client, shape, body, filterFile };
     if (options.repeat !== undefined) {
-      const { json } = options;
       return await repeat(options.repeat, () => requestOf(sending, { signal }), client, { concurrency, json }, context);
     }
     return await once(sending, options, context);
@@ -68,19 +65,6 @@ export async function run(
     await client.close({ timeout: 0 });
     await Promise.all(bodies.map((body) => body.close()));
   }
-}
-
-/** @throws {UsageError} If an option has no effect with or without --repeat. */
-function checkRepeat({ repeat, concurrency, output, include, stderr }: Input["options"]): void {
-  if (repeat === undefined) {
-    if (concurrency !== undefined) throw new UsageError("Cannot use --concurrency: it needs --repeat");
-    return;
-  }
-  const useless = Object.entries({ output, include, stderr }).find(
-    ([, value]) => value !== undefined && value !== false,
-  );
-  if (useless !== undefined)
-    throw new UsageError(`Cannot use --${useless[0]} with --repeat, which drops the answers and prints a summary`);
 }
 
 /** What every request of a run has. */
@@ -128,7 +112,7 @@ async function once(sending: Sending, options: Input["options"], context: Comman
     const answer = await exchange(sending.client, request);
     const { status } = answer;
     progress.clear();
-    if (options.include && !options.json) await stdout.write(answer.headBytes);
+    if (options.include) await stdout.write(answer.headBytes);
     const sink = options.json && options.output === undefined ? nowhere : await sinkOf(options.output, stdout);
     let bytes = 0;
     try {

@@ -28,6 +28,8 @@ const command: Command = {
     count: { type: "number", value: "N", default: 3, about: "a number" },
     limit: { type: "number", value: "N", about: "another number" },
     rest: { type: "number", value: "N", min: 0, about: "a number that may be 0" },
+    pick: { type: "texts", value: "KIND", choices: ["one", "two"], needs: "many", about: "several kinds" },
+    only: { type: "flag", excludes: ["flag", "count"], about: "does all by itself" },
   },
   exitCodes: [],
   examples: [],
@@ -43,6 +45,8 @@ describe("readInput", () => {
     [["--text", "-", "a"], { text: "-" }, ["a"]],
     [["--text", "", "a", "--limit", "12"], { text: "", limit: 12 }, ["a"]],
     [["a", "--rest", "0"], { rest: 0 }, ["a"]],
+    [["a", "--pick", "two", "--pick", "one", "-m", "x"], { pick: ["two", "one"], many: ["x"] }, ["a"]],
+    [["a", "--only"], { only: true, count: 3 }, ["a"]],
     [["--", "--flag"], { flag: false }, ["--flag"]],
   ])("reads %j", (args, options, operands) => {
     const input = readInput(command, args)!;
@@ -61,6 +65,10 @@ describe("readInput", () => {
     [["a", "--kind", "three"], 'Cannot use --kind: expected one of one, two, got "three"'],
     [["a", "--count", "1.5"], 'Cannot use --count: expected a whole number from 1 to 999999999, got "1.5"'],
     [["a", "--count", "-1"], 'Cannot use --count: expected a whole number from 1 to 999999999, got "-1"'],
+    [["a", "-m", "x", "--pick", "one", "--pick", "three"], 'Cannot use --pick: expected one of one, two, got "three"'],
+    [["a", "--pick", "one"], "Cannot use --pick: it needs --many"],
+    [["a", "--only", "-f"], "Cannot use --flag with --only, which does all by itself"],
+    [["a", "--count", "3", "--only"], "Cannot use --count with --only, which does all by itself"],
     [["a", "--rest", "-1"], 'Cannot use --rest: expected a whole number from 0 to 999999999, got "-1"'],
   ])("refuses %j with what was expected", (args, message) => {
     expect(() => readInput(command, args)).toThrow(message);
@@ -72,6 +80,13 @@ describe("readInput", () => {
 });
 
 describe("fetchcgi", () => {
+  it("names only options of the same command where one needs or excludes another", () => {
+    for (const { name, options } of commands) {
+      const others = Object.values(options).flatMap(({ needs = [], excludes = [] }) => [needs, excludes].flat());
+      expect(Object.keys(options), name).toEqual(expect.arrayContaining(others));
+    }
+  });
+
   it("prints its commands, each command's help, and its version", async () => {
     for (const args of [["--help"], ["-h"], ["help"]]) {
       const { code, text } = await fetchcgi(args);

@@ -260,6 +260,22 @@ describe("fetchcgi ping", () => {
       expect((await ping(...args)).code).toBe(2);
     }
   });
+
+  it("refuses options that have no effect together", async () => {
+    for (const [args, message] of [
+      [
+        ["--status", "/s", "--expect", "pong"],
+        "Cannot use --expect with --status, which asks for php-fpm's status page",
+      ],
+      [["--uri", "/ping", "--status", "/s"], "Cannot use --uri with --status"],
+      [["--max-queue", "1"], "Cannot use --max-queue: it needs --status"],
+      [["--json", "--prometheus"], "Cannot use --json with --prometheus"],
+    ] as const) {
+      const { code, errors } = await ping("9000", ...args);
+      expect(errors).toContain(message);
+      expect(code).toBe(2);
+    }
+  });
 });
 
 describe("fetchcgi ping as a program", () => {

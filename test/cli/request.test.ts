@@ -265,6 +265,7 @@ describe("fetchcgi request", () => {
       [["9000", "/", "--repeat", "2", "-o", "file"], 2, "Cannot use --output with --repeat"],
       [["9000", "/", "--repeat", "2", "-i"], 2, "Cannot use --include with --repeat"],
       [["9000", "/", "--repeat", "2", "--stderr"], 2, "Cannot use --stderr with --repeat"],
+      [["9000", "/", "--json", "-i"], 2, "Cannot use --include with --json"],
       [["9000", "/", "-X", "a b"], 2, "Cannot use --method"],
     ] as const) {
       const run = await request([...args]);
