@@ -152,9 +152,7 @@ export class Delivery implements IncomingResponseHooks {
         await null;
         if (this.#overload !== null) connection.finish();
         controller.signal.throwIfAborted();
-        const delivered = this.deliver(controller.signal);
-        hasReturned();
-        await delivered;
+        await this.deliver(controller.signal);
       });
     } catch (error) {
       this.response.onEarlyFailure = null;

@@ -159,14 +159,11 @@ export class Pool {
    * unused, even if that connection was the last: what is known about the application would be forgotten, and the
    * request might be refused for the same reason for ever.
    *
-   * @returns A function to call when the request has come, or does not come.
+   * @returns A function to call once: the request has a connection again, or does not come.
    */
   awaitReturn(): () => void {
     this.#returning++;
-    let isAwaited = true;
     return () => {
-      if (!isAwaited) return;
-      isAwaited = false;
       this.#returning--;
       this.#checkUnused();
     };
