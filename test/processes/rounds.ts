@@ -13,6 +13,7 @@ import {
 } from "../../adapters/node/index.ts";
 import type { RuntimeName } from "../adapters/battery/programs/adapter.ts";
 import { freePort } from "../support/free_port.ts";
+import { waitUntil } from "../support/process.ts";
 import { type RuntimeRacer, startRuntimeRacer } from "../support/runtimes.ts";
 import { makeStaleSocket } from "../support/stale_socket.ts";
 
@@ -75,11 +76,12 @@ class Load {
 
   /** Waits for so many more answers or errors. */
   async goOn(count: number): Promise<void> {
-    const { length } = this.answers;
-    const { length: failed } = this.errors;
-    while (this.answers.length + this.errors.length < length + failed + count) {
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    }
+    const ended = (): number => this.answers.length + this.errors.length;
+    const start = ended();
+    await waitUntil(() => ended() >= start + count, {
+      timeout: HANG * 2,
+      message: `Under load, fewer than ${count} requests ended in ${HANG * 2} ms`,
+    });
   }
 
   async stop(): Promise<void> {

@@ -20,7 +20,7 @@ const RSS_NOISE = 64;
 /** Descriptors that a runtime may open for itself. */
 const DESCRIPTOR_NOISE = 3;
 
-/** Measures, when nothing is under way. */
+/** Measures, when nothing is under way. What is left to be closed in this process is closed in the turns of its event loop that pass. */
 export async function measure(): Promise<Holding> {
   const { gc } = globalThis as { gc?: () => void };
   for (let round = 0; round < 3; round++) {

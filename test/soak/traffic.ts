@@ -4,6 +4,7 @@ import { Buffer } from "node:buffer";
 import type { FastCgiHttpClient, FastCgiListener } from "../../adapters/node/index.ts";
 import { encodeRecords, type FastCgiConnection, FastCgiError, fromStreams } from "../../src/toolkit.ts";
 import type { Adapter } from "../adapters/battery/programs/adapter.ts";
+import { waitUntil } from "../support/process.ts";
 import { begin, request } from "../support/records.ts";
 
 /** Requests that run at every moment. */
@@ -70,7 +71,8 @@ export class Traffic {
   readonly #client: FastCgiHttpClient;
   #server!: FastCgiListener;
   #isOver = false;
-  #running: Promise<void>[] = [];
+  /** The kinds of the requests that run, by their numbers. */
+  readonly #underWay = new Map<number, Kind>();
   #count = 0;
 
   constructor(adapter: Adapter, path: string) {
@@ -86,14 +88,22 @@ export class Traffic {
 
   start(): void {
     this.#isOver = false;
-    this.#running = Array.from({ length: PARALLEL }, () => this.#goOn());
+    for (let client = 0; client < PARALLEL; client++) void this.#goOn();
   }
 
-  /** Waits for all requests, and until no connection is left. */
+  /**
+   * Waits for all requests, and until no connection is left.
+   *
+   * @throws {Error} If that takes a minute: something hangs.
+   */
   async pause(): Promise<void> {
     this.#isOver = true;
-    await Promise.all(this.#running);
-    while (this.#client.status.connections > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    await waitUntil(() => this.#underWay.size === 0, {
+      message: () => `Requests hang: ${[...this.#underWay.values()].join(", ")}`,
+    });
+    await waitUntil(() => this.#client.status.connections === 0, {
+      message: () => `${this.#client.status.connections} idle connections of the client stay open`,
+    });
   }
 
   async close(): Promise<void> {
@@ -106,6 +116,7 @@ export class Traffic {
     while (!this.#isOver) {
       const number = this.#count++;
       const kind = KINDS[number % KINDS.length]!;
+      this.#underWay.set(number, kind);
       let outcome: string;
       try {
         outcome = await this.#play(kind, number);
@@ -116,6 +127,7 @@ export class Traffic {
       }
       const key = `${kind}: ${outcome}`;
       this.outcomes.set(key, (this.outcomes.get(key) ?? 0) + 1);
+      this.#underWay.delete(number);
     }
   }
 

@@ -95,8 +95,8 @@ export async function startProcess(command: string, options: ProcessOptions): Pr
 export interface WaitOptions {
   /** In milliseconds, a minute by default: what happens at all has happened then, on a busy machine as well. */
   readonly timeout?: number;
-  /** What the error says when the time is over. */
-  readonly message?: string;
+  /** What the error says when the time is over: a function tells what is known only then. */
+  readonly message?: string | (() => string);
 }
 
 /** Asks until the answer is yes. For what tests cannot await: other processes and their files. */
@@ -104,7 +104,7 @@ export async function waitUntil(probe: () => boolean | Promise<boolean>, options
   const { timeout = 60_000, message = `Cannot go on: still waiting after ${timeout} ms` } = options;
   const deadline = Date.now() + timeout;
   while (!(await probe())) {
-    if (Date.now() > deadline) throw new Error(message);
+    if (Date.now() > deadline) throw new Error(typeof message === "string" ? message : message());
     await sleep(10);
   }
 }
