@@ -7,6 +7,8 @@ import { decodeByteString } from "../src/toolkit.ts";
 export interface CgiAnswer {
   /** The lines of the header block; null if no empty line ends it. */
   readonly lines: readonly string[] | null;
+  /** The values of each field, by its name in lower case. A line without a name and a colon is no field. */
+  readonly fields: ReadonlyMap<string, readonly string[]>;
   /** The body, as a byte string. */
   readonly body: string;
   /** Bytes of the header block, with its empty line. */
@@ -16,28 +18,26 @@ export interface CgiAnswer {
 export function readCgiAnswer(stdout: Uint8Array): CgiAnswer {
   const text = decodeByteString(stdout);
   const end = /\r?\n\r?\n/.exec(text);
-  if (end === null) return { lines: null, body: text, headerLength: 0 };
+  if (end === null) return { lines: null, fields: new Map(), body: text, headerLength: 0 };
   const headerLength = end.index + end[0].length;
-  return { lines: text.slice(0, end.index).split(/\r?\n/), body: text.slice(headerLength), headerLength };
+  const lines = text.slice(0, end.index).split(/\r?\n/);
+  return { lines, fields: fieldsIn(lines), body: text.slice(headerLength), headerLength };
 }
 
-/** The names of the fields, in lower case. */
-export function namesOf({ lines }: CgiAnswer): string[] {
-  return (lines ?? []).map(nameIn);
+function fieldsIn(lines: readonly string[]): Map<string, string[]> {
+  const fields = new Map<string, string[]>();
+  for (const line of lines) {
+    const colon = line.indexOf(":");
+    if (colon < 1) continue;
+    const name = line.slice(0, colon).trim().toLowerCase();
+    fields.set(name, [...(fields.get(name) ?? []), line.slice(colon + 1).trim()]);
+  }
+  return fields;
 }
 
-/** The values of a field. */
-export function fieldsOf({ lines }: CgiAnswer, name: string): string[] {
-  return (lines ?? []).filter((line) => nameIn(line) === name).map((line) => line.slice(line.indexOf(":") + 1).trim());
-}
-
-function nameIn(line: string): string {
-  return line.slice(0, line.indexOf(":")).trim().toLowerCase();
-}
-
-/** The status that a web server reads from it (RFC 3875 6.2). */
-export function statusOf(answer: CgiAnswer): number {
-  const [status] = fieldsOf(answer, "status");
+/** The status that a web server reads from it (RFC 3875 6.2). NaN if the field has no number. */
+export function statusOf({ fields }: CgiAnswer): number {
+  const [status] = fields.get("status") ?? [];
   if (status !== undefined) return Number.parseInt(status, 10);
-  return fieldsOf(answer, "location").length > 0 ? 302 : 200;
+  return fields.has("location") ? 302 : 200;
 }

@@ -1,13 +1,6 @@
 // One request and its answer: the header as the application writes it, and the body as it comes.
 
-import {
-  decodeByteString,
-  type EndRequestBody,
-  encodeByteString,
-  type FastCgiClient,
-  FastCgiError,
-  type FastCgiRequestInit,
-} from "../../src/toolkit.ts";
+import { type EndRequestBody, type FastCgiClient, FastCgiError, type FastCgiRequestInit } from "../../src/toolkit.ts";
 import { type CgiAnswer, readCgiAnswer, statusOf } from "../cgi_answer.ts";
 
 /** The most bytes of a header block, as the library's client takes by default. */
@@ -44,7 +37,7 @@ export async function exchange(client: FastCgiClient, request: FastCgiRequestIni
       const what = done ? "it ended without a header" : `its header has more than ${MAX_HEADER} bytes`;
       throw new FastCgiError("malformedResponse", `Cannot read the answer: ${what}`);
     }
-    bytes = joined(bytes, value);
+    bytes = Buffer.concat([bytes, value]);
     head = readCgiAnswer(bytes);
   } while (head.lines === null);
   const { headerLength } = head;
@@ -66,20 +59,4 @@ export async function exchange(client: FastCgiClient, request: FastCgiRequestIni
     },
     end: response.end,
   };
-}
-
-/** The fields of a header block: names in lower case, repeated fields as a list. */
-export function fieldsIn({ lines }: CgiAnswer): Record<string, string | string[]> {
-  const fields = new Map<string, string[]>();
-  for (const line of lines ?? []) {
-    const colon = line.indexOf(":");
-    if (colon < 1) continue;
-    const name = line.slice(0, colon).trim().toLowerCase();
-    fields.set(name, [...(fields.get(name) ?? []), line.slice(colon + 1).trim()]);
-  }
-  return Object.fromEntries([...fields].map(([name, values]) => [name, values.length === 1 ? values[0]! : values]));
-}
-
-function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
-  return first.length === 0 ? second : encodeByteString(decodeByteString(first) + decodeByteString(second));
 }

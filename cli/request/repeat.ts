@@ -4,7 +4,7 @@ import { type FastCgiClient, FastCgiError, type FastCgiRequestInit } from "../..
 import type { CommandContext } from "../frame/command.ts";
 import { Progress } from "../frame/progress.ts";
 import { exchange } from "./exchange.ts";
-import { REQUEST_EXITS } from "./exits.ts";
+import { exitOfError, exitOfStatus, REQUEST_EXITS } from "./exits.ts";
 
 /** What all requests together came to. */
 export interface Summary {
@@ -36,7 +36,9 @@ export async function repeat(
   const times: number[] = [];
   const statuses = new Map<string, number>();
   const errors = new Map<string, number>();
-  let [begun, done, bytes, isUnreachable] = [0, 0, 0, true];
+  /** What each request would have ended with alone. */
+  const exits = new Set<number>();
+  let [begun, done, bytes] = [0, 0, 0];
   const started = performance.now();
   const send = async (): Promise<void> => {
     while (begun < count && !signal.aborted) {
@@ -48,12 +50,12 @@ export async function repeat(
         await answer.end;
         times.push(performance.now() - start);
         add(statuses, String(answer.status));
-        isUnreachable = false;
+        exits.add(exitOfStatus(answer.status));
       } catch (error) {
         if (signal.aborted) return;
         if (!(error instanceof FastCgiError)) throw error;
-        isUnreachable &&= error.code === "connectFailed";
         add(errors, error.message);
+        exits.add(exitOfError(error));
       }
       done++;
       progress.show(() => `${done} of ${count} requests`);
@@ -70,8 +72,9 @@ export async function repeat(
   };
   print(json ? JSON.stringify(summary) : summaryText(summary));
   if (signal.aborted) return REQUEST_EXITS.interrupted;
-  if (errors.size > 0) return isUnreachable ? REQUEST_EXITS.unreachable : REQUEST_EXITS.broken;
-  return [...statuses.keys()].some((status) => Number(status) >= 400) ? REQUEST_EXITS.refused : REQUEST_EXITS.answered;
+  const [exit = REQUEST_EXITS.answered, ...others] = exits;
+  if (others.length === 0) return exit;
+  return errors.size > 0 ? REQUEST_EXITS.broken : REQUEST_EXITS.refused;
 }
 
 function add(counts: Map<string, number>, key: string): void {

@@ -7,12 +7,13 @@ import {
   type FastCgiRequestInit,
 } from "../../src/toolkit.ts";
 import { connectorFor } from "../address.ts";
+import type { CgiAnswer } from "../cgi_answer.ts";
 import { type CommandContext, type CommandInput, type Output, UsageError } from "../frame/command.ts";
 import { formatBytes, Progress } from "../frame/progress.ts";
 import { printable } from "../frame/style.ts";
 import { fileBody, openBody, type RequestBody } from "./body.ts";
-import { exchange, fieldsIn } from "./exchange.ts";
-import { REQUEST_EXITS } from "./exits.ts";
+import { exchange } from "./exchange.ts";
+import { exitOfError, exitOfStatus, REQUEST_EXITS } from "./exits.ts";
 import type { requestOptions } from "./options.ts";
 import { repeat } from "./repeat.ts";
 import { type RequestShape, shapeOf } from "./shape.ts";
@@ -58,9 +59,7 @@ export async function run(
     if (signal.aborted) return REQUEST_EXITS.interrupted;
     if (!(error instanceof FastCgiError)) throw error;
     context.printError(`fetchcgi: ${error.message}`);
-    return error.code === "connectFailed" || error.limit === "connectTimeout"
-      ? REQUEST_EXITS.unreachable
-      : REQUEST_EXITS.broken;
+    return exitOfError(error);
   } finally {
     await client.close({ timeout: 0 });
     await Promise.all(bodies.map((body) => body.close()));
@@ -127,13 +126,18 @@ async function once(sending: Sending, options: Input["options"], context: Comman
     if (options.json) {
       const milliseconds = Math.round(performance.now() - started);
       print(
-        JSON.stringify({ status, fields: fieldsIn(answer.head), bytes, milliseconds, appStatus, stderr: messages }),
+        JSON.stringify({ status, fields: fieldsOf(answer.head), bytes, milliseconds, appStatus, stderr: messages }),
       );
     }
-    return status < 400 ? REQUEST_EXITS.answered : REQUEST_EXITS.refused;
+    return exitOfStatus(status);
   } finally {
     progress.clear();
   }
+}
+
+/** The fields of a header block for JSON: a list where a name comes more than once. */
+function fieldsOf({ fields }: CgiAnswer): Record<string, string | readonly string[]> {
+  return Object.fromEntries([...fields].map(([name, values]) => [name, values.length === 1 ? values[0]! : values]));
 }
 
 /** Lines stay lines; a terminal gets no other control characters. */

@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { type FastCgiFetchHandler, Role, serve } from "../../adapters/node/index.ts";
+import { repeat } from "../../cli/request/repeat.ts";
+import { FastCgiClient } from "../../src/toolkit.ts";
 import { freePort } from "../support/free_port.ts";
 import { deferred } from "../support/open_stream.ts";
 import { type PhpFpm, startPhpFpm } from "../support/php_fpm.ts";
@@ -13,7 +15,7 @@ import { startRawApplication } from "../support/raw_answer.ts";
 import { formatTarget } from "../support/target.ts";
 import { createTemporaryDirectory, type TemporaryDirectory } from "../support/temporary_directory.ts";
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
-import { fetchcgi, type RunOptions } from "./run.ts";
+import { contextTo, fetchcgi, type RunOptions } from "./run.ts";
 
 failOnUnhandledRejections();
 
@@ -300,5 +302,16 @@ describe("fetchcgi request", () => {
     const down = await request([`127.0.0.1:${await freePort()}`, "/", "--repeat", "3"]);
     expect(down.text).toMatch(/^failed: 3, Cannot connect/m);
     expect(down.code).toBe(3);
+  });
+
+  it("ends with the same code whether a request is repeated or not", async () => {
+    const odd = await startRawApplication("Status: odd\r\nno field\r\nA: 1\r\nA: 2\r\n\r\n", { endsRequest: true });
+    onTestFinished(() => odd.close());
+    const { code, text } = await request([odd.address, "/", "--json"]);
+    expect(JSON.parse(text)).toMatchObject({ status: null, fields: { status: "odd", a: ["1", "2"] } });
+    expect([code, (await request([odd.address, "/", "--repeat", "2"])).code]).toEqual([1, 1]);
+    const never = new FastCgiClient({ connect: () => new Promise(() => {}) }, { connectTimeout: 10 });
+    const asks = { concurrency: 1, json: true };
+    expect(await repeat(2, async () => ({ params: [] }), never, asks, contextTo([], []))).toBe(3);
   });
 });

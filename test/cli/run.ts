@@ -1,5 +1,5 @@
 import type { Finding } from "../../cli/check/report/rule.ts";
-import type { Output } from "../../cli/frame/command.ts";
+import type { CommandContext, Output } from "../../cli/frame/command.ts";
 import { runCommand } from "../../cli/frame/run.ts";
 
 /** What a command printed, and its exit code. */
@@ -29,21 +29,27 @@ export interface RunOptions {
   readonly stdin?: AsyncIterable<Uint8Array>;
 }
 
-/** Runs `fetchcgi` with these arguments in this process. */
-export async function fetchcgi(
-  args: readonly string[],
+/** A context whose output is collected. */
+export function contextTo(
+  text: string[],
+  errors: string[],
   { signal = new AbortController().signal, terminal, stdin = nothing() }: RunOptions = {},
-): Promise<Run> {
-  const [text, errors]: [string[], string[]] = [[], []];
+): CommandContext {
   const [stdout, stderr] = [outputTo(text, terminal), outputTo(errors, terminal)];
-  const code = await runCommand(args, {
+  return {
     stdout,
     stderr,
     stdin: () => stdin,
     signal,
     print: (line) => void stdout.write(`${line}\n`),
     printError: (line) => void stderr.write(`${line}\n`),
-  });
+  };
+}
+
+/** Runs `fetchcgi` with these arguments in this process. */
+export async function fetchcgi(args: readonly string[], options?: RunOptions): Promise<Run> {
+  const [text, errors]: [string[], string[]] = [[], []];
+  const code = await runCommand(args, contextTo(text, errors, options));
   return { code, text: text.join("").replace(/\n$/, ""), errors: errors.join("").replace(/\n$/, "") };
 }
 

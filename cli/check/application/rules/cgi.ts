@@ -1,13 +1,14 @@
 // Rules about the header that the application writes (RFC 3875 6), for the one page that it is checked with.
 
 import { isHopByHop, isToken } from "../../../../src/toolkit.ts";
-import { type CgiAnswer, fieldsOf, namesOf, readCgiAnswer } from "../../../cgi_answer.ts";
+import { type CgiAnswer, readCgiAnswer } from "../../../cgi_answer.ts";
 import { kept, notApplicable, notTold, type Outcome, type Rule, type RuleGroup, unless } from "../../report/rule.ts";
 import type { Session } from "../session.ts";
 
 type Judge = (answer: CgiAnswer) => Outcome;
 
 const CGI_FIELDS = ["content-type", "location", "status"] as const;
+
 /** A rule about the answer to a usual GET. */
 function about(rule: Omit<Rule<Session>, "run">, judge: Judge): Rule<Session> {
   return {
@@ -51,39 +52,40 @@ export const cgi: RuleGroup<Session> = {
     ),
     about(
       { id: "CGI-6.3-1", section: "RFC 3875 6.3", title: "There is Content-Type, Location or Status" },
-      (answer) => {
-        const found = CGI_FIELDS.filter((name) => fieldsOf(answer, name).length > 0);
+      ({ fields }) => {
+        const found = CGI_FIELDS.filter((name) => fields.has(name));
         return unless(found.length === 0 ? "none of them" : null, found.join(", "));
       },
     ),
-    about({ id: "CGI-6.3-2", section: "RFC 3875 6.3", title: "None of them comes twice" }, (answer) => {
-      const twice = CGI_FIELDS.find((name) => fieldsOf(answer, name).length > 1);
-      return unless(twice && `${twice} comes ${fieldsOf(answer, twice).length} times`, "each once at most");
+    about({ id: "CGI-6.3-2", section: "RFC 3875 6.3", title: "None of them comes twice" }, ({ fields }) => {
+      const timesOf = (name: string): number => fields.get(name)?.length ?? 0;
+      const twice = CGI_FIELDS.find((name) => timesOf(name) > 1);
+      return unless(twice && `${twice} comes ${timesOf(twice)} times`, "each once at most");
     }),
-    about({ id: "CGI-6.3.1-1", section: "RFC 3875 6.3.1", title: "A body has a Content-Type" }, (answer) => {
-      if (answer.body === "") return notApplicable("there is no body");
-      const [type] = fieldsOf(answer, "content-type");
+    about({ id: "CGI-6.3.1-1", section: "RFC 3875 6.3.1", title: "A body has a Content-Type" }, ({ body, fields }) => {
+      if (body === "") return notApplicable("there is no body");
+      const [type] = fields.get("content-type") ?? [];
       return unless(type === undefined ? "there is none" : null, String(type));
     }),
     about(
       { id: "CGI-6.3.3-1", section: "RFC 3875 6.3.3", title: "Status is three digits, a space and a phrase" },
-      (answer) => {
-        const [status] = fieldsOf(answer, "status");
+      ({ fields }) => {
+        const [status] = fields.get("status") ?? [];
         if (status === undefined) return notApplicable("there is no Status");
         return unless(/^[1-5]\d\d( .*)?$/.test(status) ? null : `it is ${JSON.stringify(status)}`, status);
       },
     ),
     about(
       { id: "CGI-6.3.4-2", section: "RFC 3875 6.3.4", title: "No field concerns the connection to the client" },
-      (answer) => {
-        const found = namesOf(answer).find(isHopByHop);
+      ({ fields }) => {
+        const found = [...fields.keys()].find(isHopByHop);
         return unless(found && `there is ${found}`, "none does");
       },
     ),
     about(
       { id: "FIELD-3", section: "RFC 3875 6.3.3", title: "There is exactly one Status", isAdvice: true },
-      (answer) => {
-        const { length } = fieldsOf(answer, "status");
+      ({ fields }) => {
+        const { length } = fields.get("status") ?? [];
         return unless(length === 1 ? null : `there are ${length}`, "there is one");
       },
     ),
