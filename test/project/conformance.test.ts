@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { type NamedTest, namedTest, testExists } from "../support/named_tests.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const table = readFileSync(join(root, "specifications/conformance.md"), "utf8");
@@ -12,7 +13,7 @@ interface Row {
   says: string;
   binds: string;
   sources: string[];
-  tests: { file: string; name: string }[];
+  tests: NamedTest[];
   status: string;
 }
 
@@ -43,10 +44,10 @@ function parseRow(line: string): Row {
   };
 }
 
-function parseTest(entry: string): { file: string; name: string } {
-  const match = /^`(test\/[^:]+\.test\.ts): (.+)`$/.exec(entry.trim());
-  if (match === null) throw new Error(`Expected \`test/….test.ts: name\`, got ${entry}`);
-  return { file: match[1]!, name: match[2]! };
+function parseTest(entry: string): NamedTest {
+  const test = namedTest(entry);
+  if (test === null) throw new Error(`Expected \`test/….ts: name\`, got ${entry}`);
+  return test;
 }
 
 const rows = table
@@ -54,17 +55,6 @@ const rows = table
   .filter((line) => /^\| (FCGI|CGI|FIELD)-/.test(line))
   .map(parseRow);
 const kept = rows.filter(({ status }) => status === "kept" || status === "deviation");
-
-/** Test files by path, with what makes a name hard to find taken out. */
-const texts = new Map<string, string>();
-function textOf(file: string): string {
-  let text = texts.get(file);
-  if (text === undefined) {
-    text = existsSync(join(root, file)) ? readFileSync(join(root, file), "utf8").replaceAll("\\", "") : "";
-    texts.set(file, text);
-  }
-  return text;
-}
 
 describe("specifications/conformance.md", () => {
   it("has every chapter of FastCGI, RFC 3875 and the field rules, each id once", () => {
@@ -102,9 +92,7 @@ describe("specifications/conformance.md", () => {
     const missing = kept.flatMap(({ rule, tests }) =>
       tests.length === 0
         ? [`${rule}: none`]
-        : tests
-            .filter(({ file, name }) => !textOf(file).includes(name))
-            .map(({ file, name }) => `${rule}: ${file}: ${name}`),
+        : tests.filter((test) => !testExists(test)).map(({ file, name }) => `${rule}: ${file}: ${name}`),
     );
     expect(missing).toEqual([]);
   });

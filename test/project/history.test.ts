@@ -1,11 +1,11 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { namedTest, testExists } from "../support/named_tests.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const read = (file: string): string => readFileSync(join(root, file), "utf8");
-const rows = read("specifications/history.md")
+const rows = readFileSync(join(root, "specifications/history.md"), "utf8")
   .split("\n")
   .filter((line) => line.startsWith("| ") && line.includes("`test/"))
   .map((line) =>
@@ -32,9 +32,8 @@ describe("specifications/history.md", () => {
       tests
         .split("<br>")
         .filter((entry) => {
-          const [, file, name] = /^`(test\/[^:]+\.ts): (.+)`$/.exec(entry) ?? [];
-          if (file === undefined || name === undefined) return true;
-          return !existsSync(join(root, file)) || !read(file).replaceAll("\\", "").includes(name);
+          const test = namedTest(entry);
+          return test === null || !testExists(test);
         })
         .map((entry) => `${source}: ${entry}`),
     );
