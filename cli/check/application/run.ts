@@ -1,10 +1,10 @@
 import { connectorFor } from "../../address.ts";
-import { type CommandContext, type CommandInput, EXIT_USAGE } from "../../frame/command.ts";
+import type { CommandContext, CommandInput } from "../../frame/command.ts";
 import { Progress } from "../../frame/progress.ts";
 import { readParam } from "../../param.ts";
+import { exitCodeFor } from "../exit_codes.ts";
 import { FindingList } from "../report/list.ts";
 import { countText, reportJson } from "../report/print.ts";
-import { passes } from "../report/rule.ts";
 import { checkApplication } from "./check.ts";
 import type { applicationOptions } from "./options.ts";
 
@@ -46,6 +46,5 @@ export async function run(
     print(`\n${countText(findings)}`);
     if (leftOut > 0) print(`${leftOut} checks were left out (--safe).`);
   }
-  if (findings.length === 0) return EXIT_USAGE;
-  return passes(findings) ? 0 : 1;
+  return exitCodeFor(findings);
 }

@@ -1,5 +1,6 @@
 import type { ListenTarget } from "../../../adapters/system/listen.ts";
 import type { ConnectionAddress } from "../../../src/toolkit.ts";
+import { unlessAborted } from "../../frame/signal.ts";
 import type { Finding } from "../report/rule.ts";
 import { listenFor } from "./listen.ts";
 import type { ObservedRequest } from "./observed.ts";
@@ -32,7 +33,7 @@ const ABORT_TIME = 3000;
  * Acts as an application until the signal aborts, enough requests have come, or this command's own requests were sent.
  */
 export async function checkServer(options: ServerCheckOptions, events: ServerCheckEvents = {}): Promise<Finding[]> {
-  let over = 0;
+  let count = 0;
   let isEnough!: () => void;
   const enough = new Promise<void>((resolve) => {
     isEnough = resolve;
@@ -46,23 +47,21 @@ export async function checkServer(options: ServerCheckOptions, events: ServerChe
     onRequest(request) {
       events.onRequest?.(request);
       if (request.aborted !== null) isAborted();
-      if (++over >= options.requests) isEnough();
+      if (++count >= options.requests) isEnough();
     },
   });
   const listener = await listenFor(options.target, (connection) => void observer.serve(connection));
   try {
     events.onListening?.(listener.address);
-    options.signal.addEventListener("abort", isEnough, { once: true });
-    if (options.signal.aborted) isEnough();
+    const over = unlessAborted(enough, options.signal);
     if (options.url === undefined) {
-      await enough;
+      await over;
     } else {
       events.onRefused?.(await sendProbes(options.url));
       // The abort of this command's own request arrives through the web server, if at all.
-      await Promise.race([aborted, enough, timer(ABORT_TIME)]);
+      await Promise.race([aborted, over, timer(ABORT_TIME)]);
     }
   } finally {
-    options.signal.removeEventListener("abort", isEnough);
     const stopped = listener.stop();
     await observer.close();
     await stopped;

@@ -1,10 +1,10 @@
 import { listenTargetFor, listenText } from "../../address.ts";
-import { type CommandContext, type CommandInput, EXIT_USAGE, UsageError } from "../../frame/command.ts";
+import { type CommandContext, type CommandInput, UsageError } from "../../frame/command.ts";
 import { printable } from "../../frame/style.ts";
 import { readMode } from "../../mode.ts";
+import { exitCodeFor } from "../exit_codes.ts";
 import { FindingList } from "../report/list.ts";
 import { countText, reportJson } from "../report/print.ts";
-import { passes } from "../report/rule.ts";
 import { checkServer } from "./check.ts";
 import type { ObservedRequest } from "./observed.ts";
 import type { serverOptions } from "./options.ts";
@@ -39,8 +39,7 @@ export async function run(
     for (const found of findings) list.print(found);
     print(findings.length === 0 ? "\nNo request has come." : `\n${countText(findings)}`);
   }
-  if (findings.length === 0) return EXIT_USAGE;
-  return passes(findings) ? 0 : 1;
+  return exitCodeFor(findings);
 }
 
 function readUrl(text: string): URL {
