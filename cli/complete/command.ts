@@ -1,11 +1,10 @@
 import type { Command } from "../frame/command.ts";
-import { completeOptions } from "./options.ts";
 
 export const completeCommand: Command = {
   name: "complete",
   summary: "prints the script with which bash completes commands and options",
   operands: [{ name: "SHELL", about: "the shell", choices: ["bash"] }],
-  options: completeOptions,
+  options: {},
   exitCodes: [
     [0, "the script was printed"],
     [2, "the arguments are wrong"],

@@ -8,13 +8,10 @@ export async function run(_: CommandInput, { print }: CommandContext, all: reado
 
 function bashScript(commands: readonly Command[]): string {
   const first = new Set(commands.map(({ name }) => name.split(" ")[0]!));
-  const groups = [...first].flatMap((word) => {
-    const second = commands.filter(({ name }) => name.startsWith(`${word} `)).map(({ name }) => name.split(" ")[1]!);
-    return second.length === 0 ? [] : [`    ${word}) words="${second.join(" ")}" ;;`];
-  });
+  const groups = groupsOf(commands);
   return `_fetchcgi() {
   local word="\${COMP_WORDS[COMP_CWORD]}" before="\${COMP_WORDS[COMP_CWORD - 1]}" command="\${COMP_WORDS[1]}" words=""
-  if ((COMP_CWORD > 1)) && [[ " ${twoWords(commands).join(" ")} " == *" $command "* ]]; then
+  if ((COMP_CWORD > 1)) && [[ " ${[...groups.keys()].join(" ")} " == *" $command "* ]]; then
     command+=" \${COMP_WORDS[2]}"
   fi
   COMPREPLY=()
@@ -24,7 +21,7 @@ function bashScript(commands: readonly Command[]): string {
   fi
   if ((COMP_CWORD == 2)); then
     case "$command" in
-${groups.map((line) => line.replace(/^ {4}(\w+)\)/, '      "$1 "*)')).join("\n")}
+${[...groups].map(([word, second]) => `      "${word} "*) words="${second.join(" ")}" ;;`).join("\n")}
     esac
   fi
   case "$command $before" in
@@ -38,9 +35,14 @@ ${commands.map(optionsOf).join("\n")}
 complete -o default -F _fetchcgi fetchcgi`;
 }
 
-/** The first words of the commands that have two. */
-function twoWords(commands: readonly Command[]): string[] {
-  return [...new Set(commands.filter(({ name }) => name.includes(" ")).map(({ name }) => name.split(" ")[0]!))];
+/** The second words of the commands that have two, by the first. */
+function groupsOf(commands: readonly Command[]): Map<string, string[]> {
+  const groups = new Map<string, string[]>();
+  for (const { name } of commands) {
+    const [first = "", second] = name.split(" ");
+    if (second !== undefined) groups.set(first, [...(groups.get(first) ?? []), second]);
+  }
+  return groups;
 }
 
 /** The values of options and operands that can have only some. */

@@ -1,1 +1,0 @@
-export const completeOptions = {} as const;
