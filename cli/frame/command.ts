@@ -39,11 +39,14 @@ export type OptionValues<Table extends OptionTable> = {
   readonly [Name in keyof Table]: Table[Name] extends { type: "flag" }
     ? boolean
     : Table[Name] extends { type: "texts" }
-      ? readonly string[]
+      ? readonly Text<Table[Name]>[]
       : Table[Name] extends { type: "number" }
         ? Optional<number, Table[Name]>
-        : Optional<string, Table[Name]>;
+        : Optional<Text<Table[Name]>, Table[Name]>;
 };
+
+/** One of the choices, if there are some. */
+type Text<Spec> = Spec extends { choices: readonly (infer Choice)[] } ? Choice : string;
 
 type Optional<Value, Spec> = Spec extends { default: Value } ? Value : Value | undefined;
 

@@ -35,7 +35,7 @@ export function shapeOf(
     params.set("FCGI_DATA_LAST_MOD", "0");
   }
   for (const text of options.param) params.set(...readParam("--param", text));
-  return { role: ROLES[options.role as keyof typeof ROLES] ?? Role.Responder, params };
+  return { role: ROLES[options.role], params };
 }
 
 function readUrl(target: string): URL {

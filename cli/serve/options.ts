@@ -14,7 +14,10 @@ export const serveOptions = {
     value: "N",
     about: "processes over one socket: one that dies is replaced, SIGHUP replaces them all. Only on Node",
   },
-  watch: { type: "flag", about: "replaces the workers when a file in the module's folder changes: for development" },
+  watch: {
+    type: "flag",
+    about: "replaces the workers when a file in the module's folder changes: for development. Only on Node",
+  },
   drain: { type: "number", value: "MS", default: 30000, about: "milliseconds that running requests have when it ends" },
   print: {
     type: "text",
@@ -23,3 +26,6 @@ export const serveOptions = {
     about: "prints the lines for this web server and ends",
   },
 } as const;
+
+/** A web server whose lines can be printed. */
+export type WebServer = (typeof serveOptions.print.choices)[number];

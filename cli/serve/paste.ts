@@ -3,8 +3,7 @@
 import { resolve } from "node:path";
 import { formatTcpTarget } from "../../adapters/shared/target.ts";
 import type { ListenTarget } from "../../adapters/system/listen.ts";
-
-export const WEB_SERVERS = ["nginx", "apache", "caddy"] as const;
+import type { WebServer } from "./options.ts";
 
 /** Where to connect to what listens on all addresses of the machine. */
 const TO_CONNECT: ReadonlyMap<string, string> = new Map([
@@ -13,7 +12,7 @@ const TO_CONNECT: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** The lines for a web server. Null if it starts the application itself, or the address is not known. */
-export function linesFor(server: (typeof WEB_SERVERS)[number], target: ListenTarget): string | null {
+export function linesFor(server: WebServer, target: ListenTarget): string | null {
   const { hostname = "127.0.0.1", port } = target;
   // The web server's working directory is another one.
   const path = target.path === undefined ? undefined : resolve(target.path);

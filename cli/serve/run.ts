@@ -12,8 +12,8 @@ import { aborted, endingWith, unlessAborted } from "../frame/signal.ts";
 import { readMode } from "../mode.ts";
 import { startServing } from "./listener.ts";
 import { ModuleError } from "./module.ts";
-import type { serveOptions } from "./options.ts";
-import { linesFor, WEB_SERVERS } from "./paste.ts";
+import { serveOptions } from "./options.ts";
+import { linesFor } from "./paste.ts";
 import { Supervisor } from "./supervisor.ts";
 import { forkWorker, ignoreSignals, tellPrimary, untilDismissed } from "./workers.ts";
 
@@ -30,7 +30,7 @@ export async function run({ options, operands: [file = ""] }: Input, context: Co
   if (cluster.isWorker) return work(file, target, options.drain);
   const { print, printError } = context;
   if (options.print !== undefined) {
-    const lines = linesFor(options.print as (typeof WEB_SERVERS)[number], target);
+    const lines = linesFor(options.print, target);
     if (lines === null) throw new UsageError("Cannot print lines for a web server: expected --listen unix:… or tcp:…");
     print(lines);
     return 0;
@@ -203,7 +203,7 @@ function announce(
 ): void {
   printError(`fetchcgi: ${what} on ${listenText(target, address)}`);
   if (!stderr.isTerminal) return;
-  for (const server of WEB_SERVERS) {
+  for (const server of serveOptions.print.choices) {
     const lines = linesFor(server, { ...target, ...address });
     if (lines !== null) printError(`\n# ${server}\n${lines}`);
   }
