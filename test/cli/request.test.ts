@@ -7,12 +7,13 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { type FastCgiFetchHandler, Role, serve } from "../../adapters/node/index.ts";
 import { repeat } from "../../cli/request/repeat.ts";
-import { FastCgiClient } from "../../src/toolkit.ts";
+import { encodeRecords, FastCgiClient, type FastCgiRecord, RecordType } from "../../src/toolkit.ts";
 import { freePort } from "../support/free_port.ts";
 import { deferred } from "../support/open_stream.ts";
 import { type PhpFpm, startPhpFpm } from "../support/php_fpm.ts";
-import { startRawApplication } from "../support/raw_answer.ts";
+import { record } from "../support/records.ts";
 import { formatTarget } from "../support/target.ts";
+import { TcpBackend } from "../support/tcp_backend.ts";
 import { createTemporaryDirectory, type TemporaryDirectory } from "../support/temporary_directory.ts";
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
 import { contextTo, fetchcgi, type RunOptions } from "./run.ts";
@@ -36,6 +37,16 @@ async function serveApp(fetch: FastCgiFetchHandler): Promise<string> {
   const server = await serve({ port: 0, fetch, onError: () => {}, onStderr: () => {} });
   onTestFinished(() => server.close({ timeout: 100 }));
   return `127.0.0.1:${(server.address as { port: number }).port}`;
+}
+
+/** An application that sends these records for a request, and closes the connection. Returns its address. */
+async function startBackend(answer: (id: number) => FastCgiRecord[]): Promise<string> {
+  const backend = await TcpBackend.start(async ({ id, connection }) => {
+    await connection.send(encodeRecords(answer(id)));
+    connection.end();
+  });
+  onTestFinished(() => backend.close());
+  return `127.0.0.1:${backend.port}`;
 }
 
 const request = (args: string[], options?: RunOptions) => fetchcgi(["request", ...args], options);
@@ -239,18 +250,15 @@ describe("fetchcgi request", () => {
   });
 
   it("says by its exit code how the exchange ended", async () => {
-    const cut = await startRawApplication("Content-Length: 100\r\nContent-Type: text/plain\r\n\r\nhalf", {
-      endsRequest: false,
-    });
-    onTestFinished(() => cut.close());
-    const empty = await startRawApplication("", { endsRequest: true });
-    onTestFinished(() => empty.close());
+    const half = "Content-Length: 100\r\nContent-Type: text/plain\r\n\r\nhalf";
+    const cut = await startBackend((id) => [record(RecordType.Stdout, id, half)]);
+    const empty = await startBackend((id) => [record(RecordType.EndRequest, id, new Uint8Array(8))]);
     const silent = await serveApp(() => new Promise<Response>(() => {}));
     for (const [args, code, message] of [
       [[`127.0.0.1:${await freePort()}`], 3, "nothing listens there; is the application running?"],
       [[join(folder.path, "none.sock")], 3, "there is no such socket"],
-      [[cut.address], 4, "Cannot"],
-      [[empty.address], 4, "Cannot read the answer: it ended without a header"],
+      [[cut], 4, "Cannot"],
+      [[empty], 4, "Cannot read the answer: it ended without a header"],
       [[silent, "/", "--timeout", "200"], 4, "the application sent no output for 200 ms"],
       [["9000", "ftp://a/"], 2, 'expected a path or a URL, got "ftp://a/"'],
       [["9000", "/", "-H", "nothing"], 2, 'Cannot use --header: expected "NAME: VALUE", got "nothing"'],
@@ -305,11 +313,13 @@ describe("fetchcgi request", () => {
   });
 
   it("ends with the same code whether a request is repeated or not", async () => {
-    const odd = await startRawApplication("Status: odd\r\nno field\r\nA: 1\r\nA: 2\r\n\r\n", { endsRequest: true });
-    onTestFinished(() => odd.close());
-    const { code, text } = await request([odd.address, "/", "--json"]);
+    const odd = await startBackend((id) => [
+      record(RecordType.Stdout, id, "Status: odd\r\nno field\r\nA: 1\r\nA: 2\r\n\r\n"),
+      record(RecordType.EndRequest, id, new Uint8Array(8)),
+    ]);
+    const { code, text } = await request([odd, "/", "--json"]);
     expect(JSON.parse(text)).toMatchObject({ status: null, fields: { status: "odd", a: ["1", "2"] } });
-    expect([code, (await request([odd.address, "/", "--repeat", "2"])).code]).toEqual([1, 1]);
+    expect([code, (await request([odd, "/", "--repeat", "2"])).code]).toEqual([1, 1]);
     const never = new FastCgiClient({ connect: () => new Promise(() => {}) }, { connectTimeout: 10 });
     const asks = { concurrency: 1, json: true };
     expect(await repeat(2, async () => ({ params: [] }), never, asks, contextTo([], []))).toBe(3);
