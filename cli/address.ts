@@ -13,9 +13,10 @@ export function pathIn(address: string): string | undefined {
   return address.includes("/") && !isUrl(address) ? address : undefined;
 }
 
-/** `127.0.0.1:9000` of `tcp:127.0.0.1:9000`. */
-export function tcpIn(address: string): string {
-  return address.startsWith("tcp:") ? address.slice("tcp:".length) : address;
+/** Whether an application at this address is on this machine. */
+export function isLocal(address: string): boolean {
+  const target = targetIn(address, 1);
+  return target !== null && ("path" in target || /^(?:127\.[\d.]+|localhost|::1)$/.test(target.hostname));
 }
 
 function isUrl(address: string): boolean {
@@ -57,7 +58,7 @@ function targetIn(address: string, minPort: 0 | 1): { path: string } | { hostnam
   const path = pathIn(address);
   if (path !== undefined) return path === "" ? null : { path };
   if (isUrl(address)) return null;
-  const { hostname = LOOPBACK, port } = splitTcpTarget(tcpIn(address));
+  const { hostname = LOOPBACK, port } = splitTcpTarget(address.replace(/^tcp:/, ""));
   return hostname !== "" && port >= minPort && port <= MAX_PORT ? { hostname, port } : null;
 }
 

@@ -3,7 +3,7 @@
 import { statSync } from "node:fs";
 import { isListed } from "../../adapters/system/listed_sockets.ts";
 import { type Connector, FastCgiClient, FastCgiError, type NameValuePair } from "../../src/toolkit.ts";
-import { pathIn, tcpIn } from "../address.ts";
+import { isLocal, pathIn } from "../address.ts";
 import { readCgiAnswer, statusOf } from "../cgi_answer.ts";
 import { untilAborted } from "../frame/signal.ts";
 import type { PingResult, PoolNumbers } from "./state.ts";
@@ -116,14 +116,13 @@ function numbersIn(body: string): PoolNumbers | null {
 
 /** What an error says about an application. */
 function resultOf(error: unknown, { address, timeout }: PingOptions, isConnected: boolean): PingResult {
-  const isLocal = pathIn(address) !== undefined || /^(?:(?:127\.[\d.]+|localhost|\[::1\]):)?\d+$/.test(tcpIn(address));
   if (!(error instanceof FastCgiError)) {
     if ((error as Error).name !== "TimeoutError") throw error;
     if (isConnected) {
       const message = `takes connections, but did not answer within ${timeout} ms; all workers are busy, or the application hangs`;
       return { state: "saturated", message };
     }
-    return isLocal
+    return isLocal(address)
       ? { state: "saturated", message: `took no connection within ${timeout} ms; the backlog is full` }
       : {
           state: "down",

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { connectorFor, listenTargetFor, listenText } from "../../cli/address.ts";
+import { connectorFor, isLocal, listenTargetFor, listenText } from "../../cli/address.ts";
 
 describe("connectorFor", () => {
   it.each(["fd:0", "localhost", "app.sock", "unix:", ":9000", "127.0.0.1:0", "tcp:", ""])("refuses %j", (address) => {
@@ -24,6 +24,15 @@ describe("connectorFor", () => {
     "/a:b//c",
   ])("takes %j", (address) => {
     expect(connectorFor(address)).toHaveProperty("connect");
+  });
+});
+
+describe("isLocal", () => {
+  it("is true for paths and for the loopback interface", () => {
+    for (const address of ["/run/app.sock", "9000", "tcp:127.0.0.2:9000", "localhost:9000", "[::1]:9000"])
+      expect(isLocal(address), address).toBe(true);
+    for (const address of ["192.0.2.1:9000", "tcp:[2001:db8::1]:9000", "127.example:9000"])
+      expect(isLocal(address), address).toBe(false);
   });
 });
 
