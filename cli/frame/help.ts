@@ -11,9 +11,9 @@ export function commandHelp(command: Command, output: Output): string {
   const usage = ["fetchcgi", name, ...operands.map(nameOfOperand), "[options]"].join(" ");
   const heading = (text: string): string => styled(output, "bold", text);
   const parts = [
-    wrap(`fetchcgi ${name}: ${summary}`, widthOf(output)).join("\n").replace(`fetchcgi ${name}`, heading),
+    paragraph(`fetchcgi ${name}: ${summary}`, output).replace(`fetchcgi ${name}`, heading),
     `${heading("Usage:")} ${usage}`,
-    ...about.map((paragraph) => wrap(paragraph, widthOf(output)).join("\n")),
+    ...about.map((text) => paragraph(text, output)),
     operands.length > 0 &&
       listText(
         operands.map((operand) => [operand.name, aboutOperand(operand)]),
@@ -42,14 +42,14 @@ export function overviewHelp(commands: readonly Command[], output: Output): stri
       commands.map(({ name, summary }) => [name, summary]),
       output,
     )}`,
-    wrap(
+    paragraph(
       "`fetchcgi COMMAND --help` says more about each, with examples and exit codes; `fetchcgi --version` prints the version.",
-      widthOf(output),
-    ).join("\n"),
+      output,
+    ),
   ].join("\n\n");
 }
 
-function nameOfOperand({ name, isOptional }: { readonly name: string; readonly isOptional?: true }): string {
+function nameOfOperand({ name, isOptional }: Operand): string {
   return isOptional ? `[${name}]` : name;
 }
 
@@ -87,6 +87,11 @@ function listText(rows: readonly (readonly [name: string, about: string])[], out
 
 function widthOf({ columns }: Output): number {
   return Math.min(columns, MAX_COLUMNS);
+}
+
+/** A text in lines of the output. */
+function paragraph(text: string, output: Output): string {
+  return wrap(text, widthOf(output)).join("\n");
 }
 
 /** Breaks a text into lines between its words. */
