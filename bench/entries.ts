@@ -91,6 +91,9 @@ export function callingFetchcgi(
   return ours(calling(name, "fetchcgi_client.mjs", job, { before, flags }));
 }
 
+/** Seconds, in which even the slow one does 20,000 requests. */
+const RUN_WARM_UP = 2;
+
 /** A contender that is warmed up and measured as one run, for cases that count slow runs. */
 export function wholeRun(entry: Entry): Entry {
   return {
@@ -107,8 +110,6 @@ export function wholeRun(entry: Entry): Entry {
     },
   };
 }
-/** Seconds, in which even the slow one does 20,000 requests. */
-const RUN_WARM_UP = 2;
 
 /** Something in memory alone: a codec, or a stream. */
 export function coding(name: string, style: string, job: string): Entry {

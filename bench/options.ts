@@ -28,10 +28,10 @@ export interface BenchOptions {
 }
 
 export const usage = `npm run bench                       all cases; adds a page to bench/results and writes bench/RESULTS.md anew
-npm run bench -- quick              the main cases, with whom their targets name, in short rounds; writes nothing
-npm run bench -- serve client-hello cases by id or by the start of it
+npm run bench -- quick              the main cases, against those that their targets name, in short rounds; writes nothing
+npm run bench -- hello client-hello cases by id or by the start of it
 npm run bench -- list               the cases
-npm run bench -- profile serve-hello  a CPU profile of our contender and where its time goes
+npm run bench -- profile hello-node24  a CPU profile of our contender and where its time goes
   --node PATH  --bun PATH  --deno PATH   runtimes to use; by default those of scripts/runtimes, and of Node.js the 24
   --base FOLDER      another build of this library, as a further contender
   --rounds N  --seconds S  --warm-up S   how often and how long

@@ -30,7 +30,7 @@ function cells(entry: EntryResult, first: EntryResult): string[] {
     entry === first || !("samples" in first)
       ? ""
       : spread(spreadOf(ratios(values(first.samples), values(samples))), ratio),
-    errors === 0 ? "0" : `${errors.toLocaleString("en")}`,
+    errors.toLocaleString("en"),
   ];
 }
 

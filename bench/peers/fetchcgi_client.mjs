@@ -1,5 +1,5 @@
-// Our client: fetchcgi_client.mjs FOLDER OPTIONS BACKEND JOB, where OPTIONS are more options of the client, as JSON, and `response` the name
-// of its responseClass.
+// Our client: fetchcgi_client.mjs FOLDER OPTIONS BACKEND JOB, where OPTIONS are more options of the client, as JSON, and `response` the
+// name of its responseClass.
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { BROWSER_HEADERS, HELLO } from "./answers.mjs";
