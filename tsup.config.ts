@@ -1,6 +1,7 @@
 import { defineConfig } from "tsup";
 
-// The library; tsup.command.config.ts has the command. One ESM build with several entries: shared chunks, so `instanceof FastCgiError` holds across them.
+// The library; tsup.command.config.ts has the command. One ESM build with several entries: shared chunks, so `instanceof FastCgiError`
+// holds across them.
 export default defineConfig({
   entry: {
     index: "src/index.ts",
