@@ -502,6 +502,23 @@ describe("FastCgiClient: connecting", () => {
     expect(open.cancelled).toBe(reason);
   });
 
+  it("FastCgiClient does not wait for a connection when keyOf aborts the request", async () => {
+    const controller = new AbortController();
+    const reason = new Error("Enough");
+    let connects = 0;
+    const connector = {
+      connect: () => new Promise<never>(() => void connects++),
+      keyOf() {
+        controller.abort(reason);
+        return "tenant";
+      },
+    };
+    const client = new FastCgiClient(connector);
+    await expect(client.send({ ...get, signal: controller.signal })).rejects.toBe(reason);
+    expect(connects).toBe(0);
+    expect(client.status.waiting).toBe(0);
+  });
+
   it("FastCgiClient passes an abort on to the attempt", async () => {
     const { client, attempts } = manual();
     const controller = new AbortController();
