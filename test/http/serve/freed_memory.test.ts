@@ -252,6 +252,20 @@ describe("memory of input", () => {
     expect(freed).toBeGreaterThan(0);
   });
 
+  it.each(["text", "arrayBuffer"])(
+    "FastCgiServer frees every piece of a body that %s() reads as it comes",
+    async (reader) => {
+      const body = new TextEncoder().encode(textOf(80_000, 1));
+      const requests = [{ reader, body, fill: "1", cuts: [992] }];
+      // Records end with their piece or go on in the next one.
+      const given = { requests, order: [0], cuts: [8_000], pauses: [true], lazyRequest: true };
+      const buffers = await converse(given, true);
+      expect(buffers.length).toBe(11);
+      // The first one has the variables, too.
+      expect(buffers.map(isFreed)).toEqual(buffers.map((_, index) => index > 0));
+    },
+  );
+
   it("FastCgiServer frees no buffer of a channel that does not say that it may", async () => {
     const run = async (given: Conversation): Promise<void> => {
       expect((await converse(given)).some(isFreed)).toBe(false);
