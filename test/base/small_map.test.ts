@@ -29,6 +29,15 @@ describe("SmallMap", () => {
     );
   });
 
+  it("SmallMap has nothing of its many entries once they are gone", () => {
+    const small = new SmallMap<number, number>();
+    for (let key = 0; key < 100; key++) small.set(key, key);
+    for (let key = 0; key < 100; key++) small.delete(key);
+    expect([small.size, small.values()]).toEqual([0, []]);
+    small.set(1, 2);
+    expect([small.size, small.values()]).toEqual([1, [2]]);
+  });
+
   it("SmallMap.values is a copy, so entries may be deleted while a program goes through it", () => {
     const small = new SmallMap<number, number>();
     for (let key = 0; key < 5; key++) small.set(key, key);
