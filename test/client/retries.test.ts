@@ -520,6 +520,24 @@ describe("retries of a request that an application has refused", () => {
     expect(client.status.connections).toBeLessThanOrEqual(2);
   });
 
+  it("FastCgiClient sends nothing to the next application when onRetry cancels the response, even if it has a connection", async () => {
+    const [first, second] = [refusing("1", 9), refusing("2", 0)];
+    let response: FastCgiClientResponse | null = null;
+    const client = closing(
+      new FastCgiClient(
+        { connect: () => first.connect(), alternativeTo: () => second },
+        { keepAlive: true, onRetry: () => void response?.stdout.cancel("not wanted") },
+      ),
+    );
+    expect(await text(client)).toBe("2");
+    await turns();
+    expect(client.status.idle).toBe(1);
+    response = await client.send(request("GET"));
+    await expect(response.end).rejects.toBe("not wanted");
+    await turns();
+    expect([first.received.length, second.received.length]).toEqual([2, 1]);
+  });
+
   it("FastCgiClient fails the request when all applications are overloaded, or the others can't be reached", async () => {
     const down: Connector = { connect: () => Promise.reject(new Error("down")) };
     for (const other of [refusing("2", 9), down]) {
