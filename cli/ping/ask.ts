@@ -6,6 +6,7 @@ import { type Connector, FastCgiClient, FastCgiError, type NameValuePair } from 
 import { isLocal, pathIn } from "../address.ts";
 import { readCgiAnswer, statusOf } from "../cgi_answer.ts";
 import { untilAborted } from "../frame/signal.ts";
+import { pageParams } from "../page_params.ts";
 import type { PingResult, PoolNumbers } from "./state.ts";
 
 /** What to ask, and what to expect. */
@@ -55,25 +56,12 @@ export async function ping(options: PingOptions): Promise<PingResult> {
 }
 
 function paramsOf({ uri, isStatusPage, script, params }: PingOptions): NameValuePair[] {
-  const [path = "", query = ""] = uri.split("?");
-  const usual: NameValuePair[] = [
-    ["GATEWAY_INTERFACE", "CGI/1.1"],
-    ["SERVER_PROTOCOL", "HTTP/1.1"],
-    ["SERVER_SOFTWARE", "fetchcgi-ping"],
-    ["SERVER_NAME", "localhost"],
-    ["SERVER_PORT", "80"],
-    ["REMOTE_ADDR", "127.0.0.1"],
-    ["REQUEST_METHOD", "GET"],
-    ["REQUEST_URI", uri],
-    ["SCRIPT_NAME", path],
-    // php-fpm compares SCRIPT_NAME with its own pages, but only if there is a SCRIPT_FILENAME.
-    ["SCRIPT_FILENAME", script ?? path],
-    ["QUERY_STRING", isStatusPage ? "json" : query],
-    ["CONTENT_LENGTH", ""],
-    ["HTTP_HOST", "localhost"],
-    ["REDIRECT_STATUS", "200"], // php-cgi runs nothing without it
-  ];
-  return [...new Map([...usual, ...params])];
+  const all = new Map(pageParams(uri, "fetchcgi-ping"));
+  // php-fpm compares SCRIPT_NAME with its own pages, but only if there is a SCRIPT_FILENAME.
+  all.set("SCRIPT_FILENAME", script ?? all.get("SCRIPT_NAME")!);
+  if (isStatusPage) all.set("QUERY_STRING", "json");
+  for (const [name, value] of params) all.set(name, value);
+  return [...all];
 }
 
 function judge(stdout: Uint8Array, { uri, isStatusPage, maxQueue, expect }: PingOptions): PingResult {

@@ -9,6 +9,7 @@ import {
   type NameValuePair,
   RecordType,
 } from "../../../src/toolkit.ts";
+import { pageParams } from "../../page_params.ts";
 
 /** What all requests to the application have in common. */
 export interface RequestOptions {
@@ -66,24 +67,15 @@ export function pairsOf(options: RequestOptions, shape: RequestShape): NameValue
   const uri = body === undefined ? options.uri : options.bodyUri;
   const { script } = options;
   const pairs = new Map<string, string>([
-    ["GATEWAY_INTERFACE", "CGI/1.1"],
-    ["SERVER_SOFTWARE", "fetchcgi-check"],
-    ["SERVER_PROTOCOL", "HTTP/1.1"],
-    ["SERVER_NAME", "localhost"],
+    ...pageParams(uri, "fetchcgi-check"),
     ["SERVER_ADDR", "127.0.0.1"],
-    ["SERVER_PORT", "80"],
-    ["REMOTE_ADDR", "127.0.0.1"],
     ["REMOTE_PORT", "50000"],
     ["REQUEST_METHOD", method],
-    ["REQUEST_URI", uri],
-    ["QUERY_STRING", uri.split("?")[1] ?? ""],
-    ["SCRIPT_NAME", script === undefined ? uri.split("?")[0]! : `/${utf8ToByteString(basename(script))}`],
     ["CONTENT_LENGTH", contentLength ?? (body === undefined ? "" : String(body.length))],
     ["CONTENT_TYPE", body === undefined ? "" : "application/octet-stream"],
-    ["HTTP_HOST", "localhost"],
-    ["REDIRECT_STATUS", "200"], // php-cgi runs nothing without it
   ]);
   if (script !== undefined) {
+    pairs.set("SCRIPT_NAME", `/${utf8ToByteString(basename(script))}`);
     pairs.set("SCRIPT_FILENAME", utf8ToByteString(script));
     pairs.set("DOCUMENT_ROOT", utf8ToByteString(dirname(script)));
   }
