@@ -124,7 +124,7 @@ async function collected(source: AsyncIterable<Uint8Array>, signal: AbortSignal)
       const reader = spool.read();
       return counted({ read: () => reader.read(), cancel() {} }, onSent);
     },
-    close: async () => void (await spool.close()),
+    close: () => spool.close(),
   };
 }
 

@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { chmod, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
@@ -109,6 +110,25 @@ describe("fetchcgi", () => {
     }
     expect(await fetchcgi(["--version"])).toEqual({ code: 0, text: VERSION, errors: "" });
     expect((await fetchcgi(["check", "--help"])).text).toContain("check server");
+  });
+
+  it("has the same options, letters and defaults in its help and in the README of each command", () => {
+    for (const folder of new Set(commands.map(({ name }) => name.split(" ")[0]!))) {
+      const readme = readFileSync(new URL(`../../cli/${folder}/README.md`, import.meta.url), "utf8");
+      const rows = readme.split("\n").filter((line) => line.startsWith("| `--"));
+      const options = commands
+        .filter(({ name }) => name.split(" ")[0] === folder)
+        .flatMap((each) => Object.entries(each.options));
+      const named = rows.flatMap((row) => [...row.split("|")[1]!.matchAll(/`--([\w-]+)/g)].map(([, key]) => key));
+      expect(new Set(named), folder).toEqual(new Set(options.map(([key]) => key)));
+      for (const [key, spec] of options) {
+        const about = rows.filter((row) => new RegExp(`\`--${key}\\b(?!-)`).test(row.split("|")[1]!));
+        if (spec.short !== undefined) expect(about.join(), key).toContain(`\`-${spec.short}\``);
+        if (!("default" in spec)) continue;
+        const defaults = about.map((row) => row.split("|")[2]!.trim().replaceAll("`", ""));
+        expect(defaults, key).toContain(String(spec.default));
+      }
+    }
   });
 
   it("breaks the lines of its help where a terminal ends", async () => {
