@@ -1,4 +1,4 @@
-// The members of an interface in the source, with what their comments say.
+// The interfaces of options that programs can give, their members, and what the comments of these say.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,6 +6,21 @@ import { fileURLToPath } from "node:url";
 import ts from "typescript";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** The modules that say what the entries export. */
+const DOORS = ["src/index.ts", "src/toolkit.ts", "adapters/cloudflare/index.ts", "adapters/system/index.ts"];
+
+/** The names of all types of options that the entries export. */
+export function exportedOptionTypes(): string[] {
+  const names = DOORS.flatMap(
+    (door) =>
+      readFileSync(join(root, door), "utf8").match(
+        /\b\w+(?:Options|Limits|Target|Init|Peers|Preset|DocumentRoot)\b/g,
+      ) ?? [],
+  );
+  if (names.length === 0) throw new Error("No entry exports options");
+  return [...new Set(names)];
+}
 
 export interface Option {
   name: string;

@@ -9,7 +9,7 @@ import * as node from "../../adapters/node/index.ts";
 import * as core from "../../src/index.ts";
 import * as toolkit from "../../src/toolkit.ts";
 import { sourceFiles } from "../support/imports.ts";
-import { membersOf } from "../support/interface_members.ts";
+import { exportedOptionTypes, membersOf } from "../support/interface_members.ts";
 import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
 import type { Argument, Call } from "./call.ts";
 import { CALLS, WITHOUT_CALLS } from "./calls.ts";
@@ -172,14 +172,8 @@ describe("the list of calls", () => {
 
   /** The interfaces of options that the entries export, with the files that declare them. */
   function optionInterfaces(): { file: string; name: string }[] {
-    const doors = ["src/index.ts", "src/toolkit.ts", "adapters/cloudflare/index.ts", "adapters/system/index.ts"];
-    const exported = doors.flatMap((door) =>
-      [...readFileSync(door, "utf8").matchAll(/\b\w+(?:Options|Limits|Target|Init|Peers|Preset|DocumentRoot)\b/g)].map(
-        ([name]) => name,
-      ),
-    );
     const files = [...sourceFiles("src"), ...sourceFiles("adapters")].map((file) => [file, readFileSync(file, "utf8")]);
-    return [...new Set(exported)].flatMap((name) => {
+    return exportedOptionTypes().flatMap((name) => {
       const found = files.find(
         ([, text]) => text!.includes(`export interface ${name} `) || text!.includes(`export interface ${name}<`),
       );
