@@ -7,6 +7,7 @@ import { applicationRules } from "../../cli/check/application/check.ts";
 import { connectionRules, requestRules } from "../../cli/check/server/report.ts";
 import { FastCgiClient } from "../../src/toolkit.ts";
 import { freePort } from "../support/free_port.ts";
+import { deferred } from "../support/open_stream.ts";
 import { waitUntil } from "../support/process.ts";
 import { textFrom } from "../support/streams.ts";
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
@@ -132,20 +133,17 @@ describe("fetchcgi check server", () => {
 
   it("prints no control characters that came, and the port that the system chose", async () => {
     const written: string[] = [];
-    let listening!: (port: number) => void;
-    const listens = new Promise<number>((resolve) => {
-      listening = resolve;
-    });
+    const listening = deferred<number>();
     const checked = fetchcgi(["check", "server", "--listen", "127.0.0.1:0", "--requests", "1"], {
       terminal: {
         async write(data) {
           written.push(String(data));
           const port = /listening on 127\.0\.0\.1:(\d+)/.exec(String(data))?.[1];
-          if (port !== undefined) listening(Number(port));
+          if (port !== undefined) listening.resolve(Number(port));
         },
       },
     });
-    const client = new FastCgiClient(new FastCgiTcpConnector({ port: await listens }));
+    const client = new FastCgiClient(new FastCgiTcpConnector({ port: await listening.promise }));
     onTestFinished(() => client.close());
     const params: [string, string][] = [
       ["REQUEST_METHOD", "G\u0007T"],

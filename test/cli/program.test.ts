@@ -4,6 +4,7 @@ import { createConnection, createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { expect, it, onTestFinished } from "vitest";
 import { freePort } from "../support/free_port.ts";
+import { deferred } from "../support/open_stream.ts";
 import { startProcess, waitUntil } from "../support/process.ts";
 
 const main = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
@@ -28,12 +29,9 @@ it("fetchcgi as a program ends with its report and its code when Ctrl+C is press
 });
 
 it("a check of an application that hangs ends when Ctrl+C is pressed", async () => {
-  let connected!: () => void;
-  const connection = new Promise<void>((resolve) => {
-    connected = resolve;
-  });
+  const connection = deferred();
   const server = createServer((socket) => {
-    connected();
+    connection.resolve();
     socket.on("error", () => {}).resume();
   }).listen(0, "127.0.0.1");
   onTestFinished(() => void server.close());
@@ -44,7 +42,7 @@ it("a check of an application that hangs ends when Ctrl+C is pressed", async () 
     args: ["--import", "tsx", main, "check", "application", `127.0.0.1:${port}`, "--timeout", "999999"],
   });
   onTestFinished(() => running.stop());
-  await connection;
+  await connection.promise;
   process.kill(running.pid, "SIGINT");
   expect(await running.exited).toBe("SIGINT");
 });

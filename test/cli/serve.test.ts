@@ -13,6 +13,7 @@ import { httpRequest } from "../support/http.ts";
 import { startLoad } from "../support/load.ts";
 import { startNginx } from "../support/nginx.ts";
 import { type RunningProcess, startProcess, waitUntil } from "../support/process.ts";
+import { isRunning } from "../support/process_tree.ts";
 import { stagePackage } from "../support/staged_package.ts";
 import { createTemporaryDirectory, type TemporaryDirectory } from "../support/temporary_directory.ts";
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
@@ -84,14 +85,6 @@ const ask = async (url = "http://localhost/a"): Promise<string> => {
   const client = new FastCgiHttpClient(new FastCgiUnixConnector(path));
   return (await client.fetch(url)).text();
 };
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
 
 describe("handlerIn", () => {
   const fetch = (): Response => new Response("ok");
@@ -273,9 +266,9 @@ describe("fetchcgi serve", () => {
     onTestFinished(() => terminal.stop());
     await waitUntil(() => terminal.stdout().includes("fetchcgi: serving"));
     const worker = Number((await ask()).split(" ")[0]);
-    onTestFinished(() => void (isAlive(worker) && process.kill(worker, "SIGKILL")));
+    onTestFinished(() => void (isRunning(worker) && process.kill(worker, "SIGKILL")));
     process.kill(terminal.pid, "SIGKILL");
-    await waitUntil(() => !isAlive(worker) && !existsSync(path));
+    await waitUntil(() => !isRunning(worker) && !existsSync(path));
   });
 
   it("names the port that the system chose", async () => {
@@ -301,7 +294,7 @@ describe("fetchcgi serve", () => {
       await waitUntil(() => running.stdout().includes("loading"));
       process.kill(running.pid, "SIGTERM");
       expect(await running.exited).toBe("code 0");
-      expect(isAlive(Number(running.stdout().split(" ")[1]))).toBe(false);
+      expect(isRunning(Number(running.stdout().split(" ")[1]))).toBe(false);
     }
   });
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Supervisor, type Worker } from "../../cli/serve/supervisor.ts";
+import { deferred } from "../support/open_stream.ts";
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
@@ -164,16 +165,12 @@ describe("Supervisor", () => {
   it("lets workers finish, replaces none then, and kills those that don't end in time", async () => {
     const { supervisor, forked } = supervise(2);
     await supervisor.start();
-    let isOver!: () => void;
-    const closed = supervisor.close(
-      new Promise((resolve) => {
-        isOver = resolve;
-      }),
-    );
+    const limit = deferred();
+    const closed = supervisor.close(limit.promise);
     expect(forked.map((worker) => worker.closed)).toEqual([true, true]);
     forked[0]!.exit("code 0");
     await settle();
-    isOver();
+    limit.resolve();
     await closed;
     expect(await forked[1]!.exited).toBe("SIGKILL");
     expect(forked).toHaveLength(2);

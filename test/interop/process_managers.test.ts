@@ -13,7 +13,7 @@ import { bundle } from "../support/bundle.ts";
 import { guardAgainstLoss, unguard } from "../support/guard.ts";
 import { type Load, startLoad } from "../support/load.ts";
 import { startProcess, waitUntil } from "../support/process.ts";
-import { childrenOf, killTree } from "../support/process_tree.ts";
+import { childrenOf, isRunning, killTree } from "../support/process_tree.ts";
 import { createTemporaryDirectory, type TemporaryDirectory } from "../support/temporary_directory.ts";
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
 
@@ -65,15 +65,6 @@ function load(): Load {
   const started = startLoad(200, whoAnswers);
   onTestFinished(() => started.stop());
   return started;
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 describe("spawn-fcgi", () => {

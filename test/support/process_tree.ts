@@ -6,6 +6,16 @@ export function childrenOf(pid: number): number[] {
   return parents().flatMap(([child, parent]) => (parent === pid ? [child] : []));
 }
 
+/** Whether there is such a process; one that has ended counts until its parent has asked how. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Kills a process and everything below it: the top first, so that a supervisor starts no new worker meanwhile. */
 export function killTree(pid: number): void {
   const children = childrenOf(pid);

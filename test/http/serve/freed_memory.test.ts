@@ -18,6 +18,7 @@ import {
   type StageController,
 } from "../../../src/toolkit.ts";
 import { joined } from "../../support/bytes.ts";
+import { deferred } from "../../support/open_stream.ts";
 import { begin, record } from "../../support/records.ts";
 import { failOnUnhandledRejections, turns } from "../../support/unhandled_rejections.ts";
 
@@ -194,17 +195,14 @@ const conversation: fc.Arbitrary<Conversation> = fc.record({
  * @returns The buffers of its pieces.
  */
 async function converse({ requests, order, cuts, pauses, lazyRequest }: Conversation, isSole?: boolean) {
-  let sendAll!: () => void;
-  const allSent = new Promise<void>((resolve) => {
-    sendAll = resolve;
-  });
+  const allSent = deferred();
   const fills: (string | null)[] = [];
   const service = new FastCgiHttpService(
     async (request, context) => {
       const reader = new URL(request.url).pathname.slice(1);
       // `new Request(request)` needs a native one.
       const read = READERS[reader === "copied" && lazyRequest ? "bytes" : reader]!;
-      const bytes = await read(request, context, allSent);
+      const bytes = await read(request, context, allSent.promise);
       fills.push(request.headers.get("x-fill"));
       return new Response(bytes as Uint8Array<ArrayBuffer>);
     },
@@ -228,7 +226,7 @@ async function converse({ requests, order, cuts, pauses, lazyRequest }: Conversa
     buffers.push(buffer);
     channel.receive(copy, isSole);
   }
-  sendAll();
+  allSent.resolve();
   while (channel.bodies.size < requests.length && errors.length === 0) await turns(1);
   expect(errors).toEqual([]);
   for (const [requestId, body] of channel.bodies) {
