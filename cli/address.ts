@@ -1,11 +1,10 @@
 import { FastCgiTcpConnector, FastCgiUnixConnector } from "../adapters/node/connect.ts";
-import { formatTcpTarget, splitTcpTarget } from "../adapters/shared/target.ts";
+import { formatTcpTarget, MAX_PORT, splitTcpTarget } from "../adapters/shared/target.ts";
 import type { ListenTarget } from "../adapters/system/listen.ts";
 import type { ConnectionAddress, Connector } from "../src/toolkit.ts";
 import { UsageError } from "./frame/command.ts";
 
 const LOOPBACK = "127.0.0.1";
-const MAX_PORT = 65_535;
 
 /** The path in `unix:/run/app.sock`; also any address with a slash, but not a URL. */
 export function pathIn(address: string): string | undefined {

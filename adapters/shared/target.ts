@@ -25,7 +25,7 @@ export function parseTcpTarget(target: TcpTarget | string): TcpAddress {
 }
 
 /** The largest port. */
-const MAX_PORT = 65_535;
+export const MAX_PORT: number = 65_535;
 
 function parseTcpText(target: string): TcpAddress {
   const { hostname = "127.0.0.1", port } = splitTcpTarget(target);
