@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ListenTarget } from "../../../adapters/system/listen.ts";
 import type { ConnectionAddress } from "../../../src/toolkit.ts";
 import { unlessAborted } from "../../frame/signal.ts";
@@ -59,7 +60,7 @@ export async function checkServer(options: ServerCheckOptions, events: ServerChe
     } else {
       events.onRefused?.(await sendProbes(options.url));
       // The abort of this command's own request arrives through the web server, if at all.
-      await Promise.race([aborted, over, timer(ABORT_TIME)]);
+      await Promise.race([aborted, over, sleep(ABORT_TIME, undefined, { ref: false })]);
     }
   } finally {
     const stopped = listener.stop();
@@ -67,8 +68,4 @@ export async function checkServer(options: ServerCheckOptions, events: ServerChe
     await stopped;
   }
   return judgeServer(observer.connections);
-}
-
-function timer(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds).unref());
 }
