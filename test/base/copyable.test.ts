@@ -65,8 +65,9 @@ it("copyableWith lets a program set the members of what has its property descrip
   const copy = Object.create(null, Object.getOwnPropertyDescriptors(given)) as { count: number };
   for (const count of [7, 8]) {
     copy.count = count;
-    expect([copy.count, given.count]).toEqual([count, 1]);
+    expect(copy.count).toBe(count);
   }
+  expect(given.count).toBe(1);
 });
 
 it("copyableWith can't be frozen, and stays whole when that is tried", () => {
