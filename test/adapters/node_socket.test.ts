@@ -14,7 +14,7 @@ import { begin, bytesOf, params, record, request, stdin } from "../support/recor
 import { stable } from "../support/stable.ts";
 import { drain, isSettled } from "../support/streams.ts";
 import { createTemporaryDirectory, type TemporaryDirectory } from "../support/temporary_directory.ts";
-import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
+import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
 
@@ -221,6 +221,18 @@ describe.each(kinds)("what a %s socket reads", (kind) => {
     expect(value?.constructor).toBe(Uint8Array);
     expect([...value!]).toEqual([97, 98, 99]);
     await reader.cancel();
+  });
+
+  it("NodeChannel lets no memory be freed of which a piece is only a part", async () => {
+    const [ours] = await socketPair(kind);
+    const channel = new NodeChannel(ours);
+    const freeable: (boolean | undefined)[] = [];
+    channel.start({ onData: (_, isSole) => void freeable.push(isSole), onEnd() {}, onError() {} });
+    await turns();
+    ours.emit("data", Buffer.from("of the pool"));
+    ours.emit("data", new Uint8Array(3));
+    expect(freeable).toEqual([false, true]);
+    channel.close();
   });
 });
 
