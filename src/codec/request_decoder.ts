@@ -357,9 +357,10 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
     return protocolError(`Cannot read ${input}: request ${requestId} is in state ${state}`, requestId);
   }
 
+  /** Counts what is dropped: content by its bytes, however the records were cut; a record without content by its header. */
   #drain(contentLength: number): void {
     this.#keptBytes -= contentLength;
-    this.#drained += FCGI_HEADER_LEN + contentLength;
+    this.#drained += contentLength || FCGI_HEADER_LEN;
     const { maxDrainBytes } = this.#options;
     if (this.#drained > maxDrainBytes) {
       const message = `Cannot go on reading: more than ${maxDrainBytes} bytes for requests that are not active`;

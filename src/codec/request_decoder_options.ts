@@ -32,8 +32,8 @@ export interface RequestDecoderOptions {
    */
   maxQueuedBytes?: number;
   /**
-   * The most bytes for requests that are over or were refused, counted since the last request began. Beyond, the
-   * connection is closed.
+   * The most bytes of content for requests that are over or were refused, counted since the last request began. A record
+   * without content counts as 8, its header. Beyond, the connection is closed.
    *
    * @default {104857600} (100 MiB, as Go)
    */

@@ -159,9 +159,8 @@ it("RequestDecoder drops a second request without an answer when respondCantMpxC
 });
 
 it("RequestDecoder throws limit when more than maxDrainBytes came for inactive ids", () => {
-  // A header and a byte: nine bytes each.
   const driver = new DrivenRequestDecoder({ maxDrainBytes: 90 });
-  for (let count = 0; count < 10; count++) driver.send(record(Stdin, 5, "x"));
+  for (let count = 0; count < 10; count++) driver.send(record(Stdin, 5, "123456789"));
   const error = caught(() => driver.send(record(Stdin, 5)));
   expect(error).toMatchObject({ code: "limit", limit: "maxDrainBytes" });
   expect(caught(() => driver.send(begin(1)))).toBe(error);
@@ -173,10 +172,23 @@ it("RequestDecoder counts the headers of empty records when it drains", () => {
   expect(caught(() => driver.send(record(Stdin, 5)))).toMatchObject({ limit: "maxDrainBytes" });
 });
 
+it("RequestDecoder drains as many bytes when records come in pieces as when they come at once", () => {
+  const bytes = encodeRecords([1, 2, 3].map(() => record(Stdin, 5, new Uint8Array(500))));
+  for (const size of [1, 3, 100, bytes.length]) {
+    const driver = new DrivenRequestDecoder({ maxDrainBytes: 1500 });
+    // As a connection decodes: what is in a chunk becomes a record.
+    const records = new RecordDecoder({ splitStreams: true });
+    for (const chunk of chunksOf(bytes, size)) {
+      records.transform(chunk, { enqueue: (piece) => void driver.send(piece) });
+    }
+    expect(caught(() => driver.send(record(Stdin, 5, "x")))).toMatchObject({ limit: "maxDrainBytes" });
+  }
+});
+
 it("RequestDecoder counts anew when a request begins", () => {
   const driver = new DrivenRequestDecoder({ maxDrainBytes: 90 });
   for (let count = 0; count < 5; count++) {
-    driver.send(record(Stdin, 5, new Uint8Array(82)), request(1));
+    driver.send(record(Stdin, 5, new Uint8Array(90)), request(1));
     driver.decoder.end(1);
   }
   expect(driver.requests).toHaveLength(5);
@@ -195,7 +207,7 @@ it.each(USELESS)("RequestDecoder counts %s as drained", (_, role, use) => {
   const driver = new DrivenRequestDecoder({ maxDrainBytes: 1000, maxStdinBytes: 5 });
   driver.send(started(1, {}, role));
   use(driver);
-  driver.send(record(Stdin, 1, new Uint8Array(992)));
+  driver.send(record(Stdin, 1, new Uint8Array(1000)));
   expect(caught(() => driver.send(record(Stdin, 1, "x")))).toMatchObject({ code: "limit", limit: "maxDrainBytes" });
 });
 

@@ -714,7 +714,7 @@ describe("ServerConnection and broken input", () => {
     const { web, served } = application.connect();
     await web.send(stdin(5, new Uint8Array(900)));
     expect(application.errors).toEqual([]);
-    web.push(stdin(5, new Uint8Array(100)));
+    web.push(stdin(5, new Uint8Array(101)));
     await served;
     expect(application.errors).toMatchObject([{ code: "limit", limit: "maxDrainBytes" }]);
   });
