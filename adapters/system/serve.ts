@@ -52,10 +52,12 @@ export async function serveOn(runtime: ServerRuntime, options: ServeOptions): Pr
       "Cannot serve: middleware would be ignored; give a fetch that runs it, as examples/moving-srvx does",
     );
   }
-  const { onStderr = printStderr, onError: watch = printError, signal } = options;
+  const { signal } = options;
   checkSignal(signal, "Cannot serve");
   checkAddresses(options.webServerAddresses);
-  const onError = contained("onError", watch);
+  // Null is as good as none.
+  const onError = contained("onError", options.onError ?? printError);
+  const onStderr = options.onStderr ?? printStderr;
   const service = new FastCgiHttpService(options.fetch, { ...options, onStderr });
   const application = new FastCgiServer(service.handler, { ...options, onError });
   const allowed = options.webServerAddresses ?? addressesIn(runtime.environment("FCGI_WEB_SERVER_ADDRS"));

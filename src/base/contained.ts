@@ -4,8 +4,8 @@
 import { checkFunction, checkString } from "./unexpected.ts";
 
 /**
- * Wraps `callback` in a function that never throws. Without a callback that function does nothing. Every callback that
- * only watches is called through this.
+ * Wraps `callback` in a function that never throws. Without a callback that function does nothing. Null means none, as in
+ * place of options: a callback that only watches guards nothing. Every such callback is called through this.
  *
  * What `callback` throws becomes an unhandled rejection, as if an async callback had rejected. So both reach the
  * program in one place (the event `unhandledrejection`, on Node `process.on("unhandledRejection")`), and without a
@@ -13,15 +13,15 @@ import { checkFunction, checkString } from "./unexpected.ts";
  * failed.
  *
  * @param name The name of the option, for the message.
- * @throws {TypeError} If `callback` is neither a function nor undefined.
+ * @throws {TypeError} If `callback` is anything else.
  */
 export function contained<Arguments extends unknown[]>(
   name: string,
-  callback: ((...args: Arguments) => unknown) | undefined,
+  callback: ((...args: Arguments) => unknown) | null | undefined,
 ): (...args: Arguments) => void {
   checkString(name, "Cannot contain a callback", "name");
+  if (callback === undefined || callback === null) return doNothing;
   checkFunction(callback, name);
-  if (callback === undefined) return doNothing;
   return (...args) => {
     try {
       callback(...args);

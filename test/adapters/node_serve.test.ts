@@ -372,10 +372,13 @@ describe("what is printed", () => {
     throw new Error("out of order");
   }
 
-  it("serve prints errors to the console when there is no onError", async () => {
+  it.each([
+    ["there is no onError", {}],
+    ["onError is null", { onError: null as never }],
+  ])("serve prints errors to the console when %s", async (_case, options) => {
     const print = vi.spyOn(console, "error").mockImplementation(() => {});
     const path = newPath();
-    await using _ = await serve({ path, fetch: failing });
+    await using _ = await serve({ path, fetch: failing, ...options });
     const response = await new FastCgiHttpClient(new FastCgiUnixConnector(path)).fetch("http://localhost/");
     expect(response.status).toBe(500);
     expect(print.mock.calls).toEqual([
@@ -383,9 +386,23 @@ describe("what is printed", () => {
     ]);
   });
 
-  it("serve prints what is written to stderr to the console when there is no onStderr", async () => {
+  it("serve prints a refused connection to the console, and goes on, when onError is null", async () => {
+    const print = vi.spyOn(console, "error").mockImplementation(() => {});
+    const addresses = ["127.0.0.2"];
+    const { client, connect } = await served({ port: 0, webServerAddresses: addresses, onError: null as never });
+    expect(await (await connect()).readToEnd()).toHaveLength(0);
+    expect(print.mock.calls).toEqual([[expect.stringContaining("Cannot accept a connection from 127.0.0.1")]]);
+    addresses.push("127.0.0.1");
+    expect(await answerOf(client)).toBe("answered");
+  });
+
+  it.each([
+    ["there is no onStderr", {}],
+    ["onStderr is null", { onStderr: null as never }],
+  ])("serve prints what is written to stderr to the console when %s", async (_case, options) => {
     const print = vi.spyOn(console, "error").mockImplementation(() => {});
     const { client } = await served({
+      ...options,
       fetch: (_, { stderr }) => {
         stderr.write("a message");
         return new Response("answered");

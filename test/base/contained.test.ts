@@ -18,6 +18,7 @@ describe("contained", () => {
 
   it("contained does nothing when there is no callback", () => {
     expect(contained("onEvent", undefined)()).toBeUndefined();
+    expect(contained("onEvent", null)()).toBeUndefined();
   });
 
   it("contained makes an unhandled rejection of what is thrown, as the runtime does of what rejects", async () => {
@@ -42,7 +43,7 @@ describe("contained", () => {
 
   it("contained throws a TypeError that names the option when it is no function", () => {
     for (const [wrong, what] of [
-      [null, "null"],
+      [0, "0"],
       ["text", '"text"'],
       [{}, "Object"],
     ] as const) {

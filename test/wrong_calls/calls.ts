@@ -31,6 +31,7 @@ import {
   SOURCE,
   SWITCH,
   TEXT,
+  WATCHER,
   where,
 } from "./types.ts";
 
@@ -120,7 +121,7 @@ const controller = (): toolkit.StageController<never> => ({ enqueue() {} });
 const pairs = (): toolkit.NameValuePair[] => [["REQUEST_METHOD", "POST"]];
 const record = (): toolkit.FastCgiRecord => ({ type: 11, requestId: 0, contentData: new Uint8Array(0) });
 
-const CLIENT_OPTIONS: Types = { ...typesOf(CLIENT_DEFAULTS, ["maxConnectRetries", "maxIdle"]), onRetry: CALLBACK };
+const CLIENT_OPTIONS: Types = { ...typesOf(CLIENT_DEFAULTS, ["maxConnectRetries", "maxIdle"]), onRetry: WATCHER };
 /** Variables by name, or pairs. */
 const PARAMS: ArgumentType = (value, kinds) =>
   value === undefined ||
@@ -151,15 +152,15 @@ const HTTP_CLIENT_OPTIONS: Types = {
   maxResponseHeaderBytes: LIMIT,
   maxDrainBytes: LIMIT,
   maxLocalRedirects: LIMIT,
-  onStderr: CALLBACK,
+  onStderr: WATCHER,
   onLocalRedirect: CALLBACK,
   onAccelRedirect: CALLBACK,
   onSendFile: CALLBACK,
 };
 const FETCH_OPTIONS: Types = { ...PHP_OPTIONS, ...PEERS, script: nullable(FUNCTION), params: PARAMS };
 const PRESET: Types = { ...PHP_OPTIONS, script: SCRIPT, params: PARAMS, openSpool: CALLBACK };
-const SERVER_OPTIONS: Types = { ...typesOf(SERVER_DEFAULTS), onError: CALLBACK };
-const SERVICE_OPTIONS: Types = { lazyRequest: SWITCH, sendStderr: SWITCH, onStderr: CALLBACK };
+const SERVER_OPTIONS: Types = { ...typesOf(SERVER_DEFAULTS), onError: WATCHER };
+const SERVICE_OPTIONS: Types = { lazyRequest: SWITCH, sendStderr: SWITCH, onStderr: WATCHER };
 const ROLE: ArgumentType = optional(integer(1, 65_535));
 const BODY: ArgumentType = nullable(SOURCE);
 const STATUS: ArgumentType = optional(byte);
@@ -249,12 +250,12 @@ const CODEC: readonly Call[] = [
   throwing(
     "new RequestEncoder",
     (options) => new toolkit.RequestEncoder(options),
-    argument("options", DICTIONARY, none, { maxConcurrentRequests: LIMIT, onError: CALLBACK }),
+    argument("options", DICTIONARY, none, { maxConcurrentRequests: LIMIT, onError: WATCHER }),
   ),
   throwing(
     "new RequestEncoderStream",
     (options) => new toolkit.RequestEncoderStream(options),
-    argument("options", DICTIONARY, none, { maxConcurrentRequests: LIMIT, onError: CALLBACK }),
+    argument("options", DICTIONARY, none, { maxConcurrentRequests: LIMIT, onError: WATCHER }),
   ),
   throwing(
     "RequestEncoder#transform",
@@ -311,12 +312,12 @@ const CODEC: readonly Call[] = [
   throwing(
     "new ResponseEncoder",
     (options) => new toolkit.ResponseEncoder(options),
-    argument("options", DICTIONARY, none, { maxConcurrentResponses: LIMIT, onEnd: CALLBACK, onError: CALLBACK }),
+    argument("options", DICTIONARY, none, { maxConcurrentResponses: LIMIT, onEnd: WATCHER, onError: WATCHER }),
   ),
   throwing(
     "new ResponseEncoderStream",
     (options) => new toolkit.ResponseEncoderStream(options),
-    argument("options", DICTIONARY, none, { maxConcurrentResponses: LIMIT, onEnd: CALLBACK, onError: CALLBACK }),
+    argument("options", DICTIONARY, none, { maxConcurrentResponses: LIMIT, onEnd: WATCHER, onError: WATCHER }),
   ),
   throwing(
     "ResponseEncoder#transform",
@@ -430,14 +431,14 @@ const CONNECTIONS: readonly Call[] = [
     "contained",
     toolkit.contained as Call["run"],
     argument("name", TEXT, () => "callback"),
-    argument("callback", CALLBACK, () => () => {}),
+    argument("callback", WATCHER, () => () => {}),
   ),
   ...[toolkit.failover, toolkit.roundRobin].map((compose) =>
     throwing(
       compose.name,
       compose as Call["run"],
       argument("connectors", OTHER, () => [connector()]),
-      argument("options", DICTIONARY, none, { attemptTimeout: LIMIT, coolDown: LIMIT_OR_ZERO, onFailure: CALLBACK }),
+      argument("options", DICTIONARY, none, { attemptTimeout: LIMIT, coolDown: LIMIT_OR_ZERO, onFailure: WATCHER }),
     ),
   ),
 ];
@@ -458,7 +459,7 @@ const CLIENTS: readonly Call[] = [
       stdin: BODY,
       data: BODY,
       signal: nullable(SIGNAL),
-      onStderr: CALLBACK,
+      onStderr: WATCHER,
     }),
   ),
   rejecting(
@@ -590,7 +591,7 @@ const PHP: readonly Call[] = [
     "fileOnDisk",
     node.fileOnDisk as Call["run"],
     argument("folder", OTHER, () => folder),
-    argument("options", DICTIONARY, none, { mayLinkTo: optional(PAIRS), onRefused: CALLBACK }),
+    argument("options", DICTIONARY, none, { mayLinkTo: optional(PAIRS), onRefused: WATCHER }),
   ),
   throwing(
     "scriptOnDisk",
@@ -598,7 +599,7 @@ const PHP: readonly Call[] = [
     argument("folder", OTHER, () => folder),
     argument("options", DICTIONARY, none, {
       mayLinkTo: optional(PAIRS),
-      onRefused: CALLBACK,
+      onRefused: WATCHER,
       documentRoot: optional(where(TEXT, (text: string) => text !== "")),
     }),
   ),

@@ -37,6 +37,8 @@ export const TEXT: ArgumentType = oneOf("string");
 export const BYTE_STRING: ArgumentType = where(TEXT, (text: string) => /^[\0-\xff]*$/.test(text));
 export const FUNCTION: ArgumentType = oneOf("function");
 export const CALLBACK: ArgumentType = optional(FUNCTION);
+/** A callback that only watches, see `contained`. */
+export const WATCHER: ArgumentType = nullable(FUNCTION);
 export const SWITCH: ArgumentType = optional(oneOf("boolean"));
 /** As Web IDL: any object, and null and undefined for an empty one. */
 export const DICTIONARY: ArgumentType = oneOf("object", "null", "undefined");

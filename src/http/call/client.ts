@@ -51,7 +51,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
     const options = optionsOf(given);
     this.#client = new FastCgiClient(connector, options);
     checkFunction(connector.onStderr, "onStderr of the connector");
-    const { onStderr = connector.onStderr?.bind(connector) } = options;
+    const onStderr = options.onStderr ?? connector.onStderr?.bind(connector);
     this.#preset = optionsOf(connector.preset ?? {}, "preset");
     const { openSpool } = this.#preset;
     this.#options = {
