@@ -62,6 +62,8 @@ export interface Operand {
 /** What the user wrote behind the name of a command. */
 export interface CommandInput<Table extends OptionTable = OptionTable> {
   readonly options: OptionValues<Table>;
+  /** The names of the options that the user wrote: the others have their defaults. */
+  readonly given: ReadonlySet<string>;
   /** As many as the command has operands, or fewer if some are optional. */
   readonly operands: readonly string[];
 }

@@ -54,7 +54,7 @@ export function readInput({ name, options, operands = [] }: Command, args: reado
   }
   checkTogether(table, [...given.keys()]);
   const values = Object.entries(options).map(([key, spec]) => [key, readValue(`--${key}`, spec, given.get(key))]);
-  return { options: Object.fromEntries(values), operands: found };
+  return { options: Object.fromEntries(values), given: new Set(given.keys()), operands: found };
 }
 
 /** @throws {UsageError} If one of the options that are given has no effect. */

@@ -6,8 +6,8 @@ export const serveOptions = {
     about:
       "unix:/run/app.sock, tcp:127.0.0.1:9000, or fd:0; without it, the socket that the process was started with (systemd, spawn-fcgi, lighttpd)",
   },
-  mode: { type: "text", value: "MODE", default: "660", about: "permissions of a Unix socket" },
-  "take-over": { type: "flag", about: "takes the Unix socket over from a process that listens there" },
+  mode: { type: "text", value: "MODE", default: "660", about: "permissions of the socket of --listen unix:…" },
+  "take-over": { type: "flag", about: "takes the socket of --listen unix:… over from a process that listens there" },
   workers: {
     type: "number",
     short: "w",

@@ -9,7 +9,7 @@ import type { ConnectionAddress } from "../../src/toolkit.ts";
 import { listenTargetFor, listenText } from "../address.ts";
 import { type CommandContext, type CommandInput, UsageError } from "../frame/command.ts";
 import { aborted, endingWith, unlessAborted } from "../frame/signal.ts";
-import { readMode } from "../mode.ts";
+import { checkSocketFileOptions, readMode } from "../mode.ts";
 import { startServing } from "./listener.ts";
 import { ModuleError } from "./module.ts";
 import { serveOptions } from "./options.ts";
@@ -25,8 +25,14 @@ const EXIT_FAILED = 1;
 /** Milliseconds without another change of a file before workers are replaced: editors write in several steps. */
 const QUIET_TIME = 100;
 
-export async function run({ options, operands: [file = ""] }: Input, context: CommandContext): Promise<number> {
+export async function run(input: Input, context: CommandContext): Promise<number> {
+  const {
+    options,
+    given,
+    operands: [file = ""],
+  } = input;
   const target = targetOf(options);
+  checkSocketFileOptions(given, target, options.listen);
   if (cluster.isWorker) return work(file, target, options.drain);
   const { print, printError } = context;
   if (options.print !== undefined) {

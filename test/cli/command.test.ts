@@ -72,6 +72,19 @@ describe("fetchcgi check", () => {
       [["check", "server"], "Cannot read the arguments: expected --listen ADDRESS, got none"],
       [["check", "server", "--listen", "9000", "--mode", "rw"], 'Cannot use --mode: expected three digits, got "rw"'],
       [
+        ["check", "server", "--listen", "9000", "--mode", "666"],
+        'Cannot use --mode: expected --listen unix:/path beside it, got "9000"',
+      ],
+      [
+        ["serve", "app.ts", "--listen", "tcp:127.0.0.1:9000", "--take-over"],
+        'Cannot use --take-over: expected --listen unix:/path beside it, got "tcp:127.0.0.1:9000"',
+      ],
+      [
+        ["serve", "app.ts", "--mode=660", "--listen", "fd:0", "--print", "nginx"],
+        'Cannot use --mode: expected --listen unix:/path beside it, got "fd:0"',
+      ],
+      [["serve", "app.ts", "--take-over"], "Cannot use --take-over: expected --listen unix:/path beside it, got none"],
+      [
         ["check", "server", "--listen", "9000", "--requests", "-1"],
         "Cannot use --requests: expected a whole number from 1 to",
       ],

@@ -163,7 +163,7 @@ describe("fetchcgi serve", () => {
     const printed = async (server: string, address: string): Promise<string> =>
       (await fetchcgi(["serve", "app.ts", "--listen", address, "--print", server])).text;
     for (const address of [`unix:${socketPath()}`, `tcp:127.0.0.1:${port}`]) {
-      await start(["app.ts", "--listen", address, "--mode", "666"]);
+      await start(["app.ts", "--listen", address, ...(address.startsWith("unix:") ? ["--mode", "666"] : [])]);
       const nginx = await startNginx({ server: await printed("nginx", address) });
       onTestFinished(() => nginx.stop());
       expect((await httpRequest(`${nginx.url}/x`)).body.toString()).toMatch(/^\d+ one \/x$/);

@@ -1,7 +1,7 @@
 import { listenTargetFor, listenText } from "../../address.ts";
 import { type CommandContext, type CommandInput, UsageError } from "../../frame/command.ts";
 import { printable } from "../../frame/style.ts";
-import { readMode } from "../../mode.ts";
+import { checkSocketFileOptions, readMode } from "../../mode.ts";
 import { exitCodeFor } from "../exit_codes.ts";
 import { FindingList } from "../report/list.ts";
 import { countText, reportJson } from "../report/print.ts";
@@ -10,13 +10,14 @@ import type { ObservedRequest } from "./observed.ts";
 import type { serverOptions } from "./options.ts";
 
 export async function run(
-  { options }: CommandInput<typeof serverOptions>,
+  { options, given }: CommandInput<typeof serverOptions>,
   { print, printError, stdout, signal }: CommandContext,
 ): Promise<number> {
   const { listen: address, json, verbose, requests = Number.POSITIVE_INFINITY } = options;
   if (address === undefined) throw new UsageError("Cannot read the arguments: expected --listen ADDRESS, got none");
   const mode = readMode("--mode", options.mode);
   const target = listenTargetFor(address);
+  checkSocketFileOptions(given, target, address);
   const refused: string[] = [];
   const findings = await checkServer(
     {
