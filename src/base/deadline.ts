@@ -12,6 +12,7 @@ export class Deadline<What = void> {
   #what: What | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #firesAt = 0;
+  #delay = 0;
   #expiresAt = Number.POSITIVE_INFINITY;
 
   constructor(onExpire: (what: What) => void) {
@@ -31,6 +32,7 @@ export class Deadline<What = void> {
    */
   restart(delay: number, what: What): void {
     this.#what = what;
+    this.#delay = delay;
     this.#expiresAt = performance.now() + delay;
     if (!this.isRunning) return;
     if (this.#timer !== undefined && this.#firesAt <= this.#expiresAt) return;
@@ -62,7 +64,10 @@ export class Deadline<What = void> {
   #check(): void {
     this.#timer = undefined;
     if (!this.isRunning) return;
-    const left = this.#expiresAt - performance.now();
+    const now = performance.now();
+    // In Workers this clock is the wall clock, which can be set back. No more than the whole delay is left.
+    this.#expiresAt = Math.min(this.#expiresAt, now + this.#delay);
+    const left = this.#expiresAt - now;
     if (left > 0) {
       this.#arm(left);
       return;

@@ -208,7 +208,10 @@ class Backends<Each extends Connector> {
 
   #isCooling(connector: Each): boolean {
     const failedAt = this.#failedAt.get(connector);
-    return failedAt !== undefined && performance.now() - failedAt < this.#options.coolDown;
+    if (failedAt === undefined) return false;
+    const age = performance.now() - failedAt;
+    // In Workers this clock is the wall clock, which can be set back.
+    return age >= 0 && age < this.#options.coolDown;
   }
 
   #fail(error: unknown, connector: Each): void {

@@ -102,3 +102,18 @@ it("Deadline waits its whole delay when that is longer than a timer can wait", (
   vi.advanceTimersByTime(1);
   expect(expired).toEqual([start + delay]);
 });
+
+it("Deadline expires within twice its delay when the clock is set back by hours", () => {
+  // In Workers, performance.now() is the wall clock; timers go on.
+  const { now } = performance;
+  let step = 0;
+  const clock = vi.spyOn(performance, "now").mockImplementation(() => now.call(performance) + step);
+  deadline.restart(100);
+  vi.advanceTimersByTime(50);
+  step = -7_200_000;
+  vi.advanceTimersByTime(149);
+  expect(expired).toHaveLength(0);
+  vi.advanceTimersByTime(1);
+  expect(expired).toHaveLength(1);
+  clock.mockRestore();
+});

@@ -88,6 +88,18 @@ describe("failover", () => {
     expect(await winner(connector, first, second)).toBe(0);
   });
 
+  it("failover asks a connector that failed as any other when the clock is set back", async () => {
+    const [first, second] = [new Backend("down"), new Backend()];
+    const connector = failover([first, second]);
+    expect(await winner(connector, first, second)).toBe(1);
+    first.state = "up";
+    // In Workers, performance.now() is the wall clock.
+    const { now } = performance;
+    const clock = vi.spyOn(performance, "now").mockImplementation(() => now.call(performance) - 7_200_000);
+    expect(await winner(connector, first, second)).toBe(0);
+    clock.mockRestore();
+  });
+
   it("coolDown is 10 seconds unless set, and starts anew when the connector fails again", async () => {
     const [first, second] = [new Backend("down"), new Backend()];
     const connector = failover([first, second]);

@@ -42,7 +42,8 @@ function fileBehind(door: string, name: string): string | undefined {
   return undefined;
 }
 
-function codeOf(file: string): string {
+/** The text of a file without its comments. */
+export function codeOf(file: string): string {
   return readFileSync(join(root, file), "utf8").replace(/^\s*(\/\/|\*|\/\*).*$/gm, "");
 }
 

@@ -2,6 +2,7 @@ import { type ChildProcess, type IOType, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import type { Stream } from "node:stream";
+import { finished } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 import { requireRuntime } from "../../scripts/setup.mjs";
 import type { RuntimeName } from "../adapters/battery/programs/adapter.ts";
@@ -105,6 +106,16 @@ export async function startRuntimeServer(
   const { child } = program;
   await waitUntil(() => program.lines().length > 0 || child.exitCode !== null);
   return Object.assign(program, { askToClose: () => void child.kill("SIGTERM") });
+}
+
+/** Runs a program to its end. Returns the last line that it printed. */
+export async function runRuntimeProgram(runtime: RuntimeName, name: string, ...args: string[]): Promise<unknown> {
+  const program = new RuntimeProgram(runtime, [name, ...args], {});
+  const how = await program.exited;
+  // The last words of a process can arrive after the news of its end.
+  await finished(program.child.stdout!, { writable: false });
+  if (how !== 0) throw new Error(`${name} on ${runtime} ended with ${how}`);
+  return program.lines().at(-1);
 }
 
 /** A program that does one thing after the other. */
