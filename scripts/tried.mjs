@@ -16,6 +16,20 @@ function commit() {
 }
 
 /**
+ * Whether a run starts anything but the Node that runs this: `--runtime` runs the program itself on another one; npm run processes starts
+ * programs on all of them, or on that of `--on`.
+ *
+ * @param what The name in the ledger.
+ */
+export function needsRuntimes(what, args) {
+  const after = (option, otherwise) => {
+    const at = args.indexOf(option);
+    return at < 0 ? otherwise : args[at + 1];
+  };
+  return after("--runtime", "node") !== "node" || (what === "processes" && after("--on") !== "node");
+}
+
+/**
  * Runs a program of the tests: `--runtime` says on what, and `--ledger` that its result is noted. The program gets the other arguments and
  * `--json` with the file for its result.
  *
@@ -30,7 +44,7 @@ export async function tryOut(what, program, args) {
   const folder = mkdtempSync(join(tmpdir(), "fetchcgi-tried-"));
   try {
     await ensurePackages();
-    await ensureRuntimes();
+    if (needsRuntimes(what, args)) await ensureRuntimes();
     const [command, ...before] = commandOf(runtime);
     const json = join(folder, "result.json");
     const tried = hasLedger ? commit() : null;

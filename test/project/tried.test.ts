@@ -1,0 +1,17 @@
+import { expect, it } from "vitest";
+import { needsRuntimes } from "../../scripts/tried.mjs";
+
+it.each<[what: string, line: string, needs: boolean]>([
+  ["fuzz", "10", false],
+  ["fuzz", "10 --runtime node --ledger", false],
+  ["fuzz", "10 --runtime bun", true],
+  ["fuzz", "10 --runtime node26", true],
+  ["races", "4", false],
+  ["soak", "10 --runtime deno", true],
+  ["processes", "100", true],
+  ["processes", "100 --on node", false],
+  ["processes", "100 --on bun", true],
+  ["processes", "100 --on node --runtime node22", true],
+])("npm run %s -- %s installs other runtimes: %s", (what, line, needs) => {
+  expect(needsRuntimes(what, line.split(" "))).toBe(needs);
+});
