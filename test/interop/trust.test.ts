@@ -110,14 +110,14 @@ describe("a process that can connect to the socket of an application", () => {
     for (const mode of [undefined, 0o666]) {
       const path = join(folder.path, `${mode}.sock`);
       await using _ = await serve({ path, fetch: () => new Response(), ...(mode !== undefined && { mode }) });
-      outcomes.push(await connectAsNobody(path));
+      outcomes.push(await connectAsOther(path));
     }
     expect(outcomes).toEqual(["EACCES", "connected"]);
   });
 });
 
-/** Connects in a process of the user nobody. Resolves with what came of it. */
-async function connectAsNobody(path: string): Promise<string> {
+/** Connects in a process of another user, by number 65534. Resolves with what came of it. */
+async function connectAsOther(path: string): Promise<string> {
   const program = `
     process.setgroups([]); process.setgid(65534); process.setuid(65534);
     const socket = require("node:net").connect(${JSON.stringify(path)});
