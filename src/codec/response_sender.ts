@@ -8,7 +8,7 @@ import { ProtocolStatus, RecordType } from "../protocol/constants.ts";
 import { checkAppStatus, type FastCgiRecord, NO_CONTENT } from "../protocol/record.ts";
 import { type ByteSource, type ByteSourceInit, byteSourceOf, cancelSource } from "./byte_source.ts";
 import { cancelOutput, type FastCgiResponse, outputOf, partsOf, wholeOutput } from "./outgoing_response.ts";
-import type { RecordSink } from "./record_sink.ts";
+import type { RecordSink, WrittenRecords } from "./record_sink.ts";
 import { endOfStream, endRequest } from "./records.ts";
 import { StreamSender } from "./stream_sender.ts";
 import { WholeOutput } from "./whole_output.ts";
@@ -24,8 +24,12 @@ export interface ResponseSenderHooks {
   onHarmlessError(error: unknown): void;
   /** Called before FCGI_END_REQUEST is sent. Returns whether it may be sent. */
   onEnding(): boolean;
-  /** Called after FCGI_END_REQUEST was given to the sink. */
-  onEnded(): void;
+  /**
+   * Called after FCGI_END_REQUEST was given to the sink.
+   *
+   * @param bytes The most bytes of the response that the sink may still have to send.
+   */
+  onEnded(written: WrittenRecords, bytes: number): void;
 }
 
 /** Sends one response, and ends the request with it. */
@@ -112,8 +116,8 @@ export class ResponseSender {
     const endsStderr = this.#stderr !== null && this.#stderr.sent > 0;
     if (endsStderr) records.push(endOfStream(RecordType.Stderr, requestId));
     records.push(end);
-    this.#sink.write(records, isAlone);
-    this.#hooks.onEnded();
+    const written = this.#sink.write(records, isAlone);
+    this.#hooks.onEnded(written, stdout.length + (this.#stdout?.ahead ?? 0) + (this.#stderr?.ahead ?? 0));
   }
 
   /** Sends all of FCGI_STDOUT and ends the request. */
@@ -126,8 +130,7 @@ export class ResponseSender {
     } else {
       const encoded = whole.encodeResponse(this.#requestId);
       if (!this.#hooks.onEnding()) return;
-      this.#sink.writeEncoded(encoded, true);
-      this.#hooks.onEnded();
+      this.#hooks.onEnded(this.#sink.writeEncoded(encoded, true), encoded.length);
     }
   }
 
@@ -142,8 +145,7 @@ export class ResponseSender {
     const isAlone = !this.#sink.isShared;
     const end = endRequest(this.#requestId, { appStatus, protocolStatus });
     if (!this.#hooks.onEnding()) return;
-    this.#sink.write([end], isAlone);
-    this.#hooks.onEnded();
+    this.#hooks.onEnded(this.#sink.write([end], isAlone), end.contentData.length);
   }
 
   async #sendParts(

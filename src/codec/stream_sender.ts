@@ -50,6 +50,11 @@ export class StreamSender {
     return this.#sent;
   }
 
+  /** The most of them that the sink may still have to send. */
+  get ahead(): number {
+    return this.#ahead;
+  }
+
   /** Sends `source` to its end, or until {@linkcode StreamSender.stop}. Rejects if reading or writing fails. */
   async send(source: ByteSource): Promise<void> {
     // Checked when their turn comes: they may have waited for another source.

@@ -12,6 +12,8 @@ import { Deadline } from "../base/deadline.ts";
 import { freeMemory } from "../base/free_memory.ts";
 import type { FastCgiRequest, IncomingRequest } from "../codec/incoming_request.ts";
 import { RecordDecoder } from "../codec/record_decoder.ts";
+import { encodedRecordLength } from "../codec/record_encoder.ts";
+import type { WrittenRecords } from "../codec/record_sink.ts";
 import { RequestDecoder, type RequestDecoderOutlet } from "../codec/request_decoder.ts";
 import { composeStages, type Stage, type StageController } from "../codec/stage.ts";
 import { FastCgiError } from "../protocol/errors.ts";
@@ -26,12 +28,7 @@ import { RecordWriter } from "../transport/record_writer.ts";
 import { Exchanges, type ExchangesHost } from "./exchanges.ts";
 import type { ResolvedServerOptions } from "./options.ts";
 import type { FastCgiHandler, FastCgiHandlerContext } from "./response.ts";
-
-/**
- * Beyond this many unsent replies the connection is not read: a web server that sends management records and reads no
- * answers must wait.
- */
-const MAX_UNSENT_REPLIES = 1024;
+import { UnsentAnswers } from "./unsent_answers.ts";
 
 /** The most dropped records that a connection reports, so that a web server can't fill a log with them. */
 const MAX_REPORTED_DROPS = 10;
@@ -80,6 +77,7 @@ export class ServerConnection
   readonly #owner: ServerConnectionOwner;
   readonly #channel: ByteChannel;
   readonly #reading: Reading;
+  readonly #unsentAnswers: UnsentAnswers;
   readonly #decoder: RequestDecoder;
   readonly #stages: Stage<Uint8Array, IncomingRequest>;
   readonly #deadline: Deadline<TimeLimit>;
@@ -89,7 +87,6 @@ export class ServerConnection
   #onSettled: (() => void) | null = null;
   /** Requests that came in the piece of input that is being decoded. */
   #arrived: IncomingRequest[] = [];
-  #unsentReplies = 0;
   #drops = 0;
 
   constructor(
@@ -103,6 +100,7 @@ export class ServerConnection
     this.#owner = owner;
     this.#channel = fromStreams(transport);
     this.#reading = new Reading(this.#channel, this);
+    this.#unsentAnswers = new UnsentAnswers(this.#reading);
     this.#decoder = new RequestDecoder(this, options);
     this.#stages = composeStages(new RecordDecoder({ splitStreams: true }), this.#decoder);
     this.writer = new RecordWriter(this.#channel, {
@@ -282,19 +280,18 @@ export class ServerConnection
 
   /** Called when the decoder itself answers. */
   reply(records: FastCgiRecord[], closeConnection: boolean): void {
-    this.#unsentReplies++;
-    const taken = this.writer.write(records).taken ?? Promise.resolve();
-    const sent = (): void => {
-      this.#unsentReplies--;
-    };
-    taken.then(sent, sent);
-    if (this.#unsentReplies > MAX_UNSENT_REPLIES) void this.#reading.pauseUntil(taken);
+    const length = records.reduce((bytes, record) => bytes + encodedRecordLength(record), 0);
+    this.onAnswer(this.writer.write(records), length);
     if (closeConnection && this.canSend) {
       this.#input = "partly wanted";
       this.finish();
     } else {
       this.#closeIfDone();
     }
+  }
+
+  onAnswer(written: WrittenRecords, bytes: number): void {
+    this.#unsentAnswers.add(written, bytes);
   }
 
   /** Called when input was dropped or refused. */

@@ -5,6 +5,7 @@ import { isPromise } from "../base/is_promise.ts";
 import type { ErrorStatus } from "../cgi/error_document.ts";
 import type { IncomingRequest } from "../codec/incoming_request.ts";
 import type { FastCgiResponse } from "../codec/outgoing_response.ts";
+import type { WrittenRecords } from "../codec/record_sink.ts";
 import { ResponseSender, type ResponseSenderHooks } from "../codec/response_sender.ts";
 import { Role } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
@@ -19,8 +20,8 @@ export interface ExchangeHost {
   onStreaming(exchange: Exchange): void;
   /** Called before FCGI_END_REQUEST is sent. Returns whether it may be sent. */
   onEnding(exchange: Exchange): boolean;
-  /** Called after FCGI_END_REQUEST was sent. */
-  onEnded(exchange: Exchange): void;
+  /** Called after FCGI_END_REQUEST was sent: see {@linkcode ResponseSenderHooks.onEnded}. */
+  onEnded(exchange: Exchange, written: WrittenRecords, bytes: number): void;
   /** Called when the handler or its response failed. */
   onFailure(error: unknown, request: IncomingRequest): void;
 }
@@ -104,8 +105,8 @@ export class Exchange implements ResponseSenderHooks {
     return this.#host.onEnding(this);
   }
 
-  onEnded(): void {
-    this.#host.onEnded(this);
+  onEnded(written: WrittenRecords, bytes: number): void {
+    this.#host.onEnded(this, written, bytes);
   }
 
   /**

@@ -4,6 +4,7 @@
 
 import type { IncomingRequest } from "../codec/incoming_request.ts";
 import type { FastCgiResponse } from "../codec/outgoing_response.ts";
+import type { WrittenRecords } from "../codec/record_sink.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { RecordWriter } from "../transport/record_writer.ts";
 import { Exchange, type ExchangeHost } from "./exchange.ts";
@@ -18,6 +19,8 @@ export interface ExchangesHost {
   readonly canSend: boolean;
   /** Frees the id of a request. */
   release(request: IncomingRequest): void;
+  /** Called when an answer is complete, of which up to `bytes` may still have to be sent. */
+  onAnswer(written: WrittenRecords, bytes: number): void;
   /** Closes the connection once no request is active. */
   finish(): void;
   /** Called when a request is over, or waits only for the end of the connection. */
@@ -104,7 +107,8 @@ export class Exchanges implements ExchangeHost {
     return this.#host.canSend;
   }
 
-  onEnded({ request }: Exchange): void {
+  onEnded({ request }: Exchange, written: WrittenRecords, bytes: number): void {
+    this.#host.onAnswer(written, bytes);
     // FastCGI 3.5, 5.1: without FCGI_KEEP_CONN the application closes the connection.
     if (!request.keepConn) this.#host.finish();
     else this.#host.onRoom();

@@ -12,8 +12,8 @@ export interface ReadingHost {
 export class Reading {
   readonly #channel: ByteChannel;
   readonly #host: ReadingHost;
-  /** Promises of room that have not settled. */
-  #waits = 0;
+  /** Promises of room that have not settled. Much of what comes in one piece waits for the same one. */
+  readonly #waits = new Set<Promise<void>>();
   #pausedAt = 0;
   #isOver = false;
 
@@ -23,20 +23,21 @@ export class Reading {
   }
 
   get isPaused(): boolean {
-    return this.#waits > 0;
+    return this.#waits.size > 0;
   }
 
   /** Pauses reading until `room` settles. A rejection is reported elsewhere. */
   async pauseUntil(room: Promise<void>): Promise<void> {
-    this.#waits++;
-    if (this.#waits === 1) {
+    if (this.#waits.has(room)) return;
+    this.#waits.add(room);
+    if (this.#waits.size === 1) {
       this.#pausedAt = performance.now();
       this.#channel.pause();
       this.#host.onPause();
     }
     await room.catch(() => {});
-    this.#waits--;
-    if (this.#waits > 0 || this.#isOver) return;
+    this.#waits.delete(room);
+    if (this.#waits.size > 0 || this.#isOver) return;
     this.#host.onResume(performance.now() - this.#pausedAt);
     this.#channel.resume();
   }

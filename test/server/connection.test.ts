@@ -506,6 +506,37 @@ describe("ServerConnection and management records", () => {
     await sending;
     await web.until(() => web.records.length === 50_000);
   });
+
+  it.each([
+    ["small and complete", () => text("."), 1024],
+    ["as large as a record", () => ({ stdout: [HEADER, new Uint8Array(60_000)] }), 16],
+    ["streamed", () => ({ stdout: streamOf(HEADER, new Uint8Array(50_000)) }), 20],
+    ["error documents", () => Promise.reject(new Error("broken")), 1024],
+  ] as [string, FastCgiHandler, number][])(
+    "stops reading when responses are not read, and goes on when they are: %s",
+    async (_, handler, most) => {
+      let handled = 0;
+      const application = new MemoryApplication((received) => {
+        handled++;
+        return handler(received, application.server);
+      });
+      const { web } = application.connect();
+      web.stopReading();
+      let id = 0;
+      const total = most * 4;
+      const sending = (async () => {
+        while (id < total) await web.send(request(++id), request(++id));
+      })();
+      await turns(100 + most * 8);
+      // Some requests that wait in the transport are handled when reading goes on for a moment.
+      expect(handled).toBeGreaterThan(2);
+      expect(handled).toBeLessThan(most + 16);
+      web.startReading();
+      await sending;
+      await web.answer(total);
+      expect(handled).toBe(total);
+    },
+  );
 });
 
 describe("ServerConnection and a handler that answers at once", () => {
