@@ -7,25 +7,37 @@ import { namedTest, testExists } from "../support/named_tests.ts";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const text = readFileSync(join(root, "SECURITY.md"), "utf8");
 
-/** The rows of the table of defaults: each default with the cell of its tests. */
-const rows = text
-  .slice(text.indexOf("| default | why | test |"))
-  .split("\n\n", 1)[0]!
-  .split("\n")
-  .slice(2)
-  .map((line) => line.split(/(?<!\\)\|/).map((cell) => cell.trim()))
-  .map(([, name = "", , tests = ""]) => ({ name, tests: tests.match(/`test\/[^`]+`/g) ?? [] }));
+/** The rows of a table: the cells before the last, and the tests in the last. */
+function rowsOf(head: string): { name: string; tests: string[] }[] {
+  return text
+    .slice(text.indexOf(head))
+    .split("\n\n", 1)[0]!
+    .split("\n")
+    .slice(2)
+    .map((line) => line.split(/(?<!\\)\|/).map((cell) => cell.trim()))
+    .map((cells) => ({ name: cells.slice(1, -2).join(" "), tests: cells.at(-2)!.split("<br>") }));
+}
 
-it("SECURITY.md names a test that exists for each default", () => {
-  expect(rows.length).toBeGreaterThan(10);
-  const missing = rows.flatMap(({ name, tests }) => {
-    if (tests.length === 0) return [`${name}: none`];
-    return tests
+it.each([
+  ["party", "| party | trusted? | with what | test |", 20],
+  ["default", "| default | why | test |", 17],
+])("SECURITY.md names tests that exist for each row about a %s", (_, head, count) => {
+  const rows = rowsOf(head);
+  expect(rows.length).toBeGreaterThanOrEqual(count);
+  const missing = rows.flatMap(({ name, tests }) =>
+    tests
       .filter((entry) => {
         const test = namedTest(entry);
         return test === null || !testExists(test);
       })
-      .map((entry) => `${name}: ${entry}`);
-  });
+      .map((entry) => `${name}: ${entry || "none"}`),
+  );
   expect(missing).toEqual([]);
+});
+
+it("SECURITY.md says of each row about a party whether it is trusted, and has no other table", () => {
+  const heads = text.split("\n").filter((_, index, lines) => /^\|[-|]+\|$/.test(lines[index + 1] ?? ""));
+  expect(heads).toHaveLength(2);
+  for (const { name } of rowsOf("| party | trusted? | with what | test |"))
+    expect(name).toMatch(/^(?:.+ )? ?(?:yes|no) \S/);
 });

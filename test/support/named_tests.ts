@@ -21,12 +21,12 @@ export function namedTest(entry: string): NamedTest | null {
 /** Test files by path, with what makes a name hard to find taken out. */
 const texts = new Map<string, string>();
 
-/** Whether the file has a text such as the name. */
+/** Whether the file has a string that is the name. */
 export function testExists({ file, name }: NamedTest): boolean {
   let text = texts.get(file);
   if (text === undefined) {
     text = existsSync(join(root, file)) ? readFileSync(join(root, file), "utf8").replaceAll("\\", "") : "";
     texts.set(file, text);
   }
-  return text.includes(name);
+  return ['"', "'", "`"].some((quote) => text.includes(quote + name + quote));
 }
