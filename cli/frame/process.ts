@@ -2,6 +2,9 @@
 
 import type { CommandContext, Output } from "./command.ts";
 
+/** Milliseconds in which an interrupted process ends by itself, unless the system keeps it. */
+const END_TIME = 200;
+
 /** Columns where there is no terminal. */
 const DEFAULT_COLUMNS = 80;
 
@@ -35,6 +38,18 @@ function signalOfProcess(): AbortSignal {
   const controller = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => controller.abort());
   return controller.signal;
+}
+
+/**
+ * Ends a process that was interrupted, and whose command has ended. A named pipe that no other process opens keeps a thread of it waiting:
+ * that can't be cancelled, and `process.exit()` would wait for it too. A shell sees the same code, 130, in both cases.
+ */
+export function endSoon(): void {
+  const end = (): void => {
+    for (const name of ["SIGINT", "SIGTERM"] as const) process.removeAllListeners(name);
+    process.kill(process.pid, "SIGINT");
+  };
+  setTimeout(end, END_TIME).unref();
 }
 
 /** A stream of the process as an output. */

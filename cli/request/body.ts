@@ -1,11 +1,12 @@
 // The body of a request: a text, a file, or standard input. Its length is known before it is sent, because php-fpm takes a body without
 // a length for none: what has no length is collected in a temporary file first.
 
-import { type FileHandle, open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { openTemporaryFile } from "../../adapters/system/spool.ts";
 import type { ByteReader, ByteSourceInit } from "../../src/toolkit.ts";
 import { UsageError } from "../frame/command.ts";
 import { untilAborted } from "../frame/signal.ts";
+import { openFile } from "./open_file.ts";
 
 /** A body that can be sent several times. */
 export interface RequestBody {
@@ -39,9 +40,7 @@ export async function openBody(
 
 /** @throws {UsageError} If the file can't be read. */
 export async function fileBody(path: string, signal: AbortSignal): Promise<RequestBody> {
-  const file = await open(path).catch((error) => {
-    throw cannotRead(path, error);
-  });
+  const file = await openFile(path, "read", signal);
   const stats = await file.stat();
   if (stats.isDirectory()) {
     await file.close();

@@ -1,4 +1,3 @@
-import { open } from "node:fs/promises";
 import {
   byteStringToUtf8,
   decodeByteString,
@@ -10,10 +9,12 @@ import { connectorFor } from "../address.ts";
 import type { CgiAnswer } from "../cgi_answer.ts";
 import { type CommandContext, type CommandInput, type Output, UsageError } from "../frame/command.ts";
 import { formatBytes, Progress } from "../frame/progress.ts";
+import { unlessAborted, untilAborted } from "../frame/signal.ts";
 import { printable } from "../frame/style.ts";
 import { fileBody, openBody, type RequestBody } from "./body.ts";
 import { exchange } from "./exchange.ts";
 import { exitOfError, exitOfStatus, REQUEST_EXITS } from "./exits.ts";
+import { openFile } from "./open_file.ts";
 import type { requestOptions } from "./options.ts";
 import { repeat } from "./repeat.ts";
 import { type RequestShape, shapeOf } from "./shape.ts";
@@ -112,7 +113,7 @@ async function once(sending: Sending, options: Input["options"], context: Comman
     const { status } = answer;
     progress.clear();
     if (options.include) await stdout.write(answer.headBytes);
-    const sink = options.json && options.output === undefined ? nowhere : await sinkOf(options.output, stdout);
+    const sink = options.json && options.output === undefined ? nowhere : await sinkOf(options.output, context);
     let bytes = 0;
     try {
       for await (const piece of answer.body()) {
@@ -152,10 +153,13 @@ interface Sink {
 
 const nowhere: Sink = { write: async () => {}, close: async () => {} };
 
-async function sinkOf(path: string | undefined, stdout: Output): Promise<Sink> {
+/** Where the body of an answer goes. A named pipe takes no more than another process reads. */
+async function sinkOf(path: string | undefined, { stdout, signal }: CommandContext): Promise<Sink> {
   if (path === undefined) return { write: (piece) => stdout.write(piece), close: async () => {} };
-  const file = await open(path, "w").catch((error) => {
-    throw new UsageError(`Cannot write ${path}: ${error.message}`, { cause: error });
-  });
-  return { write: (piece) => file.writeFile(piece), close: () => file.close() };
+  const file = await openFile(path, "write", signal);
+  return {
+    write: (piece) => untilAborted(file.writeFile(piece), signal),
+    // What is being written keeps it open.
+    close: async () => void (await unlessAborted(file.close(), signal)),
+  };
 }

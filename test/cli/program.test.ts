@@ -1,11 +1,16 @@
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { constants } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
 import { createConnection, createServer } from "node:net";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { expect, it, onTestFinished } from "vitest";
 import { freePort } from "../support/free_port.ts";
 import { deferred } from "../support/open_stream.ts";
 import { startProcess, waitUntil } from "../support/process.ts";
+import { createTemporaryDirectory } from "../support/temporary_directory.ts";
 
 const main = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
 
@@ -45,6 +50,28 @@ it("a check of an application that hangs ends when Ctrl+C is pressed", async () 
   await connection.promise;
   process.kill(running.pid, "SIGINT");
   expect(await running.exited).toBe("SIGINT");
+});
+
+it("a request that waits for the writer of a named pipe ends when Ctrl+C is pressed once", async () => {
+  const folder = await createTemporaryDirectory("pipe");
+  onTestFinished(() => folder.remove());
+  const pipe = join(folder.path, "pipe");
+  await promisify(execFile)("mkfifo", [pipe]);
+  const child = spawn(process.execPath, ["--import", "tsx", main, "request", "9000", "/", "--data", `@${pipe}`], {
+    stdio: "ignore",
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  // A writer can open it only when the command has; this one writes nothing.
+  let writer: FileHandle | null = null;
+  await waitUntil(async () => {
+    writer = await open(pipe, constants.O_WRONLY | constants.O_NONBLOCK).catch(() => null);
+    return writer !== null;
+  });
+  onTestFinished(() => writer!.close());
+  child.kill("SIGINT");
+  const [code, signal] = await once(child, "exit");
+  // As a shell counts.
+  expect(signal === "SIGINT" ? 130 : code).toBe(130);
 });
 
 it("a request that waits for standard input ends with 130 when Ctrl+C is pressed", async () => {

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { constants, readFileSync, writeFileSync } from "node:fs";
+import { open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
@@ -143,6 +143,27 @@ describe("fetchcgi request", () => {
     };
     expect((await request([address, "/", "-d", "-"], { stdin, signal: controller.signal })).code).toBe(130);
   });
+
+  it.each(["the body", "the file for a filter", "the output"])(
+    "ends with 130 when it is interrupted while a named pipe that no other process has opened is %s",
+    async (what) => {
+      const address = await serveApp(showing);
+      const pipe = join(folder.path, what.replaceAll(" ", "-"));
+      await promisify(execFile)("mkfifo", [pipe]);
+      const controller = new AbortController();
+      const args = {
+        "the body": ["--data", `@${pipe}`],
+        "the file for a filter": ["--role", "filter", "--filter-file", pipe],
+        "the output": ["--output", pipe],
+      }[what]!;
+      const ended = request([address, "/", ...args], { signal: controller.signal });
+      controller.abort();
+      expect((await ended).code).toBe(130);
+      // Its thread waits for the other end: there must be one for a moment, or vitest would wait too.
+      const other = await open(pipe, constants.O_RDWR | constants.O_NONBLOCK);
+      await other.close();
+    },
+  );
 
   it("asks an authorizer, and a filter with its file", async () => {
     const address = await serveApp(showing);
