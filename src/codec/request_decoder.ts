@@ -6,22 +6,13 @@ import { contained } from "../base/contained.ts";
 import { resolveOptions } from "../base/resolve_options.ts";
 import { checkFunction, objectOf } from "../base/unexpected.ts";
 import { decodeVariables, type Variables } from "../cgi/variables.ts";
-import {
-  FCGI_HEADER_LEN,
-  FCGI_MAX_CONNS,
-  FCGI_MAX_REQS,
-  FCGI_MPXS_CONNS,
-  FCGI_NULL_REQUEST_ID,
-  nameOf,
-  ProtocolStatus,
-  RecordType,
-} from "../protocol/constants.ts";
+import { FCGI_HEADER_LEN, FCGI_NULL_REQUEST_ID, nameOf, ProtocolStatus, RecordType } from "../protocol/constants.ts";
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
-import { decodeNameValuePairs, encodeNameValuePairs } from "../protocol/name_value_pairs.ts";
-import { checkRecord, decodeBeginRequestBody, encodeUnknownTypeBody, type FastCgiRecord } from "../protocol/record.ts";
+import { checkRecord, decodeBeginRequestBody, type FastCgiRecord } from "../protocol/record.ts";
 import { ActiveRequest, type InputTimeouts, SINCE_LAST_LOOK } from "./active_request.ts";
 import type { ByteQueue } from "./byte_queue.ts";
 import { type FastCgiRequest, IncomingRequest } from "./incoming_request.ts";
+import { managementReply } from "./management.ts";
 import { refusal, refuseWithStatus } from "./refusal.ts";
 import { REQUEST_DECODER_DEFAULTS, type RequestDecoderOptions } from "./request_decoder_options.ts";
 import { isKnownRole, type RequestInput, requestInput, requestStep } from "./request_state.ts";
@@ -200,28 +191,10 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
     );
   }
 
-  /** FastCGI 4: records of the connection, not of a request. */
-  #manage({ type, contentData }: FastCgiRecord): void {
-    if (type === RecordType.GetValues) {
-      const known = this.#values();
-      const asked = new Set(decodeNameValuePairs(contentData).map(([name]) => name));
-      const content = encodeNameValuePairs([...known].filter(([name]) => asked.has(name)));
-      this.#reply([{ type: RecordType.GetValuesResult, requestId: FCGI_NULL_REQUEST_ID, contentData: content }]);
-    } else {
-      // FastCGI 4.2. Types of requests are not management types either.
-      const contentData = encodeUnknownTypeBody(type);
-      this.#reply([{ type: RecordType.UnknownType, requestId: FCGI_NULL_REQUEST_ID, contentData }]);
-      this.#report(protocolError(`Unexpected management record of type ${nameOf(RecordType, type)}`));
-    }
-  }
-
-  #values(): Map<string, string> {
-    const { maxConnections, maxConcurrentRequests, multiplexing } = this.#options;
-    return new Map([
-      [FCGI_MAX_CONNS, String(maxConnections)],
-      [FCGI_MAX_REQS, String(multiplexing ? maxConcurrentRequests : maxConnections)],
-      [FCGI_MPXS_CONNS, multiplexing ? "1" : "0"],
-    ]);
+  #manage(record: FastCgiRecord): void {
+    this.#reply([managementReply(record, this.#options)]);
+    if (record.type === RecordType.GetValues) return;
+    this.#report(protocolError(`Unexpected management record of type ${nameOf(RecordType, record.type)}`));
   }
 
   /** FastCGI 5.1, 5.5. */
