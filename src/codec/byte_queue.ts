@@ -2,27 +2,17 @@
 // records come, and the reader pulls them. Nothing is copied, unless a small piece would keep a large buffer in memory, or
 // the reader takes the whole stream: then each piece is copied when it comes, and the memory that it came in can be freed.
 
-import { FastCgiError } from "../protocol/errors.ts";
 import { NO_CONTENT } from "../protocol/record.ts";
 import { type ByteReader, type ByteReadResult, END_OF_BYTES } from "./byte_source.ts";
 import { isPinning } from "./copying.ts";
+import { type StreamLength, tooLong, tooShort } from "./stream_length.ts";
 import { streamOf } from "./stream_of.ts";
 
 /** The least that a queued piece counts for, so that bookkeeping for one-byte records cannot outgrow the limit. */
 const MIN_PIECE_COST = 256;
 
 /** What a {@linkcode ByteQueue} checks. */
-export interface ByteQueueOptions {
-  /** For messages: the stream's name. */
-  name: string;
-  /** The request the stream belongs to. */
-  requestId: number;
-  /** The length the sender announced. A stream that is shorter or longer is an error (FastCGI 6.2, 6.4). */
-  expectedBytes?: number | null;
-  /** The most bytes the stream may have in all, and the option that says so. */
-  maxBytes?: number;
-  /** The option behind `maxBytes`. */
-  limit?: string;
+export interface ByteQueueOptions extends StreamLength {
   /**
    * The most that may wait unread before the sender must pause.
    *
@@ -125,15 +115,9 @@ export class ByteQueue implements ByteReader {
   push(piece: Uint8Array): boolean {
     if (this.#state.is !== "open") return false;
     this.#received += piece.length;
-    const { name, requestId, expectedBytes = null, maxBytes = Number.POSITIVE_INFINITY, limit } = this.#options;
-    if (this.#received > maxBytes) {
-      this.#failAndAbandon(
-        new FastCgiError("limit", `Cannot read ${name}: more than ${maxBytes} bytes`, { requestId, limit }),
-      );
-      return false;
-    }
-    if (expectedBytes !== null && this.#received > expectedBytes) {
-      this.#failAndAbandon(this.#lengthMismatch(expectedBytes, `at least ${this.#received}`));
+    const error = tooLong(this.#options, this.#received);
+    if (error !== null) {
+      this.#failAndAbandon(error);
       return false;
     }
     if (this.#target !== null) return this.#addTo(this.#target, piece);
@@ -149,12 +133,8 @@ export class ByteQueue implements ByteReader {
   /** Ends the stream. If it is shorter than announced, it fails instead: a truncated body must not look complete. */
   end(): void {
     if (this.#state.is !== "open") return;
-    const { expectedBytes = null } = this.#options;
-    if (expectedBytes !== null && this.#received < expectedBytes) {
-      this.fail(this.#lengthMismatch(expectedBytes, String(this.#received)));
-      return;
-    }
-    this.#settle(ENDED);
+    const error = tooShort(this.#options, this.#received);
+    this.#settle(error === null ? ENDED : { is: "failed", error });
   }
 
   /** Fails the stream. Queued pieces can still be read before the error, as on any broken connection. */
@@ -348,13 +328,6 @@ export class ByteQueue implements ByteReader {
     if (this.#state.is !== "open") return;
     this.fail(error);
     this.#options.onAbandoned?.(error);
-  }
-
-  #lengthMismatch(expected: number, actual: string): FastCgiError {
-    const { name, requestId } = this.#options;
-    return new FastCgiError("lengthMismatch", `Cannot read ${name}: expected ${expected} bytes, got ${actual}`, {
-      requestId,
-    });
   }
 
   #wake(): void {
