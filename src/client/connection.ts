@@ -19,7 +19,7 @@ import type { FastCgiRecord } from "../protocol/record.ts";
 import type { ByteChannel, ByteChannelEvents } from "../transport/byte_channel.ts";
 import type { FastCgiConnection } from "../transport/connection.ts";
 import { fromStreams } from "../transport/from_streams.ts";
-import type { Phase } from "../transport/phase.ts";
+import { GOES_ON, type Phase } from "../transport/phase.ts";
 import { Reading, type ReadingHost } from "../transport/reading.ts";
 import { RecordWriter } from "../transport/record_writer.ts";
 import type { Exchange, ResponseTimeLimit } from "./exchange.ts";
@@ -37,15 +37,6 @@ export interface ClientConnectionOwner {
   /** Called when the application refused a request because it takes one at a time (FastCGI 5.5). */
   onCantMultiplex(connection: ClientConnection): void;
 }
-
-/** What may happen in each phase. */
-const MAY: Readonly<Record<Phase, { readonly begin: boolean; readonly exchange: boolean }>> = {
-  open: { begin: true, exchange: true },
-  // Unlike a server, a client chooses when requests begin.
-  finishing: { begin: false, exchange: true },
-  lingering: { begin: false, exchange: false },
-  closed: { begin: false, exchange: false },
-};
 
 /**
  * Milliseconds that the application has after the end of a request body whose response is not needed. If output is
@@ -98,9 +89,12 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
     this.#channel.start(this);
   }
 
-  /** Whether the connection takes requests, now or when there is room again. */
+  /**
+   * Whether the connection takes requests, now or when there is room again. Unlike a server, a client chooses when
+   * requests begin, so none begins while the connection is finishing.
+   */
   get isOpen(): boolean {
-    return MAY[this.#phase].begin;
+    return this.#phase === "open";
   }
 
   /** Whether the connection can take a request now. */
@@ -124,7 +118,7 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
 
   /** Whether no request can be sent on the connection any more. */
   get isClosed(): boolean {
-    return !MAY[this.#phase].exchange;
+    return !GOES_ON[this.#phase];
   }
 
   /** Why no request can be sent on the connection any more. */

@@ -22,7 +22,7 @@ import type { ByteChannel, ByteChannelEvents } from "../transport/byte_channel.t
 import type { FastCgiConnection } from "../transport/connection.ts";
 import { fromStreams } from "../transport/from_streams.ts";
 import { leaveToFlush } from "../transport/leave_to_flush.ts";
-import type { Phase } from "../transport/phase.ts";
+import { GOES_ON, type Phase } from "../transport/phase.ts";
 import { Reading, type ReadingHost } from "../transport/reading.ts";
 import { RecordWriter } from "../transport/record_writer.ts";
 import { Exchanges, type ExchangesHost } from "./exchanges.ts";
@@ -45,15 +45,6 @@ export interface ServerConnectionOwner {
   /** Called when the transport is closed. Handlers may still run. */
   onClose(connection: ServerConnection): void;
 }
-
-/** What may happen in each phase. */
-const MAY: Readonly<Record<Phase, { readonly begin: boolean; readonly exchange: boolean }>> = {
-  open: { begin: true, exchange: true },
-  // FastCGI can't announce the end of a connection, so requests that the web server still sends are answered.
-  finishing: { begin: true, exchange: true },
-  lingering: { begin: false, exchange: false },
-  closed: { begin: false, exchange: false },
-};
 
 /** How input is treated. */
 type Input =
@@ -196,7 +187,8 @@ export class ServerConnection
   }
 
   #onWriteTimeout(error: FastCgiError): void {
-    if (this.#isGivenUp) return;
+    // After giveUp() the rest of the output has a time limit of its own.
+    if (this.#phase === "lingering" && this.#deadline.isRunning) return;
     const { requests } = this;
     for (const request of requests) this.options.onError(error, request);
     if (requests.length === 0) this.options.onError(error);
@@ -255,11 +247,12 @@ export class ServerConnection
   /**
    * Begins the requests of a piece of input once all of it was decoded: a request may be answered at once, and the end
    * of its input has often come with it. A fault in the input behind a request does not keep it from its answer, if the
-   * handler returns that and no promise: the fault is acted on right afterwards, and aborts what still runs.
+   * handler returns that and no promise: the fault is acted on right afterwards, and aborts what still runs. FastCGI
+   * can't announce the end of a connection, so requests that come while it is finishing are answered, too.
    */
   #beginArrived(): void {
     for (const request of this.#arrived.splice(0)) {
-      if (MAY[this.#phase].begin) this.#exchanges.begin(request);
+      if (this.canSend) this.#exchanges.begin(request);
       // The web server sent it while this connection was being closed. It can't be answered.
       else this.#decoder.end(request.requestId);
     }
@@ -305,12 +298,7 @@ export class ServerConnection
 
   /** Whether responses can be sent. */
   get canSend(): boolean {
-    return MAY[this.#phase].exchange;
-  }
-
-  /** Whether the rest of the output has a time limit of its own. */
-  get #isGivenUp(): boolean {
-    return this.#phase === "lingering" && this.#deadline.isRunning;
+    return GOES_ON[this.#phase];
   }
 
   #closeIfDone(): void {
@@ -347,12 +335,9 @@ export class ServerConnection
     this.#phase = "lingering";
     await (breaksOff ? this.writer.breakOff() : this.writer.close());
     if (this.#isClosed) return;
-    if (!this.#mayGetInput) this.close(reason);
+    const isInputComing = this.#input === "partly wanted" || (this.#input === "wanted" && this.#decoder.expectsInput);
+    if (!isInputComing) this.close(reason);
     else if (!this.#deadline.isRunning) this.#deadline.restart(this.options.lingerTimeout, "lingerTimeout");
-  }
-
-  get #mayGetInput(): boolean {
-    return this.#input === "partly wanted" || (this.#input === "wanted" && this.#decoder.expectsInput);
   }
 
   /**

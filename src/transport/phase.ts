@@ -7,3 +7,11 @@ export type Phase =
   /** No request is active any more. The rest of the output is sent, and input is read and dropped. */
   | "lingering"
   | "closed";
+
+/** Whether requests and responses go on in a phase. */
+export const GOES_ON: Readonly<Record<Phase, boolean>> = {
+  open: true,
+  finishing: true,
+  lingering: false,
+  closed: false,
+};
