@@ -76,12 +76,14 @@ export class StreamSender {
     }
     const reader = readerOf(source);
     this.#reader = reader;
+    // Outside the loop: it takes as long as sending a small piece.
+    const name = this.#name;
     try {
       for (;;) {
         const result = reader.read();
         const { done, value } = "done" in result ? result : await result;
         if (done || this.#stopped) return;
-        const sending = this.#sendBytes(chunkOf(value, this.#name));
+        const sending = this.#sendBytes(chunkOf(value, name));
         if (sending !== undefined) await sending;
       }
     } catch (error) {

@@ -285,11 +285,8 @@ export class RecordWriter implements RecordSink {
 
   async #gather(): Promise<void> {
     this.#isGathering = true;
-    let gathered: number;
-    do {
-      gathered = this.#pendingBytes;
-      await waitTurns(GATHERING_TURNS, () => this.#pendingBytes > gathered || this.#batches.length !== 1);
-    } while (this.#pendingBytes > gathered && this.#batches.length === 1);
+    const isOver = (): boolean => this.#batches.length !== 1;
+    await waitTurns(GATHERING_TURNS, isOver, () => this.#pendingBytes);
     this.#isGathering = false;
     this.#flush();
   }
