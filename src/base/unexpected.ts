@@ -60,6 +60,11 @@ export function checkString(value: unknown, task: string, name: string): void {
   if (typeof value !== "string") throw unexpected(`${task}: expected ${name} to be a string`, value);
 }
 
+/** @throws {TypeError} If `value` is no boolean. */
+export function checkBoolean(value: unknown, task: string, name: string): void {
+  if (typeof value !== "boolean") throw unexpected(`${task}: expected ${name} to be a boolean`, value);
+}
+
 /**
  * @throws {TypeError} If `value` is no number.
  * @throws {RangeError} If it is no integer from `min` to `max`.

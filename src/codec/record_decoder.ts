@@ -2,7 +2,8 @@
 // is copied once into a buffer of its own. At most one record, 64 KiB, is kept between chunks. To keep in step with
 // record_encoder.ts.
 
-import { checkBytes, optionsOf, unexpected } from "../base/unexpected.ts";
+import { resolveOptions } from "../base/resolve_options.ts";
+import { checkBytes } from "../base/unexpected.ts";
 import { FCGI_HEADER_LEN, FCGI_NULL_REQUEST_ID, FCGI_VERSION_1, RecordType } from "../protocol/constants.ts";
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
 import { decodeRecordHeaderAt, type FastCgiRecord, type RecordHeader } from "../protocol/record.ts";
@@ -18,6 +19,8 @@ export interface RecordDecoderOptions {
    */
   splitStreams?: boolean;
 }
+
+const DEFAULTS: Required<RecordDecoderOptions> = { splitStreams: false };
 
 /** The place at which the input was cut, and what is kept until it goes on. */
 type DecoderState =
@@ -44,10 +47,7 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
 
   /** @throws {TypeError} If an option has a value it can't have. */
   constructor(options: RecordDecoderOptions = {}) {
-    const { splitStreams = false } = optionsOf(options);
-    if (typeof splitStreams !== "boolean")
-      throw unexpected("Cannot use splitStreams: expected a boolean", splitStreams);
-    this.#splitStreams = splitStreams;
+    this.#splitStreams = resolveOptions(DEFAULTS, options).splitStreams;
   }
 
   /** Whether the input so far ends with a record and its padding. */

@@ -30,21 +30,12 @@ export function encodedRecordLength({ type, contentData, paddingLength }: FastCg
  * as the next record.
  */
 export function encodeRecordInto(record: FastCgiRecord, target: Uint8Array, offset: number): number {
-  const { type, contentData } = record;
+  const { type, requestId, contentData } = record;
   const { length } = contentData;
   const paddingLength = record.paddingLength ?? defaultPadding(type, length);
-  const start = encodeHeaderInto(record, paddingLength, target, offset);
+  const start = encodeRecordHeaderInto(target, offset, type, requestId, length, paddingLength);
   if (length > 0) target.set(contentData, start);
   return start + length + paddingLength;
-}
-
-function encodeHeaderInto(
-  { type, requestId, contentData }: FastCgiRecord,
-  paddingLength: number,
-  target: Uint8Array,
-  offset: number,
-): number {
-  return encodeRecordHeaderInto(target, offset, type, requestId, contentData.length, paddingLength);
 }
 
 /**
@@ -99,9 +90,9 @@ function encodeTogether(records: readonly FastCgiRecord[], start: number, end: n
   return target;
 }
 
-function encodeHeader(record: FastCgiRecord, paddingLength: number): Uint8Array {
+function encodeHeader({ type, requestId, contentData }: FastCgiRecord, paddingLength: number): Uint8Array {
   const header = new Uint8Array(FCGI_HEADER_LEN);
-  encodeHeaderInto(record, paddingLength, header, 0);
+  encodeRecordHeaderInto(header, 0, type, requestId, contentData.length, paddingLength);
   return header;
 }
 

@@ -2,7 +2,7 @@
 
 import { contained } from "../base/contained.ts";
 import { resolveOptions } from "../base/resolve_options.ts";
-import { checkInteger, objectOf, optionsOf, unexpected } from "../base/unexpected.ts";
+import { checkBoolean, checkInteger, objectOf, optionsOf } from "../base/unexpected.ts";
 import { MAX_REQUEST_ID } from "../protocol/constants.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
 import { cancelSource } from "./byte_source.ts";
@@ -105,9 +105,7 @@ export class RequestEncoder implements Stage<FastCgiOutgoingRequest, FastCgiReco
     const { requestId, keepConn = false, params, stdin, data } = request;
     try {
       this.#sending.checkId(requestId, "request");
-      if (typeof keepConn !== "boolean") {
-        throw unexpected("Cannot send a request: expected keepConn to be a boolean", keepConn);
-      }
+      checkBoolean(keepConn, "Cannot send a request", "keepConn");
       const sink = stageSink(controller, () => this.#sending.size > 1);
       return new RequestSender(sink, requestId, sendableRequest(request, checkedParams(params)), { keepConn });
     } catch (error) {

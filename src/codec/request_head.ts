@@ -1,6 +1,6 @@
 // The start of a request: FCGI_BEGIN_REQUEST and the FCGI_PARAMS. Most requests have nothing more.
 
-import { checkInteger, objectOf, unexpected } from "../base/unexpected.ts";
+import { checkBoolean, checkInteger, objectOf } from "../base/unexpected.ts";
 import { FCGI_HEADER_LEN, MAX_REQUEST_ID, RecordType, type Role } from "../protocol/constants.ts";
 import {
   checkNameValuePair,
@@ -47,8 +47,8 @@ export function encodeRequestHead(head: RequestHead): Uint8Array {
   const { params, requestId, role, keepConn, endsStdin } = objectOf(head, TASK, "head to be an object");
   checkInteger(requestId, TASK, "requestId", 1, MAX_REQUEST_ID);
   checkInteger(role, TASK, "role", 1, 0xffff);
-  if (typeof keepConn !== "boolean") throw unexpected(`${TASK}: expected keepConn to be a boolean`, keepConn);
-  if (typeof endsStdin !== "boolean") throw unexpected(`${TASK}: expected endsStdin to be a boolean`, endsStdin);
+  checkBoolean(keepConn, TASK, "keepConn");
+  checkBoolean(endsStdin, TASK, "endsStdin");
   // Up to three attempts read them, and a generator can be read only once.
   const isList = params instanceof Map || (Array.isArray(params) && !params.some((pair) => !Array.isArray(pair)));
   const pairs: Iterable<NameValuePair> = isList

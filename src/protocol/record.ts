@@ -1,4 +1,4 @@
-import { checkBytes, checkInteger, objectOf, unexpected } from "../base/unexpected.ts";
+import { checkBoolean, checkBytes, checkInteger, objectOf, unexpected } from "../base/unexpected.ts";
 import {
   FCGI_HEADER_LEN,
   FCGI_KEEP_CONN,
@@ -153,7 +153,7 @@ export function encodeBeginRequestBody(body: BeginRequestBody): Uint8Array {
   const task = "Cannot encode FCGI_BEGIN_REQUEST";
   const { role, keepConn } = objectOf(body, task, "body to be an object");
   checkInteger(role, task, "role", 0, 0xffff);
-  if (typeof keepConn !== "boolean") throw unexpected(`${task}: expected keepConn to be a boolean`, keepConn);
+  checkBoolean(keepConn, task, "keepConn");
   const bytes = new Uint8Array(BODY_LEN);
   encodeBeginRequestBodyInto(body, bytes, 0);
   return bytes;
