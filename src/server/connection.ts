@@ -26,6 +26,7 @@ import { GOES_ON, type Phase } from "../transport/phase.ts";
 import { Reading, type ReadingHost } from "../transport/reading.ts";
 import { RecordWriter } from "../transport/record_writer.ts";
 import { Exchanges, type ExchangesHost } from "./exchanges.ts";
+import type { Input } from "./input.ts";
 import type { ResolvedServerOptions } from "./options.ts";
 import type { FastCgiHandler, FastCgiHandlerContext } from "./response.ts";
 import { UnsentAnswers } from "./unsent_answers.ts";
@@ -45,16 +46,6 @@ export interface ServerConnectionOwner {
   /** Called when the transport is closed. Handlers may still run. */
   onClose(connection: ServerConnection): void;
 }
-
-/** How input is treated. */
-type Input =
-  | "wanted"
-  /** As before, but a request has ended before its input, so the rest of that input is dropped. */
-  | "partly wanted"
-  /** The input can't be understood, and is dropped. */
-  | "unreadable"
-  /** The input has ended. */
-  | "ended";
 
 /** What runs out. */
 type TimeLimit = "input" | "stallTimeout" | "idleTimeout" | "pause" | "lingerTimeout";
