@@ -19,6 +19,14 @@ export const serveOptions = {
     about: "replaces the workers when a file in the module's folder changes: for development. Only on Node",
   },
   drain: { type: "number", value: "MS", default: 30000, about: "milliseconds that running requests have when it ends" },
+  grace: {
+    type: "number",
+    value: "MS",
+    default: 250,
+    min: 0,
+    about:
+      "milliseconds for which requests may still come on kept connections when it ends or a worker is replaced: more than the web server keeps idle ones",
+  },
   print: {
     type: "text",
     value: "SERVER",

@@ -21,18 +21,21 @@ export function linesFor(server: WebServer, target: ListenTarget): string | null
   const address = formatTcpTarget({ hostname: TO_CONNECT.get(hostname) ?? hostname, port: port ?? 0 });
   switch (server) {
     case "nginx":
-      return `location / {
+      return `# inside server { }, in place of its location /
+location / {
     include fastcgi_params;
     fastcgi_pass ${path === undefined ? address : `unix:${path}`};
 }`;
     case "apache":
-      return `<Location "/">
+      return `# inside <VirtualHost>; once: a2enmod proxy_fcgi
+<Location "/">
     SetHandler "proxy:${path === undefined ? `fcgi://${address}/` : `unix:${path}|fcgi://app/`}"
     CGIPassAuth On
     Require all granted
 </Location>`;
     case "caddy":
-      return `reverse_proxy ${path === undefined ? address : `unix/${path}`} {
+      return `# inside a site, such as :80 { }
+reverse_proxy ${path === undefined ? address : `unix/${path}`} {
 	transport fastcgi
 }`;
   }

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { FastCgiListener } from "../../adapters/node/index.ts";
 import { inheritedDescriptor } from "../../adapters/system/inherited.ts";
 import type { ListenTarget } from "../../adapters/system/listen.ts";
-import type { ConnectionAddress } from "../../src/toolkit.ts";
+import type { CloseOptions, ConnectionAddress } from "../../src/toolkit.ts";
 import { listenTargetFor, listenText } from "../address.ts";
 import { type CommandContext, type CommandInput, UsageError } from "../frame/command.ts";
 import { aborted, endingWith, unlessAborted } from "../frame/signal.ts";
@@ -33,7 +33,8 @@ export async function run(input: Input, context: CommandContext): Promise<number
   } = input;
   const target = targetOf(options);
   checkSocketFileOptions(given, target, options.listen);
-  if (cluster.isWorker) return work(file, target, options.drain);
+  const ending: CloseOptions = { timeout: options.drain, grace: options.grace };
+  if (cluster.isWorker) return work(file, target, ending);
   const { print, printError } = context;
   if (options.print !== undefined) {
     const lines = linesFor(options.print, target);
@@ -46,7 +47,7 @@ export async function run(input: Input, context: CommandContext): Promise<number
     throw new UsageError("Cannot use --workers and --watch: only Node has them; start several processes instead");
   try {
     if (isSupervised) await supervise(file, target, options, context);
-    else await serveHere(file, target, options.drain, context);
+    else await serveHere(file, target, ending, context);
     return 0;
   } catch (error) {
     if (error instanceof UsageError) throw error;
@@ -81,22 +82,27 @@ function targetOf({ listen, mode: modeText, "take-over": takeOver }: Input["opti
 }
 
 /** Serves in this process, until the signal or SIGHUP. */
-async function serveHere(file: string, target: ListenTarget, drain: number, context: CommandContext): Promise<void> {
-  const ending = endingWith(context.signal);
+async function serveHere(
+  file: string,
+  target: ListenTarget,
+  ending: CloseOptions,
+  context: CommandContext,
+): Promise<void> {
+  const { signal, end } = endingWith(context.signal);
   // A terminal that is closed sends it twice, itself and through its shell: the second one must not cut requests.
-  process.on("SIGHUP", ending.end);
-  const listener = await unlessAborted(startServing(file, target), ending.signal);
+  process.on("SIGHUP", end);
+  const listener = await unlessAborted(startServing(file, target), signal);
   if (listener !== null) {
     announce(`serving ${file}`, target, listener.address, context);
-    await aborted(ending.signal);
-    await listener.close({ timeout: drain });
+    await aborted(signal);
+    await listener.close(ending);
   }
   // Timers and sockets of the module may be left.
   setTimeout(() => process.exit(), 0).unref();
 }
 
 /** Serves as a worker. */
-async function work(file: string, target: ListenTarget, drain: number): Promise<number> {
+async function work(file: string, target: ListenTarget, ending: CloseOptions): Promise<number> {
   ignoreSignals();
   let listener: FastCgiListener;
   try {
@@ -106,7 +112,7 @@ async function work(file: string, target: ListenTarget, drain: number): Promise<
     process.exit(EXIT_FAILED);
   }
   await untilDismissed(listener.address);
-  await listener.close({ timeout: drain });
+  await listener.close(ending);
   process.exit(0);
 }
 
@@ -137,7 +143,7 @@ async function supervise(
     void started
       .then(() => supervisor.reload())
       .then(
-        () => printError("fetchcgi: reloaded"),
+        (isReloaded) => isReloaded && printError("fetchcgi: reloaded"),
         // Told below.
         () => {},
       );
@@ -149,13 +155,9 @@ async function supervise(
   process.on("SIGHUP", onHangup);
   let stopWatching = (): void => {};
   // Workers abort their requests after `drain`; this is for those that are stuck.
-  let limit = (): Promise<void> => sleep(drain + 5000, undefined, { ref: false });
+  const limit = (): Promise<void> => sleep(drain + 5000, undefined, { ref: false });
   try {
-    if ((await unlessAborted(started, signal)) === null) {
-      // A worker that still loads the module can't be asked to end.
-      limit = () => Promise.resolve();
-      return;
-    }
+    if ((await unlessAborted(started, signal)) === null) return;
     if (options.watch) stopWatching = watchFolder(dirname(resolve(file)), reload, printError);
     const what = `serving ${file} with ${workers} ${workers === 1 ? "worker" : "workers"}`;
     announce(what, target, target.fd === undefined ? address : undefined, context);

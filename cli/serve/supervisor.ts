@@ -46,7 +46,13 @@ export class Supervisor {
   readonly #slots: Slot[] = [];
   /** All workers that have not ended: in their places, on their way there, and told to end. */
   readonly #alive = new Set<Worker>();
-  #reloading: Promise<void> | null = null;
+  /** Those of them that do not serve yet. They can't be asked to end: the module may wait for something that never comes. */
+  readonly #loading = new Set<Worker>();
+  /** The successor that a reload waits for. */
+  #next: Worker | null = null;
+  /** Ends the wait for a worker that finishes. */
+  #goOn = (): void => {};
+  #reloading: Promise<boolean> | null = null;
   #reloadsAgain = false;
   #isClosed = false;
 
@@ -61,16 +67,25 @@ export class Supervisor {
     try {
       await Promise.all(this.#slots.map(({ worker }) => worker.ready));
     } catch (error) {
-      this.#isClosed = true;
-      await this.#killAll();
+      // A call of `close` has ended those that did not serve yet, and lets the others finish.
+      if (!this.#isClosed) {
+        this.#isClosed = true;
+        await this.#killAll();
+      }
       throw error;
     }
     for (const slot of this.#slots) void this.#watch(slot, slot.worker);
   }
 
-  /** Replaces the workers one after the other: each goes when its successor serves. Without one that serves, it stays. */
-  reload(): Promise<void> {
+  /**
+   * Replaces the workers one after the other: each goes when its successor serves. Without one that serves, it stays. A successor that
+   * still loads the module is given up for one that loads it as it is now, and a worker that finishes is not waited for any longer.
+   * Resolves with whether all were replaced.
+   */
+  reload(): Promise<boolean> {
     this.#reloadsAgain = this.#reloading !== null;
+    this.#next?.kill();
+    this.#goOn();
     this.#reloading ??= this.#reloadAll().finally(() => {
       this.#reloading = null;
     });
@@ -80,7 +95,7 @@ export class Supervisor {
   /** Lets all workers finish, and resolves when they have ended. `limit` ends them before. */
   async close(limit: Promise<void>): Promise<void> {
     this.#isClosed = true;
-    for (const worker of this.#alive) worker.close();
+    for (const worker of this.#alive) this.#dismiss(worker);
     void limit.then(() => this.#killAll());
     await Promise.all([...this.#alive].map(({ exited }) => exited));
   }
@@ -93,37 +108,60 @@ export class Supervisor {
 
   #fork(): Worker {
     const worker = this.#options.fork();
-    // Those that wait for it are told as well.
-    worker.ready.catch(() => {});
     this.#alive.add(worker);
+    this.#loading.add(worker);
+    const isLoaded = (): void => void this.#loading.delete(worker);
+    // Those that wait for it are told as well.
+    worker.ready.then(isLoaded, isLoaded);
     void worker.exited.then(() => this.#alive.delete(worker));
     return worker;
   }
 
-  async #reloadAll(): Promise<void> {
+  /** Lets a worker finish, or ends it if it has not begun. */
+  #dismiss(worker: Worker): void {
+    if (this.#loading.has(worker)) worker.kill();
+    else worker.close();
+  }
+
+  async #reloadAll(): Promise<boolean> {
     const { report, now } = this.#options;
+    let areReplaced: boolean;
     do {
       this.#reloadsAgain = false;
+      areReplaced = true;
       for (const slot of this.#slots) {
-        if (this.#isClosed) return;
+        if (this.#isClosed) return false;
         const next = this.#fork();
         const startedAt = now();
+        this.#next = next;
         try {
           await next.ready;
         } catch (error) {
-          report(`${(error as Error).message}; the workers before it go on`);
+          if (!this.#isGivenUp()) report(`${(error as Error).message}; the workers before it go on`);
+          areReplaced = false;
           break;
+        } finally {
+          this.#next = null;
         }
         // It was told to end together with all others.
-        if (this.#isClosed) return;
+        if (this.#isClosed) return false;
         const old = slot.worker;
         Object.assign(slot, { worker: next, startedAt, quickDeaths: 0 });
-        old.close();
+        this.#dismiss(old);
         report(`worker ${next.name} serves in place of worker ${old.name}`);
         void this.#watch(slot, next);
-        await old.exited;
+        await new Promise<void>((resolve) => {
+          this.#goOn = resolve;
+          void old.exited.then(() => resolve());
+        });
       }
     } while (this.#reloadsAgain);
+    return areReplaced;
+  }
+
+  /** Whether a successor that does not serve was ended by this class. */
+  #isGivenUp(): boolean {
+    return this.#reloadsAgain || this.#isClosed;
   }
 
   /** Replaces a worker when it dies. */

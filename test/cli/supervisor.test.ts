@@ -131,7 +131,7 @@ describe("Supervisor", () => {
     const reloaded = supervisor.reload();
     await settle();
     forked[2]!.fail("SyntaxError: Unexpected token");
-    await reloaded;
+    expect(await reloaded).toBe(false);
     expect(lines).toEqual(["SyntaxError: Unexpected token; the workers before it go on"]);
     expect(forked.map(({ closed }) => closed)).toEqual([false, false, false]);
   });
@@ -147,6 +147,56 @@ describe("Supervisor", () => {
     await settle();
     forked[1]!.exit("code 0");
     await reloaded;
+    expect(forked).toHaveLength(3);
+  });
+
+  it("does not wait for a worker that finishes when it is to reload again", async () => {
+    const { supervisor, forked } = supervise(1);
+    await supervisor.start();
+    const reloaded = supervisor.reload();
+    await settle();
+    expect(forked.map(({ closed }) => closed)).toEqual([true, false]);
+    void supervisor.reload();
+    await settle();
+    expect(forked.map(({ closed }) => closed)).toEqual([true, true, false]);
+    for (const worker of forked.slice(0, 2)) worker.exit("code 0");
+    expect(await reloaded).toBe(true);
+  });
+
+  it("gives up a successor that never serves when it is to reload again", async () => {
+    const { supervisor, forked, lines, holdBack } = supervise(1);
+    await supervisor.start();
+    holdBack();
+    const reloaded = supervisor.reload();
+    await settle();
+    void supervisor.reload();
+    expect(await forked[1]!.exited).toBe("SIGKILL");
+    forked[1]!.fail("worker 2 ended with SIGKILL before it served");
+    await settle();
+    expect(forked[0]!.closed).toBe(false);
+    forked[2]!.serve();
+    await settle();
+    expect(forked[0]!.closed).toBe(true);
+    forked[0]!.exit("code 0");
+    await reloaded;
+    expect(lines).toEqual(["worker 3 serves in place of worker 1"]);
+  });
+
+  it("ends a worker that took the place of a dead one and never serves when its successor does", async () => {
+    const { supervisor, forked, pass, holdBack } = supervise(1);
+    await supervisor.start();
+    holdBack();
+    pass(10_000);
+    forked[0]!.exit("SIGKILL");
+    await settle();
+    expect(forked).toHaveLength(2);
+    const reloaded = supervisor.reload();
+    await settle();
+    forked[2]!.serve();
+    await reloaded;
+    expect(await forked[1]!.exited).toBe("SIGKILL");
+    forked[1]!.fail("worker 2 ended with SIGKILL before it served");
+    await settle();
     expect(forked).toHaveLength(3);
   });
 
@@ -177,17 +227,20 @@ describe("Supervisor", () => {
   });
 
   it("ends workers as well that are on their way when it closes", async () => {
-    const { supervisor, forked, holdBack } = supervise(1);
+    const { supervisor, forked, lines, holdBack } = supervise(1);
     await supervisor.start();
     holdBack();
     const reloaded = supervisor.reload();
     await settle();
-    const closed = supervisor.close(Promise.resolve());
+    const closed = supervisor.close(new Promise(() => {}));
+    expect(forked.map((worker) => worker.closed)).toEqual([true, false]);
+    // It does not listen to requests to end yet.
+    expect(await forked[1]!.exited).toBe("SIGKILL");
+    forked[1]!.fail("worker 2 ended with SIGKILL before it served");
+    forked[0]!.exit("code 0");
     await closed;
-    expect(forked.map((worker) => worker.closed)).toEqual([true, true]);
-    expect(await Promise.all(forked.map(({ exited }) => exited))).toEqual(["SIGKILL", "SIGKILL"]);
-    forked[1]!.serve();
     await reloaded;
+    expect(lines).toEqual([]);
     expect(forked).toHaveLength(2);
   });
 });
