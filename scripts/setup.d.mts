@@ -12,6 +12,7 @@ export type ProgramName =
   | "spawn-fcgi"
   | "multiwatch"
   | "systemd-socket-activate"
+  | "ip"
   | "go"
   | "cc"
   | "libfcgi"

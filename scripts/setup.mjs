@@ -19,6 +19,7 @@ const programs = {
   "spawn-fcgi": { find: binary("spawn-fcgi"), packages: ["spawn-fcgi"] },
   multiwatch: { find: binary("multiwatch"), packages: ["multiwatch"] },
   "systemd-socket-activate": { find: binary("systemd-socket-activate"), packages: ["systemd"] },
+  ip: { find: binary("ip"), packages: ["iproute2"] },
   go: { find: binary("go"), packages: ["golang-go"] },
   cc: { find: binary("cc", "gcc", "clang"), packages: ["gcc", "libc6-dev"] },
   libfcgi: { find: header("fcgiapp.h"), packages: ["libfcgi-dev", "gcc", "libc6-dev"] },
