@@ -2,6 +2,7 @@ import { checkApplicationCommand } from "./check/application/command.ts";
 import { checkServerCommand } from "./check/server/command.ts";
 import { completeCommand } from "./complete/command.ts";
 import type { Command } from "./frame/command.ts";
+import { gatewayCommand } from "./gateway/command.ts";
 import { pingCommand } from "./ping/command.ts";
 import { requestCommand } from "./request/command.ts";
 import { serveCommand } from "./serve/command.ts";
@@ -9,6 +10,7 @@ import { serveCommand } from "./serve/command.ts";
 /** All commands, in the order of the help. */
 export const commands: readonly Command[] = [
   serveCommand,
+  gatewayCommand,
   requestCommand,
   pingCommand,
   checkApplicationCommand,

@@ -1,5 +1,5 @@
 import cluster from "node:cluster";
-import { closeSync, type FSWatcher, openSync, watch } from "node:fs";
+import { type FSWatcher, watch } from "node:fs";
 import { dirname, resolve, sep } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { FastCgiListener } from "../../adapters/node/index.ts";
@@ -8,6 +8,7 @@ import type { ListenTarget } from "../../adapters/system/listen.ts";
 import type { CloseOptions, ConnectionAddress } from "../../src/toolkit.ts";
 import { listenTargetFor, listenText } from "../address.ts";
 import { type CommandContext, type CommandInput, UsageError } from "../frame/command.ts";
+import { onHangup } from "../frame/hangup.ts";
 import { aborted, endingWith, unlessAborted } from "../frame/signal.ts";
 import { checkSocketFileOptions, readMode } from "../mode.ts";
 import { startServing } from "./listener.ts";
@@ -147,12 +148,10 @@ async function supervise(
         // Told below.
         () => {},
       );
-  const isOnTerminal = stderr.isTerminal && hasTerminal();
-  const onHangup = (): void => {
-    if (isOnTerminal && !hasTerminal()) end();
-    else if (!signal.aborted) reload();
+  const reloadUnlessEnding = (): void => {
+    if (!signal.aborted) reload();
   };
-  process.on("SIGHUP", onHangup);
+  const ignoreHangup = onHangup(stderr, reloadUnlessEnding, end);
   let stopWatching = (): void => {};
   // Workers abort their requests after `drain`; this is for those that are stuck.
   const limit = (): Promise<void> => sleep(drain + 5000, undefined, { ref: false });
@@ -167,17 +166,7 @@ async function supervise(
     stopWatching();
     await supervisor.close(limit());
     // Not before: a terminal that is closed sends it twice, itself and through its shell.
-    process.off("SIGHUP", onHangup);
-  }
-}
-
-/** Whether the process has a terminal: when that is closed, SIGHUP comes too, and it is no wish for a reload. */
-function hasTerminal(): boolean {
-  try {
-    closeSync(openSync("/dev/tty", "r"));
-    return true;
-  } catch {
-    return false;
+    ignoreHangup();
   }
 }
 

@@ -27,6 +27,9 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   readonly terminal?: Partial<Output>;
   readonly stdin?: AsyncIterable<Uint8Array>;
+  /** Where what it prints is put, for a test that reads it meanwhile. */
+  readonly text?: string[];
+  readonly errors?: string[];
 }
 
 /** A context whose output is collected. */
@@ -47,8 +50,8 @@ export function contextTo(
 }
 
 /** Runs `fetchcgi` with these arguments in this process. */
-export async function fetchcgi(args: readonly string[], options?: RunOptions): Promise<Run> {
-  const [text, errors]: [string[], string[]] = [[], []];
+export async function fetchcgi(args: readonly string[], options: RunOptions = {}): Promise<Run> {
+  const { text = [], errors = [] } = options;
   const code = await runCommand(args, contextTo(text, errors, options));
   return { code, text: text.join("").replace(/\n$/, ""), errors: errors.join("").replace(/\n$/, "") };
 }

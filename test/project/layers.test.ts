@@ -7,6 +7,9 @@ const BELOW_HTTP = ["src/base", "src/protocol", "src/cgi", "src/codec", "src/tra
 /** What checks the values that a program gives: adapters refuse a wrong one in the same words. */
 const CHECKS = "src/base/unexpected.ts";
 
+/** The packages that are bundled into the command. */
+const BUNDLED = ["@peculiar/x509", "@remix-run", "reflect-metadata", "srvx"];
+
 /** What each layer may import besides itself: downwards only. */
 const LAW: Readonly<Record<string, readonly string[]>> = {
   "src/base": [],
@@ -41,7 +44,7 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
   "adapters/deno": ["src/index.ts", "src/toolkit.ts", "adapters/shared", "adapters/system", "node:fs"],
   "adapters/cloudflare": [CHECKS, "src/index.ts", "src/toolkit.ts", "adapters/shared", "cloudflare:sockets"],
   // The package by its name: what runs the module of the user is the same as what that module imports.
-  cli: ["src/toolkit.ts", "adapters/shared", "adapters/system", "adapters/node", "node:", "fetchcgi"],
+  cli: ["src/toolkit.ts", "adapters/shared", "adapters/system", "adapters/node", "node:", "fetchcgi", ...BUNDLED],
 };
 
 function layerOf(path: string): string | undefined {

@@ -1,0 +1,148 @@
+// A line for each request, written when its response has been sent, or could not be sent to its end.
+
+import { STATUS_CODES } from "node:http";
+import { printable } from "../../adapters/shared/print.ts";
+import type { ServerRequest } from "./http.ts";
+
+/** What the access log says about a request. */
+export interface AccessEntry {
+  readonly time: Date;
+  readonly remote: string;
+  readonly method: string;
+  /** The path and the query. */
+  readonly target: string;
+  readonly protocol: string;
+  readonly status: number;
+  /** Bytes of the body that were sent. */
+  readonly bytes: number;
+  readonly milliseconds: number;
+  readonly referer: string | null;
+  readonly userAgent: string | null;
+  /** Whether the client left, or the application broke off, before the response had ended. */
+  readonly isCut: boolean;
+}
+
+/** As nginx, for a client that has left before there was an answer. */
+export const CLIENT_LEFT = 499;
+
+/** The most characters of a field of a line. */
+const MAX_FIELD = 2048;
+
+/** What is told about requests. */
+export interface AccessEvents {
+  /** Called when a request begins. Its result is called when it has ended. */
+  onBegin(): () => void;
+  onEnd(entry: AccessEntry): void;
+}
+
+/**
+ * Makes a handler that tells about every request, and passes the response on.
+ *
+ * @param handler Never rejects.
+ */
+export function withAccessLog(
+  handler: (request: ServerRequest) => Promise<Response>,
+  { onBegin, onEnd }: AccessEvents,
+): (request: ServerRequest) => Promise<Response> {
+  return async (request) => {
+    const [time, started, ended] = [new Date(), performance.now(), onBegin()];
+    const response = await handler(request);
+    const end = (bytes: number, isCut: boolean): void => {
+      ended();
+      const { pathname, search } = new URL(request.url);
+      onEnd({
+        time,
+        remote: request.ip ?? "-",
+        method: request.method,
+        target: pathname + search,
+        protocol: `HTTP/${request.runtime?.node?.req.httpVersion ?? "1.1"}`,
+        status: response.status,
+        bytes,
+        milliseconds: Math.round((performance.now() - started) * 10) / 10,
+        referer: request.headers.get("referer"),
+        userAgent: request.headers.get("user-agent"),
+        isCut,
+      });
+    };
+    const { body, status, headers } = response;
+    // An empty one would be an empty reason in the status line.
+    const statusText = response.statusText || (STATUS_CODES[status] ?? "");
+    if (body === null || request.method === "HEAD") {
+      end(0, false);
+      return new Response(body, { status, statusText, headers });
+    }
+    // A client that has all bytes may leave before the body has ended.
+    const length = Number(headers.get("content-length") ?? Number.NaN);
+    return new Response(
+      counted(body, (bytes, hasEnded) => end(bytes, !hasEnded && bytes !== length)),
+      { status, statusText, headers },
+    );
+  };
+}
+
+/** A body that counts its bytes, and calls `onEnd` once. */
+function counted(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  onEnd: (bytes: number, hasEnded: boolean) => void,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const reader = body.getReader();
+  let bytes = 0;
+  let isOver = false;
+  const end = (hasEnded: boolean): void => {
+    if (isOver) return;
+    isOver = true;
+    onEnd(bytes, hasEnded);
+  };
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await reader.read();
+          if (isOver) return;
+          if (done) {
+            end(true);
+            controller.close();
+          } else {
+            bytes += value.byteLength;
+            controller.enqueue(value);
+          }
+        } catch (error) {
+          if (isOver) return;
+          end(false);
+          controller.error(error);
+        }
+      },
+      cancel(reason) {
+        end(false);
+        return reader.cancel(reason);
+      },
+    },
+    // What is not asked for is not read.
+    { highWaterMark: 0 },
+  );
+}
+
+/** A line of the Common Log Format, as Apache and nginx write it. */
+export function commonLogLine({ time, remote, method, target, protocol, status, bytes }: AccessEntry): string {
+  const request = `${field(method)} ${field(target)} ${protocol}`;
+  return `${remote} - - [${logTime(time)}] "${request}" ${status} ${bytes === 0 ? "-" : bytes}`;
+}
+
+/** A line of JSON. */
+export function jsonLogLine({ time, milliseconds, isCut, ...rest }: AccessEntry): string {
+  return JSON.stringify({ time: time.toISOString(), ...rest, milliseconds, cut: isCut });
+}
+
+/** A part of the line that the client has chosen. */
+function field(text: string): string {
+  return printable(text, MAX_FIELD).replace(/["\\]/g, (character) => `\\${character}`);
+}
+
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/** Such as `27/Nov/2026:23:49:58 +0000`. */
+function logTime(time: Date): string {
+  const two = (value: number): string => String(value).padStart(2, "0");
+  const date = `${two(time.getUTCDate())}/${MONTHS[time.getUTCMonth()]}/${time.getUTCFullYear()}`;
+  return `${date}:${two(time.getUTCHours())}:${two(time.getUTCMinutes())}:${two(time.getUTCSeconds())} +0000`;
+}

@@ -1,0 +1,41 @@
+import { readFile } from "node:fs/promises";
+import { isIP } from "node:net";
+import { UsageError } from "../frame/command.ts";
+import type { Certificate } from "./http.ts";
+
+/** Milliseconds that a certificate of our making is valid: 90 days. Browsers accept no more than 398. */
+const VALID = 90 * 24 * 60 * 60 * 1000;
+
+const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
+
+/** @throws {UsageError} If a file can't be read. */
+export async function readCertificate(certFile: string, keyFile: string): Promise<Certificate> {
+  const read = (option: string, file: string): Promise<string> =>
+    readFile(file, "utf8").catch((error: Error) => {
+      throw new UsageError(`Cannot use ${option}: ${error.message}`, { cause: error });
+    });
+  return { cert: await read("--cert", certFile), key: await read("--key", keyFile) };
+}
+
+/** Makes a certificate for this machine. Browsers warn of it, because no authority that they know has signed it. */
+export async function makeCertificate(hostname: string): Promise<Certificate> {
+  const x509 = await import("./x509.ts");
+  const keys = await crypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
+  const names = [...new Set(["localhost", "127.0.0.1", "::1", hostname])];
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    name: "CN=localhost",
+    notBefore: new Date(),
+    notAfter: new Date(Date.now() + VALID),
+    signingAlgorithm: ALGORITHM,
+    keys,
+    extensions: [
+      new x509.BasicConstraintsExtension(false),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+      new x509.SubjectAlternativeNameExtension(
+        names.map((value) => ({ type: isIP(value) === 0 ? "dns" : "ip", value }) as const),
+      ),
+    ],
+  });
+  const key = await crypto.subtle.exportKey("pkcs8", keys.privateKey);
+  return { cert: certificate.toString("pem"), key: x509.PemConverter.encode(key, "PRIVATE KEY") };
+}

@@ -1,0 +1,42 @@
+// What the HTTP client gets, and what the terminal says, if there is no answer.
+
+import { STATUS_CODES } from "node:http";
+import { printable } from "../../adapters/shared/print.ts";
+import { FastCgiError } from "../../src/toolkit.ts";
+import { CLIENT_LEFT } from "./access_log.ts";
+import type { ServerRequest } from "./http.ts";
+
+/** The most characters of a URL, and of a reason, in a message. */
+const MAX_URL = 512;
+const MAX_REASON = 2048;
+
+/** Makes a handler that always answers. `report` gets the reason, unless it is that the client has left. */
+export function withErrors(
+  handler: (request: ServerRequest) => Promise<Response>,
+  report: (line: string) => void,
+): (request: ServerRequest) => Promise<Response> {
+  return async (request) => {
+    try {
+      return await handler(request);
+    } catch (error) {
+      if (request.signal.aborted) return errorAnswer(CLIENT_LEFT);
+      report(`${requestText(request)}: ${printable(reasonOf(error), MAX_REASON)}`);
+      return errorAnswer(error instanceof FastCgiError ? error.gatewayStatus : 500);
+    }
+  };
+}
+
+/** The request in messages. */
+export function requestText({ method, url }: Pick<Request, "method" | "url">): string {
+  const { pathname, search } = new URL(url);
+  return `${method} ${printable(pathname + search, MAX_URL)}`;
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function errorAnswer(status: number): Response {
+  const headers = { "content-type": "text/plain;charset=UTF-8" };
+  return new Response(`${STATUS_CODES[status] ?? "Client Closed Request"}\n`, { status, headers });
+}

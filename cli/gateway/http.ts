@@ -1,0 +1,149 @@
+// The HTTP side: srvx, which listens on the sockets of the runtime.
+
+import type { Server as NodeHttpServer } from "node:http";
+import type { Http2SecureServer, ServerHttp2Session } from "node:http2";
+import type { Server, ServerOptions, ServerRequest } from "srvx";
+
+export type { ServerRequest } from "srvx";
+
+/** A certificate and its key, as PEM. */
+export interface Certificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Where to listen, and who answers. */
+export interface HttpOptions {
+  readonly hostname: string;
+  readonly port: number;
+  /** Null for HTTP without TLS. */
+  readonly certificate: Certificate | null;
+  readonly fetch: (request: ServerRequest) => Response | Promise<Response>;
+}
+
+/** An HTTP server that listens. */
+export interface HttpServer {
+  readonly url: string;
+  /** Uses another certificate for the connections to come. False if the runtime can't. */
+  renew(certificate: Certificate): boolean;
+  /** Accepts no more connections, and resolves when all requests were answered. `limit` ends them before. */
+  close(limit: Promise<void>): Promise<void>;
+}
+
+/** An error that names where it was to listen, and what to do. */
+export class ListenError extends Error {
+  override readonly name = "ListenError";
+}
+
+/** Seconds that Bun waits for a silent client or application: the most that it takes. */
+const BUN_IDLE_SECONDS = 255;
+
+/** Milliseconds that an HTTP client has for the header of a request, as nginx's `client_header_timeout`. */
+const HEADER_TIMEOUT = 60_000;
+
+/** What the servers of srvx have on every runtime. */
+interface AnyServer extends Pick<Server, "close" | "node"> {
+  readonly url?: string | undefined;
+  ready(): Promise<unknown>;
+}
+
+/** srvx for this runtime. */
+async function entry(): Promise<{ serve(options: ServerOptions): AnyServer }> {
+  if ("Bun" in globalThis) return import("srvx/bun");
+  if ("Deno" in globalThis) return import("srvx/deno");
+  return import("srvx/node");
+}
+
+/**
+ * Listens.
+ *
+ * @throws {ListenError} If the address can't be listened on.
+ */
+export async function listenHttp(options: HttpOptions): Promise<HttpServer> {
+  const { hostname, port, certificate, fetch } = options;
+  const { serve } = await entry();
+  let server: AnyServer;
+  try {
+    server = serve({
+      hostname,
+      port,
+      silent: true,
+      gracefulShutdown: false,
+      ...(certificate !== null && { tls: { ...certificate } }),
+      // The client of the library has the limits for a body: a slow upload takes the time that it takes.
+      node: { requestTimeout: 0, headersTimeout: HEADER_TIMEOUT },
+      bun: { idleTimeout: BUN_IDLE_SECONDS, maxRequestBodySize: Number.MAX_SAFE_INTEGER },
+      fetch,
+    });
+    await server.ready();
+  } catch (error) {
+    throw new ListenError(listenMessage(error as NodeJS.ErrnoException, hostname, port), { cause: error });
+  }
+  const node = server.node?.server;
+  const closing = node === undefined ? null : new NodeClosing(node as NodeHttpServer | Http2SecureServer);
+  return {
+    url: server.url!,
+    renew(next) {
+      if (node === undefined || !("setSecureContext" in node)) return false;
+      (node as Http2SecureServer).setSecureContext({ ...next });
+      return true;
+    },
+    async close(limit) {
+      closing?.begin();
+      const closed = server.close();
+      const isClosed = await Promise.race([closed.then(() => true), limit.then(() => false)]);
+      if (isClosed) return;
+      closing?.destroySessions();
+      await server.close(true);
+    },
+  };
+}
+
+/** What Node's servers leave open when they close: connections that become idle later, and sessions of HTTP/2. */
+class NodeClosing {
+  readonly #server: NodeHttpServer | Http2SecureServer;
+  readonly #sessions = new Set<ServerHttp2Session>();
+  #isClosing = false;
+
+  constructor(server: NodeHttpServer | Http2SecureServer) {
+    this.#server = server;
+    server.on("session", (session: ServerHttp2Session) => {
+      this.#sessions.add(session);
+      session.once("close", () => this.#sessions.delete(session));
+      if (this.#isClosing) session.close();
+    });
+    server.on("request", (_: unknown, response: { once(event: "close", listener: () => void): void }) => {
+      response.once("close", () => {
+        // Not before the server has taken note of the end.
+        if (this.#isClosing) setImmediate(() => this.#closeIdle());
+      });
+    });
+  }
+
+  begin(): void {
+    this.#isClosing = true;
+    for (const session of this.#sessions) session.close();
+  }
+
+  destroySessions(): void {
+    for (const session of this.#sessions) session.destroy();
+  }
+
+  #closeIdle(): void {
+    if ("closeIdleConnections" in this.#server) this.#server.closeIdleConnections();
+  }
+}
+
+/** Why an address can't be listened on, and what to do about it. */
+function listenMessage({ code, message, name }: NodeJS.ErrnoException, hostname: string, port: number): string {
+  const what = `Cannot listen on ${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+  if (code === "EADDRINUSE" || name === "AddrInUse")
+    return `${what}: another program has the port; choose another one with --port, or 0 for any that is free`;
+  if (code === "EACCES" || name === "PermissionDenied")
+    return `${what}: this user may not use the port; choose one from 1024 on with --port`;
+  if (code === "EADDRNOTAVAIL" || name === "AddrNotAvailable")
+    return `${what}: this machine does not have the address; 0.0.0.0 stands for all that it has`;
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN")
+    return `${what}: the name is not known; give the address of this machine, such as 127.0.0.1`;
+  return `${what}: ${message}`;
+}

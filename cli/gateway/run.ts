@@ -1,0 +1,195 @@
+import { statSync } from "node:fs";
+import { resolve, sep } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { FastCgiHttpClient, type FastCgiHttpClientOptions } from "../../src/toolkit.ts";
+import { connectorFor, listenTargetFor } from "../address.ts";
+import { type CommandContext, type CommandInput, UsageError } from "../frame/command.ts";
+import { onHangup } from "../frame/hangup.ts";
+import { aborted, endingWith } from "../frame/signal.ts";
+import { readParam } from "../param.ts";
+import { VERSION } from "../version.ts";
+import { commonLogLine, jsonLogLine, withAccessLog } from "./access_log.ts";
+import { type Application, ownApplication, runningApplication, StartError } from "./application.ts";
+import { makeCertificate, readCertificate } from "./certificate.ts";
+import { withErrors } from "./errors.ts";
+import { GATEWAY_EXITS } from "./exits.ts";
+import { type Certificate, type HttpServer, ListenError, listenHttp, type ServerRequest } from "./http.ts";
+import type { gatewayOptions } from "./options.ts";
+import { RunningRequests } from "./running.ts";
+import { type Mount, siteFor } from "./site.ts";
+
+type Options = CommandInput<typeof gatewayOptions>["options"];
+
+/** Debian's packages are in folders of this one, and link to each other's files. Only root writes there. */
+const PACKAGES = "/usr/share";
+
+/**
+ * What PHP programs learn about the web server. WordPress offers links without `/index.php/` only behind a server that it knows, by the
+ * name in it, and this one has nginx's rules.
+ */
+const SERVER_SOFTWARE = `fetchcgi/${VERSION} (as nginx)`;
+
+export async function run(
+  { options, operands: [folder] }: CommandInput<typeof gatewayOptions>,
+  context: CommandContext,
+): Promise<number> {
+  const say = (line: string): void => context.printError(`fetchcgi: ${line}`);
+  const mounts = mountsOf(folder, options);
+  const address = addressOf(options);
+  const params = paramsOf(options);
+  const running = new RunningRequests();
+  const { signal, end } = endingWith(context.signal);
+  // What was begun last ends first: the HTTP server before the application.
+  const ends: (() => Promise<unknown>)[] = [];
+  const limit = (): Promise<void> => sleep(options.drain, undefined, { ref: false });
+  try {
+    const certificate = await certificateOf(options, address.hostname);
+    const application = await applicationOf(mounts, options, running, limit, say);
+    ends.push(() => application.close(limit()));
+    const authorizer = authorizerOf(options, application.clientOptions);
+    if (authorizer !== null) ends.push(() => authorizer.close({ timeout: 0 }));
+    const { php } = application;
+    const { frontController, mayLinkTo } = rulesOf(mounts, options);
+    const site = siteFor({ php, mounts, mayLinkTo, frontController, params, authorizer, onRefused: say });
+    const server = await listenHttp({ ...address, certificate, fetch: withLog(site, running, options, context, say) });
+    ends.push(() => server.close(limit()));
+    const stop = onHangup(context.stderr, () => void reload(application, server, options, say), end);
+    ends.unshift(async () => stop());
+    announce(server.url, mounts, application.about, options, context);
+    await aborted(signal);
+    say("ending when the running requests have been answered");
+    return GATEWAY_EXITS.ended;
+  } catch (error) {
+    if (!(error instanceof ListenError || error instanceof StartError)) throw error;
+    say(error.message);
+    return GATEWAY_EXITS.failed;
+  } finally {
+    for (const close of ends.reverse()) await close();
+  }
+}
+
+/** Answers, reports errors and writes the access log. */
+function withLog(
+  site: (request: ServerRequest) => Promise<Response>,
+  running: RunningRequests,
+  { json, quiet }: Options,
+  { print }: CommandContext,
+  say: (line: string) => void,
+): (request: ServerRequest) => Promise<Response> {
+  return withAccessLog(withErrors(site, say), {
+    onBegin: () => running.begin(),
+    onEnd(entry) {
+      if (json) print(jsonLogLine(entry));
+      else if (!quiet) print(commonLogLine(entry));
+    },
+  });
+}
+
+/** @throws {UsageError} If a folder is not there, or a prefix can't be one. */
+function mountsOf(folder: string | undefined, { fastcgi, mount }: Options): Mount[] {
+  if (folder === undefined && fastcgi !== undefined) {
+    if (mount.length === 0) return [];
+    throw new UsageError("Cannot use --mount: expected a folder for the other paths as well, such as .");
+  }
+  const further = mount.map((text): Mount => {
+    const [, prefix, path] = /^((?:\/[^/=]+)+)=(.+)$/.exec(text) ?? [];
+    if (prefix === undefined) throw new UsageError(`Cannot use --mount: expected /PREFIX=FOLDER, got "${text}"`);
+    return { prefix, folder: existingFolder(path!) };
+  });
+  return [{ prefix: "", folder: existingFolder(folder ?? ".") }, ...further];
+}
+
+/** @throws {UsageError} If there is no such folder. */
+function existingFolder(path: string): string {
+  const folder = resolve(path);
+  try {
+    if (statSync(folder).isDirectory()) return folder;
+  } catch (error) {
+    throw new UsageError(
+      `Cannot serve ${folder}: ${(error as NodeJS.ErrnoException).code === "ENOENT" ? "there is no such folder" : (error as Error).message}`,
+    );
+  }
+  throw new UsageError(`Cannot serve ${folder}: expected a folder, got a file; name the folder that it is in`);
+}
+
+function rulesOf(mounts: readonly Mount[], options: Options): { frontController: string | null; mayLinkTo: string[] } {
+  const script = options["front-controller"];
+  if (!/^\/.*\.php$/.test(script))
+    throw new UsageError(`Cannot use --front-controller: expected a path such as /index.php, got "${script}"`);
+  const isPackage = mounts.some(({ folder }) => folder.startsWith(PACKAGES + sep));
+  return {
+    frontController: options["no-front-controller"] ? null : script,
+    mayLinkTo: [...options["may-link-to"].map(existingFolder), ...(isPackage ? [PACKAGES] : [])],
+  };
+}
+
+function paramsOf({ param }: Options): [string, string][] {
+  const given = param.map((text) => readParam("--param", text));
+  return [["SERVER_SOFTWARE", SERVER_SOFTWARE], ...given.map(([name, value]): [string, string] => [name, value])];
+}
+
+/** @throws {UsageError} If it is no address of an HTTP server. */
+function addressOf({ listen, host, port }: Options): { hostname: string; port: number } {
+  if (listen === undefined) {
+    if (port > 65_535) throw new UsageError(`Cannot use --port: expected a number up to 65535, got ${port}`);
+    return { hostname: host, port };
+  }
+  const target = listenTargetFor(listen);
+  if (target.port === undefined) throw new UsageError(`Cannot use --listen: expected HOST:PORT, got "${listen}"`);
+  return { hostname: target.hostname ?? host, port: target.port };
+}
+
+async function certificateOf({ https, cert, key }: Options, hostname: string): Promise<Certificate | null> {
+  if (cert !== undefined && key !== undefined) return readCertificate(cert, key);
+  return https ? makeCertificate(hostname) : null;
+}
+
+/** The application that --fastcgi names, or a PHP of our own. */
+function applicationOf(
+  mounts: readonly Mount[],
+  options: Options,
+  running: RunningRequests,
+  limit: () => Promise<void>,
+  say: (line: string) => void,
+): Promise<Application> {
+  const { fastcgi, timeout, workers } = options;
+  const phpValues = new Map(options["php-value"].map((text) => readParam("--php-value", text)));
+  if (options["display-errors"]) phpValues.set("display_errors", "1").set("html_errors", "1");
+  const common = { timeout, phpValues, workers, say };
+  if (fastcgi !== undefined) return runningApplication({ ...common, address: fastcgi });
+  const whenIdle = (): Promise<void> => Promise.race([running.settled(), limit()]);
+  return ownApplication({ ...common, program: options.php, user: options.user, folder: mounts[0]!.folder, whenIdle });
+}
+
+function authorizerOf({ authorizer }: Options, clientOptions: FastCgiHttpClientOptions): FastCgiHttpClient | null {
+  return authorizer === undefined ? null : new FastCgiHttpClient(connectorFor(authorizer), clientOptions);
+}
+
+/** Takes what has changed: PHP's settings, and the certificate. Requests that run are answered. */
+async function reload(
+  application: Application,
+  server: HttpServer,
+  { cert, key }: Options,
+  say: (line: string) => void,
+): Promise<void> {
+  try {
+    if (cert !== undefined && key !== undefined && !server.renew(await readCertificate(cert, key)))
+      say("this runtime keeps the certificate until the gateway is started again");
+    await application.reload();
+    say("reloaded");
+  } catch (error) {
+    say(`${(error as Error).message}; all goes on as before`);
+  }
+}
+
+function announce(
+  url: string,
+  mounts: readonly Mount[],
+  about: string,
+  { json }: Options,
+  { print, printError }: CommandContext,
+): void {
+  if (json) print(JSON.stringify({ url, folders: mounts.map(({ prefix, folder }) => ({ prefix, folder })) }));
+  const what = mounts.map(({ prefix, folder }) => (prefix === "" ? folder : `${prefix} = ${folder}`)).join(", ");
+  printError(`fetchcgi: serving ${what === "" ? about : `${what} with ${about}`} at ${url}`);
+}

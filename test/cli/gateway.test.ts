@@ -1,0 +1,417 @@
+// `fetchcgi gateway` in this process, in front of an application of this library. test/interop/gateway.test.ts has PHP.
+
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { byteStringToUtf8, type FastCgiFetchHandler, type FastCgiListener, serve } from "../../adapters/node/index.ts";
+import { commonLogLine, jsonLogLine } from "../../cli/gateway/access_log.ts";
+import { findPhp, installAdvice } from "../../cli/gateway/php/find.ts";
+import { workersFor } from "../../cli/gateway/php/size.ts";
+import { freePort } from "../support/free_port.ts";
+import { type Gateway, startGateway } from "../support/gateway.ts";
+import { httpOpen } from "../support/http.ts";
+import { exchangeHttp } from "../support/http_message.ts";
+import { deferred } from "../support/open_stream.ts";
+import { waitUntil } from "../support/process.ts";
+import { plantSources, SOURCE_MARK, SOURCE_PATHS } from "../support/source_paths.ts";
+import { createTemporaryDirectory, type TemporaryDirectory } from "../support/temporary_directory.ts";
+import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
+import { fetchcgi } from "./run.ts";
+
+failOnUnhandledRejections();
+
+let directory: TemporaryDirectory;
+let root: string;
+let socket: string;
+let application: FastCgiListener;
+let site: Gateway;
+/** What the application does for /slow. */
+let slow: () => Promise<void> = async () => {};
+
+const SHOWN = ["SCRIPT_NAME", "PATH_INFO", "REQUEST_URI"];
+
+/** Shows what it was asked. */
+const show: FastCgiFetchHandler = async (request, { params, role, stderr }) => {
+  if (role === 2) {
+    const user = request.headers.get("authorization");
+    return new Response(null, { status: user === null ? 401 : 200, headers: { "Variable-USER": user ?? "" } });
+  }
+  const query = new URL(request.url).searchParams;
+  const name = query.get("variable");
+  if (query.has("slow")) await slow();
+  if (query.has("message")) stderr.write("PHP message: a warning\n");
+  if (query.has("length")) return new Response(String((await request.arrayBuffer()).byteLength));
+  return new Response(
+    name === null
+      ? SHOWN.map((each) => byteStringToUtf8(params.get(each) ?? "")).join("|")
+      : (params.get(name) ?? "none"),
+  );
+};
+
+beforeAll(async () => {
+  directory = await createTemporaryDirectory("gateway");
+  root = join(directory.path, "public");
+  for (const folder of ["public/sub", "public/docs", "blog", "linked"])
+    mkdirSync(join(directory.path, folder), { recursive: true });
+  plantSources(root);
+  const files = {
+    "public/index.php": "",
+    "public/rest.php": "",
+    "public/sub/index.php": "",
+    "public/docs/index.html": "<h1>Docs</h1>",
+    "public/style.css": "body {}",
+    "public/logo@2x.png": "picture",
+    "public/ü b+c.txt": "0123456789",
+    "public/long.css": "a {}\n".repeat(2000),
+    "blog/index.php": "",
+    "blog/post.php": "",
+    "blog/style.css": "blog {}",
+    "linked/shared.js": "shared()",
+    "linked/settings.ini": SOURCE_MARK,
+  };
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(directory.path, name), text);
+  symlinkSync("../linked/shared.js", join(root, "shared.js"));
+  symlinkSync("../linked/settings.ini", join(root, "settings.js"));
+  symlinkSync("../config.php", join(root, "sub/index.html"));
+  socket = join(directory.path, "app.sock");
+  application = await serve({ path: socket, fetch: show, sendStderr: true, onStderr: () => {} });
+  site = await startGateway([root, "--fastcgi", socket, "--mount", `/blog=${join(directory.path, "blog")}`]);
+});
+
+afterAll(async () => {
+  expect(await site?.stop()).toMatchObject({ code: 0 });
+  await application?.close();
+  await directory?.remove();
+});
+
+/** Starts one more, for the current test. */
+async function start(args: readonly string[]): Promise<Gateway> {
+  const gateway = await startGateway(args);
+  onTestFinished(async () => void (await gateway.stop()));
+  return gateway;
+}
+
+describe("fetchcgi gateway", () => {
+  it.each<[line: string, status: number, body: string]>([
+    ["GET /", 200, "/index.php||/"],
+    ["GET /rest.php/a%2Fb?x=1", 200, "/rest.php|/a/b|/rest.php/a%2Fb?x=1"],
+    ["GET /nothing/here", 200, "/index.php||/nothing/here"],
+    ["GET /sub", 308, ""],
+    ["GET /sub/", 200, "/sub/index.php||/sub/"],
+    ["GET /docs", 308, ""],
+    ["GET /docs/", 200, "<h1>Docs</h1>"],
+    ["GET /style.css", 200, "body {}"],
+    ["HEAD /style.css", 200, ""],
+    ["GET /style.css/", 200, "/index.php||/style.css/"],
+    ["GET /logo%402x.png", 200, "picture"],
+    ["GET /logo@2x.png", 200, "picture"],
+    ["GET /%C3%BC%20b%2Bc.txt", 200, "0123456789"],
+    ["DELETE /style.css", 200, "/index.php||/style.css"],
+    ["GET /shared.js", 200, "/index.php||/shared.js"],
+    ["GET /settings.js", 200, "/index.php||/settings.js"],
+    ["GET /blog", 308, ""],
+    ["GET /blog/", 200, "/blog/index.php||/blog/"],
+    ["GET /bl%6Fg/", 200, "/blog/index.php||/bl%6Fg/"],
+    ["GET /blog/post.php/1", 200, "/blog/post.php|/1|/blog/post.php/1"],
+    ["GET /blog/style.css", 200, "blog {}"],
+    ["GET /blog/nothing", 200, "/blog/index.php||/blog/nothing"],
+    ["GET /blogger", 200, "/index.php||/blogger"],
+    ["GET /a%00b", 400, "Bad Request\n"],
+  ])("answers %s with %d %j", async (line, status, body) => {
+    const answer = await exchangeHttp(site.port, line, "Host: site.test\r\n");
+    expect([answer.status, answer.body]).toEqual([status, body]);
+  });
+
+  it("yields nothing of a source for 300 paths", async () => {
+    const left = [...SOURCE_PATHS, "/sub/index.html", "/settings.js"];
+    const leaks: string[] = [];
+    const ask = async (): Promise<void> => {
+      for (let path = left.pop(); path !== undefined; path = left.pop()) {
+        const { headers, body } = await exchangeHttp(site.port, `GET ${path}`, "Host: a\r\nRange: bytes=0-\r\n");
+        if (JSON.stringify([headers, body]).includes(SOURCE_MARK)) leaks.push(path);
+      }
+    };
+    await Promise.all([ask(), ask(), ask(), ask()]);
+    expect(leaks).toEqual([]);
+  });
+
+  it("sends files with a type, validators and parts, and text compressed", async () => {
+    const ask = (path: string, headers: Record<string, string> = {}) => fetch(`${site.url}${path}`, { headers });
+    const whole = await ask("/logo@2x.png");
+    expect(whole.headers.get("content-type")).toBe("image/png");
+    expect(whole.headers.get("content-length")).toBe("7");
+    const [etag, modified] = [whole.headers.get("etag")!, whole.headers.get("last-modified")!];
+    await whole.text();
+    expect((await ask("/logo@2x.png", { "if-none-match": etag })).status).toBe(304);
+    expect((await ask("/logo@2x.png", { "if-modified-since": modified })).status).toBe(304);
+
+    const part = await ask("/logo@2x.png", { range: "bytes=2-4" });
+    expect([part.status, part.headers.get("content-range"), await part.text()]).toEqual([206, "bytes 2-4/7", "ctu"]);
+    expect((await ask("/logo@2x.png", { range: "bytes=9-" })).status).toBe(416);
+    for (const range of ["bytes=0-1,3-4", "lines=1-2", "bytes=x"]) {
+      const { status, text } = await httpText(`${site.url}/logo@2x.png`, { range });
+      expect([range, status, text]).toEqual([range, 200, "picture"]);
+    }
+
+    for (const encoding of ["br", "gzip"]) {
+      const packed = await ask("/long.css", { "accept-encoding": encoding });
+      expect([packed.headers.get("content-encoding"), packed.headers.get("vary")]).toEqual([
+        encoding,
+        "accept-encoding",
+      ]);
+      expect(await packed.text()).toBe("a {}\n".repeat(2000));
+    }
+    const plain = await ask("/long.css", { "accept-encoding": "identity" });
+    expect([plain.headers.get("content-encoding"), plain.headers.get("vary")]).toEqual([null, "accept-encoding"]);
+    const piece = await ask("/long.css", { "accept-encoding": "br", range: "bytes=-5" });
+    expect([piece.status, await piece.text()]).toEqual([206, "a {}\n"]);
+  });
+
+  it("follows a link out of the folder only where it may, and never to what is not public", async () => {
+    expect((await httpText(`${site.url}/shared.js`)).text).toContain("/index.php");
+    expect(site.errors()).toMatch(/Cannot send "?\/shared\.js/);
+    const linking = await start([root, "-f", socket, "--may-link-to", join(directory.path, "linked")]);
+    expect((await httpText(`${linking.url}/shared.js`)).text).toBe("shared()");
+    expect((await httpText(`${linking.url}/settings.js`)).text).toBe("/index.php||/settings.js");
+  });
+
+  it("answers with 404 instead of the front controller if it is to, and with another front controller", async () => {
+    const without = await start([root, "-f", socket, "--no-front-controller"]);
+    expect((await httpText(`${without.url}/nothing`)).status).toBe(404);
+    const other = await start([root, "-f", socket, "--front-controller", "/rest.php"]);
+    expect((await httpText(`${other.url}/nothing`)).text).toBe("/rest.php||/nothing");
+  });
+
+  it("sends the variables that PHP programs look for, and those that it is given", async () => {
+    const gateway = await start([root, "-f", socket, "--param", "STAGE=test", "--php-value", "memory_limit=1G"]);
+    const variable = async (name: string): Promise<string> =>
+      (await httpText(`${gateway.url}/index.php?variable=${name}`)).text;
+    // WordPress looks for this name.
+    expect(await variable("SERVER_SOFTWARE")).toMatch(/^fetchcgi\/[\d.]+ \(as nginx\)$/);
+    expect(await variable("DOCUMENT_ROOT")).toBe(root);
+    expect(await variable("REMOTE_ADDR")).toBe("127.0.0.1");
+    expect(await variable("SERVER_PORT")).toBe(String(gateway.port));
+    expect(await variable("STAGE")).toBe("test");
+    expect(await variable("PHP_VALUE")).toBe("memory_limit='1G'");
+    expect(await variable("HTTPS")).toBe("none");
+  });
+
+  it("asks an authorizer first, for files as well", async () => {
+    const guarded = await start([root, "-f", socket, "--authorizer", socket]);
+    expect((await httpText(`${guarded.url}/style.css`)).status).toBe(401);
+    expect((await httpText(`${guarded.url}/style.css`, { authorization: "alice" })).text).toBe("body {}");
+    const user = await httpText(`${guarded.url}/?variable=USER`, { authorization: "alice" });
+    expect(user.text).toBe("alice");
+  });
+
+  it("passes every path to the application if there is no folder", async () => {
+    const gateway = await start(["--fastcgi", socket]);
+    expect((await httpText(`${gateway.url}/config.php/a?b`)).text).toBe("/config.php/a||/config.php/a?b");
+    expect((await fetch(`${gateway.url}/?length`, { method: "POST", body: new Uint8Array(3_000_000) })).status).toBe(
+      200,
+    );
+  });
+
+  it("speaks HTTPS with a certificate of its own making", async () => {
+    const gateway = await start([root, "-f", socket, "--https"]);
+    expect(gateway.url).toMatch(/^https:/);
+    const { text, status } = await httpsText(`${gateway.url}/?variable=HTTPS`);
+    expect([status, text]).toEqual([200, "on"]);
+    expect((await httpsText(`${gateway.url}/?variable=SSL_PROTOCOL`)).text).toBe("TLSv1.3");
+  });
+
+  it("writes a line for each request, with the bytes that were sent", async () => {
+    const gateway = await start([root, "-f", socket]);
+    await httpText(`${gateway.url}/style.css`);
+    await httpText(`${gateway.url}/nothing?a="b"`);
+    await waitUntil(() => gateway.log().split("\n").length === 3);
+    const time = String.raw`\[\d\d\/\w{3}\/\d{4}:\d\d:\d\d:\d\d \+0000\]`;
+    expect(gateway.log()).toMatch(
+      new RegExp(
+        `^127\\.0\\.0\\.1 - - ${time} "GET /style\\.css HTTP/1\\.1" 200 7\n127\\.0\\.0\\.1 - - ${time} "GET /nothing\\?a=%22b%22 HTTP/1\\.1" 200 \\d+\n$`,
+      ),
+    );
+    const quiet = await start([root, "-f", socket, "--quiet"]);
+    await httpText(`${quiet.url}/style.css`);
+    expect((await quiet.stop()).text).toBe("");
+  });
+
+  it("writes JSON, and says which response was cut and which client left before it", async () => {
+    const gateway = await start([root, "-f", socket, "--json"]);
+    const [first] = gateway.log().split("\n");
+    expect(JSON.parse(first!)).toEqual({ url: `${gateway.url}/`, folders: [{ prefix: "", folder: root }] });
+    const begun = deferred();
+    const release = deferred();
+    slow = async () => {
+      begun.resolve();
+      await release.promise;
+    };
+    const controller = new AbortController();
+    const left = fetch(`${gateway.url}/?slow`, { signal: controller.signal }).catch(() => "left");
+    await begun.promise;
+    controller.abort();
+    expect(await left).toBe("left");
+    await waitUntil(() => gateway.log().split("\n").length === 3);
+    release.resolve();
+    expect(JSON.parse(gateway.log().split("\n")[1]!)).toMatchObject({ target: "/?slow", status: 499, method: "GET" });
+    // It is not an error of the application.
+    expect(gateway.errors()).not.toContain("/?slow");
+  });
+
+  it("prints messages of the application with their request, and no control characters", async () => {
+    await httpText(`${site.url}/?message`);
+    await waitUntil(() => site.errors().includes("GET /?message: PHP message: a warning\n"));
+  });
+
+  it("answers with 502 while the application is gone, and says so at the start and for each request", async () => {
+    const path = join(directory.path, "later.sock");
+    const gateway = await start(["--fastcgi", path]);
+    expect(gateway.errors()).toContain("there is no such socket; is the application running?");
+    const { status, text } = await httpText(`${gateway.url}/`);
+    expect([status, text]).toEqual([502, "Bad Gateway\n"]);
+    expect(gateway.errors()).toContain(`fetchcgi: GET /: Cannot connect to ${path}`);
+    const later = await serve({ path, fetch: () => new Response("here") });
+    onTestFinished(() => later.close());
+    expect((await httpText(`${gateway.url}/`)).text).toBe("here");
+  });
+
+  it("answers the requests that run when it is asked to end", async () => {
+    const gateway = await startGateway([root, "-f", socket]);
+    const begun = deferred();
+    const release = deferred();
+    slow = async () => {
+      begun.resolve();
+      await release.promise;
+    };
+    const answer = httpText(`${gateway.url}/?slow`);
+    await begun.promise;
+    const stopped = gateway.stop();
+    await waitUntil(async () => (await fetch(gateway.url).catch(() => null)) === null);
+    release.resolve();
+    expect((await answer).status).toBe(200);
+    expect((await stopped).code).toBe(0);
+  });
+
+  it("ends a request that takes longer than it may", async () => {
+    const gateway = await startGateway([root, "-f", socket, "--drain", "1"]);
+    const begun = deferred();
+    const release = deferred();
+    slow = async () => {
+      begun.resolve();
+      await release.promise;
+    };
+    const answer = httpOpen(`${gateway.url}/?slow`).catch(() => "cut");
+    await begun.promise;
+    expect((await gateway.stop()).code).toBe(0);
+    expect(await answer).toBe("cut");
+    release.resolve();
+  });
+
+  it("says what is wrong and what to do about it", async () => {
+    const port = await freePort();
+    const other = createServer().listen(port, "127.0.0.1");
+    onTestFinished(() => void other.close());
+    await waitUntil(() => other.listening);
+    const cases: [args: string[], code: number, message: string][] = [
+      [["/nowhere"], 2, "Cannot serve /nowhere: there is no such folder"],
+      [[join(root, "index.php")], 2, "expected a folder, got a file; name the folder that it is in"],
+      [[root, "-f", socket, "--port", String(port)], 1, "another program has the port; choose another one with --port"],
+      [[root, "-f", socket, "--host", "192.0.2.1"], 1, "this machine does not have the address"],
+      [[root, "-f", socket, "--port", "70000"], 2, "Cannot use --port: expected a number up to 65535, got 70000"],
+      [[root, "-f", socket, "--listen", "unix:/a"], 2, 'Cannot use --listen: expected HOST:PORT, got "unix:/a"'],
+      [[root, "-f", "http://a"], 2, "expected unix:/path, /path or host:port, not a URL"],
+      [[root, "-f", socket, "--mount", "blog"], 2, 'Cannot use --mount: expected /PREFIX=FOLDER, got "blog"'],
+      [["-f", socket, "--mount", "/a=."], 2, "expected a folder for the other paths as well"],
+      [[root, "-f", socket, "--may-link-to", "/nowhere"], 2, "Cannot serve /nowhere: there is no such folder"],
+      [[root, "-f", socket, "--front-controller", "index"], 2, 'expected a path such as /index.php, got "index"'],
+      [[root, "-f", socket, "--php-value", "=1"], 2, 'Cannot use --php-value: expected NAME=VALUE, got "=1"'],
+      [[root, "-f", socket, "--cert", "/a", "--key", "/nowhere"], 2, "Cannot use --cert: "],
+      [[root, "-f", socket, "--cert", "/a"], 2, "Cannot use --cert: it needs --key"],
+      [[root, "--php", "/bin/sh"], 2, 'Cannot use --php: expected php-fpm or php-cgi, got "/bin/sh"'],
+      [[root, "--php", "/nowhere/php-fpm"], 2, 'Cannot use --php: "/nowhere/php-fpm" is no program'],
+    ];
+    for (const [args, code, message] of cases) {
+      const run = await fetchcgi(["gateway", ...args]);
+      expect([args, run.code, run.errors]).toEqual([args, code, expect.stringContaining(message)]);
+      expect(run.text).toBe("");
+    }
+  });
+});
+
+describe("findPhp", () => {
+  it("finds php-fpm before php-cgi, the one without a version first, then the newest", () => {
+    const folder = join(directory.path, "programs");
+    mkdirSync(folder);
+    const found: (string | undefined)[] = [];
+    for (const name of ["php-cgi", "php-fpm8.9", "php-fpm8.10", "php-fpm84", "php-fpm"]) {
+      writeFileSync(join(folder, name), "", { mode: 0o755 });
+      found.push(findPhp(folder)?.path.slice(folder.length + 1));
+    }
+    // What the machine has in its own folders comes after those of the PATH.
+    expect(found.slice(1)).toEqual(["php-fpm8.9", "php-fpm8.10", "php-fpm84", "php-fpm"]);
+  });
+
+  it("says how to install it", () => {
+    for (const [platform, release, advice] of [
+      ["linux", 'ID=debian\nVERSION_ID="12"\n', "apt-get install php-fpm"],
+      ["linux", "ID=linuxmint\nID_LIKE=ubuntu\n", "apt-get install php-fpm"],
+      ["linux", 'ID="rocky"\nID_LIKE="rhel centos fedora"\n', "dnf install php-fpm"],
+      ["linux", "ID=alpine\n", "apk add php84-fpm"],
+      ["linux", "ID=own\n", "the package php-fpm of your system"],
+      ["darwin", "", "brew install php"],
+      ["win32", "", "--fastcgi 127.0.0.1:9000"],
+    ] as const) {
+      expect(installAdvice(platform, release)).toContain(advice);
+    }
+  });
+});
+
+it("workersFor gives a small machine few workers, and a large one those that its cores can run", () => {
+  const GiB = 1024 ** 3;
+  expect([workersFor(1, GiB / 4), workersFor(2, GiB), workersFor(2, 8 * GiB), workersFor(64, 4 * GiB)]).toEqual([
+    2, 4, 8, 16,
+  ]);
+});
+
+it("a line of the access log is one line, whatever the client sent", () => {
+  const entry = {
+    time: new Date("2026-11-27T23:05:09.010Z"),
+    remote: "::1",
+    method: 'GE"T',
+    target: "/a\nb\\",
+    protocol: "HTTP/2.0",
+    status: 304,
+    bytes: 0,
+    milliseconds: 1.5,
+    referer: "r\n",
+    userAgent: null,
+    isCut: false,
+  };
+  expect(commonLogLine(entry)).toBe(String.raw`::1 - - [27/Nov/2026:23:05:09 +0000] "GE\"T /a\\nb\\ HTTP/2.0" 304 -`);
+  expect(jsonLogLine(entry)).not.toContain("\n");
+  expect(JSON.parse(jsonLogLine(entry))).toMatchObject({
+    time: "2026-11-27T23:05:09.010Z",
+    referer: "r\n",
+    cut: false,
+  });
+});
+
+async function httpText(url: string, headers: Record<string, string> = {}): Promise<{ status: number; text: string }> {
+  const response = await fetch(url, { headers });
+  return { status: response.status, text: await response.text() };
+}
+
+/** As `httpText`, from a server whose certificate no authority has signed. */
+async function httpsText(url: string): Promise<{ status: number; text: string }> {
+  const { get } = await import("node:https");
+  return new Promise((resolve, reject) => {
+    get(url, { rejectUnauthorized: false }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (piece: string) => {
+        text += piece;
+      });
+      response.on("end", () => resolve({ status: response.statusCode!, text }));
+    }).on("error", reject);
+  });
+}
