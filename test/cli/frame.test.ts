@@ -146,7 +146,7 @@ describe("fetchcgi", () => {
 
   it("says which commands there are when there is no such command", async () => {
     const cases: [args: string[], message: string][] = [
-      [[], "Cannot run: expected a command, one of serve, request, ping,"],
+      [[], "Cannot run: expected a command, one of serve, gateway, request, ping,"],
       [["chek"], "did you mean `fetchcgi check`?"],
       [["check", "sever"], "did you mean `fetchcgi check server`?"],
       [["something"], "`fetchcgi --help` lists all"],
