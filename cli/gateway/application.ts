@@ -17,8 +17,8 @@ export interface Application {
   readonly clientOptions: FastCgiHttpClientOptions;
   /** What it is, for people. */
   readonly about: string;
-  /** Lets it take its changed settings. */
-  reload(): Promise<void>;
+  /** Lets it take its changed settings. Resolves with whether it has. */
+  reload(): Promise<boolean>;
   /** `limit` ends what still runs. */
   close(limit: Promise<void>): Promise<void>;
 }
@@ -59,7 +59,7 @@ export async function runningApplication(
     php,
     clientOptions,
     about: address,
-    reload: async () => {},
+    reload: async () => true,
     close: () => php.close({ timeout: 0 }),
   };
 }

@@ -175,8 +175,8 @@ async function reload(
   try {
     if (cert !== undefined && key !== undefined && !server.renew(await readCertificate(cert, key)))
       say("this runtime keeps the certificate until the gateway is started again");
-    await application.reload();
-    say("reloaded");
+    // A failure has been told.
+    if (await application.reload()) say("reloaded");
   } catch (error) {
     say(`${(error as Error).message}; all goes on as before`);
   }

@@ -56,8 +56,11 @@ export class OwnPhp {
     }
   }
 
-  /** Starts PHP anew, with its changed settings. Requests that run are answered by the one before. */
-  reload(): Promise<void> {
+  /**
+   * Starts PHP anew, with its changed settings. Requests that run are answered by the one before. Resolves with whether the new one
+   * serves; the one before goes on if it does not.
+   */
+  reload(): Promise<boolean> {
     return this.#supervisor.reload();
   }
 
