@@ -3,9 +3,11 @@ import { checkServerCommand } from "./check/server/command.ts";
 import { completeCommand } from "./complete/command.ts";
 import type { Command } from "./frame/command.ts";
 import { gatewayCommand } from "./gateway/command.ts";
+import { inspectCommand } from "./inspect/command.ts";
 import { pingCommand } from "./ping/command.ts";
 import { requestCommand } from "./request/command.ts";
 import { serveCommand } from "./serve/command.ts";
+import { tapCommand } from "./tap/command.ts";
 
 /** All commands, in the order of the help. */
 export const commands: readonly Command[] = [
@@ -13,6 +15,8 @@ export const commands: readonly Command[] = [
   gatewayCommand,
   requestCommand,
   pingCommand,
+  tapCommand,
+  inspectCommand,
   checkApplicationCommand,
   checkServerCommand,
   completeCommand,

@@ -108,6 +108,8 @@ export interface Output {
   readonly hasColor: boolean;
   /** Columns of the terminal. */
   readonly columns: number;
+  /** The descriptor behind it, for a command that must go on whatever the reader does: `write` may hold up the process on a terminal. */
+  readonly descriptor?: number;
   /** Writes a text, or bytes. Resolves when there is room for more; rejects when the reader has left. */
   write(data: string | Uint8Array): Promise<void>;
 }

@@ -55,6 +55,7 @@ export function endSoon(): void {
 /** A stream of the process as an output. */
 export function outputOf(stream: NodeJS.WriteStream, environment: NodeJS.ProcessEnv = process.env): Output {
   const isTerminal = stream.isTTY === true;
+  const { fd } = stream as { fd?: number };
   // A failed write is told to its callback.
   stream.on("error", () => {});
   return {
@@ -63,6 +64,7 @@ export function outputOf(stream: NodeJS.WriteStream, environment: NodeJS.Process
     get columns() {
       return stream.columns ?? DEFAULT_COLUMNS;
     },
+    ...(fd !== undefined && { descriptor: fd }),
     write: (data) =>
       new Promise((resolve, reject) => {
         stream.write(data, (error) => (error ? reject(error) : resolve()));

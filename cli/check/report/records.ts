@@ -26,6 +26,11 @@ export function describeRecord({ type, requestId, contentData, paddingLength = 0
   return `${constantName(RecordType, type)} ${requestId} (${details.join(", ")})`;
 }
 
+/** What a record of this type says, such as `RESPONDER, keep`, or how long its content is. */
+export function describeDetails(type: number, contentData: Uint8Array): string {
+  return detailsOf(type, contentData).join(", ");
+}
+
 /** A list of records in words. Long rows of one kind are shortened. */
 export function describeRecords(records: readonly FastCgiRecord[]): string[] {
   const lines: string[] = [];

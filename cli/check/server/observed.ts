@@ -22,10 +22,12 @@ const ORDER: readonly number[] = [RecordType.Params, RecordType.Stdin, RecordTyp
 /** The most records of a request that are kept; a large upload has thousands. */
 const MAX_RECORDS = 1000;
 
+/** The most bytes of PARAMS that are kept: `maxParamsBytes` of the server. */
+const MAX_PARAMS_BYTES = 1024 * 1024;
+
 /** One request of a web server. */
 export class ObservedRequest {
   readonly requestId: number;
-  readonly connection: ObservedConnection;
   /** The body of BEGIN_REQUEST. */
   readonly begin: Uint8Array;
   /** The number of requests that ran on the connection when this one began, including this one. */
@@ -46,12 +48,12 @@ export class ObservedRequest {
   isAnswered = false;
   readonly #ended = new Set<number>();
   readonly #params: Uint8Array[] = [];
+  #paramsBytes = 0;
 
-  constructor(connection: ObservedConnection, requestId: number, begin: Uint8Array) {
-    this.connection = connection;
+  constructor(together: number, requestId: number, begin: Uint8Array) {
+    this.together = together;
     this.requestId = requestId;
     this.begin = begin;
-    this.together = connection.active.size + 1;
   }
 
   get role(): number {
@@ -89,13 +91,18 @@ export class ObservedRequest {
       this.#ended.add(type);
       if (type === RecordType.Params) this.#readParams();
     } else if (type === RecordType.Params) {
-      this.#params.push(contentData.slice());
+      this.#paramsBytes += contentData.length;
+      if (this.#paramsBytes <= MAX_PARAMS_BYTES) this.#params.push(contentData.slice());
     } else {
       this.bytes[type === RecordType.Stdin ? "stdin" : "data"] += contentData.length;
     }
   }
 
   #readParams(): void {
+    if (this.#paramsBytes > MAX_PARAMS_BYTES) {
+      this.unreadable = `PARAMS has ${this.#paramsBytes} bytes, of which ${MAX_PARAMS_BYTES} are read`;
+      return;
+    }
     try {
       this.pairs = decodeNameValuePairs(Buffer.concat(this.#params));
     } catch (error) {
@@ -196,7 +203,7 @@ export class ObservedConnection {
   #begin(record: FastCgiRecord): void {
     const { requestId, contentData } = record;
     if (this.active.has(requestId)) this.odd.push(`BEGIN_REQUEST ${requestId}, which is active`);
-    const request = new ObservedRequest(this, requestId, contentData.slice());
+    const request = new ObservedRequest(this.active.size + 1, requestId, contentData.slice());
     request.take(record);
     this.active.set(requestId, request);
     this.requests.push(request);

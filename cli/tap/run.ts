@@ -1,0 +1,111 @@
+import { nodeRuntime } from "../../adapters/node/listen.ts";
+import { type Listener, type ListenTarget, listen } from "../../adapters/system/listen.ts";
+import type { Connector } from "../../src/toolkit.ts";
+import { connectorFor, listenTargetFor, listenText } from "../address.ts";
+import { type CommandContext, type CommandInput, UsageError } from "../frame/command.ts";
+import { aborted, endingWith } from "../frame/signal.ts";
+import { readMode } from "../mode.ts";
+import { TraceDecoder } from "../wire/decoder.ts";
+import type { Report } from "../wire/report.ts";
+import type { TextView } from "../wire/text.ts";
+import type { tapOptions } from "./options.ts";
+import { Printer } from "./printer.ts";
+import { Recorder } from "./recorder.ts";
+import { Tap } from "./tap.ts";
+import { viewOf } from "./view.ts";
+
+type Input = CommandInput<typeof tapOptions>;
+
+/** The exit code when the address can't be listened on. */
+const EXIT_FAILED = 1;
+/** Milliseconds after which a request without an end is told of. */
+const LONG_TIME = 2000;
+/** Milliseconds that the reader of the output has at the end. */
+const FLUSH_TIME = 1000;
+
+export async function run({ options }: Input, context: CommandContext): Promise<number> {
+  const { printError, signal } = context;
+  const { target, connector } = endsOf(options);
+  const { lines, wire, text } = viewOf(options, context.stdout);
+  const ending = endingWith(signal);
+  const recorder =
+    options.write === undefined
+      ? null
+      : await Recorder.open(options.write, (error) =>
+          printError(`fetchcgi: the recording ends here: ${error.message}`),
+        );
+  const printer = new Printer(
+    context.stdout,
+    (count) => lines({ event: "skipped", lines: count }).join("\n"),
+    // The reader has left, as `head` does.
+    () => recorder === null && ending.end(),
+  );
+  const decoder = new TraceDecoder(wire, "both", (report: Report) => printer.print(lines(report)));
+  const tap = new Tap({
+    connector,
+    watch(event) {
+      recorder?.take(event);
+      decoder.take(event);
+    },
+    isIdle: (connection) => decoder.isIdle(connection),
+    onRefused: (reason) => printError(`fetchcgi: ${reason}`),
+  });
+  let listener: Listener;
+  try {
+    listener = await listen(nodeRuntime, target, {
+      onConnection: (connection) => void tap.accept(connection),
+      onError: (error) => printError(`fetchcgi: ${(error as Error).message}`),
+    });
+  } catch (error) {
+    await recorder?.close();
+    printError(`fetchcgi: ${(error as Error).message}`);
+    return EXIT_FAILED;
+  }
+  printError(`fetchcgi: listening on ${listenText(target, listener.address)}, passing on to ${options.to}`);
+  const watched = text === null ? undefined : setInterval(() => printer.print(longOnes(decoder, tap, text)), LONG_TIME);
+  await aborted(ending.signal);
+  const stopped = listener.stop();
+  await tap.close(options.drain);
+  await stopped;
+  clearInterval(watched);
+  await recorder?.close();
+  await flush(printer);
+  return 0;
+}
+
+function endsOf(options: Input["options"]): { target: ListenTarget; connector: Connector } {
+  const { listen: from, to, mode: modeText, "take-over": takeOver } = options;
+  if (from === undefined || to === undefined) {
+    const missing = from === undefined ? "--listen" : "--to";
+    throw new UsageError(`Cannot read the arguments: expected --listen ADDRESS and --to ADDRESS, got no ${missing}`);
+  }
+  const mode = readMode("--mode", modeText);
+  const target = listenTargetFor(from);
+  return { target: target.path === undefined ? target : { ...target, mode, takeOver }, connector: connectorFor(to) };
+}
+
+/** Lines for the requests that have run for some time; each one once. */
+const told = new WeakSet<object>();
+
+function longOnes(decoder: TraceDecoder, tap: Tap, text: TextView): string[] {
+  const lines: string[] = [];
+  for (const exchange of decoder.active()) {
+    const time = tap.time - exchange.began;
+    if (time < LONG_TIME || told.has(exchange)) continue;
+    told.add(exchange);
+    lines.push(text.running(exchange, time));
+  }
+  return lines;
+}
+
+/** Waits for the reader, but not for one that has stopped. */
+async function flush(printer: Printer): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<"late">((resolve) => {
+    timer = setTimeout(resolve, FLUSH_TIME, "late");
+  });
+  const isLate = (await Promise.race([printer.flush(), late])) === "late";
+  clearTimeout(timer);
+  // A thread that writes to a stopped terminal would keep the process.
+  if (isLate) process.kill(process.pid, "SIGKILL");
+}

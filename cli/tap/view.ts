@@ -1,0 +1,40 @@
+import type { CommandInput, Output } from "../frame/command.ts";
+import type { WireOptions } from "../wire/exchange.ts";
+import type { Report } from "../wire/report.ts";
+import { TextView } from "../wire/text.ts";
+import type { viewOptions } from "./options.ts";
+
+/** Bytes of a body with `--verbose`. */
+const VERBOSE_BODY = 1024;
+
+/** How traffic is shown. */
+export interface View {
+  /** What is kept of it. */
+  readonly wire: WireOptions;
+  /** The lines of a report. */
+  readonly lines: (report: Report) => readonly string[];
+  /** The text; null with `--json`. */
+  readonly text: TextView | null;
+}
+
+export function viewOf(
+  {
+    verbose,
+    records: isRecords,
+    params: isParams,
+    body: given,
+    secrets,
+    json,
+  }: CommandInput<typeof viewOptions>["options"],
+  output: Output,
+): View {
+  const records = isRecords || verbose;
+  const body = given === 0 && verbose ? VERBOSE_BODY : given;
+  const wire = { body, secrets };
+  if (json) {
+    const lines = (report: Report): string[] => (report.event === "record" && !records ? [] : [JSON.stringify(report)]);
+    return { wire, lines, text: null };
+  }
+  const text = new TextView({ records, params: isParams || verbose, bodies: body > 0 }, output);
+  return { wire, lines: (report) => text.linesOf(report), text };
+}

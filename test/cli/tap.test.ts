@@ -1,0 +1,290 @@
+// `fetchcgi tap` and `fetchcgi inspect`, with peers that send any bytes.
+
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { FastCgiHttpClient, FastCgiUnixConnector, serve } from "../../adapters/node/index.ts";
+import { requireRuntime } from "../../scripts/setup.mjs";
+import { freePort } from "../support/free_port.ts";
+import { deferred } from "../support/open_stream.ts";
+import { patternBytes } from "../support/pattern.ts";
+import { waitUntil } from "../support/process.ts";
+import { createTemporaryDirectory } from "../support/temporary_directory.ts";
+import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
+import { loadFrontends } from "../support/vectors.ts";
+import { fetchcgi } from "./run.ts";
+import { startTap } from "./running_tap.ts";
+
+failOnUnhandledRejections();
+
+/** An application that does with its connections what a test says. */
+async function startPeer(onConnection: (socket: Socket) => void, { isUnix = false } = {}): Promise<string> {
+  const folder = await createTemporaryDirectory("peer");
+  const path = join(folder.path, "app.sock");
+  const sockets = new Set<Socket>();
+  const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {});
+    onConnection(socket);
+  });
+  await new Promise<void>((resolve) =>
+    isUnix ? server.listen(path, resolve) : server.listen(0, "127.0.0.1", resolve),
+  );
+  onTestFinished(async () => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+    await folder.remove();
+  });
+  return isUnix ? path : `127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** Opens a connection, half-open, and collects what comes. */
+async function open(target: { path: string } | { port: number }): Promise<{
+  socket: Socket;
+  received: () => Buffer;
+  ended: Promise<void>;
+  /** Resolves to the error with which it was closed, or to nothing. */
+  closed: Promise<string | undefined>;
+}> {
+  const socket = connect({ ...target, allowHalfOpen: true });
+  const pieces: Buffer[] = [];
+  const [ended, closed] = [deferred<void>(), deferred<string | undefined>()];
+  let error: NodeJS.ErrnoException | undefined;
+  socket.on("data", (piece) => pieces.push(piece));
+  socket.on("end", () => ended.resolve());
+  socket.on("error", (thrown) => {
+    error = thrown;
+  });
+  socket.on("close", () => closed.resolve(error?.code));
+  await new Promise<void>((resolve) => socket.once("connect", resolve));
+  onTestFinished(() => void socket.destroy());
+  return { socket, received: () => Buffer.concat(pieces), ended: ended.promise, closed: closed.promise };
+}
+
+const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+
+/** The page of nginx's first recorded request, for an application. */
+const REQUEST = loadFrontends().find(({ server, name }) => server === "nginx" && name === "get-query")!.bytes;
+
+describe("fetchcgi tap", () => {
+  it("passes bytes that are no FastCGI both ways, each end by itself, and says that they are none", async () => {
+    const [there, back] = [patternBytes(3_000_000), patternBytes(2_000_000).reverse()];
+    const got = deferred<string>();
+    const to = await startPeer((socket) => {
+      const pieces: Buffer[] = [];
+      socket.on("data", (piece) => pieces.push(piece));
+      // The answer comes behind the end of the input.
+      socket.on("end", () => {
+        got.resolve(sha256(Buffer.concat(pieces)));
+        socket.end(back);
+      });
+    });
+    const tap = await startTap(to);
+    const web = await open(tap);
+    web.socket.end(there);
+    expect(await got.promise).toBe(sha256(there));
+    await web.ended;
+    expect(sha256(web.received())).toBe(sha256(back));
+    await web.closed;
+    await waitUntil(() => tap.text().includes("odd FCGI-3.3-2"));
+    expect(tap.text()).toContain(
+      "the web server sends something else: Cannot decode a record: expected version 1, got 7",
+    );
+  });
+
+  it("holds a party back that sends faster than the other one reads", async () => {
+    const held = deferred<Socket>();
+    const to = await startPeer(
+      (socket) => {
+        socket.pause();
+        held.resolve(socket);
+      },
+      { isUnix: true },
+    );
+    const tap = await startTap(to, ["--drain", "100"]);
+    const web = await open(tap);
+    const application = await held.promise;
+    // More than the sockets and the tap can hold.
+    const bytes = patternBytes(8_000_000);
+    const taken = new Promise<void>((resolve) => web.socket.write(bytes, () => resolve()));
+    let count = 0;
+    const isTaken = Promise.race([taken.then(() => true), new Promise((resolve) => setTimeout(resolve, 1000, false))]);
+    expect(await isTaken).toBe(false);
+    application.on("data", (read: Buffer) => {
+      count += read.length;
+    });
+    application.resume();
+    await taken;
+    await waitUntil(() => count === bytes.length);
+  });
+
+  it("passes on that a party has broken the connection", async () => {
+    const to = await startPeer((socket) => {
+      socket.once("data", () => socket.write("before", () => socket.resetAndDestroy()));
+    });
+    const port = await freePort();
+    const tap = await startTap(to, ["--listen", `tcp:127.0.0.1:${port}`, "--records"]);
+    const web = await open({ port });
+    // Node 20 ends a connection before it resets it, and what writes hears of the reset.
+    const writing = setInterval(() => web.socket.write("x"), 10);
+    onTestFinished(() => clearInterval(writing));
+    expect(await web.closed).toMatch(/^(ECONNRESET|EPIPE)$/);
+    await waitUntil(() => tap.text().includes("closed: "));
+    expect(tap.text()).toMatch(/closed: the application (broke|closed) the connection/);
+  });
+
+  it("goes on when what reads its output stands still, and says how much was not shown", async () => {
+    const server = await serve({ port: 0, fetch: () => new Response("hello") });
+    onTestFinished(() => server.close({ timeout: 0 }));
+    const { port } = server.address as { port: number };
+    const reader = deferred<void>();
+    const tap = await startTap(`127.0.0.1:${port}`, ["--json", "--records", "--params"], reader.promise);
+    const client = new FastCgiHttpClient(new FastCgiUnixConnector(tap.path), { keepAlive: true });
+    onTestFinished(() => client.close({ timeout: 0 }));
+    // A page with a header that makes each of its lines long.
+    const headers = { "x-long": "x".repeat(50_000) };
+    for (let count = 0; count < 120; count++)
+      expect(await (await client.fetch("http://localhost/a", { headers })).text()).toBe("hello");
+    expect(tap.text()).toBe("");
+    reader.resolve();
+    await waitUntil(() => tap.text().includes('"skipped"'));
+    const shown = tap.exchanges().length;
+    const skipped = tap.reports().flatMap((report) => (report.event === "skipped" ? [report.lines] : []));
+    expect(shown).toBeGreaterThan(50);
+    expect(shown).toBeLessThan(115);
+    expect(skipped.reduce((sum, lines) => sum + lines)).toBeGreaterThan(10);
+    expect(await (await client.fetch("http://localhost/b")).text()).toBe("hello");
+    await waitUntil(() => tap.exchanges().at(-1)!.uri === "/b");
+  });
+
+  it("ends when what reads its output has left", async () => {
+    const to = await startPeer(() => {});
+    const folder = await createTemporaryDirectory("tap");
+    onTestFinished(() => folder.remove());
+    const path = join(folder.path, "tap.sock");
+    const child = spawn(
+      requireRuntime("node24"),
+      [
+        fileURLToPath(new URL("../../cli/main.ts", import.meta.url)),
+        "tap",
+        "--listen",
+        `unix:${path}`,
+        "--to",
+        to,
+        "--drain",
+        "100",
+      ],
+      { stdio: ["ignore", "pipe", "pipe"] },
+    );
+    let errors = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      errors += text;
+    });
+    const code = new Promise((resolve) => child.once("exit", resolve));
+    await waitUntil(() => errors.includes("listening on"));
+    child.stdout.destroy();
+    const web = await open({ path });
+    web.socket.write("GET / HTTP/1.1\r\n\r\n");
+    web.socket.end();
+    web.socket.destroy();
+    expect(await code).toBe(0);
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it("keeps the rules of the library's server for an existing socket file", async () => {
+    const to = await startPeer(() => {});
+    const tap = await startTap(to, ["--mode", "600"]);
+    expect(statSync(tap.path).mode & 0o777).toBe(0o600);
+    const second = await fetchcgi(["tap", "--listen", `unix:${tap.path}`, "--to", to]);
+    expect([second.code, second.errors]).toEqual([1, expect.stringContaining(`Cannot listen on ${tap.path}`)]);
+    expect(await tap.stop()).toBe(0);
+    expect(existsSync(tap.path)).toBe(false);
+  });
+
+  it("says what is wrong with its arguments", async () => {
+    for (const [args, message] of [
+      [[], "expected --listen ADDRESS and --to ADDRESS, got no --listen"],
+      [["--listen", "9001"], "got no --to"],
+      [["--listen", "9001", "--to", "http://a/"], 'Cannot connect to "http://a/"'],
+      [["--listen", "9001", "--to", "9000", "--write", "/nowhere/file"], "Cannot write /nowhere/file: ENOENT"],
+    ] as const) {
+      const { code, errors } = await fetchcgi(["tap", ...args]);
+      expect(errors).toContain(message);
+      expect(code).toBe(2);
+    }
+  });
+});
+
+describe("fetchcgi inspect", () => {
+  it("shows the recordings of this project, with their names", async () => {
+    const file = fileURLToPath(new URL("../vectors/frontends/lighttpd-authorizer.br", import.meta.url));
+    const { text, code } = await fetchcgi(["inspect", file, "--params"]);
+    expect(code).toBe(0);
+    expect(text).toMatch(/^lighttpd-authorizer \S+$/m);
+    expect(text).toMatch(/^#1 --- GET \/\S* .*AUTHORIZER/m);
+    expect(text).toContain("    GATEWAY_INTERFACE=CGI/1.1\n");
+  });
+
+  it("shows bytes of one side, from a file and from standard input, as text and as JSON", async () => {
+    const folder = await createTemporaryDirectory("inspect");
+    onTestFinished(() => folder.remove());
+    const file = join(folder.path, "bytes");
+    writeFileSync(file, REQUEST);
+    const { text, code } = await fetchcgi(["inspect", file]);
+    expect(text).toMatch(
+      /^#1 --- GET \S+ .*not timed {2}\(connection 1, id 1\)\n {4}unknown: the trace has only what the web server sent$/,
+    );
+    expect(code).toBe(0);
+    const stdin = (async function* () {
+      for (const byte of REQUEST) yield Uint8Array.of(byte);
+    })();
+    const json = await fetchcgi(["inspect", "-", "--json"], { stdin });
+    const lines = json.text.split("\n").map((line) => JSON.parse(line));
+    expect(lines).toMatchObject([
+      { event: "exchange", method: "GET", outcome: "unknown" },
+      { event: "connection", what: "closed" },
+    ]);
+    // What --json has printed can be shown as well.
+    writeFileSync(file, `${json.text}\n`);
+    expect((await fetchcgi(["inspect", file])).text).toBe(text);
+    expect((await fetchcgi(["inspect", file, "--find", "not there"])).text).toBe("");
+  });
+
+  it("shows what comes before the place where a file breaks, and says so", async () => {
+    const folder = await createTemporaryDirectory("inspect");
+    onTestFinished(() => folder.remove());
+    const file = join(folder.path, "wire");
+    const bytes = Buffer.from(REQUEST).toString("base64");
+    const header = '{"fetchcgi":"recording","version":1}\n';
+    writeFileSync(
+      file,
+      `${header}{"time":0,"connection":1,"what":"bytes","from":"web server","bytes":"${bytes}"}\n{"time":1,"conn`,
+    );
+    const { text, errors, code } = await fetchcgi(["inspect", file]);
+    expect(text).toContain("#1 --- GET");
+    expect(errors).toContain(`Cannot read ${file} to its end: line 3: `);
+    expect(code).toBe(1);
+  });
+
+  it("says what a file is not", async () => {
+    const folder = await createTemporaryDirectory("inspect");
+    onTestFinished(() => folder.remove());
+    const file = join(folder.path, "other");
+    for (const [content, message] of [
+      ["", "it is empty"],
+      ["GET / HTTP/1.1", "it is no recording of `fetchcgi tap`, and its first byte is none of a FastCGI record"],
+      ["{}", "its first line is that of no recording, and no event"],
+      ["{", "its first line is no JSON"],
+    ] as const) {
+      writeFileSync(file, content);
+      const { code, errors } = await fetchcgi(["inspect", file]);
+      expect([code, errors]).toEqual([2, `fetchcgi: Cannot read ${file}: ${message}`]);
+    }
+    expect((await fetchcgi(["inspect", "/nowhere/file"])).errors).toContain("Cannot read /nowhere/file: ENOENT");
+    expect(readFileSync(file, "utf8")).toBe("{");
+  });
+});
