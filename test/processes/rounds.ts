@@ -4,6 +4,7 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   type Connector,
   FastCgiError,
@@ -12,6 +13,7 @@ import {
   FastCgiUnixConnector,
 } from "../../adapters/node/index.ts";
 import type { RuntimeName } from "../adapters/battery/programs/adapter.ts";
+import type { RacerOperation, RacerOutcome } from "../adapters/battery/programs/racer.ts";
 import { freePort } from "../support/free_port.ts";
 import { waitUntil } from "../support/process.ts";
 import { type RuntimeRacer, startRuntimeRacer } from "../support/runtimes.ts";
@@ -23,6 +25,7 @@ const LEAD = 4;
 const LOAD = 4;
 /** The limit for what happens soon; only a hang reaches it. */
 const HANG = 60_000;
+const HOUR = 3_600_000;
 
 /** What happens in a round. */
 export const ROUND_KINDS = [
@@ -31,11 +34,16 @@ export const ROUND_KINDS = [
   "take-over under load",
   "SIGTERM under load",
   "kill -9 under load",
+  "kill -9 against start",
+  "clock steps under load",
 ] as const;
 type RoundKind = (typeof ROUND_KINDS)[number];
 
 /** Rounds of each kind, on a path and on a port. */
 export type RoundCounts = Record<string, number>;
+
+/** How long they took, in milliseconds. */
+export type RoundTimes = Record<string, number>;
 
 /** Where a round takes place. */
 interface Place {
@@ -50,6 +58,15 @@ class Broken extends Error {}
 
 function must(condition: boolean, message: string): asserts condition {
   if (!condition) throw new Broken(message);
+}
+
+/** Settles as the promise does. A promise that never settles breaks a rule too. */
+async function within<Value>(promise: Promise<Value>, what: string): Promise<Value> {
+  let timer: NodeJS.Timeout | undefined;
+  const hang = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Broken(`${what} did not come to an end in ${HANG} ms`)), HANG);
+  });
+  return Promise.race([promise, hang]).finally(() => clearTimeout(timer));
 }
 
 /** Clients that send one request after the other, each on a connection of its own, and what they got. */
@@ -69,6 +86,8 @@ class Load {
           );
         } catch (error) {
           this.errors.push(error);
+          // Where nothing listens, the clients leave the processor to the process that is about to.
+          await sleep(1);
         }
       }
     });
@@ -100,6 +119,7 @@ export class Rounds {
   #port: number | undefined;
   #count = 0;
   readonly counts: RoundCounts = {};
+  readonly times: RoundTimes = {};
 
   constructor(runtime: RuntimeName) {
     this.#runtime = runtime;
@@ -107,6 +127,7 @@ export class Rounds {
 
   /** Runs a round. Throws if a rule was broken. */
   async run(): Promise<void> {
+    const start = performance.now();
     const number = this.#count++;
     const kind = ROUND_KINDS[number % ROUND_KINDS.length]!;
     const place = await this.#newPlace(Math.floor(number / ROUND_KINDS.length) % 2 === 0 ? "path" : "port");
@@ -117,11 +138,12 @@ export class Rounds {
     if (place.kind === "path") must(filesBeside(place.path).length === 0, `Files are left: ${filesBeside(place.path)}`);
     const name = `${kind}, on a ${place.kind}`;
     this.counts[name] = (this.counts[name] ?? 0) + 1;
+    this.times[name] = (this.times[name] ?? 0) + performance.now() - start;
   }
 
   async stop(): Promise<void> {
-    const spare = this.#spare === null ? [] : [await this.#spare];
-    await Promise.all([...this.#racers, ...spare].map((racer) => racer.stop()));
+    const spare = await this.#spare?.catch(() => null);
+    await Promise.all([...this.#racers, spare].map((racer) => racer?.stop()));
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
@@ -137,6 +159,10 @@ export class Rounds {
         return this.#terminate(place);
       case "kill -9 under load":
         return this.#kill(place);
+      case "kill -9 against start":
+        return this.#killAgainstStart(place, number);
+      case "clock steps under load":
+        return this.#stepClocks(place);
     }
   }
 
@@ -161,7 +187,7 @@ export class Rounds {
     const delay = ((number * 7) % 20) / 10;
     const takeOver = place.kind === "path" && number % 4 > 0;
     const [, taken] = await Promise.all([
-      this.#racers[0]!.run({ do: "close", at: at + delay }),
+      this.#run(0, { do: "close", at: at + delay }),
       this.#serve(1, place, { at: at + 2 - delay, takeOver }),
     ]);
     if (taken.served) must((await answerAt(place)) === "1", "The server that took over does not answer");
@@ -174,56 +200,114 @@ export class Rounds {
   }
 
   /** A restart without a gap: every request is answered, by one or by the other. A port has one owner, so there is a gap. */
-  async #takeOverUnderLoad(place: Place): Promise<void> {
+  async #takeOverUnderLoad(place: Place, between: () => Promise<unknown> = async () => {}): Promise<void> {
     await this.#served(0, place);
-    const load = new Load(place);
-    await load.goOn(LOAD);
-    if (place.kind === "path") await this.#served(1, place, { takeOver: true });
-    await this.#racers[0]!.run({ do: "close", options: {} });
-    if (place.kind === "port") await this.#served(1, place);
-    await load.goOn(LOAD * 2);
-    const last = await answerAt(place);
-    await load.stop();
-    must(last === "1", `The server that took over does not answer, but ${last}`);
+    let calls = 0;
+    const load = await underLoad(place, async (load) => {
+      if (place.kind === "path") await this.#served(1, place, { takeOver: true });
+      await between();
+      calls += await this.#closeAfterRequests(0);
+      if (place.kind === "port") await this.#served(1, place);
+      await load.goOn(LOAD * 2);
+    });
+    must((await answerAt(place)) === "1", "The server that took over does not answer");
+    calls += (await this.#closeAfterRequests(1)) - 1;
     checkAnswers(load, ["0", "1"]);
+    must(load.answers.length === calls, `${calls} requests were accepted, ${load.answers.length} answers came`);
     if (place.kind === "path") must(load.errors.length === 0, `A request was lost in the take-over: ${load.errors[0]}`);
+    else must(lostIn(load).length <= LOAD, `More requests were lost than there are clients: ${lostIn(load)[0]}`);
   }
 
   /**
    * The server answers every request that it has accepted, and leaves. Connections that wait in the queue of a port when it is closed are
-   * lost: clients go on connecting to a port, so that queue never empties.
+   * lost, one of each client at most: clients go on connecting to a port, so that queue never empties.
    */
   async #terminate(place: Place): Promise<void> {
     await this.#served(0, place);
-    const load = new Load(place);
-    await load.goOn(LOAD);
-    process.kill(this.#racers[0]!.pid, "SIGTERM");
-    const { calls } = await this.#racers[0]!.run({ do: "close", options: {} });
-    await load.goOn(LOAD);
-    await load.stop();
+    let calls = 0;
+    const load = await underLoad(place, async (load) => {
+      const left = this.#run(0, { do: "leave" });
+      process.kill(this.#racers[0]!.pid, "SIGTERM");
+      calls = (await left).calls!;
+      await load.goOn(LOAD);
+    });
     checkAnswers(load, ["0"]);
     must(load.answers.length === calls, `${calls} requests were accepted, ${load.answers.length} answers came`);
-    if (place.kind === "port") return;
-    for (const error of load.errors) must(isNotConnected(error), `A request was lost: ${error}`);
+    const mostLost = place.kind === "path" ? 0 : LOAD;
+    must(lostIn(load).length <= mostLost, `${lostIn(load).length} requests were lost: ${lostIn(load)[0]}`);
   }
 
+  /**
+   * What the server worked on is lost, one request of each client, and what waits in its queue: the system closes the sockets of a dead
+   * process one after the other, so that a client may come to the queue once more. The next server loses nothing.
+   */
   async #kill(place: Place): Promise<void> {
     await this.#served(0, place);
-    const load = new Load(place);
-    await load.goOn(LOAD);
+    const load = await underLoad(place, async (load) => {
+      await this.#killFirst();
+      await this.#served(1, place);
+      await load.goOn(LOAD);
+    });
+    must((await answerAt(place)) === "1", "After the death of a server, the next one does not answer");
+    const calls = (await this.#closeAfterRequests(1)) - 1;
+    checkAnswers(load, ["0", "1"]);
+    const lost = lostIn(load);
+    must(lost.length <= LOAD * 2, `${lost.length} requests were lost with the server: ${lost[0]}`);
+    const answered = load.answers.filter((answer) => answer === "1").length;
+    must(answered === calls, `The next server accepted ${calls} requests, and ${answered} answers came`);
+  }
+
+  /** A process dies somewhere on its way to listen. It keeps no other process from listening: now, or when it is dead. */
+  async #killAgainstStart(place: Place, number: number): Promise<void> {
+    if (place.kind === "path" && number % 3 > 0) await makeStaleSocket(place.path);
+    const at = Date.now() + LEAD;
+    const first = this.#serve(0, place, { at }).catch(() => null);
+    const second = this.#serve(1, place, { at });
+    // At another moment each time, before, in and after the start.
+    const moment = performance.now() + LEAD - 1 + ((number * 7) % 50) / 10;
+    while (performance.now() < moment);
+    await this.#killFirst();
+    await first;
+    const { served, error } = await second;
+    must(served || /EADDRINUSE/.test(`${error}`), `The one that lived was told: ${error}`);
+    if (!served) await this.#served(1, place);
+    must((await answerAt(place)) === "1", "The server that lived does not answer");
+    // A process that is killed on its way leaves the private folder in which it made its socket, and nothing that others trip over.
+    if (place.kind === "path")
+      for (const name of filesBeside(place.path).filter((each) => /^\.[^.]+$/.test(each)))
+        rmSync(join(dirname(place.path), name), { recursive: true });
+  }
+
+  /** The wall clocks of the processes are hours apart, and set while they work. */
+  async #stepClocks(place: Place): Promise<void> {
+    await this.#run(0, { do: "step", by: 11 * HOUR });
+    await this.#run(1, { do: "step", by: -11 * HOUR });
+    await this.#takeOverUnderLoad(place, () =>
+      Promise.all([0, 1].map((index) => this.#run(index, { do: "step", by: (index - 0.5) * 48 * HOUR }))),
+    );
+  }
+
+  /** Kills the first process, and puts another one in its place. */
+  async #killFirst(): Promise<void> {
     await this.#racers[0]!.stop();
     this.#racers[0] = await (this.#spare ?? this.#newRacer(0));
     this.#spare = this.#newRacer(0);
-    await this.#served(1, place);
-    await load.goOn(LOAD);
-    const last = await answerAt(place);
-    await load.stop();
-    must(last === "1", `After the death of a server, ${last} answers`);
-    checkAnswers(load, ["0", "1"]);
+    // Told where it is awaited.
+    this.#spare.catch(() => {});
+  }
+
+  /** Closes a server when it has answered what it has. Resolves with the number of requests that it had. */
+  async #closeAfterRequests(index: number): Promise<number> {
+    const { calls } = await this.#run(index, { do: "close", options: {} });
+    return calls!;
+  }
+
+  #run(index: number, operation: RacerOperation): Promise<RacerOutcome> {
+    return within(this.#racers[index]!.run(operation), `${operation.do} of process ${index}`);
   }
 
   #serve(index: number, { options }: Place, { at, takeOver = false }: { at?: number; takeOver?: boolean } = {}) {
-    return this.#racers[index]!.run({
+    return this.#run(index, {
       do: "serve",
       ...(at !== undefined && { at }),
       name: `${index}`,
@@ -237,14 +321,14 @@ export class Rounds {
   }
 
   #closeAll(): Promise<unknown> {
-    return Promise.all(this.#racers.map((racer) => racer.run({ do: "close" })));
+    return Promise.all(this.#racers.map((_, index) => this.#run(index, { do: "close" })));
   }
 
   /** The second is of Node whatever the runtime is, because they share paths. */
   async #newRacer(index: number): Promise<RuntimeRacer> {
     const racer = startRuntimeRacer(index === 0 ? this.#runtime : "node");
     // When it answers it has loaded what it needs.
-    await racer.run({ do: "close" });
+    await within(racer.run({ do: "close" }), "The start of a process");
     return racer;
   }
 
@@ -257,6 +341,18 @@ export class Rounds {
   }
 }
 
+/** Runs `play` while clients send requests. Whatever comes of it, they have ended when it is over. */
+async function underLoad(place: Place, play: (load: Load) => Promise<void>): Promise<Load> {
+  const load = new Load(place);
+  try {
+    await load.goOn(LOAD);
+    await play(load);
+  } finally {
+    await load.stop();
+  }
+  return load;
+}
+
 /** Every answer is whole, and of a server that took part. What failed says why, within a bounded time. */
 function checkAnswers({ answers, errors }: Load, names: readonly string[]): void {
   for (const answer of answers) must(names.includes(answer), `The answer ${JSON.stringify(answer)} is of no server`);
@@ -265,6 +361,9 @@ function checkAnswers({ answers, errors }: Load, names: readonly string[]): void
 }
 
 const isNotConnected = (error: unknown): boolean => error instanceof FastCgiError && error.code === "connectFailed";
+
+/** The errors of requests that a server may have had: it was connected to. */
+const lostIn = ({ errors }: Load): unknown[] => errors.filter((error) => !isNotConnected(error));
 
 async function answerAt({ connector }: Place): Promise<string> {
   const response = await new FastCgiHttpClient(connector).fetch("http://localhost/", {

@@ -9,7 +9,22 @@ export type RacerOperation =
   /** Serves and answers with `name`. */
   | { readonly do: "serve"; readonly at?: number; readonly name: string; readonly options: object }
   /** Closes: at once, or by what `close` does with these options. */
-  | { readonly do: "close"; readonly at?: number; readonly options?: object };
+  | { readonly do: "close"; readonly at?: number; readonly options?: object }
+  /** Closes when SIGTERM comes, or has come. */
+  | { readonly do: "leave"; readonly at?: number }
+  /** Sets the wall clock of the process forward by so many milliseconds, or back. */
+  | { readonly do: "step"; readonly at?: number; readonly by: number };
+
+/** The longest wait for a given time, in milliseconds: the clock of the machine may be set back in between. */
+const MAX_WAIT = 1000;
+
+const WallClock = Date;
+let ahead = 0;
+globalThis.Date = new Proxy(WallClock, {
+  construct: (target, args, newTarget) =>
+    Reflect.construct(target, args.length === 0 ? [target.now() + ahead] : args, newTarget),
+  get: (target, name) => (name === "now" ? () => target.now() + ahead : Reflect.get(target, name)),
+});
 
 /** What came of it: `served`, or why not; and how many requests the server has had since it was started. */
 export interface RacerOutcome {
@@ -23,6 +38,8 @@ class Racer {
   readonly #adapter: Adapter;
   #calls = 0;
   #server: Awaited<ReturnType<Adapter["serve"]>> | null = null;
+  #isTold = false;
+  #onTold = (): void => {};
 
   constructor(adapter: Adapter) {
     this.#adapter = adapter;
@@ -30,16 +47,28 @@ class Racer {
 
   async run(operation: RacerOperation): Promise<RacerOutcome> {
     // Not asleep: processes that wait for the same moment have to wake up at the same moment.
-    while (Date.now() < (operation.at ?? 0));
-    if (operation.do === "close") {
-      await this.#server?.close(operation.options ?? { grace: 0 });
-      this.#server = null;
-      return { served: false, calls: this.#calls };
+    const start = performance.now();
+    while (WallClock.now() < (operation.at ?? 0) && performance.now() - start < MAX_WAIT);
+    if (operation.do === "step") {
+      ahead += operation.by;
+      return { served: this.#server !== null };
     }
+    if (operation.do === "leave") {
+      if (!this.#isTold) {
+        await new Promise<void>((resolve) => {
+          this.#onTold = resolve;
+        });
+      }
+      this.#isTold = false;
+      return this.#close({});
+    }
+    if (operation.do === "close") return this.#close(operation.options ?? { grace: 0 });
     const { name, options } = operation;
     this.#calls = 0;
-    const fetch = (): Response => {
-      this.#calls++;
+    const fetch = async (): Promise<Response> => {
+      const number = ++this.#calls;
+      // Some take longer, so that the process works on them when it is told to leave or dies.
+      if (number % 2 > 0) await new Promise((resolve) => setTimeout(resolve, number % 5));
       return new Response(name);
     };
     try {
@@ -49,11 +78,24 @@ class Racer {
       return { served: false, error: (error as Error).message };
     }
   }
+
+  /** SIGTERM has come. */
+  tell(): void {
+    this.#isTold = true;
+    // At once, as a process does that is told to leave.
+    void this.#close({});
+    this.#onTold();
+  }
+
+  async #close(options: object): Promise<RacerOutcome> {
+    await this.#server?.close(options);
+    this.#server = null;
+    return { served: false, calls: this.#calls };
+  }
 }
 
 const racer = new Racer(await adapterOf(process.argv[2] as RuntimeName));
-// As a process that is told to leave. What comes with the next operation waits for the same end.
-process.on("SIGTERM", () => void racer.run({ do: "close", options: {} }));
+process.on("SIGTERM", () => racer.tell());
 for await (const line of createInterface({ input: process.stdin })) {
   console.log(JSON.stringify(await racer.run(JSON.parse(line))));
 }
