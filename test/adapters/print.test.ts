@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { faultText, printApplicationStderr, printable, printError, printStderr } from "../../adapters/shared/print.ts";
 import { FastCgiError, type FastCgiRequest, utf8ToByteString } from "../../src/toolkit.ts";
@@ -73,6 +74,17 @@ describe("faultText", () => {
     [{ SCRIPT_NAME: "/app" }, "Request 7"],
   ])("faultText names the request that %j describes", (params, text) => {
     expect(faultText(new FastCgiError("protocol", "x"), requestWith(params))).toBe(`${text}: x`);
+  });
+
+  it("faultText is one line that says nothing else, whatever the variables of the request are", () => {
+    const names = ["REQUEST_METHOD", "REQUEST_URI", "SCRIPT_NAME", "PATH_INFO", "HTTP_HOST", "SERVER_NAME", "HTTPS"];
+    const bytes = fc.string({ unit: fc.constantFrom("\n", "\r", "\0", "\x1b", "\x85", "\xe2\x80\xa8", "/", "a", " ") });
+    fc.assert(
+      fc.property(fc.record(Object.fromEntries(names.map((name) => [name, bytes]))), (params) => {
+        const text = faultText(new FastCgiError("protocol", "x"), requestWith(params));
+        expect(text).toMatch(/^[ -~\ufffd]*: x$/);
+      }),
+    );
   });
 
   it("faultText has the calls of an error of the application's own, and no others", () => {

@@ -102,6 +102,21 @@ describe("a process that can connect to the socket of an application", () => {
     expect(JSON.parse(output.slice(output.indexOf("{")))).toMatchObject({ url: "https://bank.test/", params });
   });
 
+  it("leaves no variable to the next request on its connection, nor to the environment", async () => {
+    const environment = { ...process.env };
+    const connection = await RawConnection.open({ path: await served(showing) });
+    onTestFinished(() => connection.close());
+    await connection.write(bytesOf(request(1, { extra: { LEFT_BEHIND: "yes", HTTP_PROXY: "http://evil.test/" } })));
+    await connection.write(bytesOf(request(2, { keepConn: false })));
+    const records = recordsIn(new Uint8Array(await connection.readToEnd()));
+    const [first, second] = [1, 2].map((id) => {
+      const output = textOf(records, RecordType.Stdout, id);
+      return (JSON.parse(output.slice(output.indexOf("{"))) as Seen).params;
+    });
+    expect(first).toEqual({ ...second, LEFT_BEHIND: "yes" });
+    expect(process.env).toEqual(environment);
+  });
+
   it("is no process of another user, unless a mode says so", async ({ skip }) => {
     skip(process.getuid?.() !== 0, "only root can start a process of another user");
     // So that only the socket's mode refuses.
