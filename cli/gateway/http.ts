@@ -47,6 +47,10 @@ interface AnyServer extends Pick<Server, "close" | "node"> {
   ready(): Promise<unknown>;
 }
 
+/** Bytes of a request's body, and of all bodies of a connection, that may be on their way by HTTP/2. Node's 64 KB make uploads slow. */
+const STREAM_WINDOW = 1024 * 1024;
+const CONNECTION_WINDOW = 16 * STREAM_WINDOW;
+
 /** srvx for this runtime. */
 async function entry(): Promise<{ serve(options: ServerOptions): AnyServer }> {
   if ("Bun" in globalThis) return import("srvx/bun");
@@ -71,7 +75,7 @@ export async function listenHttp(options: HttpOptions): Promise<HttpServer> {
       gracefulShutdown: false,
       ...(certificate !== null && { tls: { ...certificate } }),
       // The client of the library has the limits for a body: a slow upload takes the time that it takes.
-      node: { requestTimeout: 0, headersTimeout: HEADER_TIMEOUT },
+      node: { requestTimeout: 0, headersTimeout: HEADER_TIMEOUT, settings: { initialWindowSize: STREAM_WINDOW } },
       bun: { idleTimeout: BUN_IDLE_SECONDS, maxRequestBodySize: Number.MAX_SAFE_INTEGER },
       fetch,
     });
@@ -109,6 +113,7 @@ class NodeClosing {
     this.#server = server;
     server.on("session", (session: ServerHttp2Session) => {
       this.#sessions.add(session);
+      session.setLocalWindowSize(CONNECTION_WINDOW);
       session.once("close", () => this.#sessions.delete(session));
       if (this.#isClosing) session.close();
     });

@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { type Stats, statSync } from "node:fs";
 import { resolve, sep } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FastCgiHttpClient, type FastCgiHttpClientOptions } from "../../src/toolkit.ts";
@@ -100,16 +100,20 @@ function mountsOf(folder: string | undefined, { fastcgi, mount }: Options): Moun
 }
 
 /** @throws {UsageError} If there is no such folder. */
-function existingFolder(path: string): string {
+function existingFolder(path: string, task = "serve"): string {
   const folder = resolve(path);
-  try {
-    if (statSync(folder).isDirectory()) return folder;
-  } catch (error) {
-    throw new UsageError(
-      `Cannot serve ${folder}: ${(error as NodeJS.ErrnoException).code === "ENOENT" ? "there is no such folder" : (error as Error).message}`,
-    );
-  }
-  throw new UsageError(`Cannot serve ${folder}: expected a folder, got a file; name the folder that it is in`);
+  const refuse = (reason: string): UsageError => new UsageError(`Cannot ${task} ${folder}: ${reason}`);
+  const stats = ((): Stats | string => {
+    try {
+      return statSync(folder);
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      return code === "ENOENT" ? "there is no such folder" : message;
+    }
+  })();
+  if (typeof stats === "string") throw refuse(stats);
+  if (!stats.isDirectory()) throw refuse("expected a folder, got a file; name the folder that it is in");
+  return folder;
 }
 
 function rulesOf(mounts: readonly Mount[], options: Options): { frontController: string | null; mayLinkTo: string[] } {
@@ -119,7 +123,10 @@ function rulesOf(mounts: readonly Mount[], options: Options): { frontController:
   const isPackage = mounts.some(({ folder }) => folder.startsWith(PACKAGES + sep));
   return {
     frontController: options["no-front-controller"] ? null : script,
-    mayLinkTo: [...options["may-link-to"].map(existingFolder), ...(isPackage ? [PACKAGES] : [])],
+    mayLinkTo: [
+      ...options["may-link-to"].map((path) => existingFolder(path, "follow links to")),
+      ...(isPackage ? [PACKAGES] : []),
+    ],
   };
 }
 

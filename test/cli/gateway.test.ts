@@ -323,7 +323,11 @@ describe("fetchcgi gateway", () => {
       [[root, "-f", "http://a"], 2, "expected unix:/path, /path or host:port, not a URL"],
       [[root, "-f", socket, "--mount", "blog"], 2, 'Cannot use --mount: expected /PREFIX=FOLDER, got "blog"'],
       [["-f", socket, "--mount", "/a=."], 2, "expected a folder for the other paths as well"],
-      [[root, "-f", socket, "--may-link-to", "/nowhere"], 2, "Cannot serve /nowhere: there is no such folder"],
+      [
+        [root, "-f", socket, "--may-link-to", "/nowhere"],
+        2,
+        "Cannot follow links to /nowhere: there is no such folder",
+      ],
       [[root, "-f", socket, "--front-controller", "index"], 2, 'expected a path such as /index.php, got "index"'],
       [[root, "-f", socket, "--php-value", "=1"], 2, 'Cannot use --php-value: expected NAME=VALUE, got "=1"'],
       [[root, "-f", socket, "--cert", "/a", "--key", "/nowhere"], 2, "Cannot use --cert: "],

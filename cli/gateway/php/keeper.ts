@@ -7,16 +7,16 @@ import { spawn } from "node:child_process";
 const SCRIPT = `
 groups=
 while read -r line; do groups=$line; done
-for group in $groups; do kill -TERM -- "-$group"; done 2>/dev/null
+for group in $groups; do kill -s TERM -- "-$group"; done 2>/dev/null
 tries=0
 while [ $tries -lt 50 ]; do
   left=
-  for group in $groups; do kill -0 -- "-$group" && left=1; done 2>/dev/null
+  for group in $groups; do kill -s 0 -- "-$group" && left=1; done 2>/dev/null
   [ -z "$left" ] && break
   tries=$((tries + 1))
   sleep 0.1
 done
-for group in $groups; do kill -KILL -- "-$group"; done 2>/dev/null
+for group in $groups; do kill -s KILL -- "-$group"; done 2>/dev/null
 rm -rf -- "$1"
 `;
 
@@ -47,6 +47,8 @@ export class Keeper {
   async close(): Promise<void> {
     const { exitCode, signalCode, stdin } = this.#shell;
     if (exitCode !== null || signalCode !== null) return;
+    // Nothing else may keep this process.
+    this.#shell.ref();
     await new Promise<void>((resolve) => {
       this.#shell.once("close", () => resolve());
       stdin!.end();
