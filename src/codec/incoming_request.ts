@@ -70,17 +70,8 @@ export class IncomingRequest implements FastCgiRequest {
     this.role = role;
     this.keepConn = keepConn;
     this.#variables = variables;
-    this.#stdinQueue = new ByteQueue({
-      name: "stdin",
-      requestId,
-      // An Authorizer has no stdin, even if the request has a length (FastCGI 6.3).
-      expectedBytes: role === Role.Authorizer ? null : parseLength(variables.get("CONTENT_LENGTH")),
-      maxBytes: limits.maxStdinBytes,
-      limit: "maxStdinBytes",
-      maxQueuedBytes: limits.maxQueuedBytes,
-    });
     this.#limits = limits;
-    if (role === Role.Authorizer) this.#stdinQueue.end();
+    this.#stdinQueue = this.#queueOf("stdin", role !== Role.Authorizer, "CONTENT_LENGTH", "maxStdinBytes");
   }
 
   /** The IncomingRequest behind `request`; null for a copy, for an object that was made of one, and for any other. */
@@ -115,19 +106,22 @@ export class IncomingRequest implements FastCgiRequest {
 
   /** The bytes of FCGI_DATA, for a Filter. Made on first use, because few requests are for a Filter. */
   get dataQueue(): ByteQueue {
-    if (this.#dataQueue === null) {
-      const { requestId, role, variables } = this;
-      this.#dataQueue = new ByteQueue({
-        name: "data",
-        requestId,
-        expectedBytes: role === Role.Filter ? parseLength(variables.get("FCGI_DATA_LENGTH")) : null,
-        maxBytes: this.#limits.maxDataBytes,
-        limit: "maxDataBytes",
-        maxQueuedBytes: this.#limits.maxQueuedBytes,
-      });
-      if (role !== Role.Filter) this.#dataQueue.end();
-    }
+    this.#dataQueue ??= this.#queueOf("data", this.role === Role.Filter, "FCGI_DATA_LENGTH", "maxDataBytes");
     return this.#dataQueue;
+  }
+
+  /** A queue for a stream. If the role has no such stream, it is empty, even if the request has a length (FastCGI 6.3). */
+  #queueOf(name: string, isOfRole: boolean, lengthParam: string, limit: "maxStdinBytes" | "maxDataBytes"): ByteQueue {
+    const queue = new ByteQueue({
+      name,
+      requestId: this.requestId,
+      expectedBytes: isOfRole ? parseLength(this.#variables.get(lengthParam)) : null,
+      maxBytes: this.#limits[limit],
+      limit,
+      maxQueuedBytes: this.#limits.maxQueuedBytes,
+    });
+    if (!isOfRole) queue.end();
+    return queue;
   }
 
   /** The streams of its role. */
