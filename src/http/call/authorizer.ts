@@ -4,11 +4,9 @@
 import { orAbort } from "../../base/abort.ts";
 import { checkFunction, unexpected } from "../../base/unexpected.ts";
 import type { FastCgiRequestInit } from "../../client/request.ts";
-import { cancelSource } from "../../codec/byte_source.ts";
 import type { IncomingResponse } from "../../codec/incoming_response.ts";
 import { Role } from "../../protocol/constants.ts";
-import { FastCgiError } from "../../protocol/errors.ts";
-import { discardBody } from "../shared/discard_body.ts";
+import { discardBody, readToEnd } from "../shared/discard_body.ts";
 import { VARIABLE_PREFIX } from "../shared/header_rules.ts";
 import { malformedResponse } from "./cgi_header.ts";
 import { responseFromCgi } from "./cgi_to_response.ts";
@@ -121,7 +119,8 @@ export async function askAuthorizer(request: Request, options: AskAuthorizerOpti
     incoming.stdoutQueue.cancel(error);
     throw error;
   }
-  await readToEnd(response.body!, maxDrainBytes);
+  // An answer that fails, or is longer than any authorizer would write, has decided nothing.
+  await readToEnd(response.body!.getReader(), maxDrainBytes, "Cannot allow the request: the authorizer's answer");
   // The body is read once its announced length has come, but the answer is complete only with FCGI_END_REQUEST.
   await orAbort(incoming.completed(), signal);
   return { allowed: true, variables };
@@ -137,21 +136,4 @@ function dropVariables(headers: Headers): void {
 function withoutBody(response: Response, maxDrainBytes: number): Response {
   if (response.body !== null) void discardBody(response.body.getReader(), maxDrainBytes);
   return new Response(null, response);
-}
-
-/**
- * Reads a body and drops it. Rejects if the body fails, or is longer than any authorizer would write: an authorizer
- * whose answer does not end has decided nothing.
- */
-async function readToEnd(body: ReadableStream<Uint8Array>, maxDrainBytes: number): Promise<void> {
-  const reader = body.getReader();
-  for (let length = 0; length <= maxDrainBytes; ) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    length += value.length;
-  }
-  const message = `Cannot allow the request: the authorizer's answer is longer than ${maxDrainBytes} bytes`;
-  const error = new FastCgiError("limit", message, { limit: "maxDrainBytes" });
-  await cancelSource(reader, error);
-  throw error;
 }

@@ -102,8 +102,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
     const send = async (): Promise<Response> => {
       try {
         request.signal?.throwIfAborted();
-        const choice = this.#chooseScript(request, chosen);
-        const script = choice instanceof Promise ? await choice : choice;
+        const script = await this.#chooseScript(request, chosen);
         if (isResponse(script)) {
           cancelUnsent(request, own, "No script answers the request");
           return script;
@@ -166,20 +165,15 @@ export class FastCgiHttpClient implements AsyncDisposable {
   }
 
   /** The script that answers, or a Response if the application is not to be asked. */
-  #chooseScript(
-    request: OutgoingRequest,
-    script: FastCgiScript | FastCgiScriptResolver | undefined,
-  ): FastCgiScript | undefined | Promise<FastCgiScript | Response | undefined> {
-    if (typeof script === "function") return this.#resolveScript(request, script);
-    checkScript(script);
-    return script;
-  }
-
-  async #resolveScript(
+  async #chooseScript(
     { native, signal }: OutgoingRequest,
-    resolver: FastCgiScriptResolver,
+    script: FastCgiScript | FastCgiScriptResolver | undefined,
   ): Promise<FastCgiScript | Response | undefined> {
-    const choosing = (async () => resolver(native()))();
+    if (typeof script !== "function") {
+      checkScript(script);
+      return script;
+    }
+    const choosing = (async () => script(native()))();
     const chosen = await orAbort(choosing, signal, (late) => {
       if (isResponse(late)) dropLate(late);
     });
