@@ -41,6 +41,8 @@ export function proofTable(ledger) {
   const sums = new Sums();
   const soaks = [];
   const found = [];
+  /** The newest result of each file. */
+  const changes = new Map();
   for (const line of lines) {
     const runtime = line.runtime?.split(" ")[0];
     if (line.failures > 0) {
@@ -60,6 +62,8 @@ export function proofTable(ledger) {
     } else if (line.what === "soak") {
       sums.add("requests over real sockets, with faults, in soak runs", runtime, line.requests);
       soaks.push(line);
+    } else if (line.what === "mutation") {
+      for (const [file, counts] of Object.entries(line.files)) changes.set(file, { ...counts, ...line });
     }
   }
   const holding = ({ heap, rss, descriptors, timers }) =>
@@ -89,6 +93,24 @@ export function proofTable(ledger) {
       ({ runtime, minutes, requests, start, middle, end }) =>
         `| ${runtime} | ${minutes} | ${number(requests)} | ${holding(start)} | ${holding(middle)} | ${holding(end)} |`,
     ),
+    ...(changes.size === 0 ? [] : changesTable(changes)),
     "",
   ].join("\n")}`;
+}
+
+/** @param changes The newest result of `npm run mutation` for each file. */
+function changesTable(changes) {
+  const row = ([file, { noticed, unnoticed, explained, commit, date }]) =>
+    `| ${file} | ${number(noticed)} | ${number(unnoticed)} | ${number(explained)} | ${Math.floor((noticed / (noticed + unnoticed || 1)) * 100)} % | ${commit}, ${date} |`;
+  return [
+    "",
+    "## Tests that can fail",
+    "",
+    "`npm run mutation` changes the code in every way that Stryker knows, one change at a time. A change that no test notices is named;",
+    "at most a tenth of a file's may be. Explained are those that change nothing that a program or a peer could see: a comment says why.",
+    "",
+    "| file | noticed | not noticed | explained | share | at |",
+    "|---|--:|--:|--:|--:|---|",
+    ...[...changes].sort(([a], [b]) => (a < b ? -1 : 1)).map(row),
+  ];
 }

@@ -9,8 +9,14 @@ import { commandOf, ensurePackages, ensureRuntimes } from "./setup.mjs";
 
 export const ledgerFile = join(projectFolder, "specifications/ledger.jsonl");
 
+/** Adds a result to the ledger. `tried` is the commit that it is of. */
+export function note(what, result, tried) {
+  const date = new Date().toISOString().slice(0, 10);
+  appendFileSync(ledgerFile, `${JSON.stringify({ what, date, commit: tried, ...result })}\n`);
+}
+
 /** The commit that is tried, with a + if the sources have changes. */
-function commit() {
+export function commit() {
   const git = (...args) => execFileSync("git", args, { cwd: projectFolder, encoding: "utf8" }).trim();
   return git("rev-parse", "--short=7", "HEAD") + (git("status", "--porcelain", "src", "adapters") === "" ? "" : "+");
 }
@@ -50,9 +56,7 @@ export async function tryOut(what, program, args) {
     const tried = hasLedger ? commit() : null;
     process.exitCode = await run(command, [...before, program, ...rest, "--json", json]);
     if (!hasLedger || !existsSync(json)) return;
-    const date = new Date().toISOString().slice(0, 10);
-    const line = { what, date, commit: tried, ...JSON.parse(readFileSync(json, "utf8")) };
-    appendFileSync(ledgerFile, `${JSON.stringify(line)}\n`);
+    note(what, JSON.parse(readFileSync(json, "utf8")), tried);
   } catch (error) {
     console.error(error.message);
     process.exitCode = 1;

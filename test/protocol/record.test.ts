@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { FCGI_HEADER_LEN } from "../../src/protocol/constants.ts";
 import {
+  checkRecord,
   decodeBeginRequestBody,
   decodeEndRequestBody,
   decodeRecordHeader,
@@ -45,6 +46,21 @@ it("decodeRecordHeader ignores the reserved byte when it is not zero", () => {
 
 it("decodeRecordHeader returns the version as it is when it is unknown", () => {
   expect(decodeRecordHeader(hex("47 45 54 20 2f 20 48 54"), 0).version).toBe(0x47);
+});
+
+it("decodeRecordHeader and encodeRecordHeader throw a RangeError when fewer than eight bytes follow the offset", () => {
+  const bytes = new Uint8Array(10).fill(0xee);
+  const range = "expected offset to be an integer from 0 to 2, got 3";
+  expect(() => decodeRecordHeader(bytes, 3)).toThrow(new RangeError(`Cannot decode a record header: ${range}`));
+  expect(() => encodeRecordHeader(bytes, 3, 1, 1, 0, 0)).toThrow(new RangeError(`Cannot encode a record: ${range}`));
+  expect(hexOf(bytes)).toBe("ee ee ee ee ee ee ee ee ee ee");
+});
+
+it("checkRecord throws a TypeError when the type is no number", () => {
+  const record = { type: "4" as never, requestId: 1, contentData: new Uint8Array(0) };
+  expect(() => checkRecord(record, "Cannot decode requests")).toThrow(
+    new TypeError('Cannot decode requests: expected the type of the record to be a number, got "4"'),
+  );
 });
 
 it("decodeRecordHeader undoes encodeRecordHeader when given any fields", () => {
