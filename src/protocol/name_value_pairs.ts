@@ -10,9 +10,6 @@ export type NameValuePair = readonly [name: string, value: string];
 /** Lengths up to this take one byte, longer ones four (FastCGI 3.4). */
 const MAX_SHORT_LENGTH = 0x7f;
 
-/** The largest length that fits four bytes: the top bit marks the long form (FastCGI 3.4). */
-const MAX_LENGTH = 0x7fff_ffff;
-
 /** The number of bytes that a pair takes on the wire. */
 function pairLength([name, value]: NameValuePair): number {
   checkNameValuePair(name, value);
@@ -28,7 +25,7 @@ function encodeLength(length: number, target: Uint8Array, offset: number): numbe
     target[offset] = length;
     return offset + 1;
   }
-  if (length > MAX_LENGTH) throw new RangeError(`Cannot encode a length of ${length}: expected at most ${MAX_LENGTH}`);
+  // The top bit marks the long form (FastCGI 3.4). The other 31 are enough: no engine has longer strings.
   target[offset] = 0x80 | (length >>> 24);
   target[offset + 1] = length >>> 16;
   target[offset + 2] = length >>> 8;
@@ -139,13 +136,13 @@ export interface DecodeNameValuePairsOptions {
  * @throws {RangeError | TypeError} If an argument is not what it must be.
  */
 export function decodeNameValuePairs(bytes: Uint8Array, options: DecodeNameValuePairsOptions = {}): NameValuePair[] {
-  const { maxPairs } = optionsOf(options);
+  const { maxPairs = Number.POSITIVE_INFINITY } = optionsOf(options);
   checkBytes(bytes, "Cannot decode name-value pairs", "bytes");
-  if (maxPairs !== undefined && !(typeof maxPairs === "number" && maxPairs >= 0)) {
+  if (!(typeof maxPairs === "number" && maxPairs >= 0)) {
     throw outOfRange("Cannot use maxPairs: expected a number from 0", maxPairs);
   }
   const pairs: NameValuePair[] = [];
-  const { bounds, text } = findNameValuePairs(bytes, { ...(maxPairs !== undefined && { maxPairs }) });
+  const { bounds, text } = findNameValuePairs(bytes, { maxPairs });
   // All pairs are decoded as one string: cutting that string costs less than decoding fifty short ones.
   const ascii = decodeAscii(text);
   const cut = (start: number, end: number): string =>
@@ -181,18 +178,16 @@ export function findNameValuePairs(
     const start = offset;
     let nameLength = bytes[offset++]!;
     if (nameLength > MAX_SHORT_LENGTH) {
-      if (offset + 3 > length) throw truncated(start, length);
       nameLength = longLength(nameLength, bytes, offset);
       offset += 3;
     }
     if (offset >= length) throw truncated(start, length);
     let valueLength = bytes[offset++]!;
     if (valueLength > MAX_SHORT_LENGTH) {
-      if (offset + 3 > length) throw truncated(start, length);
       valueLength = longLength(valueLength, bytes, offset);
       offset += 3;
     }
-    // The sum cannot overflow: each length has 31 bits, and a number is exact up to 53.
+    // Nothing is left, or less, if a length was cut. The sum cannot overflow: each length has 31 bits, and a number is exact up to 53.
     if (nameLength + valueLength > length - offset) throw truncated(start, length);
     if (offset > start + 2) {
       // Not `bytes.slice()`, which copies nothing if `bytes` is a Node Buffer.

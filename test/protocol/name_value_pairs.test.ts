@@ -5,6 +5,7 @@ import {
   decodeNameValuePairs,
   encodeNameValuePairChunks,
   encodeNameValuePairs,
+  findNameValuePairs,
   type NameValuePair,
 } from "../../src/protocol/name_value_pairs.ts";
 import { hex, hexOf, joined, latin1 } from "../support/bytes.ts";
@@ -153,6 +154,20 @@ it("decodeNameValuePairs throws limit when there is one pair more than maxPairs"
   const error = caught(() => decodeNameValuePairs(bytes, { maxPairs: 3 }));
   expect(error).toMatchObject({ code: "limit", limit: "maxParams" });
   expect(error.message).toContain("more than 3");
+});
+
+it("decodeNameValuePairs takes no pair when maxPairs is 0", () => {
+  expect(decodeNameValuePairs(hex(""), { maxPairs: 0 })).toEqual([]);
+  expect(caught(() => decodeNameValuePairs(hex("00 00"), { maxPairs: 0 }))).toMatchObject({ code: "limit" });
+});
+
+it("findNameValuePairs puts zeros in place of four-byte lengths, and leaves the given bytes as they were", () => {
+  const given = "80 00 00 01 01 41 62 01 80 00 00 01 43 64 01 01 45 66";
+  const bytes = hex(given);
+  const { bounds, text } = findNameValuePairs(bytes);
+  expect(bounds).toEqual([5, 6, 7, 12, 13, 14, 16, 17, 18]);
+  expect(hexOf(text)).toBe("00 00 00 00 00 41 62 00 00 00 00 00 43 64 01 01 45 66");
+  expect(hexOf(bytes)).toBe(given);
 });
 
 const byteString = (maxLength: number): fc.Arbitrary<string> =>
