@@ -5,29 +5,9 @@ import { ScriptedConnector } from "../support/scripted_application.ts";
 
 describe("resolveClientOptions", () => {
   it("resolveClientOptions has a finite default for everything that a peer can make grow, or says why not", () => {
-    expect(resolveClientOptions({})).toEqual({
-      connectTimeout: 10_000,
-      maxConnectRetries: 2,
-      headerTimeout: 60_000,
-      readTimeout: 30_000,
-      writeTimeout: 30_000,
-      requestBodyTimeout: 60_000,
-      stallTimeout: 60_000,
-      maxConnections: 256,
-      maxQueuedRequests: 1024,
-      keepAlive: false,
-      maxIdle: 8,
-      idleTimeout: 10_000,
-      maxRequestsPerConnection: Number.POSITIVE_INFINITY,
-      reuseForAll: false,
-      multiplexing: false,
-      maxConcurrentRequests: 32,
-      onRetry: expect.any(Function),
-      // Nothing of it is collected.
-      maxStdoutBytes: Number.POSITIVE_INFINITY,
-      maxStderrBytes: 262_144,
-      maxQueuedBytes: 262_144,
-    });
+    const endless = Object.entries(resolveClientOptions({})).filter(([, value]) => value === Number.POSITIVE_INFINITY);
+    // The first makes nothing grow, and nothing of stdout is collected: what is not read is bounded by maxQueuedBytes.
+    expect(endless.map(([name]) => name).sort()).toEqual(["maxRequestsPerConnection", "maxStdoutBytes"]);
     expect(Object.isFrozen(CLIENT_DEFAULTS)).toBe(true);
   });
 
