@@ -13,5 +13,6 @@ export default {
   allowConsoleColors: false,
   // Reached by what hangs only.
   timeoutMS: 10_000,
+  dryRunTimeoutMinutes: 30,
   ignorePatterns: ["bench", "cli", "examples", "specifications", "scripts/runtimes", "dist", "coverage", "*.md"],
 };

@@ -6,11 +6,10 @@ export default defineConfig({
   ...base,
   test: {
     ...base.test,
-    include: (process.env.MUTATION_TESTS ?? "test/protocol")
-      .split(" ")
-      .map((tests) => (tests.endsWith(".ts") ? tests : `${tests}/**/*.test.ts`)),
+    include: (process.env.MUTATION_TESTS ?? "test/protocol/").split(" ").map((start) => `${start}*.test.ts`),
     // They take too long for a run with each change.
     exclude: ["test/codec/vectors_*", "test/codec/fuzz*", "test/**/memory*", "test/**/freed_memory*"],
+    testNamePattern: /^(?!.*when ids have come round)/,
     runner: "./scripts/mutation/worker.mjs",
     reporters: [{}],
     passWithNoTests: true,

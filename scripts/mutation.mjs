@@ -1,36 +1,46 @@
-// npm run mutation [-- <files or folders of src/>] [--ledger]: changes the code in every way that Stryker knows, one change at a time,
-// and names the changes that no test notices. Without arguments all rooms, which takes hours.
+// npm run mutation [-- <files or folders of src/>] [--room] [--ledger]: changes the code in every way that Stryker knows, one change at a
+// time, and names the changes that no test notices. Without arguments all of src/, which takes hours.
 import { existsSync, readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { Stryker } from "@stryker-mutator/core";
 import configuration from "../stryker.config.mjs";
 import { projectFolder } from "./run.mjs";
 import { commit, note } from "./tried.mjs";
 
-/** The rooms of src/, and the tests that are to notice a change. The first that fits counts. */
+/**
+ * The rooms of src/, and the tests that are to notice a change there: those that are named like the file, such as
+ * request_decoder_limits.test.ts for request_decoder.ts, or all if none is or --room is given. Tests of other rooms would notice more,
+ * but then a fault is far from the test that fails.
+ */
 const ROOMS = [
-  ["src/base", ["test/base", "test/codec"]],
-  ["src/protocol", ["test/protocol", "test/wrong_calls"]],
-  ["src/cgi", ["test/cgi", "test/http/serve"]],
-  // All tests that load a table run for each change in it.
-  ["src/codec/request_state.ts", ["test/codec/request_state.test.ts"]],
-  ["src/codec/response_state.ts", ["test/codec/response_state.test.ts"]],
-  ["src/codec", ["test/codec", "test/wrong_calls"]],
-  ["src/transport", ["test/transport"]],
-  ["src/connect", ["test/connect"]],
-  ["src/server", ["test/server"]],
-  ["src/client", ["test/client"]],
-  ["src/http/shared", ["test/http/shared"]],
-  ["src/http/serve", ["test/http/serve"]],
-  ["src/http/call", ["test/http/call"]],
-  ["src/http/php", ["test/http/php"]],
+  ["src/base", "test/base"],
+  ["src/protocol", "test/protocol"],
+  ["src/cgi", "test/cgi"],
+  ["src/codec", "test/codec"],
+  ["src/transport", "test/transport"],
+  ["src/connect", "test/connect"],
+  ["src/server", "test/server"],
+  ["src/client", "test/client"],
+  ["src/http/shared", "test/http/shared"],
+  ["src/http/serve", "test/http/serve"],
+  ["src/http/call", "test/http/call"],
+  ["src/http/php", "test/http/php"],
 ];
+
+/** Files whose tests have other names. */
+const TESTS = {
+  "src/client/pool.ts": ["test/client/pool", "test/client/retries", "test/client/multiplexing", "test/client/tenants"],
+  "src/http/call/cgi_header.ts": ["test/http/call/cgi_"],
+  "src/http/call/cgi_body.ts": ["test/http/call/cgi_", "test/http/call/hostile_backend"],
+};
 
 /** The least share of the changes of a file that tests must notice, those aside that a comment explains. */
 const LEAST = 0.9;
 
 const NOTICED = new Set(["Killed", "Timeout"]);
 const UNNOTICED = new Set(["Survived", "NoCoverage"]);
+
+const usesRooms = process.argv.includes("--room");
 
 /** The source files that `given` names: a file, or a folder with all in it. */
 function filesOf(given) {
@@ -43,13 +53,22 @@ function filesOf(given) {
     .map((name) => `${path}/${name}`);
 }
 
+/** The tests of a file: the starts of their paths. */
+function testsOf(file, folder) {
+  if (usesRooms) return [`${folder}/`];
+  if (TESTS[file] !== undefined) return TESTS[file];
+  const name = basename(file, ".ts");
+  const isNamed = readdirSync(join(projectFolder, folder)).some((test) => test.startsWith(name));
+  return [`${folder}/${isNamed ? name : ""}`];
+}
+
 /** The files by the tests that are to notice their changes. */
 function byTests(files) {
   const groups = new Map();
   for (const file of files) {
-    const room = ROOMS.find(([place]) => file === place || file.startsWith(`${place}/`));
+    const room = ROOMS.find(([folder]) => file.startsWith(`${folder}/`));
     if (room === undefined) continue;
-    const tests = room[1].join(" ");
+    const tests = testsOf(file, room[1]).join(" ");
     groups.set(tests, [...(groups.get(tests) ?? []), file]);
   }
   return groups;
@@ -77,7 +96,7 @@ async function tryChanges(tests, files) {
 }
 
 try {
-  const given = process.argv.slice(2).filter((argument) => argument !== "--ledger");
+  const given = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
   const files = (given.length > 0 ? given : ROOMS.map(([folder]) => folder)).flatMap(filesOf);
   const tried = commit();
   const all = {};

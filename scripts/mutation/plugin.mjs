@@ -60,13 +60,10 @@ class OneWorkerRunner {
     return verdictOf(await this.#run({ ...run, reloads: true }), hitLimit);
   }
 
-  /** The test files, first those that are named like the file, and last the one that takes the most time. */
+  /** The test files, first those that are named like the file. */
   #filesFor(source) {
-    const rank = (file) => {
-      if (file.includes("wrong_calls")) return 2;
-      return basename(file).startsWith(basename(source, ".ts")) ? 0 : 1;
-    };
-    return [...this.#files].sort((a, b) => rank(a) - rank(b));
+    const isNamed = (file) => basename(file).startsWith(basename(source, ".ts"));
+    return [...this.#files].sort((a, b) => isNamed(b) - isNamed(a));
   }
 
   /** Whether a test has failed that passes without the change. */
