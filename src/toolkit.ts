@@ -5,6 +5,7 @@ export { contained } from "./base/contained.ts";
 export type { ClientCloseOptions } from "./client/client.ts";
 export type { FastCgiClientLimits } from "./client/options.ts";
 export type { InputTimeouts } from "./codec/active_request.ts";
+export type { PieceTarget } from "./codec/byte_queue.ts";
 export type { ByteBlob, ByteReader, ByteReadResult, ByteSource, ByteSourceInit } from "./codec/byte_source.ts";
 export { RecordDecoder, type RecordDecoderOptions } from "./codec/record_decoder.ts";
 export { encodeRecords, RecordEncoder } from "./codec/record_encoder.ts";
@@ -49,6 +50,7 @@ export type { InternalRedirectOptions } from "./http/call/internal_redirect.ts";
 export type { FastCgiPhpOptions, PhpValues } from "./http/call/php_values.ts";
 export type { FastCgiHttpParams } from "./http/call/request_to_params.ts";
 export type { OpenSpool, Spool } from "./http/call/spool.ts";
+export { type FastCgiStreamedBody, streamedResponse } from "./http/call/streamed_response.ts";
 export type { PublicFilesOptions } from "./http/php/public_files.ts";
 export type { ScriptLocation } from "./http/php/script_path.ts";
 export {
@@ -59,6 +61,7 @@ export {
 } from "./http/serve/conversions.ts";
 export type { FastCgiStderr } from "./http/serve/service.ts";
 export { isHopByHop, isToken } from "./http/shared/header_rules.ts";
+export type { WholeBody } from "./http/shared/whole_body.ts";
 export * from "./index.ts";
 export { decodeByteString, encodeByteString } from "./protocol/byte_string.ts";
 export {

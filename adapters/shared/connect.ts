@@ -11,6 +11,7 @@ import {
   type FastCgiScript,
   type FastCgiScriptResolver,
   type OpenSpool,
+  streamedResponse,
   type TcpAddress,
 } from "../../src/toolkit.ts";
 import { printApplicationStderr } from "./print.ts";
@@ -32,7 +33,7 @@ export abstract class SocketConnector<Target> implements FastCgiHttpConnector {
   /** `preset` is what the application wants of every client. */
   constructor(target: Target, preset: FastCgiHttpPreset = {}) {
     const { openSpool } = this;
-    this.preset = { ...(openSpool && { openSpool }), ...optionsOf(preset, "preset") };
+    this.preset = { streamedResponse, ...(openSpool && { openSpool }), ...optionsOf(preset, "preset") };
     this.#target = target;
   }
 

@@ -9,6 +9,7 @@
 // If the transport itself is gone, the connection is closed at once.
 
 import { Deadline } from "../base/deadline.ts";
+import { freeMemory } from "../base/free_memory.ts";
 import { messageOf } from "../base/message_of.ts";
 import type { FastCgiClientResponse, IncomingResponse, IncomingResponseHooks } from "../codec/incoming_response.ts";
 import { RecordDecoder } from "../codec/record_decoder.ts";
@@ -204,14 +205,16 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
   }
 
   /** Called with output. */
-  onData(piece: Uint8Array): void {
+  onData(piece: Uint8Array, isSole: boolean = false): void {
     if (this.isClosed) return;
     this.#heard = true;
+    const { keptBytes } = this.#decoder;
     try {
       if (this.exchanges.active === 0 && this.#question === null) {
         throw protocolError("Cannot read a record: no request is under way");
       }
       const room = this.#stages.transform(piece, NOTHING_COMES_OUT);
+      if (isSole && this.#decoder.keptBytes === keptBytes) freeMemory(piece);
       if (room !== undefined) void this.#reading.pauseUntil(room);
     } catch (error) {
       this.onError(error);

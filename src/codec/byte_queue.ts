@@ -50,6 +50,8 @@ const CANCELLED: QueueState = Object.freeze({ is: "cancelled" });
 export interface PieceTarget {
   /** Takes the next piece, and keeps no view of it. If it throws, reading the stream fails with the error. */
   add(piece: Uint8Array): void;
+  /** Whether it wants no more. What follows is left to another reader. */
+  isFull?(): boolean;
 }
 
 /** A byte stream between a connection that pushes and a reader that pulls. */
@@ -110,15 +112,15 @@ export class ByteQueue implements ByteReader {
   /**
    * Adds a piece. If it passes the announced length or a limit, the stream fails instead.
    *
-   * @returns Whether the piece was copied, so that neither the queue nor its reader has a view of it.
+   * @returns Whether the piece was copied or dropped, so that neither the queue nor its reader has a view of it.
    */
   push(piece: Uint8Array): boolean {
-    if (this.#state.is !== "open") return false;
+    if (this.#state.is !== "open") return true;
     this.#received += piece.length;
     const error = tooLong(this.#options, this.#received);
     if (error !== null) {
       this.#failAndAbandon(error);
-      return false;
+      return true;
     }
     if (this.#target !== null) return this.#addTo(this.#target, piece);
     // A reader that waits takes the piece at once, so nothing is kept alive then.
@@ -224,6 +226,13 @@ export class ByteQueue implements ByteReader {
     }
   }
 
+  /** Puts back the rest of the piece that was read last. */
+  unread(rest: Uint8Array): void {
+    if (rest.length === 0) return;
+    this.#pieces.splice(this.#first, 0, rest);
+    this.#cost += Math.max(rest.length, MIN_PIECE_COST);
+  }
+
   /** Takes the pieces that are queued, and waits for none. */
   takeQueued(): Uint8Array[] {
     const pieces: Uint8Array[] = [];
@@ -264,8 +273,8 @@ export class ByteQueue implements ByteReader {
   }
 
   /**
-   * Passes all pieces up to the end to `target`, as soon as they come. No other reader can read the queue then. Rejects
-   * if another reader has that right already.
+   * Passes all pieces to `target`, as soon as they come, up to the end or until it wants no more. No other reader can
+   * read the queue meanwhile, nor after the end. Rejects if another reader has that right already.
    */
   async takeInto(target: PieceTarget): Promise<void> {
     if (this.isLocked) throw new TypeError(`Cannot read ${this.#options.name}: it is being read already`);
@@ -273,29 +282,36 @@ export class ByteQueue implements ByteReader {
     this.#target = target;
     if (this.#stream !== null) this.#close(this.#stream);
     try {
-      for (const piece of this.takeQueued()) target.add(piece);
+      while (this.#target !== null && this.#first < this.#pieces.length) this.#give(target, this.#take());
     } catch (error) {
       this.#failAndAbandon(error);
       throw error;
     }
-    if (this.#state.is === "open") {
+    if (this.#target !== null && this.#state.is === "open") {
       await new Promise<void>((resolve) => {
         this.#onPiece = resolve;
       });
     }
-    if (this.#state.is === "failed") throw this.#state.error;
+    if (this.#target !== null && this.#state.is === "failed") throw this.#state.error;
   }
 
   /** @returns Whether the target has taken it. */
   #addTo(target: PieceTarget, piece: Uint8Array): boolean {
     try {
-      target.add(piece);
+      this.#give(target, piece);
       return true;
     } catch (error) {
       // There is no memory for it, or a text gets too long. That is no error of the connection.
       this.#failAndAbandon(error);
       return false;
     }
+  }
+
+  #give(target: PieceTarget, piece: Uint8Array): void {
+    target.add(piece);
+    if (target.isFull?.() !== true) return;
+    this.#target = null;
+    this.#wake();
   }
 
   /** Locks the stream for programs that hold it already, and for a Request or Response whose body it is. */

@@ -133,9 +133,11 @@ export class IncomingResponse implements FastCgiClientResponse {
     return this.#stderrBuffer === null ? "" : this.#stderrBuffer.text;
   }
 
-  pushStdout(content: Uint8Array): void {
-    this.stdoutQueue.push(content);
+  /** As {@linkcode ByteQueue.push}, for the content of an FCGI_STDOUT record. */
+  pushStdout(content: Uint8Array): boolean {
+    const isFree = this.stdoutQueue.push(content);
     this.#noteOutput("stdout");
+    return isFree;
   }
 
   pushStderr(content: Uint8Array): void {

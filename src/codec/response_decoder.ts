@@ -44,6 +44,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
   readonly #active = new SmallMap<number, ActiveResponse>();
   /** The highest id that was expected; 0 if none was. Lower ids that are not active are over, because ids count up. */
   #highestId = 0;
+  #keptBytes = 0;
   #dead: FastCgiError | null = null;
 
   /**
@@ -62,6 +63,11 @@ export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
   /** The number of responses that have begun or are expected, and have not ended. */
   get activeResponses(): number {
     return this.#active.size;
+  }
+
+  /** As that of a {@linkcode RequestDecoder}. */
+  get keptBytes(): number {
+    return this.#keptBytes;
   }
 
   /**
@@ -92,6 +98,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
   transform(record: FastCgiRecord, output: StageController<IncomingResponse>): void | Promise<void> {
     if (this.#dead !== null) throw this.#dead;
     checkRecord(record, "Cannot decode responses");
+    this.#keptBytes += record.contentData.length;
     try {
       if (record.requestId === FCGI_NULL_REQUEST_ID) return this.#manage(record);
       return this.#advance(record, output);
@@ -148,12 +155,14 @@ export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
     const { response } = active;
     switch (action) {
       case "push stdout":
-        response.pushStdout(contentData);
+        if (response.pushStdout(contentData)) this.#keptBytes -= contentData.length;
         return response.stdoutQueue.whenRoom();
       case "push stderr":
+        this.#keptBytes -= contentData.length;
         return response.pushStderr(contentData);
       case "complete": {
         const body = decodeEndRequestBody(contentData);
+        this.#keptBytes -= contentData.length;
         this.#active.delete(requestId);
         return response.complete(body);
       }

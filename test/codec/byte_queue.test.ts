@@ -417,10 +417,41 @@ it("ByteQueue.takeInto rejects with the error of its target, which is no error o
     });
     if (!whenQueued) expect(queue.push(latin1("a"))).toBe(false);
     await expect(all).rejects.toThrow("Too long");
-    expect(queue.push(latin1("b"))).toBe(false);
+    expect(queue.push(latin1("b"))).toBe(true);
     expect(queue).toMatchObject({ isDone: true, cost: 0 });
     expect(onAbandoned).toHaveBeenCalledTimes(1);
   }
+});
+
+it("ByteQueue.takeInto leaves the rest to another reader when its target wants no more, and does not fail with it", async () => {
+  for (const whenQueued of [true, false]) {
+    const queue = queueWith();
+    const taken: number[] = [];
+    const target = { add: ({ length }: Uint8Array) => void taken.push(length), isFull: () => taken.length === 2 };
+    const push = (): void => ["a", "bc", "def"].forEach((text) => void queue.push(latin1(text)));
+    if (whenQueued) push();
+    const all = queue.takeInto(target);
+    if (!whenQueued) push();
+    queue.fail(new Error("Broken"));
+    await all;
+    expect(taken).toEqual([1, 2]);
+    expect(queue.isLocked).toBe(false);
+    expect(await queue.read()).toEqual({ done: false, value: latin1("def") });
+    await expect((async () => queue.read())()).rejects.toThrow("Broken");
+  }
+});
+
+it("ByteQueue.unread puts the rest of a piece before those that wait", async () => {
+  const queue = queueWith({ maxQueuedBytes: 1000 });
+  queue.push(latin1("abc"));
+  queue.push(latin1("de"));
+  queue.end();
+  await queue.read();
+  queue.unread(latin1(""));
+  queue.unread(latin1("bc"));
+  expect(queue.cost).toBe(512);
+  expect(await textFrom(queue)).toBe("bcde");
+  expect(queue.cost).toBe(0);
 });
 
 it("ByteQueue.push says whether the piece was copied", async () => {

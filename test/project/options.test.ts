@@ -211,6 +211,7 @@ const WITHOUT_ROWS: Readonly<Record<string, string>> = {
   FastCgiErrorOptions: "facts of an error",
   FastCgiRequestInit: "toolkit: a request",
   ParamsToRequestOptions: "toolkit",
+  PieceTarget: "toolkit: what a body is taken into",
   PhpSiteInit: "FastCgiFetchInit without a script and a file",
   RecordDecoderOptions: "toolkit",
   RequestDecoderStreamOptions: "toolkit",

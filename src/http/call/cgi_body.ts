@@ -5,48 +5,77 @@
 // and the application goes on. Its further output is read and dropped; if there was any, its connection takes no other
 // request.
 
+import type { PieceTarget } from "../../codec/byte_queue.ts";
 import { type ByteReader, type ByteReadResult, END_OF_BYTES } from "../../codec/byte_source.ts";
 import type { IncomingResponse } from "../../codec/incoming_response.ts";
+import { streamOf } from "../../codec/stream_of.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
 import { discardBody } from "../shared/discard_body.ts";
+import type { FastCgiStreamedBody } from "./streamed_response.ts";
 
-/** The body of a response: the bytes that came with the header, and the rest of stdout. */
-export class CgiBody implements ByteReader {
+/** The body of a response: what is left of stdout after the header. */
+export class CgiBody implements ByteReader, FastCgiStreamedBody {
   readonly #incoming: IncomingResponse;
-  readonly #length: number | null;
+  readonly expectedBytes: number | null;
   readonly #maxDrainBytes: number;
-  #first: Uint8Array | null;
   /** Bytes that are still to come; null if that is unknown. */
   #left: number | null;
+  #stream: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
+  /** Whether the body is read below its stream. */
+  #isTaken = false;
 
   /**
-   * @param first The bytes that came with the header.
    * @param length The Content-Length; null if there is none.
    * @param maxDrainBytes The most bytes that are read and dropped after the announced length.
    */
-  constructor(incoming: IncomingResponse, first: Uint8Array, length: number | null, maxDrainBytes: number) {
+  constructor(incoming: IncomingResponse, length: number | null, maxDrainBytes: number) {
     this.#incoming = incoming;
-    this.#length = length;
+    this.expectedBytes = length;
     this.#left = length;
     this.#maxDrainBytes = maxDrainBytes;
-    this.#first = first.length > 0 ? first : null;
     // An empty body is complete without a read.
-    if (length === 0) this.#dropRest(first.length);
+    if (length === 0) this.#dropRest(0);
+  }
+
+  /** The body as a ReadableStream, the same each time. */
+  get stream(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    this.#stream ??= streamOf(this);
+    return this.#stream;
   }
 
   get isRead(): boolean {
-    return this.#left === null ? this.#first === null && this.#incoming.stdoutQueue.isRead : this.#left === 0;
+    return this.#left === null ? this.#incoming.stdoutQueue.isRead : this.#left === 0;
   }
 
   read(): ByteReadResult | Promise<ByteReadResult> {
     if (this.#left === 0) return END_OF_BYTES;
-    const result = this.#first === null ? this.#incoming.stdoutQueue.read() : { done: false, value: this.#first };
-    this.#first = null;
+    const result = this.#incoming.stdoutQueue.read();
     return "done" in result ? this.#cut(result) : result.then((later) => this.#cut(later));
   }
 
+  async takeInto(target: PieceTarget): Promise<void> {
+    this.#isTaken = true;
+    // Locks the stream for programs that hold it already, and for the Response whose body it is.
+    void this.stream.getReader().cancel();
+    const { stdoutQueue } = this.#incoming;
+    if (this.#left === null) return stdoutQueue.takeInto(target);
+    if (this.#left === 0) return;
+    let surplus = 0;
+    await stdoutQueue.takeInto({
+      add: (piece) => {
+        surplus = piece.length - this.#left!;
+        target.add(surplus > 0 ? piece.subarray(0, -surplus) : piece);
+        this.#left = Math.max(0, -surplus);
+      },
+      isFull: () => this.#left === 0,
+    });
+    if (this.#left > 0) throw this.#tooShort(this.#left);
+    this.#dropRest(surplus);
+  }
+
   cancel(reason: unknown): void {
-    this.#incoming.stdoutQueue.cancel(reason);
+    // takeInto() closes the stream, and goes on reading.
+    if (!this.#isTaken) this.#incoming.stdoutQueue.cancel(reason);
   }
 
   /** What of a piece belongs to the body. */
@@ -63,7 +92,7 @@ export class CgiBody implements ByteReader {
   /** Called when the reader has the whole body: drops the rest of the output. */
   #dropRest(surplus: number): void {
     const { stdoutQueue } = this.#incoming;
-    if (surplus > 0) this.#incoming.distrust();
+    if (surplus + stdoutQueue.cost > 0) this.#incoming.distrust();
     this.#incoming.detach();
     if (stdoutQueue.isRead) return;
     const rest: ByteReader = {
@@ -78,7 +107,7 @@ export class CgiBody implements ByteReader {
   }
 
   #tooShort(left: number): FastCgiError {
-    const length = this.#length!;
+    const length = this.expectedBytes!;
     const message = `Cannot read the response body: expected ${length} bytes, got ${length - left}`;
     return new FastCgiError("lengthMismatch", message);
   }

@@ -4,13 +4,13 @@ import { GrowingBytes } from "../../base/growing_bytes.ts";
 import { joinBytes } from "../../codec/byte_source.ts";
 import { isPinning } from "../../codec/copying.ts";
 import type { IncomingResponse } from "../../codec/incoming_response.ts";
-import { streamOf } from "../../codec/stream_of.ts";
 import { decodeByteString } from "../../protocol/byte_string.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
 import { discardBody } from "../shared/discard_body.ts";
 import { isNullBodyStatus } from "../shared/header_rules.ts";
 import { CgiBody } from "./cgi_body.ts";
 import { type CgiHeader, type CgiOrders, malformedResponse, parseCgiHeader } from "./cgi_header.ts";
+import type { FastCgiStreamedBody } from "./streamed_response.ts";
 
 /** What decides how a CGI response is read. */
 export interface ResponseFromCgiOptions {
@@ -22,6 +22,8 @@ export interface ResponseFromCgiOptions {
   maxDrainBytes: number;
   /** The class of a response whose body does not stream, if it is not the runtime's own. */
   responseClass?: typeof Response | undefined;
+  /** Makes the Response of a body that is still to come. */
+  streamedResponse?: ((body: FastCgiStreamedBody, init: ResponseInit) => Response) | undefined;
 }
 
 /** A response, and what it asks the web server to do. */
@@ -44,26 +46,38 @@ export async function responseFromCgi(
   options: ResponseFromCgiOptions,
 ): Promise<CgiResponse> {
   const { stdoutQueue } = incoming;
-  let found: HeaderAndRest;
   try {
-    found = await readHeader(incoming, options.maxResponseHeaderBytes);
+    const { header, rest } = await readHeader(incoming, options.maxResponseHeaderBytes);
+    stdoutQueue.unread(rest);
+    const { status, statusText, fields, length, ...orders } = header;
+    const body = bodyOf(incoming, status, length, options);
+    return { ...orders, response: makeResponse(body, { status, statusText }, fields, options) };
   } catch (error) {
     stdoutQueue.cancel(error);
     throw error;
   }
-  const { status, statusText, fields, length: _, ...orders } = found.header;
-  const body = bodyOf(incoming, found, options);
-  const { responseClass } = options;
-  // A copy, because a class that keeps the bytes as they are keeps the chunk in which they came: FastResponse does, which
-  // may be the global class, too.
-  const kept = body instanceof Uint8Array && isPinning(body) ? new Uint8Array(body) : body;
-  if (responseClass !== undefined && !(kept instanceof ReadableStream)) {
-    const headers = fields as [name: string, value: string][];
-    return { ...orders, response: new responseClass(kept, { status, statusText, headers }) };
+}
+
+function makeResponse(
+  given: Uint8Array<ArrayBuffer> | CgiBody | null,
+  init: ResponseInit,
+  fields: CgiHeader["fields"],
+  { responseClass, streamedResponse }: ResponseFromCgiOptions,
+): Response {
+  let response: Response;
+  if (given instanceof CgiBody) {
+    response = streamedResponse?.(given, init) ?? new Response(given.stream, init);
+  } else {
+    // A copy, because a class that keeps the bytes as they are keeps the chunk in which they came: FastResponse does, which
+    // may be the global class, too.
+    const body = given !== null && isPinning(given) ? new Uint8Array(given) : given;
+    if (responseClass !== undefined) {
+      return new responseClass(body, { ...init, headers: fields as [name: string, value: string][] });
+    }
+    response = new Response(body, init);
   }
-  const response = new Response(kept, { status, statusText });
   setFields(response.headers, fields);
-  return { ...orders, response };
+  return response;
 }
 
 /**
@@ -73,17 +87,21 @@ export async function responseFromCgi(
  */
 function bodyOf(
   incoming: IncomingResponse,
-  { header: { status, length }, rest }: HeaderAndRest,
+  status: number,
+  length: number | null,
   { method, maxDrainBytes }: ResponseFromCgiOptions,
-): Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>> | null {
+): Uint8Array<ArrayBuffer> | CgiBody | null {
   const { stdoutQueue } = incoming;
   if (isNullBodyStatus(status) || method === "HEAD") {
-    void discardBody(new CgiBody(incoming, rest, null, maxDrainBytes), maxDrainBytes);
+    void discardBody(stdoutQueue, maxDrainBytes);
     return null;
   }
-  const came = stdoutQueue.isComplete ? joinBytes([rest, ...stdoutQueue.takeQueued()]) : rest;
-  const isWhole = stdoutQueue.isComplete && (length === null || length === came.length);
-  return isWhole ? (came as Uint8Array<ArrayBuffer>) : streamOf(new CgiBody(incoming, came, length, maxDrainBytes));
+  if (stdoutQueue.isComplete) {
+    const came = joinBytes(stdoutQueue.takeQueued());
+    if (length === null || length === came.length) return came as Uint8Array<ArrayBuffer>;
+    stdoutQueue.unread(came);
+  }
+  return new CgiBody(incoming, length, maxDrainBytes);
 }
 
 /**

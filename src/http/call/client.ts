@@ -68,6 +68,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
       checkParams(source.params);
       checkFunction(source.openSpool, "openSpool");
     }
+    checkFunction(this.#preset.streamedResponse, "streamedResponse");
     for (const hook of HOOKS) checkFunction(options[hook], hook);
     paramsFromPhpOptions([this.#preset, options]);
     // Bound, so that it can be passed on alone, as the global `fetch` can: `app.mount("/", php.fetch)`.
@@ -202,7 +203,9 @@ export class FastCgiHttpClient implements AsyncDisposable {
       if (dispose !== undefined) response.end.then(dispose, dispose);
       const { maxResponseHeaderBytes, maxDrainBytes, responseClass } = this.#options;
       const { method } = request;
-      return await responseFromCgi(response, { method, maxResponseHeaderBytes, maxDrainBytes, responseClass });
+      const { streamedResponse } = this.#preset;
+      const limits = { maxResponseHeaderBytes, maxDrainBytes };
+      return await responseFromCgi(response, { method, ...limits, responseClass, streamedResponse });
     } catch (error) {
       void dispose?.();
       throw error;

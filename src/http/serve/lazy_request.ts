@@ -11,10 +11,10 @@
 
 import type { ByteQueue } from "../../codec/byte_queue.ts";
 import type { IncomingRequest } from "../../codec/incoming_request.ts";
+import { blobOf, bytesOf, textOf } from "../shared/whole_body.ts";
 import { completeWith, copyHeaders } from "./native_members.ts";
 import { hasBody, nativeRequest } from "./native_request.ts";
 import type { RequestParts } from "./params_to_request.ts";
-import { bytesOf, textOf } from "./whole_body.ts";
 
 class LazyRequest {
   readonly #parts: RequestParts;
@@ -113,7 +113,8 @@ class LazyRequest {
   }
 
   async blob(): Promise<Blob> {
-    return LazyRequest.forMethod(this).blob();
+    if (this.#native !== null || !this.#knowsBody) return LazyRequest.forMethod(this).blob();
+    return blobOf(this.#unreadBody, this);
   }
 
   async formData(): Promise<FormData> {

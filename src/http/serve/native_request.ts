@@ -7,13 +7,12 @@
 // and that event can be dispatched here. On other runtimes, such as Deno, the Request is given the signal from the
 // start.
 //
-// It reads its body whole below the stream, if nothing has touched the stream: each piece is copied when it comes, and
-// the memory that the runtime has read it into is freed at once (base/free_memory.ts).
+// It reads its body whole below the stream, if nothing has touched the stream (shared/whole_body.ts).
 
 import type { ByteQueue } from "../../codec/byte_queue.ts";
+import { readBelowStream } from "../shared/whole_body.ts";
 import type { RequestParts } from "./params_to_request.ts";
 import type { RequestOrigin, RequestSource } from "./request_source.ts";
-import { bytesOf, textOf } from "./whole_body.ts";
 
 /** A native Request that knows where it comes from. */
 interface OriginRequest extends Request {
@@ -84,31 +83,16 @@ function makeClass(base: typeof Request): Made {
       return new base(super.clone(), { signal: this.signal });
     }
 
-    override async text(): Promise<string> {
-      const queue = this.#unreadBody;
-      return queue === null ? super.text() : textOf(queue);
-    }
-
-    override async json(): Promise<unknown> {
-      const queue = this.#unreadBody;
-      return queue === null ? super.json() : JSON.parse(await textOf(queue));
-    }
-
-    override async arrayBuffer(): Promise<ArrayBuffer> {
-      const queue = this.#unreadBody;
-      return queue === null ? super.arrayBuffer() : (await bytesOf(queue)).buffer;
-    }
-
+    // Node.js 20 has no `bytes()`.
     override async bytes(): Promise<Uint8Array<ArrayBuffer>> {
-      // Node.js 20 has no `super.bytes()`.
       return new Uint8Array(await this.arrayBuffer());
     }
 
     /** The body below its stream; null if the stream was touched, or is not the whole body. */
-    get #unreadBody(): ByteQueue | null {
-      const { body } = this;
-      if (body === null || this.bodyUsed) return null;
-      const { stdin, stdinQueue } = this.#origin;
+    static unread(request: OriginRequest): ByteQueue | null {
+      const { body } = request;
+      if (body === null || request.bodyUsed) return null;
+      const { stdin, stdinQueue } = request.#origin;
       // The body of a Request that was cloned is a branch of the stream.
       if (body !== stdin || stdinQueue === undefined || stdinQueue.isUsed || stdinQueue.isLocked) return null;
       return stdinQueue;
@@ -122,6 +106,7 @@ function makeClass(base: typeof Request): Made {
     }
   }
   Object.defineProperty(OriginRequest.prototype, "constructor", { value: base, configurable: true, writable: true });
+  readBelowStream(OriginRequest.prototype, OriginRequest.unread);
   return { base, OriginRequest, followsEvents: followsEvents(base, OriginRequest) };
 }
 
