@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { defineConfig, type Options } from "tsup";
 
@@ -15,7 +15,7 @@ export default defineConfig({
   target: "es2022",
   removeNodeProtocol: false,
   external: [/^node:/, /^fetchcgi\//],
-  esbuildPlugins: [licences()],
+  esbuildPlugins: [licences(), page()],
   esbuildOptions(options) {
     options.minifyWhitespace = true;
     options.minifySyntax = true;
@@ -25,6 +25,16 @@ export default defineConfig({
   },
   clean: true,
 });
+
+/** Puts the files of the page of `tap --ui` beside the file that reads them. */
+function page(): Plugin {
+  return {
+    name: "page",
+    setup(build) {
+      build.onEnd(() => cpSync("cli/tap/page", join(build.initialOptions.outdir!, "page"), { recursive: true }));
+    },
+  };
+}
 
 /** Writes the licences of the packages that are in the files beside them. */
 function licences(): Plugin {

@@ -40,6 +40,18 @@ const ownOptions = {
     value: "FILE",
     about: "records all bytes with their times, secrets too, for `fetchcgi inspect`; only this user can read the file",
   },
+  ui: {
+    type: "flag",
+    about: "shows the traffic in the browser too: prints the address of a page that only this machine can open",
+  },
+  "ui-port": {
+    type: "number",
+    value: "PORT",
+    default: 0,
+    min: 0,
+    needs: "ui",
+    about: "the port of that page; 0 takes a free one",
+  },
   mode: { type: "text", value: "MODE", default: "660", about: "permissions of a Unix socket" },
   "take-over": { type: "flag", about: "takes the Unix socket over from a process that listens there" },
   drain: { type: "number", value: "MS", default: 30000, about: "milliseconds that running requests have when it ends" },

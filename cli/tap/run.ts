@@ -3,15 +3,16 @@ import { type Listener, type ListenTarget, listen } from "../../adapters/system/
 import type { Connector } from "../../src/toolkit.ts";
 import { connectorFor, listenTargetFor, listenText } from "../address.ts";
 import { type CommandContext, type CommandInput, UsageError } from "../frame/command.ts";
+import { endSoon } from "../frame/process.ts";
 import { aborted, endingWith } from "../frame/signal.ts";
 import { readMode } from "../mode.ts";
 import { TraceDecoder } from "../wire/decoder.ts";
 import type { Report } from "../wire/report.ts";
-import type { TextView } from "../wire/text.ts";
 import type { tapOptions } from "./options.ts";
 import { Printer } from "./printer.ts";
 import { Recorder } from "./recorder.ts";
 import { Tap } from "./tap.ts";
+import type { RunningRequest, Ui } from "./ui.ts";
 import { viewOf } from "./view.ts";
 
 type Input = CommandInput<typeof tapOptions>;
@@ -20,13 +21,17 @@ type Input = CommandInput<typeof tapOptions>;
 const EXIT_FAILED = 1;
 /** Milliseconds after which a request without an end is told of. */
 const LONG_TIME = 2000;
+/** The most of those that are told of at once. */
+const MAX_LONG = 100;
+/** Bytes of a body that the page shows, unless --body says otherwise. */
+const UI_BODY = 16 * 1024;
 /** Milliseconds that the reader of the output has at the end. */
 const FLUSH_TIME = 1000;
 
 export async function run({ options }: Input, context: CommandContext): Promise<number> {
   const { printError, signal } = context;
   const { target, connector } = endsOf(options);
-  const { lines, wire, text } = viewOf(options, context.stdout);
+  const { lines, wire, text } = viewOf(options, context.stdout, options.ui ? UI_BODY : 0);
   const ending = endingWith(signal);
   const recorder =
     options.write === undefined
@@ -38,9 +43,13 @@ export async function run({ options }: Input, context: CommandContext): Promise<
     context.stdout,
     (count) => lines({ event: "skipped", lines: count }).join("\n"),
     // The reader has left, as `head` does.
-    () => recorder === null && ending.end(),
+    () => recorder === null && !options.ui && ending.end(),
   );
-  const decoder = new TraceDecoder(wire, "both", (report: Report) => printer.print(lines(report)));
+  let ui: Ui | null = null;
+  const decoder = new TraceDecoder(wire, "both", (report: Report) => {
+    printer.print(lines(report));
+    ui?.take(report);
+  });
   const tap = new Tap({
     connector,
     watch(event) {
@@ -52,22 +61,34 @@ export async function run({ options }: Input, context: CommandContext): Promise<
   });
   let listener: Listener;
   try {
+    if (options.ui) ui = await openUi(options["ui-port"]);
     listener = await listen(nodeRuntime, target, {
       onConnection: (connection) => void tap.accept(connection),
       onError: (error) => printError(`fetchcgi: ${(error as Error).message}`),
     });
   } catch (error) {
+    await ui?.close();
     await recorder?.close();
     printError(`fetchcgi: ${(error as Error).message}`);
     return EXIT_FAILED;
   }
+  if (ui !== null) printError(`fetchcgi: open ${ui.url}`);
   printError(`fetchcgi: listening on ${listenText(target, listener.address)}, passing on to ${options.to}`);
-  const watched = text === null ? undefined : setInterval(() => printer.print(longOnes(decoder, tap, text)), LONG_TIME);
+  let printed = 0;
+  const watched = setInterval(() => {
+    const running = longOnes(decoder, tap);
+    ui?.showRunning(running);
+    // Each one is printed once.
+    const news = running.filter(({ number }) => number > printed);
+    printed = Math.max(printed, ...news.map(({ number }) => number));
+    if (text !== null) printer.print(news.map((one) => text.running(one)));
+  }, LONG_TIME);
   await aborted(ending.signal);
   const stopped = listener.stop();
   await tap.close(options.drain);
   await stopped;
   clearInterval(watched);
+  await ui?.close();
   await recorder?.close();
   await flush(printer);
   return 0;
@@ -84,18 +105,22 @@ function endsOf(options: Input["options"]): { target: ListenTarget; connector: C
   return { target: target.path === undefined ? target : { ...target, mode, takeOver }, connector: connectorFor(to) };
 }
 
-/** Lines for the requests that have run for some time; each one once. */
-const told = new WeakSet<object>();
+/** The requests that have run for some time, the oldest first. */
+function longOnes(decoder: TraceDecoder, tap: Tap): RunningRequest[] {
+  const long = [...decoder.active()].map(({ number, title, began }) => ({
+    number,
+    title,
+    milliseconds: tap.time - began,
+  }));
+  return long.filter(({ milliseconds }) => milliseconds >= LONG_TIME).slice(0, MAX_LONG);
+}
 
-function longOnes(decoder: TraceDecoder, tap: Tap, text: TextView): string[] {
-  const lines: string[] = [];
-  for (const exchange of decoder.active()) {
-    const time = tap.time - exchange.began;
-    if (time < LONG_TIME || told.has(exchange)) continue;
-    told.add(exchange);
-    lines.push(text.running(exchange, time));
-  }
-  return lines;
+/** Listens for the browser. Rejects with what to do about it. */
+async function openUi(port: number): Promise<Ui> {
+  const { Ui } = await import("./ui.ts");
+  return Ui.open(port).catch((error) => {
+    throw new Error(`Cannot listen on port ${port} for the page: ${error.message}; --ui-port takes another one`);
+  });
 }
 
 /** Waits for the reader, but not for one that has stopped. */
@@ -107,5 +132,5 @@ async function flush(printer: Printer): Promise<void> {
   const isLate = (await Promise.race([printer.flush(), late])) === "late";
   clearTimeout(timer);
   // A thread that writes to a stopped terminal would keep the process.
-  if (isLate) process.kill(process.pid, "SIGKILL");
+  if (isLate) endSoon();
 }

@@ -17,6 +17,7 @@ export interface View {
   readonly text: TextView | null;
 }
 
+/** @param kept Bytes of a body that are kept for another view, where this one shows none. */
 export function viewOf(
   {
     verbose,
@@ -27,10 +28,11 @@ export function viewOf(
     json,
   }: CommandInput<typeof viewOptions>["options"],
   output: Output,
+  kept = 0,
 ): View {
   const records = isRecords || verbose;
   const body = given === 0 && verbose ? VERBOSE_BODY : given;
-  const wire = { body, secrets };
+  const wire = { body: body === 0 ? kept : body, secrets };
   if (json) {
     const lines = (report: Report): string[] => (report.event === "record" && !records ? [] : [JSON.stringify(report)]);
     return { wire, lines, text: null };

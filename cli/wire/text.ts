@@ -46,7 +46,11 @@ export class TextView {
   }
 
   /** A line for a request that has not come to its end. */
-  running({ number, title }: { readonly number: number; readonly title: string }, milliseconds: number): string {
+  running({
+    number,
+    title,
+    milliseconds,
+  }: Readonly<Record<"number" | "milliseconds", number> & { title: string }>): string {
     return this.#mark("yellow", `#${number} ${safeLine(title)} has no end after ${(milliseconds / 1000).toFixed(0)} s`);
   }
 

@@ -161,6 +161,18 @@ describe("fetchcgi tap", () => {
     await waitUntil(() => tap.exchanges().at(-1)!.uri === "/b");
   });
 
+  it("tells of a request that has no end yet, once, and of how it ended", async () => {
+    const to = await startPeer(() => {});
+    const tap = await startTap(to, ["--drain", "100"]);
+    const web = await open(tap);
+    web.socket.write(REQUEST);
+    await waitUntil(() => /^#1 GET \S+ has no end after [2-9] s$/m.test(tap.text()));
+    web.socket.destroy();
+    expect(await tap.stop()).toBe(0);
+    expect(tap.text().match(/has no end/g)).toHaveLength(1);
+    expect(tap.text()).toMatch(/^ {4}aborted: the web server (closed|broke) the connection/m);
+  });
+
   it("ends when what reads its output has left", async () => {
     const to = await startPeer(() => {});
     const folder = await createTemporaryDirectory("tap");
