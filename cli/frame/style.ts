@@ -9,7 +9,10 @@ export function styled({ hasColor }: Output, style: keyof typeof CODES, text: st
   return hasColor ? `\u001b[${CODES[style]}m${text}\u001b[0m` : text;
 }
 
-/** Replaces control characters: the peer may have sent any, and a terminal obeys some. */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\ufffd]/gu, "·");
+/** Characters that no text has, and those that change how a terminal or a reader sees what is around them. */
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}\ufffd]/gu;
+
+/** One line of a text that a peer may have sent, without what a terminal obeys. */
+export function safeLine(text: string): string {
+  return text.replace(UNSEEN, "·");
 }

@@ -1,6 +1,6 @@
 // The text format of Prometheus, version 0.0.4.
 
-import { printable } from "../frame/style.ts";
+import { safeLine } from "../frame/style.ts";
 import { type PingResult, STATE_CODES } from "./state.ts";
 
 /** Numbers of the status page that only grow. */
@@ -30,7 +30,7 @@ export function metricsText(address: string, { state, status, pool = {} }: PingR
     // Two names of an odd page can come to one; a metric may be there only once.
     if (seen.has(full)) continue;
     seen.add(full);
-    const help = `"${printable(name).replaceAll("\\", "\\\\")}" of php-fpm's status page.`;
+    const help = `"${safeLine(name).replaceAll("\\", "\\\\")}" of php-fpm's status page.`;
     lines.push(...metric(full, isCounter ? "counter" : "gauge", help, [[label, value]]));
   }
   return lines.join("\n");

@@ -1,6 +1,6 @@
 import { connectorFor } from "../address.ts";
 import { type CommandContext, type CommandInput, EXIT_INTERRUPTED } from "../frame/command.ts";
-import { printable, styled } from "../frame/style.ts";
+import { safeLine, styled } from "../frame/style.ts";
 import { readParam } from "../param.ts";
 import { ping } from "./ask.ts";
 import { metricsText } from "./metrics.ts";
@@ -37,7 +37,7 @@ export async function run(
   else if (prometheus) print(metricsText(address, result, milliseconds));
   else {
     const { state, message } = result;
-    print(`${styled(stdout, STYLES[state], state)}: ${printable(`${address} ${message}`)} (${milliseconds} ms)`);
+    print(`${styled(stdout, STYLES[state], state)}: ${safeLine(`${address} ${message}`)} (${milliseconds} ms)`);
   }
   return code;
 }

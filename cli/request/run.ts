@@ -10,7 +10,7 @@ import type { CgiAnswer } from "../cgi_answer.ts";
 import { type CommandContext, type CommandInput, type Output, UsageError } from "../frame/command.ts";
 import { formatBytes, Progress } from "../frame/progress.ts";
 import { unlessAborted, untilAborted } from "../frame/signal.ts";
-import { printable } from "../frame/style.ts";
+import { safeLine } from "../frame/style.ts";
 import { fileBody, openBody, type RequestBody } from "./body.ts";
 import { exchange } from "./exchange.ts";
 import { exitOfError, exitOfStatus, REQUEST_EXITS } from "./exits.ts";
@@ -143,7 +143,7 @@ function fieldsOf({ fields }: CgiAnswer): Record<string, string | readonly strin
 
 /** Lines stay lines; a terminal gets no other control characters. */
 function shownMessage(text: string, { isTerminal }: Output): string {
-  return isTerminal ? text.split("\n").map(printable).join("\n") : text;
+  return isTerminal ? text.split("\n").map(safeLine).join("\n") : text;
 }
 
 interface Sink {

@@ -1,5 +1,6 @@
 // Bytes of bodies and messages, made fit to be shown.
 
+import { safeLine } from "../frame/style.ts";
 import { maskText } from "./secrets.ts";
 
 /** A stream: how much of it came, and its beginning. */
@@ -47,14 +48,6 @@ export class KeptStream {
     const { bytes, records, isEnded } = this;
     return { bytes, records, isEnded, ...shownContent(this.beginning, secrets) };
   }
-}
-
-/** Characters that no text has, and those that change how a terminal or a reader sees what is around them. */
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}\ufffd]/gu;
-
-/** One line of a text from the wire, without what a terminal obeys. */
-export function safeLine(text: string): string {
-  return text.replace(UNSEEN, "·");
 }
 
 /** The lines of a text from the wire, without what a terminal obeys. */

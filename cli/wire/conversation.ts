@@ -4,7 +4,7 @@
 import { decodeNameValuePairs, type FastCgiRecord, RecordDecoder, RecordType } from "../../src/toolkit.ts";
 import { constantName } from "../check/report/records.ts";
 import { ReservedBytes } from "../check/reserved_bytes.ts";
-import { safeLine } from "./content.ts";
+import { safeLine } from "../frame/style.ts";
 import { Exchange, recordReport, type WireOptions } from "./exchange.ts";
 import type { ConnectionReport, ExchangeReport, Oddity, Outcome, RecordEvent } from "./report.ts";
 import type { Party, Sides, TraceEvent } from "./trace.ts";

@@ -11,7 +11,8 @@ import {
 import { type CgiAnswer, readCgiAnswer, statusOf } from "../cgi_answer.ts";
 import { constantName, describeDetails } from "../check/report/records.ts";
 import { ObservedRequest } from "../check/server/observed.ts";
-import { KeptStream, type StreamReport, safeLine, shownContent } from "./content.ts";
+import { safeLine } from "../frame/style.ts";
+import { KeptStream, type StreamReport, shownContent } from "./content.ts";
 import { answerOddities, requestOddities } from "./oddities.ts";
 import type { ExchangeReport, Oddity, Outcome, RecordReport } from "./report.ts";
 import { maskLine, maskReason, maskValue } from "./secrets.ts";

@@ -2,8 +2,8 @@
 
 import type { Output } from "../frame/command.ts";
 import { formatBytes } from "../frame/progress.ts";
-import { styled } from "../frame/style.ts";
-import { type StreamReport, safeLine, safeLines } from "./content.ts";
+import { safeLine, styled } from "../frame/style.ts";
+import { type StreamReport, safeLines } from "./content.ts";
 import type { ConnectionReport, ExchangeReport, Oddity, RecordEvent, Report } from "./report.ts";
 
 /** What is shown. */

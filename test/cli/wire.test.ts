@@ -2,7 +2,8 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { safeLine, safeLines, shownContent } from "../../cli/wire/content.ts";
+import { safeLine } from "../../cli/frame/style.ts";
+import { safeLines, shownContent } from "../../cli/wire/content.ts";
 import { TraceDecoder } from "../../cli/wire/decoder.ts";
 import { ODDITY_RULES } from "../../cli/wire/oddities.ts";
 import type { ConnectionReport, ExchangeReport, Report } from "../../cli/wire/report.ts";

@@ -1,4 +1,4 @@
-import { printable } from "../../frame/style.ts";
+import { safeLine } from "../../frame/style.ts";
 import { type Finding, passes, type Verdict } from "./rule.ts";
 
 /** What a report shows. */
@@ -22,7 +22,7 @@ export function findingText(found: Finding, { isVerbose = false }: TextOptions =
       lines.push(`${INDENT}came: ${came.join(", ") || "nothing"}`);
     }
   }
-  return lines.map(printable).join("\n");
+  return lines.map(safeLine).join("\n");
 }
 
 /** How many findings of each kind there are, in one line. */

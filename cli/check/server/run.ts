@@ -1,6 +1,6 @@
 import { listenTargetFor, listenText } from "../../address.ts";
 import { type CommandContext, type CommandInput, UsageError } from "../../frame/command.ts";
-import { printable } from "../../frame/style.ts";
+import { safeLine } from "../../frame/style.ts";
 import { checkSocketFileOptions, readMode } from "../../mode.ts";
 import { exitCodeFor } from "../exit_codes.ts";
 import { FindingList } from "../report/list.ts";
@@ -35,7 +35,7 @@ export async function run(
   if (json) {
     print(reportJson({ server: address, refused }, findings));
   } else {
-    for (const one of refused) print(printable(`The web server did not pass this on: ${one}`));
+    for (const one of refused) print(safeLine(`The web server did not pass this on: ${one}`));
     const list = new FindingList(stdout, print, verbose);
     for (const found of findings) list.print(found);
     print(findings.length === 0 ? "\nNo request has come." : `\n${countText(findings)}`);
@@ -52,7 +52,7 @@ function lineOf(request: ObservedRequest): string {
   const method = request.param("REQUEST_METHOD") ?? "?";
   const uri = request.param("REQUEST_URI") ?? request.param("SCRIPT_NAME") ?? "?";
   const end = request.aborted === null ? "" : ` aborted: ${request.aborted}`;
-  return printable(
+  return safeLine(
     `${method} ${uri} ${request.pairs?.length ?? 0} variables, ${request.bytes.stdin} bytes of STDIN${end}`,
   );
 }
