@@ -1,4 +1,4 @@
-import { checkSignal, unexpected } from "../base/unexpected.ts";
+import { checkFunction, checkSignal } from "../base/unexpected.ts";
 import { type FastCgiParams, paramOf } from "../cgi/params.ts";
 import { type ByteSourceInit, isAtHand } from "../codec/byte_source.ts";
 import type { FastCgiClientResponse } from "../codec/incoming_response.ts";
@@ -35,9 +35,7 @@ export interface ClientRequest extends SendableRequest {
  */
 export function clientRequest(request: FastCgiRequestInit, params: Iterable<NameValuePair>): ClientRequest {
   const { signal, onStderr } = request;
-  if (onStderr !== undefined && typeof onStderr !== "function") {
-    throw unexpected("Cannot send the request: expected onStderr to be a function", onStderr);
-  }
+  checkFunction(onStderr, "onStderr");
   checkSignal(signal, "Cannot send the request");
   return { ...sendableRequest(request, params), signal: signal ?? undefined, onStderr };
 }

@@ -50,7 +50,7 @@ it.each([false, true])(
         'Cannot send the request: expected role to be an integer from 1 to 65535, got "Responder"',
       ],
       [{ params: right, role: 0 }, "Cannot send the request: expected role to be an integer from 1 to 65535, got 0"],
-      [{ params: right, onStderr: "log" }, 'Cannot send the request: expected onStderr to be a function, got "log"'],
+      [{ params: right, onStderr: "log" }, 'Cannot use onStderr: expected a function, got "log"'],
       [
         { params: right, stdin: 5 },
         "Cannot send stdin: expected text, bytes, a Blob, URLSearchParams, a stream or an async iterable, got number",
