@@ -1,5 +1,6 @@
 import type { FastCgiConnection, OpenSpool, TcpAddress } from "../../src/toolkit.ts";
 import { TcpConnector } from "../shared/connect.ts";
+import { shortageNow } from "../system/descriptors.ts";
 import { openTemporaryFile } from "../system/spool.ts";
 import { UnixConnector } from "../system/unix_connector.ts";
 import { bun } from "./runtime.ts";
@@ -13,7 +14,9 @@ export class FastCgiTcpConnector extends TcpConnector {
     return new Promise((resolve, reject) => {
       const socket = socketHandlers(resolve);
       // Half-open, because an application may answer after this side's end of file.
-      bun().connect<SocketData>({ hostname, port, allowHalfOpen: true, data: undefined, socket }).catch(reject);
+      bun()
+        .connect<SocketData>({ hostname, port, allowHalfOpen: true, data: undefined, socket })
+        .catch((error) => reject(causeOf(error)));
     });
   }
 
@@ -41,6 +44,13 @@ export class FastCgiUnixConnector extends UnixConnector {
 export function openUnix(path: string): Promise<FastCgiConnection> {
   return new Promise((resolve, reject) => {
     const socket = socketHandlers(resolve, { path });
-    bun().connect<SocketData>({ unix: path, allowHalfOpen: true, data: undefined, socket }).catch(reject);
+    bun()
+      .connect<SocketData>({ unix: path, allowHalfOpen: true, data: undefined, socket })
+      .catch((error) => reject(causeOf(error)));
   });
+}
+
+/** Bun says ECONNREFUSED also where it could open no socket. */
+function causeOf(error: unknown): unknown {
+  return shortageNow() ?? error;
 }

@@ -121,6 +121,8 @@ const HINTS: Readonly<Record<string, string>> = {
   ENOENT: "there is no such socket; is the application running?",
   EACCES: "the socket may not be used by this user; see listen.owner, listen.group and listen.mode of php-fpm",
   ENOTSOCK: "the file is not a socket",
+  EMFILE: "too many files are open; raise the limit of files (ulimit -n), or lower maxConnections",
+  ENFILE: "too many files are open on this system; raise its limit (sysctl fs.file-max)",
 };
 
 function connectFailed(name: string, error: SystemError, code: string | undefined): FastCgiError {

@@ -59,8 +59,7 @@ export class ShortageWatch {
 
   #look(): void {
     this.#timer = null;
-    const { fd, shortage } = tryOpen();
-    if (fd !== null) closeSync(fd);
+    const shortage = shortageNow();
     if (shortage === null) return;
     this.#report.notice(shortage);
     this.accepted();
@@ -99,8 +98,7 @@ export class SpareDescriptor {
   /** Keeps the descriptor only if one more can be opened: the next connection needs one. */
   #look(): void {
     this.#fd ??= tryOpen().fd;
-    const { fd, shortage } = tryOpen();
-    if (fd !== null) closeSync(fd);
+    const shortage = shortageNow();
     this.#isShort = shortage !== null;
     if (shortage === null) return;
     this.#report.notice(shortage);
@@ -111,6 +109,13 @@ export class SpareDescriptor {
     if (this.#fd !== null) closeSync(this.#fd);
     this.#fd = null;
   }
+}
+
+/** The error of the system if the process can open no more files now; otherwise null. For Bun, which calls that a refusal. */
+export function shortageNow(): unknown {
+  const { fd, shortage } = tryOpen();
+  if (fd !== null) closeSync(fd);
+  return shortage;
 }
 
 /** Opens a file that exists on every system. */

@@ -132,8 +132,8 @@ export type RuntimeClient = Operator<Operation, Outcome>;
 export type RuntimeRacer = Operator<RacerOperation, RacerOutcome>;
 
 /** Starts client.ts. */
-export function startRuntimeClient(runtime: RuntimeName): RuntimeClient {
-  return startOperator(runtime, "client.ts");
+export function startRuntimeClient(runtime: RuntimeName, options: ProgramOptions = {}): RuntimeClient {
+  return startOperator(runtime, "client.ts", options);
 }
 
 /** Starts racer.ts. */
@@ -141,8 +141,12 @@ export function startRuntimeRacer(runtime: RuntimeName): RuntimeRacer {
   return startOperator(runtime, "racer.ts");
 }
 
-function startOperator<Operation, Outcome>(runtime: RuntimeName, name: string): Operator<Operation, Outcome> {
-  const program = new RuntimeProgram(runtime, [name], { stdin: "pipe" });
+function startOperator<Operation, Outcome>(
+  runtime: RuntimeName,
+  name: string,
+  options: ProgramOptions = {},
+): Operator<Operation, Outcome> {
+  const program = new RuntimeProgram(runtime, [name], { ...options, stdin: "pipe" });
   const { child } = program;
   // How it ended says more.
   child.stdin!.on("error", () => {});

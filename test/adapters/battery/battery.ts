@@ -19,6 +19,7 @@ import { memoryCases } from "./memory.ts";
 import { nginxCases } from "./nginx.ts";
 import { phpFpmCases } from "./php_fpm.ts";
 import { requestCases } from "./requests.ts";
+import { clientShortageCases } from "./shortage.ts";
 import { streamingCases } from "./streaming.ts";
 import { workerSocketCases } from "./worker_sockets.ts";
 
@@ -92,6 +93,7 @@ export function describeWorkers(): void {
 }
 
 function describeClient(setting: Setting): void {
+  clientShortageCases(setting);
   connectingCases(setting);
   clientCloseCases(setting);
   phpFpmCases(setting);

@@ -2,7 +2,7 @@ import { connect, type Socket } from "node:net";
 import { expect, onTestFinished } from "vitest";
 import { cpuTimeOf } from "../../support/cpu_time.ts";
 import { waitUntil } from "../../support/process.ts";
-import { startRuntimeServer } from "../../support/runtimes.ts";
+import { startRuntimeClient, startRuntimeServer } from "../../support/runtimes.ts";
 import type { ServingRuntime, Setting } from "./battery.ts";
 import { nodeClient } from "./node_client.ts";
 import type { Target } from "./programs/operations.ts";
@@ -41,6 +41,31 @@ export function shortageCases({ column, kind, row, newPath }: Setting, runtime: 
         ),
       );
       expect(server.lines().filter((line) => "error" in line)).toHaveLength(1);
+    },
+  );
+}
+
+/** A client whose process may open no more files. */
+export function clientShortageCases({ column, row, link }: Setting): void {
+  // Files of this system's processes: a Worker has none.
+  if (column.runtime === "workerd") return;
+  const runtime = column.runtime;
+  column.test(
+    row,
+    "fetch fails with what is wrong when no more files may be open, and the next request is answered",
+    async () => {
+      const client = startRuntimeClient(runtime, { maxFiles: MAX_FILES });
+      onTestFinished(() => client.stop());
+      const options = { maxConnectRetries: 0 };
+      const { error, wrong, text } = await client.run({
+        do: "crowd",
+        target: link().target,
+        count: MAX_FILES * 2,
+        options,
+      });
+      expect(error).toMatch(/^connectFailed: Cannot connect to \S+: too many files are open; .*\(EMFILE\)$/);
+      expect(wrong).toEqual([]);
+      expect(text).toBe("answered /");
     },
   );
 }

@@ -29,7 +29,7 @@ export interface Operation {
   readonly data?: number;
   /** Gives up behind the first piece of the response. */
   readonly abort?: boolean;
-  /** Of `many`: requests in all, and at a time. */
+  /** Of `many` and `crowd`: requests in all, and at a time. */
   readonly count?: number;
   readonly atOnce?: number;
   /** Of `exchange`: what is sent before the connection is read to its end, or behind that. */
@@ -59,7 +59,7 @@ export interface Outcome {
 const SHORT_BYTES = 1024;
 let names = 0;
 
-const operations = { fetch: fetchOnce, authorize, stallReading, stallWriting, many, close, exchange };
+const operations = { fetch: fetchOnce, authorize, stallReading, stallWriting, many, crowd, close, exchange };
 
 /** Does it. What goes wrong is an outcome too. */
 export async function operate(connectors: Connectors, operation: Operation): Promise<Outcome> {
@@ -174,6 +174,25 @@ async function many(
   const text = await (await client.fetch(urlOf("/counted"))).text();
   await client.close();
   return { answered, wrong, text };
+}
+
+/** Holds as many requests at once as can be, until one fails; gives the others up, and sends one more. */
+async function crowd(connector: core.FastCgiHttpConnector, { count = 0, options }: Operation): Promise<Outcome> {
+  const client = new core.FastCgiHttpClient(connector, options);
+  const id = `crowd-${++names}`;
+  const running = Array.from({ length: count }, () => client.fetch(urlOf(`/hold?id=${id}`)));
+  const error = await Promise.race(running.map((answer) => answer.then(() => "answered", nameOf)));
+  // A request that is given up makes room for the one that lets the others go.
+  await client.close({ timeout: 0 });
+  const outcomes = await Promise.all(running.map((answer) => answer.then(() => "answered", nameOf)));
+  const wrong = outcomes.filter(
+    (outcome) =>
+      outcome !== error && !outcome.startsWith("connectionClosed: Cannot finish the request: the client closes"),
+  );
+  const next = new core.FastCgiHttpClient(connector);
+  await next.fetch(urlOf(`/release?id=${id}`));
+  const text = await (await next.fetch(urlOf("/"))).text();
+  return { error, wrong: wrong.slice(0, 5), text };
 }
 
 /** Closes the client while a request runs. */
