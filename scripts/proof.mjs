@@ -1,7 +1,8 @@
-// npm run proof [-- <minutes>]: makes specifications/proof.md of what specifications/ledger.jsonl says was tried. With minutes, tries for
+// npm run proof [-- <minutes>]: makes specifications/proof.md and the memory in limits.md of what specifications/ledger.jsonl says was tried. With minutes, tries for
 // so long first, on each runtime in turn.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { withMemory } from "./limits_table.mjs";
 import { proofTable } from "./proof_table.mjs";
 import { projectFolder, run } from "./run.mjs";
 import { ledgerFile } from "./tried.mjs";
@@ -21,7 +22,11 @@ if (minutes > 0) {
     await tryOut("soak.mjs", part, "--runtime", runtime);
   }
   await tryOut("processes.mjs", `${Math.ceil(minutes)}`);
+  await tryOut("limits.mjs");
 }
-writeFileSync(join(projectFolder, "specifications/proof.md"), proofTable(readFileSync(ledgerFile, "utf8")));
+const ledger = readFileSync(ledgerFile, "utf8");
+writeFileSync(join(projectFolder, "specifications/proof.md"), proofTable(ledger));
+const limitsFile = join(projectFolder, "specifications/limits.md");
+writeFileSync(limitsFile, withMemory(readFileSync(limitsFile, "utf8"), ledger));
 if (failed > 0) console.error(`${failed} runs broke a rule`);
 process.exitCode = failed > 0 ? 1 : 0;

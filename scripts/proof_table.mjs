@@ -1,4 +1,5 @@
 // The table of npm run proof: sums of the lines of the ledger.
+import { limitsSection } from "./limits_table.mjs";
 
 /** What each target of the fuzzers counts as. */
 const TARGETS = {
@@ -59,6 +60,11 @@ export function proofTable(ledger) {
       for (const [on, rounds] of Object.entries(line.counts)) {
         for (const [kind, count] of Object.entries(rounds)) sums.add(`rounds of processes: ${kind}`, on, count);
       }
+    } else if (line.what === "limits") {
+      for (const [on, results] of Object.entries(line.floods)) sums.add("floods until a limit", on, results.length);
+      for (const [on, { count }] of Object.entries(line.crowds)) {
+        sums.add("connections held open at once, idle and then each with a request", on, count);
+      }
     } else if (line.what === "soak") {
       sums.add("requests over real sockets, with faults, in soak runs", runtime, line.requests);
       soaks.push(line);
@@ -71,7 +77,7 @@ export function proofTable(ledger) {
   return `${[
     "# What was tried to break it",
     "",
-    "Made by `npm run proof` of `ledger.jsonl`, to which `npm run fuzz`, `races`, `processes` and `soak` add what they tried with `--ledger`.",
+    "Made by `npm run proof` of `ledger.jsonl`, to which `npm run fuzz`, `races`, `processes`, `soak` and `limits` add what they tried with `--ledger`.",
     "So short runs add up. Lines of the fuzzers and of `races` have their seeds, so that they can be run again.",
     "",
     "| tried | what | on |",
@@ -95,6 +101,7 @@ export function proofTable(ledger) {
     ),
     ...(changes.size === 0 ? [] : changesTable(changes)),
     "",
+    ...limitsSection(ledger),
   ].join("\n")}`;
 }
 

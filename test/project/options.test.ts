@@ -35,6 +35,7 @@ import {
   scriptsIn,
 } from "../../src/toolkit.ts";
 import { exportedOptionTypes, membersOf } from "../support/interface_members.ts";
+import { writtenDefault } from "../support/written_default.ts";
 
 // A module of the runtime, not of a package.
 vi.mock("cloudflare:sockets", () => ({ connect() {} }));
@@ -246,22 +247,6 @@ function rowsOf(first: string): Map<string, string> {
   return rows;
 }
 
-/** A default as the README writes it. */
-function written(name: string, value: unknown): string {
-  if (value === Number.POSITIVE_INFINITY) return "none";
-  if (typeof value === "string") return `\`${JSON.stringify(value)}\``;
-  if (typeof value !== "number") return String(value);
-  if (name === "mode") return `0o${value.toString(8)}`;
-  if (name.endsWith("Bytes")) {
-    const units = ["GiB", "MiB", "KiB"];
-    const size = units.findIndex((_, index) => value % 1024 ** (3 - index) === 0);
-    return size === -1 ? String(value) : `${value / 1024 ** (3 - size)} ${units[size]}`;
-  }
-  if (!/Timeout$|^coolDown$|^grace$/.test(name)) return String(value);
-  if (value % 60_000 === 0 && value > 120_000) return `${value / 60_000} min`;
-  return value % 1000 === 0 ? `${value / 1000} s` : `${value} ms`;
-}
-
 /** A default as code has it, or undefined where its comment has words. */
 function literal(documented: string | undefined): string | undefined {
   if (documented === undefined) return undefined;
@@ -298,7 +283,8 @@ describe.each(INTERFACES)("$name in the table of $table", (options) => {
       const source = typeof value === "string" ? JSON.stringify(value) : String(value);
       if (stated !== source) wrong.push(`@default of ${name}: ${documented}, expected ${source}`);
       const row = rows.get(name);
-      if (row !== written(name, value)) wrong.push(`README row of ${name}: ${row}, expected ${written(name, value)}`);
+      if (row !== writtenDefault(name, value))
+        wrong.push(`README row of ${name}: ${row}, expected ${writtenDefault(name, value)}`);
     }
     expect(wrong).toEqual([]);
   });

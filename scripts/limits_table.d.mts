@@ -1,0 +1,2 @@
+export function withMemory(document: string, ledger: string): string;
+export function limitsSection(ledger: string): string[];

@@ -1,0 +1,68 @@
+// The memory that npm run limits has measured, in the table of specifications/limits.md.
+
+const RUNTIMES = ["node", "bun", "deno"];
+
+/** The newest results of each runtime, of the lines of the ledger. */
+export function newestLimits(ledger) {
+  const floods = {};
+  const crowds = {};
+  for (const text of ledger.split("\n").filter(Boolean)) {
+    const line = JSON.parse(text);
+    if (line.what !== "limits") continue;
+    Object.assign(floods, line.floods);
+    Object.assign(crowds, line.crowds);
+  }
+  return { floods, crowds };
+}
+
+/** The document with the memory of the newest runs in the last cell of each row. */
+export function withMemory(document, ledger) {
+  const { floods } = newestLimits(ledger);
+  const memoryOf = (side, option) => {
+    const each = RUNTIMES.map((runtime) => {
+      const results = (floods[runtime] ?? []).filter((result) => result.limit === option && result.side === side);
+      return results.length === 0 ? null : Math.max(...results.map(({ memory }) => memory));
+    });
+    return each.every((memory) => memory === null) ? "-" : each.map((memory) => memory ?? "?").join(" / ");
+  };
+  return document.replace(/^\| (serve|call) \| (.+?) \| (.*) \|[^|]+\|$/gm, (_, table, option, rest) => {
+    const memory = memoryOf(table === "serve" ? "server" : "client", option.replaceAll("`", ""));
+    return `| ${table} | ${option} | ${rest} | ${memory} |`;
+  });
+}
+
+/** The part of proof.md about floods and many connections. */
+export function limitsSection(ledger) {
+  const { floods, crowds } = newestLimits(ledger);
+  const results = RUNTIMES.flatMap((runtime) => (floods[runtime] ?? []).map((result) => ({ runtime, ...result })));
+  if (results.length === 0) return [];
+  const companion = ({ companion }) => (companion === null ? "-" : `${companion.answers}, ${companion.slowest}`);
+  return [
+    "## Floods",
+    "",
+    "The newest run of `npm run limits` on each runtime: how each flood ended, MiB that were sent, MiB by which the process grew at most, and MiB",
+    "that it held behind the flood more than before; then the answers to a neighbour on another connection and to a request on the flood's own",
+    "connection, each with the milliseconds of the slowest. Every limit with its option is in [limits.md](limits.md).",
+    "",
+    "| runtime | towards | flood | limit | end | sent | memory | held | neighbour | same connection |",
+    "|---|---|---|---|---|--:|--:|--:|--:|--:|",
+    ...results.map(
+      (each) =>
+        `| ${each.runtime} | ${each.side} | ${each.name} | ${each.limit} | ${each.ended} | ${each.sent} | ${each.memory} | ${each.held} | ${each.answers}, ${each.slowest} | ${companion(each)} |`,
+    ),
+    "",
+    "## Many connections",
+    "",
+    "Connections that were opened in one burst and held at once; milliseconds until the last was accepted; KiB of the server for each that is idle,",
+    "and for each with a request that runs; KiB of a client for each of as many requests that wait for a few connections; the slowest answer to a",
+    "neighbour of the server and of the client meanwhile, in milliseconds; and requests that were lost.",
+    "",
+    "| runtime | connections | accepted | idle | active | waiting | neighbour, server | neighbour, client | lost |",
+    "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ...RUNTIMES.filter((runtime) => crowds[runtime] !== undefined).map((runtime) => {
+      const { count, connected, idle, active, waiting, slowest, clientSlowest, lost } = crowds[runtime];
+      return `| ${runtime} | ${count.toLocaleString("en-US")} | ${connected} | ${idle} | ${active} | ${waiting} | ${slowest} | ${clientSlowest} | ${lost} |`;
+    }),
+    "",
+  ];
+}

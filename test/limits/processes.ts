@@ -1,0 +1,150 @@
+// A server in a process of its own on any runtime, and what the system says of a process.
+
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { FastCgiHttpClient, FastCgiTcpConnector } from "../../adapters/node/index.ts";
+import { commandOf } from "../../scripts/setup.mjs";
+import type { RuntimeName } from "../adapters/battery/programs/adapter.ts";
+import { type RunningProcess, startProcess, waitUntil } from "../support/process.ts";
+import { peakResident } from "../support/resident_memory.ts";
+
+/** Milliseconds. Only a hang reaches it. */
+const HANG = 200_000;
+
+/** What a server says of itself. */
+export interface Held {
+  /** Bytes that are still reachable. */
+  readonly held: number;
+  readonly descriptors: number;
+  /** How often each limit was reported since the last question. */
+  readonly reached: Readonly<Record<string, number>>;
+}
+
+/** Starts a program of this folder on a runtime. It is ready when it has printed a line. */
+export async function startProgram(
+  runtime: RuntimeName,
+  file: string,
+  args: readonly string[],
+): Promise<RunningProcess> {
+  const [command, ...before] = commandOf(runtime);
+  const path = fileURLToPath(new URL(`programs/${file}`, import.meta.url));
+  const program = await startProcess(command!, {
+    name: `${file} on ${runtime}`,
+    args: [...before, path, runtime, ...args],
+  });
+  let ended: string | null = null;
+  void program.exited.then((how) => {
+    ended = how;
+  });
+  await waitUntil(() => program.stdout().includes("\n") || ended !== null, { timeout: HANG });
+  if (!program.stdout().includes("\n"))
+    throw new Error(`${file} on ${runtime} ended with ${ended}\n${program.stderr()}`);
+  return program;
+}
+
+/** A server in a process of its own. */
+export class TargetServer {
+  readonly port: number;
+  readonly pid: number;
+  readonly #process: RunningProcess;
+
+  private constructor(process: RunningProcess) {
+    this.#process = process;
+    this.pid = process.pid;
+    this.port = (JSON.parse(process.stdout().split("\n", 1)[0]!) as { port: number }).port;
+  }
+
+  static async start(runtime: RuntimeName, options: object = {}): Promise<TargetServer> {
+    return new TargetServer(await startProgram(runtime, "server.ts", [JSON.stringify(options)]));
+  }
+
+  /** Asks on a connection of its own. */
+  async ask(path: string): Promise<string> {
+    const client = new FastCgiHttpClient(new FastCgiTcpConnector({ port: this.port }));
+    return (await client.fetch(`http://a.test${path}`)).text();
+  }
+
+  async held(): Promise<Held> {
+    return JSON.parse(await this.ask("/held")) as Held;
+  }
+
+  /** The number of open descriptors. */
+  get descriptors(): number {
+    return readdirSync(`/proc/${this.pid}/fd`).length;
+  }
+
+  stop(): Promise<void> {
+    return this.#process.stop();
+  }
+}
+
+/** The most memory of a process from now on. */
+export class PeakMemory {
+  readonly #pid: number;
+  readonly #before: number;
+
+  constructor(pid: number) {
+    this.#pid = pid;
+    this.#before = Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))![1]) / 1024;
+    // The peak is counted anew: proc(5), clear_refs.
+    writeFileSync(`/proc/${pid}/clear_refs`, "5");
+  }
+
+  /** MiB by which the process has grown at most. */
+  get growth(): number {
+    return Math.max(0, peakResident(this.#pid) - this.#before);
+  }
+}
+
+/** A client that asks again and again, on a connection of its own. */
+export class Neighbour {
+  readonly #client: FastCgiHttpClient;
+  readonly #running: Promise<void>;
+  #isOver = false;
+  answers = 0;
+  /** Milliseconds of the slowest answer. */
+  slowest = 0;
+
+  private constructor(port: number) {
+    this.#client = new FastCgiHttpClient(new FastCgiTcpConnector({ port }), { keepAlive: true });
+    this.#running = this.#goOn();
+    this.#running.catch(() => {});
+  }
+
+  /** Resolves when it is connected. */
+  static async start(port: number): Promise<Neighbour> {
+    const neighbour = new Neighbour(port);
+    await neighbour.more(1);
+    neighbour.slowest = 0;
+    return neighbour;
+  }
+
+  /** Waits for so many more answers. */
+  async more(count: number): Promise<void> {
+    let isFailed = false;
+    this.#running.catch(() => {
+      isFailed = true;
+    });
+    for (const enough = this.answers + count; this.answers < enough && !isFailed; ) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    if (isFailed) await this.#running;
+  }
+
+  async stop(): Promise<void> {
+    this.#isOver = true;
+    await this.#running;
+    await this.#client.close();
+  }
+
+  async #goOn(): Promise<void> {
+    while (!this.#isOver) {
+      const start = performance.now();
+      const text = await (await this.#client.fetch("http://a.test/hello")).text();
+      if (text !== "answered /hello") throw new Error(`Expected the answer to /hello, got ${text}`);
+      this.slowest = Math.max(this.slowest, performance.now() - start);
+      this.answers++;
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }
+}

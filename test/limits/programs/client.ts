@@ -1,0 +1,129 @@
+// Calls an application that floods, and beside that a good one, until the first call has ended. Arguments: the runtime, and what to do as
+// JSON. Prints how it went, a line of JSON.
+
+import { readFileSync, writeFileSync } from "node:fs";
+import type { FastCgiError, FastCgiHttpClient } from "../../../src/index.ts";
+import { type Adapter, adapterOf, type RuntimeName } from "../../adapters/battery/programs/adapter.ts";
+import { heldBytes } from "../../support/memory.ts";
+import type { ClientFlood } from "../floods.ts";
+
+/** What this program is told. */
+export interface ClientTask {
+  /** The ports of both applications. */
+  readonly hostile: number;
+  readonly good: number;
+  readonly options: object;
+  readonly method: string;
+  readonly program: NonNullable<ClientFlood["program"]>;
+}
+
+/** How calls beside the flood went: the answers, and the slowest in milliseconds. */
+export interface Beside {
+  answers: number;
+  slowest: number;
+}
+
+/** What came of it. Memory is in bytes. */
+export interface ClientOutcome {
+  readonly outcome: string;
+  readonly neighbour: Beside;
+  /** Calls on the same connection, where it is shared. */
+  readonly companion: Beside;
+  readonly memory: number;
+  readonly held: number;
+  readonly descriptors: number;
+}
+
+/** Answers of the neighbour in which the program does nothing with its response. */
+const WAIT = 50;
+
+const [name, json] = process.argv.slice(2);
+const task = JSON.parse(json!) as ClientTask;
+const { FastCgiHttpClient: Client, FastCgiTcpConnector }: Adapter = await adapterOf(name as RuntimeName);
+const to = (port: number, options: object): FastCgiHttpClient =>
+  new Client(new FastCgiTcpConnector({ port }), { onStderr() {}, ...options });
+const client = to(task.hostile, task.options);
+const good = to(task.good, { keepAlive: true });
+const isShared = "multiplexing" in task.options;
+
+let isOver = false;
+const neighbour: Beside = { answers: 0, slowest: 0 };
+const companion: Beside = { answers: 0, slowest: 0 };
+
+/** Asks again and again, until the call has ended. */
+async function goOn(through: FastCgiHttpClient, path: string, beside: Beside): Promise<void> {
+  do {
+    const start = performance.now();
+    const text = await (await through.fetch(`http://a.test${path}`)).text();
+    if (text !== `answered ${path}`) throw new Error(`Expected the answer to ${path}, got ${text}`);
+    beside.answers++;
+    beside.slowest = Math.max(beside.slowest, performance.now() - start);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  } while (!isOver);
+}
+
+async function waitForNeighbour(): Promise<void> {
+  for (const enough = neighbour.answers + WAIT; neighbour.answers < enough; ) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+async function call(): Promise<string> {
+  const abort = new AbortController();
+  try {
+    const { method, program } = task;
+    const response = await client.fetch("http://a.test/flood", { method, signal: abort.signal });
+    if (program !== "reads") await waitForNeighbour();
+    if (program === "waits, then cancels") {
+      await response.body!.cancel();
+      return `${response.status}, cancelled`;
+    }
+    if (program === "aborts") {
+      abort.abort();
+      // The application goes on with its output, and other calls too.
+      await waitForNeighbour();
+    }
+    let bytes = 0;
+    for await (const chunk of response.body ?? []) bytes += chunk.length;
+    return `${response.status}, ${bytes} bytes`;
+  } catch (error) {
+    if (abort.signal.aborted) return "aborted";
+    const { limit, code } = error as FastCgiError;
+    return limit ?? code ?? String(error);
+  }
+}
+
+const status = (): string => readFileSync("/proc/self/status", "latin1");
+const kilobytes = (field: string): number => Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status())![1]);
+const descriptors = async (): Promise<number> => (await import("node:fs")).readdirSync("/proc/self/fd").length;
+
+// All is loaded and connected then.
+await (await good.fetch("http://a.test/before")).text();
+if (isShared) await (await client.fetch("http://a.test/before")).text();
+const [heldBefore, descriptorsBefore] = [heldBytes(), await descriptors()];
+// The most memory is counted anew: proc(5), clear_refs.
+writeFileSync("/proc/self/clear_refs", "5");
+const before = kilobytes("VmRSS");
+const calling = call().finally(() => {
+  isOver = true;
+});
+const [outcome] = await Promise.all([
+  calling,
+  goOn(good, "/neighbour", neighbour),
+  isShared && goOn(client, "/companion", companion),
+]);
+const memory = (kilobytes("VmHWM") - before) * 1024;
+// The next call works.
+const next = await (await client.fetch("http://a.test/next")).text();
+await client.close();
+const result: ClientOutcome = {
+  outcome: next === "answered /next" ? outcome : `the next call got ${next}`,
+  neighbour,
+  companion,
+  memory,
+  held: heldBytes() - heldBefore,
+  descriptors: (await descriptors()) - descriptorsBefore,
+};
+await good.close();
+console.log(JSON.stringify(result));
+process.exit();
