@@ -1,25 +1,18 @@
-// WordPress of Debian's package as a site of ours, used in a browser as its visitors use it, and asked for files that no HTTP client may have.
+// WordPress of Debian's package behind `fetchcgi gateway`, used in a browser as its visitors use it, and asked for files that no HTTP
+// client may have.
 
 import { cp, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { crc32, deflateSync } from "node:zlib";
 import type { Page } from "playwright-core";
-import { type ServerRequest, serve } from "srvx";
-import { staticMiddleware } from "srvx/static";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import {
-  FastCgiHttpClient,
-  FastCgiUnixConnector,
-  fileOnDisk,
-  phpSite,
-  scriptOnDisk,
-} from "../../adapters/node/index.ts";
-import { requireProgram } from "../../scripts/setup.mjs";
+import { requireProgram, requireRuntime } from "../../scripts/setup.mjs";
 import { startBrowser } from "../support/chromium.ts";
 import { exchangeHttp } from "../support/http_message.ts";
 import { type MariaDb, startMariaDb } from "../support/mariadb.ts";
-import { startPhpFpm } from "../support/php_fpm.ts";
+import { type RunningProcess, startProcess, waitUntil } from "../support/process.ts";
 import { plantSources, SOURCE_MARK, SOURCE_PATHS } from "../support/source_paths.ts";
+import { stagePackage } from "../support/staged_package.ts";
 import { createTemporaryDirectory } from "../support/temporary_directory.ts";
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
 
@@ -34,12 +27,9 @@ let root: string;
 let port: number;
 let url: string;
 let page: Page;
-/** What PHP is told beside the requests. */
-let params: Record<string, string> = {};
-/** Answers of the site that were errors to the browser. */
+let gateway: RunningProcess;
+/** Answers of the site that were errors to the browser, and what the pages wrote to its console as errors. */
 const errors: string[] = [];
-/** What PHP has said of itself. */
-const messages: string[] = [];
 
 /** Starts something that is stopped in the end. */
 async function start<Started extends { stop(): unknown }>(starting: Promise<Started>): Promise<Started> {
@@ -56,36 +46,25 @@ beforeAll(async () => {
   root = join(directory.path, "public");
   const starting = [
     start(startMariaDb()),
-    start(startPhpFpm()),
     start(startBrowser(directory.path)),
-    // A folder of its own: WordPress writes into it, and Debian's links lead out of it.
-    cp(installed, root, { recursive: true, dereference: true }),
+    // A folder of its own: WordPress writes into it. Debian's links lead out of it.
+    cp(installed, root, { recursive: true }),
+    stagePackage(directory.path),
   ] as const;
   // One that fails must not leave the others behind.
   await Promise.allSettled(starting);
-  const [database, fpm, { browser }] = await Promise.all(starting);
+  const [database, { browser }, , main] = await Promise.all(starting);
   await configure(database);
 
-  const php = new FastCgiHttpClient(FastCgiUnixConnector.phpFpm(fpm.target.path), {
-    maxConnections: 4,
-    onStderr: (message) => messages.push(message),
-  });
-  const sendFile = staticMiddleware({ dir: root });
-  const site = phpSite({
-    documentRoot: root,
-    resolve: scriptOnDisk(root),
-    resolveFile: fileOnDisk(root),
-    php,
-    files: (request) => sendFile(request, () => new Response("Not Found", { status: 404 })),
-    init: (request: ServerRequest) => ({ remoteAddress: request.ip, params }),
-  });
-  const listen = { port: 0, hostname: "127.0.0.1", silent: true, gracefulShutdown: false };
-  const server = await serve({ ...listen, fetch: site }).ready();
-  stops.push(
-    () => php.close(),
-    () => server.close(true),
+  const asRoot = process.getuid?.() === 0 ? ["--user", "root"] : [];
+  gateway = await start(
+    startProcess(requireRuntime("node24"), {
+      name: "fetchcgi gateway",
+      args: [main, "gateway", root, "--port", "0", "--may-link-to", "/usr/share", ...asRoot],
+    }),
   );
-  url = server.url!.replace(/\/$/, "");
+  await waitUntil(() => / at http:\S+$/m.test(gateway.stderr()), { message: gateway.stderr });
+  url = / at (http:\S+)\/$/m.exec(gateway.stderr())![1]!;
   port = Number(new URL(url).port);
 
   const [context] = browser.contexts();
@@ -97,6 +76,11 @@ beforeAll(async () => {
     if (response.url().startsWith(url) && !response.ok() && response.status() >= 400) {
       errors.push(`${response.status()} ${response.url()}`);
     }
+  });
+  page.on("pageerror", (error) => errors.push(String(error)));
+  page.on("console", (message) => {
+    const from = message.location().url;
+    if (message.type() === "error" && (from === "" || from.startsWith(url))) errors.push(message.text());
   });
 }, LIMIT);
 
@@ -131,7 +115,7 @@ require_once ABSPATH . 'wp-settings.php';
   plantSources(root);
 }
 
-describe("WordPress behind phpSite", () => {
+describe("WordPress behind fetchcgi gateway", () => {
   it("is installed by its own pages, and lets its administrator in", { timeout: LIMIT }, async () => {
     await page.goto(`${url}/`);
     expect(page.url()).toBe(`${url}/wp-admin/install.php`);
@@ -174,16 +158,11 @@ describe("WordPress behind phpSite", () => {
     expect(errors).toEqual([]);
   });
 
-  it("offers links without index.php where SERVER_SOFTWARE is a server that it knows", { timeout: LIMIT }, async () => {
-    const offered = async (): Promise<string[]> => {
-      await page.goto(`${url}/wp-admin/options-permalink.php`);
-      return page
-        .locator("input[name=selection]")
-        .evaluateAll((inputs) => inputs.map((input) => input.getAttribute("value")!));
-    };
-    expect(await offered()).toContain("/index.php/%postname%/");
-    params = { SERVER_SOFTWARE: "nginx/1.22.1" };
-    expect(await offered()).toContain("/%postname%/");
+  it("offers links without index.php, which lead to the post", { timeout: LIMIT }, async () => {
+    await page.goto(`${url}/wp-admin/options-permalink.php`);
+    const inputs = page.locator("input[name=selection]");
+    const offered = await inputs.evaluateAll((all) => all.map((input) => input.getAttribute("value")!));
+    expect(offered).toContain("/%postname%/");
     await page.check("input[name=selection][value='/%postname%/']");
     await page.click("#submit");
     await page.waitForSelector("#setting-error-settings_updated");
@@ -195,6 +174,19 @@ describe("WordPress behind phpSite", () => {
     await page.goto(`${url}/index.php/a-picture-of-unicode/`);
     expect(await pictureOf(page)).toEqual([400, "my-picture.png"]);
     expect(errors).toEqual([]);
+  });
+
+  it("finds the post, and lets its administrator out", { timeout: LIMIT }, async () => {
+    await page.goto(`${url}/?s=picture`);
+    await page.waitForSelector("main a >> text=A picture of Ünïcode");
+    expect(errors).toEqual([]);
+    // It asks whether its visitor means it, with the status 403.
+    await page.goto(`${url}/wp-login.php?action=logout`);
+    await page.click("a[href*='action=logout']");
+    await page.waitForURL(/loggedout=true/);
+    await page.goto(`${url}/wp-admin/`);
+    expect(page.url()).toContain("/wp-login.php?redirect_to=");
+    expect(errors.filter((error) => !error.includes("403"))).toEqual([]);
   });
 
   it("yields nothing of a source for 300 paths", { timeout: LIMIT }, async () => {
@@ -219,7 +211,7 @@ describe("WordPress behind phpSite", () => {
     expect(leaks).toEqual([]);
     // Scripts that run, style.css, redirects of WordPress and ours, no path at all, no such page.
     expect([...statuses].filter((status) => ![200, 301, 302, 308, 400, 404].includes(status))).toEqual([]);
-    expect(messages.filter((message) => message.includes("Fatal"))).toEqual([]);
+    expect(gateway.stderr()).not.toContain("Fatal");
   });
 });
 
