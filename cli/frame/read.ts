@@ -1,8 +1,10 @@
 // Reads arguments. `parseArgs` of the runtime takes them apart; what is allowed, and what the values mean, is in the command's table.
 
-import { parseArgs } from "node:util";
 import { type Command, type CommandInput, HELP, type OptionSpec, type OptionTable, UsageError } from "./command.ts";
 import { nearest } from "./nearest.ts";
+
+// An import of it loads what any of its exports needs: a tenth of the time of a start. Node before 20.16 has no other way.
+const { parseArgs } = process.getBuiltinModule?.("node:util") ?? (await import("node:util"));
 
 /** The largest number with nine digits. */
 const MAX_NUMBER = 999_999_999;
