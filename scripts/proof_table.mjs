@@ -65,6 +65,11 @@ export function proofTable(ledger) {
       for (const [on, { count }] of Object.entries(line.crowds)) {
         sums.add("connections held open at once, idle and then each with a request", on, count);
       }
+    } else if (line.what === "reload") {
+      for (const [on, { requests, kills, reloads }] of Object.entries(line.counts)) {
+        sums.add("requests to serve behind nginx while processes were killed and replaced", on, requests);
+        sums.add("processes killed, and all replaced, under these requests", on, kills + reloads);
+      }
     } else if (line.what === "soak") {
       sums.add("requests over real sockets, with faults, in soak runs", runtime, line.requests);
       soaks.push(line);
@@ -77,7 +82,7 @@ export function proofTable(ledger) {
   return `${[
     "# What was tried to break it",
     "",
-    "Made by `npm run proof` of `ledger.jsonl`, to which `npm run fuzz`, `races`, `processes`, `soak` and `limits` add what they tried with `--ledger`.",
+    "Made by `npm run proof` of `ledger.jsonl`, to which `npm run fuzz`, `races`, `processes`, `reload`, `soak` and `limits` add what they tried with `--ledger`.",
     "So short runs add up. Lines of the fuzzers and of `races` have their seeds, so that they can be run again.",
     "",
     "| tried | what | on |",

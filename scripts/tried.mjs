@@ -1,4 +1,4 @@
-// What npm run fuzz, races, processes, soak and limits have in common: they try the library on a runtime, and what was tried can be added to
+// What npm run fuzz, races, processes, reload, soak and limits have in common: they try the library on a runtime, and what was tried can be added to
 // specifications/ledger.jsonl, a line for each run, so that short runs add up. npm run proof makes a table of it.
 import { execFileSync } from "node:child_process";
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -23,7 +23,7 @@ export function commit() {
 
 /**
  * Whether a run starts anything but the Node that runs this: `--runtime` runs the program itself on another one; npm run processes starts
- * programs on all of them, or on that of `--on`.
+ * programs on all of them, or on that of `--on`, and npm run reload on the newest Node as well.
  *
  * @param what The name in the ledger.
  */
@@ -32,7 +32,9 @@ export function needsRuntimes(what, args) {
     const at = args.indexOf(option);
     return at < 0 ? otherwise : args[at + 1];
   };
-  return after("--runtime", "node") !== "node" || (what === "processes" && after("--on") !== "node");
+  return (
+    after("--runtime", "node") !== "node" || what === "reload" || (what === "processes" && after("--on") !== "node")
+  );
 }
 
 /**

@@ -10,7 +10,6 @@ import { handlerIn } from "../../cli/serve/module.ts";
 import { requireProgram, requireRuntime } from "../../scripts/setup.mjs";
 import { freePort } from "../support/free_port.ts";
 import { httpRequest } from "../support/http.ts";
-import { startLoad } from "../support/load.ts";
 import { startNginx } from "../support/nginx.ts";
 import { type RunningProcess, startProcess, waitUntil } from "../support/process.ts";
 import { isRunning } from "../support/process_tree.ts";
@@ -184,43 +183,6 @@ describe("fetchcgi serve", () => {
         expect((await httpRequest(`${running.url}/x`)).body.toString()).toMatch(/^\d+ one \/x$/);
       }
     }
-  });
-
-  it("loses only what a killed worker works on, and nothing by a reload, under load behind nginx", async () => {
-    const running = await start(["app.ts", "--listen", `unix:${socketPath()}`, "--workers", "2"]);
-    const nginx = await startNginx({
-      http: `upstream app { server unix:${path}; }`,
-      // Nothing is repeated: what is lost is seen.
-      server: "location / { include fastcgi_params; fastcgi_pass app; fastcgi_next_upstream off; }",
-    });
-    onTestFinished(() => nginx.stop());
-    let begun = 0;
-    const load = startLoad(100, async (id) => {
-      begun = id;
-      const response = await httpRequest(`${nginx.url}/${id}`);
-      const body = response.body.toString();
-      if (response.status !== 200 || !body.endsWith(`one /${id}`)) throw new Error(`status ${response.status}`);
-      return body.split(" ")[0]!;
-    });
-    await waitUntil(() => load.answeredBy.size === 2);
-    const victim = Number((await httpRequest(`${nginx.url}/slow?ms=0`)).body.toString());
-    expect(load.failures).toEqual([]);
-    process.kill(victim, "SIGKILL");
-    await waitUntil(() => running.stderr().includes(`worker ${victim} ended with SIGKILL; another one starts`));
-    const begunBefore = begun;
-    await waitUntil(() => load.answeredBy.size === 3);
-    // Only requests that the killed worker had can be lost: none that began after its end.
-    const lostIds = load.failures.map((failure) => Number.parseInt(failure, 10));
-    expect(Math.max(0, ...lostIds)).toBeLessThanOrEqual(begunBefore);
-    const lost = load.failures.length;
-    const before = load.answeredBy.size;
-    process.kill(running.pid, "SIGHUP");
-    await waitUntil(() => running.stderr().includes("fetchcgi: reloaded"));
-    await waitUntil(() => load.answeredBy.size === before + 2);
-    await load.stop();
-    expect(load.failures.slice(lost)).toEqual([]);
-    process.kill(running.pid, "SIGTERM");
-    expect(await running.exited).toBe("code 0");
   });
 
   it("ends with the reason when workers can't serve, and keeps those that do when a reload fails", async () => {

@@ -1,0 +1,40 @@
+// npm run reload starts this.
+
+import { parseArgs } from "node:util";
+import { createTemporaryDirectory } from "../support/temporary_directory.ts";
+import { writeTried } from "../support/tried.ts";
+import { makeProject, type ReloadCounts, type ReloadRuntime, Reloads } from "./reloads.ts";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { on: { type: "string" }, rate: { type: "string", default: "500" }, json: { type: "string" } },
+});
+const [rounds, rate] = [Number(positionals[0] ?? 20), Number(values.rate)];
+const runtimes = (["node", "bun", "deno"] as const).filter((name) => values.on === undefined || name === values.on);
+if (!(Number.isInteger(rounds) && rounds > 0 && Number.isInteger(rate) && rate > 0) || runtimes.length === 0) {
+  console.error("Usage: npm run reload -- [rounds] [--on node|bun|deno] [--rate REQUESTS_PER_SECOND]");
+  process.exit(1);
+}
+
+const folder = await createTemporaryDirectory("reload");
+const project = await makeProject(folder.path);
+const counts: Partial<Record<ReloadRuntime, ReloadCounts & { perSecond: number }>> = {};
+for (const runtime of runtimes) {
+  const reloads = await Reloads.start(runtime, rate, project);
+  const start = performance.now();
+  for (let round = 0; round < rounds; round++) {
+    await reloads.more(rate);
+    if (runtime === "node") await reloads.kill();
+    await reloads.more(rate);
+    await reloads.reload();
+  }
+  const seconds = (performance.now() - start) / 1000;
+  const found = await reloads.stop();
+  counts[runtime] = { ...found, perSecond: Math.round(found.requests / seconds) };
+  console.log(`${runtime}: ${JSON.stringify(counts[runtime])}`);
+}
+await folder.remove();
+const failures = Object.values(counts).reduce((sum, { lostOtherwise }) => sum + lostOtherwise, 0);
+writeTried(values.json, { failures, counts });
+console.log(failures === 0 ? "Only requests of killed workers were lost" : `${failures} requests were lost`);
+process.exit(failures === 0 ? 0 : 1);
