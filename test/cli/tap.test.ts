@@ -8,11 +8,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { FastCgiHttpClient, FastCgiUnixConnector, serve } from "../../adapters/node/index.ts";
+import { Ui } from "../../cli/tap/ui.ts";
+import type { Report } from "../../cli/wire/report.ts";
 import { requireRuntime } from "../../scripts/setup.mjs";
 import { freePort } from "../support/free_port.ts";
 import { deferred } from "../support/open_stream.ts";
 import { patternBytes } from "../support/pattern.ts";
-import { waitUntil } from "../support/process.ts";
+import { startProcess, waitUntil } from "../support/process.ts";
 import { createTemporaryDirectory } from "../support/temporary_directory.ts";
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
 import { loadFrontends } from "../support/vectors.ts";
@@ -64,6 +66,8 @@ async function open(target: { path: string } | { port: number }): Promise<{
   onTestFinished(() => void socket.destroy());
   return { socket, received: () => Buffer.concat(pieces), ended: ended.promise, closed: closed.promise };
 }
+
+const MAIN = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
 
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
@@ -173,6 +177,30 @@ describe("fetchcgi tap", () => {
     expect(tap.text()).toMatch(/^ {4}aborted: the web server (closed|broke) the connection/m);
   });
 
+  it.each([
+    ["Bun", () => [requireRuntime("bun")]],
+    ["Deno", () => [requireRuntime("deno"), "run", "--quiet", "--allow-all"]],
+  ] as const)("passes bytes and ends by itself on %s", async (_, program) => {
+    const back = patternBytes(1_000_000).reverse();
+    const to = await startPeer((socket) => socket.resume().on("end", () => socket.end(back)));
+    const folder = await createTemporaryDirectory("tap");
+    onTestFinished(() => folder.remove());
+    const path = join(folder.path, "tap.sock");
+    const [command, ...before] = program();
+    const args = ["tap", "--listen", `unix:${path}`, "--to", to];
+    const running = await startProcess(command!, { name: "fetchcgi tap", args: [...before, MAIN, ...args] });
+    onTestFinished(() => running.stop());
+    await waitUntil(() => running.stderr().includes("listening on"));
+    const web = await open({ path });
+    web.socket.end(patternBytes(1_000_000));
+    await web.ended;
+    expect(sha256(web.received())).toBe(sha256(back));
+    await waitUntil(() => running.stdout().includes("odd FCGI-3.3-2"));
+    process.kill(running.pid, "SIGTERM");
+    expect(await running.exited).toBe("code 0");
+    expect(existsSync(path)).toBe(false);
+  });
+
   it("ends when what reads its output has left", async () => {
     const to = await startPeer(() => {});
     const folder = await createTemporaryDirectory("tap");
@@ -180,16 +208,7 @@ describe("fetchcgi tap", () => {
     const path = join(folder.path, "tap.sock");
     const child = spawn(
       requireRuntime("node24"),
-      [
-        fileURLToPath(new URL("../../cli/main.ts", import.meta.url)),
-        "tap",
-        "--listen",
-        `unix:${path}`,
-        "--to",
-        to,
-        "--drain",
-        "100",
-      ],
+      [MAIN, "tap", "--listen", `unix:${path}`, "--to", to, "--drain", "100"],
       { stdio: ["ignore", "pipe", "pipe"] },
     );
     let errors = "";
@@ -298,5 +317,34 @@ describe("fetchcgi inspect", () => {
     }
     expect((await fetchcgi(["inspect", "/nowhere/file"])).errors).toContain("Cannot read /nowhere/file: ENOENT");
     expect(readFileSync(file, "utf8")).toBe("{");
+  });
+});
+
+describe("Ui", () => {
+  it("closes the connection of a browser that has stopped, and gives it later what it has missed", async () => {
+    const ui = await Ui.open(0);
+    onTestFinished(() => ui.close());
+    const { port, pathname } = new URL(ui.url);
+    const stopped = await open({ port: Number(port) });
+    const head = `GET ${pathname}events HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n`;
+    stopped.socket.write(`${head}\r\n`);
+    await waitUntil(() => stopped.received().includes("event: running"));
+    stopped.socket.pause();
+    const text = "x".repeat(100_000);
+    const report = (connection: number): Report => ({ event: "connection", connection, time: 0, what: "lost", text });
+    for (let count = 1; count <= 300; count++) ui.take(report(count));
+    await new Promise((resolve) => setImmediate(resolve));
+    stopped.socket.resume();
+    await Promise.race([stopped.ended, stopped.closed]);
+    expect(stopped.received().length).toBeLessThan(20_000_000);
+    const back = await open({ port: Number(port) });
+    back.socket.write(`${head}Last-Event-ID: 290\r\n\r\n`);
+    await waitUntil(() => back.received().includes("id: 300\n"));
+    expect(
+      back
+        .received()
+        .toString()
+        .match(/^id: \d+$/gm),
+    ).toEqual(Array.from({ length: 10 }, (_, index) => `id: ${index + 291}`));
   });
 });

@@ -9,7 +9,7 @@ import { fetchcgi } from "../cli/run.ts";
 import { startTap } from "../cli/running_tap.ts";
 import { abortMidResponse, httpRequest } from "../support/http.ts";
 import { fastCgiLocation, type Nginx, startNginx } from "../support/nginx.ts";
-import { patternBytes } from "../support/pattern.ts";
+import { phpDigests } from "../support/php_digests.ts";
 import { type PhpFpm, phpScripts, startPhpFpm } from "../support/php_fpm.ts";
 import { waitUntil } from "../support/process.ts";
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
@@ -28,17 +28,6 @@ afterAll(() => php.stop());
 /** nginx in front of an application. */
 function nginxTo(target: string, options: Parameters<typeof fastCgiLocation>[1] = {}): Promise<Nginx> {
   return startNginx({ locations: [fastCgiLocation(target, { documentRoot: phpScripts, ...options })] });
-}
-
-/** What clients get for many requests at once: digests of bodies, in the order of the requests. */
-async function digests(nginx: Nginx): Promise<string[]> {
-  const upload = patternBytes(300_000);
-  const one = async (number: number): Promise<string> => {
-    const path = ["/hello.php", "/big.php?bytes=400000", "/upload-digest.php", "/headers.php"][number % 4];
-    const { status, body } = await httpRequest(`${nginx.url}${path}`, number % 4 === 2 ? { body: upload } : {});
-    return `${path} ${status} ${createHash("sha256").update(body).digest("hex")}`;
-  };
-  return Promise.all(Array.from({ length: 20 }, (_, number) => one(number)));
 }
 
 /** The digest of what crossed each connection in each direction, and the ways of its ends. */
@@ -64,7 +53,7 @@ it.each([true, false])(
     const nginx = await nginxTo(`unix:${tap.path}`, { keepConn });
     const direct = await nginxTo(to(), { keepConn });
     try {
-      expect(await digests(nginx)).toEqual(await digests(direct));
+      expect(await phpDigests(nginx.url, 20)).toEqual(await phpDigests(direct.url, 20));
     } finally {
       await nginx.stop();
       await direct.stop();

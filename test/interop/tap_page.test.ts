@@ -10,6 +10,8 @@ import { startTap } from "../cli/running_tap.ts";
 import { startBrowser } from "../support/chromium.ts";
 import { httpRequest } from "../support/http.ts";
 import { fastCgiLocation, startNginx } from "../support/nginx.ts";
+import { phpDigests } from "../support/php_digests.ts";
+import { phpScripts, startPhpFpm } from "../support/php_fpm.ts";
 import { waitUntil } from "../support/process.ts";
 import { createTemporaryDirectory } from "../support/temporary_directory.ts";
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
@@ -70,6 +72,30 @@ it("fetchcgi tap shows requests as they come, on a page that runs nothing of the
     await stop();
   }
   expect(await tap.stop()).toBe(0);
+});
+
+it("fetchcgi tap passes the same bytes under load with its page open", async () => {
+  const php = await startPhpFpm({ pool: { "pm.max_children": "8" } });
+  onTestFinished(() => php.stop());
+  const to = `unix:${(php.target as { path: string }).path}`;
+  const tap = await startTap(to, ["--ui", "--body", "100000"]);
+  await waitUntil(() => tap.errors().includes("fetchcgi: open "));
+  const location = { documentRoot: phpScripts };
+  const nginx = await startNginx({ locations: [fastCgiLocation(`unix:${tap.path}`, location)] });
+  onTestFinished(() => nginx.stop());
+  const direct = await startNginx({ locations: [fastCgiLocation(to, location)] });
+  onTestFinished(() => direct.stop());
+  const folder = await createTemporaryDirectory("page");
+  onTestFinished(() => folder.remove());
+  const { browser, stop } = await startBrowser(folder.path);
+  try {
+    const page = await browser.contexts()[0]!.newPage();
+    await page.goto(/open (\S+)/.exec(tap.errors())![1]!);
+    expect(await phpDigests(nginx.url, 100)).toEqual(await phpDigests(direct.url, 100));
+    await page.waitForFunction('document.querySelectorAll("#rows tr").length === 100');
+  } finally {
+    await stop();
+  }
 });
 
 it("the page of fetchcgi tap is given to no other host, without its secret, or by another method", async () => {

@@ -217,7 +217,7 @@ function recordsOf({ records, recordsLeftOut, times }) {
         "tr",
         isRequest ? "request" : "response",
         element("td", "number", `${time.toFixed(3)} ms`),
-        element("td", "", `${isRequest ? "→" : "←"} ${type}`),
+        element("td", "type", `${isRequest ? "→" : "←"} ${type}`),
         element("td", "number", `${contentLength}+${paddingLength}`),
         element("td", "", about),
         element("td", "bar", mark),
