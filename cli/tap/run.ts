@@ -84,9 +84,9 @@ export async function run({ options }: Input, context: CommandContext): Promise<
     if (text !== null) printer.print(news.map((one) => text.running(one)));
   }, LONG_TIME);
   await aborted(ending.signal);
-  const stopped = listener.stop();
+  // The connections of the backlog are accepted first.
+  await listener.stop();
   await tap.close(options.drain);
-  await stopped;
   clearInterval(watched);
   await ui?.close();
   await recorder?.close();
