@@ -20,6 +20,8 @@ class OneWorkerRunner {
   #channel;
   /** The end of the worker; null if there is none. */
   #running = null;
+  /** The milliseconds that each test took without a change. */
+  #durations = new Map();
   /** Whether the modules of the worker were loaded with a change in them, or may hold what it left. */
   #isStale = false;
   /** Takes the next message of the worker. */
@@ -44,6 +46,7 @@ class OneWorkerRunner {
     await this.#startWorker();
     const result = await this.#run({ files: this.#files, tests: null, bails: false });
     if (result.error !== undefined) return { status: DryRunStatus.Error, errorMessage: result.error };
+    for (const { id, duration } of result.tests) this.#durations.set(id, duration);
     return { ...completed(result), mutantCoverage: result.coverage ?? { static: {}, perTest: {} } };
   }
 
@@ -51,7 +54,7 @@ class OneWorkerRunner {
     const tests = testFilter ?? null;
     const paths = tests === null ? null : new Set(tests.map((id) => resolve(id.split("#")[0])));
     const files = this.#filesFor(activeMutant.fileName).filter((file) => paths === null || paths.has(file));
-    const run = { files, tests, mutant: activeMutant.id, hitLimit, bails: true };
+    const run = { files, tests, mutant: activeMutant.id, hitLimit, bails: true, patience: this.#patience(tests) };
     const isStatic = mutantActivation === "static" || this.#isStale;
     const first = await this.#run({ ...run, reloads: isStatic });
     this.#isStale = mutantActivation === "static";
@@ -64,6 +67,14 @@ class OneWorkerRunner {
   #filesFor(source) {
     const isNamed = (file) => basename(file).startsWith(basename(source, ".ts"));
     return [...this.#files].sort((a, b) => isNamed(b) - isNamed(a));
+  }
+
+  /** A change that makes a test hang is noticed by the time that it takes. */
+  #patience(tests) {
+    const durations = [...this.#durations]
+      .filter(([id]) => tests === null || tests.includes(id))
+      .map(([, duration]) => duration);
+    return 10_000 + 5 * Math.max(0, ...durations);
   }
 
   /** Whether a test has failed that passes without the change. */

@@ -62,8 +62,12 @@ export default class MutationRunner extends VitestTestRunner {
     return super.onAfterRunTask(test);
   }
 
-  /** @param reloads Whether all modules are loaded anew: those of src/ with the change in them. */
-  async #run({ files, tests, mutant, hitLimit, bails, reloads }) {
+  /**
+   * @param patience How long a test may take, in milliseconds; as long as in any run if there is none.
+   * @param reloads Whether all modules are loaded anew: those of src/ with the change in them.
+   */
+  async #run({ files, tests, mutant, hitLimit, bails, patience, reloads }) {
+    if (patience !== undefined) this.config.testTimeout = patience;
     if (reloads) vi.resetModules();
     globalThis.__stryker__ ??= {};
     const stryker = globalThis.__stryker__;
