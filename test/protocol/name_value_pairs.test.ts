@@ -101,6 +101,42 @@ it("encodeNameValuePairs throws a TypeError that names the variable when it is n
   );
 });
 
+it.each<[what: unknown, got: string]>([
+  [undefined, "undefined"],
+  [null, "null"],
+  [7, "7"],
+  ["AB", '"AB"'],
+  [{ A: "b" }, "Object"],
+  // Bytes are iterable, but of numbers.
+  [new Uint8Array(2), "Uint8Array"],
+])("encodeNameValuePairs throws a TypeError when it is given %o", (pairs, got) => {
+  expect(() => encodeNameValuePairs(pairs as never)).toThrow(
+    new TypeError(`Cannot encode the pairs: expected pairs to be pairs [name, value] or a Map, got ${got}`),
+  );
+});
+
+it("encodeNameValuePairs throws a TypeError when one of the pairs is none", () => {
+  expect(() => encodeNameValuePairs([["A", "b"], "CD" as never])).toThrow(
+    new TypeError(
+      "Cannot encode the pairs: expected pairs to be pairs [name, value] or a Map, got something else in it",
+    ),
+  );
+});
+
+it("decodeNameValuePairs throws when an argument is not what it must be", () => {
+  expect(() => decodeNameValuePairs("0 0" as never)).toThrow(
+    new TypeError('Cannot decode name-value pairs: expected bytes to be a Uint8Array, got "0 0"'),
+  );
+  for (const maxPairs of [-1, Number.NaN]) {
+    expect(() => decodeNameValuePairs(hex(""), { maxPairs })).toThrow(
+      new RangeError(`Cannot use maxPairs: expected a number from 0, got ${maxPairs}`),
+    );
+  }
+  expect(() => decodeNameValuePairs(hex(""), { maxPairs: "3" as never })).toThrow(
+    new TypeError('Cannot use maxPairs: expected a number from 0, got "3"'),
+  );
+});
+
 it("encodeNameValuePairs throws a TypeError when a character is not a byte", () => {
   expect(() => encodeNameValuePairs([["PATH", "/\u0100"]])).toThrow(TypeError);
   expect(() => encodeNameValuePairs([["\u20ac", ""]])).toThrow(TypeError);
