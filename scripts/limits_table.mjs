@@ -2,17 +2,21 @@
 
 const RUNTIMES = ["node", "bun", "deno"];
 
-/** The newest results of each runtime, of the lines of the ledger. */
-export function newestLimits(ledger) {
+/** The newest result of each flood on each runtime, and of the connections, of the lines of the ledger. */
+function newestLimits(ledger) {
   const floods = {};
   const crowds = {};
   for (const text of ledger.split("\n").filter(Boolean)) {
     const line = JSON.parse(text);
     if (line.what !== "limits") continue;
-    Object.assign(floods, line.floods);
+    for (const [runtime, results] of Object.entries(line.floods)) {
+      floods[runtime] ??= new Map();
+      for (const result of results) floods[runtime].set(`${result.side} ${result.name}`, result);
+    }
     Object.assign(crowds, line.crowds);
   }
-  return { floods, crowds };
+  const lists = Object.entries(floods).map(([runtime, results]) => [runtime, [...results.values()]]);
+  return { floods: Object.fromEntries(lists), crowds };
 }
 
 /** The document with the memory of the newest runs in the last cell of each row. */
