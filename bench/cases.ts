@@ -214,11 +214,12 @@ const calls: readonly BenchCase[] = [
   },
   {
     id: "client-large",
-    title: "Calling: response of 1 MiB read as a stream, 8 at once",
+    title: "Calling: response of 1 MiB, 8 at once",
     figure: CPU,
     entries: [
       callingFetchcgi(CALLED, "large"),
       callingFetchcgi(CALLED_SEMI_SPACE, "large", SEMI_SPACE),
+      callingFetchcgi("fetchcgi, text()", "text"),
       floorClient("large"),
       fastcgiClient("large"),
     ],

@@ -53,7 +53,7 @@ async function stopAll(...servers: readonly Server[]): Promise<void> {
 }
 
 /** The task of a client. */
-export type Job = "hello" | "post" | "large";
+export type Job = "hello" | "post" | "large" | "text";
 
 /** The backend that fits a job. */
 function backendFor(job: Job): StartServer {

@@ -2,7 +2,7 @@
 import { alphabet, HELLO, isAlphabet, LARGE } from "./answers.mjs";
 
 /** Exchanges at once. */
-export const WIDTHS = { hello: 64, post: 8, large: 8 };
+export const WIDTHS = { hello: 64, post: 8, large: 8, text: 8 };
 
 /** The body of a job's request; empty for a GET. */
 export const bodyOf = (job) => (job === "post" ? alphabet(LARGE) : null);

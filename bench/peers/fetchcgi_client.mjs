@@ -2,7 +2,7 @@
 // name of its responseClass.
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { BROWSER_HEADERS, HELLO } from "./answers.mjs";
+import { alphabet, BROWSER_HEADERS, HELLO, LARGE } from "./answers.mjs";
 import { BodyCheck, bodyOf, WIDTHS } from "./client_jobs.mjs";
 import { concurrently, rounds } from "./ready.mjs";
 
@@ -26,6 +26,7 @@ const client = new FastCgiHttpClient(
 );
 
 const body = bodyOf(job);
+const expected = job === "text" ? Buffer.from(alphabet(LARGE)).toString() : HELLO;
 const url = "http://localhost:8080/";
 const init =
   body === null
@@ -42,7 +43,7 @@ async function exchange() {
     return;
   }
   const text = await response.text();
-  if (text !== HELLO) throw new Error(`Wrong answer: ${text.length} characters`);
+  if (text !== expected) throw new Error(`Wrong answer: ${text.length} characters`);
 }
 
 await rounds((seconds) => concurrently(width, seconds, exchange));

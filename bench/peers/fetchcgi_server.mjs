@@ -31,7 +31,9 @@ async function answer(request) {
       return new Response(`${length}\n`, plain);
     }
     case "/text": {
-      const { length } = await request.text();
+      const text = await request.text();
+      // Looked through, as a program would: a text may be made of pieces that are joined only then.
+      const length = text.includes("\0") ? -1 : text.length;
       return new Response(`${length}\n`, plain);
     }
     case "/hold":
