@@ -1,6 +1,6 @@
 /**
- * The tests of src/: a folder for each layer, and that of the fuzzers for all of them. They need nothing but the npm packages, and run on
- * every runtime.
+ * The tests of src/: a folder for each layer, that of the fuzzers for all of them, and that of the applications for node:http. They need
+ * nothing but the npm packages, and run on every runtime.
  */
 export const layerTests = [
   "base",
@@ -13,4 +13,5 @@ export const layerTests = [
   "server",
   "http",
   "fuzz",
+  "http_listener",
 ].map((name) => `test/${name}`);

@@ -1,7 +1,7 @@
 import type { ConnectionAddress } from "../../src/toolkit.ts";
 import { SpareDescriptor } from "../system/descriptors.ts";
 import type { ListenerEvents, ListeningSocket, ListenPlace, ServerRuntime } from "../system/listen.ts";
-import { type FastCgiListener, type ServeOptions, serveOn } from "../system/serve.ts";
+import { type FastCgiListener, type ListenerServeOptions, type ServeOptions, serveOn } from "../system/serve.ts";
 import { openUnix } from "./connect.ts";
 import { type BunListener, type BunTcpPlace, bun } from "./runtime.ts";
 import { type SocketData, socketHandlers } from "./socket.ts";
@@ -15,7 +15,7 @@ const RUNTIME: ServerRuntime = {
 };
 
 /**
- * Serves a fetch handler over FastCGI.
+ * Serves a fetch handler, or an application for node:http, over FastCGI.
  *
  * ```ts
  * import { serve } from "fetchcgi/bun";
@@ -28,7 +28,7 @@ const RUNTIME: ServerRuntime = {
  * @throws {TypeError | RangeError} If an option has a value it can't have.
  * @throws {Error} If it can't listen.
  */
-export function serve(options: ServeOptions): Promise<FastCgiListener> {
+export function serve(options: ServeOptions | ListenerServeOptions): Promise<FastCgiListener> {
   return serveOn(RUNTIME, options);
 }
 

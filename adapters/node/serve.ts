@@ -1,8 +1,8 @@
-import { type FastCgiListener, type ServeOptions, serveOn } from "../system/serve.ts";
+import { type FastCgiListener, type ListenerServeOptions, type ServeOptions, serveOn } from "../system/serve.ts";
 import { nodeRuntime } from "./listen.ts";
 
 /**
- * Serves a fetch handler over FastCGI.
+ * Serves a fetch handler, or an application for node:http, over FastCGI.
  *
  * ```ts
  * import { serve } from "fetchcgi/node";
@@ -15,6 +15,6 @@ import { nodeRuntime } from "./listen.ts";
  * @throws {TypeError | RangeError} If an option has a value it can't have.
  * @throws {Error} If it can't listen.
  */
-export function serve(options: ServeOptions): Promise<FastCgiListener> {
+export function serve(options: ServeOptions | ListenerServeOptions): Promise<FastCgiListener> {
   return serveOn(nodeRuntime, options);
 }

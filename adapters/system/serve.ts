@@ -13,6 +13,7 @@ import {
   FastCgiServer,
   type FastCgiServerOptions,
 } from "../../src/toolkit.ts";
+import type { HttpListener } from "../http_listener/listener_fetch.ts";
 import { printError, printStderr } from "../shared/print.ts";
 import { checkTarget, type ListenTarget, listen, type ServerRuntime } from "./listen.ts";
 
@@ -20,6 +21,8 @@ import { checkTarget, type ListenTarget, listen, type ServerRuntime } from "./li
 export interface ServeOptions extends ListenTarget, FastCgiServerOptions, FastCgiHttpServiceOptions {
   /** Answers the requests. */
   fetch: FastCgiFetchHandler;
+  /** An application for node:http in place of `fetch`: see {@linkcode ListenerServeOptions}. */
+  listener?: undefined;
   /**
    * Addresses that TCP connections may come from (FastCGI 3.2). With a list, connections that are not TCP are refused too.
    *
@@ -28,6 +31,21 @@ export interface ServeOptions extends ListenTarget, FastCgiServerOptions, FastCg
   webServerAddresses?: readonly string[];
   /** Closes the server, as {@linkcode FastCgiListener.close} does. */
   signal?: AbortSignal;
+}
+
+/** Options of `serve` for an application that was written for node:http. */
+export interface ListenerServeOptions extends Omit<ServeOptions, "fetch" | "listener" | "lazyRequest"> {
+  /**
+   * Answers the requests: a function that takes `(req, res)`, such as an Express application or Koa's `callback()`, or
+   * an `http.Server`, such as Fastify's `server`, which need not listen. They are a real IncomingMessage and
+   * ServerResponse. `req.socket` has the addresses of the HTTP client and of the web server, `encrypted` for https,
+   * and in `fastcgi` what a fetch handler gets as its second parameter: the CGI variables, `waitUntil` and the rest.
+   *
+   * Informational responses (1xx) and trailers end here, because FastCGI has no place for them.
+   */
+  listener: HttpListener;
+  /** Only without `listener`: see {@linkcode ServeOptions}. */
+  fetch?: undefined;
 }
 
 /** A server that listens. */
@@ -44,7 +62,10 @@ export interface FastCgiListener extends AsyncDisposable {
 }
 
 /** Serves on a runtime's sockets. */
-export async function serveOn(runtime: ServerRuntime, options: ServeOptions): Promise<FastCgiListener> {
+export async function serveOn(
+  runtime: ServerRuntime,
+  options: ServeOptions | ListenerServeOptions,
+): Promise<FastCgiListener> {
   checkTarget(objectOf(options, "Cannot serve", "options to be an object"), runtime);
   // If middleware that guards the application were ignored, every client would be let in. TypeScript does not see it in `...app`.
   if ("middleware" in options) {
@@ -58,7 +79,7 @@ export async function serveOn(runtime: ServerRuntime, options: ServeOptions): Pr
   // Null is as good as none.
   const onError = contained("onError", options.onError ?? printError);
   const onStderr = options.onStderr ?? printStderr;
-  const service = new FastCgiHttpService(options.fetch, { ...options, onStderr });
+  const service = await serviceOf(options, onStderr);
   const application = new FastCgiServer(service.handler, { ...options, onError });
   const allowed = options.webServerAddresses ?? addressesIn(runtime.environment("FCGI_WEB_SERVER_ADDRS"));
   const onConnection = (connection: FastCgiConnection): void => {
@@ -88,6 +109,25 @@ export async function serveOn(runtime: ServerRuntime, options: ServeOptions): Pr
     throw signal.reason;
   }
   return { address: listener.address, close, closed, [Symbol.asyncDispose]: () => close() };
+}
+
+/** The service for either kind of application. node:http is loaded for those that need it. */
+async function serviceOf(
+  options: ServeOptions | ListenerServeOptions,
+  onStderr: NonNullable<FastCgiHttpServiceOptions["onStderr"]>,
+): Promise<FastCgiHttpService> {
+  const { listener } = options;
+  if (listener === undefined && options.fetch === undefined) {
+    throw new TypeError("Cannot serve: expected either fetch or listener, got neither");
+  }
+  if (listener === undefined) return new FastCgiHttpService(options.fetch, { ...options, onStderr });
+  if (options.fetch !== undefined) throw new TypeError("Cannot serve: expected either fetch or listener, got both");
+  if (typeof listener !== "function" && typeof Object(listener).emit !== "function") {
+    throw unexpected("Cannot use listener: expected a function or an http.Server", listener);
+  }
+  const { listenerFetch } = await import("../http_listener/listener_fetch.ts");
+  // What the application gets is made from the parts of the Request, so it never looks inside it.
+  return new FastCgiHttpService(listenerFetch(listener), { ...options, onStderr, lazyRequest: true });
 }
 
 /** A list that is a string would let in each address that is a part of it. */

@@ -182,6 +182,6 @@ function upload(which: string, content: string, framing: "Content-Length" | "Tra
 }
 
 describe("an unchanged Hono app", () => {
-  const imports = { before: 'import { serve } from "srvx";', after: 'import { serve } from "fetchcgi/node";' };
-  describeMoved("moving-hono", imports, exchanges);
+  const lines = { before: ['import { serve } from "srvx";'], after: ['import { serve } from "fetchcgi/node";'] };
+  describeMoved("moving-hono", lines, exchanges);
 });

@@ -35,6 +35,6 @@ const exchanges: readonly Exchange[] = [
 ];
 
 describe("an unchanged srvx app", () => {
-  const imports = { before: 'import { serve } from "srvx";', after: 'import { serve } from "./fastcgi.ts";' };
-  describeMoved("moving-srvx", imports, exchanges);
+  const lines = { before: ['import { serve } from "srvx";'], after: ['import { serve } from "./fastcgi.ts";'] };
+  describeMoved("moving-srvx", lines, exchanges);
 });

@@ -688,6 +688,14 @@ const ADAPTERS: readonly Call[] = [
     argument("path", optional(SOCKET_PATH), nothing),
     argument("fd", optional(integer(0, 2 ** 31 - 1)), nothing),
   ),
+  rejecting(
+    "serve",
+    async (options) => {
+      const listener = await node.serve(options);
+      await listener.close({ grace: 0 });
+    },
+    argument("options", REQUIRED_DICTIONARY, () => ({ port: 0, listener: () => {} }), { listener: FUNCTION }),
+  ),
   ...[bun, deno].map(({ serve }) =>
     rejecting(
       "serve",

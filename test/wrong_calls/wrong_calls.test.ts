@@ -228,6 +228,7 @@ const TAKEN_BY: Readonly<Record<string, readonly string[]>> = {
   ResponseEncoderOptions: ["new ResponseEncoder", "new ResponseEncoderStream"],
   ResponseToCgiOptions: ["responseToCgi"],
   ScriptOnDiskOptions: ["scriptOnDisk"],
+  ListenerServeOptions: ["serve"],
   ServeOptions: ["serve"],
   TcpTarget: ["new FastCgiTcpConnector"],
   WorkerSocketOptions: ["new FastCgiTcpConnector"],
