@@ -49,6 +49,7 @@ export const WITHOUT_CALLS: Readonly<Record<string, string>> = {
       "of the library: the type Response does not have it",
     ]),
   ),
+  streamedResponse: "for the preset of a connector: the client calls it",
   "FastCgiClient#startExchange": "of the library: the HTTP client calls it with what it has checked",
   isHopByHop: "answers for every value: what is no name is none of these",
   isToken: "answers for every value: what is no text is no token",
@@ -158,7 +159,13 @@ const HTTP_CLIENT_OPTIONS: Types = {
   onSendFile: CALLBACK,
 };
 const FETCH_OPTIONS: Types = { ...PHP_OPTIONS, ...PEERS, script: nullable(FUNCTION), params: PARAMS };
-const PRESET: Types = { ...PHP_OPTIONS, script: SCRIPT, params: PARAMS, openSpool: CALLBACK };
+const PRESET: Types = {
+  ...PHP_OPTIONS,
+  script: SCRIPT,
+  params: PARAMS,
+  openSpool: CALLBACK,
+  streamedResponse: CALLBACK,
+};
 const SERVER_OPTIONS: Types = { ...typesOf(SERVER_DEFAULTS), onError: WATCHER };
 const SERVICE_OPTIONS: Types = { lazyRequest: SWITCH, sendStderr: SWITCH, onStderr: WATCHER };
 const ROLE: ArgumentType = optional(integer(1, 65_535));

@@ -237,6 +237,7 @@ const TAKEN_BY: Readonly<Record<string, readonly string[]>> = {
 /** Interfaces with such a name whose members are not checked one by one, and why. */
 const WITHOUT_OPTIONS: Readonly<Record<string, string>> = {
   ConnectOptions: "given by the library; connectors check its signal, and use its key as it is",
+  PieceTarget: "given by the library",
   FastCgiErrorOptions: "facts of an error, which it only keeps",
 };
 
