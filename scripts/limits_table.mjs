@@ -39,9 +39,8 @@ export function withMemory(document, ledger) {
 export function limitsSection(ledger) {
   const { floods, crowds } = newestLimits(ledger);
   const results = RUNTIMES.flatMap((runtime) => (floods[runtime] ?? []).map((result) => ({ runtime, ...result })));
-  if (results.length === 0) return [];
   const companion = ({ companion }) => (companion === null ? "-" : `${companion.answers}, ${companion.slowest}`);
-  return [
+  const aboutFloods = [
     "## Floods",
     "",
     "The newest run of `npm run limits` on each runtime: how each flood ended, MiB that were sent, MiB by which the process grew at most, and MiB",
@@ -55,11 +54,13 @@ export function limitsSection(ledger) {
         `| ${each.runtime} | ${each.side} | ${each.name} | ${each.limit} | ${each.ended} | ${each.sent} | ${each.memory} | ${each.held} | ${each.answers}, ${each.slowest} | ${companion(each)} |`,
     ),
     "",
+  ];
+  const aboutConnections = [
     "## Many connections",
     "",
     "Connections that were opened in one burst and held at once; milliseconds until the last was accepted; KiB of the server for each that is idle,",
     "and for each with a request that runs; KiB of a client for each of as many requests that wait for a few connections; the slowest answer to a",
-    "neighbour of the server and of the client meanwhile, in milliseconds; and requests that were lost.",
+    "neighbour of the server and of the client meanwhile, in milliseconds; and requests that were lost. Times depend on what else the machine did.",
     "",
     "| runtime | connections | accepted | idle | active | waiting | neighbour, server | neighbour, client | lost |",
     "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
@@ -69,4 +70,5 @@ export function limitsSection(ledger) {
     }),
     "",
   ];
+  return [...(results.length === 0 ? [] : aboutFloods), ...(Object.keys(crowds).length === 0 ? [] : aboutConnections)];
 }
