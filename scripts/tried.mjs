@@ -21,9 +21,12 @@ export function commit() {
   return git("rev-parse", "--short=7", "HEAD") + (git("status", "--porcelain", "src", "adapters") === "" ? "" : "+");
 }
 
+/** Runs that start programs on all runtimes, or on that of `--on`. */
+const ON_ALL = new Set(["processes", "limits"]);
+
 /**
- * Whether a run starts anything but the Node that runs this: `--runtime` runs the program itself on another one; npm run processes starts
- * programs on all of them, or on that of `--on`, and npm run reload on the newest Node as well.
+ * Whether a run starts anything but the Node that runs this: `--runtime` runs the program itself on another one, and npm run reload starts
+ * programs on Node 24 as well.
  *
  * @param what The name in the ledger.
  */
@@ -32,9 +35,7 @@ export function needsRuntimes(what, args) {
     const at = args.indexOf(option);
     return at < 0 ? otherwise : args[at + 1];
   };
-  return (
-    after("--runtime", "node") !== "node" || what === "reload" || (what === "processes" && after("--on") !== "node")
-  );
+  return after("--runtime", "node") !== "node" || what === "reload" || (ON_ALL.has(what) && after("--on") !== "node");
 }
 
 /**

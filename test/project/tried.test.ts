@@ -12,6 +12,10 @@ it.each<[what: string, line: string, needs: boolean]>([
   ["processes", "100 --on node", false],
   ["processes", "100 --on bun", true],
   ["processes", "100 --on node --runtime node22", true],
+  ["limits", "", true],
+  ["limits", "--mib 16 --on node", false],
+  ["limits", "--on deno", true],
+  ["reload", "5 --on node", true],
 ])("npm run %s -- %s installs other runtimes: %s", (what, line, needs) => {
   expect(needsRuntimes(what, line.split(" "))).toBe(needs);
 });
