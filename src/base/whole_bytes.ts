@@ -1,11 +1,10 @@
 import { freeMemory } from "./free_memory.ts";
 
-const NOTHING: Uint8Array<ArrayBuffer> = new Uint8Array(0);
-
 /** Joins copies of pieces in a buffer that nothing else uses. */
 export class WholeBytes {
   readonly #expected: number | null;
-  #buffer = NOTHING;
+  // Its own even if it stays empty: a program may transfer what it gets.
+  #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   #length = 0;
 
   /** @param expected The number of bytes that were announced; null if that is unknown. */
@@ -28,7 +27,7 @@ export class WholeBytes {
   /** Returns the bytes, and drops them. Their buffer is exactly as long. */
   take(): Uint8Array<ArrayBuffer> {
     const bytes = this.#length === this.#buffer.length ? this.#buffer : this.#buffer.slice(0, this.#length);
-    this.#buffer = NOTHING;
+    this.#buffer = new Uint8Array(0);
     this.#length = 0;
     return bytes;
   }

@@ -22,3 +22,14 @@ it("WholeBytes takes no memory for bytes that were announced and have not come",
   whole.add(new Uint8Array(1000));
   expect(whole.take()).toEqual(new Uint8Array(1000));
 });
+
+it("WholeBytes gives no bytes in a buffer of their own, which a program may transfer", () => {
+  for (const whole of [new WholeBytes(null), new WholeBytes(0)]) {
+    for (let count = 0; count < 2; count++) {
+      const { buffer } = whole.take();
+      expect(structuredClone(buffer, { transfer: [buffer] }).byteLength).toBe(0);
+      whole.add(Uint8Array.of(1, 2));
+      expect(whole.take()).toEqual(Uint8Array.of(1, 2));
+    }
+  }
+});
