@@ -35,7 +35,8 @@ export interface ClientRequest extends SendableRequest {
  */
 export function clientRequest(request: FastCgiRequestInit, params: Iterable<NameValuePair>): ClientRequest {
   const { signal, onStderr } = request;
-  checkFunction(onStderr, "onStderr");
+  // Null means none, as for every callback that only watches.
+  checkFunction(onStderr ?? undefined, "onStderr");
   checkSignal(signal, "Cannot send the request");
   return { ...sendableRequest(request, params), signal: signal ?? undefined, onStderr };
 }

@@ -5,10 +5,12 @@ import {
   type FastCgiHttpParams,
   type FastCgiRequestInit,
   type NameValuePair,
+  RecordType,
 } from "../../src/toolkit.ts";
 import { closingClients } from "../support/closing_clients.ts";
 import { OpenStream } from "../support/open_stream.ts";
-import { answering, ScriptedConnector } from "../support/scripted_application.ts";
+import { record } from "../support/records.ts";
+import { answer, answering, ScriptedConnector } from "../support/scripted_application.ts";
 import { textFrom } from "../support/streams.ts";
 import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
 
@@ -70,6 +72,21 @@ it.each([false, true])(
     }
   },
 );
+
+it("FastCgiClient.send and FastCgiHttpClient take null for no onStderr", async () => {
+  const scripted = (): ScriptedConnector =>
+    new ScriptedConnector(async (application) => {
+      await application.request();
+      await application.send(record(RecordType.Stderr, 1, "message"), answer(1, "X-A: 1\r\n\r\nanswer"));
+    });
+  const client = closing(new FastCgiClient(scripted()));
+  const { stdout, stderr } = await client.send({ params: right, onStderr: null as never });
+  expect(await textFrom(stdout)).toContain("answer");
+  expect(await textFrom(stderr)).toBe("message");
+  const connector = Object.assign(scripted(), { onStderr: null as never });
+  const http = closing(new FastCgiHttpClient(connector, { onStderr: null as never }));
+  expect(await (await http.fetch("http://a.test/")).text()).toBe("answer");
+});
 
 it("FastCgiClient.send cancels the body of a request that can't be sent", async () => {
   const client = closing(new FastCgiClient(echoing()));

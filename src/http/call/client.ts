@@ -50,7 +50,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
   constructor(connector: FastCgiHttpConnector, given: FastCgiHttpClientOptions = {}) {
     const options = optionsOf(given);
     this.#client = new FastCgiClient(connector, options);
-    checkFunction(connector.onStderr, "onStderr of the connector");
+    checkFunction(connector.onStderr ?? undefined, "onStderr of the connector");
     const onStderr = options.onStderr ?? connector.onStderr?.bind(connector);
     this.#preset = optionsOf(connector.preset ?? {}, "preset");
     const { openSpool } = this.#preset;
