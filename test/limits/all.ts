@@ -9,6 +9,8 @@ import { TargetServer } from "./processes.ts";
 const MOST_MEMORY = 128;
 /** MiB that a process may hold more than before: what the runtime compiles and caches. */
 const MOST_HELD = 16;
+/** Limits of a server that end a connection as a matter of course, so that `onError` is not told. */
+const USUAL_ENDS = new Set(["idleTimeout", "lingerTimeout", "maxRequestsPerConnection"]);
 
 /** A flood that can be run, and how it should end. */
 export interface Planned {
@@ -66,10 +68,15 @@ export class Plan {
 
 /** What is wrong with a result. */
 export function judged(result: FloodResult, end: string | RegExp): string[] {
-  const { ended, memory, held, descriptors, answers, companion } = result;
+  const { side, limit, ended, reached, memory, held, descriptors, answers, companion } = result;
   const isExpected = typeof end === "string" ? ended === end : end.test(ended);
   return [
     !isExpected && `it should end with ${end}, not ${ended}`,
+    side === "server" &&
+      ended === "closed" &&
+      !USUAL_ENDS.has(limit) &&
+      !((reached[limit] ?? 0) > 0) &&
+      `${limit} was not reached, but ${JSON.stringify(reached)}`,
     memory > MOST_MEMORY && `it took ${memory} MiB`,
     held > MOST_HELD && `${held} MiB are held behind it`,
     descriptors > 0 && `${descriptors} descriptors stay open`,

@@ -119,7 +119,7 @@ async function pour(
   const comes = async (condition: () => boolean): Promise<boolean> => {
     for (const limit = neighbour.answers + patience; !condition() && !isClosed; ) {
       if (neighbour.answers >= limit) return false;
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await neighbour.pause();
     }
     return true;
   };
@@ -156,7 +156,7 @@ async function measured(
     bytes,
     companion = null,
   } = await attack(neighbour, open).catch(async (error) => {
-    await neighbour.stop();
+    await neighbour.stop().catch(() => {});
     throw error;
   });
   const growth = memory.growth;
@@ -194,9 +194,11 @@ export async function floodServer(server: TargetServer, flood: ServerFlood, most
     const companion = reads ? new Companion(socket) : null;
     if (!reads) socket.pause();
     if (first !== undefined) socket.write(first());
-    const poured = await pour(socket, flood, most, { neighbour, companion });
-    socket.destroy();
-    return { ...poured, companion };
+    try {
+      return { ...(await pour(socket, flood, most, { neighbour, companion })), companion };
+    } finally {
+      socket.destroy();
+    }
   });
   return { side: "server", name, limit, ...result };
 }
@@ -211,11 +213,16 @@ export async function waitOnServer(server: TargetServer, { name, limit, first, r
       else socket.pause();
       if (bytes.length > 0) socket.write(bytes);
     }
-    await waitUntil(() => server.descriptors <= open, {
-      message: () => `${server.descriptors - open} connections stay open`,
-    });
-    await neighbour.more(1);
-    for (const socket of sockets) socket.destroy();
+    try {
+      // A later connection is served, so these were accepted before their ends are counted.
+      await server.ask("/hello");
+      await waitUntil(() => server.descriptors <= open, {
+        message: () => `${server.descriptors - open} connections stay open`,
+      });
+      await neighbour.more(1);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+    }
     return { ended: "closed", bytes: bytes.length * sockets.length };
   });
   return { side: "server", name, limit, ...result };

@@ -36,7 +36,10 @@ export async function startProgram(
   void program.exited.then((how) => {
     ended = how;
   });
-  await waitUntil(() => program.stdout().includes("\n") || ended !== null, { timeout: HANG });
+  await waitUntil(() => program.stdout().includes("\n") || ended !== null, { timeout: HANG }).catch(async (error) => {
+    await program.stop();
+    throw error;
+  });
   if (!program.stdout().includes("\n"))
     throw new Error(`${file} on ${runtime} ended with ${ended}\n${program.stderr()}`);
   return program;
@@ -101,6 +104,7 @@ export class Neighbour {
   readonly #client: FastCgiHttpClient;
   readonly #running: Promise<void>;
   #isOver = false;
+  #hasFailed = false;
   answers = 0;
   /** Milliseconds of the slowest answer. */
   slowest = 0;
@@ -108,7 +112,9 @@ export class Neighbour {
   private constructor(port: number) {
     this.#client = new FastCgiHttpClient(new FastCgiTcpConnector({ port }), { keepAlive: true });
     this.#running = this.#goOn();
-    this.#running.catch(() => {});
+    this.#running.catch(() => {
+      this.#hasFailed = true;
+    });
   }
 
   /** Resolves when it is connected. */
@@ -121,20 +127,22 @@ export class Neighbour {
 
   /** Waits for so many more answers. */
   async more(count: number): Promise<void> {
-    let isFailed = false;
-    this.#running.catch(() => {
-      isFailed = true;
-    });
-    for (const enough = this.answers + count; this.answers < enough && !isFailed; ) {
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    }
-    if (isFailed) await this.#running;
+    for (const enough = this.answers + count; this.answers < enough; ) await this.pause();
+  }
+
+  /** Waits a millisecond. Rejects once an answer is wrong or does not come: then there are no more. */
+  async pause(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    if (this.#hasFailed) await this.#running;
   }
 
   async stop(): Promise<void> {
     this.#isOver = true;
-    await this.#running;
-    await this.#client.close();
+    try {
+      await this.#running;
+    } finally {
+      await this.#client.close();
+    }
   }
 
   async #goOn(): Promise<void> {
