@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import type { Stream } from "node:stream";
 import { fileURLToPath } from "node:url";
@@ -75,6 +75,26 @@ describe("the target of serve", () => {
     expect(lstatSync(path).isSocket()).toBe(true);
     expect(await textFrom(new FastCgiUnixConnector(path))).toBe("answered");
   });
+
+  it.runIf(process.platform === "linux")(
+    "serve lets as many connections wait as backlog says when they come to a path, and further ones are refused",
+    async () => {
+      const path = newPath();
+      await listening({ path, backlog: 4 });
+      // All in one turn, in which none can be accepted. The system lets one more wait than it is told.
+      const outcomes = await Promise.all(
+        Array.from({ length: 20 }, async () => {
+          const socket = connect(path);
+          onTestFinished(() => void socket.destroy());
+          return once(socket, "connect").then(
+            () => "connected",
+            (error) => error.code,
+          );
+        }),
+      );
+      expect(outcomes).toEqual([...Array(5).fill("connected"), ...Array(15).fill("EAGAIN")]);
+    },
+  );
 
   it.each([-1, 65_536, 1.5, Number.NaN])("serve throws a RangeError when the port is %d", async (port) => {
     await expect(serve({ port, fetch: () => new Response() })).rejects.toThrow(RangeError);

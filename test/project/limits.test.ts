@@ -53,6 +53,8 @@ it("specifications/limits.md has a row for every limit and timeout, with its def
     "`multiplexing`",
     "`backlog`",
     "open files",
+    "FCGI_GET_VALUES",
+    "behind the end of a body",
     "a full disk",
     "open files",
   ]);
