@@ -2,9 +2,9 @@
 // time, and names the changes that no test notices. Without arguments all of src/, which takes hours.
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
-import { Stryker } from "@stryker-mutator/core";
 import configuration from "../stryker.config.mjs";
 import { projectFolder } from "./run.mjs";
+import { ensurePackages } from "./setup.mjs";
 import { commit, note } from "./tried.mjs";
 
 /**
@@ -76,6 +76,7 @@ function byTests(files) {
 
 /** Tries all changes of some files. Counts them for each file, and prints those that no test has noticed. */
 async function tryChanges(tests, files) {
+  const { Stryker } = await import("@stryker-mutator/core");
   process.env.MUTATION_TESTS = tests;
   const results = await new Stryker({ ...configuration, mutate: files }).runMutationTest();
   const counts = {};
@@ -98,6 +99,7 @@ async function tryChanges(tests, files) {
 try {
   const given = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
   const files = (given.length > 0 ? given : ROOMS.map(([folder]) => folder)).flatMap(filesOf);
+  await ensurePackages();
   const tried = commit();
   const all = {};
   for (const [tests, some] of byTests(files)) Object.assign(all, await tryChanges(tests, some));

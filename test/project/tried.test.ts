@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { needsRuntimes } from "../../scripts/tried.mjs";
 
@@ -18,4 +19,14 @@ it.each<[what: string, line: string, needs: boolean]>([
   ["reload", "5 --on node", true],
 ])("npm run %s -- %s installs other runtimes: %s", (what, line, needs) => {
   expect(needsRuntimes(what, line.split(" "))).toBe(needs);
+});
+
+it("no command of scripts/ loads a package before it can install it", () => {
+  const folder = new URL("../../scripts/", import.meta.url);
+  const files = readdirSync(folder).filter((name) => name.endsWith(".mjs"));
+  expect(files).toContain("mutation.mjs");
+  const loading = files.filter((name) =>
+    /^import .*from "(?!node:|\.\.?\/)/m.test(readFileSync(new URL(name, folder), "utf8")),
+  );
+  expect(loading).toEqual([]);
 });
