@@ -31,7 +31,8 @@ export function inheritedDescriptor(
   );
 }
 
-function isSocket(fd: number): boolean {
+/** Whether a descriptor of this process is a socket. */
+export function isSocket(fd: number): boolean {
   try {
     return fstatSync(fd).isSocket();
   } catch {

@@ -1,8 +1,8 @@
-// Serves the module in this process, on the sockets of the runtime.
+// Serves the module's handler in this process, on the sockets of the runtime.
 
 import type { FastCgiListener, ServeOptions } from "../../adapters/node/index.ts";
 import type { ListenTarget } from "../../adapters/system/listen.ts";
-import { loadHandler } from "./module.ts";
+import type { FastCgiFetchHandler } from "../../src/toolkit.ts";
 
 /** The entry of the library for this runtime. */
 async function entry(): Promise<{ serve(options: ServeOptions): Promise<FastCgiListener> }> {
@@ -12,9 +12,8 @@ async function entry(): Promise<{ serve(options: ServeOptions): Promise<FastCgiL
   return import("fetchcgi/node");
 }
 
-/** Loads the module and listens. */
-export async function startServing(file: string, target: ListenTarget): Promise<FastCgiListener> {
-  const fetch = await loadHandler(file);
+/** Listens. */
+export async function startServing(fetch: FastCgiFetchHandler, target: ListenTarget): Promise<FastCgiListener> {
   const { serve } = await entry();
   return serve({ ...target, fetch });
 }

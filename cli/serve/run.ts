@@ -1,9 +1,8 @@
-import cluster from "node:cluster";
 import { type FSWatcher, watch } from "node:fs";
 import { dirname, resolve, sep } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { FastCgiListener } from "../../adapters/node/index.ts";
-import { inheritedDescriptor } from "../../adapters/system/inherited.ts";
+import { inheritedDescriptor, isSocket } from "../../adapters/system/inherited.ts";
 import type { ListenTarget } from "../../adapters/system/listen.ts";
 import type { CloseOptions, ConnectionAddress } from "../../src/toolkit.ts";
 import { listenTargetFor, listenText } from "../address.ts";
@@ -12,11 +11,11 @@ import { onHangup } from "../frame/hangup.ts";
 import { aborted, endingWith, unlessAborted } from "../frame/signal.ts";
 import { checkSocketFileOptions, readMode } from "../mode.ts";
 import { startServing } from "./listener.ts";
-import { ModuleError } from "./module.ts";
+import { loadHandler, ModuleError } from "./module.ts";
 import { serveOptions } from "./options.ts";
 import { linesFor } from "./paste.ts";
 import { Supervisor } from "./supervisor.ts";
-import { forkWorker, ignoreSignals, tellPrimary, untilDismissed } from "./workers.ts";
+import { followPrimary, forkWorker, inheritedByWorker, isWorker, tellPrimary } from "./workers.ts";
 
 type Input = CommandInput<typeof serveOptions>;
 
@@ -35,7 +34,7 @@ export async function run(input: Input, context: CommandContext): Promise<number
   const target = targetOf(options);
   checkSocketFileOptions(given, target, options.listen);
   const ending: CloseOptions = { timeout: options.drain, grace: options.grace };
-  if (cluster.isWorker) return work(file, target, ending);
+  if (isWorker()) return work(file, target, ending);
   const { print, printError } = context;
   if (options.print !== undefined) {
     const lines = linesFor(options.print, target);
@@ -66,17 +65,14 @@ function reasonOf(error: unknown): string {
 
 function targetOf({ listen, mode: modeText, "take-over": takeOver }: Input["options"]): ListenTarget {
   const mode = readMode("--mode", modeText);
+  const inherited = inheritedByWorker();
+  if (inherited !== undefined) return { fd: inherited };
   if (listen !== undefined) {
     const target = listenTargetFor(listen);
     return target.path === undefined ? target : { ...target, mode, takeOver };
   }
   try {
-    // Told to workers by its number: it was inherited by this process, not by them.
-    return {
-      fd: cluster.isWorker
-        ? Number(process.env.FETCHCGI_FD)
-        : inheritedDescriptor((name) => process.env[name], process.pid),
-    };
+    return { fd: inheritedDescriptor((name) => process.env[name], process.pid) };
   } catch (error) {
     throw new UsageError(`${(error as Error).message}; --listen ADDRESS says where to listen`);
   }
@@ -92,8 +88,10 @@ async function serveHere(
   const { signal, end } = endingWith(context.signal);
   // A terminal that is closed sends it twice, itself and through its shell: the second one must not cut requests.
   process.on("SIGHUP", end);
-  const listener = await unlessAborted(startServing(file, target), signal);
-  if (listener !== null) {
+  const fetch = await unlessAborted(loadHandler(file), signal);
+  if (fetch !== null) {
+    // To its end: it may have requests as soon as it listens.
+    const listener = await startServing(fetch, target);
     announce(`serving ${file}`, target, listener.address, context);
     await aborted(signal);
     await listener.close(ending);
@@ -104,15 +102,19 @@ async function serveHere(
 
 /** Serves as a worker. */
 async function work(file: string, target: ListenTarget, ending: CloseOptions): Promise<number> {
-  ignoreSignals();
+  const { mayListen, dismissed } = followPrimary();
   let listener: FastCgiListener;
   try {
-    listener = await startServing(file, target);
+    const fetch = await loadHandler(file);
+    await tellPrimary({ fetchcgi: "loaded" });
+    await mayListen;
+    listener = await startServing(fetch, target);
   } catch (error) {
-    await tellPrimary({ failed: reasonOf(error) });
+    await tellPrimary({ fetchcgi: "failed", reason: reasonOf(error) });
     process.exit(EXIT_FAILED);
   }
-  await untilDismissed(listener.address);
+  await tellPrimary({ fetchcgi: "serves", address: listener.address });
+  await dismissed;
   await listener.close(ending);
   process.exit(0);
 }
@@ -126,13 +128,15 @@ async function supervise(
 ): Promise<void> {
   const { printError, stderr } = context;
   const { workers = 1, drain } = options;
-  if (target.fd !== undefined) process.env.FETCHCGI_FD = String(target.fd);
+  // Workers have it under another number.
+  if (target.fd !== undefined && !isSocket(target.fd))
+    throw new Error(`Cannot listen on descriptor ${target.fd}: it is not a socket that this process was started with`);
   const { signal, end } = endingWith(context.signal);
   let address: ConnectionAddress | undefined;
   const supervisor = new Supervisor({
     workers,
     fork: () =>
-      forkWorker((at) => {
+      forkWorker(target.fd, (at) => {
         address = at;
       }),
     report: (line) => printError(`fetchcgi: ${line}`),

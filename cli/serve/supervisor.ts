@@ -8,6 +8,10 @@ export interface Worker {
   readonly ready: Promise<void>;
   /** Resolves with how it ended, such as "SIGKILL". */
   readonly exited: Promise<string>;
+  /**
+   * Ends it if it does not listen yet, and returns whether: its module may wait for something that never comes. Later it may have requests.
+   */
+  giveUp(): boolean;
   /** Asks it to finish what it has, and to end. */
   close(): void;
   /** Ends it at once. */
@@ -46,8 +50,6 @@ export class Supervisor {
   readonly #slots: Slot[] = [];
   /** All workers that have not ended: in their places, on their way there, and told to end. */
   readonly #alive = new Set<Worker>();
-  /** Those of them that do not serve yet. They can't be asked to end: the module may wait for something that never comes. */
-  readonly #loading = new Set<Worker>();
   /** The successor that a reload waits for. */
   #next: Worker | null = null;
   /** Ends the wait for a worker that finishes. */
@@ -84,7 +86,7 @@ export class Supervisor {
    */
   reload(): Promise<boolean> {
     this.#reloadsAgain = this.#reloading !== null;
-    this.#next?.kill();
+    this.#next?.giveUp();
     this.#goOn();
     this.#reloading ??= this.#reloadAll().finally(() => {
       this.#reloading = null;
@@ -109,18 +111,15 @@ export class Supervisor {
   #fork(): Worker {
     const worker = this.#options.fork();
     this.#alive.add(worker);
-    this.#loading.add(worker);
-    const isLoaded = (): void => void this.#loading.delete(worker);
     // Those that wait for it are told as well.
-    worker.ready.then(isLoaded, isLoaded);
+    worker.ready.catch(() => {});
     void worker.exited.then(() => this.#alive.delete(worker));
     return worker;
   }
 
   /** Lets a worker finish, or ends it if it has not begun. */
   #dismiss(worker: Worker): void {
-    if (this.#loading.has(worker)) worker.kill();
-    else worker.close();
+    if (!worker.giveUp()) worker.close();
   }
 
   async #reloadAll(): Promise<boolean> {

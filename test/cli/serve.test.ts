@@ -1,7 +1,7 @@
 // `fetchcgi serve` as the package has it, on real runtimes, behind real web servers.
 
 import { execFile } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
@@ -276,6 +276,80 @@ describe("fetchcgi serve", () => {
     expect(existsSync(path)).toBe(false);
   });
 
+  it.each([
+    ["without workers", []],
+    ["with workers", ["--workers", "1"]],
+  ])("answers what came while it began to listen when it is asked to end then, %s", async (_, more) => {
+    const release = join(folder.path, `release-${++count}`);
+    const file = join(folder.path, `begins-${count}.mjs`);
+    // It listens, and hears late that it does.
+    writeFileSync(
+      file,
+      `import { existsSync } from "node:fs";
+       import { Server } from "node:net";
+       const released = async () => { while (!existsSync(${JSON.stringify(release)})) await new Promise((r) => setTimeout(r, 10)); };
+       const { listen } = Server.prototype;
+       Server.prototype.listen = function (options, done) { return listen.call(this, options, () => released().then(done)); };
+       export default async (request) => {
+         if (new URL(request.url).pathname === "/") return new Response("listens");
+         console.log("asked");
+         await released();
+         return new Response("answer");
+       };`,
+    );
+    const port = await freePort();
+    const running = await startProcess(requireRuntime("node24"), {
+      name: "fetchcgi serve",
+      args: [main, "serve", file, "--listen", `tcp:127.0.0.1:${port}`, ...more],
+      cwd: folder.path,
+    });
+    onTestFinished(() => running.stop());
+    const client = new FastCgiHttpClient(new FastCgiTcpConnector({ port }));
+    onTestFinished(() => client.close());
+    const get = async (path: string): Promise<string> => (await client.fetch(`http://localhost${path}`)).text();
+    await waitUntil(() =>
+      get("/").then(
+        (text) => text === "listens",
+        () => false,
+      ),
+    );
+    const answer = get("/slow");
+    await waitUntil(() => running.stdout().includes("asked"));
+    process.kill(running.pid, "SIGTERM");
+    // In this time it hears the signal. If not, the test is milder.
+    for (let i = 0; i < 20; i++) await Promise.race([get("/"), answer]).catch(() => {});
+    writeFileSync(release, "");
+    expect(await answer).toBe("answer");
+    expect(await running.exited).toBe("code 0");
+  });
+
+  it("lets modules send messages of their own to the process that started them", async () => {
+    writeFileSync(
+      join(folder.path, "sends.mjs"),
+      'for (const message of ["ready", null, { ready: true }]) process.send(message); export default () => new Response("ok");',
+    );
+    await start(["sends.mjs", "--listen", socketPath(), "--workers", "2"]);
+    expect(await ask()).toBe("ok");
+  });
+
+  it("goes on with the workers that it has when no other can be started", async () => {
+    // As when the file of Node is replaced by that of another version.
+    const moved = `data:text/javascript,${encodeURIComponent('process.on("SIGHUP", () => { process.execPath = "/nowhere/node"; });')}`;
+    const running = await startProcess(requireRuntime("node24"), {
+      name: "fetchcgi serve",
+      args: [main, "serve", "app.ts", "--listen", socketPath(), "--workers", "1"],
+      cwd: folder.path,
+      env: { ...process.env, NODE_OPTIONS: `--import ${moved}` },
+    });
+    onTestFinished(() => running.stop());
+    await waitUntil(() => running.stderr().includes("fetchcgi: serving"));
+    process.kill(running.pid, "SIGHUP");
+    await waitUntil(() =>
+      running.stderr().includes("Cannot start a worker: spawn /nowhere/node ENOENT; the workers before it go on"),
+    );
+    expect(await ask()).toMatch(/ one \/a$/);
+  });
+
   it("serves what was written last with --watch", async () => {
     mkdirSync(join(folder.path, "watched"));
     const file = join(folder.path, "watched/app.mjs");
@@ -302,8 +376,17 @@ describe("fetchcgi serve", () => {
     const seen = new Set<string>();
     // systemd starts the program with the first connection.
     await waitUntil(async () => seen.add((await ask()).split(" ")[0]!).size === 2);
-    expect(running.stderr()).toMatch(/fetchcgi: serving app\.ts with 2 workers on descriptor [03]$/m);
+    const [, fd] = /fetchcgi: serving app\.ts with 2 workers on descriptor ([03])$/m.exec(running.stderr())!;
     expect(seen).not.toContain(String(running.pid));
+    // The socket stays when no worker is left for a moment.
+    for (const worker of seen) process.kill(Number(worker), "SIGKILL");
+    await waitUntil(async () => !seen.has((await ask().catch(() => "")).split(" ")[0]!));
+    process.kill(running.pid, "SIGHUP");
+    await waitUntil(() => running.stderr().includes("fetchcgi: reloaded"));
+    expect(await ask()).toMatch(/ one \/a$/);
+    // Otherwise a worker would wait where another one has taken the connection.
+    const [, flags] = /^flags:\s*(\d+)$/m.exec(readFileSync(`/proc/${running.pid}/fdinfo/${fd}`, "utf8"))!;
+    expect(Number.parseInt(flags!, 8) & constants.O_NONBLOCK).not.toBe(0);
     process.kill(running.pid, "SIGTERM");
     expect(await running.exited).toBe("code 0");
   });

@@ -11,6 +11,7 @@ class FakeWorker implements Worker {
   readonly ready: Promise<void>;
   readonly exited: Promise<string>;
   closed = false;
+  listens = false;
   serve!: () => void;
   fail!: (message: string) => void;
   exit!: (how: string) => void;
@@ -18,12 +19,20 @@ class FakeWorker implements Worker {
   constructor(name: string) {
     this.name = name;
     this.ready = new Promise((resolve, reject) => {
-      this.serve = resolve;
+      this.serve = () => {
+        this.listens = true;
+        resolve();
+      };
       this.fail = (message) => reject(new Error(message));
     });
     this.exited = new Promise((resolve) => {
       this.exit = resolve;
     });
+  }
+
+  giveUp(): boolean {
+    if (!this.listens) this.kill();
+    return !this.listens;
   }
 
   close(): void {
@@ -180,6 +189,34 @@ describe("Supervisor", () => {
     forked[0]!.exit("code 0");
     await reloaded;
     expect(lines).toEqual(["worker 3 serves in place of worker 1"]);
+  });
+
+  it("ends no successor that listens already and may have requests when it is to reload again or to close", async () => {
+    const { supervisor, forked, holdBack } = supervise(1);
+    await supervisor.start();
+    holdBack();
+    const reloaded = supervisor.reload();
+    await settle();
+    forked[1]!.listens = true;
+    void supervisor.reload();
+    const ended: string[] = [];
+    void forked[1]!.exited.then((how) => ended.push(how));
+    await settle();
+    expect(forked.map(({ closed }) => closed)).toEqual([false, false]);
+    forked[1]!.serve();
+    await settle();
+    expect(forked.map(({ closed }) => closed)).toEqual([true, false]);
+    forked[0]!.exit("code 0");
+    await settle();
+    forked[2]!.listens = true;
+    const closed = supervisor.close(new Promise(() => {}));
+    await settle();
+    expect(forked.map((worker) => worker.closed)).toEqual([true, true, true]);
+    expect(ended).toEqual([]);
+    for (const worker of forked) worker.exit("code 0");
+    forked[2]!.serve();
+    await closed;
+    expect(await reloaded).toBe(false);
   });
 
   it("ends a worker that took the place of a dead one and never serves when its successor does", async () => {

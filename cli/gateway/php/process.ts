@@ -63,11 +63,19 @@ export function startPhp(options: PhpOptions): PhpProcess {
       resolve(signal ?? `code ${code}`);
     });
   });
+  let isReady = false;
+  const ready = untilAccepts(socket, name, exited).then(() => {
+    isReady = true;
+  });
   return {
     name,
     connector: FastCgiUnixConnector.phpFpm(socket),
-    ready: untilAccepts(socket, name, exited),
+    ready,
     exited,
+    giveUp() {
+      if (!isReady) killGroup(pid);
+      return !isReady;
+    },
     // Not before they have been answered: PHP would lose those that wait in the queue of its socket.
     close: () => void whenIdle().then(() => child.kill(program.kind === "fpm" ? "SIGQUIT" : "SIGTERM")),
     kill: () => killGroup(pid),
