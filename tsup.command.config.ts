@@ -5,8 +5,7 @@ import { defineConfig, type Options } from "tsup";
 type Plugin = NonNullable<Options["esbuildPlugins"]>[number];
 
 // The command, in files of its own, of which programs that use the library load nothing: main.js, and a file for each command with all
-// that it uses, and nothing else. A file that is loaded costs more than its length: in shared pieces, `ping` took two thirds longer to start
-// than Node itself.
+// that it uses, and nothing else. A file that is loaded costs more than its length.
 // What a command runs for its user, such as `serve`, it has from the library's entries, as the user's module has it.
 // The packages that a command uses are in its files, so that installing the library installs nothing else.
 export default defineConfig({

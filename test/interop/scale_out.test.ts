@@ -430,6 +430,11 @@ describe("the files of examples/scale-out", () => {
     expect((stdout + stderr).split("\n").filter((line) => line.includes("app@"))).toEqual([]);
   });
 
+  it("systemd starts a process again as often as it fails", () => {
+    // In its section: elsewhere systemd ignores it.
+    expect(textOf("systemd/app@.service")).toMatch(/^\[Unit\]\n(?:[^[].*\n)*StartLimitIntervalSec=0\n/m);
+  });
+
   it("the schemas of Kubernetes accept the manifests", () => {
     const kinds: string[] = [];
     for (const name of ["kubernetes/app.yaml", "kubernetes/balancer.yaml"]) {

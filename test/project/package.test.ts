@@ -120,7 +120,7 @@ describe("the installed command", () => {
   it("loads neither fetch, cryptography nor HTTP for a ping", async () => {
     // Nothing listens there, which is code 1.
     const { files, modules } = await loadedBy(["ping", "/nowhere/app.sock"], 1);
-    // Each file takes as long as some 20 kB of code.
+    // Each further file would take its time.
     expect(files.toSorted()).toEqual(["cli/main.js", "cli/ping.js"]);
     expect(modules).toContain("net");
     expect(modules.filter((name) => /undici|crypto|http|child_process|cluster|worker_threads/.test(name))).toEqual([]);
