@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { namedTest, testExists } from "../support/named_tests.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const read = (file: string): string => readFileSync(join(root, file), "utf8");
@@ -37,16 +38,15 @@ describe("specifications/field-rules.md", () => {
   });
 
   it("names tests that exist", () => {
-    const missing: string[] = [];
-    for (const [id, , , tests = ""] of rows) {
-      for (const entry of tests.split("<br>")) {
-        const [, file, name] = /^`(test\/[^:]+\.ts): (.+)`$/.exec(entry) ?? [];
-        if (file === undefined || name === undefined) missing.push(`${id}: expected \`test/….ts: name\`, got ${entry}`);
-        else if (!existsSync(join(root, file)) || !read(file).replaceAll("\\", "").includes(name)) {
-          missing.push(`${id}: ${file}: ${name}`);
-        }
-      }
-    }
+    const missing = rows.flatMap(([id, , , tests = ""]) =>
+      tests
+        .split("<br>")
+        .filter((entry) => {
+          const test = namedTest(entry);
+          return test === null || !testExists(test);
+        })
+        .map((entry) => `${id}: ${entry}`),
+    );
     expect(missing).toEqual([]);
   });
 

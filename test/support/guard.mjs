@@ -1,7 +1,8 @@
 // Cleans up after a test process that could not: killed, crashed, or ended by a failed hook. Plain JavaScript, started by
 // guard.ts once per test process. It learns on stdin which processes and folders are in use, one JSON line each:
 // {"add": pid or path} and {"remove": pid or path}. stdin ends with the test process, however that ended.
-import { rmSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -30,6 +31,17 @@ for (let i = 0; i < 50 && [...inUse].some(isProcess); i++) {
   signalAll(0);
 }
 signalAll("SIGKILL");
+/** Disks that a test has mounted in a folder. */
+const mountsIn = (folder) => {
+  if (!existsSync("/proc/self/mounts")) return [];
+  const paths = readFileSync("/proc/self/mounts", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[1]);
+  return paths.filter((path) => path?.startsWith(`${folder}/`));
+};
+
 for (const path of inUse) {
-  if (!isProcess(path)) rmSync(path, { recursive: true, force: true, maxRetries: 5 });
+  if (isProcess(path)) continue;
+  for (const mounted of mountsIn(path)) spawnSync("umount", ["-l", mounted]);
+  rmSync(path, { recursive: true, force: true, maxRetries: 5 });
 }
