@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FastCgiUnixConnector } from "../../../adapters/node/connect.ts";
+import { printable } from "../../../adapters/shared/print.ts";
 import type { Worker } from "../../serve/supervisor.ts";
 import type { PhpProgram } from "./find.ts";
 import type { Keeper } from "./keeper.ts";
@@ -36,6 +37,9 @@ export interface PhpProcess extends Worker {
 /** Milliseconds that PHP has to start: only what hangs takes so long. */
 const START_TIMEOUT = 30_000;
 
+/** The most characters of a line of its log. */
+const MAX_MESSAGE = 8192;
+
 let count = 0;
 
 /** Starts PHP. */
@@ -43,7 +47,8 @@ export function startPhp(options: PhpOptions): PhpProcess {
   const { program, folder, keeper, report, whenIdle } = options;
   // A socket for each: the one before may still be in use.
   const own = join(folder, String(++count));
-  mkdirSync(own);
+  // php-cgi lets every user connect to its socket.
+  mkdirSync(own, { mode: 0o700 });
   const socket = join(own, "php.sock");
   const child = program.kind === "fpm" ? spawnFpm(options, own, socket) : spawnCgi(options, own, socket);
   const { pid } = child;
@@ -51,7 +56,8 @@ export function startPhp(options: PhpOptions): PhpProcess {
   if (pid !== undefined) keeper.add(pid);
   createInterface(child.stderr!).on("line", (line) => {
     const text = messageIn(line);
-    if (text !== null) report(`php-${program.kind}: ${text}`);
+    // Scripts write here as well, and what they write may be a client's.
+    if (text !== null) report(`php-${program.kind}: ${printable(text, MAX_MESSAGE)}`);
   });
   const exited = new Promise<string>((resolve) => {
     child.once("error", (error) => resolve(error.message));
