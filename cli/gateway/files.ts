@@ -57,7 +57,7 @@ function withSlash({ url }: Request): Response {
 async function sendFile(path: string, { size, mtimeMs }: Stats, request: Request): Promise<Response> {
   const type = detectContentType(path) ?? "application/octet-stream";
   const isCompressible = isCompressibleMimeType(type) && size <= MAX_COMPRESSED;
-  const content = { byteLength: size, stream: (start?: number, end?: number) => streamOf(path, start, end) };
+  const content = { byteLength: size, stream: (start = 0, end = size) => streamOf(path, start, end) };
   const file = new LazyFile(content, path, { type, lastModified: Math.floor(mtimeMs) });
   const isPart = request.headers.has("range");
   // Of what is compressed there are no parts.
@@ -75,8 +75,19 @@ function withOneRange(request: Request): Request {
   return new Request(request.url, { method: request.method, headers });
 }
 
-/** The bytes of a file from `start` to before `end`. */
-function streamOf(path: string, start = 0, end = Number.POSITIVE_INFINITY): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const stream = Readable.toWeb(createReadStream(path, { start, end: end - 1 }));
-  return stream as unknown as ReadableStream<Uint8Array<ArrayBuffer>>;
+/** The bytes of a file from `start` to before `end`: as many as were announced, or the stream fails. The file may grow or shrink meanwhile. */
+function streamOf(path: string, start: number, end: number): ReadableStream<Uint8Array<ArrayBuffer>> {
+  let left = end - start;
+  if (left === 0) return new Blob().stream();
+  const bytes = Readable.toWeb(createReadStream(path, { start, end: end - 1 }));
+  const counting = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+    transform(piece, controller) {
+      left -= piece.byteLength;
+      controller.enqueue(piece);
+    },
+    flush(controller) {
+      if (left > 0) controller.error(new Error(`Cannot send ${path} to its end: ${left} bytes of it are gone`));
+    },
+  });
+  return (bytes as unknown as ReadableStream<Uint8Array<ArrayBuffer>>).pipeThrough(counting);
 }
