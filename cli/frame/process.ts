@@ -52,6 +52,11 @@ export function endSoon(): void {
   setTimeout(end, END_TIME).unref();
 }
 
+/** Ends a process whose command has ended, with its exit code, if what the command could not close keeps it. */
+export function exitSoon(): void {
+  setTimeout(() => process.exit(), END_TIME).unref();
+}
+
 /** A stream of the process as an output. */
 export function outputOf(stream: NodeJS.WriteStream, environment: NodeJS.ProcessEnv = process.env): Output {
   const isTerminal = stream.isTTY === true;

@@ -2,6 +2,7 @@
 
 import type { Server as NodeHttpServer } from "node:http";
 import type { Http2SecureServer, ServerHttp2Session } from "node:http2";
+import type { Socket } from "node:net";
 import type { Server, ServerOptions, ServerRequest } from "srvx";
 
 export type { ServerRequest } from "srvx";
@@ -10,6 +11,13 @@ export type { ServerRequest } from "srvx";
 export interface Certificate {
   readonly cert: string;
   readonly key: string;
+}
+
+/** The path and the query of a URL. Bun leaves out the origin where the Host field can't be one. */
+export function targetOf(url: string): string {
+  if (!URL.canParse(url)) return url;
+  const { pathname, search } = new URL(url);
+  return pathname + search;
 }
 
 /** Where to listen, and who answers. */
@@ -26,8 +34,11 @@ export interface HttpServer {
   readonly url: string;
   /** Uses another certificate for the connections to come. False if the runtime can't. */
   renew(certificate: Certificate): boolean;
-  /** Accepts no more connections, and resolves when all requests were answered. `limit` ends them before. */
-  close(limit: Promise<void>): Promise<void>;
+  /**
+   * Accepts no more connections, and resolves when all requests were answered. `limit` ends them before. False if the runtime can't end
+   * them: a client that reads nothing then keeps the process.
+   */
+  close(limit: Promise<void>): Promise<boolean>;
 }
 
 /** An error that names where it was to listen, and what to do. */
@@ -38,8 +49,11 @@ export class ListenError extends Error {
 /** Seconds that Bun waits for a silent client or application: the most that it takes. */
 const BUN_IDLE_SECONDS = 255;
 
-/** Milliseconds that an HTTP client has for the header of a request, as nginx's `client_header_timeout`. */
-const HEADER_TIMEOUT = 60_000;
+/**
+ * Milliseconds that an HTTP client has for the header of a request, as nginx's `client_header_timeout`; and none for all of it: the client
+ * of the library has the limits for a body, and a slow upload takes the time that it takes.
+ */
+const NODE_TIMEOUTS = { headersTimeout: 60_000, requestTimeout: 0 } as const;
 
 /** What the servers of srvx have on every runtime. */
 interface AnyServer extends Pick<Server, "close" | "node"> {
@@ -74,8 +88,7 @@ export async function listenHttp(options: HttpOptions): Promise<HttpServer> {
       silent: true,
       gracefulShutdown: false,
       ...(certificate !== null && { tls: { ...certificate } }),
-      // The client of the library has the limits for a body: a slow upload takes the time that it takes.
-      node: { requestTimeout: 0, headersTimeout: HEADER_TIMEOUT, settings: { initialWindowSize: STREAM_WINDOW } },
+      node: { ...NODE_TIMEOUTS, settings: { initialWindowSize: STREAM_WINDOW } },
       bun: { idleTimeout: BUN_IDLE_SECONDS, maxRequestBodySize: Number.MAX_SAFE_INTEGER },
       fetch,
     });
@@ -85,6 +98,8 @@ export async function listenHttp(options: HttpOptions): Promise<HttpServer> {
   }
   const node = server.node?.server;
   const closing = node === undefined ? null : new NodeClosing(node as NodeHttpServer | Http2SecureServer);
+  // Before Node 24, the options are for HTTP alone.
+  if (node !== undefined) Object.assign(node, NODE_TIMEOUTS);
   return {
     url: server.url!,
     renew(next) {
@@ -96,21 +111,29 @@ export async function listenHttp(options: HttpOptions): Promise<HttpServer> {
       closing?.begin();
       const closed = server.close();
       const isClosed = await Promise.race([closed.then(() => true), limit.then(() => false)]);
-      if (isClosed) return;
-      closing?.destroySessions();
+      if (isClosed) return true;
+      closing?.destroySockets();
+      // Deno would wait for what runs.
+      if ("Deno" in globalThis) return false;
       await server.close(true);
+      return true;
     },
   };
 }
 
-/** What Node's servers leave open when they close: connections that become idle later, and sessions of HTTP/2. */
+/** What Node's servers leave open when they close: connections that become idle later, those of HTTPS, and sessions of HTTP/2. */
 class NodeClosing {
   readonly #server: NodeHttpServer | Http2SecureServer;
+  readonly #sockets = new Set<Socket>();
   readonly #sessions = new Set<ServerHttp2Session>();
   #isClosing = false;
 
   constructor(server: NodeHttpServer | Http2SecureServer) {
     this.#server = server;
+    server.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+    });
     server.on("session", (session: ServerHttp2Session) => {
       this.#sessions.add(session);
       session.setLocalWindowSize(CONNECTION_WINDOW);
@@ -130,8 +153,8 @@ class NodeClosing {
     for (const session of this.#sessions) session.close();
   }
 
-  destroySessions(): void {
-    for (const session of this.#sessions) session.destroy();
+  destroySockets(): void {
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   #closeIdle(): void {

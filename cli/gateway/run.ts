@@ -5,6 +5,7 @@ import { FastCgiHttpClient, type FastCgiHttpClientOptions } from "../../src/tool
 import { connectorFor, listenTargetFor } from "../address.ts";
 import { type CommandContext, type CommandInput, UsageError } from "../frame/command.ts";
 import { onHangup } from "../frame/hangup.ts";
+import { exitSoon } from "../frame/process.ts";
 import { aborted, endingWith } from "../frame/signal.ts";
 import { readParam } from "../param.ts";
 import { VERSION } from "../version.ts";
@@ -41,6 +42,7 @@ export async function run(
   const { signal, end } = endingWith(context.signal);
   // What was begun last ends first: the HTTP server before the application.
   const ends: (() => Promise<unknown>)[] = [];
+  let isAllClosed = true;
   const limit = (): Promise<void> => sleep(options.drain, undefined, { ref: false });
   try {
     const certificate = await certificateOf(options, address.hostname);
@@ -52,7 +54,9 @@ export async function run(
     const { frontController, mayLinkTo } = rulesOf(mounts, options);
     const site = siteFor({ php, mounts, mayLinkTo, frontController, params, authorizer, onRefused: say });
     const server = await listenHttp({ ...address, certificate, fetch: withLog(site, running, options, context, say) });
-    ends.push(() => server.close(limit()));
+    ends.push(async () => {
+      isAllClosed = await server.close(limit());
+    });
     const stop = onHangup(context.stderr, () => void reload(application, server, options, say), end);
     ends.unshift(async () => stop());
     announce(server.url, mounts, application.about, options, context);
@@ -65,6 +69,7 @@ export async function run(
     return GATEWAY_EXITS.failed;
   } finally {
     for (const close of ends.reverse()) await close();
+    if (!isAllClosed) exitSoon();
   }
 }
 
