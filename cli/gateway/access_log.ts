@@ -2,7 +2,7 @@
 
 import { STATUS_CODES } from "node:http";
 import { printable } from "../../adapters/shared/print.ts";
-import type { ServerRequest } from "./http.ts";
+import { type ServerRequest, targetOf } from "./http.ts";
 
 /** What the access log says about a request. */
 export interface AccessEntry {
@@ -46,15 +46,16 @@ export function withAccessLog(
 ): (request: ServerRequest) => Promise<Response> {
   return async (request) => {
     const [time, started, ended] = [new Date(), performance.now(), onBegin()];
+    // Runtimes forget it when the client leaves, or the response has been sent.
+    const remote = request.ip ?? "-";
     const response = await handler(request);
     const end = (bytes: number, isCut: boolean): void => {
       ended();
-      const { pathname, search } = new URL(request.url);
       onEnd({
         time,
-        remote: request.ip ?? "-",
+        remote,
         method: request.method,
-        target: pathname + search,
+        target: targetOf(request.url),
         protocol: `HTTP/${request.runtime?.node?.req.httpVersion ?? "1.1"}`,
         status: response.status,
         bytes,

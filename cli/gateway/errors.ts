@@ -4,7 +4,7 @@ import { STATUS_CODES } from "node:http";
 import { printable } from "../../adapters/shared/print.ts";
 import { FastCgiError } from "../../src/toolkit.ts";
 import { CLIENT_LEFT } from "./access_log.ts";
-import type { ServerRequest } from "./http.ts";
+import { type ServerRequest, targetOf } from "./http.ts";
 
 /** The most characters of a URL, and of a reason, in a message. */
 const MAX_URL = 512;
@@ -16,6 +16,7 @@ export function withErrors(
   report: (line: string) => void,
 ): (request: ServerRequest) => Promise<Response> {
   return async (request) => {
+    if (!hasHost(request)) return errorAnswer(400);
     try {
       return await handler(request);
     } catch (error) {
@@ -26,10 +27,15 @@ export function withErrors(
   };
 }
 
+/** Whether the Host field names a host, or is empty. PHP programs print it, so that web servers refuse any other. */
+function hasHost({ url, headers }: ServerRequest): boolean {
+  const host = headers.get("host") ?? "";
+  return URL.canParse(url) && (host === "" || (!/[^!-~]|[/\\?#@]/.test(host) && URL.canParse(`http://${host}`)));
+}
+
 /** The request in messages. */
 export function requestText({ method, url }: Pick<Request, "method" | "url">): string {
-  const { pathname, search } = new URL(url);
-  return `${method} ${printable(pathname + search, MAX_URL)}`;
+  return `${method} ${printable(targetOf(url), MAX_URL)}`;
 }
 
 function reasonOf(error: unknown): string {
