@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
+import { createSecureContext } from "node:tls";
 import { UsageError } from "../frame/command.ts";
 import type { Certificate } from "./http.ts";
 
@@ -8,13 +9,19 @@ const VALID = 90 * 24 * 60 * 60 * 1000;
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 
-/** @throws {UsageError} If a file can't be read. */
+/** @throws {UsageError} If a file can't be read, or the key is not that of the certificate. */
 export async function readCertificate(certFile: string, keyFile: string): Promise<Certificate> {
   const read = (option: string, file: string): Promise<string> =>
     readFile(file, "utf8").catch((error: Error) => {
       throw new UsageError(`Cannot use ${option}: ${error.message}`, { cause: error });
     });
-  return { cert: await read("--cert", certFile), key: await read("--key", keyFile) };
+  const certificate = { cert: await read("--cert", certFile), key: await read("--key", keyFile) };
+  try {
+    createSecureContext(certificate);
+  } catch (error) {
+    throw new UsageError(`Cannot use --cert and --key: ${(error as Error).message}`, { cause: error });
+  }
+  return certificate;
 }
 
 /** Makes a certificate for this machine. Browsers warn of it, because no authority that they know has signed it. */
