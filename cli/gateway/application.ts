@@ -122,8 +122,8 @@ function clientOptionsFor({ timeout, phpValues, say }: ApplicationOptions): Fast
   return {
     headerTimeout: timeout,
     readTimeout: timeout,
-    // HTTP clients decide how fast they read.
-    stallTimeout: Number.POSITIVE_INFINITY,
+    // A client that reads nothing must not keep a worker of PHP.
+    stallTimeout: timeout,
     ...(phpValues.size > 0 && { phpValues: Object.fromEntries(phpValues) }),
     onStderr(message, request) {
       for (const line of message.split("\n")) {

@@ -68,7 +68,12 @@ export const gatewayOptions = {
   https: { type: "flag", about: "speaks HTTPS, and HTTP/2 on Node, with a certificate of its own making" },
   cert: { type: "text", value: "FILE", needs: "key", about: "a certificate for HTTPS (PEM), with its chain" },
   key: { type: "text", value: "FILE", needs: "cert", about: "the key of the certificate (PEM)" },
-  timeout: { type: "number", value: "MS", default: 60000, about: "milliseconds that the application may be silent" },
+  timeout: {
+    type: "number",
+    value: "MS",
+    default: 60000,
+    about: "milliseconds that the application may be silent, or a client may read nothing",
+  },
   drain: { type: "number", value: "MS", default: 30000, about: "milliseconds that running requests have when it ends" },
   json: { type: "flag", about: "prints the URL and the access log as JSON, one line each" },
   quiet: { type: "flag", short: "q", excludes: ["json"], about: "prints no access log" },
