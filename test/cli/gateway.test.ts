@@ -1,11 +1,16 @@
 // `fetchcgi gateway` in this process, in front of an application of this library. test/interop/gateway.test.ts has PHP.
 
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { once } from "node:events";
+import { appendFileSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import http2 from "node:http2";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { connect as connectTls } from "node:tls";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { byteStringToUtf8, type FastCgiFetchHandler, type FastCgiListener, serve } from "../../adapters/node/index.ts";
 import { commonLogLine, jsonLogLine } from "../../cli/gateway/access_log.ts";
+import { makeCertificate } from "../../cli/gateway/certificate.ts";
+import { filesIn } from "../../cli/gateway/files.ts";
 import { findPhp, installAdvice } from "../../cli/gateway/php/find.ts";
 import { workersFor } from "../../cli/gateway/php/size.ts";
 import { freePort } from "../support/free_port.ts";
@@ -31,6 +36,10 @@ let slow: () => Promise<void> = async () => {};
 
 const SHOWN = ["SCRIPT_NAME", "PATH_INFO", "REQUEST_URI"];
 
+function endless(): ReadableStream<Uint8Array> {
+  return new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(65_536)) }, { highWaterMark: 0 });
+}
+
 /** Shows what it was asked. */
 const show: FastCgiFetchHandler = async (request, { params, role, stderr }) => {
   if (role === 2) {
@@ -40,6 +49,7 @@ const show: FastCgiFetchHandler = async (request, { params, role, stderr }) => {
   const query = new URL(request.url).searchParams;
   const name = query.get("variable");
   if (query.has("slow")) await slow();
+  if (query.has("endless")) return new Response(endless());
   if (query.has("message")) stderr.write("PHP message: a warning\n");
   if (query.has("length")) return new Response(String((await request.arrayBuffer()).byteLength));
   return new Response(
@@ -136,6 +146,32 @@ describe("fetchcgi gateway", () => {
     expect(leaks).toEqual([]);
   });
 
+  it.each(["a b<c>", "a\r\nHost: b", "a/b", "a@b", "[::1", "a:99999"])("refuses the Host %j", async (host) => {
+    const { status, body } = await exchangeHttp(site.port, "GET /", `Host: ${host}\r\n`);
+    expect([status, body]).toEqual([400, "Bad Request\n"]);
+  });
+
+  it("sends as much of a file as it has announced, or looks broken, if the file changes meanwhile", async () => {
+    const folder = join(directory.path, "changing");
+    mkdirSync(folder);
+    const send = filesIn(folder, {});
+    const begin = async (name: string, text: string, headers: Record<string, string> = {}): Promise<Response> => {
+      writeFileSync(join(folder, name), text);
+      return (await send(`/${name}`, new Request(`http://a/${name}`, { headers })))!;
+    };
+    const grown = await begin("grown.bin", "0123456789");
+    appendFileSync(join(folder, "grown.bin"), "more");
+    expect([grown.headers.get("content-length"), await grown.text()]).toEqual(["10", "0123456789"]);
+    const emptied = await begin("empty.bin", "");
+    appendFileSync(join(folder, "empty.bin"), "more");
+    expect(await emptied.text()).toBe("");
+    for (const range of [{}, { range: "bytes=2-8" }]) {
+      const shrunk = await begin("shrunk.bin", "0123456789", range);
+      truncateSync(join(folder, "shrunk.bin"), 3);
+      await expect(shrunk.text()).rejects.toThrow(/shrunk\.bin to its end: \d bytes of it are gone/);
+    }
+  });
+
   it("sends files with a type, validators and parts, and text compressed", async () => {
     const ask = (path: string, headers: Record<string, string> = {}) => fetch(`${site.url}${path}`, { headers });
     const whole = await ask("/logo@2x.png");
@@ -219,6 +255,46 @@ describe("fetchcgi gateway", () => {
     const { text, status } = await httpsText(`${gateway.url}/?variable=HTTPS`);
     expect([status, text]).toEqual([200, "on"]);
     expect((await httpsText(`${gateway.url}/?variable=SSL_PROTOCOL`)).text).toBe("TLSv1.3");
+  });
+
+  it("ends by HTTPS as well, if a client reads nothing", async () => {
+    const gateway = await startGateway([root, "-f", socket, "--https", "--drain", "1"]);
+    const unread = connectTls({ port: gateway.port, host: "127.0.0.1", rejectUnauthorized: false });
+    unread.on("error", () => {}).write("GET /?endless HTTP/1.1\r\nHost: a\r\n\r\n");
+    await once(unread, "data");
+    const closed = new Promise((resolve) => void unread.pause().once("close", resolve));
+    expect((await gateway.stop()).code).toBe(0);
+    unread.resume();
+    await closed;
+  });
+
+  it("gives a slow upload its time, by HTTPS as well", async () => {
+    const create = vi.spyOn(http2, "createSecureServer");
+    onTestFinished(() => create.mockRestore());
+    await start([root, "-f", socket, "--https"]);
+    expect(create.mock.results[0]!.value).toMatchObject({ headersTimeout: 60_000, requestTimeout: 0 });
+  });
+
+  it("keeps no worker for a response of which a client reads nothing, and cuts it", async () => {
+    const gateway = await start([root, "-f", socket, "--timeout", "2000", "--workers", "1", "--json"]);
+    const unread = connect(gateway.port, "127.0.0.1");
+    onTestFinished(() => void unread.destroy());
+    unread.on("error", () => {}).write("GET /?endless HTTP/1.1\r\nHost: a\r\n\r\n");
+    await once(unread, "data");
+    unread.pause();
+    expect((await httpText(`${gateway.url}/`)).text).toBe("/index.php||/");
+    await new Promise((resolve) => void unread.resume().once("close", resolve));
+    expect(gateway.log()).toMatch(/"target":"\/\?endless".*"status":200.*"cut":true/);
+  });
+
+  it("starts PHP in a folder that no other user can enter, and prints its words without control characters", async () => {
+    const program = join(directory.path, "php-cgi");
+    const script = `for last; do :; done\nls -ld "$(dirname "$last")" >&2\nprintf 'red \\033[31m\\n' >&2\nexit 1\n`;
+    writeFileSync(program, `#!/bin/sh\n${script}`, { mode: 0o755 });
+    const user = process.getuid?.() === 0 ? ["--user", "root"] : [];
+    const { code, errors } = await fetchcgi(["gateway", root, "--php", program, ...user]);
+    expect([code, errors]).toEqual([1, expect.stringMatching(/^fetchcgi: php-cgi: drwx------/m)]);
+    expect(errors).toContain("fetchcgi: php-cgi: red \\x1b[31m\n");
   });
 
   it("writes a line for each request, with the bytes that were sent", async () => {
@@ -310,6 +386,10 @@ describe("fetchcgi gateway", () => {
 
   it("says what is wrong and what to do about it", async () => {
     const port = await freePort();
+    const [one, two] = [await makeCertificate("a"), await makeCertificate("b")];
+    const [cert, key] = [join(directory.path, "cert.pem"), join(directory.path, "key.pem")];
+    writeFileSync(cert, one.cert);
+    writeFileSync(key, two.key);
     const other = createServer().listen(port, "127.0.0.1");
     onTestFinished(() => void other.close());
     await waitUntil(() => other.listening);
@@ -331,6 +411,7 @@ describe("fetchcgi gateway", () => {
       [[root, "-f", socket, "--front-controller", "index"], 2, 'expected a path such as /index.php, got "index"'],
       [[root, "-f", socket, "--php-value", "=1"], 2, 'Cannot use --php-value: expected NAME=VALUE, got "=1"'],
       [[root, "-f", socket, "--cert", "/a", "--key", "/nowhere"], 2, "Cannot use --cert: "],
+      [[root, "-f", socket, "--cert", cert, "--key", key], 2, "Cannot use --cert and --key: "],
       [[root, "-f", socket, "--cert", "/a"], 2, "Cannot use --cert: it needs --key"],
       [[root, "--php", "/bin/sh"], 2, 'Cannot use --php: expected php-fpm or php-cgi, got "/bin/sh"'],
       [[root, "--php", "/nowhere/php-fpm"], 2, 'Cannot use --php: "/nowhere/php-fpm" is no program'],

@@ -1,7 +1,8 @@
 // `fetchcgi gateway` as the package has it, with the PHP of this machine.
 
 import { createHash, randomBytes } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
@@ -26,6 +27,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   "pid.php": "<?php echo getmypid();",
   "warn.php": '<?php echo "before "; echo $missing; echo "after";',
   "ini.php": "<?php echo ini_get('memory_limit'), ' ', ini_get('display_errors');",
+  "slow.php": "<?php touch($_GET['mark']); usleep(500_000); echo 'slept';",
   "sleep.php": "<?php usleep((int) ($_GET['ms'] * 1000)); echo 'slept';",
   "digest.php": "<?php $file = $_FILES['file']; echo $file['error'], ' ', hash_file('sha256', $file['tmp_name']);",
   "big.php": "<?php for ($i = 0; $i < 400; $i++) echo str_repeat('x', 65536);",
@@ -104,14 +106,35 @@ describe("fetchcgi gateway with a PHP of its own", () => {
       expect(await text(`${gateway.url}/pretty/link?x=1`)).toBe("index /pretty/link?x=1");
       expect(await text(`${gateway.url}/environment.php`)).toBe("environment");
       expect(gateway.stderr()).toMatch(/ with \S*php-fpm\S* \(\d+ workers/);
-      const [php] = [gateway.php()];
-      const slow = text(`${gateway.url}/sleep.php?ms=500`);
-      await waitUntil(() => childrenOf(php).length > 0);
+      await waitUntil(() => /^127\.0\.0\.1 - - .* "GET \/ /m.test(gateway.stdout()));
+      expect((await exchangeHttp(gateway.port, "GET /", "Host: a b<c>\r\n")).status).toBe(400);
+      const php = gateway.php();
+      const mark = join(directory.path, `begun on ${runtime}`);
+      const slow = text(`${gateway.url}/slow.php?mark=${encodeURIComponent(mark)}`);
+      await waitUntil(() => existsSync(mark));
       process.kill(gateway.pid, "SIGTERM");
       expect(await slow).toBe("slept");
       expect(await gateway.exited).toBe("code 0");
       expect(isRunning(php)).toBe(false);
       expect(gateway.folders()).toEqual([]);
+    },
+  );
+
+  it.each(Object.keys(runtimes) as (keyof typeof runtimes)[])(
+    "ends on %s also while a client reads nothing, and another sends nothing",
+    async (runtime) => {
+      const gateway = await start(["--drain", "1"], runtime);
+      const silent = await RawConnection.open({ port: gateway.port });
+      onTestFinished(() => silent.close());
+      const unread = connect(gateway.port, "127.0.0.1");
+      onTestFinished(() => void unread.destroy());
+      unread.on("error", () => {}).write("GET /big.php HTTP/1.1\r\nHost: a\r\n\r\n");
+      await once(unread, "data");
+      unread.pause();
+      const php = gateway.php();
+      process.kill(gateway.pid, "SIGTERM");
+      expect(await gateway.exited).toBe("code 0");
+      expect(isRunning(php)).toBe(false);
     },
   );
 
@@ -137,7 +160,7 @@ describe("fetchcgi gateway with a PHP of its own", () => {
     expect(next).not.toBe(worker);
     expect(gateway.php()).not.toBe(php);
     await waitUntil(() => !isRunning(worker));
-    expect(gateway.stderr()).toMatch(/php-fpm \d+ ended with SIGKILL; another one starts in 200 ms/);
+    expect(gateway.stderr()).toMatch(/php-fpm \d+ ended with SIGKILL; another one starts (in 200 ms|now)/);
   });
 
   it("leaves no PHP and no folder when it is killed itself", async () => {
@@ -177,7 +200,7 @@ describe("fetchcgi gateway with a PHP of its own", () => {
     expect(await text(`${gateway.url}/digest.php`, { method: "POST", body: form })).toBe(`0 ${digest}`);
   });
 
-  it("runs no script on half an upload, and holds no worker for a client that reads nothing", async () => {
+  it("runs no script on half an upload, and holds no worker for a client that has left", async () => {
     const gateway = await start(["--workers", "1", "--json"]);
     const half = await RawConnection.open({ port: gateway.port });
     await half.write("POST /pid.php HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nhalf");
@@ -186,10 +209,9 @@ describe("fetchcgi gateway with a PHP of its own", () => {
     half.close();
     await waitUntil(() => gateway.stdout().includes('"target":"/pid.php"'));
     expect(gateway.stdout()).toMatch(/"target":"\/pid\.php",.*"status":499/);
-    const unread = connect(gateway.port, "127.0.0.1", () =>
-      unread.pause().write("GET /big.php HTTP/1.1\r\nHost: a\r\n\r\n"),
-    );
-    await waitUntil(() => unread.bytesRead > 0 || unread.readableLength > 0 || gateway.php() > 0);
+    const unread = connect(gateway.port, "127.0.0.1");
+    unread.write("GET /big.php HTTP/1.1\r\nHost: a\r\n\r\n");
+    await once(unread, "data");
     unread.destroy();
     expect(await text(`${gateway.url}/`)).toBe("index /");
   });

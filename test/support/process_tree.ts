@@ -6,13 +6,20 @@ export function childrenOf(pid: number): number[] {
   return parents().flatMap(([child, parent]) => (parent === pid ? [child] : []));
 }
 
-/** Whether there is such a process; one that has ended counts until its parent has asked how. */
+/**
+ * Whether there is such a process. In a container, no process may ask how an orphan ended: one that has ended does not count, where that can
+ * be seen.
+ */
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
   } catch {
     return false;
+  }
+  try {
+    return !/\) Z [^)]*$/.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
+  } catch {
+    return true; // There is no /proc.
   }
 }
 
