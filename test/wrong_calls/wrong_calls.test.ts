@@ -13,7 +13,7 @@ import { exportedOptionTypes, membersOf } from "../support/interface_members.ts"
 import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
 import type { Argument, Call } from "./call.ts";
 import { CALLS, WITHOUT_CALLS } from "./calls.ts";
-import type { ArgumentType } from "./types.ts";
+import { type ArgumentType, WATCHER } from "./types.ts";
 import { GETTER_ERROR, ODD_VALUES, type OddValue } from "./values.ts";
 
 // A module of the runtime, not of a package.
@@ -91,6 +91,9 @@ describe.each(CALLS)("$name", (call) => {
         const said = await complaint(call, name, odd, args(value));
         if (said !== null) complain(said, odd.name);
       }
+      // Null means none for a callback that only watches.
+      const taken = type === WATCHER ? await outcomeOf(() => call.run(...(args(null) as never[]))) : null;
+      if (taken !== null && taken.how !== "returns") complain(`${name}: ${describeError(taken.with)}`, "null");
       const right = await outcomeOf(() => call.run(...(call.args.map((one) => one.right()) as never[])));
       if (right.how !== "returns") complain(`after ${name}: ${describeError(right.with)}`, "right values");
     }
