@@ -15,7 +15,7 @@ import {
 } from "node:http";
 import { pipeline, Readable } from "node:stream";
 import type { ReadableStream as NodeReadableStream } from "node:stream/web";
-import { type FastCgiContext, type FastCgiFetchHandler, FastResponse } from "../../src/index.ts";
+import { type FastCgiContext, FastCgiError, type FastCgiFetchHandler, FastResponse, Role } from "../../src/index.ts";
 import { isHopByHop } from "../../src/toolkit.ts";
 import { ListenerSocket } from "./listener_socket.ts";
 import { MemorySocket } from "./memory_socket.ts";
@@ -31,9 +31,15 @@ const MAX_HEADER_SIZE = 1024 * 1024;
 
 /** Makes a fetch handler of `listener`. */
 export function listenerFetch(listener: HttpListener): FastCgiFetchHandler {
-  const server =
-    typeof listener === "function" ? createServer({ maxHeaderSize: MAX_HEADER_SIZE }, guarded(listener)) : listener;
+  const server = typeof listener === "function" ? serverOf(listener) : listener;
   return (request, context) => answer(server, request, context);
+}
+
+function serverOf(listener: RequestListener): Server {
+  const server = createServer({ maxHeaderSize: MAX_HEADER_SIZE }, guarded(listener));
+  // As many as there are: the rest would be left out without a word.
+  server.maxHeadersCount = 0;
+  return server;
 }
 
 /**
@@ -68,42 +74,82 @@ function isPromise(value: unknown): value is PromiseLike<unknown> {
 
 /** Asks the application behind `server` for the answer to one request. */
 function answer(server: Server, request: Request, context: FastCgiContext): Promise<Response> {
-  const { host, origin, protocol } = new URL(request.url);
   const near = new MemorySocket();
-  const far = new ListenerSocket(context, protocol === "https:");
+  const far = new ListenerSocket(context, request.url.startsWith("https:"));
   MemorySocket.join(near, far);
+  const call = callOf(request, context, near);
+  // As many as there are: the rest would be left out without a word.
+  call.maxHeadersCount = 0;
   return new Promise((resolve, reject) => {
-    const call = sendRequest({
-      createConnection: () => near,
-      method: request.method,
-      path: request.url.slice(origin.length),
-      headers: headersOf(request, host),
-      maxHeaderSize: MAX_HEADER_SIZE,
-      setHost: false,
-    });
     // Also after the response: an error event that nothing hears ends the process.
-    call.on("error", (cause) => {
-      reject(far.failure ?? new Error("Cannot read the response: the application closed its connection", { cause }));
-    });
+    call.on("error", (cause) => reject(failureOf(far, cause)));
     call.once("response", (message) => resolve(responseOf(message, far)));
     request.signal.addEventListener("abort", () => call.destroy(), { once: true });
-    server.emit("connection", far);
-    sendBody(request, context, call);
+    if (!server.emit("connection", far)) {
+      far.fail(
+        new TypeError("Cannot use listener: expected a function or an http.Server, got an object that serves nothing"),
+      );
+    }
+    sendBody(request, context, call, far);
   });
 }
 
+/**
+ * A call of the HTTP client.
+ *
+ * @throws {FastCgiError} `malformedRequest` if HTTP has no such request: for a method or a header that it does not allow.
+ */
+function callOf(request: Request, context: FastCgiContext, socket: MemorySocket): ClientRequest {
+  const { method, url } = request;
+  const { host, origin } = new URL(url);
+  // The HTTP client would make another method of it, about which the web server was not asked.
+  if (method !== method.toUpperCase()) throw malformed(`REQUEST_METHOD is ${JSON.stringify(method)}`);
+  try {
+    return sendRequest({
+      createConnection: () => socket,
+      method,
+      path: url.slice(origin.length),
+      headers: headersOf(request, context, host),
+      maxHeaderSize: MAX_HEADER_SIZE,
+      setHost: false,
+    });
+  } catch (cause) {
+    throw malformed(String((cause as Partial<Error> | null)?.message), cause);
+  }
+}
+
+function malformed(reason: string, cause?: unknown): FastCgiError {
+  return new FastCgiError("malformedRequest", `Cannot build a request: ${reason}`, { cause });
+}
+
+/** The error that ended a request. */
+function failureOf(socket: ListenerSocket, cause: unknown): unknown {
+  return socket.failure ?? new Error("Cannot read the response: the application closed its connection", { cause });
+}
+
 /** The header fields, without those of the web server's connection. */
-function headersOf({ headers }: Request, host: string): OutgoingHttpHeaders {
+function headersOf(request: Request, context: FastCgiContext, host: string): OutgoingHttpHeaders {
   const fields: OutgoingHttpHeaders = { host };
-  for (const [name, value] of headers) if (!isHopByHop(name)) fields[name] = value;
+  for (const [name, value] of request.headers) if (!isHopByHop(name)) fields[name] = value;
+  // The application would wait for it.
+  if (!hasBody(request, context)) delete fields["content-length"];
   return fields;
 }
 
+/** A GET with a body has it in `stdin` only. An Authorizer gets none (FastCGI 6.3), whatever its Content-Length says. */
+function hasBody({ body, headers }: Request, { role }: FastCgiContext): boolean {
+  return role !== Role.Authorizer && (body !== null || headers.has("content-length"));
+}
+
 /** Passes the body on. An application that answers without reading it ends that. */
-function sendBody({ body, headers }: Request, { stdin }: FastCgiContext, call: ClientRequest): void {
-  // A GET with a body has it in `stdin` only.
-  if (body === null && !headers.has("content-length")) return void call.end();
-  pipeline(Readable.fromWeb(stdin as unknown as NodeReadableStream), call, () => {});
+function sendBody(request: Request, context: FastCgiContext, call: ClientRequest, socket: ListenerSocket): void {
+  if (!hasBody(request, context)) return void call.end();
+  const body = Readable.fromWeb(context.stdin as unknown as NodeReadableStream);
+  // The status of the answer says what is wrong with the body. All other errors follow from those of the call.
+  body.once("error", (error) => {
+    if (error instanceof FastCgiError) socket.failure ??= error;
+  });
+  pipeline(body, call, () => {});
 }
 
 /** Makes a Response of what the application sends. */
@@ -111,12 +157,18 @@ async function responseOf(message: IncomingMessage, socket: ListenerSocket): Pro
   // Now the parser has read all that came with the header.
   await null;
   const { statusCode = 0, statusMessage = "", rawHeaders } = message;
-  const start = readAll(message);
+  // RFC 9110 15.3.6: it has no body. Fetch would refuse it.
+  const isReset = statusCode === 205;
+  const start = isReset ? null : readAll(message);
   const headers: [string, string][] = [];
-  for (let index = 0; index < rawHeaders.length; index += 2) headers.push([rawHeaders[index]!, rawHeaders[index + 1]!]);
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]!;
+    if (!isReset || name.toLowerCase() !== "content-length") headers.push([name, rawHeaders[index + 1]!]);
+  }
   if (start !== null && message.headers["content-type"] === undefined) headers.push(["content-type", typeOf(start)]);
   const init = { status: statusCode, statusText: statusMessage, headers };
-  if (!message.complete) return new FastResponse(bodyOf(message, start, socket), init);
+  if (start !== null && message.complete && isCut(message, socket)) throw failureOf(socket, undefined);
+  if (!message.complete && !isReset) return new FastResponse(bodyOf(message, start, socket), init);
   message.resume();
   // A stream would cost more than all the rest of a small answer.
   return new FastResponse(start, init);
@@ -144,6 +196,11 @@ function typeOf(start: Uint8Array): string {
   }
 }
 
+/** Whether a body that only the close of its connection ends was cut: the HTTP client takes any close for its end. */
+function isCut({ headers }: IncomingMessage, socket: ListenerSocket): boolean {
+  return headers["content-length"] === undefined && headers["transfer-encoding"] === undefined && !socket.writableEnded;
+}
+
 /** The body of a response after `start`, read as fast as the web server takes it. */
 function bodyOf(
   message: IncomingMessage,
@@ -159,12 +216,11 @@ function bodyOf(
       async pull(controller) {
         try {
           const { done, value } = await pieces.next();
+          if (done && isCut(message, socket)) throw new Error("aborted");
           if (done) controller.close();
           else controller.enqueue(value);
         } catch (cause) {
-          throw (
-            socket.failure ?? new Error("Cannot read the response: the application closed its connection", { cause })
-          );
+          throw failureOf(socket, cause);
         }
       },
       cancel() {

@@ -54,9 +54,11 @@ export class MemorySocket extends Socket {
     // The peer would wait for room for ever.
     this._read();
     const peer = this.#peer!;
+    // An end that was cut must not look whole, and the peer learns of it even if it does not read.
+    const isWhole = error === null && this.writableEnded && this.writableLength === 0;
     process.nextTick(() => {
-      if (error === null) peer.#takeEnd();
-      else peer.destroy(error);
+      if (isWhole) peer.#takeEnd();
+      else peer.destroy(error ?? resetError());
     });
     super._destroy(error, callback);
   }
@@ -92,6 +94,11 @@ export class MemorySocket extends Socket {
     this.#timer = setTimeout(() => this.emit("timeout"), this.timeout);
     this.#timer.unref();
   }
+}
+
+/** The error of a socket whose peer has closed the connection in the middle. */
+function resetError(): Error {
+  return Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET", syscall: "read" });
 }
 
 function bytesOf({ chunk, encoding }: Chunk): Uint8Array {

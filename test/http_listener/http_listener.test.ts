@@ -1,14 +1,22 @@
 // An application for node:http between our server and our client, over connections in memory: on every runtime that has node:http.
 
-import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
-import { Socket } from "node:net";
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
+import { createServer as createTcpServer, Socket } from "node:net";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { type HttpListener, listenerFetch } from "../../adapters/http_listener/listener_fetch.ts";
 import type { ListenerSocket } from "../../adapters/http_listener/listener_socket.ts";
-import { FastCgiHttpClient, FastCgiHttpService, FastCgiServer } from "../../src/index.ts";
+import {
+  FastCgiHttpClient,
+  FastCgiHttpService,
+  FastCgiServer,
+  type FastCgiServerOptions,
+  Role,
+} from "../../src/index.ts";
+import { type FastCgiRecord, RecordType } from "../../src/toolkit.ts";
 import { connectionPair } from "../support/memory_connection.ts";
 import { deferred } from "../support/open_stream.ts";
 import { patternBytes } from "../support/pattern.ts";
+import { begin, bytesOf, params, record, stdin } from "../support/records.ts";
 
 /** A limit that only a hang reaches. */
 const WAIT = { timeout: 30_000 };
@@ -354,4 +362,131 @@ describe("a listener of node:http", () => {
     );
     expect(answers).toEqual(numbers.map((number) => `/${number} ${number}`));
   });
+
+  it.each(["a\x01b", "a\x7fb"])("is spared a header that HTTP does not allow: %j", async (value) => {
+    const site = siteOf((_req, res) => res.end("called"));
+    expect((await site.fetch("/", { params: { HTTP_X_SENT: value } })).status).toBe(400);
+    expect(site.faults.map(String)).toEqual([expect.stringContaining("Cannot build a request: ")]);
+  });
+
+  it("is spared a method that HTTP would write in another way", async () => {
+    const site = siteOf((_req, res) => res.end("called"));
+    expect((await site.fetch("/", { params: { REQUEST_METHOD: "patch" } })).status).toBe(400);
+  });
+
+  it("gets all header fields, and all of its own are sent", async () => {
+    const site = siteOf((req, res) => {
+      for (let index = 0; index < 1500; index++) res.setHeader(`x-${index}`, "1");
+      res.end(req.headers["x-1499"]);
+    });
+    const sent = Array.from({ length: 1500 }, (_, index) => [`x-${index}`, "1"] as [string, string]);
+    const response = await site.fetch("/", { headers: sent });
+    expect(response.headers.get("x-1499")).toBe("1");
+    expect(await response.text()).toBe("1");
+  });
+
+  it("answers 205 without a body", async () => {
+    const site = siteOf((_req, res) => {
+      res.writeHead(205, { "Content-Length": "5" });
+      res.end("words");
+    });
+    const response = await site.fetch("/");
+    expect([response.status, response.headers.get("content-length"), await response.text()]).toEqual([205, null, ""]);
+  });
+
+  it("whose answer only the close of its connection ends is broken off where it was not ended", async () => {
+    const begun = deferred<IncomingMessage>();
+    const site = siteOf((req, res) => {
+      res.removeHeader("Transfer-Encoding");
+      res.write("begun");
+      if (req.url === "/whole") res.end("!");
+      else begun.resolve(req);
+    });
+    expect(await (await site.fetch("/whole")).text()).toBe("begun!");
+    const reader = (await site.fetch("/cut")).body!.getReader();
+    await reader.read();
+    (await begun.promise).socket.destroy();
+    await expect(reader.read()).rejects.toThrow();
+  });
+
+  it("that is no http.Server is reported, and its clients do not wait", async () => {
+    const site = siteOf(createTcpServer() as Server);
+    expect((await site.fetch("/")).status).toBe(500);
+    expect(site.faults.map(String)).toEqual([expect.stringContaining("Cannot use listener: ")]);
+  });
+
+  it.each<[what: string, options: FastCgiServerOptions, length: string, records: FastCgiRecord[], status: number]>([
+    ["shorter than its length", {}, "10", stdin(1, "12345"), 400],
+    ["longer than its length", {}, "5", stdin(1, "12345GET / HTTP/1.1\r\nHost: a\r\n\r\n"), 400],
+    ["too large", { maxStdinBytes: 4 }, "", [record(RecordType.Stdin, 1, "12345")], 413],
+  ])("never gets the end of a body that is %s", async (_what, options, length, records, status) => {
+    let isWhole = false;
+    const listener: RequestListener = (req, res) => {
+      req.on("error", () => {}).resume();
+      req.on("end", () => {
+        isWhole = true;
+        res.end();
+      });
+    };
+    const output = await outputFor(listener, options, { CONTENT_LENGTH: length }, records);
+    expect(output).toContain(`Status: ${status} `);
+    expect(isWhole).toBe(false);
+  });
+
+  it("learns that its client has left while it reads nothing of its body", async () => {
+    const begun = deferred<void>();
+    const closed = deferred<void>();
+    const listener: RequestListener = (_req, res) => {
+      res.on("close", () => closed.resolve());
+      begun.resolve();
+    };
+    const records = [
+      record(RecordType.Stdin, 1, patternBytes(60_000)),
+      record(RecordType.Stdin, 1, patternBytes(60_000)),
+    ];
+    void outputFor(listener, {}, { CONTENT_LENGTH: "10000000" }, records, begun.promise);
+    await closed.promise;
+  });
+
+  it("is an Authorizer without waiting for a body, which an Authorizer never gets", async () => {
+    const listener: RequestListener = async (req, res) => {
+      for await (const _ of req);
+      res.end("right");
+    };
+    const output = await outputFor(listener, {}, { CONTENT_LENGTH: "5" }, [], undefined, Role.Authorizer);
+    expect(output).toContain("right");
+  });
 });
+
+/**
+ * The bytes of an application that gets a POST with these records. It is aborted after `abort`.
+ */
+async function outputFor(
+  listener: RequestListener,
+  options: FastCgiServerOptions,
+  variables: Record<string, string>,
+  records: FastCgiRecord[],
+  abort?: Promise<void>,
+  role: number = Role.Responder,
+): Promise<string> {
+  const service = new FastCgiHttpService(listenerFetch(listener), { lazyRequest: true });
+  const server = new FastCgiServer(service.handler, { ...options, onError: () => {} });
+  const [web, application] = connectionPair();
+  void server.serve(application);
+  const writer = web.writable.getWriter();
+  const all = { REQUEST_METHOD: "POST", REQUEST_URI: "/", HTTP_HOST: "shop.example", ...variables };
+  const request = bytesOf(begin(1, { role, keepConn: false }), ...params(1, all), records);
+  // A server that has answered reads no more.
+  void writer.write(request).catch(() => {});
+  void abort?.then(() => writer.write(bytesOf(record(RecordType.AbortRequest, 1)))).catch(() => {});
+  let output = "";
+  const reader = web.readable.getReader();
+  // FCGI_END_REQUEST of request 1.
+  while (!output.includes("\x01\x03\x00\x01")) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    output += Buffer.from(value).toString("latin1");
+  }
+  web.close();
+  return output;
+}
