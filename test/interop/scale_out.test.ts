@@ -1,10 +1,11 @@
-// examples/scale-out as it is written, in a network of two hosts and a balancer: processes are killed, hosts drained, restarted and cut
+// examples/scale-out as it is written, in a network of two hosts and a balancer (test/support/network.ts): processes are killed, hosts drained, restarted and cut
 // off under load. systemd is the part that is missing: `managed.sh` does what it does for a service with a socket.
 
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
-import { createConnection } from "node:net";
+import { createConnection, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -17,8 +18,10 @@ import { Service } from "kubernetes-models/v1/Service";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
 import { requireProgram, requireRuntime } from "../../scripts/setup.mjs";
+import { freePort } from "../support/free_port.ts";
 import { type Load, startLoad } from "../support/load.ts";
 import { type CuttableHost, type Host, type Network, startNetwork } from "../support/network.ts";
+import { startNetworkOnLoopback } from "../support/network_on_loopback.ts";
 import { stockFastCgiParams } from "../support/nginx_params.ts";
 import { type RunningProcess, waitUntil } from "../support/process.ts";
 import { stagePackage } from "../support/staged_package.ts";
@@ -54,6 +57,7 @@ const services: { readonly host: CuttableHost; readonly port: number; readonly m
 
 beforeAll(async () => {
   folder = await createTemporaryDirectory("scale-out");
+  network = await startNetwork(2, PORTS);
   const main = await stagePackage(folder.path);
   writeFileSync(join(folder.path, "package.json"), '{ "private": true, "type": "module" }');
   // The application of the example, which takes its time: requests run when a process is killed.
@@ -77,7 +81,6 @@ beforeAll(async () => {
       .replace("/srv/app/app.ts", () => join(folder.path, "app.ts"))
       .split(" "),
   ];
-  network = await startNetwork(2);
   for (const host of network.hosts) {
     for (const port of PORTS) services.push({ host, port, manager: await startService(host, port) });
   }
@@ -86,12 +89,12 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all(services.map(({ manager }) => manager.stop()));
   await network?.stop();
-  await folder.remove();
+  await folder?.remove();
 });
 
 /** A text of the example with the addresses of the network. */
 function inNetwork(text: string): string {
-  return text.replaceAll("10.0.0.", "192.0.2.");
+  return text.replaceAll("10.0.0.", network.prefix);
 }
 
 /** The file that drains a host. On real hosts it has the same name everywhere. */
@@ -103,7 +106,7 @@ function startService(host: CuttableHost, port: number): Promise<RunningProcess>
   return host.start(requireProgram("systemd-socket-activate"), {
     name: "the unit app@.service",
     args: [
-      `--listen=${host.address}:${port}`,
+      `--listen=${host.listenAddress}:${port}`,
       "sh",
       "-c",
       MANAGED,
@@ -209,13 +212,15 @@ http {
 `;
 }
 
-function startHaproxy() {
+/** @param steady The hosts that do not go down, however slow the machine is: a check fails when its answer takes too long. */
+function startHaproxy(steady: "ab" | "b" = "ab") {
   return startBalancer(
     "haproxy",
     "haproxy/haproxy.cfg",
     (config, inFolder) =>
       config
         .replace("inter 1s", "inter 200ms")
+        .replaceAll(new RegExp(`^ *server [${steady}]\\d .*$`, "gm"), "$& fall 1000")
         .replace("/run/haproxy/admin.sock", () => inFolder("admin.sock"))
         .replace("127.0.0.1:8080", () => `unix@${inFolder("http.sock")}`),
     (file) => ["-db", "-f", file],
@@ -372,7 +377,7 @@ describe("HAProxy with examples/scale-out", () => {
   });
 
   it("loses no request to a host that is cut off for some seconds", async () => {
-    const balancer = await startHaproxy();
+    const balancer = await startHaproxy("b");
     await untilAre(balancer.home, [...SERVERS.a, ...SERVERS.b], "UP");
     const traffic = startTraffic(balancer);
     await cutOff(traffic, network.hosts[0]!, () => untilAre(balancer.home, SERVERS.a, "DOWN"));
@@ -414,6 +419,35 @@ describe("nginx with examples/scale-out", () => {
     await traffic.load.stop();
     expect(traffic.load.failures).toEqual([]);
   });
+});
+
+it("a host on loopback hears and says nothing while it is cut off", async () => {
+  const PORT = 9003;
+  const local = await startNetworkOnLoopback(1, [PORT]);
+  onTestFinished(() => local.stop());
+  const [host] = local.hosts;
+  const server = createServer((socket) => socket.pipe(socket)).listen(PORT, host!.listenAddress);
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  const connect = (): { socket: Socket; said: string[] } => {
+    const said: string[] = [];
+    const socket = createConnection(PORT, host!.address);
+    onTestFinished(() => void socket.destroy());
+    socket.on("connect", () => said.push("connected")).on("data", (data) => said.push(data.toString()));
+    return { socket, said };
+  };
+  const kept = connect();
+  kept.socket.write("before");
+  await waitUntil(() => kept.said.join() === "connected,before");
+  await host!.cutOff();
+  kept.socket.write("while");
+  const other = connect();
+  other.socket.write("new");
+  // If it said something, it would say it in this time.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect([kept.said.length, other.said]).toEqual([2, []]);
+  await host!.reconnect();
+  await waitUntil(() => kept.said.at(-1) === "while" && other.said.join() === "connected,new");
 });
 
 describe("the files of examples/scale-out", () => {
@@ -471,9 +505,11 @@ describe("the files of examples/scale-out", () => {
       container.readinessProbe.exec.command,
       container.livenessProbe.exec.command,
     ];
+    const port = network.isShared ? await freePort() : 9000;
     /** Runs a command of the files as it is, where nothing else listens at its port. */
-    const start = ([node, ...args]: readonly string[]): Promise<RunningProcess> => {
+    const start = ([node, ...words]: readonly string[]): Promise<RunningProcess> => {
       expect(node).toBe("node");
+      const args = words.map((word) => word.replace(/:9000$/, `:${port}`));
       const env = { DRAIN_FILE: drainFile(network.balancer) };
       return network.balancer.start(requireRuntime("node24"), { name: "the container", args, cwd: folder.path, env });
     };

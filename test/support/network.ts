@@ -3,20 +3,22 @@
 //
 // Root makes namespaces itself; another user does so in a user namespace, where the system allows it. Nothing has to be taken down: a
 // namespace ends with its last process. Files are those of the machine, so a Unix socket leads into the network.
+//
+// Where no namespaces can be made, as in most containers, hosts are loopback addresses (network_on_loopback.ts).
 
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { requireProgram } from "../../scripts/setup.mjs";
+import { startNetworkOnLoopback } from "./network_on_loopback.ts";
 import { type ProcessOptions, type RunningProcess, startProcess, waitUntil } from "./process.ts";
 
 const run = promisify(execFile);
 
-const ADVICE =
-  "run this test as root with CAP_SYS_ADMIN and CAP_NET_ADMIN, or where users may make namespaces (sysctl user.max_user_namespaces)";
-
 /** A host, or the one of the balancer. */
 export interface Host {
   readonly address: string;
+  /** Where a program of the host listens, so that others reach it at the address. */
+  readonly listenAddress: string;
   /** Starts a program there. */
   start(command: string, options: ProcessOptions): Promise<RunningProcess>;
 }
@@ -30,6 +32,10 @@ export interface CuttableHost extends Host {
 export interface Network {
   readonly balancer: Host;
   readonly hosts: readonly CuttableHost[];
+  /** Its addresses without their last number: the balancer is 1, the hosts are 11 and up. */
+  readonly prefix: string;
+  /** Whether the machine itself is one of its hosts, whose ports are in use by others. */
+  readonly isShared: boolean;
   /** After the programs in it. */
   stop(): Promise<void>;
 }
@@ -37,9 +43,18 @@ export interface Network {
 /** Addresses for documentation (RFC 5737): no machine has them. */
 const ADDRESS = "192.0.2.";
 
-/** Makes a network of so many hosts. */
-export async function startNetwork(count: number): Promise<Network> {
+/** Makes a network of so many hosts, each with these ports. */
+export async function startNetwork(count: number, ports: readonly number[]): Promise<Network> {
   requireProgram("ip");
+  try {
+    return await startNamespaces(count);
+  } catch (error) {
+    console.warn(`${(error as Error).message.trim()}: the hosts are loopback addresses, with a relay before each`);
+    return startNetworkOnLoopback(count, ports);
+  }
+}
+
+async function startNamespaces(count: number): Promise<Network> {
   const holders: RunningProcess[] = [];
   const stop = async (): Promise<void> => {
     for (const holder of holders.splice(0).reverse()) await holder.stop();
@@ -58,7 +73,7 @@ export async function startNetwork(count: number): Promise<Network> {
     await waitUntil(() => {
       if (ended === undefined) return holder.stdout() === "held\n";
       const reason = holder.stderr().trim() || `it ended with ${ended}`;
-      throw new Error(`Cannot make a network namespace: ${reason}; ${ADVICE}`);
+      throw new Error(`Cannot make a network namespace: ${reason}`);
     });
     return holder.pid;
   };
@@ -72,6 +87,7 @@ export async function startNetwork(count: number): Promise<Network> {
   const inside = (pid: number, ...command: string[]): Promise<unknown> => run("nsenter", [...enter(pid), ...command]);
   const hostOf = (pid: number, address: string): Host => ({
     address,
+    listenAddress: address,
     start: (command, options) =>
       startProcess("nsenter", { ...options, args: [...enter(pid), command, ...options.args] }),
   });
@@ -95,7 +111,7 @@ export async function startNetwork(count: number): Promise<Network> {
         reconnect: async () => void (await inside(balancer, "ip", "link", "set", cable, "master", "bridge")),
       });
     }
-    return { balancer: hostOf(balancer, `${ADDRESS}1`), hosts, stop };
+    return { balancer: hostOf(balancer, `${ADDRESS}1`), hosts, prefix: ADDRESS, isShared: false, stop };
   } catch (error) {
     await stop();
     throw error;
