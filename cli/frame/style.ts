@@ -16,3 +16,13 @@ const UNSEEN = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}\ufffd]/gu;
 export function safeLine(text: string): string {
   return text.replace(UNSEEN, "·");
 }
+
+/** JSON in one line, which a terminal does not obey either: JSON leaves some of these characters as they are. */
+export function safeJson(value: unknown): string {
+  return JSON.stringify(value).replace(UNSEEN, (character) =>
+    character
+      .split("")
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
+      .join(""),
+  );
+}

@@ -65,7 +65,13 @@ const MAX_CONTROLS = 0.02;
 export function shownContent(bytes: Uint8Array, secrets: boolean): { text?: string; hex?: string } {
   if (bytes.length === 0) return {};
   const text = textOf(bytes);
-  if (text === null) return { hex: Buffer.from(bytes).toString("hex") };
+  if (text === null) {
+    // A form with a picture has a password too: what is text in it is masked as text.
+    const hidden = secrets
+      ? Buffer.from(bytes)
+      : Buffer.from(maskText(Buffer.from(bytes).toString("latin1")), "latin1");
+    return { hex: hidden.toString("hex") };
+  }
   return { text: secrets ? text : maskText(text) };
 }
 

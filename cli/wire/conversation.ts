@@ -38,6 +38,8 @@ export class Conversation {
   readonly #options: WireOptions;
   readonly #events: ConversationEvents;
   readonly #active = new Map<number, Exchange>();
+  /** Ids of requests that run and are not followed, because there are too many. */
+  readonly #unfollowed = new Set<number>();
   readonly #streams: Readonly<Record<Party, Direction>> = {
     "web server": new Direction(),
     application: new Direction(),
@@ -47,6 +49,7 @@ export class Conversation {
   /** Ids that had a request before: what comes late for them is no news. */
   readonly #used = new Set<number>();
   readonly #said = new Set<string>();
+  #isBrokenOff = false;
   #asked = false;
 
   constructor(
@@ -69,7 +72,14 @@ export class Conversation {
 
   /** Whether the connection can be closed without harm to a request: all that has begun is over, and nothing is half sent. */
   get isIdle(): boolean {
-    return this.#active.size === 0 && Object.values(this.#streams).every((stream) => stream.isBetweenRecords);
+    const running = this.#active.size + this.#unfollowed.size;
+    return running === 0 && Object.values(this.#streams).every((stream) => stream.isBetweenRecords);
+  }
+
+  /** Whether the application has answered all requests, and has sent nothing in part. */
+  get isAnswered(): boolean {
+    const running = this.#active.size + this.#unfollowed.size;
+    return running === 0 && !this.#isBrokenOff && this.#streams.application.isBetweenRecords;
   }
 
   take(event: TraceEvent): void {
@@ -178,6 +188,7 @@ export class Conversation {
         this.#isOdd("FCGI-3.3-10", "An id becomes active with BEGIN_REQUEST", `${requestId} was active before`, time);
       this.#finish(earlier, { outcome: "unknown", reason: "another request began with its id", time });
     }
+    this.#unfollowed.delete(requestId);
     if (this.#active.size >= MAX_ACTIVE) {
       this.#isOdd(
         "FIELD-11",
@@ -185,6 +196,7 @@ export class Conversation {
         `more than ${MAX_ACTIVE} requests at once`,
         time,
       );
+      this.#unfollowed.add(requestId);
       return;
     }
     this.#open(requestId, contentData.slice(), time);
@@ -202,6 +214,10 @@ export class Conversation {
 
   /** A record for an id without a request. Only a trace without the requests makes an exchange of it. */
   #unasked({ type, requestId }: FastCgiRecord, from: Party, time: number): Exchange | null {
+    if (this.#unfollowed.has(requestId)) {
+      if (type === RecordType.EndRequest && from === "application") this.#unfollowed.delete(requestId);
+      return null;
+    }
     if (this.#sides === "application" && from === "application") return this.#open(requestId, null, time);
     const name = `${constantName(RecordType, type)} ${requestId}`;
     if (from === "application") {
@@ -248,6 +264,7 @@ export class Conversation {
   }
 
   #finishAll(outcome: Outcome, reason: string, time: number): void {
+    if (this.#active.size > 0) this.#isBrokenOff = true;
     const isShared = this.#active.size > 1;
     for (const exchange of [...this.#active.values()]) {
       if (outcome === "aborted" && isShared)

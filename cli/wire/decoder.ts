@@ -27,6 +27,11 @@ export class TraceDecoder {
     return this.#conversations.get(connection)?.isIdle ?? true;
   }
 
+  /** Whether the application has answered all requests of a connection. */
+  isAnswered(connection: number): boolean {
+    return this.#conversations.get(connection)?.isAnswered ?? false;
+  }
+
   take(event: TraceEvent): void {
     const { connection, time } = event;
     let conversation = this.#conversations.get(connection);

@@ -28,6 +28,9 @@ export interface WireOptions {
 
 /** The most bytes of a response's header. No web server takes as much. */
 const MAX_HEADER_BYTES = 64 * 1024;
+/** The most bytes of the PARAMS of a request that shares its connection with many, which together must not take much memory. */
+const MAX_SHARED_PARAMS_BYTES = 64 * 1024;
+const MANY = 16;
 const MAX_STDERR_BYTES = 16 * 1024;
 /** The most records of an exchange that are kept at either end of it; a large upload has thousands in between. */
 const MAX_RECORDS = 50;
@@ -77,7 +80,8 @@ export class Exchange {
     this.requestId = place.requestId;
     this.began = place.began;
     this.together = place.together;
-    this.request = begin === null ? null : new ObservedRequest(place.together, place.requestId, begin);
+    const maxParamsBytes = place.together > MANY ? MAX_SHARED_PARAMS_BYTES : undefined;
+    this.request = begin === null ? null : new ObservedRequest(place.together, place.requestId, begin, maxParamsBytes);
     this.#sides = sides;
     this.#options = options;
     this.#stdin = new KeptStream(options.body);

@@ -13,7 +13,11 @@ import type { Oddity } from "./report.ts";
  * @param isAnswered Whether the trace has the answer. Then a stream without its end is not odd: the answer came early, or there was none.
  */
 export function requestOddities(request: ObservedRequest, { isAnswered }: { readonly isAnswered: boolean }): Oddity[] {
-  const rules = requestRules.flatMap((group) => group.rules).filter(({ id }) => !isAnswered || id !== "FCGI-3.3-17");
+  const rules = requestRules
+    .flatMap((group) => group.rules)
+    .filter(({ id }) => !isAnswered || id !== "FCGI-3.3-17")
+    // Most sites give their pages paths that are not those of the scripts: nothing is odd about that.
+    .filter(({ id }) => id !== "CGI-3.3-1");
   return broken(rules, request);
 }
 

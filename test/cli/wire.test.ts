@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { safeLine } from "../../cli/frame/style.ts";
+import { safeJson, safeLine } from "../../cli/frame/style.ts";
 import { safeLines, shownContent } from "../../cli/wire/content.ts";
 import { TraceDecoder } from "../../cli/wire/decoder.ts";
 import { ODDITY_RULES } from "../../cli/wire/oddities.ts";
@@ -337,6 +337,49 @@ describe("TraceDecoder", () => {
     expect(new Set(oddIn(more))).toEqual(new Set(["FCGI-3.3-7"]));
   });
 
+  it.each<[what: string, more: NameValuePair]>([
+    ["a page whose path is not the script's", ["SCRIPT_NAME", "/index.php"]],
+    ["a part of a page", ["SERVER_PROTOCOL", "INCLUDED"]],
+  ])("marks nothing in %s", (_, more) => {
+    const reports = reportsOf([
+      ["web server", request([more])],
+      ["application", answer(OK)],
+    ]);
+    expect(exchangesIn(reports)).toHaveLength(1);
+    expect(oddIn(reports)).toEqual([]);
+  });
+
+  it("knows of requests that it does not follow, and does not blame their answers", () => {
+    const reports: Report[] = [];
+    const decoder = new TraceDecoder({ body: 0, secrets: false }, "both", (report) => void reports.push(report));
+    const take = (from: Party, bytes: Uint8Array): void =>
+      decoder.take({ time: 0, connection: 1, what: "bytes", from, bytes });
+    const ids = Array.from({ length: 1025 }, (_, index) => index + 1);
+    const begin = encodeBeginRequestBody({ role: 1, keepConn: true });
+    for (const id of ids) take("web server", record(RecordType.BeginRequest, id, begin));
+    for (const id of ids.slice(0, -1)) take("application", end(id));
+    expect(decoder.isIdle(1)).toBe(false);
+    take("application", end(1025));
+    expect(decoder.isIdle(1)).toBe(true);
+    const odd = oddIn(reports);
+    expect(odd).toContain("FIELD-11");
+    expect(odd).not.toContain("FIELD-5");
+  });
+
+  it("keeps little of the variables of many requests at once", () => {
+    const large: NameValuePair[] = [["X", "x".repeat(60_000)]];
+    const asked = Array.from({ length: 20 }, (_, index) =>
+      joined(
+        request(large, { requestId: index + 1 }).subarray(0, -16),
+        record(RecordType.Params, index + 1, encodeNameValuePairs(large)),
+        record(RecordType.Params, index + 1),
+      ),
+    );
+    const kept = exchangesIn(reportsOf([["web server", joined(...asked)]])).map(({ params }) => params !== null);
+    expect(kept.slice(0, 16)).toEqual(Array(16).fill(true));
+    expect(kept.slice(16)).toEqual(Array(4).fill(false));
+  });
+
   it("keeps a bounded part of a request that never ends", () => {
     const piece = record(RecordType.Stdin, 1, new Uint8Array(60_000).fill(120));
     const steps = Array.from({ length: 300 }, (): [Party, Uint8Array] => ["web server", piece]);
@@ -382,6 +425,12 @@ describe("Secrets", () => {
     ["HTTP_X_API_KEY", "k", "(masked, 1 byte)"],
     ["DB_PASSWORD", "p", "(masked, 1 byte)"],
     ["HTTP_X_CSRF_TOKEN", "t", "(masked, 1 byte)"],
+    ["DB_PASS", "p", "(masked, 1 byte)"],
+    ["MYSQL_PWD", "p", "(masked, 1 byte)"],
+    ["HTTP_X_HUB_SIGNATURE_256", "s", "(masked, 1 byte)"],
+    ["PASSENGER_APP_ENV", "production", "production"],
+    ["REQUEST_URI", "/?PHPSESSID=x&SAMLResponse=y&sid=z", "/?PHPSESSID=(masked)&SAMLResponse=(masked)&sid=(masked)"],
+    ["HTTP_REFERER", "https://a/#sid=x&b=1", "https://a/#sid=(masked)&b=1"],
     ["PHP_VALUE", "", ""],
     ["REQUEST_URI", "/a?b=1&access_token=x&c=2#d", "/a?b=1&access_token=(masked)&c=2#d"],
     ["QUERY_STRING", "pass%77ord=x&q=1", "pass%77ord=(masked)&q=1"],
@@ -397,6 +446,17 @@ describe("Secrets", () => {
     expect(maskLine("Location: /next?token=1")).toBe("Location: /next?token=(masked)");
     expect(maskLine("Variable-AUTH_TOKEN: 1")).toBe("Variable-AUTH_TOKEN: (masked, 1 byte)");
     expect(maskText("user=a&password=b&c=d")).toBe("user=a&password=(masked)&c=d");
+    expect(maskText("pass1=a&pass%5Bpass2%5D=b&user_pass=c")).toBe(
+      "pass1=(masked)&pass%5Bpass2%5D=(masked)&user_pass=(masked)",
+    );
+    expect(maskText('Cookie: a=1; sid=2; token="3 4"')).toBe('Cookie: a=1; sid=(masked); token="(masked)"');
+    expect(maskText('<a href="/?token=1&b=2">')).toBe('<a href="/?token=(masked)&b=2">');
+    expect(maskText('{"tokens":["a]","b"],"pin":-1.5,"c":[1]}')).toBe('{"tokens":"(masked)","pin":"(masked)","c":[1]}');
+    expect(maskText('{"tokens":["a","b')).toBe('{"tokens":"(masked)"');
+    // Longer than what a regular expression can go back over.
+    const long = "x".repeat(20_000_000);
+    expect(maskText(`{"password":"${long}\\""}`)).toBe('{"password":"(masked)"}');
+    expect(maskText(`{"a":"${long}"}`)).toHaveLength(long.length + 8);
     expect(maskText('{"user":"a","password": "b\\"c","token":5}')).toBe(
       '{"user":"a","password": "(masked)","token":"(masked)"}',
     );
@@ -412,6 +472,9 @@ describe("Secrets", () => {
       "//a:".repeat(50_000),
       '"a" '.repeat(50_000),
       "?".repeat(200_000),
+      '"token":['.repeat(50_000),
+      '"token":"\\'.repeat(50_000),
+      'token="'.repeat(50_000),
     ]) {
       const began = performance.now();
       maskText(text);
@@ -445,6 +508,26 @@ describe("Content", () => {
     expect(shownContent(bytes.subarray(0, 3), true)).toEqual({ text: "gr" });
     expect(shownContent(Uint8Array.of(0, 1, 2, 255), true)).toEqual({ hex: "000102ff" });
     expect(shownContent(NOTHING, true)).toEqual({});
+  });
+
+  it("masks the secrets of a form that is no text", () => {
+    const form = encodeByteString(
+      '--x\r\nContent-Disposition: form-data; name="password"\r\n\r\nHIDDEN\r\n--x\r\n\r\n\x89PNG\xff\0\0\0\0',
+    );
+    const shown = (secrets: boolean): string =>
+      Buffer.from(shownContent(form, secrets).hex ?? "", "hex").toString("latin1");
+    expect(shown(false)).not.toContain("HIDDEN");
+    expect(shown(false)).toContain("\x89PNG\xff");
+    expect(shown(true)).toContain("HIDDEN");
+  });
+
+  it("lets through no character that a terminal obeys, also in JSON, which stays the same", () => {
+    const value = { text: 'a\u001b[2J"\u007f\u009b\u202e\u2028\ud800\u{f0000}ü\n' };
+    const json = safeJson(value);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+    expect(json).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202e\u2028]/);
+    expect(json).toContain("ü");
+    expect(JSON.parse(json)).toEqual(value);
   });
 
   it("lets through no character that a terminal obeys, and none that changes how others are read", () => {

@@ -33,8 +33,8 @@ export class ObservedRequest {
   /** The number of requests that ran on the connection when this one began, including this one. */
   readonly together: number;
   readonly records: SeenRecord[] = [];
-  /** What was sent in another order than that of FastCGI 6.1. */
-  readonly misplaced: string[] = [];
+  /** The first that was sent in another order than that of FastCGI 6.1; null if nothing was. */
+  misplaced: string | null = null;
   /** Whether a pair was cut between two records. */
   hasCutPair = false;
   /** The variables, once they are complete. */
@@ -48,12 +48,14 @@ export class ObservedRequest {
   isAnswered = false;
   readonly #ended = new Set<number>();
   readonly #params: Uint8Array[] = [];
+  readonly #maxParamsBytes: number;
   #paramsBytes = 0;
 
-  constructor(together: number, requestId: number, begin: Uint8Array) {
+  constructor(together: number, requestId: number, begin: Uint8Array, maxParamsBytes: number = MAX_PARAMS_BYTES) {
     this.together = together;
     this.requestId = requestId;
     this.begin = begin;
+    this.#maxParamsBytes = maxParamsBytes;
   }
 
   get role(): number {
@@ -84,23 +86,23 @@ export class ObservedRequest {
 
   #takeStream(type: number, contentData: Uint8Array): void {
     const name = constantName(RecordType, type);
-    if (this.#ended.has(type)) this.misplaced.push(`${name} behind its end`);
+    if (this.#ended.has(type)) this.misplaced ??= `${name} behind its end`;
     const earlier = ORDER.slice(0, ORDER.indexOf(type)).find((other) => !this.#ended.has(other));
-    if (earlier !== undefined) this.misplaced.push(`${name} before the end of ${constantName(RecordType, earlier)}`);
+    if (earlier !== undefined) this.misplaced ??= `${name} before the end of ${constantName(RecordType, earlier)}`;
     if (contentData.length === 0) {
       this.#ended.add(type);
       if (type === RecordType.Params) this.#readParams();
     } else if (type === RecordType.Params) {
       this.#paramsBytes += contentData.length;
-      if (this.#paramsBytes <= MAX_PARAMS_BYTES) this.#params.push(contentData.slice());
+      if (this.#paramsBytes <= this.#maxParamsBytes) this.#params.push(contentData.slice());
     } else {
       this.bytes[type === RecordType.Stdin ? "stdin" : "data"] += contentData.length;
     }
   }
 
   #readParams(): void {
-    if (this.#paramsBytes > MAX_PARAMS_BYTES) {
-      this.unreadable = `PARAMS has ${this.#paramsBytes} bytes, of which ${MAX_PARAMS_BYTES} are read`;
+    if (this.#paramsBytes > this.#maxParamsBytes) {
+      this.unreadable = `PARAMS has ${this.#paramsBytes} bytes, of which ${this.#maxParamsBytes} are read`;
       return;
     }
     try {

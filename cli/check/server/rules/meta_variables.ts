@@ -71,6 +71,7 @@ function contentLengthIsRight(request: ObservedRequest): Outcome {
 
 /** Whether SCRIPT_NAME and PATH_INFO together are the path of REQUEST_URI. */
 function sameScriptUri(request: ObservedRequest): Outcome {
+  if (request.role === Role.Authorizer) return notApplicable("for an Authorizer");
   const uri = request.param("REQUEST_URI");
   if (uri === undefined) return notTold("there is no REQUEST_URI to compare with");
   const path = `${request.param("SCRIPT_NAME") ?? ""}${request.param("PATH_INFO") ?? ""}`;
@@ -119,7 +120,8 @@ export const metaVariables: RuleGroup<ObservedRequest> = {
       "CGI-4.1.16-1",
       "SERVER_PROTOCOL",
       "SERVER_PROTOCOL is a protocol and its version",
-      matches(/^[A-Z]+\/\d+(\.\d+)?$/),
+      // Without a version it may be INCLUDED, for a part of a page.
+      matches(/^(INCLUDED|[A-Z]+\/\d+(\.\d+)?)$/),
     ),
     required("CGI-4.1.17-1", "SERVER_SOFTWARE", "SERVER_SOFTWARE is set", matches(/^[^\s/]+.*$/)),
     about("CGI-4.1.2-1", "CONTENT_LENGTH is set if there is a body", contentLength),

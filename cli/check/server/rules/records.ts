@@ -32,7 +32,7 @@ export const requestRecordRules: RuleGroup<ObservedRequest> = {
       id: "FCGI-6.1-2",
       section: "FastCGI 6.1",
       title: "PARAMS, STDIN and DATA come one after the other",
-      run: ({ misplaced }) => unless(misplaced[0], "in that order"),
+      run: ({ misplaced }) => unless(misplaced, "in that order"),
     },
     {
       id: "FCGI-3.3-17",
