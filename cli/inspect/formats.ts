@@ -3,6 +3,7 @@
 import { brotliDecompressSync } from "node:zlib";
 import { decodeRecordHeader, FCGI_HEADER_LEN, RecordType } from "../../src/toolkit.ts";
 import { UsageError } from "../frame/command.ts";
+import { safeLine } from "../frame/style.ts";
 import { isRecordingHeader, readRecordingLine } from "../wire/recording.ts";
 import type { Report } from "../wire/report.ts";
 import type { Party, Sides, TraceEvent } from "../wire/trace.ts";
@@ -18,7 +19,7 @@ export class BrokenFileError extends Error {
   override readonly name = "BrokenFileError";
 }
 
-/** The most bytes of a file that can't be read piece by piece. */
+/** The most bytes of a line, and of a file that can't be read piece by piece. */
 const MAX_WHOLE_BYTES = 256 * 1024 * 1024;
 const NEWLINE = 10;
 
@@ -40,7 +41,7 @@ export async function* partsOf(name: string, pieces: AsyncIterable<Uint8Array>):
   const all = joined(start, iterator);
   if (start[0] === 0x7b) yield* partsOfLines(name, all);
   else if (start[0] === 1) yield partOfBytes(start, all);
-  else yield* partsOfVectors(name, await whole(name, all));
+  else yield* partsOfVectors(name, await allOf(name, all));
 }
 
 async function* joined(start: Uint8Array, rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -59,7 +60,7 @@ async function* partsOfLines(name: string, pieces: AsyncIterable<Uint8Array>): A
     throw new UsageError(`Cannot read ${name}: its first line is no JSON`);
   }
   if (isRecordingHeader(header)) {
-    yield { name: null, sides: "both", events: parsed(lines, 2, readRecordingLine) };
+    yield { name: null, sides: "both", events: whole(parsed(lines, 2, readRecordingLine)) };
   } else if (isReport(header)) {
     const rest = parsed(lines, 2, (line) => {
       if (isReport(line)) return line;
@@ -69,6 +70,17 @@ async function* partsOfLines(name: string, pieces: AsyncIterable<Uint8Array>): A
   } else {
     throw new UsageError(`Cannot read ${name}: its first line is that of no recording, and no event`);
   }
+}
+
+/** The events of a recording. A tap that ended by itself has closed all connections: if one is open, the end of the file is missing. */
+async function* whole(events: AsyncIterable<TraceEvent>): AsyncGenerator<TraceEvent> {
+  const open = new Set<number>();
+  for await (const event of events) {
+    if (event.what === "closed") open.delete(event.connection);
+    else open.add(event.connection);
+    yield event;
+  }
+  if (open.size > 0) throw new BrokenFileError(`${open.size} of the connections have no end`);
 }
 
 async function* withFirst(first: Report, rest: AsyncIterable<Report>): AsyncGenerator<Report> {
@@ -87,7 +99,7 @@ async function* parsed<Value>(
     try {
       value = read(JSON.parse(line));
     } catch (error) {
-      throw new BrokenFileError(`line ${number}: ${(error as Error).message}`);
+      throw new BrokenFileError(`line ${number}: ${safeLine((error as Error).message)}`);
     }
     yield value;
     number++;
@@ -102,9 +114,11 @@ function isReport(value: unknown): value is Report {
 
 async function* linesOf(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<string, undefined> {
   let waiting: Uint8Array[] = [];
+  let length = 0;
   const line = (): string => {
     const text = Buffer.concat(waiting).toString();
     waiting = [];
+    length = 0;
     return text;
   };
   for await (const piece of pieces) {
@@ -115,6 +129,8 @@ async function* linesOf(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<strin
       yield line();
     }
     waiting.push(piece.subarray(start));
+    length += piece.length - start;
+    if (length > MAX_WHOLE_BYTES) throw new BrokenFileError(`a line has more than ${MAX_WHOLE_BYTES} bytes`);
   }
   const last = line();
   if (last !== "") yield last;
@@ -207,7 +223,7 @@ function* answeredCase(
 
 type Slice = (packed: readonly [number, number]) => Uint8Array;
 
-async function whole(name: string, pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+async function allOf(name: string, pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const kept: Uint8Array[] = [];
   let length = 0;
   for await (const piece of pieces) {

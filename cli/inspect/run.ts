@@ -1,5 +1,6 @@
 import { createReadStream } from "node:fs";
 import { type CommandContext, type CommandInput, UsageError } from "../frame/command.ts";
+import { safeLine } from "../frame/style.ts";
 import { viewOf } from "../tap/view.ts";
 import { TraceDecoder } from "../wire/decoder.ts";
 import type { Report } from "../wire/report.ts";
@@ -15,13 +16,22 @@ export async function run(
 ): Promise<number> {
   const { stdout, printError } = context;
   const { lines, wire } = viewOf(options, stdout);
-  const wanted = options.find?.toLowerCase();
+  // As in JSON, where a quote or a backslash has one before it.
+  const wanted = options.find === undefined ? undefined : JSON.stringify(options.find).slice(1, -1).toLowerCase();
   let isBroken = false;
+  /** The lines of a report. One from a file may lack anything. */
+  const textOf = (report: Report): string => {
+    try {
+      return lines(report).join("\n");
+    } catch (error) {
+      throw new BrokenFileError(`one of its events is none of \`fetchcgi tap\`: ${safeLine((error as Error).message)}`);
+    }
+  };
   const show = async (report: Report): Promise<void> => {
     if (report.event === "connection" && (report.oddity?.rule === "FCGI-3.3-2" || report.what === "lost"))
       isBroken = true;
     if (wanted !== undefined && !JSON.stringify(report).toLowerCase().includes(wanted)) return;
-    const text = lines(report).join("\n");
+    const text = textOf(report);
     if (text !== "") await stdout.write(`${text}\n`);
   };
   try {

@@ -10,8 +10,6 @@ import type { Report } from "../wire/report.ts";
 /** The most events that are kept for a page that is opened later, and the most characters of them. */
 const MAX_EVENTS = 1000;
 const MAX_KEPT = 32 * 1024 * 1024;
-/** The most bytes that wait for a browser. Beyond, its connection is closed; it comes back, and asks for what it has missed. */
-const MAX_WAITING = 8 * 1024 * 1024;
 const LOOPBACK = "127.0.0.1";
 
 const FILES: Readonly<Record<string, readonly [file: string, type: string]>> = {
@@ -31,6 +29,17 @@ const HEADERS: Readonly<Record<string, string>> = {
   "cache-control": "no-store",
 };
 
+/** A browser that reads the events, as fast as it can: what waits for it is in `Ui.#events`, and nowhere else. */
+interface Reader {
+  readonly response: ServerResponse;
+  /** The id of the event that it gets next. */
+  next: number;
+  /** The running requests that it knows of. */
+  running: string | null;
+  /** Whether it has no room for more. */
+  isFull: boolean;
+}
+
 /** A request that has no end yet, for the page. */
 export interface RunningRequest {
   readonly number: number;
@@ -41,7 +50,7 @@ export interface RunningRequest {
 export class Ui {
   readonly #server: Server;
   readonly #token = randomBytes(16).toString("hex");
-  readonly #readers = new Set<ServerResponse>();
+  readonly #readers = new Set<Reader>();
   /** The last events, as JSON. The id of the first one is `#first`. */
   readonly #events: string[] = [];
   #first = 1;
@@ -59,6 +68,8 @@ export class Ui {
       ui.#server.once("error", reject);
       ui.#server.listen(port, LOOPBACK, resolve);
     });
+    // Such as too many open files: the traffic goes on.
+    ui.#server.on("error", () => {});
     return ui;
   }
 
@@ -77,21 +88,18 @@ export class Ui {
       this.#length -= this.#events.shift()!.length;
       this.#first++;
     }
-    const id = this.#first + this.#events.length - 1;
-    for (const reader of this.#readers) send(reader, `id: ${id}\ndata: ${json}\n\n`);
+    for (const reader of this.#readers) this.#send(reader);
   }
 
   /** Shows which requests have run for some time. */
   showRunning(requests: readonly RunningRequest[]): void {
-    const json = JSON.stringify(requests);
-    if (json === this.#running) return;
-    this.#running = json;
-    for (const reader of this.#readers) send(reader, `event: running\ndata: ${json}\n\n`);
+    this.#running = JSON.stringify(requests);
+    for (const reader of this.#readers) this.#send(reader);
   }
 
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    for (const reader of this.#readers) reader.end("event: over\ndata: \n\n");
+    for (const { response } of this.#readers) response.end("event: over\ndata: \n\n");
     this.#server.closeIdleConnections();
     // A browser that has stopped does not read the end.
     setTimeout(() => this.#server.closeAllConnections(), 200).unref();
@@ -105,7 +113,8 @@ export class Ui {
   #answer({ method, headers, url = "" }: IncomingMessage, response: ServerResponse): void {
     for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
     // A name that another site has made lead here (DNS rebinding) is none of these.
-    if (![`${LOOPBACK}:${this.#port}`, `localhost:${this.#port}`].includes(headers.host ?? "")) {
+    const port = this.#port === 80 ? "" : `:${this.#port}`;
+    if (![`${LOOPBACK}${port}`, `localhost${port}`].includes(headers.host ?? "")) {
       refuse(response, 421, "This is another host");
       return;
     }
@@ -121,13 +130,31 @@ export class Ui {
 
   #stream(last: string | string[] | undefined, response: ServerResponse): void {
     response.writeHead(200, { "content-type": "text/event-stream" });
-    response.on("close", () => this.#readers.delete(response));
-    this.#readers.add(response);
     const after = /^\d{1,15}$/.test(String(last)) ? Number(last) : 0;
-    response.write(`event: running\ndata: ${this.#running}\n\n`);
-    for (const [index, json] of this.#events.entries()) {
-      const id = this.#first + index;
-      if (id > after) response.write(`id: ${id}\ndata: ${json}\n\n`);
+    const reader: Reader = { response, next: after + 1, running: null, isFull: false };
+    response.on("close", () => this.#readers.delete(reader));
+    response.on("drain", () => {
+      reader.isFull = false;
+      this.#send(reader);
+    });
+    this.#readers.add(reader);
+    this.#send(reader);
+  }
+
+  /** Sends what a browser has not got, until it has no room. What is not kept any more is left out; the ids tell the page. */
+  #send(reader: Reader): void {
+    while (!reader.isFull) {
+      reader.next = Math.max(reader.next, this.#first);
+      const json = this.#events[reader.next - this.#first];
+      let text: string;
+      if (reader.running !== this.#running) {
+        text = `event: running\ndata: ${this.#running}\n\n`;
+        reader.running = this.#running;
+      } else if (json !== undefined) {
+        text = `id: ${reader.next}\ndata: ${json}\n\n`;
+        reader.next++;
+      } else return;
+      reader.isFull = !reader.response.write(text);
     }
   }
 
@@ -139,11 +166,6 @@ export class Ui {
     });
     response.end(this.#events.map((json) => `${json}\n`).join(""));
   }
-}
-
-function send(reader: ServerResponse, text: string): void {
-  if (reader.writableLength > MAX_WAITING) reader.destroy();
-  else reader.write(text);
 }
 
 function sendFile([file, type]: readonly [string, string], response: ServerResponse): void {

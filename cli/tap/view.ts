@@ -1,4 +1,6 @@
 import type { CommandInput, Output } from "../frame/command.ts";
+import { safeJson } from "../frame/style.ts";
+import type { StreamReport } from "../wire/content.ts";
 import type { WireOptions } from "../wire/exchange.ts";
 import type { Report } from "../wire/report.ts";
 import { TextView } from "../wire/text.ts";
@@ -34,9 +36,19 @@ export function viewOf(
   const body = given === 0 && verbose ? VERBOSE_BODY : given;
   const wire = { body: body === 0 ? kept : body, secrets };
   if (json) {
-    const lines = (report: Report): string[] => (report.event === "record" && !records ? [] : [JSON.stringify(report)]);
+    const shown = body === 0 && kept > 0 ? withoutBodies : (report: Report): Report => report;
+    const lines = (report: Report): string[] =>
+      report.event === "record" && !records ? [] : [safeJson(shown(report))];
     return { wire, lines, text: null };
   }
   const text = new TextView({ records, params: isParams || verbose, bodies: body > 0 }, output);
   return { wire, lines: (report) => text.linesOf(report), text };
+}
+
+/** A report without the beginnings of bodies, which are kept for another view. */
+function withoutBodies(report: Report): Report {
+  if (report.event !== "exchange") return report;
+  const { stdin, data, body } = report;
+  const sizes = ({ bytes, records, isEnded }: StreamReport): StreamReport => ({ bytes, records, isEnded });
+  return { ...report, stdin: sizes(stdin), data: sizes(data), body: sizes(body) };
 }

@@ -29,7 +29,7 @@ export class TextView {
     this.#output = output;
   }
 
-  /** The lines of a report; empty if it is not shown. */
+  /** The lines of a report; empty if it is not shown. A report from a file may hold any text, also in place of numbers. */
   linesOf(report: Report): string[] {
     switch (report.event) {
       case "exchange":
@@ -41,7 +41,9 @@ export class TextView {
       case "part":
         return ["", styled(this.#output, "bold", safeLine(report.name))];
       case "skipped":
-        return [this.#mark("yellow", `${report.lines} lines were not shown: what reads them is too slow`)];
+        return [
+          this.#mark("yellow", `${safeLine(String(report.lines))} lines were not shown: what reads them is too slow`),
+        ];
     }
   }
 
@@ -66,11 +68,11 @@ export class TextView {
     const sizes = `${formatBytes(stdin.bytes + data.bytes)} → ${formatBytes(body.bytes)}`;
     const title = safeLine(`${method ?? "?"} ${uri ?? "?"}`);
     const lines = [
-      `#${number} ${this.#status(status)} ${styled(this.#output, "bold", title)}  ${sizes}  ${timesText(times)}  (${place.join(", ")})`,
+      `${safeLine(`#${number}`)} ${this.#status(status)} ${styled(this.#output, "bold", title)}  ${sizes}  ${timesText(times)}  (${safeLine(place.join(", "))})`,
     ];
     const add = (text: string): void => void lines.push(INDENT + text);
-    if (report.outcome !== "complete") add(this.#mark("red", `${report.outcome}: ${safeLine(report.reason ?? "")}`));
-    if (report.appStatus !== null && report.appStatus !== 0) add(`appStatus ${report.appStatus}`);
+    if (report.outcome !== "complete") add(this.#mark("red", safeLine(`${report.outcome}: ${report.reason ?? ""}`)));
+    if (report.appStatus !== null && report.appStatus !== 0) add(safeLine(`appStatus ${report.appStatus}`));
     for (const oddity of report.oddities) add(this.#oddity(oddity));
     if (stderr.bytes > 0) lines.push(...streamLines("STDERR", stderr));
     if (this.#options.params) {
@@ -90,7 +92,7 @@ export class TextView {
   }
 
   #connection({ connection, what, text, oddity }: ConnectionReport): string[] {
-    const name = `connection ${connection}`;
+    const name = safeLine(`connection ${connection}`);
     if (oddity !== undefined) return [`${name}: ${this.#oddity(oddity)}`];
     if (what === "refused") return [`${name}: ${this.#mark("red", safeLine(text))}`];
     if (what === "lost") return [`${name}: ${this.#mark("yellow", safeLine(text))}`];
@@ -112,20 +114,22 @@ export class TextView {
     const arrow = from === "web server" ? "→" : "←";
     const owner = exchange === null ? `connection ${connection}` : `#${exchange}`;
     const size = `${contentLength}+${paddingLength}`;
-    return `${INDENT}${time.toFixed(3).padStart(10)} ms ${arrow} ${`${type} ${requestId}`.padEnd(16)} ${size.padEnd(9)} ${owner}  ${safeLine(about)}`;
+    return safeLine(
+      `${INDENT}${time.toFixed(3).padStart(10)} ms ${arrow} ${`${type} ${requestId}`.padEnd(16)} ${size.padEnd(9)} ${owner}  ${about}`,
+    );
   }
 
   #oddity({ rule, title, reason, isAdvice }: Oddity): string {
     const word = this.#mark(isAdvice ? "yellow" : "red", isAdvice ? "odd (advice)" : "odd");
     const key = `${rule} ${title}`;
-    if (this.#explained.has(key)) return `${word} ${rule}: ${safeLine(reason)}`;
+    if (this.#explained.has(key)) return `${word} ${safeLine(`${rule}: ${reason}`)}`;
     this.#explained.add(key);
-    return `${word} ${rule} ${title}: ${safeLine(reason)}`;
+    return `${word} ${safeLine(`${key}: ${reason}`)}`;
   }
 
   #status(status: number | null): string {
     if (status === null) return this.#mark("red", "---");
-    return this.#mark(status < 400 ? "green" : status < 500 ? "yellow" : "red", String(status));
+    return this.#mark(status < 400 ? "green" : status < 500 ? "yellow" : "red", safeLine(String(status)));
   }
 
   #mark(style: "red" | "yellow" | "green", text: string): string {
@@ -148,7 +152,7 @@ function milliseconds(value: number): string {
 function streamLines(name: string, { bytes, text, hex }: StreamReport): string[] {
   const shown = text === undefined ? (hex ?? "").length / 2 : new TextEncoder().encode(text).length;
   const size = shown < bytes ? `${formatBytes(bytes)}, the beginning` : formatBytes(bytes);
-  const lines = text !== undefined ? safeLines(text) : hexLines(hex ?? "");
+  const lines = text !== undefined ? safeLines(text) : hexLines(hex ?? "").map(safeLine);
   return [`${INDENT}${name} (${size})`, ...lines.map((line) => `${INDENT}  ${line}`)];
 }
 

@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
-import { serve } from "../../adapters/node/index.ts";
+import { FastCgiHttpClient, FastCgiUnixConnector, serve } from "../../adapters/node/index.ts";
 import { fetchcgi } from "../cli/run.ts";
 import { startTap } from "../cli/running_tap.ts";
 import { startBrowser } from "../support/chromium.ts";
@@ -93,6 +93,33 @@ it("fetchcgi tap passes the same bytes under load with its page open", async () 
     await page.goto(/open (\S+)/.exec(tap.errors())![1]!);
     expect(await phpDigests(nginx.url, 100)).toEqual(await phpDigests(direct.url, 100));
     await page.waitForFunction('document.querySelectorAll("#rows tr").length === 100');
+  } finally {
+    await stop();
+  }
+});
+
+it("the page of fetchcgi tap does not grow while the browser does not draw it", async () => {
+  const server = await serve({ port: 0, fetch: () => new Response("hello") });
+  onTestFinished(() => server.close({ timeout: 0 }));
+  const { port } = server.address as { port: number };
+  const tap = await startTap(`127.0.0.1:${port}`, ["--ui"]);
+  await waitUntil(() => tap.errors().includes("fetchcgi: open "));
+  const [, url = ""] = /open (\S+)/.exec(tap.errors())!;
+  const folder = await createTemporaryDirectory("page");
+  onTestFinished(() => folder.remove());
+  const client = new FastCgiHttpClient(new FastCgiUnixConnector(tap.path), { keepAlive: true });
+  const { browser, stop } = await startBrowser(folder.path);
+  try {
+    const page = await browser.contexts()[0]!.newPage();
+    // As of a page that is behind another one.
+    await page.addInitScript("window.requestAnimationFrame = () => 0");
+    await page.goto(url);
+    await page.getByText("live").waitFor();
+    for (let count = 0; count < 1100; count++) await (await client.fetch("http://localhost/")).text();
+    await client.close();
+    expect(await tap.stop()).toBe(0);
+    await page.getByText("fetchcgi tap has ended").waitFor();
+    expect(await page.locator("#state").textContent()).toContain("1000 of 1000 shown");
   } finally {
     await stop();
   }

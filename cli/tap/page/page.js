@@ -43,8 +43,9 @@ source.onmessage = ({ data, lastEventId }) => {
   const report = JSON.parse(data);
   const entry = { report, text: data.toLowerCase(), row: rowOf(report) };
   (isPaused ? waiting : entries).push(entry);
-  // A page that is paused for long must not grow.
+  // A page that is paused for long, or behind others and so not drawn, must not grow.
   if (waiting.length > MAX_ROWS) missed += waiting.splice(0, waiting.length - MAX_ROWS).length;
+  removeOld();
   draw();
 };
 source.addEventListener("running", ({ data }) => {
@@ -72,13 +73,16 @@ function showState() {
   state.textContent = parts.join(" · ");
 }
 
+function removeOld() {
+  if (entries.length > MAX_ROWS) for (const { row } of entries.splice(0, entries.length - MAX_ROWS)) row.remove();
+}
+
 /** Draws once for all events of a moment. */
 function draw() {
   if (!isDrawn) return;
   isDrawn = false;
   requestAnimationFrame(() => {
     isDrawn = true;
-    for (const { row } of entries.splice(0, entries.length - MAX_ROWS)) row.remove();
     for (const entry of entries) {
       entry.row.hidden = !isWanted(entry);
       if (!entry.row.isConnected) rows.prepend(entry.row);
@@ -90,7 +94,8 @@ function draw() {
 
 function isWanted({ report, text }) {
   if (at("odd").checked && oddOf(report).length === 0 && report.outcome === "complete") return false;
-  return text.includes(search.value.toLowerCase());
+  // As in JSON, where a quote or a backslash has one before it.
+  return text.includes(JSON.stringify(search.value).slice(1, -1).toLowerCase());
 }
 
 const oddOf = (report) => report.oddities ?? (report.oddity ? [report.oddity] : []);
@@ -238,6 +243,7 @@ at("pause").addEventListener("click", ({ currentTarget }) => {
   isPaused = !isPaused;
   currentTarget.setAttribute("aria-pressed", String(isPaused));
   if (!isPaused) entries.push(...waiting.splice(0));
+  removeOld();
   draw();
 });
 at("clear").addEventListener("click", () => {
