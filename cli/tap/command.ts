@@ -11,7 +11,7 @@ export const tapCommand: Command = {
   options: tapOptions,
   exitCodes: [
     [0, "it was asked to end, and has"],
-    [1, "it could not listen"],
+    [1, "it could not listen, or the recording ended early"],
     [2, "the arguments are wrong, or the file of --write can't be written"],
   ],
   examples: [

@@ -1,47 +1,70 @@
 // Writes what crosses the wire into a file. A disk that is too slow, or full, holds nothing up: what does not fit is counted.
 
-import { type FileHandle, open } from "node:fs/promises";
+import { constants, type FileHandle, open } from "node:fs/promises";
 import { UsageError } from "../frame/command.ts";
 import { recordingHeader, recordingLine } from "../wire/recording.ts";
 import type { Party, TraceEvent } from "../wire/trace.ts";
 
-/** The most characters that wait for the disk. */
+/** The most characters that wait for the disk. Beyond, bytes are left out. */
 const MAX_WAITING = 64 * 1024 * 1024;
+/** What else happens on connections is little, but not nothing: beyond, the recording ends. */
+const MAX_EVER = 2 * MAX_WAITING;
 
 export class Recorder {
   readonly #file: FileHandle;
+  readonly #isRegular: boolean;
   readonly #onError: (error: Error) => void;
   #waiting: string[] = [];
   #length = 0;
   #writing: Promise<void> | null = null;
+  #hasBegun = false;
   #isClosed = false;
+  /** Whether it ended early. */
+  hasFailed = false;
   /** What was left out of each connection, until there is room again. */
-  #lost = new Map<string, { connection: number; from: Party; length: number }>();
+  readonly #lost = new Map<string, { connection: number; from: Party; length: number }>();
 
-  private constructor(file: FileHandle, onError: (error: Error) => void) {
+  private constructor(file: FileHandle, isRegular: boolean, onError: (error: Error) => void) {
     this.#file = file;
+    this.#isRegular = isRegular;
     this.#onError = onError;
   }
 
   /**
-   * Begins a recording. Only this user can read it, because the secrets are in it.
+   * Opens the file, and leaves in it what it holds. Only this user can read it from now on, because the secrets will be in it.
    *
    * @param onError Called once, when nothing can be written any more.
    * @throws {UsageError} If the file can't be written.
    */
   static async open(path: string, onError: (error: Error) => void): Promise<Recorder> {
+    let file: FileHandle | null = null;
     try {
-      const file = await open(path, "w", 0o600);
-      await file.chmod(0o600).catch(() => {}); // It may be a device.
-      await file.write(recordingHeader(new Date()));
-      return new Recorder(file, onError);
+      file = await open(path, constants.O_WRONLY | constants.O_CREAT, 0o600);
+      // Not of a pipe or a device.
+      const isRegular = (await file.stat()).isFile();
+      if (isRegular) await file.chmod(0o600);
+      return new Recorder(file, isRegular, onError);
     } catch (error) {
+      await file?.close();
       throw new UsageError(`Cannot write ${path}: ${(error as Error).message}`, { cause: error });
     }
   }
 
+  /** Begins to write, in place of what the file holds. */
+  begin(): void {
+    const header = recordingHeader(new Date());
+    this.#waiting.unshift(header);
+    this.#length += header.length;
+    this.#hasBegun = true;
+    this.#writing = this.#writeAll(true);
+  }
+
   take(event: TraceEvent): void {
     if (this.#isClosed) return;
+    if (this.#length > MAX_EVER) {
+      this.#fail(new Error(`the disk is too slow: ${MAX_EVER} characters wait for it`));
+      return;
+    }
     if (event.what === "bytes" && this.#length > MAX_WAITING) {
       const { connection, from, bytes } = event;
       const key = `${connection} ${from}`;
@@ -67,21 +90,29 @@ export class Recorder {
   #add(line: string): void {
     this.#waiting.push(line);
     this.#length += line.length;
-    this.#writing ??= this.#writeAll();
+    if (this.#hasBegun) this.#writing ??= this.#writeAll(false);
   }
 
-  async #writeAll(): Promise<void> {
+  async #writeAll(isFirst: boolean): Promise<void> {
     try {
+      if (isFirst && this.#isRegular) await this.#file.truncate();
       while (this.#waiting.length > 0) {
         const text = this.#waiting.splice(0).join("");
         await this.#file.appendFile(text);
         this.#length -= text.length;
       }
     } catch (error) {
-      this.#isClosed = true;
-      this.#waiting = [];
-      this.#onError(error as Error);
+      this.#fail(error as Error);
     }
     this.#writing = null;
+  }
+
+  #fail(error: Error): void {
+    if (this.hasFailed) return;
+    this.hasFailed = true;
+    this.#isClosed = true;
+    this.#waiting = [];
+    this.#lost.clear();
+    this.#onError(error);
   }
 }

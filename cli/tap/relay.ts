@@ -1,5 +1,5 @@
 // Passes the bytes of a connection on, in both directions and unchanged, and tells a watcher of them. What the watcher does with them has no
-// influence on what is passed: it is called before a piece is written, and what it throws is dropped.
+// influence on what is passed: it is called before a piece is written, and what it throws is dropped. It is asked one thing: how to close.
 
 import { type ByteChannel, type FastCgiConnection, fromStreams } from "../../src/toolkit.ts";
 import type { Party } from "../wire/trace.ts";
@@ -9,6 +9,8 @@ export interface RelayWatcher {
   onBytes(from: Party, bytes: Uint8Array): void;
   onEnd(from: Party): void;
   onBroken(from: Party, reason: string): void;
+  /** Whether the application has answered all requests. */
+  isAnswered(): boolean;
   /** Called once, when both connections are closed. */
   onClosed(): void;
 }
@@ -71,6 +73,13 @@ export class Relay {
     this.#isBroken = true;
     const other = this.#channels[OTHER[party]];
     contain(() => this.#watcher.onBroken(party, error instanceof Error ? error.message : String(error)));
+    if (party === "application" && this.#watcher.isAnswered()) {
+      // It has answered early, and takes no more of the request. A reset would destroy what the web server has not read of the answer.
+      this.#flows["web server"].drop();
+      this.#flows.application.end();
+      this.#passedEnd();
+      return;
+    }
     this.#flows[OTHER[party]].stop();
     void this.#flows[party].written.then(() => {
       other.reset?.(error);
@@ -99,8 +108,9 @@ class Flow {
   /** Pieces that came during a pause. */
   #waiting: Uint8Array[] = [];
   #write: Promise<void> | null = null;
-  #hasEnded = false;
   #isStopped = false;
+  #isDropping = false;
+  #hasEnded = false;
   isOver = false;
 
   constructor(from: ByteChannel, to: ByteChannel, events: FlowEvents) {
@@ -120,6 +130,14 @@ class Flow {
     this.#waiting = [];
   }
 
+  /** Reads to the end, and passes nothing on any more. */
+  drop(): void {
+    this.stop();
+    this.#isDropping = true;
+    if (this.#hasEnded) this.isOver = true;
+    else this.#from.resume();
+  }
+
   onData(bytes: Uint8Array): void {
     if (this.#isStopped) return;
     contain(() => this.#events.onBytes(bytes));
@@ -128,8 +146,18 @@ class Flow {
   }
 
   onEnd(): void {
+    if (this.#isDropping) {
+      this.isOver = true;
+      this.#events.onPassedEnd();
+    }
     if (this.#isStopped) return;
     contain(() => this.#events.onEnd());
+    this.end();
+  }
+
+  /** Passes an end on, behind what came before. */
+  end(): void {
+    if (this.#isStopped || this.#hasEnded) return;
     this.#hasEnded = true;
     if (this.#write === null) this.#pass();
   }

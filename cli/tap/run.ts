@@ -17,7 +17,7 @@ import { viewOf } from "./view.ts";
 
 type Input = CommandInput<typeof tapOptions>;
 
-/** The exit code when the address can't be listened on. */
+/** The exit code when the address can't be listened on, or the recording ended early. */
 const EXIT_FAILED = 1;
 /** Milliseconds after which a request without an end is told of. */
 const LONG_TIME = 2000;
@@ -29,16 +29,21 @@ const UI_BODY = 16 * 1024;
 const FLUSH_TIME = 1000;
 
 export async function run({ options }: Input, context: CommandContext): Promise<number> {
-  const { printError, signal } = context;
+  const { printError, signal, stderr } = context;
   const { target, connector } = endsOf(options);
   const { lines, wire, text } = viewOf(options, context.stdout, options.ui ? UI_BODY : 0);
   const ending = endingWith(signal);
+  // What reads the messages can stand still too.
+  const messages = new Printer(
+    stderr,
+    (count) => `fetchcgi: ${count} more messages were not shown`,
+    () => {},
+  );
+  const tell = (text: string): void => messages.print([`fetchcgi: ${text}`]);
   const recorder =
     options.write === undefined
       ? null
-      : await Recorder.open(options.write, (error) =>
-          printError(`fetchcgi: the recording ends here: ${error.message}`),
-        );
+      : await Recorder.open(options.write, (error) => tell(`the recording ends here: ${error.message}`));
   const printer = new Printer(
     context.stdout,
     (count) => lines({ event: "skipped", lines: count }).join("\n"),
@@ -57,15 +62,17 @@ export async function run({ options }: Input, context: CommandContext): Promise<
       decoder.take(event);
     },
     isIdle: (connection) => decoder.isIdle(connection),
-    onRefused: (reason) => printError(`fetchcgi: ${reason}`),
+    isAnswered: (connection) => decoder.isAnswered(connection),
+    onRefused: tell,
   });
   let listener: Listener;
   try {
     if (options.ui) ui = await openUi(options["ui-port"]);
     listener = await listen(nodeRuntime, target, {
       onConnection: (connection) => void tap.accept(connection),
-      onError: (error) => printError(`fetchcgi: ${(error as Error).message}`),
+      onError: (error) => tell((error as Error).message),
     });
+    recorder?.begin();
   } catch (error) {
     await ui?.close();
     await recorder?.close();
@@ -77,9 +84,9 @@ export async function run({ options }: Input, context: CommandContext): Promise<
   let printed = 0;
   const watched = setInterval(() => {
     const running = longOnes(decoder, tap);
-    ui?.showRunning(running);
+    ui?.showRunning(running.slice(0, MAX_LONG));
     // Each one is printed once.
-    const news = running.filter(({ number }) => number > printed);
+    const news = running.filter(({ number }) => number > printed).slice(0, MAX_LONG);
     printed = Math.max(printed, ...news.map(({ number }) => number));
     if (text !== null) printer.print(news.map((one) => text.running(one)));
   }, LONG_TIME);
@@ -90,8 +97,8 @@ export async function run({ options }: Input, context: CommandContext): Promise<
   clearInterval(watched);
   await ui?.close();
   await recorder?.close();
-  await flush(printer);
-  return 0;
+  await flush([printer, messages]);
+  return recorder?.hasFailed ? EXIT_FAILED : 0;
 }
 
 function endsOf(options: Input["options"]): { target: ListenTarget; connector: Connector } {
@@ -107,12 +114,10 @@ function endsOf(options: Input["options"]): { target: ListenTarget; connector: C
 
 /** The requests that have run for some time, the oldest first. */
 function longOnes(decoder: TraceDecoder, tap: Tap): RunningRequest[] {
-  const long = [...decoder.active()].map(({ number, title, began }) => ({
-    number,
-    title,
-    milliseconds: tap.time - began,
-  }));
-  return long.filter(({ milliseconds }) => milliseconds >= LONG_TIME).slice(0, MAX_LONG);
+  return [...decoder.active()]
+    .map(({ number, title, began }) => ({ number, title, milliseconds: tap.time - began }))
+    .filter(({ milliseconds }) => milliseconds >= LONG_TIME)
+    .sort((one, other) => one.number - other.number);
 }
 
 /** Listens for the browser. Rejects with what to do about it. */
@@ -123,13 +128,13 @@ async function openUi(port: number): Promise<Ui> {
   });
 }
 
-/** Waits for the reader, but not for one that has stopped. */
-async function flush(printer: Printer): Promise<void> {
+/** Waits for the readers, but not for one that has stopped. */
+async function flush(printers: readonly Printer[]): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<"late">((resolve) => {
     timer = setTimeout(resolve, FLUSH_TIME, "late");
   });
-  const isLate = (await Promise.race([printer.flush(), late])) === "late";
+  const isLate = (await Promise.race([Promise.all(printers.map((printer) => printer.flush())), late])) === "late";
   clearTimeout(timer);
   // A thread that writes to a stopped terminal would keep the process.
   if (isLate) endSoon();

@@ -14,6 +14,8 @@ export interface TapOptions {
   readonly watch: Watcher;
   /** Whether a connection can be closed without harm to a request. */
   readonly isIdle: (connection: number) => boolean;
+  /** Whether the application has answered all requests of a connection. */
+  readonly isAnswered: (connection: number) => boolean;
   /** Told why the application could not be connected to. */
   readonly onRefused: (reason: string) => void;
 }
@@ -51,6 +53,7 @@ export class Tap {
           this.#passed(connection, () => this.#watch({ what: "bytes", from, bytes }, connection)),
         onEnd: (from) => this.#watch({ what: "end", from }, connection),
         onBroken: (from, reason) => this.#watch({ what: "broken", from, reason }, connection),
+        isAnswered: () => this.#options.isAnswered(connection),
         onClosed: () => this.#closed(connection),
       });
       this.#relays.set(connection, relay);

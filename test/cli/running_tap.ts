@@ -25,7 +25,7 @@ export interface RunningTap {
 /**
  * Starts a tap to an application. The arguments may hold `{folder}`.
  *
- * @param taken What each write to its output waits for.
+ * @param taken What each write to its output waits for. What is written to its errors is there at once, but seems to wait as well.
  */
 export async function startTap(
   to: string,
@@ -45,7 +45,14 @@ export async function startTap(
       await context.stdout.write(data);
     },
   };
-  const code = runCommand(["tap", "--listen", `unix:${path}`, "--to", to, ...more], { ...context, stdout });
+  const stderr: Output = {
+    ...context.stderr,
+    async write(data) {
+      await context.stderr.write(data);
+      await taken;
+    },
+  };
+  const code = runCommand(["tap", "--listen", `unix:${path}`, "--to", to, ...more], { ...context, stdout, stderr });
   const stop = (): Promise<number> => {
     ending.abort();
     return code;

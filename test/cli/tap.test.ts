@@ -8,9 +8,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { FastCgiHttpClient, FastCgiUnixConnector, serve } from "../../adapters/node/index.ts";
+import { Recorder } from "../../cli/tap/recorder.ts";
 import { Ui } from "../../cli/tap/ui.ts";
-import type { Report } from "../../cli/wire/report.ts";
+import type { ExchangeReport, Report } from "../../cli/wire/report.ts";
 import { requireRuntime } from "../../scripts/setup.mjs";
+import { encodeEndRequestBody, encodeRecords, RecordType } from "../../src/toolkit.ts";
 import { freePort } from "../support/free_port.ts";
 import { deferred } from "../support/open_stream.ts";
 import { patternBytes } from "../support/pattern.ts";
@@ -141,6 +143,37 @@ describe("fetchcgi tap", () => {
     expect(tap.text()).toMatch(/closed: the application (broke|closed) the connection/);
   });
 
+  it("loses nothing of an early answer when the application takes no more of the request", async () => {
+    const record = (type: number, contentData: Uint8Array): Uint8Array =>
+      encodeRecords([{ type, requestId: 1, contentData }]);
+    const end = record(RecordType.EndRequest, encodeEndRequestBody({ appStatus: 0, protocolStatus: 0 }));
+    const answer = Buffer.concat([...Array(10).fill(record(RecordType.Stdout, patternBytes(60_000))), end]);
+    const upload = Array(50).fill(record(RecordType.Stdin, patternBytes(60_000)));
+    const left = deferred<void>();
+    const to = await startPeer(
+      (socket) => {
+        // It reads nothing, so that the tap can't write any more once it has left.
+        socket.pause();
+        socket.on("close", () => left.resolve());
+        socket.write(answer, () => socket.destroy());
+      },
+      { isUnix: true },
+    );
+    const port = await freePort();
+    const tap = await startTap(to, ["--listen", `tcp:127.0.0.1:${port}`, "--drain", "100"]);
+    const web = await open({ port });
+    web.socket.pause();
+    // Without the end of STDIN.
+    web.socket.write(Buffer.concat([REQUEST.subarray(0, -8), ...upload]));
+    await left.promise;
+    await waitUntil(() => tap.text().includes("#1 "));
+    web.socket.resume();
+    await web.ended;
+    expect(sha256(web.received())).toBe(sha256(answer));
+    web.socket.end();
+    expect(await web.closed).toBeUndefined();
+  });
+
   it("goes on when what reads its output stands still, and says how much was not shown", async () => {
     const server = await serve({ port: 0, fetch: () => new Response("hello") });
     onTestFinished(() => server.close({ timeout: 0 }));
@@ -236,6 +269,105 @@ describe("fetchcgi tap", () => {
     expect(existsSync(tap.path)).toBe(false);
   });
 
+  it("leaves the file of --write as it is when it can't listen", async () => {
+    const to = await startPeer((socket) => socket.end());
+    const tap = await startTap(to, ["--write", "{folder}/wire"]);
+    const file = join(tap.folder, "wire");
+    const web = await open(tap);
+    await web.ended;
+    web.socket.end();
+    await waitUntil(() => readFileSync(file, "utf8").includes('"closed"'));
+    const before = readFileSync(file, "utf8");
+    const second = await fetchcgi(["tap", "--listen", `unix:${tap.path}`, "--to", to, "--write", file]);
+    expect(second.code).toBe(1);
+    // It may have asked whether a process listens there.
+    expect(readFileSync(file, "utf8").slice(0, before.length)).toBe(before);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(await tap.stop()).toBe(0);
+    // A recording takes the place of an earlier one, and keeps nothing of it.
+    writeFileSync(file, "x".repeat(100_000), { mode: 0o644 });
+    const third = await startTap(to, ["--write", file]);
+    await waitUntil(() => readFileSync(file, "utf8").startsWith("{"));
+    expect(await third.stop()).toBe(0);
+    expect(readFileSync(file, "utf8")).toMatch(/^\{"fetchcgi":"recording",[^\n]*\}\n$/);
+  });
+
+  it("goes on when the disk is full, says that the recording ends, and fails in the end", async () => {
+    const to = await startPeer((socket) => socket.end("x"));
+    const tap = await startTap(to, ["--write", "/dev/full"]);
+    const web = await open(tap);
+    await web.ended;
+    expect(web.received().toString()).toBe("x");
+    await waitUntil(() => tap.errors().includes("the recording ends here: ENOSPC"));
+    web.socket.end();
+    expect(await tap.stop()).toBe(1);
+    expect(tap.errors().match(/the recording ends here/g)).toHaveLength(1);
+  });
+
+  it("ends a recording for which too much waits, also if it is no bytes", async () => {
+    const folder = await createTemporaryDirectory("recorder");
+    onTestFinished(() => folder.remove());
+    const errors: string[] = [];
+    const recorder = await Recorder.open(join(folder.path, "wire"), ({ message }) => void errors.push(message));
+    // Nothing is written yet, as by a disk that stands still.
+    const about = "x".repeat(1024 * 1024);
+    for (let connection = 1; connection <= 130; connection++)
+      recorder.take({ time: 0, connection, what: "opened", about });
+    expect(errors).toEqual([expect.stringContaining("the disk is too slow")]);
+    expect(recorder.hasFailed).toBe(true);
+    await recorder.close();
+  });
+
+  it("keeps few of its messages when what reads them stands still", async () => {
+    const reader = deferred<void>();
+    const tap = await startTap("unix:/nowhere/app.sock", [], reader.promise);
+    for (let count = 0; count < 20; count++) await (await open(tap)).ended;
+    // The rest waits, instead of being given to a terminal that would hold up the process.
+    expect(tap.errors().match(/Cannot connect/g)).toHaveLength(1);
+    reader.resolve();
+    await waitUntil(() => tap.errors().match(/Cannot connect/g)!.length === 20);
+  });
+
+  it("prints no bodies with --json that were asked for by the page alone", async () => {
+    const server = await serve({ port: 0, fetch: () => new Response("hello") });
+    onTestFinished(() => server.close({ timeout: 0 }));
+    const { port } = server.address as { port: number };
+    const tap = await startTap(`127.0.0.1:${port}`, ["--json", "--ui"]);
+    const client = new FastCgiHttpClient(new FastCgiUnixConnector(tap.path));
+    onTestFinished(() => client.close({ timeout: 0 }));
+    await (await client.fetch("http://localhost/a")).text();
+    await waitUntil(() => tap.text().includes('"exchange"'));
+    expect(tap.exchanges()[0]!.body).toEqual({ bytes: 5, records: expect.any(Number), isEnded: expect.any(Boolean) });
+  });
+
+  it("sends a browser that reads slowly what is kept, and the ids tell what it has missed", async () => {
+    const ui = await Ui.open(0);
+    onTestFinished(() => ui.close());
+    const report = (number: number): ExchangeReport =>
+      ({ event: "exchange", number, body: { text: "x".repeat(30_000) } }) as unknown as ExchangeReport;
+    for (let number = 1; number <= 900; number++) ui.take(report(number));
+    const { host, pathname, port } = new URL(ui.url);
+    const { socket } = await open({ port: Number(port) });
+    const ids: number[] = [];
+    let tail = "";
+    socket.on("data", (piece) => {
+      tail += piece.toString("latin1");
+      for (const [, id] of tail.matchAll(/\nid: (\d+)\n/g)) if (Number(id) !== ids.at(-1)) ids.push(Number(id));
+      tail = tail.slice(-20);
+    });
+    const begun = new Promise<void>((resolve) => socket.once("data", () => resolve()));
+    socket.write(`GET ${pathname}events HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    await begun;
+    socket.pause();
+    for (let number = 901; number <= 2500; number++) ui.take(report(number));
+    socket.resume();
+    await waitUntil(() => ids.at(-1) === 2500);
+    expect(ids[0]).toBe(1);
+    expect(ids.length).toBeGreaterThan(1000);
+    expect(ids.length).toBeLessThan(2500);
+    expect(ids).toEqual([...new Set(ids)].sort((one, other) => one - other));
+  });
+
   it("says what is wrong with its arguments", async () => {
     for (const [args, message] of [
       [[], "expected --listen ADDRESS and --to ADDRESS, got no --listen"],
@@ -299,6 +431,71 @@ describe("fetchcgi inspect", () => {
     expect(text).toContain("#1 --- GET");
     expect(errors).toContain(`Cannot read ${file} to its end: line 3: `);
     expect(code).toBe(1);
+  });
+
+  it("says that the end of a recording is missing when it was cut off between two lines", async () => {
+    const folder = await createTemporaryDirectory("inspect");
+    onTestFinished(() => folder.remove());
+    const file = join(folder.path, "wire");
+    const opened = '{"fetchcgi":"recording","version":1}\n{"time":0,"connection":1,"what":"opened"}\n';
+    writeFileSync(file, opened);
+    const { errors, code } = await fetchcgi(["inspect", file]);
+    expect([errors, code]).toEqual([`fetchcgi: Cannot read ${file} to its end: 1 of the connections have no end`, 1]);
+    writeFileSync(file, `${opened}{"time":1,"connection":1,"what":"closed"}\n`);
+    expect((await fetchcgi(["inspect", file])).code).toBe(0);
+  });
+
+  it("prints nothing of a made-up file that a terminal obeys, and survives it", async () => {
+    const folder = await createTemporaryDirectory("inspect");
+    onTestFinished(() => folder.remove());
+    const file = join(folder.path, "events");
+    const evil = "\u001b]0;x\u0007\u009b2J";
+    const stream = { bytes: 3, records: 1, isEnded: true, hex: evil };
+    const oddity = { rule: evil, title: evil, reason: evil, isAdvice: false };
+    const exchange = {
+      ...{ event: "exchange", number: evil, connection: evil, requestId: evil, role: evil, keepConn: true },
+      ...{ together: 2, method: evil, uri: evil, status: evil, outcome: evil, reason: evil, appStatus: evil },
+      ...{ times: { firstByte: null, end: null }, params: [[evil, evil]], header: [evil] },
+      ...{ stdin: stream, data: stream, body: stream, stderr: { ...stream, hex: undefined, text: evil } },
+      ...{ oddities: [oddity, oddity] },
+    };
+    const events = [
+      exchange,
+      { event: "connection", connection: evil, what: "odd", text: evil, oddity },
+      { event: "connection", connection: evil, what: "lost", text: evil },
+      { event: "record", exchange: evil, time: 1, from: evil, type: evil, requestId: evil, about: evil },
+      { event: "skipped", lines: evil },
+      { event: "part", name: evil },
+    ];
+    writeFileSync(file, events.map((event) => `${JSON.stringify(event)}\n`).join(""));
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+    const obeyed = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/;
+    const { text, errors } = await fetchcgi(["inspect", file, "--verbose"]);
+    expect(errors).toBe("");
+    expect(text).toContain("]0;x");
+    expect(text).not.toMatch(obeyed);
+    const json = await fetchcgi(["inspect", file, "--verbose", "--json"]);
+    expect(json.text).not.toMatch(obeyed);
+    expect(json.text.split("\n").map((line) => JSON.parse(line))).toEqual(JSON.parse(JSON.stringify(events)));
+    for (const line of ['{"event":"exchange"}', '{"event":"record","time":"x"}', `{"event":"exchange","${evil}`]) {
+      writeFileSync(file, `{"event":"part","name":"a"}\n${line}\n`);
+      const broken = await fetchcgi(["inspect", file, "--verbose"]);
+      expect([broken.code, broken.errors]).toEqual([1, expect.stringContaining(`Cannot read ${file} to its end: `)]);
+      expect(broken.errors).not.toMatch(obeyed);
+    }
+  });
+
+  it("finds a text with quotes and backslashes", async () => {
+    const folder = await createTemporaryDirectory("inspect");
+    onTestFinished(() => folder.remove());
+    const file = join(folder.path, "events");
+    writeFileSync(file, `${JSON.stringify({ event: "part", name: 'Uncaught App\\Models\\User says "no"' })}\n`);
+    for (const [wanted, found] of [
+      ["app\\models", 1],
+      ['"NO"', 1],
+      ["app/models", 0],
+    ] as const)
+      expect((await fetchcgi(["inspect", file, "--find", wanted])).text.match(/Uncaught/g)?.length ?? 0).toBe(found);
   });
 
   it("says what a file is not", async () => {
