@@ -1,7 +1,8 @@
 import type { ConnectionAddress } from "../../src/toolkit.ts";
 import { SpareDescriptor } from "../system/descriptors.ts";
 import type { ListenerEvents, ListeningSocket, ListenPlace, ServerRuntime } from "../system/listen.ts";
-import { type FastCgiListener, type ListenerServeOptions, type ServeOptions, serveOn } from "../system/serve.ts";
+import type { ListenerServeOptions } from "../system/listener_options.ts";
+import { type FastCgiListener, type ServeOptions, serveOn } from "../system/serve.ts";
 import { openUnix } from "./connect.ts";
 import { type BunListener, type BunTcpPlace, bun } from "./runtime.ts";
 import { type SocketData, socketHandlers } from "./socket.ts";

@@ -1,7 +1,7 @@
 import type { ConnectionAddress } from "../../src/toolkit.ts";
 import { isShortage, ShortageReport } from "../system/descriptors.ts";
 import type { ListenerEvents, ListeningSocket, ListenPlace, ServerRuntime } from "../system/listen.ts";
-import { type FastCgiListener, type ListenerServeOptions, type ServeOptions, serveOn } from "../system/serve.ts";
+import { type FastCgiListener, type ServeOptions, serveOn } from "../system/serve.ts";
 import { openUnix } from "./connect.ts";
 import { type DenoConn, type DenoListener, deno } from "./runtime.ts";
 import { DenoChannel } from "./socket.ts";
@@ -14,7 +14,7 @@ type TcpPlace = Extract<ListenPlace, { readonly hostname: string }>;
 const RUNTIME: ServerRuntime = { bind, openUnix, environment: (name) => deno().env.get(name) };
 
 /**
- * Serves a fetch handler, or an application for node:http, over FastCGI.
+ * Serves a fetch handler over FastCGI.
  *
  * ```ts
  * import { serve } from "fetchcgi/deno";
@@ -31,7 +31,7 @@ const RUNTIME: ServerRuntime = { bind, openUnix, environment: (name) => deno().e
  * @throws {TypeError | RangeError} If an option has a value it can't have.
  * @throws {Error} If it can't listen.
  */
-export function serve(options: ServeOptions | ListenerServeOptions): Promise<FastCgiListener> {
+export function serve(options: ServeOptions): Promise<FastCgiListener> {
   return serveOn(RUNTIME, options);
 }
 

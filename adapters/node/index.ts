@@ -2,5 +2,6 @@
 
 export * from "../../src/index.ts";
 export * from "../system/index.ts";
+export type { HttpListener, ListenerServeOptions } from "../system/listener_options.ts";
 export { FastCgiTcpConnector, FastCgiUnixConnector } from "./connect.ts";
 export { serve } from "./serve.ts";

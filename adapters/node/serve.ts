@@ -1,4 +1,5 @@
-import { type FastCgiListener, type ListenerServeOptions, type ServeOptions, serveOn } from "../system/serve.ts";
+import type { ListenerServeOptions } from "../system/listener_options.ts";
+import { type FastCgiListener, type ServeOptions, serveOn } from "../system/serve.ts";
 import { nodeRuntime } from "./listen.ts";
 
 /**

@@ -21,7 +21,7 @@ import { checkTarget, type ListenTarget, listen, type ServerRuntime } from "./li
 export interface ServeOptions extends ListenTarget, FastCgiServerOptions, FastCgiHttpServiceOptions {
   /** Answers the requests. */
   fetch: FastCgiFetchHandler;
-  /** An application for node:http in place of `fetch`: see {@linkcode ListenerServeOptions}. */
+  /** In place of `fetch`, on Node.js and Bun: an application that was written for node:http. */
   listener?: undefined;
   /**
    * Addresses that TCP connections may come from (FastCGI 3.2). With a list, connections that are not TCP are refused too.
@@ -33,19 +33,10 @@ export interface ServeOptions extends ListenTarget, FastCgiServerOptions, FastCg
   signal?: AbortSignal;
 }
 
-/** Options of `serve` for an application that was written for node:http. */
-export interface ListenerServeOptions extends Omit<ServeOptions, "fetch" | "listener" | "lazyRequest"> {
-  /**
-   * Answers the requests: a function that takes `(req, res)`, such as an Express application or Koa's `callback()`, or
-   * an `http.Server`, such as Fastify's `server`, which need not listen. They are a real IncomingMessage and
-   * ServerResponse. `req.socket` has the addresses of the HTTP client and of the web server, `encrypted` for https,
-   * and in `fastcgi` what a fetch handler gets as its second parameter: the CGI variables, `waitUntil` and the rest.
-   *
-   * Informational responses (1xx) and trailers end here, because FastCGI has no place for them.
-   */
-  listener: HttpListener;
-  /** Only without `listener`: see {@linkcode ServeOptions}. */
-  fetch?: undefined;
+/** Options of `serve` with either kind of application. */
+export interface ServedOptions extends Omit<ServeOptions, "fetch" | "listener"> {
+  fetch?: FastCgiFetchHandler | undefined;
+  listener?: HttpListener | undefined;
 }
 
 /** A server that listens. */
@@ -62,10 +53,7 @@ export interface FastCgiListener extends AsyncDisposable {
 }
 
 /** Serves on a runtime's sockets. */
-export async function serveOn(
-  runtime: ServerRuntime,
-  options: ServeOptions | ListenerServeOptions,
-): Promise<FastCgiListener> {
+export async function serveOn(runtime: ServerRuntime, options: ServedOptions): Promise<FastCgiListener> {
   checkTarget(objectOf(options, "Cannot serve", "options to be an object"), runtime);
   // If middleware that guards the application were ignored, every client would be let in. TypeScript does not see it in `...app`.
   if ("middleware" in options) {
@@ -113,15 +101,15 @@ export async function serveOn(
 
 /** The service for either kind of application. node:http is loaded for those that need it. */
 async function serviceOf(
-  options: ServeOptions | ListenerServeOptions,
+  options: ServedOptions,
   onStderr: NonNullable<FastCgiHttpServiceOptions["onStderr"]>,
 ): Promise<FastCgiHttpService> {
-  const { listener } = options;
-  if (listener === undefined && options.fetch === undefined) {
-    throw new TypeError("Cannot serve: expected either fetch or listener, got neither");
+  const { fetch, listener } = options;
+  if (listener === undefined) {
+    if (fetch === undefined) throw new TypeError("Cannot serve: expected either fetch or listener, got neither");
+    return new FastCgiHttpService(fetch, { ...options, onStderr });
   }
-  if (listener === undefined) return new FastCgiHttpService(options.fetch, { ...options, onStderr });
-  if (options.fetch !== undefined) throw new TypeError("Cannot serve: expected either fetch or listener, got both");
+  if (fetch !== undefined) throw new TypeError("Cannot serve: expected either fetch or listener, got both");
   if (typeof listener !== "function" && typeof Object(listener).emit !== "function") {
     throw unexpected("Cannot use listener: expected a function or an http.Server", listener);
   }

@@ -17,7 +17,7 @@ import {
   serve,
 } from "../../adapters/node/index.ts";
 import { openTemporaryFile } from "../../adapters/system/spool.ts";
-import { FastCgiClient } from "../../src/toolkit.ts";
+import { FastCgiClient, streamedResponse } from "../../src/toolkit.ts";
 import { freePort } from "../support/free_port.ts";
 import { startProcess, waitUntil } from "../support/process.ts";
 import { isSettled } from "../support/streams.ts";
@@ -220,10 +220,10 @@ describe("phpFpm", () => {
       (script: string | object) => FastCgiUnixConnector.phpFpm("/run/php.sock", script as string),
     ],
   ])("%s.phpFpm presets the script when it gets a path or an object", (_, make) => {
-    const openSpool = openTemporaryFile;
-    expect(make("/srv/index.php").preset).toEqual({ openSpool, script: { filename: "/srv/index.php" } });
+    const ofAdapter = { openSpool: openTemporaryFile, streamedResponse };
+    expect(make("/srv/index.php").preset).toEqual({ ...ofAdapter, script: { filename: "/srv/index.php" } });
     const script = { filename: "/srv/index.php", name: "/index.php" };
-    expect(make(script).preset).toEqual({ openSpool, script });
+    expect(make(script).preset).toEqual({ ...ofAdapter, script });
   });
 
   it("FastCgiUnixConnector.phpFpm sends SCRIPT_FILENAME when the client has no script of its own", async () => {

@@ -104,7 +104,7 @@ const INTERFACES: readonly OptionsInterface[] = [
     give: (options) => serve({ port: 0, fetch: handler, ...options }),
   },
   { file: "adapters/system/serve.ts", name: "ServeOptions", table: "serve" },
-  { file: "adapters/system/serve.ts", name: "ListenerServeOptions", table: "serve" },
+  { file: "adapters/system/listener_options.ts", name: "ListenerServeOptions", table: "serve" },
   {
     file: "src/server/server.ts",
     name: "CloseOptions",

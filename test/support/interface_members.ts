@@ -8,7 +8,11 @@ import ts from "typescript";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** The modules that say what the entries export. */
-const DOORS = ["src/index.ts", "src/toolkit.ts", "adapters/cloudflare/index.ts", "adapters/system/index.ts"];
+const DOORS = [
+  "src/index.ts",
+  "src/toolkit.ts",
+  ...["cloudflare", "node", "system"].map((room) => `adapters/${room}/index.ts`),
+];
 
 /** The names of all types of options that the entries export. */
 export function exportedOptionTypes(): string[] {
