@@ -518,22 +518,19 @@ describe("fetchcgi inspect", () => {
 });
 
 describe("Ui", () => {
-  it("closes the connection of a browser that has stopped, and gives it later what it has missed", async () => {
+  it("gives a browser that comes back what it has missed", async () => {
     const ui = await Ui.open(0);
     onTestFinished(() => ui.close());
     const { port, pathname } = new URL(ui.url);
-    const stopped = await open({ port: Number(port) });
     const head = `GET ${pathname}events HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n`;
-    stopped.socket.write(`${head}\r\n`);
-    await waitUntil(() => stopped.received().includes("event: running"));
-    stopped.socket.pause();
-    const text = "x".repeat(100_000);
-    const report = (connection: number): Report => ({ event: "connection", connection, time: 0, what: "lost", text });
+    const report = (connection: number): Report => ({
+      event: "connection",
+      connection,
+      time: 0,
+      what: "lost",
+      text: "x",
+    });
     for (let count = 1; count <= 300; count++) ui.take(report(count));
-    await new Promise((resolve) => setImmediate(resolve));
-    stopped.socket.resume();
-    await Promise.race([stopped.ended, stopped.closed]);
-    expect(stopped.received().length).toBeLessThan(20_000_000);
     const back = await open({ port: Number(port) });
     back.socket.write(`${head}Last-Event-ID: 290\r\n\r\n`);
     await waitUntil(() => back.received().includes("id: 300\n"));
