@@ -10,11 +10,7 @@ const exchanges: readonly Exchange[] = [
   { start: "GET /seen?x=1&x=2", lines: "X-Own: words\r\n" },
   { start: "POST /json", ...sized("Content-Type: application/json\r\n", '{"name":"bread"}') },
   { start: "POST /json", which: "that is none", ...sized("Content-Type: application/json\r\n", "{nope") },
-  {
-    start: "POST /json",
-    which: "that is too large",
-    ...sized("Content-Type: application/json\r\n", `"${"x".repeat(200_000)}"`),
-  },
+  // None that is too large: Fastify closes the connection without reading it, so nginx before it answers 413 or 502, by chance.
   { start: "POST /json", which: "of another type", ...sized("Content-Type: text/x-bread\r\n", "crust") },
   { start: "GET /cookies" },
   { start: "GET /away" },
