@@ -34,9 +34,9 @@ export class Tap {
     this.#options = options;
   }
 
-  /** Milliseconds since it began. */
+  /** Milliseconds since it began, in whole microseconds, so that a recording shows the same times. */
   get time(): number {
-    return performance.now() - this.#began;
+    return Math.round((performance.now() - this.#began) * 1000) / 1000;
   }
 
   /** Passes a connection of the web server on. */

@@ -20,7 +20,7 @@ export function isRecordingHeader(line: unknown): boolean {
 /** The line of an event. */
 export function recordingLine(event: TraceEvent): string {
   const bytes = event.what === "bytes" ? { bytes: Buffer.from(event.bytes).toString("base64") } : {};
-  return `${JSON.stringify({ ...event, ...bytes, time: Math.round(event.time * 1000) / 1000 })}\n`;
+  return `${JSON.stringify({ ...event, ...bytes })}\n`;
 }
 
 /**
