@@ -1,5 +1,6 @@
 // npm run test:runtimes: the tests of src/ on every version of Node that is supported, on Bun and on Deno. A line for each, and
-// one for each test that it can't run, with the reason. Arguments choose some: npm run test:runtimes -- bun node26
+// one for each test that it can't run, with the reason. Arguments choose some: npm run test:runtimes -- bun node26, or some of their
+// tests: node22/http
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { layerTests } from "./layers.mjs";
@@ -27,14 +28,18 @@ const options = ["--maxWorkers=2", "--no-color", "--reporter=minimal", "--report
 // Half a million cuts of the recorded traffic are worth one run, in the run of all tests.
 const env = { ...process.env, CUT_STEP: "11" };
 
-/** Runs the tests on one runtime. Resolves with whether they passed. A missing runtime does not stop the others. */
-async function test(name) {
+/**
+ * Runs the tests on one runtime: all, or with `node22/http` those of the folders whose names begin like this. Resolves with whether they
+ * passed. A missing runtime does not stop the others.
+ */
+async function test(choice) {
+  const [name, folder = ""] = choice.split("/");
   if (isForOthers(name)) {
     console.log(`${name.padEnd(8)} not run: its package is for linux-x64`);
     return true;
   }
   try {
-    return await testOn(name, name === "node" ? process.execPath : requireRuntime(name));
+    return await testOn(name, name === "node" ? process.execPath : requireRuntime(name), folder);
   } catch (error) {
     console.error(`${name.padEnd(8)} not run: ${error.message}`);
     return false;
@@ -48,18 +53,24 @@ function isForOthers(name) {
   );
 }
 
-async function testOn(name, command) {
+async function testOn(name, command, folder) {
   const { before = [], after = [] } = runtimes[name];
   const output = [];
   const start = performance.now();
-  const args = [...before, vitest, "run", ...after, ...options, ...layerTests];
+  const args = [...before, vitest, "run", ...after, ...options, ...testsIn(folder)];
   const code = await run(command, args, { env, quiet: true, output });
   const seconds = Math.round((performance.now() - start) / 1000);
   const text = Buffer.concat(output).toString();
   const summary = /^\d+ passed, \d+ failed, \d+ skipped$/m.exec(text)?.[0] ?? `ended with code ${code}`;
-  console.log(`${name.padEnd(8)} ${versionOf(command).padEnd(10)} ${summary} (${seconds} s)`);
+  const which = folder === "" ? "" : `, of test/${folder}*`;
+  console.log(`${name.padEnd(8)} ${versionOf(command).padEnd(10)} ${summary} (${seconds} s${which})`);
   for (const [skipped] of text.matchAll(/^skipped: .*$/gm)) console.log(`  ${skipped}`);
   return code === 0;
+}
+
+/** The tests of the folders whose names begin like this. */
+function testsIn(folder) {
+  return layerTests.filter((path) => path.startsWith(`test/${folder}`));
 }
 
 function versionOf(command) {
@@ -69,7 +80,10 @@ function versionOf(command) {
 try {
   await ensurePackages();
   const chosen = process.argv.slice(2);
-  const unknown = chosen.filter((name) => !(name in runtimes));
+  const unknown = chosen.filter((choice) => {
+    const [name, folder = ""] = choice.split("/");
+    return !(name in runtimes) || testsIn(folder).length === 0;
+  });
   if (unknown.length > 0)
     throw new Error(`Cannot test on ${unknown.join(", ")}: know ${Object.keys(runtimes).join(", ")}`);
   const names = chosen.length > 0 ? chosen : Object.keys(runtimes);
