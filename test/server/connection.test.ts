@@ -516,9 +516,9 @@ describe("ServerConnection and management records", () => {
     "stops reading when responses are not read, and goes on when they are: %s",
     async (_, handler, most) => {
       let handled = 0;
-      const application = new MemoryApplication((received) => {
+      const application = new MemoryApplication((received, context) => {
         handled++;
-        return handler(received, application.server);
+        return handler(received, context);
       });
       const { web } = application.connect();
       web.stopReading();
