@@ -7,7 +7,8 @@ import { type FastCgiRecord, RecordDecoder, RecordType } from "../../src/toolkit
 import type { RuntimeName } from "../adapters/battery/programs/adapter.ts";
 import { waitUntil } from "../support/process.ts";
 import { bytesOf, request } from "../support/records.ts";
-import { Neighbour, PeakMemory, startProgram, TargetServer } from "./processes.ts";
+import { PeakMemory } from "../support/resident_memory.ts";
+import { Neighbour, runProgram, TargetServer } from "./processes.ts";
 import type { CrowdOutcome, CrowdTask } from "./programs/crowd.ts";
 
 /** What many connections cost a server, or many waiting requests a client. Memory is in KiB for each. */
@@ -94,7 +95,7 @@ export async function holdConnections(runtime: RuntimeName, count: number): Prom
       connected: Math.round(connected),
       idle: kibibytes(idle),
       active: kibibytes(held),
-      waiting: kibibytes(crowd.memory / 1024 / 1024),
+      waiting: kibibytes(crowd.memory),
       answers,
       slowest: Math.round(slowest),
       clientAnswers: crowd.answers,
@@ -107,10 +108,7 @@ export async function holdConnections(runtime: RuntimeName, count: number): Prom
   }
 }
 
-async function sendCrowd(runtime: RuntimeName, port: number, count: number): Promise<CrowdOutcome> {
+function sendCrowd(runtime: RuntimeName, port: number, count: number): Promise<CrowdOutcome> {
   const task: CrowdTask = { port, count, connections: CONNECTIONS };
-  const client = await startProgram(runtime, "crowd.ts", [JSON.stringify(task)]);
-  const how = await client.exited;
-  if (how !== "code 0") throw new Error(`Expected crowd.ts to end well, got ${how}: ${client.stderr()}`);
-  return JSON.parse(client.stdout()) as CrowdOutcome;
+  return runProgram(runtime, "crowd.ts", task);
 }

@@ -6,6 +6,7 @@ import { type FastCgiRecord, RecordDecoder, RecordType } from "../../src/toolkit
 import type { RuntimeName } from "../adapters/battery/programs/adapter.ts";
 import { waitUntil } from "../support/process.ts";
 import { bytesOf, record, request } from "../support/records.ts";
+import { PeakMemory } from "../support/resident_memory.ts";
 import { type BackendRequest, TcpBackend } from "../support/tcp_backend.ts";
 import {
   type ClientFlood,
@@ -15,7 +16,7 @@ import {
   SILENT_CONNECTIONS,
   type Silence,
 } from "./floods.ts";
-import { Neighbour, PeakMemory, startProgram, type TargetServer } from "./processes.ts";
+import { Neighbour, runProgram, type TargetServer } from "./processes.ts";
 import type { ClientOutcome, ClientTask } from "./programs/client.ts";
 
 /** What a flood did. */
@@ -260,17 +261,15 @@ export async function floodClient(
   });
   const task: ClientTask = { hostile: backend.port, good: good.port, options, method, program };
   try {
-    const client = await startProgram(runtime, "client.ts", [JSON.stringify(task)]);
-    const how = await client.exited;
-    if (how !== "code 0") throw new Error(`Expected client.ts to end well, got ${how}: ${client.stderr()}`);
-    const { outcome, neighbour, companion, memory, held, descriptors } = JSON.parse(client.stdout()) as ClientOutcome;
+    const done = await runProgram<ClientOutcome>(runtime, "client.ts", task);
+    const { outcome, neighbour, companion, memory, held, descriptors } = done;
     return {
       side: "client",
       name,
       limit,
       ended: outcome,
       sent: round(sent / MIB),
-      memory: round(memory / MIB),
+      memory: round(memory),
       held: round(held / MIB),
       descriptors,
       reached: {},

@@ -1,12 +1,11 @@
-// A server in a process of its own on any runtime, and what the system says of a process.
+// Programs of this folder in processes of their own on any runtime, and a client beside them.
 
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { FastCgiHttpClient, FastCgiTcpConnector } from "../../adapters/node/index.ts";
 import { commandOf } from "../../scripts/setup.mjs";
 import type { RuntimeName } from "../adapters/battery/programs/adapter.ts";
 import { type RunningProcess, startProcess, waitUntil } from "../support/process.ts";
-import { peakResident } from "../support/resident_memory.ts";
 
 /** Milliseconds. Only a hang reaches it. */
 const HANG = 200_000;
@@ -45,6 +44,14 @@ export async function startProgram(
   return program;
 }
 
+/** Runs a program of this folder that is told a task and prints what came of it. */
+export async function runProgram<Outcome>(runtime: RuntimeName, file: string, task: object): Promise<Outcome> {
+  const program = await startProgram(runtime, file, [JSON.stringify(task)]);
+  const how = await program.exited;
+  if (how !== "code 0") throw new Error(`Expected ${file} to end well, got ${how}: ${program.stderr()}`);
+  return JSON.parse(program.stdout()) as Outcome;
+}
+
 /** A server in a process of its own. */
 export class TargetServer {
   readonly port: number;
@@ -78,24 +85,6 @@ export class TargetServer {
 
   stop(): Promise<void> {
     return this.#process.stop();
-  }
-}
-
-/** The most memory of a process from now on. */
-export class PeakMemory {
-  readonly #pid: number;
-  readonly #before: number;
-
-  constructor(pid: number) {
-    this.#pid = pid;
-    this.#before = Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))![1]) / 1024;
-    // The peak is counted anew: proc(5), clear_refs.
-    writeFileSync(`/proc/${pid}/clear_refs`, "5");
-  }
-
-  /** MiB by which the process has grown at most. */
-  get growth(): number {
-    return Math.max(0, peakResident(this.#pid) - this.#before);
   }
 }
 

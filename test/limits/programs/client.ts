@@ -1,10 +1,11 @@
 // Calls an application that floods, and beside that a good one, until the first call has ended. Arguments: the runtime, and what to do as
 // JSON. Prints how it went, a line of JSON.
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import type { FastCgiError, FastCgiHttpClient } from "../../../src/index.ts";
 import { type Adapter, adapterOf, type RuntimeName } from "../../adapters/battery/programs/adapter.ts";
 import { heldBytes } from "../../support/memory.ts";
+import { PeakMemory } from "../../support/resident_memory.ts";
 import type { ClientFlood } from "../floods.ts";
 
 /** What this program is told. */
@@ -23,13 +24,15 @@ export interface Beside {
   slowest: number;
 }
 
-/** What came of it. Memory is in bytes. */
+/** What came of it. */
 export interface ClientOutcome {
   readonly outcome: string;
   readonly neighbour: Beside;
   /** Calls on the same connection, where it is shared. */
   readonly companion: Beside;
+  /** MiB by which the process grew at most. */
   readonly memory: number;
+  /** Bytes that are still reachable behind the flood, and were not before. */
   readonly held: number;
   readonly descriptors: number;
 }
@@ -93,17 +96,13 @@ async function call(): Promise<string> {
   }
 }
 
-const status = (): string => readFileSync("/proc/self/status", "latin1");
-const kilobytes = (field: string): number => Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status())![1]);
-const descriptors = async (): Promise<number> => (await import("node:fs")).readdirSync("/proc/self/fd").length;
+const descriptors = (): number => readdirSync("/proc/self/fd").length;
 
 // All is loaded and connected then.
 await (await good.fetch("http://a.test/before")).text();
 if (isShared) await (await client.fetch("http://a.test/before")).text();
-const [heldBefore, descriptorsBefore] = [heldBytes(), await descriptors()];
-// The most memory is counted anew: proc(5), clear_refs.
-writeFileSync("/proc/self/clear_refs", "5");
-const before = kilobytes("VmRSS");
+const [heldBefore, descriptorsBefore] = [heldBytes(), descriptors()];
+const peak = new PeakMemory(process.pid);
 const calling = call().finally(() => {
   isOver = true;
 });
@@ -112,7 +111,7 @@ const [outcome] = await Promise.all([
   goOn(good, "/neighbour", neighbour),
   isShared && goOn(client, "/companion", companion),
 ]);
-const memory = (kilobytes("VmHWM") - before) * 1024;
+const memory = peak.growth;
 // The next call works.
 const next = await (await client.fetch("http://a.test/next")).text();
 await client.close();
@@ -122,7 +121,7 @@ const result: ClientOutcome = {
   companion,
   memory,
   held: heldBytes() - heldBefore,
-  descriptors: (await descriptors()) - descriptorsBefore,
+  descriptors: descriptors() - descriptorsBefore,
 };
 await good.close();
 console.log(JSON.stringify(result));

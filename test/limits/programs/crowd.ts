@@ -1,8 +1,8 @@
 // A client with many requests at once for few connections, and another beside it. Arguments: the runtime, and what to do as JSON. Prints
 // how it went, a line of JSON.
 
-import { readFileSync, writeFileSync } from "node:fs";
 import { adapterOf, type RuntimeName } from "../../adapters/battery/programs/adapter.ts";
+import { PeakMemory } from "../../support/resident_memory.ts";
 
 /** What this program is told. */
 export interface CrowdTask {
@@ -12,9 +12,10 @@ export interface CrowdTask {
   readonly connections: number;
 }
 
-/** What came of it. Memory is in bytes. */
+/** What came of it. */
 export interface CrowdOutcome {
   readonly lost: number;
+  /** MiB by which the process grew at most. */
   readonly memory: number;
   readonly answers: number;
   readonly slowest: number;
@@ -26,12 +27,9 @@ const { FastCgiHttpClient, FastCgiTcpConnector } = await adapterOf(name as Runti
 const connector = new FastCgiTcpConnector({ port });
 const client = new FastCgiHttpClient(connector, { maxConnections: connections, maxQueuedRequests: count });
 const neighbour = new FastCgiHttpClient(connector);
-const kilobytes = (field: string): number =>
-  Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(readFileSync("/proc/self/status", "latin1"))![1]);
 
 await (await client.fetch("http://a.test/before")).text();
-writeFileSync("/proc/self/clear_refs", "5");
-const before = kilobytes("VmRSS");
+const peak = new PeakMemory(process.pid);
 let left = count;
 let lost = 0;
 const requests = Array.from({ length: count }, async (_, index) => {
@@ -53,7 +51,7 @@ do {
   answers++;
 } while (left > 0);
 await Promise.all(requests);
-const memory = (kilobytes("VmHWM") - before) * 1024;
+const memory = peak.growth;
 await Promise.all([client.close(), neighbour.close()]);
 const outcome: CrowdOutcome = { lost, memory, answers, slowest };
 console.log(JSON.stringify(outcome));
