@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { namedTest, testExists } from "../support/named_tests.ts";
+import { missingTests } from "../support/named_tests.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const read = (file: string): string => readFileSync(join(root, file), "utf8");
@@ -38,15 +38,7 @@ describe("specifications/field-rules.md", () => {
   });
 
   it("names tests that exist", () => {
-    const missing = rows.flatMap(([id, , , tests = ""]) =>
-      tests
-        .split("<br>")
-        .filter((entry) => {
-          const test = namedTest(entry);
-          return test === null || !testExists(test);
-        })
-        .map((entry) => `${id}: ${entry}`),
-    );
+    const missing = rows.flatMap(([id, , , tests = ""]) => missingTests(tests).map((entry) => `${id}: ${entry}`));
     expect(missing).toEqual([]);
   });
 

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { namedTest, testExists } from "../support/named_tests.ts";
+import { missingTests } from "../support/named_tests.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const rows = readFileSync(join(root, "specifications/history.md"), "utf8")
@@ -29,13 +29,7 @@ describe("specifications/history.md", () => {
 
   it("names tests that exist", () => {
     const missing = rows.flatMap(([source, , , tests = ""]) =>
-      tests
-        .split("<br>")
-        .filter((entry) => {
-          const test = namedTest(entry);
-          return test === null || !testExists(test);
-        })
-        .map((entry) => `${source}: ${entry}`),
+      missingTests(tests).map((entry) => `${source}: ${entry}`),
     );
     expect(missing).toEqual([]);
   });

@@ -2,20 +2,20 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
-import { namedTest, testExists } from "../support/named_tests.ts";
+import { missingTests } from "../support/named_tests.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const text = readFileSync(join(root, "SECURITY.md"), "utf8");
 
-/** The rows of a table: the cells before the last, and the tests in the last. */
-function rowsOf(head: string): { name: string; tests: string[] }[] {
+/** The rows of a table: the cells before the last, and the last, which names tests. */
+function rowsOf(head: string): { name: string; tests: string }[] {
   return text
     .slice(text.indexOf(head))
     .split("\n\n", 1)[0]!
     .split("\n")
     .slice(2)
     .map((line) => line.split(/(?<!\\)\|/).map((cell) => cell.trim()))
-    .map((cells) => ({ name: cells.slice(1, -2).join(" "), tests: cells.at(-2)!.split("<br>") }));
+    .map((cells) => ({ name: cells.slice(1, -2).join(" "), tests: cells.at(-2)! }));
 }
 
 it.each([
@@ -24,14 +24,7 @@ it.each([
 ])("SECURITY.md names tests that exist for each row about a %s", (_, head, count) => {
   const rows = rowsOf(head);
   expect(rows.length).toBeGreaterThanOrEqual(count);
-  const missing = rows.flatMap(({ name, tests }) =>
-    tests
-      .filter((entry) => {
-        const test = namedTest(entry);
-        return test === null || !testExists(test);
-      })
-      .map((entry) => `${name}: ${entry || "none"}`),
-  );
+  const missing = rows.flatMap(({ name, tests }) => missingTests(tests).map((entry) => `${name}: ${entry || "none"}`));
   expect(missing).toEqual([]);
 });
 

@@ -6,23 +6,18 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** A test that a document names. */
-export interface NamedTest {
-  readonly file: string;
-  readonly name: string;
-}
-
-/** The test in an entry of a table; null if it names none. */
-export function namedTest(entry: string): NamedTest | null {
-  const match = /^`(test\/[^:`]+\.ts): ([^`]+)`$/.exec(entry.trim());
-  return match === null ? null : { file: match[1]!, name: match[2]! };
-}
-
 /** Test files by path, with what makes a name hard to find taken out. */
 const texts = new Map<string, string>();
 
-/** Whether the file has a string that is the name. */
-export function testExists({ file, name }: NamedTest): boolean {
+/** What a cell of a table names, divided by `<br>`, that is no test or does not exist. Of an empty cell, that it is empty. */
+export function missingTests(cell: string): string[] {
+  return cell.split("<br>").filter((entry) => !existsAs(entry.trim()));
+}
+
+/** Whether the file that an entry names has a string that is the name. */
+function existsAs(entry: string): boolean {
+  const [, file, name] = /^`(test\/[^:`]+\.ts): ([^`]+)`$/.exec(entry) ?? [];
+  if (file === undefined || name === undefined) return false;
   let text = texts.get(file);
   if (text === undefined) {
     text = existsSync(join(root, file)) ? readFileSync(join(root, file), "utf8").replaceAll("\\", "") : "";
