@@ -1,5 +1,5 @@
-// npm run proof [-- <minutes>]: makes specifications/proof.md and the memory in limits.md of what specifications/ledger.jsonl says was tried. With minutes, tries for
-// so long first, on each runtime in turn.
+// npm run proof [-- <minutes>]: makes specifications/proof.md, and the memory in limits.md, of what specifications/ledger.jsonl says was
+// tried. With minutes, tries for so long first, on each runtime in turn.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { withMemory } from "./limits_table.mjs";

@@ -1,6 +1,6 @@
 // npm run test:runtimes: the tests of src/ on every version of Node that is supported, on Bun and on Deno. A line for each, and
-// one for each test that it can't run, with the reason. Arguments choose some: npm run test:runtimes -- bun node26, or some of their
-// tests: node22/http
+// one for each test that it can't run, with the reason. Arguments choose runtimes: npm run test:runtimes -- bun node26. What follows a
+// slash chooses tests: node22/http runs those in test/http and test/http_listener, the folders whose names begin with http.
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { layerTests } from "./layers.mjs";
@@ -28,10 +28,7 @@ const options = ["--maxWorkers=2", "--no-color", "--reporter=minimal", "--report
 // Half a million cuts of the recorded traffic are worth one run, in the run of all tests.
 const env = { ...process.env, CUT_STEP: "11" };
 
-/**
- * Runs the tests on one runtime: all, or with `node22/http` those of the folders whose names begin like this. Resolves with whether they
- * passed. A missing runtime does not stop the others.
- */
+/** Runs the tests of an argument such as `bun` or `node22/http`. Resolves with whether they passed. A missing runtime does not stop the others. */
 async function test(choice) {
   const [name, folder = ""] = choice.split("/");
   if (isForOthers(name)) {
@@ -68,7 +65,7 @@ async function testOn(name, command, folder) {
   return code === 0;
 }
 
-/** The tests of the folders whose names begin like this. */
+/** The folders of test/ whose names begin with this; all of the tests of src/ if it is empty. */
 function testsIn(folder) {
   return layerTests.filter((path) => path.startsWith(`test/${folder}`));
 }

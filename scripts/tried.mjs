@@ -1,5 +1,5 @@
-// What npm run fuzz, races, processes, reload, soak and limits have in common: they try the library on a runtime, and what was tried can be added to
-// specifications/ledger.jsonl, a line for each run, so that short runs add up. npm run proof makes a table of it.
+// What npm run fuzz, races, processes, reload, soak and limits have in common: they try the library on a runtime, and what was tried can be
+// added to specifications/ledger.jsonl, a line for each run, so that short runs add up. npm run proof makes a table of it.
 import { execFileSync } from "node:child_process";
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
