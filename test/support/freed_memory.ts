@@ -2,9 +2,17 @@
 // wrong step is a lost byte, and tests compare all bytes.
 
 import fc from "fast-check";
-import { afterAll, beforeAll } from "vitest";
-import type { FastCgiRecord } from "../../src/toolkit.ts";
+import { afterAll, beforeAll, expect } from "vitest";
+import {
+  type ByteChannel,
+  type ByteChannelEvents,
+  encodeRecords,
+  type FastCgiRecord,
+  RecordDecoder,
+  type StageController,
+} from "../../src/toolkit.ts";
 import { joined } from "./bytes.ts";
+import { turns } from "./unhandled_rejections.ts";
 
 /**
  * Makes memory freeable on Node.js 20, which can't free the memory of a buffer, but can make its views empty, which is
@@ -27,7 +35,7 @@ export function withFreeableMemory(): void {
 const BUFFER_BYTES = 16 * 1024;
 
 /** Copies a piece to somewhere in a buffer of its own, as it would be read from a socket. */
-export function inOwnBuffer(piece: Uint8Array, index: number): Uint8Array<ArrayBuffer> {
+function inOwnBuffer(piece: Uint8Array, index: number): Uint8Array<ArrayBuffer> {
   const copy = new Uint8Array(new ArrayBuffer(BUFFER_BYTES + piece.length), index % BUFFER_BYTES, piece.length);
   copy.set(piece);
   return copy;
@@ -58,7 +66,7 @@ export function cut(bytes: Uint8Array, lengths: readonly number[]): Uint8Array[]
   return pieces;
 }
 
-/** The records of several requests, in an order that the numbers choose. */
+/** The records of several streams, in an order that the numbers choose. */
 export function mixed(all: readonly (readonly FastCgiRecord[])[], order: readonly number[]): FastCgiRecord[] {
   const waiting = all.map((records) => [...records]);
   const records: FastCgiRecord[] = [];
@@ -68,6 +76,96 @@ export function mixed(all: readonly (readonly FastCgiRecord[])[], order: readonl
   }
   return records;
 }
+
+/** How the records of several requests come. */
+export interface Delivery {
+  readonly order: readonly number[];
+  readonly cuts: readonly number[];
+  /** Whether turns pass before a piece. */
+  readonly pauses: readonly boolean[];
+}
+
+/** The members of a {@linkcode Delivery}, for `fc.record`. */
+export const DELIVERY: { readonly [Name in keyof Delivery]: fc.Arbitrary<Delivery[Name]> } = {
+  order: fc.array(fc.nat(9), { minLength: 1, maxLength: 9 }),
+  cuts: pieceLengths(),
+  pauses: fc.array(fc.boolean(), { minLength: 1, maxLength: 9 }),
+};
+
+/** A channel that a test drives. What is written to it comes to `enqueue`, record by record. */
+export abstract class DrivenChannel implements ByteChannel, StageController<FastCgiRecord> {
+  readonly #decoder = new RecordDecoder();
+  #events!: ByteChannelEvents;
+  start(events: ByteChannelEvents): void {
+    this.#events = events;
+  }
+  pause(): void {}
+  resume(): void {}
+  write(pieces: readonly Uint8Array[]): undefined {
+    for (const piece of pieces) this.#decoder.transform(new Uint8Array(piece), this);
+  }
+  async end(): Promise<void> {}
+  close(): void {}
+  abstract enqueue(record: FastCgiRecord): void;
+
+  receive(piece: Uint8Array, isSole?: boolean): void {
+    this.#events.onData(piece, isSole);
+  }
+
+  /**
+   * Receives the records of several requests.
+   *
+   * @param isSole What the channel says of its pieces.
+   * @returns The buffers of the pieces.
+   */
+  async receiveAll(
+    all: readonly (readonly FastCgiRecord[])[],
+    { order, cuts, pauses }: Delivery,
+    isSole?: boolean,
+  ): Promise<ArrayBuffer[]> {
+    const buffers: ArrayBuffer[] = [];
+    for (const [index, piece] of cut(encodeRecords(mixed(all, order)), cuts).entries()) {
+      if (pauses[index % pauses.length]) await turns(1);
+      const copy = inOwnBuffer(piece, index);
+      buffers.push(copy.buffer);
+      this.receive(copy, isSole);
+    }
+    return buffers;
+  }
+}
+
+/** The type of every body. */
+export const BODY_TYPE = "application/json;charset=utf-8";
+
+/** Ways to read the body of a Request or Response, each of which returns all of its bytes. */
+export const BODY_READERS = {
+  text: async (message) => new TextEncoder().encode(await message.text()),
+  json: async (message) => new TextEncoder().encode(JSON.stringify(await message.json())),
+  arrayBuffer: async (message) => new Uint8Array(await message.arrayBuffer()),
+  async blob(message) {
+    const blob = await message.blob();
+    expect(blob.type).toBe(BODY_TYPE);
+    return new Uint8Array(await blob.arrayBuffer());
+  },
+  reader: (message, allSent) => keepAll(message.body!, allSent),
+  async tee(message, allSent) {
+    const [one, two] = message.body!.tee();
+    const [bytes, same] = await Promise.all([keepAll(one, allSent), keepAll(two, allSent)]);
+    expect(Buffer.compare(bytes, same)).toBe(0);
+    return bytes;
+  },
+  async clone(message, allSent) {
+    const [bytes, same] = await Promise.all([keepAll(message.clone().body!, allSent), message.arrayBuffer()]);
+    expect(Buffer.compare(bytes, new Uint8Array(same))).toBe(0);
+    return bytes;
+  },
+  async late(message) {
+    await turns();
+    return new TextEncoder().encode(await message.text());
+  },
+} satisfies Readonly<Record<string, BodyReader>>;
+
+type BodyReader = (message: Request | Response, allSent: Promise<void>) => Promise<Uint8Array>;
 
 /** Reads a stream, and looks at its pieces only when everything was sent. */
 export async function keepAll(stream: ReadableStream<Uint8Array>, allSent: Promise<void>): Promise<Uint8Array> {

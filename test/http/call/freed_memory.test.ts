@@ -4,26 +4,25 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
-  type ByteChannel,
-  type ByteChannelEvents,
   encodeEndRequestBody,
   encodeNameValuePairs,
   encodeRecords,
   FastCgiHttpClient,
   type FastCgiRecord,
   ProtocolStatus,
-  RecordDecoder,
   RecordType,
-  type StageController,
   streamedResponse,
 } from "../../../src/toolkit.ts";
 import { joined, latin1 } from "../../support/bytes.ts";
 import {
+  BODY_READERS,
+  BODY_TYPE,
   cut,
+  DELIVERY,
+  type Delivery,
+  DrivenChannel,
   distinctJson,
-  inOwnBuffer,
   isFreed,
-  keepAll,
   mixed,
   pieceLengths,
   withFreeableMemory,
@@ -36,20 +35,10 @@ import { failOnUnhandledRejections, turns } from "../../support/unhandled_reject
 failOnUnhandledRejections();
 withFreeableMemory();
 
-const TYPE = "application/json;charset=utf-8";
-
 /** Ways to read a body, each of which returns all of its bytes. */
 const READERS: Readonly<Record<string, (response: Response, allSent: Promise<void>) => Promise<Uint8Array>>> = {
-  text: async (response) => new TextEncoder().encode(await response.text()),
-  json: async (response) => new TextEncoder().encode(JSON.stringify(await response.json())),
-  arrayBuffer: async (response) => new Uint8Array(await response.arrayBuffer()),
-  blob: async (response) => {
-    const blob = await response.blob();
-    expect(blob.type).toBe(TYPE);
-    return new Uint8Array(await blob.arrayBuffer());
-  },
+  ...BODY_READERS,
   ...("bytes" in Response.prototype && { bytes: (response) => response.bytes() }),
-  reader: (response, allSent) => keepAll(response.body!, allSent),
   // On Bun a body that has had a reader counts as used.
   ...(!isBun && {
     async released(response) {
@@ -57,54 +46,24 @@ const READERS: Readonly<Record<string, (response: Response, allSent: Promise<voi
       return new Uint8Array(await response.arrayBuffer());
     },
   }),
-  async tee(response, allSent) {
-    const [one, two] = response.body!.tee();
-    const [bytes, same] = await Promise.all([keepAll(one, allSent), keepAll(two, allSent)]);
-    expect(Buffer.compare(bytes, same)).toBe(0);
-    return bytes;
-  },
-  async clone(response, allSent) {
-    const [bytes, same] = await Promise.all([keepAll(response.clone().body!, allSent), response.arrayBuffer()]);
-    expect(Buffer.compare(bytes, new Uint8Array(same))).toBe(0);
-    return bytes;
-  },
-  async late(response) {
-    await turns();
-    return new TextEncoder().encode(await response.text());
-  },
   wrapped: async (response) => new Uint8Array(await new Response(response.body, response).arrayBuffer()),
 };
 
 /** An application's end of a connection that takes several requests at once, which a test drives. */
-class DrivenApplication implements ByteChannel, StageController<FastCgiRecord> {
-  readonly #decoder = new RecordDecoder();
-  #events!: ByteChannelEvents;
+class DrivenApplication extends DrivenChannel {
   /** The ids of the requests, in the order of their paths. */
   readonly ids: number[] = [];
-  start(events: ByteChannelEvents): void {
-    this.#events = events;
-  }
-  pause(): void {}
-  resume(): void {}
-  write(pieces: readonly Uint8Array[]): undefined {
-    for (const piece of pieces) this.#decoder.transform(new Uint8Array(piece), this);
-  }
-  async end(): Promise<void> {}
-  close(): void {}
   enqueue({ type, requestId, contentData }: FastCgiRecord): void {
     if (type === RecordType.GetValues) {
       const values = encodeNameValuePairs([
         ["FCGI_MPXS_CONNS", "1"],
         ["FCGI_MAX_REQS", "10"],
       ]);
-      queueMicrotask(() => this.#events.onData(encodeRecords([record(RecordType.GetValuesResult, 0, values)])));
+      queueMicrotask(() => this.receive(encodeRecords([record(RecordType.GetValuesResult, 0, values)])));
     }
     if (type === RecordType.Params && contentData.length > 0) {
       this.ids[Number(/path-(\d)/.exec(Buffer.from(contentData).toString())![1])] = requestId;
     }
-  }
-  receive(piece: Uint8Array, isSole: boolean | undefined): void {
-    this.#events.onData(piece, isSole);
   }
 }
 
@@ -133,7 +92,7 @@ const answer: fc.Arbitrary<Answer> = fc.record({
 
 function recordsOf(requestId: number, { body, fill, stderr, length, cuts }: Answer): FastCgiRecord[] {
   const announced = length.isAnnounced ? `Content-Length: ${body.length}\r\n` : "";
-  const header = latin1(`Content-Type: ${TYPE}\r\nX-Fill: ${fill}\r\n${announced}\r\n`);
+  const header = latin1(`Content-Type: ${BODY_TYPE}\r\nX-Fill: ${fill}\r\n${announced}\r\n`);
   const output = cut(joined(header, body, new Uint8Array(length.surplus)), cuts);
   const messages = cut(latin1(stderr), cuts);
   return [
@@ -153,19 +112,13 @@ function recordsOf(requestId: number, { body, fill, stderr, length, cuts }: Answ
   ];
 }
 
-interface Conversation {
+interface Conversation extends Delivery {
   readonly answers: readonly Answer[];
-  readonly order: readonly number[];
-  readonly cuts: readonly number[];
-  /** Whether turns pass before a piece. */
-  readonly pauses: readonly boolean[];
 }
 
 const conversation: fc.Arbitrary<Conversation> = fc.record({
   answers: fc.array(answer, { minLength: 1, maxLength: 4 }),
-  order: fc.array(fc.nat(9), { minLength: 1, maxLength: 9 }),
-  cuts: pieceLengths(),
-  pauses: fc.array(fc.boolean(), { minLength: 1, maxLength: 9 }),
+  ...DELIVERY,
 });
 
 /**
@@ -174,7 +127,7 @@ const conversation: fc.Arbitrary<Conversation> = fc.record({
  * @param isSole What the channel says of its pieces.
  * @returns The buffers of its pieces.
  */
-async function converse({ answers, order, cuts, pauses }: Conversation, isSole?: boolean): Promise<ArrayBuffer[]> {
+async function converse({ answers, ...delivery }: Conversation, isSole?: boolean): Promise<ArrayBuffer[]> {
   const application = new DrivenApplication();
   const messages = answers.map(() => "");
   const client = new FastCgiHttpClient(
@@ -198,13 +151,7 @@ async function converse({ answers, order, cuts, pauses }: Conversation, isSole?:
   });
   while (application.ids.filter(Number.isInteger).length < answers.length) await turns(1);
   const all = answers.map((each, index) => recordsOf(application.ids[index]!, each));
-  const buffers: ArrayBuffer[] = [];
-  for (const [index, piece] of cut(encodeRecords(mixed(all, order)), cuts).entries()) {
-    if (pauses[index % pauses.length]) await turns(1);
-    const copy = inOwnBuffer(piece, index);
-    buffers.push(copy.buffer);
-    application.receive(copy, isSole);
-  }
+  const buffers = await application.receiveAll(all, delivery, isSole);
   allSent.resolve();
   for (const [index, bytes] of (await Promise.all(read)).entries()) {
     expect(Buffer.compare(bytes, answers[index]!.body)).toBe(0);

@@ -4,27 +4,25 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
-  type ByteChannel,
-  type ByteChannelEvents,
   encodeNameValuePairs,
-  encodeRecords,
   type FastCgiContext,
   FastCgiHttpService,
   type FastCgiRecord,
   FastCgiServer,
   type NameValuePair,
-  RecordDecoder,
   RecordType,
-  type StageController,
 } from "../../../src/toolkit.ts";
 import { joined } from "../../support/bytes.ts";
 import {
+  BODY_READERS,
+  BODY_TYPE,
   cut,
+  DELIVERY,
+  type Delivery,
+  DrivenChannel,
   distinctJson,
-  inOwnBuffer,
   isFreed,
   keepAll,
-  mixed,
   pieceLengths,
   withFreeableMemory,
 } from "../../support/freed_memory.ts";
@@ -33,60 +31,21 @@ import { begin, record } from "../../support/records.ts";
 import { failOnUnhandledRejections, turns } from "../../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
-
 withFreeableMemory();
 
 /** Ways to read a body, each of which returns all of its bytes. */
 const READERS: Readonly<
-  Record<string, (request: Request, context: FastCgiContext, allSent: Promise<void>) => Promise<Uint8Array>>
+  Record<string, (request: Request, allSent: Promise<void>, context: FastCgiContext) => Promise<Uint8Array>>
 > = {
-  text: async (request) => new TextEncoder().encode(await request.text()),
-  json: async (request) => new TextEncoder().encode(JSON.stringify(await request.json())),
-  arrayBuffer: async (request) => new Uint8Array(await request.arrayBuffer()),
+  ...BODY_READERS,
   bytes: (request) => request.bytes(),
-  blob: async (request) => {
-    const blob = await request.blob();
-    expect(blob.type).toBe("application/json;charset=utf-8");
-    return new Uint8Array(await blob.arrayBuffer());
-  },
-  reader: (request, _, allSent) => keepAll(request.body!, allSent),
-  stdin: (_, { stdin }, allSent) => keepAll(stdin, allSent),
-  async tee(request, _, allSent) {
-    const [one, two] = request.body!.tee();
-    const [bytes, same] = await Promise.all([keepAll(one, allSent), keepAll(two, allSent)]);
-    expect(Buffer.compare(bytes, same)).toBe(0);
-    return bytes;
-  },
-  async clone(request, _, allSent) {
-    const [bytes, same] = await Promise.all([keepAll(request.clone().body!, allSent), request.arrayBuffer()]);
-    expect(Buffer.compare(bytes, new Uint8Array(same))).toBe(0);
-    return bytes;
-  },
-  async late(request) {
-    await turns();
-    return new TextEncoder().encode(await request.text());
-  },
+  stdin: (_, allSent, { stdin }) => keepAll(stdin, allSent),
   copied: async (request) => new Uint8Array(await new Request(request).arrayBuffer()),
 };
 
-/** A channel that a test drives. */
-class DrivenChannel implements ByteChannel, StageController<FastCgiRecord> {
-  readonly #decoder = new RecordDecoder();
+/** A web server's end of a connection, which a test drives. */
+class DrivenWebServer extends DrivenChannel {
   readonly #outputs = new Map<number, Uint8Array[]>();
-  #events!: ByteChannelEvents;
-  start(events: ByteChannelEvents): void {
-    this.#events = events;
-  }
-  pause(): void {}
-  resume(): void {}
-  write(pieces: readonly Uint8Array[]): undefined {
-    for (const piece of pieces) this.#decoder.transform(new Uint8Array(piece), this);
-  }
-  async end(): Promise<void> {}
-  close(): void {}
-  receive(piece: Uint8Array, isSole: boolean | undefined): void {
-    this.#events.onData(piece, isSole);
-  }
   /** The body of each response that has ended. */
   readonly bodies = new Map<number, Uint8Array>();
   enqueue({ type, requestId, contentData }: FastCgiRecord): void {
@@ -122,7 +81,7 @@ function recordsOf(requestId: number, { reader, body, fill, cuts }: Sent): FastC
     ["REQUEST_URI", `/${reader}`],
     ["HTTP_HOST", "example.com"],
     ["HTTP_X_FILL", fill],
-    ["CONTENT_TYPE", "application/json;charset=utf-8"],
+    ["CONTENT_TYPE", BODY_TYPE],
     ["CONTENT_LENGTH", String(body.length)],
   ];
   return [
@@ -134,20 +93,14 @@ function recordsOf(requestId: number, { reader, body, fill, cuts }: Sent): FastC
   ];
 }
 
-interface Conversation {
+interface Conversation extends Delivery {
   readonly requests: readonly Sent[];
-  readonly order: readonly number[];
-  readonly cuts: readonly number[];
-  /** Whether turns pass before a piece. */
-  readonly pauses: readonly boolean[];
   readonly lazyRequest: boolean;
 }
 
 const conversation: fc.Arbitrary<Conversation> = fc.record({
   requests: fc.array(sent, { minLength: 1, maxLength: 4 }),
-  order: fc.array(fc.nat(9), { minLength: 1, maxLength: 9 }),
-  cuts: pieceLengths(),
-  pauses: fc.array(fc.boolean(), { minLength: 1, maxLength: 9 }),
+  ...DELIVERY,
   lazyRequest: fc.boolean(),
 });
 
@@ -157,7 +110,10 @@ const conversation: fc.Arbitrary<Conversation> = fc.record({
  * @param isSole What the channel says of its pieces.
  * @returns The buffers of its pieces.
  */
-async function converse({ requests, order, cuts, pauses, lazyRequest }: Conversation, isSole?: boolean) {
+async function converse(
+  { requests, lazyRequest, ...delivery }: Conversation,
+  isSole?: boolean,
+): Promise<ArrayBuffer[]> {
   const allSent = deferred();
   const fills: (string | null)[] = [];
   const service = new FastCgiHttpService(
@@ -165,7 +121,7 @@ async function converse({ requests, order, cuts, pauses, lazyRequest }: Conversa
       const reader = new URL(request.url).pathname.slice(1);
       // `new Request(request)` needs a native one.
       const read = READERS[reader === "copied" && lazyRequest ? "bytes" : reader]!;
-      const bytes = await read(request, context, allSent.promise);
+      const bytes = await read(request, allSent.promise, context);
       fills.push(request.headers.get("x-fill"));
       return new Response(bytes as Uint8Array<ArrayBuffer>);
     },
@@ -176,26 +132,18 @@ async function converse({ requests, order, cuts, pauses, lazyRequest }: Conversa
     maxQueuedBytes: Number.MAX_SAFE_INTEGER,
     onError: (error) => errors.push(error),
   });
-  const channel = new DrivenChannel();
-  const served = server.serve(channel);
+  const web = new DrivenWebServer();
+  void server.serve(web);
   const all = requests.map((request, index) => recordsOf(index + 1, request));
-  const buffers: ArrayBuffer[] = [];
-  const pieces = cut(encodeRecords(mixed(all, order)), cuts);
-  for (const [index, piece] of pieces.entries()) {
-    if (pauses[index % pauses.length]) await turns(1);
-    const copy = inOwnBuffer(piece, index);
-    buffers.push(copy.buffer);
-    channel.receive(copy, isSole);
-  }
+  const buffers = await web.receiveAll(all, delivery, isSole);
   allSent.resolve();
-  while (channel.bodies.size < requests.length && errors.length === 0) await turns(1);
+  while (web.bodies.size < requests.length && errors.length === 0) await turns(1);
   expect(errors).toEqual([]);
-  for (const [requestId, body] of channel.bodies) {
+  for (const [requestId, body] of web.bodies) {
     expect(Buffer.compare(body, requests[requestId - 1]!.body)).toBe(0);
   }
   expect(fills.sort()).toEqual(requests.map(({ fill }) => fill).sort());
   await server.close();
-  void served;
   return buffers;
 }
 
