@@ -499,7 +499,7 @@ describe("ServerConnection and management records", () => {
     const sending = (async () => {
       for (; taken < 100; taken++) await web.send(...questions);
     })();
-    await turns(50);
+    await turns();
     expect(taken).toBeGreaterThan(1);
     expect(taken).toBeLessThan(8);
     web.startReading();
@@ -527,9 +527,9 @@ describe("ServerConnection and management records", () => {
       const sending = (async () => {
         while (id < total) await web.send(request(++id), request(++id));
       })();
-      await turns(100 + most * 8);
-      // Some requests that wait in the transport are handled when reading goes on for a moment.
-      expect(handled).toBeGreaterThan(2);
+      await turns();
+      // What is read in one piece with the last of them, or waits in the transport, is handled, too.
+      expect(handled).toBeGreaterThanOrEqual(most);
       expect(handled).toBeLessThan(most + 16);
       web.startReading();
       await sending;
