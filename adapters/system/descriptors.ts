@@ -111,7 +111,7 @@ export class SpareDescriptor {
   }
 }
 
-/** The error of the system if the process can open no more files now; otherwise null. For Bun, which calls that a refusal. */
+/** The error of the system if the process can open no more files now; otherwise null. */
 export function shortageNow(): unknown {
   const { fd, shortage } = tryOpen();
   if (fd !== null) closeSync(fd);

@@ -301,7 +301,7 @@ export class ByteQueue implements ByteReader {
       this.#give(target, piece);
       return true;
     } catch (error) {
-      // There is no memory for it, or a text gets too long. That is no error of the connection.
+      // There may be no memory for it. That is no error of the connection.
       this.#failAndAbandon(error);
       return false;
     }

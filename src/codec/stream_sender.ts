@@ -76,7 +76,7 @@ export class StreamSender {
     }
     const reader = readerOf(source);
     this.#reader = reader;
-    // Outside the loop: it takes as long as sending a small piece.
+    // Once, not for each piece: making the name takes as long as sending a small piece.
     const name = this.#name;
     try {
       for (;;) {

@@ -187,7 +187,8 @@ export function findNameValuePairs(
       valueLength = longLength(valueLength, bytes, offset);
       offset += 3;
     }
-    // Nothing is left, or less, if a length was cut. The sum cannot overflow: each length has 31 bits, and a number is exact up to 53.
+    // Below 0 on the right side if a length was cut: then the offset is beyond the end. The sum on the left can't overflow:
+    // each length has 31 bits, and a number is exact up to 53.
     if (nameLength + valueLength > length - offset) throw truncated(start, length);
     if (offset > start + 2) {
       // Not `bytes.slice()`, which copies nothing if `bytes` is a Node Buffer.

@@ -71,6 +71,7 @@ export function readBelowStream<Instance extends Message>(
   for (const [name, read] of Object.entries(METHODS)) {
     const inherited = native[name];
     if (inherited === undefined) continue;
+    // A member of an object, so that the function has the name of the native one.
     const { [name]: value } = {
       async [name](this: Instance): Promise<unknown> {
         const body = unread(this);
