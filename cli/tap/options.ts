@@ -52,8 +52,8 @@ const ownOptions = {
     needs: "ui",
     about: "the port of that page; 0 takes a free one",
   },
-  mode: { type: "text", value: "MODE", default: "660", about: "permissions of a Unix socket" },
-  "take-over": { type: "flag", about: "takes the Unix socket over from a process that listens there" },
+  mode: { type: "text", value: "MODE", default: "660", about: "permissions of the socket of --listen unix:…" },
+  "take-over": { type: "flag", about: "takes the socket of --listen unix:… over from a process that listens there" },
   drain: { type: "number", value: "MS", default: 30000, about: "milliseconds that running requests have when it ends" },
 } as const;
 

@@ -5,7 +5,7 @@ import { connectorFor, listenTargetFor, listenText } from "../address.ts";
 import { type CommandContext, type CommandInput, UsageError } from "../frame/command.ts";
 import { endSoon } from "../frame/process.ts";
 import { aborted, endingWith } from "../frame/signal.ts";
-import { readMode } from "../mode.ts";
+import { checkSocketFileOptions, readMode } from "../mode.ts";
 import { TraceDecoder } from "../wire/decoder.ts";
 import type { Report } from "../wire/report.ts";
 import type { tapOptions } from "./options.ts";
@@ -28,9 +28,9 @@ const UI_BODY = 16 * 1024;
 /** Milliseconds that the reader of the output has at the end. */
 const FLUSH_TIME = 1000;
 
-export async function run({ options }: Input, context: CommandContext): Promise<number> {
+export async function run({ options, given }: Input, context: CommandContext): Promise<number> {
   const { printError, signal, stderr } = context;
-  const { target, connector } = endsOf(options);
+  const { target, connector } = endsOf(options, given);
   const { lines, wire, text } = viewOf(options, context.stdout, options.ui ? UI_BODY : 0);
   const ending = endingWith(signal);
   // What reads the messages can stand still too.
@@ -101,7 +101,7 @@ export async function run({ options }: Input, context: CommandContext): Promise<
   return recorder?.hasFailed ? EXIT_FAILED : 0;
 }
 
-function endsOf(options: Input["options"]): { target: ListenTarget; connector: Connector } {
+function endsOf(options: Input["options"], given: Input["given"]): { target: ListenTarget; connector: Connector } {
   const { listen: from, to, mode: modeText, "take-over": takeOver } = options;
   if (from === undefined || to === undefined) {
     const missing = from === undefined ? "--listen" : "--to";
@@ -109,6 +109,7 @@ function endsOf(options: Input["options"]): { target: ListenTarget; connector: C
   }
   const mode = readMode("--mode", modeText);
   const target = listenTargetFor(from);
+  checkSocketFileOptions(given, target, from);
   return { target: target.path === undefined ? target : { ...target, mode, takeOver }, connector: connectorFor(to) };
 }
 

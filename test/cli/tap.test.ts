@@ -373,6 +373,8 @@ describe("fetchcgi tap", () => {
       [[], "expected --listen ADDRESS and --to ADDRESS, got no --listen"],
       [["--listen", "9001"], "got no --to"],
       [["--listen", "9001", "--to", "http://a/"], 'Cannot connect to "http://a/"'],
+      [["--listen", "9001", "--to", "9000", "--mode", "600"], "Cannot use --mode: expected --listen unix:/path"],
+      [["--listen", "fd:0", "--to", "9000", "--take-over"], "Cannot use --take-over: expected --listen unix:/path"],
       [["--listen", "9001", "--to", "9000", "--write", "/nowhere/file"], "Cannot write /nowhere/file: ENOENT"],
     ] as const) {
       const { code, errors } = await fetchcgi(["tap", ...args]);
