@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, onTestFinished } from "vitest";
 import { readRecordingLine } from "../../cli/wire/recording.ts";
 import { fetchcgi } from "../cli/run.ts";
 import { startTap } from "../cli/running_tap.ts";
@@ -13,6 +13,7 @@ import { phpDigests } from "../support/php_digests.ts";
 import { type PhpFpm, phpScripts, startPhpFpm } from "../support/php_fpm.ts";
 import { waitUntil } from "../support/process.ts";
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
+import { Gate } from "./php/gate.ts";
 
 failOnUnhandledRejections();
 
@@ -107,10 +108,14 @@ it("fetchcgi tap passes on that a client has left, and lets a request that runs 
     outcome: "aborted",
     reason: expect.stringMatching(/^the web server (closed|broke) the connection/),
   });
-  const slow = httpRequest(`${nginx.url}/slow.php`);
-  await waitUntil(() => tap.reports().filter(({ event }) => event === "connection").length >= 4);
-  const [code, { status }] = await Promise.all([tap.stop(), slow]);
-  expect([code, status]).toEqual([0, 200]);
+  const gate = await Gate.create();
+  onTestFinished(() => gate.remove());
+  const running = httpRequest(`${nginx.url}/gate.php?${gate.query(1)}`);
+  await gate.started();
+  const stopped = tap.stop();
+  await waitUntil(() => !existsSync(tap.path));
+  await gate.open("all");
+  expect([await stopped, (await running).status]).toEqual([0, 200]);
   expect(tap.exchanges().map(({ outcome }) => outcome)).toEqual(["aborted", "complete"]);
   await nginx.stop();
 });
