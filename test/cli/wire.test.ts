@@ -55,6 +55,11 @@ const end = (requestId = 1, protocolStatus = 0): Uint8Array =>
   record(RecordType.EndRequest, requestId, encodeEndRequestBody({ appStatus: 0, protocolStatus }));
 const answer = (stdout: string, requestId = 1): Uint8Array =>
   joined(record(RecordType.Stdout, requestId, stdout), record(RecordType.Stdout, requestId), end(requestId));
+/** A request, and what the application sends for it. */
+const bothSides = (sent: Uint8Array, asked: Uint8Array = request()): [Party, Uint8Array][] => [
+  ["web server", asked],
+  ["application", sent],
+];
 const OK = "Status: 200 OK\r\nContent-Type: text/plain\r\n\r\nhello";
 
 /** The reports of what the two parties send, and how the connection ends. */
@@ -147,13 +152,7 @@ describe("TraceDecoder", () => {
   it("tells an abort of the web server from a connection that the application breaks", () => {
     const abort = record(RecordType.AbortRequest);
     for (const [steps, expected] of [
-      [
-        [
-          ["web server", joined(request(), abort)],
-          ["application", end()],
-        ],
-        { outcome: "aborted", reason: "ABORT_REQUEST" },
-      ],
+      [bothSides(end(), joined(request(), abort)), { outcome: "aborted", reason: "ABORT_REQUEST" }],
       [
         [
           ["web server", request()],
@@ -168,13 +167,7 @@ describe("TraceDecoder", () => {
         ],
         { outcome: "broken off", reason: "the application broke the connection: ECONNRESET" },
       ],
-      [
-        [
-          ["web server", request()],
-          ["application", end(1, 2)],
-        ],
-        { outcome: "refused", protocolStatus: "OVERLOADED" },
-      ],
+      [bothSides(end(1, 2)), { outcome: "refused", protocolStatus: "OVERLOADED" }],
     ] as const) {
       expect(exchangesIn(reportsOf(steps))).toMatchObject([expected]);
     }
@@ -182,13 +175,7 @@ describe("TraceDecoder", () => {
 
   it.each<[rule: string, steps: [Party, Uint8Array][]]>([
     ["FCGI-3.3-2", [["web server", encodeByteString("GET / HTTP/1.1\r\n\r\n")]]],
-    [
-      "FCGI-3.3-2",
-      [
-        ["web server", request()],
-        ["application", encodeByteString("HTTP/1.1 400 Bad Request\r\n\r\n")],
-      ],
-    ],
+    ["FCGI-3.3-2", bothSides(encodeByteString("HTTP/1.1 400 Bad Request\r\n\r\n"))],
     ["FCGI-3.3-8", [["web server", request().map((byte, index) => (index === 7 ? 1 : byte))]]],
     ["FCGI-3.3-10", [["web server", joined(request(), request())]]],
     ["FCGI-3.3-15", [["application", record(RecordType.GetValuesResult, 3)]]],
@@ -197,113 +184,31 @@ describe("TraceDecoder", () => {
     ["FCGI-5.1-1", [["web server", record(RecordType.Stdin, 4, "x")]]],
     [
       "FCGI-5.1-3",
-      [
-        ["web server", request().map((byte, index) => (index === 9 ? 9 : byte))],
-        ["application", end(1, 3)],
-      ],
+      bothSides(
+        end(1, 3),
+        request().map((byte, index) => (index === 9 ? 9 : byte)),
+      ),
     ],
-    [
-      "FCGI-6.1-2",
-      [
-        ["web server", joined(request(), record(RecordType.Stdin, 1, "x"))],
-        ["application", answer(OK)],
-      ],
-    ],
-    [
-      "FIELD-5",
-      [
-        ["web server", request()],
-        ["application", joined(answer(OK), record(RecordType.Stdout, 1, "more"))],
-      ],
-    ],
+    ["FCGI-6.1-2", bothSides(answer(OK), joined(request(), record(RecordType.Stdin, 1, "x")))],
+    ["FIELD-5", bothSides(joined(answer(OK), record(RecordType.Stdout, 1, "more")))],
     ["FIELD-5", [["application", record(RecordType.GetValuesResult, 0)]]],
-    [
-      "FIELD-4",
-      [
-        ["web server", request()],
-        ["application", end(1, 2)],
-      ],
-    ],
+    ["FIELD-4", bothSides(end(1, 2))],
     [
       "FIELD-1",
-      [
-        ["web server", request()],
-        [
-          "application",
-          joined(record(RecordType.Stdout, 1, "Status: 200 OK\r\n"), answer("Content-Type: text/plain\r\n\r\nx")),
-        ],
-      ],
+      bothSides(
+        joined(record(RecordType.Stdout, 1, "Status: 200 OK\r\n"), answer("Content-Type: text/plain\r\n\r\nx")),
+      ),
     ],
-    [
-      "FIELD-43",
-      [
-        ["web server", request()],
-        ["application", answer("Content-Type: text/plain\r\nContent-Length: 9\r\n\r\nx")],
-      ],
-    ],
-    [
-      "FIELD-24",
-      [
-        ["web server", request()],
-        ["application", answer("Status: 204 No Content\r\nContent-Type: a/b\r\n\r\nx")],
-      ],
-    ],
-    [
-      "CGI-4.3.3-1",
-      [
-        ["web server", request([["REQUEST_METHOD", "HEAD"]])],
-        ["application", answer(OK)],
-      ],
-    ],
-    [
-      "CGI-4.1.2-2",
-      [
-        ["web server", request([["CONTENT_LENGTH", "9"]], { stdin: "x" })],
-        ["application", answer(OK)],
-      ],
-    ],
-    [
-      "CGI-6.1-1",
-      [
-        ["web server", request()],
-        ["application", end()],
-      ],
-    ],
-    [
-      "CGI-6.2-2",
-      [
-        ["web server", request()],
-        ["application", answer("hello")],
-      ],
-    ],
-    [
-      "CGI-6.3-2",
-      [
-        ["web server", request()],
-        ["application", answer("Status: 200 OK\nStatus: 201 Created\n\n")],
-      ],
-    ],
-    [
-      "CGI-6.3-6",
-      [
-        ["web server", request()],
-        ["application", answer("Status: 200 OK\nno field\n\n")],
-      ],
-    ],
-    [
-      "CGI-6.3.1-1",
-      [
-        ["web server", request()],
-        ["application", answer("Status: 200 OK\n\nx")],
-      ],
-    ],
-    [
-      "CGI-7.2-3",
-      [
-        ["web server", request([["X", "a\0b"]])],
-        ["application", answer(OK)],
-      ],
-    ],
+    ["FIELD-43", bothSides(answer("Content-Type: text/plain\r\nContent-Length: 9\r\n\r\nx"))],
+    ["FIELD-24", bothSides(answer("Status: 204 No Content\r\nContent-Type: a/b\r\n\r\nx"))],
+    ["CGI-4.3.3-1", bothSides(answer(OK), request([["REQUEST_METHOD", "HEAD"]]))],
+    ["CGI-4.1.2-2", bothSides(answer(OK), request([["CONTENT_LENGTH", "9"]], { stdin: "x" }))],
+    ["CGI-6.1-1", bothSides(end())],
+    ["CGI-6.2-2", bothSides(answer("hello"))],
+    ["CGI-6.3-2", bothSides(answer("Status: 200 OK\nStatus: 201 Created\n\n"))],
+    ["CGI-6.3-6", bothSides(answer("Status: 200 OK\nno field\n\n"))],
+    ["CGI-6.3.1-1", bothSides(answer("Status: 200 OK\n\nx"))],
+    ["CGI-7.2-3", bothSides(answer(OK), request([["X", "a\0b"]]))],
   ])("marks what breaks %s", (rule, steps) => {
     expect(oddIn(reportsOf(steps))).toContain(rule);
   });
@@ -315,10 +220,7 @@ describe("TraceDecoder", () => {
     const reports = asked.flatMap(({ bytes, expected }) => {
       const { requestId, method } = expected!.requests[0]!;
       const stdout = method === "HEAD" ? OK.replace("hello", "") : OK;
-      return reportsOf([
-        ["web server", bytes],
-        ["application", answer(stdout, requestId)],
-      ]);
+      return reportsOf(bothSides(answer(stdout, requestId), bytes));
     });
     expect(exchangesIn(reports)).toHaveLength(6);
     // nginx sends the fields of a body as HTTP_ variables as well.
@@ -326,12 +228,7 @@ describe("TraceDecoder", () => {
     const answered = loadBackends().filter(
       ({ server, name }) => server === "php-fpm" && /^(hello|head|post-echo|script-cookies|file-missing)$/.test(name),
     );
-    const more = answered.flatMap(({ requestBytes, bytes }) =>
-      reportsOf([
-        ["web server", requestBytes],
-        ["application", bytes],
-      ]),
-    );
+    const more = answered.flatMap(({ requestBytes, bytes }) => reportsOf(bothSides(bytes, requestBytes)));
     expect(exchangesIn(more).map(({ outcome }) => outcome)).toEqual(Array(5).fill("complete"));
     // The recording client does not pad.
     expect(new Set(oddIn(more))).toEqual(new Set(["FCGI-3.3-7"]));
@@ -341,10 +238,7 @@ describe("TraceDecoder", () => {
     ["a page whose path is not the script's", ["SCRIPT_NAME", "/index.php"]],
     ["a part of a page", ["SERVER_PROTOCOL", "INCLUDED"]],
   ])("marks nothing in %s", (_, more) => {
-    const reports = reportsOf([
-      ["web server", request([more])],
-      ["application", answer(OK)],
-    ]);
+    const reports = reportsOf(bothSides(answer(OK), request([more])));
     expect(exchangesIn(reports)).toHaveLength(1);
     expect(oddIn(reports)).toEqual([]);
   });
@@ -492,10 +386,7 @@ describe("Secrets", () => {
       ["CONTENT_LENGTH", "15"],
     ];
     const stdout = "Set-Cookie: sid=HIDDEN\nSet Cookie: sid=HIDDEN\nContent-Type: text/plain\n\n";
-    const steps: [Party, Uint8Array][] = [
-      ["web server", request(pairs, { stdin: "password=HIDDEN" })],
-      ["application", answer(stdout)],
-    ];
+    const steps = bothSides(answer(stdout), request(pairs, { stdin: "password=HIDDEN" }));
     expect(JSON.stringify(reportsOf(steps))).not.toContain("HIDDEN");
     expect(JSON.stringify(reportsOf(steps, { secrets: true })).match(/HIDDEN/g)!.length).toBeGreaterThan(7);
   });
