@@ -3,6 +3,7 @@ import { type CommandContext, type CommandInput, UsageError } from "../frame/com
 import { safeLine } from "../frame/style.ts";
 import { viewOf } from "../tap/view.ts";
 import { TraceDecoder } from "../wire/decoder.ts";
+import type { WireOptions } from "../wire/exchange.ts";
 import type { Report } from "../wire/report.ts";
 import { BrokenFileError, type Part, partsOf } from "./formats.ts";
 import type { inspectOptions } from "./options.ts";
@@ -46,7 +47,7 @@ export async function run(
   return isBroken ? EXIT_BROKEN : 0;
 }
 
-async function* reportsOf(part: Part, wire: ConstructorParameters<typeof TraceDecoder>[0]): AsyncGenerator<Report> {
+async function* reportsOf(part: Part, wire: WireOptions): AsyncGenerator<Report> {
   if (part.name !== null) yield { event: "part", name: part.name };
   if ("reports" in part) {
     yield* part.reports;

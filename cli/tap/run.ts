@@ -7,12 +7,12 @@ import { endSoon } from "../frame/process.ts";
 import { aborted, endingWith } from "../frame/signal.ts";
 import { checkSocketFileOptions, readMode } from "../mode.ts";
 import { TraceDecoder } from "../wire/decoder.ts";
-import type { Report } from "../wire/report.ts";
+import type { Report, RunningRequest } from "../wire/report.ts";
 import type { tapOptions } from "./options.ts";
 import { Printer } from "./printer.ts";
 import { Recorder } from "./recorder.ts";
 import { Tap } from "./tap.ts";
-import type { RunningRequest, Ui } from "./ui.ts";
+import type { Ui } from "./ui.ts";
 import { viewOf } from "./view.ts";
 
 type Input = CommandInput<typeof tapOptions>;

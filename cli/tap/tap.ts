@@ -1,7 +1,7 @@
 // The connections of a tap: for each one of the web server, one to the application.
 
 import { type Connector, type FastCgiConnection, fromStreams } from "../../src/toolkit.ts";
-import type { Watcher } from "../wire/trace.ts";
+import type { TraceEvent, Watcher } from "../wire/trace.ts";
 import { Relay } from "./relay.ts";
 
 /** Milliseconds in which the application must accept a connection, as with nginx (`fastcgi_connect_timeout`). */
@@ -112,20 +112,16 @@ export class Tap {
     if (this.#relays.size + this.#connecting.size === 0) this.#onEmpty();
   }
 
-  #watch(event: WatchedEvent, connection: number): void {
+  #watch(event: WithoutPlace<TraceEvent>, connection: number): void {
     try {
-      this.#options.watch({ time: this.time, connection, ...event } as Parameters<Watcher>[0]);
+      this.#options.watch({ time: this.time, connection, ...event } as TraceEvent);
     } catch {
       // What is shown must not change what is passed.
     }
   }
 }
 
-type WatchedEvent = Parameters<Watcher>[0] extends infer Event
-  ? Event extends unknown
-    ? Omit<Event, "time" | "connection">
-    : never
-  : never;
+type WithoutPlace<Event> = Event extends unknown ? Omit<Event, "time" | "connection"> : never;
 
 /** Closes a connection as an application does that has died. */
 function giveUp(webServer: FastCgiConnection, error: unknown): void {

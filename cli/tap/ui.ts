@@ -5,7 +5,7 @@ import { randomBytes, timingSafeEqual } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Report } from "../wire/report.ts";
+import type { Report, RunningRequest } from "../wire/report.ts";
 
 /** The most events that are kept for a page that is opened later, and the most characters of them. */
 const MAX_EVENTS = 1000;
@@ -38,13 +38,6 @@ interface Reader {
   running: string | null;
   /** Whether it has no room for more. */
   isFull: boolean;
-}
-
-/** A request that has no end yet, for the page. */
-export interface RunningRequest {
-  readonly number: number;
-  readonly title: string;
-  readonly milliseconds: number;
 }
 
 export class Ui {

@@ -32,7 +32,7 @@ const OF_WEB_SERVER: readonly number[] = [
 const OF_APPLICATION: readonly number[] = [RecordType.EndRequest, RecordType.Stdout, RecordType.Stderr];
 
 export class Conversation {
-  readonly connection: number;
+  readonly #connection: number;
   readonly #opened: number;
   readonly #sides: Sides;
   readonly #options: WireOptions;
@@ -58,7 +58,7 @@ export class Conversation {
     options: WireOptions,
     events: ConversationEvents,
   ) {
-    this.connection = opened.connection;
+    this.#connection = opened.connection;
     this.#opened = opened.time;
     this.#sides = sides;
     this.#options = options;
@@ -173,7 +173,7 @@ export class Conversation {
     }
     this.#events.onRecord({
       event: "record",
-      connection: this.connection,
+      connection: this.#connection,
       exchange: exchange.number,
       ...exchange.take(record, from, time),
     });
@@ -204,7 +204,7 @@ export class Conversation {
 
   #open(requestId: number, begin: Uint8Array | null, began: number): Exchange {
     const together = this.#active.size + 1;
-    const place = { number: this.#events.next(), connection: this.connection, requestId, began, together };
+    const place = { number: this.#events.next(), connection: this.#connection, requestId, began, together };
     const exchange = new Exchange(place, begin, this.#sides, this.#options);
     this.#active.set(requestId, exchange);
     this.#used.add(requestId);
@@ -238,7 +238,7 @@ export class Conversation {
       this.#isOdd("FCGI-3.3-16", "Application records have a request id that is not 0", `${name} of the ${from}`, time);
     } else if (from === "application") {
       if (type === RecordType.GetValuesResult && !this.#asked && this.#sides === "both")
-        this.#isOdd("FIELD-5", "Nothing comes unasked", `${name}`, time);
+        this.#isOdd("FIELD-5", "Nothing comes unasked", name, time);
     } else if (type === RecordType.GetValues) {
       this.#asked = true;
       const full = pairsOf(contentData)?.find(([, value]) => value !== "");
@@ -253,7 +253,7 @@ export class Conversation {
 
   #tellRecord(record: FastCgiRecord, from: Party, time: number, exchange: number | null): RecordEvent {
     const report = recordReport(record, from, time - this.#opened);
-    const event: RecordEvent = { event: "record", connection: this.connection, exchange, ...report };
+    const event: RecordEvent = { event: "record", connection: this.#connection, exchange, ...report };
     this.#events.onRecord(event);
     return event;
   }
@@ -297,7 +297,7 @@ export class Conversation {
   #tell(what: ConnectionReport["what"], text: string, time: number, oddity?: Oddity): void {
     this.#events.onConnection({
       event: "connection",
-      connection: this.connection,
+      connection: this.#connection,
       time: Math.round(time * 1000) / 1000,
       what,
       text: safeLine(text),

@@ -44,10 +44,10 @@ export class Exchange {
   readonly requestId: number;
   /** When it began: milliseconds since the beginning of the trace. */
   readonly began: number;
-  /** What the web server has sent; null if the trace does not have it. */
-  readonly request: ObservedRequest | null;
   /** The most requests at once. */
   together: number;
+  /** What the web server has sent; null if the trace does not have it. */
+  readonly #request: ObservedRequest | null;
   readonly #options: WireOptions;
   readonly #sides: Sides;
   readonly #stdin: KeptStream;
@@ -67,7 +67,6 @@ export class Exchange {
     end: null,
   };
   #end: { readonly appStatus: number; readonly protocolStatus: number } | null = null;
-  #answer: CgiAnswer | null = null;
 
   constructor(
     place: Pick<Exchange, "number" | "connection" | "requestId" | "began" | "together">,
@@ -81,7 +80,7 @@ export class Exchange {
     this.began = place.began;
     this.together = place.together;
     const maxParamsBytes = place.together > MANY ? MAX_SHARED_PARAMS_BYTES : undefined;
-    this.request = begin === null ? null : new ObservedRequest(place.together, place.requestId, begin, maxParamsBytes);
+    this.#request = begin === null ? null : new ObservedRequest(place.together, place.requestId, begin, maxParamsBytes);
     this.#sides = sides;
     this.#options = options;
     this.#stdin = new KeptStream(options.body);
@@ -106,7 +105,7 @@ export class Exchange {
     const { type, contentData } = record;
     const at = report.time;
     if (from === "web server") {
-      this.request?.take(record);
+      this.#request?.take(record);
       if (type === RecordType.Stdin) this.#stdin.take(contentData);
       if (type === RecordType.Data) this.#data.take(contentData);
       if (contentData.length === 0 && type === RecordType.Params) this.#times.params ??= at;
@@ -116,7 +115,7 @@ export class Exchange {
       if (this.#stdout.bytes === 0) this.#firstOutput = contentData.length;
       this.#stdout.take(contentData);
       if (contentData.length > 0) this.#times.firstByte ??= at;
-      if (this.request !== null && !this.request.hasEnded(RecordType.Params))
+      if (this.#request !== null && !this.#request.hasEnded(RecordType.Params))
         this.#isOdd("FCGI-6.1-7", "Output begins when PARAMS is complete", "STDOUT came before its end");
     } else if (type === RecordType.Stderr) {
       this.#stderr.take(contentData);
@@ -141,14 +140,14 @@ export class Exchange {
    * @param ending How it came to its end, if not by END_REQUEST.
    */
   report(ending: { readonly outcome: Outcome; readonly reason: string; readonly time: number } | null): ExchangeReport {
-    const { request } = this;
+    const request = this.#request;
     const { secrets } = this.#options;
     if (ending !== null) this.#times.end ??= rounded(ending.time - this.began);
     const answer = this.#readAnswer();
     for (const oddity of this.#ruled(answer, ending === null)) this.addOddity(oddity);
     const status = answer?.lines == null ? Number.NaN : statusOf(answer);
     const protocolStatus = this.#end === null ? null : constantName(ProtocolStatus, this.#end.protocolStatus);
-    const isRefused = this.#end !== null && this.#end.protocolStatus !== ProtocolStatus.RequestComplete;
+    const isRefused = this.#isRefused;
     const isAborted = request?.aborted === "ABORT_REQUEST";
     return {
       event: "exchange",
@@ -180,8 +179,13 @@ export class Exchange {
     };
   }
 
+  /** Whether END_REQUEST says that the request was refused. */
+  get #isRefused(): boolean {
+    return this.#end !== null && this.#end.protocolStatus !== ProtocolStatus.RequestComplete;
+  }
+
   #ruled(answer: CgiAnswer | null, isWhole: boolean): Oddity[] {
-    const { request } = this;
+    const request = this.#request;
     const sent = request === null ? [] : requestOddities(request, { isAnswered: this.#sides !== "web server" });
     if (answer === null || !isWhole || this.#sides === "web server" || request?.aborted != null) return sent;
     const facts = {
@@ -189,14 +193,14 @@ export class Exchange {
       bodyBytes: this.#stdout.bytes - answer.headerLength,
       firstOutput: this.#firstOutput,
       method: request?.param("REQUEST_METHOD"),
-      isRefused: this.#end !== null && this.#end.protocolStatus !== ProtocolStatus.RequestComplete,
+      isRefused: this.#isRefused,
       isAuthorizer: request?.role === Role.Authorizer,
     };
     return [...sent, ...answerOddities(facts)];
   }
 
-  #isOdd(rule: string, title: string, reason: string, isAdvice = false): void {
-    this.addOddity({ rule, title, reason, isAdvice });
+  #isOdd(rule: string, title: string, reason: string): void {
+    this.addOddity({ rule, title, reason, isAdvice: false });
   }
 
   #note(record: FastCgiRecord, from: Party, time: number): RecordReport {
@@ -211,7 +215,7 @@ export class Exchange {
   }
 
   #target(): Pick<ExchangeReport, "method" | "uri"> {
-    const { request } = this;
+    const request = this.#request;
     const value = (name: string): string | null => {
       const found = request?.param(name);
       return found === undefined ? null : this.#value(name, found);
@@ -225,8 +229,7 @@ export class Exchange {
 
   /** The header, and the beginning of the body. Null if there is nothing on STDOUT, and the application was not seen to end it. */
   #readAnswer(): CgiAnswer | null {
-    this.#answer ??= this.#stdout.bytes === 0 && this.#end === null ? null : readCgiAnswer(this.#stdout.beginning);
-    return this.#answer;
+    return this.#stdout.bytes === 0 && this.#end === null ? null : readCgiAnswer(this.#stdout.beginning);
   }
 
   #body(answer: CgiAnswer | null): StreamReport {

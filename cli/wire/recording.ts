@@ -5,7 +5,7 @@
 //   {"time":0.512,"connection":1,"what":"opened","about":"127.0.0.1:50000"}
 //   {"time":0.733,"connection":1,"what":"bytes","from":"web server","bytes":"AQEAAQAIAAAAAQAAAAAAAA=="}
 
-import type { TraceEvent } from "./trace.ts";
+import type { Party, TraceEvent } from "./trace.ts";
 
 /** The first line. */
 export function recordingHeader(began: Date): string {
@@ -33,7 +33,7 @@ export function readRecordingLine(line: unknown): TraceEvent {
   const { time, connection, what, from, bytes, length, reason, about } = line;
   if (typeof time !== "number" || typeof connection !== "number") throw new Error("expected time and connection");
   const text = (value: unknown): string => (typeof value === "string" ? value : "");
-  const party = (): "web server" | "application" => {
+  const party = (): Party => {
     if (from === "web server" || from === "application") return from;
     throw new Error('expected from to be "web server" or "application"');
   };

@@ -96,6 +96,15 @@ export type RecordEvent = RecordReport & {
   readonly exchange: number | null;
 };
 
+/** A request that has no end yet. */
+export interface RunningRequest {
+  readonly number: number;
+  /** The method and the URI. */
+  readonly title: string;
+  /** How long it has run. */
+  readonly milliseconds: number;
+}
+
 /** Things that could not be shown, because the reader was too slow. */
 export interface SkippedReport {
   readonly event: "skipped";

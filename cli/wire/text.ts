@@ -4,7 +4,7 @@ import type { Output } from "../frame/command.ts";
 import { formatBytes } from "../frame/progress.ts";
 import { safeLine, styled } from "../frame/style.ts";
 import { type StreamReport, safeLines } from "./content.ts";
-import type { ConnectionReport, ExchangeReport, Oddity, RecordEvent, Report } from "./report.ts";
+import type { ConnectionReport, ExchangeReport, Oddity, RecordEvent, Report, RunningRequest } from "./report.ts";
 
 /** What is shown. */
 export interface TextOptions {
@@ -48,11 +48,7 @@ export class TextView {
   }
 
   /** A line for a request that has not come to its end. */
-  running({
-    number,
-    title,
-    milliseconds,
-  }: Readonly<Record<"number" | "milliseconds", number> & { title: string }>): string {
+  running({ number, title, milliseconds }: RunningRequest): string {
     return this.#mark("yellow", `#${number} ${safeLine(title)} has no end after ${(milliseconds / 1000).toFixed(0)} s`);
   }
 
