@@ -4,6 +4,7 @@ import type { Server as NodeHttpServer } from "node:http";
 import type { Http2SecureServer, ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import type { Server, ServerOptions, ServerRequest } from "srvx";
+import { formatTcpTarget } from "../../adapters/shared/target.ts";
 
 export type { ServerRequest } from "srvx";
 
@@ -164,7 +165,7 @@ class NodeClosing {
 
 /** Why an address can't be listened on, and what to do about it. */
 function listenMessage({ code, message, name }: NodeJS.ErrnoException, hostname: string, port: number): string {
-  const what = `Cannot listen on ${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+  const what = `Cannot listen on ${formatTcpTarget({ hostname, port })}`;
   if (code === "EADDRINUSE" || name === "AddrInUse")
     return `${what}: another program has the port; choose another one with --port, or 0 for any that is free`;
   if (code === "EACCES" || name === "PermissionDenied")

@@ -1,6 +1,7 @@
 import { type Stats, statSync } from "node:fs";
 import { resolve, sep } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { MAX_PORT } from "../../adapters/shared/target.ts";
 import { FastCgiHttpClient, type FastCgiHttpClientOptions } from "../../src/toolkit.ts";
 import { connectorFor, listenTargetFor } from "../address.ts";
 import { type CommandContext, type CommandInput, UsageError } from "../frame/command.ts";
@@ -143,7 +144,7 @@ function paramsOf({ param }: Options): [string, string][] {
 /** @throws {UsageError} If it is no address of an HTTP server. */
 function addressOf({ listen, host, port }: Options): { hostname: string; port: number } {
   if (listen === undefined) {
-    if (port > 65_535) throw new UsageError(`Cannot use --port: expected a number up to 65535, got ${port}`);
+    if (port > MAX_PORT) throw new UsageError(`Cannot use --port: expected a number up to ${MAX_PORT}, got ${port}`);
     return { hostname: host, port };
   }
   const target = listenTargetFor(listen);
