@@ -4,7 +4,6 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { request } from "node:http";
 import { createConnection, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -19,6 +18,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vites
 import { parse, parseAllDocuments } from "yaml";
 import { requireProgram, requireRuntime } from "../../scripts/setup.mjs";
 import { freePort } from "../support/free_port.ts";
+import { httpRequest } from "../support/http.ts";
 import { type Load, startLoad } from "../support/load.ts";
 import { type CuttableHost, type Host, type Network, startNetwork } from "../support/network.ts";
 import { startNetworkOnLoopback } from "../support/network_on_loopback.ts";
@@ -250,60 +250,37 @@ async function tell(home: string, line: string): Promise<string> {
 /** Asks the balancer; every other request is a POST. Returns which process answered. */
 async function ask(http: string, id: number): Promise<string> {
   const body = id % 2 === 0 ? "" : `body ${id}`;
-  const { status, text } = await new Promise<{ status: number | undefined; text: string }>((resolve, reject) => {
-    const sent = request(
-      { socketPath: http, path: `/${id}`, method: body === "" ? "GET" : "POST", agent: false },
-      (response) => {
-        let text = "";
-        response.setEncoding("utf8").on("data", (piece) => {
-          text += piece;
-        });
-        response.once("end", () => resolve({ status: response.statusCode, text })).once("error", reject);
-      },
-    );
-    sent.once("error", reject).end(body);
-  });
-  const [, pid, echo] = /^Hello from process (\d+)\n(.*)$/s.exec(text) ?? [];
-  if (status !== 200 || pid === undefined || echo !== body) throw new Error(`status ${status} ${text.slice(0, 100)}`);
+  const url = `http://localhost/${id}`;
+  const { status, text } = await httpRequest(url, { socketPath: http, ...(body !== "" && { body }) });
+  const [, pid, echo] = /^Hello from process (\d+)\n(.*)$/s.exec(text()) ?? [];
+  if (status !== 200 || pid === undefined || echo !== body) throw new Error(`status ${status} ${text().slice(0, 100)}`);
   return pid;
 }
 
 interface Traffic {
   readonly load: Load;
-  /** The requests that are being answered. */
-  readonly running: ReadonlySet<number>;
   /** Who answered, one after the other. */
   readonly answers: readonly number[];
 }
 
 /** Asks a balancer all the time. */
 function startTraffic({ http }: Balancer): Traffic {
-  const running = new Set<number>();
   const answers: number[] = [];
   const load = startLoad(REQUESTS_PER_SECOND, async (id) => {
-    running.add(id);
-    try {
-      const pid = await ask(http, id);
-      answers.push(Number(pid));
-      return pid;
-    } finally {
-      running.delete(id);
-    }
+    const pid = await ask(http, id);
+    answers.push(Number(pid));
+    return pid;
   });
   onTestFinished(() => load.stop());
-  return { load, running, answers };
-}
-
-function idsOf(failures: readonly string[]): number[] {
-  return failures.map((failure) => Number.parseInt(failure, 10));
+  return { load, answers };
 }
 
 /** Kills a process under load; returns the requests that were lost, which were all running then. */
-async function killOne({ load, running, answers }: Traffic): Promise<number[]> {
+async function killOne({ load, answers }: Traffic): Promise<number[]> {
   await load.more(20);
   const { manager } = services[0]!;
   const [pid] = pidsOf(manager);
-  const runningThen = new Set(running);
+  const runningThen = load.running();
   process.kill(pid!, "SIGKILL");
   // Its successor is given requests.
   await waitUntil(() => {
@@ -312,7 +289,7 @@ async function killOne({ load, running, answers }: Traffic): Promise<number[]> {
   });
   await load.more(20);
   await load.stop();
-  const lost = idsOf(load.failures);
+  const lost = load.failures.map(({ id }) => id);
   expect(lost.filter((id) => !runningThen.has(id))).toEqual([]);
   return lost;
 }

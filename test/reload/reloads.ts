@@ -2,9 +2,10 @@
 // that what is lost is seen. Bun and Deno have no workers: there the next process takes the path over, and the one before is told to end.
 
 import { writeFileSync } from "node:fs";
-import { Agent, request } from "node:http";
+import { Agent } from "node:http";
 import { join } from "node:path";
 import { requireRuntime } from "../../scripts/setup.mjs";
+import { httpRequest } from "../support/http.ts";
 import { type Load, startLoad } from "../support/load.ts";
 import { type Nginx, startNginx } from "../support/nginx.ts";
 import { type RunningProcess, startProcess, waitUntil } from "../support/process.ts";
@@ -64,8 +65,6 @@ export class Reloads {
   readonly #project: Project;
   readonly #path: string;
   readonly #agent = new Agent({ keepAlive: true });
-  /** The requests that are being answered. */
-  readonly #running = new Set<number>();
   readonly #runningAtKills = new Set<number>();
   readonly #ended: RunningProcess[] = [];
   #kills = 0;
@@ -107,7 +106,7 @@ export class Reloads {
   async kill(): Promise<void> {
     const victim = childrenOf(this.#current.pid)[0]!;
     const before = new Set(this.#load.answeredBy);
-    for (const id of this.#running) this.#runningAtKills.add(id);
+    for (const id of this.#load.running()) this.#runningAtKills.add(id);
     process.kill(victim, "SIGKILL");
     this.#kills++;
     await this.#untilNew(before, 1);
@@ -135,7 +134,7 @@ export class Reloads {
   /** Ends all, and says what was lost. */
   async stop(): Promise<ReloadCounts> {
     await this.#load.stop();
-    const lost = this.#load.failures.map((failure) => Number.parseInt(failure, 10));
+    const lost = this.#load.failures.map(({ id }) => id);
     const lostByKill = lost.filter((id) => this.#runningAtKills.has(id)).length;
     process.kill(this.#current.pid, "SIGTERM");
     const ends = await Promise.all([...this.#ended, this.#current].map(({ exited }) => exited));
@@ -183,30 +182,12 @@ export class Reloads {
   /** Every other request is a POST. */
   async #ask(id: number): Promise<string> {
     this.#requests++;
-    this.#running.add(id);
-    try {
-      const body = id % 2 === 0 ? "" : `body ${id}`;
-      const { status, text } = await this.#send(id, body);
-      const [, pid, echo] = /^(\d+) (.*)$/s.exec(text) ?? [];
-      if (status !== 200 || pid === undefined || echo !== body)
-        throw new Error(`status ${status} ${text.slice(0, 100)}`);
-      return pid;
-    } finally {
-      this.#running.delete(id);
-    }
-  }
-
-  #send(id: number, body: string): Promise<{ status: number | undefined; text: string }> {
-    return new Promise((resolve, reject) => {
-      const method = body === "" ? "GET" : "POST";
-      const sent = request(`${this.#nginx.url}/${id}`, { method, agent: this.#agent }, (response) => {
-        let text = "";
-        response.setEncoding("utf8").on("data", (piece) => {
-          text += piece;
-        });
-        response.once("end", () => resolve({ status: response.statusCode, text })).once("error", reject);
-      });
-      sent.once("error", reject).end(body);
-    });
+    const body = id % 2 === 0 ? "" : `body ${id}`;
+    const url = `${this.#nginx.url}/${id}`;
+    const { status, text } = await httpRequest(url, { agent: this.#agent, ...(body !== "" && { body }) });
+    const [, pid, echo] = /^(\d+) (.*)$/s.exec(text()) ?? [];
+    if (status !== 200 || pid === undefined || echo !== body)
+      throw new Error(`status ${status} ${text().slice(0, 100)}`);
+    return pid;
   }
 }

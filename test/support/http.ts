@@ -1,4 +1,10 @@
-import { type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders, request } from "node:http";
+import {
+  type Agent,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  request,
+} from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 
@@ -11,6 +17,10 @@ export interface HttpRequestOptions {
   /** Bytes are sent with Content-Length. Pieces are sent chunked, unless `headers` has a Content-Length. */
   readonly body?: string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
   readonly signal?: AbortSignal;
+  /** Keeps connections. */
+  readonly agent?: Agent;
+  /** A Unix socket to connect to, instead of the host in the URL. */
+  readonly socketPath?: string;
 }
 
 export interface HttpResponse {
@@ -23,7 +33,7 @@ export interface HttpResponse {
   text(): string;
 }
 
-/** Sends one request on a connection of its own and reads the whole response. A cut response rejects. */
+/** Sends one request, on a connection of its own unless there is an agent, and reads the whole response. A cut response rejects. */
 export async function httpRequest(url: string, options: HttpRequestOptions = {}): Promise<HttpResponse> {
   const response = await httpOpen(url, options);
   const pieces: Buffer[] = [];
@@ -42,8 +52,8 @@ export async function httpRequest(url: string, options: HttpRequestOptions = {})
 
 /** As `httpRequest`, but resolves at the end of the response's head: read the body as you like, or destroy it. */
 export async function httpOpen(url: string, options: HttpRequestOptions = {}): Promise<IncomingMessage> {
-  const { body, method = body === undefined ? "GET" : "POST", headers = {}, signal } = options;
-  const outgoing = request(url, { method, headers, agent: false, ...(signal !== undefined && { signal }) });
+  const { body, method = body === undefined ? "GET" : "POST", agent = false, ...rest } = options;
+  const outgoing = request(url, { ...rest, method, agent });
   const response = new Promise<IncomingMessage>((resolve, reject) => {
     outgoing.once("response", resolve).once("error", reject);
   });

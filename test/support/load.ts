@@ -1,8 +1,15 @@
+/** A request that was not answered as it should be. */
+export interface LoadFailure {
+  readonly id: number;
+  readonly reason: string;
+}
+
 export interface Load {
-  /** What went wrong. */
-  readonly failures: readonly string[];
+  readonly failures: readonly LoadFailure[];
   /** Who answered, of all who did. */
   readonly answeredBy: ReadonlySet<string>;
+  /** The requests that are being answered. */
+  running(): Set<number>;
   /** Resolves when so many more requests were answered or failed. */
   more(requests: number): Promise<void>;
   /** Sends no more, and waits for what was sent. */
@@ -17,8 +24,8 @@ const MAX_RUNNING = 50;
  * answered; the number is of the request.
  */
 export function startLoad(requestsPerSecond: number, ask: (id: number) => Promise<string>): Load {
-  const running = new Set<Promise<void>>();
-  const failures: string[] = [];
+  const running = new Map<number, Promise<void>>();
+  const failures: LoadFailure[] = [];
   const answeredBy = new Set<string>();
   let sent = 0;
   let done = 0;
@@ -28,7 +35,7 @@ export function startLoad(requestsPerSecond: number, ask: (id: number) => Promis
     try {
       answeredBy.add(await ask(id));
     } catch (error) {
-      failures.push(`${id}: ${error}`);
+      failures.push({ id, reason: String(error) });
     }
     done++;
     wake();
@@ -40,14 +47,18 @@ export function startLoad(requestsPerSecond: number, ask: (id: number) => Promis
     const now = Math.floor(((performance.now() - started) * requestsPerSecond) / 1000);
     for (; due < now; due++) {
       if (running.size >= MAX_RUNNING) continue;
-      const one = send(++sent).finally(() => running.delete(one));
-      running.add(one);
+      const id = ++sent;
+      running.set(
+        id,
+        send(id).finally(() => running.delete(id)),
+      );
     }
   }, 1000 / requestsPerSecond);
 
   return {
     failures,
     answeredBy,
+    running: () => new Set(running.keys()),
     async more(requests) {
       const goal = done + requests;
       while (done < goal) {
@@ -58,7 +69,7 @@ export function startLoad(requestsPerSecond: number, ask: (id: number) => Promis
     },
     async stop() {
       clearInterval(timer);
-      await Promise.all(running);
+      await Promise.all(running.values());
     },
   };
 }
