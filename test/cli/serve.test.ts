@@ -54,25 +54,18 @@ const runtimes = {
 } as const;
 
 /** Starts the command, and waits until it serves. */
-async function start(
-  args: readonly string[],
-  runtime: keyof typeof runtimes = "Node 24",
-): Promise<RunningProcess & { stderr(): string }> {
+async function start(args: readonly string[], runtime: keyof typeof runtimes = "Node 24"): Promise<RunningProcess> {
   const [command, ...before] = runtimes[runtime]();
-  let running: RunningProcess | undefined;
-  const started = await startProcess(command!, {
+  const running = await startProcess(command!, {
     name: "fetchcgi serve",
     args: [...before, main, "serve", ...args],
     cwd: folder.path,
   });
-  running = started;
-  onTestFinished(() => running!.stop());
-  await waitUntil(() => running!.stderr().includes("fetchcgi: serving"), {
-    message: "Cannot go on: it does not serve",
-  }).catch((error) => {
-    throw new Error(`${error.message}\n${running!.stderr()}`);
+  onTestFinished(() => running.stop());
+  await waitUntil(() => running.stderr().includes("fetchcgi: serving"), {
+    message: () => `Cannot go on: it does not serve\n${running.stderr()}`,
   });
-  return started;
+  return running;
 }
 
 function socketPath(): string {
@@ -282,12 +275,13 @@ describe("fetchcgi serve", () => {
   ])("answers what came while it began to listen when it is asked to end then, %s", async (_, more) => {
     const release = join(folder.path, `release-${++count}`);
     const file = join(folder.path, `begins-${count}.mjs`);
-    // It listens, and hears late that it does.
+    // It listens, and hears late that it does. It says what it hears of its end: by the signal, or as a worker by a message.
     writeFileSync(
       file,
       `import { existsSync } from "node:fs";
        import { Server } from "node:net";
        const released = async () => { while (!existsSync(${JSON.stringify(release)})) await new Promise((r) => setTimeout(r, 10)); };
+       for (const event of ["SIGTERM", "message"]) process.on(event, (what) => console.log("told", what));
        const { listen } = Server.prototype;
        Server.prototype.listen = function (options, done) { return listen.call(this, options, () => released().then(done)); };
        export default async (request) => {
@@ -316,8 +310,7 @@ describe("fetchcgi serve", () => {
     const answer = get("/slow");
     await waitUntil(() => running.stdout().includes("asked"));
     process.kill(running.pid, "SIGTERM");
-    // In this time it hears the signal. If not, the test is milder.
-    for (let i = 0; i < 20; i++) await Promise.race([get("/"), answer]).catch(() => {});
+    await waitUntil(() => /told (?:SIGTERM|fetchcgi: close)$/m.test(running.stdout()));
     writeFileSync(release, "");
     expect(await answer).toBe("answer");
     expect(await running.exited).toBe("code 0");
