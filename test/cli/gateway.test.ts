@@ -31,7 +31,7 @@ let root: string;
 let socket: string;
 let application: FastCgiListener;
 let site: Gateway;
-/** What the application does for /slow. */
+/** What the application waits for, for ?slow. */
 let slow: () => Promise<void> = async () => {};
 
 const SHOWN = ["SCRIPT_NAME", "PATH_INFO", "REQUEST_URI"];
@@ -50,7 +50,7 @@ const show: FastCgiFetchHandler = async (request, { params, role, stderr }) => {
   const name = query.get("variable");
   if (query.has("slow")) await slow();
   if (query.has("endless")) return new Response(endless());
-  if (query.has("message")) stderr.write("PHP message: a warning\n");
+  if (query.has("message")) stderr.write("PHP message: a \x1b[31mwarning\n");
   if (query.has("length")) return new Response(String((await request.arrayBuffer()).byteLength));
   return new Response(
     name === null
@@ -100,6 +100,16 @@ async function start(args: readonly string[]): Promise<Gateway> {
   const gateway = await startGateway(args);
   onTestFinished(async () => void (await gateway.stop()));
   return gateway;
+}
+
+/** Lets the application keep the next request for /?slow until `release` is called. */
+function holdSlow(): { readonly begun: Promise<void>; readonly release: () => void } {
+  const [begun, release] = [deferred(), deferred()];
+  slow = () => {
+    begun.resolve();
+    return release.promise;
+  };
+  return { begun: begun.promise, release: () => release.resolve() };
 }
 
 describe("fetchcgi gateway", () => {
@@ -317,19 +327,14 @@ describe("fetchcgi gateway", () => {
     const gateway = await start([root, "-f", socket, "--json"]);
     const [first] = gateway.log().split("\n");
     expect(JSON.parse(first!)).toEqual({ url: `${gateway.url}/`, folders: [{ prefix: "", folder: root }] });
-    const begun = deferred();
-    const release = deferred();
-    slow = async () => {
-      begun.resolve();
-      await release.promise;
-    };
+    const { begun, release } = holdSlow();
     const controller = new AbortController();
     const left = fetch(`${gateway.url}/?slow`, { signal: controller.signal }).catch(() => "left");
-    await begun.promise;
+    await begun;
     controller.abort();
     expect(await left).toBe("left");
     await waitUntil(() => gateway.log().split("\n").length === 3);
-    release.resolve();
+    release();
     expect(JSON.parse(gateway.log().split("\n")[1]!)).toMatchObject({ target: "/?slow", status: 499, method: "GET" });
     // It is not an error of the application.
     expect(gateway.errors()).not.toContain("/?slow");
@@ -337,7 +342,7 @@ describe("fetchcgi gateway", () => {
 
   it("prints messages of the application with their request, and no control characters", async () => {
     await httpText(`${site.url}/?message`);
-    await waitUntil(() => site.errors().includes("GET /?message: PHP message: a warning\n"));
+    await waitUntil(() => site.errors().includes("GET /?message: PHP message: a \\x1b[31mwarning\n"));
   });
 
   it("answers with 502 while the application is gone, and says so at the start and for each request", async () => {
@@ -354,34 +359,24 @@ describe("fetchcgi gateway", () => {
 
   it("answers the requests that run when it is asked to end", async () => {
     const gateway = await startGateway([root, "-f", socket]);
-    const begun = deferred();
-    const release = deferred();
-    slow = async () => {
-      begun.resolve();
-      await release.promise;
-    };
+    const { begun, release } = holdSlow();
     const answer = httpText(`${gateway.url}/?slow`);
-    await begun.promise;
+    await begun;
     const stopped = gateway.stop();
     await waitUntil(async () => (await fetch(gateway.url).catch(() => null)) === null);
-    release.resolve();
+    release();
     expect((await answer).status).toBe(200);
     expect((await stopped).code).toBe(0);
   });
 
   it("ends a request that takes longer than it may", async () => {
     const gateway = await startGateway([root, "-f", socket, "--drain", "1"]);
-    const begun = deferred();
-    const release = deferred();
-    slow = async () => {
-      begun.resolve();
-      await release.promise;
-    };
+    const { begun, release } = holdSlow();
     const answer = httpOpen(`${gateway.url}/?slow`).catch(() => "cut");
-    await begun.promise;
+    await begun;
     expect((await gateway.stop()).code).toBe(0);
     expect(await answer).toBe("cut");
-    release.resolve();
+    release();
   });
 
   it("says what is wrong and what to do about it", async () => {
