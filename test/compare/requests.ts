@@ -89,7 +89,7 @@ const OTHERS = [
   "/template.twig",
   "/?",
   "/?a=b&a=c&d[e]=f",
-  "/index.php?a b".replace(" ", "%20"),
+  "/index.php?a%20b",
   "/a?b?c",
   "/a;b",
   "/a:b",
