@@ -28,7 +28,10 @@ const options = ["--maxWorkers=2", "--no-color", "--reporter=minimal", "--report
 // Half a million cuts of the recorded traffic are worth one run, in the run of all tests.
 const env = { ...process.env, CUT_STEP: "11" };
 
-/** Runs the tests of an argument such as `bun` or `node22/http`. Resolves with whether they passed. A missing runtime does not stop the others. */
+/**
+ * Runs the tests that an argument chooses, such as `bun` or `node22/http`. Resolves with whether they passed. A missing runtime does not
+ * stop the others.
+ */
 async function test(choice) {
   const [name, folder = ""] = choice.split("/");
   if (isForOthers(name)) {
