@@ -59,6 +59,7 @@ export async function run(
       isAllClosed = await server.close(limit());
     });
     const stop = onHangup(context.stderr, () => void reload(application, server, options, say), end);
+    // After all others: a terminal that is closed sends SIGHUP twice, itself and through its shell.
     ends.unshift(async () => stop());
     announce(server.url, mounts, application.about, options, context);
     await aborted(signal);
