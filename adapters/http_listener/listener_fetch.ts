@@ -15,6 +15,7 @@ import {
 } from "node:http";
 import { pipeline, Readable } from "node:stream";
 import type { ReadableStream as NodeReadableStream } from "node:stream/web";
+import { guessedType } from "../../src/cgi/guessed_type.ts";
 import { type FastCgiContext, FastCgiError, type FastCgiFetchHandler, FastResponse, Role } from "../../src/index.ts";
 import { isHopByHop } from "../../src/toolkit.ts";
 import { ListenerSocket } from "./listener_socket.ts";
@@ -23,11 +24,11 @@ import { MemorySocket } from "./memory_socket.ts";
 /** An application that takes (req, res). */
 export type HttpListener = RequestListener | Server;
 
-/**
- * Bytes of a header block, in either direction. The limits are those of FastCGI: `maxParamBytes`, and one record for a
- * response.
- */
+/** Bytes of a header block, in either direction: as many as the variables of a request may have by default. */
 const MAX_HEADER_SIZE = 1024 * 1024;
+
+/** No limit: node:http leaves out what is beyond one, and says nothing. */
+const ALL_HEADERS = 0;
 
 /** Makes a fetch handler of `listener`. */
 export function listenerFetch(listener: HttpListener): FastCgiFetchHandler {
@@ -37,8 +38,7 @@ export function listenerFetch(listener: HttpListener): FastCgiFetchHandler {
 
 function serverOf(listener: RequestListener): Server {
   const server = createServer({ maxHeaderSize: MAX_HEADER_SIZE }, guarded(listener));
-  // As many as there are: the rest would be left out without a word.
-  server.maxHeadersCount = 0;
+  server.maxHeadersCount = ALL_HEADERS;
   return server;
 }
 
@@ -47,19 +47,15 @@ function serverOf(listener: RequestListener): Server {
  * node:http has no other way.
  */
 function guarded(listener: RequestListener): RequestListener {
-  return (request, response) => {
-    const fail = (error: unknown): void => {
+  return async (request, response) => {
+    try {
+      // Node.js ignores what a listener returns; for an async function it is a promise.
+      await listener(request, response);
+    } catch (error) {
       const socket = request.socket as ListenerSocket;
       // A failure after the answer must not spoil it, and only goes to the log.
       if (response.writableEnded) socket.fastcgi.stderr.write(`After the response: ${textOf(error)}`);
       else socket.fail(error);
-    };
-    try {
-      // Node.js ignores what a listener returns; for an async function it is a promise.
-      const result: unknown = listener(request, response);
-      if (isPromise(result)) result.then(undefined, fail);
-    } catch (error) {
-      fail(error);
     }
   };
 }
@@ -68,18 +64,14 @@ function textOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-function isPromise(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as Partial<PromiseLike<unknown>> | null | undefined)?.then === "function";
-}
-
 /** Asks the application behind `server` for the answer to one request. */
 function answer(server: Server, request: Request, context: FastCgiContext): Promise<Response> {
   const near = new MemorySocket();
   const far = new ListenerSocket(context, request.url.startsWith("https:"));
   MemorySocket.join(near, far);
-  const call = callOf(request, context, near);
-  // As many as there are: the rest would be left out without a word.
-  call.maxHeadersCount = 0;
+  const isSent = hasBody(request, context);
+  const call = callOf(request, isSent, near);
+  call.maxHeadersCount = ALL_HEADERS;
   return new Promise((resolve, reject) => {
     // Also after the response: an error event that nothing hears ends the process.
     call.on("error", (cause) => reject(failureOf(far, cause)));
@@ -90,7 +82,8 @@ function answer(server: Server, request: Request, context: FastCgiContext): Prom
         new TypeError("Cannot use listener: expected a function or an http.Server, got an object that serves nothing"),
       );
     }
-    sendBody(request, context, call, far);
+    if (isSent) sendBody(context.stdin, call, far);
+    else call.end();
   });
 }
 
@@ -99,7 +92,7 @@ function answer(server: Server, request: Request, context: FastCgiContext): Prom
  *
  * @throws {FastCgiError} `malformedRequest` if HTTP has no such request: for a method or a header that it does not allow.
  */
-function callOf(request: Request, context: FastCgiContext, socket: MemorySocket): ClientRequest {
+function callOf(request: Request, isBodySent: boolean, socket: MemorySocket): ClientRequest {
   const { method, url } = request;
   const { host, origin } = new URL(url);
   // The HTTP client would make another method of it, about which the web server was not asked.
@@ -109,7 +102,7 @@ function callOf(request: Request, context: FastCgiContext, socket: MemorySocket)
       createConnection: () => socket,
       method,
       path: url.slice(origin.length),
-      headers: headersOf(request, context, host),
+      headers: headersOf(request, isBodySent, host),
       maxHeaderSize: MAX_HEADER_SIZE,
       setHost: false,
     });
@@ -128,11 +121,11 @@ function failureOf(socket: ListenerSocket, cause: unknown): unknown {
 }
 
 /** The header fields, without those of the web server's connection. */
-function headersOf(request: Request, context: FastCgiContext, host: string): OutgoingHttpHeaders {
+function headersOf({ headers }: Request, isBodySent: boolean, host: string): OutgoingHttpHeaders {
   const fields: OutgoingHttpHeaders = { host };
-  for (const [name, value] of request.headers) if (!isHopByHop(name)) fields[name] = value;
-  // The application would wait for it.
-  if (!hasBody(request, context)) delete fields["content-length"];
+  for (const [name, value] of headers) if (!isHopByHop(name)) fields[name] = value;
+  // The application would wait for the body.
+  if (!isBodySent) delete fields["content-length"];
   return fields;
 }
 
@@ -142,9 +135,8 @@ function hasBody({ body, headers }: Request, { role }: FastCgiContext): boolean 
 }
 
 /** Passes the body on. An application that answers without reading it ends that. */
-function sendBody(request: Request, context: FastCgiContext, call: ClientRequest, socket: ListenerSocket): void {
-  if (!hasBody(request, context)) return void call.end();
-  const body = Readable.fromWeb(context.stdin as unknown as NodeReadableStream);
+function sendBody(stdin: FastCgiContext["stdin"], call: ClientRequest, socket: ListenerSocket): void {
+  const body = Readable.fromWeb(stdin as unknown as NodeReadableStream);
   // The status of the answer says what is wrong with the body. All other errors follow from those of the call.
   body.once("error", (error) => {
     if (error instanceof FastCgiError) socket.failure ??= error;
@@ -165,7 +157,8 @@ async function responseOf(message: IncomingMessage, socket: ListenerSocket): Pro
     const name = rawHeaders[index]!;
     if (!isReset || name.toLowerCase() !== "content-length") headers.push([name, rawHeaders[index + 1]!]);
   }
-  if (start !== null && message.headers["content-type"] === undefined) headers.push(["content-type", typeOf(start)]);
+  if (start !== null && message.headers["content-type"] === undefined)
+    headers.push(["content-type", guessedType(start)]);
   const init = { status: statusCode, statusText: statusMessage, headers };
   if (start !== null && message.complete && isCut(message, socket)) throw failureOf(socket, undefined);
   if (!message.complete && !isReset) return new FastResponse(bodyOf(message, start, socket), init);
@@ -180,20 +173,6 @@ function readAll(message: IncomingMessage): Uint8Array<ArrayBuffer> | null {
   for (let piece = message.read(); piece !== null; piece = message.read()) pieces.push(piece as Uint8Array);
   if (pieces.length <= 1) return (pieces[0] as Uint8Array<ArrayBuffer> | undefined) ?? null;
   return Buffer.concat(pieces);
-}
-
-/**
- * The type for a body without one, which RFC 3875 6.3.1 requires. Over HTTP browsers would guess. Text is never
- * text/html, which would make pages of uploads.
- */
-function typeOf(start: Uint8Array): string {
-  try {
-    // `stream`, because the last character may be cut.
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(start, { stream: true });
-    return text.includes("\0") ? "application/octet-stream" : "text/plain; charset=utf-8";
-  } catch {
-    return "application/octet-stream";
-  }
 }
 
 /** Whether a body that only the close of its connection ends was cut: the HTTP client takes any close for its end. */

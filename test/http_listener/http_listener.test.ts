@@ -171,8 +171,8 @@ describe("a listener of node:http", () => {
   });
 
   it.each([
-    ["words\n", "text/plain; charset=utf-8"],
-    ["<p>words", "text/plain; charset=utf-8"],
+    ["words\n", "text/plain;charset=UTF-8"],
+    ["<p>words", "text/plain;charset=UTF-8"],
     [new Uint8Array([0, 1, 254]), "application/octet-stream"],
   ])("gives a body without a type one that shows it: %j", async (body, type) => {
     const site = siteOf((_req, res) => res.end(body));

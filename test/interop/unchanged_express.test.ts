@@ -1,8 +1,7 @@
 // An Express application that has moved from node:http to FastCGI answers as before.
 
 import { describe } from "vitest";
-import { describeMoved, type Exchange, sized } from "../support/moved_application.ts";
-import { patternBytes } from "../support/pattern.ts";
+import { BROKEN_OFF, chunked, describeMoved, type Exchange, pattern, sized } from "../support/moved_application.ts";
 
 const MiB = 1024 * 1024;
 
@@ -103,32 +102,15 @@ const exchanges: readonly Exchange[] = [
     but: {
       reason: type,
       natively: { status: 200, body: "plain words\n" },
-      addedHeaders: ["content-type: text/plain; charset=utf-8"],
+      addedHeaders: ["content-type: text/plain;charset=UTF-8"],
     },
   },
 
   // Failures.
   { start: "GET /throws" },
   { start: "GET /rejects" },
-  {
-    start: "GET /breaks",
-    but: {
-      reason: "the response is broken off either way; nginx drops what it has not sent yet",
-      natively: { status: 200, body: "the start\n", isWhole: false },
-      overFastCgi: { status: 0, reason: "", headers: [], body: "" },
-    },
-  },
+  BROKEN_OFF,
 ];
-
-function chunked(text: string): string {
-  const half = Math.ceil(text.length / 2);
-  const pieces = [text.slice(0, half), text.slice(half)];
-  return `${pieces.map((piece) => `${piece.length.toString(16)}\r\n${piece}\r\n`).join("")}0\r\n\r\n`;
-}
-
-function pattern(bytes: number): string {
-  return Buffer.from(patternBytes(bytes)).toString("latin1");
-}
 
 describe("an unchanged Express application", () => {
   const lines = {

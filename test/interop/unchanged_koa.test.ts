@@ -1,7 +1,7 @@
 // A Koa application that has moved from node:http to FastCGI answers as before.
 
 import { describe } from "vitest";
-import { describeMoved, type Exchange } from "../support/moved_application.ts";
+import { BROKEN_OFF, describeMoved, type Exchange } from "../support/moved_application.ts";
 
 const exchanges: readonly Exchange[] = [
   { start: "GET /" },
@@ -21,14 +21,7 @@ const exchanges: readonly Exchange[] = [
   { start: "GET /nothing" },
   { start: "GET /refuses" },
   { start: "GET /throws" },
-  {
-    start: "GET /breaks",
-    but: {
-      reason: "the response is broken off either way; nginx drops what it has not sent yet",
-      natively: { status: 200, body: "the start\n", isWhole: false },
-      overFastCgi: { status: 0, reason: "", headers: [], body: "" },
-    },
-  },
+  BROKEN_OFF,
 ];
 
 describe("an unchanged Koa application", () => {

@@ -41,6 +41,7 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
     "node:timers",
   ],
   "adapters/http_listener": [
+    "src/cgi/guessed_type.ts",
     "src/index.ts",
     "src/toolkit.ts",
     "node:http",

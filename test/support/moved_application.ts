@@ -9,6 +9,7 @@ import { reasonPhrase } from "../../src/cgi/reason_phrase.ts";
 import { freePort } from "./free_port.ts";
 import { exchangeHttp, type HttpMessage } from "./http_message.ts";
 import { fastCgiLocation, startNginx } from "./nginx.ts";
+import { patternBytes } from "./pattern.ts";
 import { type RunningProcess, startProcess } from "./process.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -180,6 +181,28 @@ function changedLines(example: string): ChangedLines {
     before: before.filter((line) => !after.includes(line)),
     after: after.filter((line) => !before.includes(line)),
   };
+}
+
+/** The request for an answer that breaks off. */
+export const BROKEN_OFF: Exchange = {
+  start: "GET /breaks",
+  but: {
+    reason: "the response is broken off either way; nginx drops what it has not sent yet",
+    natively: { status: 200, body: "the start\n", isWhole: false },
+    overFastCgi: { status: 0, reason: "", headers: [], body: "" },
+  },
+};
+
+/** The body of a request in two chunks. */
+export function chunked(text: string): string {
+  const half = Math.ceil(text.length / 2);
+  const pieces = [text.slice(0, half), text.slice(half)];
+  return `${pieces.map((piece) => `${piece.length.toString(16)}\r\n${piece}\r\n`).join("")}0\r\n\r\n`;
+}
+
+/** A body of bytes that are not all the same. */
+export function pattern(bytes: number): string {
+  return Buffer.from(patternBytes(bytes)).toString("latin1");
 }
 
 /** The lines of a request with a body, and the body. */

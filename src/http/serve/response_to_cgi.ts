@@ -1,5 +1,6 @@
 // Fetch response → CGI response (RFC 3875 6). The reverse of cgi_to_response.ts.
 
+import { guessedType } from "../../cgi/guessed_type.ts";
 import { parseLength } from "../../cgi/params.ts";
 import { reasonPhrase } from "../../cgi/reason_phrase.ts";
 import { type ByteSource, cancelSource, checkLength, joinBytes, readerOf } from "../../codec/byte_source.ts";
@@ -184,23 +185,12 @@ function headerText({ lines, hasType }: HeaderBlock, start: readonly Uint8Array[
 let isTextTyped: boolean | undefined;
 
 /**
- * The Content-Type for a body that has none, because RFC 3875 6.3.1 requires one. It is never text/html, which made
- * pages of uploads (CVE-2020-24553). Fetch gives a body made of a string its type, but on Bun only Bun.serve knows what
- * a body was made of (oven-sh/bun issue 8530): there a body that begins like text is taken for text.
+ * The Content-Type for a body that has none. Fetch gives a body made of a string its type, but on Bun only Bun.serve
+ * knows what a body was made of (oven-sh/bun issue 8530): there it is guessed.
  */
 function typeOf([first]: readonly Uint8Array[]): string {
   isTextTyped ??= new (nativeResponse())("").headers.has("content-type");
-  const isText = !isTextTyped && first !== undefined && canBeText(first);
-  return isText ? "text/plain;charset=UTF-8" : "application/octet-stream";
-}
-
-function canBeText(bytes: Uint8Array): boolean {
-  try {
-    // `stream`, because the last character may be cut.
-    return !new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: true }).includes("\0");
-  } catch {
-    return false;
-  }
+  return isTextTyped || first === undefined ? "application/octet-stream" : guessedType(first);
 }
 
 /** `Variable-AUTH_METHOD`: names of variables are in upper case, but Headers made the name lower case. */
