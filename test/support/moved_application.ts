@@ -5,9 +5,9 @@ import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { reasonPhrase } from "../../src/cgi/reason_phrase.ts";
 import { freePort } from "./free_port.ts";
-import { exchangeHttp, type HttpMessage } from "./http_message.ts";
+import { type Answer, answerOf, byName, withReason } from "./http_answer.ts";
+import { exchangeHttp } from "./http_message.ts";
 import { fastCgiLocation, startNginx } from "./nginx.ts";
 import { patternBytes } from "./pattern.ts";
 import { type RunningProcess, startProcess } from "./process.ts";
@@ -51,16 +51,6 @@ export interface Answers {
   readonly proxied: Answer;
   /** By the program over FastCGI behind nginx, `fastcgi_pass`. */
   readonly overFastCgi: Answer;
-}
-
-/** A response, without what each server writes for itself. */
-export interface Answer {
-  readonly status: number;
-  readonly reason: string;
-  /** Sorted by name; those of one name are in the order sent. */
-  readonly headers: readonly string[];
-  readonly body: string;
-  readonly isWhole: boolean;
 }
 
 interface MovedApplication {
@@ -131,11 +121,6 @@ async function expectSameAnswer(app: MovedApplication, { but, ...request }: Exch
   else expect(overFastCgi).not.toEqual(withReason(proxied));
 }
 
-/** srvx sends no reason phrase unless the app gives one. We do, as node:http and every web server do. */
-function withReason(answer: Answer): Answer {
-  return { ...answer, reason: answer.reason || reasonPhrase(answer.status) };
-}
-
 function startProgram(program: string, port: number): Promise<RunningProcess> {
   return startProcess(process.execPath, {
     name: program,
@@ -149,27 +134,6 @@ function startProgram(program: string, port: number): Promise<RunningProcess> {
         socket.once("connect", () => socket.destroy());
       }),
   });
-}
-
-/** About the connection, or the server itself. */
-const OF_THE_SERVER = new Set(["date", "server", "connection", "keep-alive", "transfer-encoding"]);
-
-function answerOf({ status, reason, headers, body, isWhole }: HttpMessage): Answer {
-  const lines = headers
-    .map(([name, value]) => `${name.toLowerCase()}: ${value}`)
-    .filter((line) => !OF_THE_SERVER.has(nameOf(line)))
-    // It says what the body says, and whether it stands there is the server's choice, which may also send chunks.
-    .filter((line) => line !== `content-length: ${body.length}`)
-    .sort(byName);
-  return { status, reason, headers: lines, body, isWhole };
-}
-
-function byName(a: string, b: string): number {
-  return nameOf(a) < nameOf(b) ? -1 : nameOf(a) > nameOf(b) ? 1 : 0;
-}
-
-function nameOf(line: string): string {
-  return line.split(":", 1)[0]!;
 }
 
 /** The lines that only one of the two programs of an example has. */

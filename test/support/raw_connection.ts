@@ -26,7 +26,9 @@ export class RawConnection {
   }
 
   static async open(
-    target: { readonly port: number; readonly host?: string } | { readonly path: string },
+    target:
+      | { readonly port: number; readonly host?: string; readonly localAddress?: string }
+      | { readonly path: string },
   ): Promise<RawConnection> {
     // Half-open allowed: that the peer has stopped sending does not stop us.
     const socket = connect("path" in target ? target : { host: "127.0.0.1", ...target, allowHalfOpen: true });

@@ -1,0 +1,157 @@
+// The frameworks that are tried. Each has its app in the folder of its name in `apps`.
+
+import type { Answer } from "../support/http_answer.ts";
+import type { Difference, Exchange, Framework } from "./framework.ts";
+import { ORIGIN, site, sized, upload } from "./site.ts";
+
+const FETCH = "serve({ path, fetch: app.fetch })";
+
+/** The rows that a framework leaves to other parts of a program. */
+function without(...rows: readonly Exchange["row"][]): readonly Exchange[] {
+  return site.filter(({ row }) => !rows.includes(row));
+}
+
+/** @param natively What the framework's own server answers. */
+function leavesErrors(natively: Partial<Answer>, removedHeaders: readonly string[] = []): Difference {
+  return {
+    reason: "The framework leaves an error that is thrown to its server, and each server has a page of its own for it.",
+    natively,
+    removedHeaders,
+    addedHeaders: ["content-type: text/plain;charset=utf-8"],
+    overFastCgi: { body: "Internal Server Error\n" },
+  };
+}
+
+const UNBUFFERED: Difference = {
+  reason: "nginx acts upon `X-Accel-Buffering: no` and does not pass it on.",
+  removedHeaders: ["x-accel-buffering: no"],
+};
+
+const UNTYPED: Difference = {
+  reason: "The response has no type, and CGI wants one with every body (RFC 3875 6.3.1).",
+  addedHeaders: ["content-type: application/octet-stream"],
+};
+
+/** @param reason The reason phrase that better-auth gives its Response. */
+function ownReason(reason: string): Difference {
+  return { reason: "node:http writes a reason phrase of its own in place of the Response's.", overFastCgi: { reason } };
+}
+
+const JSON_TYPE = "application/json";
+
+/** The body of a new user, or of a user who comes back. */
+function login(lines: string, password = "a long password"): Pick<Exchange, "lines" | "body"> {
+  return sized(JSON_TYPE, JSON.stringify({ name: "Ada", email: "ada@shop.example", password }), lines);
+}
+
+export const frameworks: Readonly<Record<string, Framework>> = {
+  hono: {
+    title: "Hono",
+    package: "hono",
+    nativeServer: "@hono/node-server",
+    served: FETCH,
+    exchanges: site,
+  },
+  h3: {
+    title: "H3",
+    package: "h3",
+    nativeServer: "its `serve` (srvx)",
+    served: 'app.fetch(Object.assign(request, { ip: params.get("REMOTE_ADDR"), waitUntil }))',
+    exchanges: site,
+    differences: { "GET /stream": UNTYPED },
+  },
+  "itty-router": {
+    title: "itty-router",
+    package: "itty-router",
+    nativeServer: "srvx",
+    served: FETCH,
+    exchanges: without("asset"),
+    differences: { "GET /throws": leavesErrors({ body: "" }) },
+  },
+  "fetch-router": {
+    title: "Remix's fetch-router",
+    package: "@remix-run/fetch-router",
+    nativeServer: "@remix-run/node-fetch-server",
+    served: "app.fetch(request)",
+    exchanges: without("asset"),
+    differences: { "GET /throws": leavesErrors({ body: "Internal Server Error" }, ["content-type: text/plain"]) },
+  },
+  trpc: {
+    title: "tRPC",
+    package: "@trpc/server",
+    nativeServer: "its standalone server",
+    served: "fetchRequestHandler({ req, router, endpoint, createContext })",
+    exchanges: [
+      { row: "route", start: "GET /item?input=%22K%C3%A4se%22" },
+      { row: "route", start: "GET /item,address?batch=1&input=%7B%220%22%3A1%7D" },
+      { row: "body", start: "POST /add", ...sized(JSON_TYPE, '{"name":"K\xc3\xa4se"}') },
+      { row: "form", start: "POST /form", ...upload },
+      { row: "404", start: "GET /nowhere" },
+      { row: "404", start: "GET /missing" },
+      { row: "error", start: "GET /throws" },
+      { row: "stream", start: "GET /lines", lines: "Accept: text/event-stream\r\n", release: "GET /release" },
+      { row: "HEAD", start: "HEAD /item?input=1" },
+      { row: "address", start: "GET /address" },
+    ],
+    differences: { "GET /lines": UNBUFFERED },
+  },
+  orpc: {
+    title: "oRPC",
+    package: "@orpc/server",
+    nativeServer: "node:http, its `RPCHandler` for Node",
+    served: "handler.handle(request, { context })",
+    exchanges: [
+      { row: "route", start: "GET /item?data=%7B%22json%22%3A%22K%C3%A4se%22%7D" },
+      { row: "body", start: "POST /add", ...sized(JSON_TYPE, '{"json":{"name":"K\xc3\xa4se"}}') },
+      { row: "404", start: "POST /nowhere", ...sized(JSON_TYPE, "{}") },
+      { row: "404", start: "POST /missing", ...sized(JSON_TYPE, "{}") },
+      { row: "error", start: "POST /throws", ...sized(JSON_TYPE, "{}") },
+      { row: "stream", start: "POST /lines", ...sized(JSON_TYPE, "{}"), release: "POST /release" },
+      { row: "address", start: "POST /address", ...sized(JSON_TYPE, "{}") },
+    ],
+  },
+  "graphql-yoga": {
+    title: "GraphQL Yoga",
+    package: "graphql-yoga",
+    nativeServer: "node:http",
+    served: "yoga.fetch(request, { fastCgi: context, waitUntil: context.waitUntil })",
+    exchanges: [
+      { row: "page", start: "GET /graphql", lines: "Accept: text/html\r\n" },
+      { row: "HEAD", start: "HEAD /graphql", lines: "Accept: text/html\r\n" },
+      { row: "route", start: "GET /graphql?query=%7Bitem(id%3A%22K%C3%A4se%22)%7D" },
+      { row: "body", start: "POST /graphql", ...sized(JSON_TYPE, '{"query":"mutation{add(name:\\"K\xc3\xa4se\\")}"}') },
+      { row: "404", start: "GET /nowhere" },
+      { row: "error", start: "GET /graphql?query=%7Bthrows%7D" },
+      { row: "error", start: "GET /graphql?query=%7Bnope%7D" },
+      {
+        row: "stream",
+        start: "GET /graphql?query=subscription%7Blines%7D",
+        lines: "Accept: text/event-stream\r\n",
+        release: "GET /graphql?query=%7Brelease%7D",
+      },
+      { row: "address", start: "GET /graphql?query=%7Baddress%7D" },
+      { row: "URL", start: "GET /graphql?query=%7Burl%7D", isAskedSecurely: true },
+    ],
+  },
+  "better-auth": {
+    title: "better-auth",
+    package: "better-auth",
+    nativeServer: "node:http, its `toNodeHandler`",
+    served: "serve({ path, fetch: (request) => auth.handler(request) })",
+    exchanges: [
+      { row: "body", start: "POST /api/auth/sign-up/email", ...login(ORIGIN) },
+      { row: "cookies", start: "POST /api/auth/sign-in/email", ...login(ORIGIN) },
+      { row: "error", start: "POST /api/auth/sign-in/email?wrong", ...login(ORIGIN, "guess") },
+      { row: "error", start: "POST /api/auth/sign-in/email?elsewhere", ...login("Origin: http://evil.example\r\n") },
+      { row: "route", start: "GET /api/auth/get-session" },
+      { row: "404", start: "GET /api/auth/nowhere" },
+      { row: "HEAD", start: "HEAD /api/auth/ok" },
+    ],
+    differences: {
+      "POST /api/auth/sign-in/email?wrong": ownReason("UNAUTHORIZED"),
+      "POST /api/auth/sign-in/email?elsewhere": ownReason("FORBIDDEN"),
+    },
+    // Ids, tokens with their signatures, and times.
+    changing: /\b[A-Za-z0-9]{32}(\.[A-Za-z0-9%]+)?|\d{4}-\d\d-\d\dT[\d:.]+Z/g,
+  },
+};
