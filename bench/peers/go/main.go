@@ -37,6 +37,13 @@ func answer(w http.ResponseWriter, r *http.Request) {
 	case "/drain":
 		n, _ := io.Copy(io.Discard, r.Body)
 		fmt.Fprintf(w, "%d\n", n)
+	case "/text":
+		read, _ := io.ReadAll(r.Body)
+		text := string(read)
+		if strings.Contains(text, "\x00") {
+			text = ""
+		}
+		fmt.Fprintf(w, "%d\n", len(text))
 	case "/bytes":
 		w.Write(alphabet)
 	case "/stream":
