@@ -89,7 +89,7 @@ async function tryChanges(tests, files) {
     else if (status === "Ignored") count.explained++;
     else if (UNNOTICED.has(status)) {
       count.unnoticed++;
-      const place = `${file}:${location.start.line + 1}:${location.start.column + 1}`;
+      const place = `${file}:${location.start.line}:${location.start.column}`;
       console.log(`${place} ${status} ${mutatorName}: ${replacement.replaceAll(/\s+/g, " ").slice(0, 120)}`);
     }
   }

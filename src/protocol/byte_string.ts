@@ -29,11 +29,14 @@ export function decodeAscii(bytes: Uint8Array): string | null {
  */
 export function decodeByteString(bytes: Uint8Array): string {
   checkBytes(bytes, "Cannot decode a byte string", "bytes");
+  // Stryker disable next-line ConditionalExpression,EqualityOperator,BlockStatement: both ways give the same string, and differ in time
   if (bytes.length > SHORT) {
     const text = decodeAscii(bytes);
+    // Stryker disable next-line ConditionalExpression: the other way gives the same string
     if (text !== null) return text;
   }
   let string = "";
+  // Stryker disable next-line EqualityOperator: one part more would be empty
   for (let start = 0; start < bytes.length; start += MAX_ARGUMENTS) {
     string += String.fromCharCode.apply(null, bytes.subarray(start, start + MAX_ARGUMENTS) as unknown as number[]);
   }
@@ -79,7 +82,10 @@ export function encodeByteString(string: string): Uint8Array<ArrayBuffer> {
 
 /** Whether `text` is ASCII, and so its own byte string. */
 export function isAscii(text: string): boolean {
-  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) > 0x7f) return false;
+  // Stryker disable next-line EqualityOperator: behind the last character comes NaN, which is not above 7F
+  for (let index = 0; index < text.length; index++) {
+    if (text.charCodeAt(index) > 0x7f) return false;
+  }
   return true;
 }
 

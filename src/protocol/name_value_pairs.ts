@@ -146,6 +146,7 @@ export function decodeNameValuePairs(bytes: Uint8Array, options: DecodeNameValue
   // All pairs are decoded as one string: cutting that string costs less than decoding fifty short ones.
   const ascii = decodeAscii(text);
   const cut = (start: number, end: number): string =>
+    // Stryker disable next-line ConditionalExpression: ASCII decodes to the same, pair by pair
     ascii === null ? decodeByteString(bytes.subarray(start, end)) : ascii.slice(start, end);
   for (let index = 0; index < bounds.length; index += 3) {
     const valueStart = bounds[index + 1]!;

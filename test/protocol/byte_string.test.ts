@@ -2,9 +2,11 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import {
   byteStringToUtf8,
+  decodeAscii,
   decodeByteString,
   encodeByteString,
   encodeByteStringInto,
+  isAscii,
   utf8ToByteString,
 } from "../../src/protocol/byte_string.ts";
 import { hex, hexOf, joined, latin1 } from "../support/bytes.ts";
@@ -48,6 +50,32 @@ it.each(TRAPS)("decodeByteString keeps the bytes apart when they look like %s", 
     const string = decodeByteString(bytes);
     expect(string === Buffer.from(bytes).toString("latin1"), `behind ${before} bytes`).toBe(true);
   }
+});
+
+it("decodeAscii gives the text of ASCII, and null when any byte is outside it", () => {
+  expect(decodeAscii(ascii)).toBe(String.fromCharCode(...ascii));
+  expect(decodeAscii(hex(""))).toBe("");
+  for (const [what, trap] of TRAPS) {
+    expect(decodeAscii(joined(ascii, trap)), what).toBe(what === "null" ? `${String.fromCharCode(...ascii)}\0` : null);
+  }
+});
+
+it("isAscii is whether text has no character above U+007F", () => {
+  for (const text of ["", "a", "\0", "a\x7f"]) expect(isAscii(text), JSON.stringify(text)).toBe(true);
+  for (const text of ["\x80", "a\x80", "\xffa", "\u0100", "😀"])
+    expect(isAscii(text), JSON.stringify(text)).toBe(false);
+});
+
+it("byte strings throw a TypeError when they are made of another kind of value", () => {
+  expect(() => decodeByteString("a" as never)).toThrow(
+    new TypeError('Cannot decode a byte string: expected bytes to be a Uint8Array, got "a"'),
+  );
+  expect(() => encodeByteString(7 as never)).toThrow(
+    new TypeError("Cannot encode a byte string: expected string to be a string, got 7"),
+  );
+  expect(() => utf8ToByteString(null as never)).toThrow(
+    new TypeError("Cannot encode text: expected text to be a string, got null"),
+  );
 });
 
 it("encodeByteString undoes decodeByteString when given any bytes", () => {

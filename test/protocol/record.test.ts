@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { FCGI_HEADER_LEN } from "../../src/protocol/constants.ts";
 import {
+  checkPadding,
   checkRecord,
   decodeBeginRequestBody,
   decodeEndRequestBody,
@@ -56,11 +57,112 @@ it("decodeRecordHeader and encodeRecordHeader throw a RangeError when fewer than
   expect(hexOf(bytes)).toBe("ee ee ee ee ee ee ee ee ee ee");
 });
 
-it("checkRecord throws a TypeError when the type is no number", () => {
-  const record = { type: "4" as never, requestId: 1, contentData: new Uint8Array(0) };
-  expect(() => checkRecord(record, "Cannot decode requests")).toThrow(
-    new TypeError('Cannot decode requests: expected the type of the record to be a number, got "4"'),
-  );
+const body = new Uint8Array(8);
+const record = { type: 4, requestId: 1, contentData: body };
+
+/** Calls with a value that is not what it must be: what their errors say after "Cannot". */
+const WRONG: readonly (readonly [message: string, call: () => unknown, kind: typeof TypeError | typeof RangeError])[] =
+  [
+    ["send: expected a record, got 7", () => checkRecord(7 as never, "Cannot send"), TypeError],
+    [
+      'send: expected the type of the record to be a number, got "4"',
+      () => checkRecord({ ...record, type: "4" as never }, "Cannot send"),
+      TypeError,
+    ],
+    [
+      'send: expected contentData to be a Uint8Array, got "A"',
+      () => checkRecord({ ...record, contentData: "A" as never }, "Cannot send"),
+      TypeError,
+    ],
+    [
+      "encode a record: expected paddingLength to be an integer from 0 to 255, got 256",
+      () => checkPadding(256),
+      RangeError,
+    ],
+    [
+      'encode a record: expected target to be a Uint8Array, got "A"',
+      () => encodeRecordHeader("A" as never, 0, 1, 1, 0, 0),
+      TypeError,
+    ],
+    [
+      "encode a record: expected target to have at least 8 bytes, got 7",
+      () => encodeRecordHeader(new Uint8Array(7), 0, 1, 1, 0, 0),
+      RangeError,
+    ],
+    [
+      "encode a record: expected type to be an integer from 0 to 255, got 256",
+      () => encodeRecordHeader(new Uint8Array(8), 0, 256, 1, 0, 0),
+      RangeError,
+    ],
+    [
+      "encode a record: expected requestId to be an integer from 0 to 65535, got 65536",
+      () => encodeRecordHeader(new Uint8Array(8), 0, 1, 65_536, 0, 0),
+      RangeError,
+    ],
+    [
+      "encode a record: expected contentLength to be an integer from 0 to 65535, got 65536",
+      () => encodeRecordHeader(new Uint8Array(8), 0, 1, 1, 65_536, 0),
+      RangeError,
+    ],
+    [
+      "encode a record: expected paddingLength to be an integer from 0 to 255, got -1",
+      () => encodeRecordHeader(new Uint8Array(8), 0, 1, 1, 0, -1),
+      RangeError,
+    ],
+    [
+      'decode a record header: expected bytes to be a Uint8Array, got "A"',
+      () => decodeRecordHeader("A" as never, 0),
+      TypeError,
+    ],
+    [
+      "encode FCGI_BEGIN_REQUEST: expected body to be an object, got null",
+      () => encodeBeginRequestBody(null as never),
+      TypeError,
+    ],
+    [
+      "encode FCGI_BEGIN_REQUEST: expected role to be an integer from 0 to 65535, got 65536",
+      () => encodeBeginRequestBody({ role: 65_536, keepConn: true }),
+      RangeError,
+    ],
+    [
+      "encode FCGI_BEGIN_REQUEST: expected keepConn to be a boolean, got 1",
+      () => encodeBeginRequestBody({ role: 1, keepConn: 1 as never }),
+      TypeError,
+    ],
+    [
+      "encode FCGI_END_REQUEST: expected body to be an object, got null",
+      () => encodeEndRequestBody(null as never),
+      TypeError,
+    ],
+    [
+      "encode FCGI_END_REQUEST: expected appStatus to be an integer from -2147483648 to 4294967295, got 4294967296",
+      () => encodeEndRequestBody({ appStatus: 2 ** 32, protocolStatus: 0 }),
+      RangeError,
+    ],
+    [
+      "encode FCGI_END_REQUEST: expected protocolStatus to be an integer from 0 to 255, got 256",
+      () => encodeEndRequestBody({ appStatus: 0, protocolStatus: 256 }),
+      RangeError,
+    ],
+    [
+      "encode FCGI_UNKNOWN_TYPE: expected type to be an integer from 0 to 255, got 256",
+      () => encodeUnknownTypeBody(256),
+      RangeError,
+    ],
+    [
+      'read the body of record type 3: expected contentData to be a Uint8Array, got "A"',
+      () => decodeEndRequestBody("A" as never),
+      TypeError,
+    ],
+  ];
+
+it.each(WRONG)("records are refused with what was expected when a call is wrong: %s", (message, call, kind) => {
+  expect(call).toThrow(new kind(`Cannot ${message}`));
+});
+
+it("checkRecord and checkPadding take what they must", () => {
+  for (const type of [0, 4, 255]) checkRecord({ ...record, type }, "Cannot send");
+  for (const length of [0, 255]) checkPadding(length);
 });
 
 it("decodeRecordHeader undoes encodeRecordHeader when given any fields", () => {
@@ -150,4 +252,6 @@ it("decodeUnknownTypeBody reads the type and ignores the reserved bytes", () => 
 
 it("decodeUnknownTypeBody throws when the body is shorter than eight bytes", () => {
   expect(caught(() => decodeUnknownTypeBody(hex("4d 00 00 00 00 00 00")))).toMatchObject({ code: "protocol" });
+  // A later version of the protocol may have a longer one.
+  expect(decodeUnknownTypeBody(hex("4d 00 00 00 00 00 00 00 00"))).toBe(0x4d);
 });
