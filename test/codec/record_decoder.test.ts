@@ -142,10 +142,24 @@ it.each(OTHER_VERSIONS)("RecordDecoder throws when the version %s", (_, bytes, v
       decoder.transform(tail, controller);
     });
     expect(error.code).toBe("protocol");
-    expect(error.message).toContain(`expected version 1, got ${version}`);
+    expect(error.message).toBe(
+      `Cannot decode a record: expected version 1, got ${version} (is the peer speaking FastCGI?)`,
+    );
     // What came before is not lost.
     expect(records).toHaveLength(1);
   }
+});
+
+it("RecordDecoder refuses a chunk that is no Uint8Array, and goes on", () => {
+  const decoder = new RecordDecoder();
+  const records: FastCgiRecord[] = [];
+  const controller = { enqueue: (record: FastCgiRecord): void => void records.push(record) };
+  decoder.transform(hex("01 06 00 01"), controller);
+  expect(() => decoder.transform("text" as never, controller)).toThrow(
+    new TypeError('Cannot decode records: expected chunk to be a Uint8Array, got "text"'),
+  );
+  decoder.transform(hex("00 00 00 00"), controller);
+  expect(records).toHaveLength(1);
 });
 
 it("RecordDecoder throws the same error ever after when it has thrown one", () => {

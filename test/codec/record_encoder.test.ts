@@ -1,11 +1,17 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { RecordDecoder } from "../../src/codec/record_decoder.ts";
-import { encodedRecordLength, encodeRecordInto, encodeRecords, RecordEncoder } from "../../src/codec/record_encoder.ts";
+import {
+  encodedRecordLength,
+  encodePieces,
+  encodeRecordInto,
+  encodeRecords,
+  RecordEncoder,
+} from "../../src/codec/record_encoder.ts";
 import { RecordEncoderStream } from "../../src/codec/streams.ts";
 import { MAX_SENT_CONTENT_LENGTH, RecordType } from "../../src/protocol/constants.ts";
 import { decodeRecordHeader, type FastCgiRecord } from "../../src/protocol/record.ts";
-import { hexOf, latin1 } from "../support/bytes.ts";
+import { hexOf, joined, latin1 } from "../support/bytes.ts";
 import { patternBytes } from "../support/pattern.ts";
 import { record } from "../support/records.ts";
 import { collected, isSettled, streamOf } from "../support/streams.ts";
@@ -89,6 +95,38 @@ const REFUSED: readonly (readonly [what: string, record: FastCgiRecord, message:
 it.each(REFUSED)("encodeRecords throws a RangeError when %s", (_, piece, message) => {
   expect(() => encodeRecords([piece])).toThrow(RangeError);
   expect(() => encodeRecords([piece])).toThrow(`Cannot encode a record: expected ${message} to be an integer`);
+});
+
+it("encodeRecords throws a TypeError when it is given no array, or something else in it", () => {
+  expect(() => encodeRecords(small as never)).toThrow(
+    new TypeError("Cannot encode records: expected records to be an array, got Object"),
+  );
+  expect(() => encodeRecords([small, 7 as never])).toThrow(
+    new TypeError("Cannot encode records: expected a record, got 7"),
+  );
+});
+
+it("encodePieces gives the bytes of encodeRecords, joined but for large content, which it does not copy", () => {
+  const large = (type: number, length: number): FastCgiRecord => record(type, 1, patternBytes(length));
+  const limit = 16 * 1024;
+  const little = record(Stdin, 1, "little");
+  const cases: readonly (readonly [records: FastCgiRecord[], lengths: number[]])[] = [
+    [[], []],
+    [[little, little], [32]],
+    [[large(Stdout, limit - 1)], [8 + limit]],
+    [[large(Stdout, limit)], [8, limit]],
+    // FCGI_STDERR is padded by eight bytes.
+    [
+      [little, little, large(Stderr, limit), large(Stdin, limit + 1), little],
+      [32, 8, limit, 8, 8, limit + 1, 7, 16],
+    ],
+  ];
+  for (const [records, lengths] of cases) {
+    const pieces = encodePieces(records);
+    expect(pieces.map(({ length }) => length)).toEqual(lengths);
+    expect(joined(...pieces)).toEqual(encodeRecords(records));
+    for (const { contentData } of records) expect(pieces.includes(contentData)).toBe(contentData.length >= limit);
+  }
 });
 
 it("encodeRecordInto writes behind the offset and returns the end", () => {

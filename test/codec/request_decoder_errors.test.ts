@@ -1,11 +1,14 @@
 import { expect, it } from "vitest";
+import { RequestDecoder } from "../../src/codec/request_decoder.ts";
+import type { RequestDecoderOptions } from "../../src/codec/request_decoder_options.ts";
 import { ProtocolStatus, RecordType, Role } from "../../src/protocol/constants.ts";
 import type { FastCgiRecord } from "../../src/protocol/record.ts";
 import { hex, hexOf } from "../support/bytes.ts";
 import { caught, DrivenRequestDecoder, started } from "../support/decoders.ts";
 import { begin, params, record, request, stdin } from "../support/records.ts";
+import { failureOf } from "../support/streams.ts";
 
-const { BeginRequest, Data, EndRequest, Params, Stderr, Stdin, Stdout } = RecordType;
+const { AbortRequest, BeginRequest, Data, EndRequest, Params, Stderr, Stdin, Stdout } = RecordType;
 
 const { Responder, Authorizer, Filter } = Role;
 
@@ -122,4 +125,76 @@ it("RequestDecoder throws the same error ever after when it has thrown one", () 
     expect(caught(() => driver.send(each))).toBe(error);
   }
   expect([driver.requests, driver.replies]).toEqual([[], []]);
+});
+
+/** What comes, and what is reported of it. The connection goes on. */
+const REPORTED: readonly (readonly [message: string, options: RequestDecoderOptions, records: FastCgiRecord[]])[] = [
+  ["Cannot accept request 2: multiplexing is off", { multiplexing: false }, [begin(1), begin(2)]],
+  ["Cannot accept request 1: expected a role from 1 to 3, got 4", {}, [begin(1, { role: 4 })]],
+  ["Cannot accept request 2: 1 are active", { maxConcurrentRequests: 1 }, [begin(1), begin(2)]],
+  ["Cannot accept request 1: more than 1 bytes of params", { maxParamsBytes: 1 }, [begin(1), record(Params, 1, "xx")]],
+  ["Unexpected management record of type Stdin", {}, [record(Stdin, 0)]],
+  ["Unexpected management record of type 77", {}, [record(77, 0)]],
+  ["Dropped a record of type 77", {}, [begin(1), record(77, 1)]],
+  ["Dropped 1 bytes of DATA: the role has no such stream", {}, [...started(1), record(Data, 1, "x")]],
+];
+
+it.each(REPORTED)("RequestDecoder reports %s", (message, options, records) => {
+  const driver = new DrivenRequestDecoder(options);
+  driver.send(records);
+  expect(driver.reports.map((error) => error.message)).toEqual([message]);
+  driver.send(request(9));
+});
+
+it("RequestDecoder reports what is dropped with the request that it was for", () => {
+  const reports: unknown[][] = [];
+  const requests: unknown[] = [];
+  const decoder = new RequestDecoder({ reply() {}, report: (...report) => reports.push(report) });
+  for (const each of [begin(1), record(77, 1), ...params(1, {}), record(77, 1)]) {
+    decoder.transform(each, { enqueue: (one) => requests.push(one) });
+  }
+  expect(reports.map(([, about]) => about)).toEqual([undefined, requests[0]]);
+});
+
+it.each([
+  ["Cannot read a Stdout record: only applications send it", {}, [begin(1), record(Stdout, 1, "x")]],
+  [
+    "Cannot go on reading: more than 3 bytes for requests that are not active",
+    { maxDrainBytes: 3 },
+    [record(Stdin, 1)],
+  ],
+] as const)("RequestDecoder throws %s", (message, options, records) => {
+  const driver = new DrivenRequestDecoder(options);
+  expect(caught(() => driver.send(...records)).message).toBe(message);
+});
+
+it("RequestDecoder says what ended a request whose input was still to come", async () => {
+  const ways: readonly (readonly [message: string, way: (driver: DrivenRequestDecoder) => unknown])[] = [
+    ["Cannot read the rest of the request: it was answered before", ({ decoder }) => decoder.end(1)],
+    ["Cannot finish the request: the web server closed the connection", ({ decoder }) => decoder.flush()],
+    ["Cannot finish the request: the web server aborted it", (driver) => driver.send(record(AbortRequest, 1))],
+  ];
+  for (const [message, way] of ways) {
+    const driver = new DrivenRequestDecoder();
+    driver.send(started(1));
+    way(driver);
+    expect(await failureOf(driver.requests[0]!.stdin)).toMatchObject({ message });
+  }
+});
+
+it("RequestDecoder refuses what is no outlet and no record, and goes on", () => {
+  const reply = (): void => {};
+  expect(() => new RequestDecoder(null as never)).toThrow(
+    new TypeError("Cannot decode requests: expected outlet to be an object with reply, got null"),
+  );
+  expect(() => new RequestDecoder({} as never)).toThrow(
+    new TypeError("Cannot use reply: expected a function, got undefined"),
+  );
+  expect(() => new RequestDecoder({ reply, report: 7 as never })).toThrow(
+    new TypeError("Cannot use report: expected a function, got 7"),
+  );
+  const driver = new DrivenRequestDecoder();
+  expect(() => driver.send(7 as never)).toThrow(new TypeError("Cannot decode requests: expected a record, got 7"));
+  driver.send(request(1));
+  expect(driver.requests).toHaveLength(1);
 });

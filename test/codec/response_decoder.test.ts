@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { RecordDecoder } from "../../src/codec/record_decoder.ts";
 import { encodeRecords } from "../../src/codec/record_encoder.ts";
+import { ResponseDecoder } from "../../src/codec/response_decoder.ts";
 import { RESPONSE_DECODER_DEFAULTS } from "../../src/codec/response_decoder_options.ts";
 import { RecordType } from "../../src/protocol/constants.ts";
 import { FastCgiError } from "../../src/protocol/errors.ts";
@@ -292,4 +293,79 @@ it("ResponseDecoder has finite defaults for what an application can make it hold
 it("ResponseDecoder throws when an option is not a positive number", () => {
   expect(() => new DrivenResponseDecoder({ maxQueuedBytes: 0 })).toThrow(RangeError);
   expect(() => new DrivenResponseDecoder({ maxStderrBytes: Number.NaN })).toThrow(RangeError);
+});
+
+it("ResponseDecoder goes on with the id that was expected last when ids count up, and drops what comes for lower ones", () => {
+  const driver = new DrivenResponseDecoder();
+  driver.decoder.expect(2);
+  driver.decoder.expect(1);
+  driver.send(end(2), record(Stdout, 2, "late"));
+  expect(driver.reports.map(({ message }) => message)).toEqual(["Dropped STDOUT: request 2 is over"]);
+});
+
+it("ResponseDecoder.keptBytes counts what may still be in use as a view, not what was dropped or copied", () => {
+  const driver = new DrivenResponseDecoder({ maxStdoutBytes: 10 });
+  const kept: number[] = [];
+  let before = 0;
+  for (const each of [
+    record(Stdout, 1, "12345"),
+    // A small part of a large buffer is copied, and so is all of STDERR; what passes a limit is dropped.
+    record(Stdout, 1, new Uint8Array(1000).subarray(0, 5)),
+    record(Stderr, 1, "notice"),
+    record(Stdout, 1, "x"),
+    end(1),
+  ]) {
+    driver.send(each);
+    kept.push(driver.decoder.keptBytes - before);
+    before = driver.decoder.keptBytes;
+  }
+  expect(kept).toEqual([5, 0, 0, 0, 0]);
+});
+
+it.each([
+  ["Cannot read a Stdout record: it has request id 0", record(Stdout, 0)],
+  ["Cannot read a record of type 77: applications do not send it", record(77, 1)],
+  ["Cannot read STDOUT: request 2 was not begun", record(Stdout, 2, "x")],
+])("ResponseDecoder throws %s", (message, piece) => {
+  const driver = new DrivenResponseDecoder();
+  driver.decoder.expect(1);
+  expect(caught(() => driver.send(piece)).message).toBe(message);
+});
+
+it("ResponseDecoder.flush says that the application closed the connection", async () => {
+  const driver = new DrivenResponseDecoder();
+  const { end: ended } = driver.decoder.expect(1);
+  driver.decoder.flush();
+  const message = "Cannot read the response: the application closed the connection before its end";
+  await expect(ended).rejects.toMatchObject({ message });
+});
+
+it("ResponseDecoder refuses what is no outlet, hook, id or record, and goes on", () => {
+  expect(() => new ResponseDecoder(7 as never)).toThrow(new TypeError("Cannot use outlet: expected an object, got 7"));
+  for (const name of ["report", "management"]) {
+    expect(() => new ResponseDecoder({ [name]: 7 })).toThrow(
+      new TypeError(`Cannot use ${name}: expected a function, got 7`),
+    );
+  }
+  const driver = new DrivenResponseDecoder();
+  for (const id of [0, 65_536]) {
+    expect(() => driver.decoder.expect(id)).toThrow(
+      new RangeError(`Cannot expect a response: expected requestId to be an integer from 1 to 65535, got ${id}`),
+    );
+  }
+  expect(() => driver.decoder.expect(1, 7 as never)).toThrow(
+    new TypeError("Cannot use hooks: expected an object, got 7"),
+  );
+  expect(() => driver.send(7 as never)).toThrow(new TypeError("Cannot decode responses: expected a record, got 7"));
+  expect(driver.decoder.activeResponses).toBe(0);
+  driver.decoder.expect(1);
+  driver.send(end(1));
+});
+
+it("ResponseDecoder drops in silence when its outlet is empty", () => {
+  const decoder = new ResponseDecoder();
+  decoder.expect(1);
+  for (const each of [record(GetValuesResult, 0), end(1), record(Stdout, 1, "late")]) {
+    decoder.transform(each, { enqueue: () => expect.unreachable() });
+  }
 });
