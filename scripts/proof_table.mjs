@@ -44,6 +44,8 @@ export function proofTable(ledger) {
   const found = [];
   /** The newest result of each file. */
   const changes = new Map();
+  /** The newest count of branches. */
+  let coverage = null;
   for (const line of lines) {
     const runtime = line.runtime?.split(" ")[0];
     if (line.failures > 0) {
@@ -75,6 +77,8 @@ export function proofTable(ledger) {
       soaks.push(line);
     } else if (line.what === "mutation") {
       for (const [file, counts] of Object.entries(line.files)) changes.set(file, { ...counts, ...line });
+    } else if (line.what === "coverage") {
+      coverage = line;
     }
   }
   const holding = ({ heap, rss, descriptors, timers }) =>
@@ -105,6 +109,7 @@ export function proofTable(ledger) {
         `| ${runtime} | ${minutes} | ${number(requests)} | ${holding(start)} | ${holding(middle)} | ${holding(end)} |`,
     ),
     ...(changes.size === 0 ? [] : changesTable(changes)),
+    ...(coverage === null ? [] : coverageLines(coverage)),
     "",
     ...limitsSection(ledger),
   ].join("\n")}`;
@@ -124,5 +129,14 @@ function changesTable(changes) {
     "| file | noticed | not noticed | explained | share | at |",
     "|---|--:|--:|--:|--:|---|",
     ...[...changes].sort(([a], [b]) => (a < b ? -1 : 1)).map(row),
+  ];
+}
+
+/** @param coverage The newest result of `npm run coverage`. */
+function coverageLines({ branches, taken, explained, commit, date }) {
+  return [
+    "",
+    `The unit tests take ${number(taken)} of the ${number(branches)} branches of \`src/\` that can be taken (\`npm run coverage\`, which fails if one is`,
+    `left out; at ${commit}, ${date}). Another ${number(explained)} can't be taken in a unit test: a comment says why.`,
   ];
 }
