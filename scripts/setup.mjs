@@ -70,6 +70,12 @@ export async function ensureBenchPackages() {
   await install("bench", "the libraries to compare with", ["--prefix", "bench", "--ignore-scripts"]);
 }
 
+/** Installs what builds the documents' site unless it is there. */
+export async function ensureDocsPackages() {
+  // esbuild's binary is in a package of its own; its script only checks that.
+  await install("docs", "what builds the site", ["--prefix", "docs", "--ignore-scripts"]);
+}
+
 async function install(folder, what, flags = []) {
   const lock = readPackages(join(folder, "package-lock.json"));
   if (lock !== undefined && isInstalled(lock, readPackages(join(folder, "node_modules/.package-lock.json")))) return;

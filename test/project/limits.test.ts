@@ -16,7 +16,7 @@ import { writtenDefault } from "../support/written_default.ts";
 const read = (name: string): string => readFileSync(new URL(`../../specifications/${name}`, import.meta.url), "utf8");
 const document = read("limits.md");
 
-/** The defaults behind each table of options of the README that has limits. */
+/** The defaults behind each table of docs/options.md that has limits. */
 const TABLES: Readonly<Record<string, object>> = {
   serve: SERVER_DEFAULTS,
   "`server.close`": CLOSE_DEFAULTS,

@@ -1,4 +1,4 @@
-// An option has one place for its default. Its `@default` and its row in the README are read here and compared with that place, so an
+// An option has one place for its default. Its `@default` and its row in docs/options.md are read here and compared with that place, so an
 // option that is added, renamed or changed without its documents fails by name.
 
 import { readdirSync, readFileSync } from "node:fs";
@@ -45,7 +45,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 interface OptionsInterface {
   file: string;
   name: string;
-  /** The first cell of the README's table that has its rows. */
+  /** The first cell of the table in docs/options.md that has its rows. */
   table: string;
   /** Where its defaults come from, or what is done without an option. */
   defaults?: Readonly<Record<string, unknown>>;
@@ -231,12 +231,12 @@ const sources = ["src", "adapters"].flatMap((folder) =>
     .map((path) => readFileSync(join(root, folder, path), "utf8").replace(/\/\*\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "")),
 );
 
-const readme = readFileSync(join(root, "README.md"), "utf8");
+const document = readFileSync(join(root, "docs/options.md"), "utf8");
 
-/** What the README's table that begins with `first` says of each option: its default, as it is written. */
+/** What the table that begins with `first` says of each option: its default, as it is written. */
 function rowsOf(first: string): Map<string, string> {
   const rows = new Map<string, string>();
-  const table = readme.slice(readme.indexOf(`\n| ${first} | default | `) + 1).split("\n\n", 1)[0]!;
+  const table = document.slice(document.indexOf(`\n| ${first} | default | `) + 1).split("\n\n", 1)[0]!;
   for (const line of table.split("\n").slice(2)) {
     const [, names = "", defaults = ""] = line.split(/(?<!\\)\|/).map((cell) => cell.trim());
     const listed = [...names.matchAll(/`([^`]+)`/g)].map((match) => match[1]!);
@@ -267,12 +267,12 @@ describe.each(INTERFACES)("$name in the table of $table", (options) => {
   const { defaults = {}, give } = options;
   const withDefault = members.filter(({ name }) => name in defaults);
 
-  it("has a row in the README for each option", () => {
+  it("has a row in docs/options.md for each option", () => {
     expect(rows.size).toBeGreaterThan(0);
     expect(members.map(({ name }) => name).filter((name) => !rows.has(name))).toEqual([]);
   });
 
-  it("documents each default as it is, in its comment and in the README", () => {
+  it("documents each default as it is, in its comment and in docs/options.md", () => {
     const wrong: string[] = [];
     for (const { name, documented } of members) {
       const stated = literal(documented);
@@ -285,7 +285,7 @@ describe.each(INTERFACES)("$name in the table of $table", (options) => {
       if (stated !== source) wrong.push(`@default of ${name}: ${documented}, expected ${source}`);
       const row = rows.get(name);
       if (row !== writtenDefault(name, value))
-        wrong.push(`README row of ${name}: ${row}, expected ${writtenDefault(name, value)}`);
+        wrong.push(`Row of ${name}: ${row}, expected ${writtenDefault(name, value)}`);
     }
     expect(wrong).toEqual([]);
   });

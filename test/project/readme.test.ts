@@ -1,26 +1,27 @@
-// The README's programs are run as they stand there, with only the places replaced: socket paths, ports, the PHP script.
+// The programs of the README and of the pages about serving and calling are run as they stand there, with only the places replaced: socket
+// paths, ports, the PHP script.
 
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 import { FastCgiHttpClient, FastCgiTcpConnector, FastCgiUnixConnector, serve } from "../../adapters/node/index.ts";
+import { type Block, blocksOf } from "../../docs/site/markdown.mjs";
 import { freePort } from "../support/free_port.ts";
-import { fastCgiLocation, startNginx } from "../support/nginx.ts";
+import { startNginx } from "../support/nginx.ts";
 import { startPhpFpm } from "../support/php_fpm.ts";
 import { type RunningProcess, startProcess, waitUntil } from "../support/process.ts";
 import { createTemporaryDirectory } from "../support/temporary_directory.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const readme = readFileSync(join(root, "README.md"), "utf8");
+const read = (name: string): string => readFileSync(join(root, name), "utf8");
+const programsOf = (name: string): Block[] => blocksOf(read(name)).filter(({ language }) => language === "ts");
 
-/** The TypeScript blocks of the README, in order. */
-const blocks = [...readme.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map((match) => match[1]!);
-
-function block(marker: string): string {
-  const found = blocks.filter((text) => text.includes(marker));
-  expect(found, marker).toHaveLength(1);
-  return found[0]!;
+/** The block of a document that has this text. */
+function block(document: string, marker: string): string {
+  const found = programsOf(document).filter(({ text }) => text.includes(marker));
+  expect(found, `${document}: ${marker}`).toHaveLength(1);
+  return found[0]!.text;
 }
 
 const cleanup: (() => Promise<unknown>)[] = [];
@@ -44,7 +45,7 @@ async function run(
   writeFileSync(file, program);
   symlinkSync(join(root, "node_modules"), join(folder.path, "node_modules"));
   const started = await startProcess(process.execPath, {
-    name: "the README's program",
+    name: "the documents' program",
     args: ["--import", "tsx", file],
     cwd: root,
     env: { ...process.env, TSX_TSCONFIG_PATH: join(root, "tsconfig.json") } as Record<string, string>,
@@ -57,69 +58,51 @@ async function run(
   return started;
 }
 
-describe("README", () => {
-  it("serves behind nginx with its first program and its nginx lines", async () => {
+describe("the documents", () => {
+  it("serve behind nginx with the first program of the README and its nginx lines", async () => {
     const folder = await createTemporaryDirectory("readme-socket");
     cleanup.push(() => folder.remove());
     const path = join(folder.path, "app.sock");
     const client = new FastCgiHttpClient(new FastCgiUnixConnector(path));
-    await run(block("// app.ts"), { "/run/app/app.sock": path }, async () =>
+    await run(block("README.md", "// app.mjs"), { "/run/app/app.sock": path }, async () =>
       client.fetch("http://localhost/").then(
         (response) => response.ok,
         () => false,
       ),
     );
-    expect(readme).toContain("fastcgi_pass unix:/run/app/app.sock;");
-    const nginx = await startNginx({ locations: [fastCgiLocation(`unix:${path}`)] });
+    const lines = blocksOf(read("README.md")).find(({ language }) => language === "nginx")!.text;
+    const [, location = ""] = /^server \{\n {4}listen 8080;\n([\s\S]*)^\}$/m.exec(lines)!;
+    const nginx = await startNginx({ server: location.replace("/run/app/app.sock", path) });
     cleanup.push(() => nginx.stop());
     expect(await (await fetch(`${nginx.url}/some/path?x=1`)).text()).toBe("Hello from /some/path\n");
   });
 
-  it("gives the handler of its second program a context", async () => {
+  it("give the handler a context", async () => {
     const port = await freePort();
     const client = new FastCgiHttpClient(new FastCgiTcpConnector({ port }));
-    const started = await run(block("const handler: FastCgiFetchHandler"), { 9001: String(port) }, async () =>
-      client.fetch("http://localhost/").then(
-        (response) => response.ok,
-        () => false,
-      ),
+    const started = await run(
+      block("docs/serve.md", "const handler: FastCgiFetchHandler"),
+      { 9001: String(port) },
+      async () =>
+        client.fetch("http://localhost/").then(
+          (response) => response.ok,
+          () => false,
+        ),
     );
     expect(await (await client.fetch("http://localhost/", { method: "PUT" })).json()).toEqual({ method: "PUT" });
     expect(started.stderr()).toContain("a message for the log");
   });
 
-  it("calls php-fpm with its third program", async () => {
+  it("call php-fpm", async () => {
     const php = await startPhpFpm();
     cleanup.push(() => php.stop());
-    const started = await run(block("/products?page=2"), {
+    const started = await run(block("docs/call.md", "/products?page=2"), {
       "/run/php/php8.2-fpm.sock": php.target.path,
       "/srv/app/public/index.php": join(php.documentRoot, "index.php"),
     });
     await started.exited;
     expect(started.stdout()).toMatch(/^200 /);
     expect(started.stdout()).toContain("/products?page=2");
-  });
-
-  it("puts TypeScript in front of PHP with its fourth program", async () => {
-    const php = await startPhpFpm({ listen: "tcp" });
-    cleanup.push(() => php.stop());
-    const port = await freePort();
-    const url = `http://127.0.0.1:${port}`;
-    await run(
-      block('pathname === "/health"'),
-      {
-        "127.0.0.1:9000": `${php.target.host}:${php.target.port}`,
-        "/srv/app/public/index.php": join(php.documentRoot, "index.php"),
-        8080: String(port),
-      },
-      () =>
-        fetch(`${url}/health`).then(
-          (response) => response.ok,
-          () => false,
-        ),
-    );
-    expect(await (await fetch(`${url}/health`)).text()).toBe("ok");
-    expect(await (await fetch(`${url}/blog/1`)).text()).toContain("/blog/1");
   });
 
   /** What a block that exports `fetch` answers for these paths: status and body, a line each. */
@@ -135,7 +118,7 @@ describe("README", () => {
     return started.stdout().trim().split("\n");
   }
 
-  it("finds a script for each URL with its fifth program", async () => {
+  it("find a script for each URL", async () => {
     const php = await startPhpFpm();
     const site = await createTemporaryDirectory("readme-site");
     cleanup.push(
@@ -146,14 +129,14 @@ describe("README", () => {
     writeFileSync(join(site.path, "blog.php"), '<?php echo "blog ", $_SERVER["PATH_INFO"] ?? "";');
     writeFileSync(join(site.path, "upload.jpg"), '<?php echo "gotcha";');
     const answers = await answersOf(
-      block("const scripts = scriptsIn"),
+      block("docs/php/sites.md", "const scripts = scriptsIn"),
       { "/run/php/php8.2-fpm.sock": php.target.path, "/srv/site/public": site.path },
       ["/blog.php/2026", "/about", "/upload.jpg/x.php"],
     );
     expect(answers).toEqual(["200 blog /2026", "200 front /about", "200 front /upload.jpg/x.php"]);
   });
 
-  it("serves a whole PHP site with its sixth program, and nothing of its sources", async () => {
+  it("serve a whole PHP site, and nothing of its sources", async () => {
     const php = await startPhpFpm();
     const site = await createTemporaryDirectory("readme-site");
     cleanup.push(
@@ -173,7 +156,7 @@ describe("README", () => {
       return (await response.text()).replace("::ffff:", "");
     };
     await run(
-      block("phpSite"),
+      block("docs/php/sites.md", "const site = phpSite"),
       { "/run/php/php8.2-fpm.sock": php.target.path, "/srv/site/public": site.path, 8080: String(port) },
       () =>
         ask("/").then(
@@ -191,11 +174,11 @@ describe("README", () => {
     ]);
   });
 
-  it("keeps connections to php-fpm with its seventh program", async () => {
+  it("keep connections to php-fpm", async () => {
     const php = await startPhpFpm({ pool: { "pm.max_children": "8" } });
     cleanup.push(() => php.stop());
     const answers = await answersOf(
-      block("keepAlive: true"),
+      block("docs/call.md", "keepAlive: true"),
       {
         "/run/php/site.sock": php.target.path,
         "/srv/site/public/index.php": join(php.documentRoot, "pid.php"),
@@ -207,7 +190,7 @@ describe("README", () => {
     expect(answers[0]).toMatch(/^200 \d+$/);
   });
 
-  it("keeps tenants apart with its eighth program", async () => {
+  it("keep tenants apart", async () => {
     const [first, second] = [await startPhpFpm(), await startPhpFpm()];
     const sites = await createTemporaryDirectory("readme-tenants");
     cleanup.push(
@@ -232,7 +215,7 @@ describe("README", () => {
         console.log(await fetch("http://" + host + "/").then((response) => response.text(), (error) => error.message));
       }
       process.exit();`;
-    const started = await run(block("const tenants") + asking, places);
+    const started = await run(block("docs/call.md", "const tenants") + asking, places);
     await started.exited;
     expect(started.stdout().trim().split("\n")).toEqual([
       `a.example for a.example by ${first.pid}`,
@@ -242,7 +225,7 @@ describe("README", () => {
     ]);
   });
 
-  it("asks an authorizer with its ninth program", async () => {
+  it("ask an authorizer", async () => {
     const folder = await createTemporaryDirectory("readme-authorizer");
     const path = join(folder.path, "auth.sock");
     const server = await serve({
@@ -256,32 +239,44 @@ describe("README", () => {
       () => folder.remove(),
       () => server.close(),
     );
-    const answers = await answersOf(block("withAuthorizer"), { "/run/auth/auth.sock": path }, ["/open", "/closed"]);
+    const answers = await answersOf(block("docs/call.md", "withAuthorizer"), { "/run/auth/auth.sock": path }, [
+      "/open",
+      "/closed",
+    ]);
     // Fetch writes header names in lower case, and so does an authorizer that is a fetch handler.
     expect(answers).toEqual(["200 Hello alice, this is http://localhost/open", "401 Who are you?"]);
   });
 
-  it("shows no program that is not run", () => {
-    const known = [
-      "// app.ts",
-      "const handler: FastCgiFetchHandler",
-      "/products?page=2",
-      'pathname === "/health"',
-      "const scripts = scriptsIn",
-      "phpSite",
-      "keepAlive: true",
-      "const tenants",
-      "withAuthorizer",
-      "requestsOf",
-      "function counting",
-    ];
-    expect(blocks.filter((text) => !known.some((marker) => text.includes(marker)))).toEqual([]);
+  it("put TypeScript in front of PHP with the second program of the README", async () => {
+    const php = await startPhpFpm();
+    cleanup.push(() => php.stop());
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}`;
+    await run(
+      block("README.md", "// front.mjs"),
+      {
+        "/run/php/php8.2-fpm.sock": php.target.path,
+        "/srv/app/public/index.php": join(php.documentRoot, "index.php"),
+        8081: String(port),
+      },
+      () =>
+        fetch(`${url}/health`).then(
+          (response) => response.ok,
+          () => false,
+        ),
+    );
+    expect(await (await fetch(`${url}/health`)).text()).toBe("ok\n");
+    expect(await (await fetch(`${url}/blog/1`)).text()).toContain("/blog/1");
   });
 
-  it("decodes with its codec lines", async () => {
+  it("show no program in the README that is not run", () => {
+    expect(programsOf("README.md").map(({ text }) => text.split("\n", 1)[0])).toEqual(["// app.mjs", "// front.mjs"]);
+  });
+
+  it("decode with the codec", async () => {
     const folder = await createTemporaryDirectory("readme-codec");
     cleanup.push(() => folder.remove());
-    const program = `${block("requestsOf")}
+    const program = `${block("docs/toolkit.md", "requestsOf")}
       import { encodeRecords, encodeBeginRequestBody, RecordType } from "fetchcgi/toolkit";
       const record = (type: number, contentData = new Uint8Array()) => ({ type, requestId: 7, contentData });
       const bytes = encodeRecords([
@@ -295,8 +290,8 @@ describe("README", () => {
     expect(started.stdout()).toBe("7\n");
   });
 
-  it("counts what comes on a connection with its wrapper", async () => {
-    const program = `${block("function counting")}
+  it("count what comes on a connection with a wrapper", async () => {
+    const program = `${block("docs/toolkit.md", "function counting")}
       import { FastCgiHttpClient, FastCgiTcpConnector, serve } from "fetchcgi/node";
       const server = await serve({ port: 0, fetch: () => new Response("x".repeat(1000)) });
       let count = 0;

@@ -1,0 +1,3 @@
+export function documents(): string[];
+export function filled(markdown: string): string;
+export function update(): void;

@@ -1,0 +1,87 @@
+// The documents: what they link to, what their blocks of code show, and whether those compile.
+
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
+import ts from "typescript";
+import { expect, it } from "vitest";
+import { documents, filled } from "../../docs/site/fill.mjs";
+import { anchorsOf, blocksOf, linksOf } from "../../docs/site/markdown.mjs";
+import { pages } from "../../docs/site/pages.mjs";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const read = (name: string): string => readFileSync(join(root, name), "utf8");
+const everyDocument = execFileSync("git", ["ls-files", "-z", "-co", "--exclude-standard", "*.md"], {
+  cwd: root,
+  encoding: "utf8",
+})
+  .split("\0")
+  .filter((name) => name !== "" && existsSync(join(root, name)));
+
+it("every page of docs/ is in the list of the site, and every page of the list exists", () => {
+  const listed = pages.map(({ file }) => file);
+  expect(listed.filter((file) => !existsSync(join(root, file)))).toEqual([]);
+  expect(everyDocument.filter((file) => file.startsWith("docs/") && !listed.includes(file))).toEqual([]);
+  expect(new Set(pages.map(({ site }) => site)).size).toBe(pages.length);
+});
+
+it("every link in a document leads to a file, and to a heading of it", () => {
+  const broken: string[] = [];
+  let count = 0;
+  for (const name of everyDocument) {
+    for (const { target, line } of linksOf(read(name))) {
+      if (/^[a-z]+:/.test(target)) continue;
+      count++;
+      const [path = "", anchor] = target.split("#");
+      let file = path === "" ? name : normalize(join(dirname(name), path));
+      // A folder is shown with its README.
+      if (existsSync(join(root, file)) && statSync(join(root, file)).isDirectory() && anchor !== undefined) {
+        file = join(file, "README.md");
+      }
+      const isThere = existsSync(join(root, file)) && (anchor === undefined || anchorsOf(read(file)).has(anchor));
+      if (!isThere) broken.push(`${name}:${line}: ${target}`);
+    }
+  }
+  expect(broken).toEqual([]);
+  expect(count).toBeGreaterThan(300);
+});
+
+it("every block of code that names a file shows that file (npm run docs -- update)", () => {
+  for (const name of documents()) expect(filled(read(name)), name).toBe(read(name));
+});
+
+it("every block of TypeScript compiles", () => {
+  const names = documents();
+  const sources = new Map<string, string>();
+  for (const name of names) {
+    for (const { language, text, line } of blocksOf(read(name))) {
+      // Their names are where they stand, and they find what the project's files find.
+      if (language === "ts") sources.set(join(root, "docs", `${name.replaceAll("/", ":")}:${line}.ts`), text);
+    }
+  }
+  expect(sources.size).toBeGreaterThan(30);
+  const { config } = ts.readConfigFile(join(root, "tsconfig.json"), ts.sys.readFile);
+  const { options } = ts.parseJsonConfigFileContent({ ...config, files: [], include: [] }, ts.sys, root);
+  const host = ts.createCompilerHost(options);
+  const { getSourceFile, fileExists, readFile } = host;
+  host.fileExists = (file) => sources.has(file) || fileExists(file);
+  host.readFile = (file) => sources.get(file) ?? readFile(file);
+  host.getSourceFile = (file, ...more) =>
+    sources.has(file)
+      ? ts.createSourceFile(file, sources.get(file)!, ts.ScriptTarget.ES2023, true)
+      : getSourceFile(file, ...more);
+  const program = ts.createProgram(
+    [...sources.keys()],
+    { ...options, noUnusedLocals: false, noUnusedParameters: false },
+    host,
+  );
+  const wrong = [...sources.keys()].flatMap((file) => {
+    const source = program.getSourceFile(file)!;
+    return [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)].map((problem) => {
+      const { line } = source.getLineAndCharacterOfPosition(problem.start ?? 0);
+      return `${file.slice(root.length)} +${line + 1}: ${ts.flattenDiagnosticMessageText(problem.messageText, " ")}`;
+    });
+  });
+  expect(wrong).toEqual([]);
+});
