@@ -23,6 +23,8 @@ export type ProgramName =
   | "mariadbd"
   | "php-mysql"
   | "php-gd"
+  | "apache2-configuration"
+  | "curl"
   | "chromium";
 
 export type RuntimeName = "bun" | "deno" | "workerd" | "node22" | "node24" | "node26";

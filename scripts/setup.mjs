@@ -10,6 +10,7 @@ const programs = {
   "php-fpm": { find: binary("php-fpm", /^php-fpm-?\d+(\.\d+)*$/), packages: ["php-fpm"] },
   "php-cgi": { find: binary("php-cgi", /^php-cgi-?\d+(\.\d+)*$/), packages: ["php-cgi"] },
   apache2: { find: binary("apache2"), packages: ["apache2-bin"] },
+  "apache2-configuration": { find: file("/etc/apache2/apache2.conf"), packages: ["apache2"] },
   mod_fcgid: { find: file("/usr/lib/apache2/modules/mod_fcgid.so"), packages: ["libapache2-mod-fcgid"] },
   lighttpd: { find: binary("lighttpd"), packages: ["lighttpd"] },
   caddy: { find: binary("caddy"), packages: ["caddy"] },
@@ -34,6 +35,7 @@ const programs = {
   mariadbd: { find: binary("mariadbd"), packages: ["mariadb-server"] },
   "php-mysql": { find: phpExtension("mysqli"), packages: ["php-mysql"] },
   "php-gd": { find: phpExtension("gd"), packages: ["php-gd"] },
+  curl: { find: binary("curl"), packages: ["curl"] },
   chromium: { find: binary("chromium", "chromium-browser", "google-chrome"), packages: ["chromium"] },
 };
 

@@ -48,6 +48,7 @@ export function withAccessLog(
     const [time, started, ended] = [new Date(), performance.now(), onBegin()];
     // Runtimes forget it when the client leaves, or the response has been sent.
     const remote = request.ip ?? "-";
+    const { signal } = request;
     const response = await handler(request);
     const end = (bytes: number, isCut: boolean): void => {
       ended();
@@ -72,18 +73,27 @@ export function withAccessLog(
       end(0, false);
       return new Response(body, { status, statusText, headers });
     }
+    if (signal.aborted) {
+      void body.cancel(signal.reason).catch(() => {});
+      end(0, true);
+      return new Response(null, { status, statusText, headers });
+    }
     // A client that has all bytes may leave before the body has ended.
     const length = Number(headers.get("content-length") ?? Number.NaN);
     return new Response(
-      counted(body, (bytes, hasEnded) => end(bytes, !hasEnded && bytes !== length)),
+      counted(body, signal, (bytes, hasEnded) => end(bytes, !hasEnded && bytes !== length)),
       { status, statusText, headers },
     );
   };
 }
 
-/** A body that counts its bytes, and calls `onEnd` once. */
+/**
+ * A body that counts its bytes, and calls `onEnd` once. It is cancelled when the signal aborts: by HTTP/2, Node does not tell that a client
+ * has left before the first piece is sent.
+ */
 function counted(
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  signal: AbortSignal,
   onEnd: (bytes: number, hasEnded: boolean) => void,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   const reader = body.getReader();
@@ -92,8 +102,14 @@ function counted(
   const end = (hasEnded: boolean): void => {
     if (isOver) return;
     isOver = true;
+    signal.removeEventListener("abort", onAbort);
     onEnd(bytes, hasEnded);
   };
+  const onAbort = (): void => {
+    end(false);
+    void reader.cancel(signal.reason).catch(() => {});
+  };
+  signal.addEventListener("abort", onAbort);
   return new ReadableStream(
     {
       async pull(controller) {

@@ -36,7 +36,7 @@ export function siteFor(options: SiteOptions): SiteHandler {
   const { php, params, authorizer } = options;
   const initFor = (request: ServerRequest, variables: Variables) => ({
     ...peersOf(request),
-    params: [...params, ...variables],
+    params: [...protocolOf(request), ...params, ...variables],
   });
   const handlers = options.mounts.map((mount) => [mount.prefix, folderHandler(mount, options, initFor)] as const);
   // The longest prefix counts.
@@ -57,7 +57,11 @@ function folderHandler(
   initFor: (request: ServerRequest, variables: Variables) => object,
 ): (request: ServerRequest, variables: Variables) => Promise<Response> {
   const links: FolderOnDiskOptions = { mayLinkTo, onRefused };
-  const [script, file, send] = [scriptOnDisk(folder, links), fileOnDisk(folder, links), filesIn(folder, { mayLinkTo })];
+  const [script, file, send] = [
+    scriptOnDisk(folder, links),
+    fileOnDisk(folder, links),
+    filesIn(folder, { mayLinkTo, onRefused }),
+  ];
   const main = mounts.find((mount) => mount.prefix === "")!;
   const inside = (path: string): string => path.slice(prefix.length);
   return phpSite<ServerRequest, [Variables]>({
@@ -94,6 +98,12 @@ function peersOf({ ip, runtime }: ServerRequest): {
     ...(localPort !== undefined && { serverPort: localPort }),
     ...(typeof tlsProtocol === "string" && { tlsProtocol }),
   };
+}
+
+/** What the client speaks, such as HTTP/2.0, where the runtime says it. */
+function protocolOf({ runtime }: ServerRequest): [name: string, value: string][] {
+  const version = runtime?.node?.req.httpVersion;
+  return version === undefined ? [] : [["SERVER_PROTOCOL", `HTTP/${version}`]];
 }
 
 /** The path as the rules compare it. A path that can't be decoded is refused by all of them alike. */

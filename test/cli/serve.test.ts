@@ -9,16 +9,11 @@ import { FastCgiHttpClient, FastCgiTcpConnector, FastCgiUnixConnector, serve } f
 import { handlerIn } from "../../cli/serve/module.ts";
 import { requireProgram, requireRuntime } from "../../scripts/setup.mjs";
 import { freePort } from "../support/free_port.ts";
-import { httpRequest } from "../support/http.ts";
-import { startNginx } from "../support/nginx.ts";
 import { type RunningProcess, startProcess, waitUntil } from "../support/process.ts";
 import { isRunning } from "../support/process_tree.ts";
 import { stagePackage } from "../support/staged_package.ts";
 import { createTemporaryDirectory, type TemporaryDirectory } from "../support/temporary_directory.ts";
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
-import { apache, caddy } from "../support/web_servers/servers.ts";
-import { startWebServer } from "../support/web_servers/web_server.ts";
-import { fetchcgi } from "./run.ts";
 
 failOnUnhandledRejections();
 
@@ -148,34 +143,6 @@ describe("fetchcgi serve", () => {
     const thrown = (await run(requireRuntime("node24"), "throws.mjs")).stderr();
     expect(thrown).toContain("Error: no database");
     expect(thrown).toContain("throws.mjs:1");
-  });
-
-  it("prints lines for nginx, Apache and Caddy with which they serve it, on a socket and on a port", async () => {
-    const port = await freePort();
-    const printed = async (server: string, address: string): Promise<string> =>
-      (await fetchcgi(["serve", "app.ts", "--listen", address, "--print", server])).text;
-    for (const address of [`unix:${socketPath()}`, `tcp:127.0.0.1:${port}`]) {
-      await start(["app.ts", "--listen", address, ...(address.startsWith("unix:") ? ["--mode", "666"] : [])]);
-      const nginx = await startNginx({ server: await printed("nginx", address) });
-      onTestFinished(() => nginx.stop());
-      expect((await httpRequest(`${nginx.url}/x`)).body.toString()).toMatch(/^\d+ one \/x$/);
-      for (const [server, example, name, block] of [
-        [apache, "apache/proxy_fcgi.conf", "apache", /<Location "\/">[\s\S]*?<\/Location>/],
-        [caddy, "caddy/Caddyfile", "caddy", /reverse_proxy [\s\S]*?\n\t\}/],
-      ] as const) {
-        const lines = await printed(name, address);
-        const running = await startWebServer(server, {
-          example,
-          socket: path,
-          edit: (config) => {
-            expect(config).toMatch(block);
-            return config.replace(block, () => lines);
-          },
-        });
-        onTestFinished(() => running.stop());
-        expect((await httpRequest(`${running.url}/x`)).body.toString()).toMatch(/^\d+ one \/x$/);
-      }
-    }
   });
 
   it("ends with the reason when workers can't serve, and keeps those that do when a reload fails", async () => {
