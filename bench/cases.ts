@@ -15,6 +15,7 @@ import {
   calling,
   callingFetchcgi,
   coding,
+  commanding,
   gateway,
   type Held,
   holding,
@@ -297,6 +298,23 @@ const rest: readonly BenchCase[] = [
       figure: "ms",
       entries: [ours(starting('import "fetchcgi/node"', major, "node.js")), starting("node -e 0", major, null)],
       targets: [{ of: 'import "fetchcgi/node"', against: "node -e 0", most: 1.7 }],
+    }),
+  ),
+  ...[20, 22, 24, 26].map(
+    (major): BenchCase => ({
+      id: `command-node${major}`,
+      title: `Starting the command on Node.js ${major}`,
+      figure: "ms",
+      quick: major === 24,
+      entries: [
+        ours(commanding("fetchcgi --help", major, ["--help"])),
+        ours(commanding("fetchcgi ping", major, ["ping"], { toBackend: true })),
+        starting("node -e 0", major, null),
+      ],
+      targets: [
+        { of: "fetchcgi --help", against: "node -e 0", most: 1.5 },
+        { of: "fetchcgi ping", against: "node -e 0", most: 1.5 },
+      ],
     }),
   ),
 ];

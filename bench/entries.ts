@@ -220,26 +220,44 @@ export function starting(name: string, runtime: Runtime, file: string | null): E
   return {
     name,
     async start(bench) {
-      const [command, flags] = runtimeCommand(bench, runtime);
       const code =
         file === null
           ? ["-e", "0"]
           : ["--input-type=module", "-e", `import "${pathToFileURL(join(bench.library, file))}"`];
-      const once = async (): Promise<number> => {
-        const before = performance.now();
-        await run(...pinned(bench.cores.tested, command, [...flags, ...code]));
-        return performance.now() - before;
-      };
+      return { measure: (seconds) => timesOf(bench, runtime, code, seconds), stop: async () => {} };
+    },
+  };
+}
+
+/** The command, which starts, does its work and ends. In milliseconds. `toBackend` puts the address of a backend behind its arguments. */
+export function commanding(
+  name: string,
+  runtime: Runtime,
+  args: readonly string[],
+  { toBackend = false }: { toBackend?: boolean } = {},
+): Entry {
+  return {
+    name,
+    async start(bench) {
+      const backend = toBackend ? await sink()(bench, bench.cores.load) : null;
+      const line = [join(bench.library, "cli/main.js"), ...args, ...(backend === null ? [] : [backend.address])];
       return {
-        async measure(seconds) {
-          const end = performance.now() + seconds * 1000;
-          const times: number[] = [];
-          do times.push(await once());
-          while (performance.now() < end);
-          return { value: spreadOf(times).median, rate: null, p99: null, errors: 0 };
-        },
-        stop: async () => {},
+        measure: (seconds) => timesOf(bench, runtime, line, seconds),
+        stop: async () => backend?.stop(),
       };
     },
   };
+}
+
+/** Starts a runtime again and again for some seconds. The figure is the median, in milliseconds. */
+async function timesOf(bench: Bench, runtime: Runtime, args: readonly string[], seconds: number): Promise<Sample> {
+  const [command, flags] = runtimeCommand(bench, runtime);
+  const end = performance.now() + seconds * 1000;
+  const times: number[] = [];
+  do {
+    const before = performance.now();
+    await run(...pinned(bench.cores.tested, command, [...flags, ...args]));
+    times.push(performance.now() - before);
+  } while (performance.now() < end);
+  return { value: spreadOf(times).median, rate: null, p99: null, errors: 0 };
 }

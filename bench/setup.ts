@@ -57,12 +57,14 @@ export async function setUp(options: BenchOptions, folder: string): Promise<Benc
 }
 
 /**
- * Builds the library as tsup.config.ts says, but into a folder of this run: dist may be built anew while it goes on. Types are
+ * Builds the library and the command as their tsup configurations say, but into a folder of this run: dist may be built anew while it goes on. Types are
  * left out.
  */
 async function buildLibrary(output: string): Promise<string> {
   const tsup = join(benchFolder, "../node_modules/.bin/tsup");
-  await run(tsup, ["--no-dts", "--out-dir", output], { cwd: join(benchFolder, "..") });
+  const cwd = join(benchFolder, "..");
+  await run(tsup, ["--no-dts", "--out-dir", output], { cwd });
+  await run(tsup, ["--config", "tsup.command.config.ts", "--out-dir", join(output, "cli")], { cwd });
   // Its files are modules wherever the folder lies.
   await writeFile(join(output, "package.json"), '{ "type": "module", "sideEffects": false }\n');
   return output;

@@ -41,6 +41,7 @@ export function proofTable(ledger) {
     .map((line) => JSON.parse(line));
   const sums = new Sums();
   const soaks = [];
+  const reloads = [];
   const found = [];
   /** The newest result of each file. */
   const changes = new Map();
@@ -68,9 +69,13 @@ export function proofTable(ledger) {
         sums.add("connections held open at once, idle and then each with a request", on, count);
       }
     } else if (line.what === "reload") {
-      for (const [on, { requests, kills, reloads }] of Object.entries(line.counts)) {
-        sums.add("requests to serve behind nginx while processes were killed and replaced", on, requests);
-        sums.add("processes killed, and all replaced, under these requests", on, kills + reloads);
+      for (const [on, counts] of Object.entries(line.counts)) {
+        sums.add(
+          "requests to `fetchcgi serve` behind nginx while processes were killed and replaced",
+          on,
+          counts.requests,
+        );
+        reloads.push({ on, ...line, ...counts });
       }
     } else if (line.what === "soak") {
       sums.add("requests over real sockets, with faults, in soak runs", runtime, line.requests);
@@ -108,11 +113,30 @@ export function proofTable(ledger) {
       ({ runtime, minutes, requests, start, middle, end }) =>
         `| ${runtime} | ${minutes} | ${number(requests)} | ${holding(start)} | ${holding(middle)} | ${holding(end)} |`,
     ),
+    ...(reloads.length === 0 ? [] : reloadsTable(reloads)),
     ...(changes.size === 0 ? [] : changesTable(changes)),
     ...(coverage === null ? [] : coverageLines(coverage)),
     "",
     ...limitsSection(ledger),
   ].join("\n")}`;
+}
+
+/** @param reloads The runs of `npm run reload`. */
+function reloadsTable(reloads) {
+  const row = ({ on, rounds, requests, perSecond, kills, lostByKill, reloads, lostOtherwise, commit, date }) =>
+    `| ${on} | ${rounds} | ${number(requests)} | ${number(perSecond)} | ${kills} | ${lostByKill} | ${reloads} | ${lostOtherwise} | ${commit}, ${date} |`;
+  return [
+    "",
+    "## Workers killed and replaced under load",
+    "",
+    "`npm run reload` runs `fetchcgi serve` with a Hono application behind nginx. On Node it has two workers: in each round one is ended by",
+    "SIGKILL, and SIGHUP replaces both. On Bun and Deno, which have no workers, the next process takes the socket over. nginx repeats nothing.",
+    "A run counts only if all requests that were due were sent.",
+    "",
+    "| runtime | rounds | requests | per second | killed | lost with them | reloads | lost otherwise | at |",
+    "|---|--:|--:|--:|--:|--:|--:|--:|---|",
+    ...reloads.map(row),
+  ];
 }
 
 /** @param changes The newest result of `npm run mutation` for each file. */

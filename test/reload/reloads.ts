@@ -22,6 +22,9 @@ const COMMANDS: Readonly<Record<ReloadRuntime, () => readonly string[]>> = {
 
 const WORKERS = 2;
 
+/** Requests that wait or run: as many as come while the processes of a busy machine start. */
+const MAX_RUNNING = 400;
+
 /** Answers with its process and the request's body, some of them after a while, so that requests run when it ends. */
 const APP = `
 import { Hono } from "hono";
@@ -51,6 +54,10 @@ export async function makeProject(folder: string): Promise<Project> {
 /** What was done, and what was lost. */
 export interface ReloadCounts {
   requests: number;
+  /** Requests for each second, from the first one until no more were sent. */
+  perSecond: number;
+  /** Requests that were due and were not sent: with any, the load was not what it was to be. */
+  leftOut: number;
   kills: number;
   reloads: number;
   /** Requests that failed and were running when a worker was killed. */
@@ -70,6 +77,7 @@ export class Reloads {
   #kills = 0;
   #reloads = 0;
   #requests = 0;
+  #startedAt = 0;
   #current!: RunningProcess;
   #nginx!: Nginx;
   #load!: Load;
@@ -89,7 +97,8 @@ export class Reloads {
         http: `upstream app { server unix:${reloads.#path}; }`,
         server: "location / { include fastcgi_params; fastcgi_pass app; fastcgi_next_upstream off; }",
       });
-      reloads.#load = startLoad(requestsPerSecond, (id) => reloads.#ask(id));
+      reloads.#startedAt = performance.now();
+      reloads.#load = startLoad(requestsPerSecond, (id) => reloads.#ask(id), MAX_RUNNING);
       return reloads;
     } catch (error) {
       await reloads.#stopAll();
@@ -133,6 +142,7 @@ export class Reloads {
 
   /** Ends all, and says what was lost. */
   async stop(): Promise<ReloadCounts> {
+    const seconds = (performance.now() - this.#startedAt) / 1000;
     await this.#load.stop();
     const lost = this.#load.failures.map(({ id }) => id);
     const lostByKill = lost.filter((id) => this.#runningAtKills.has(id)).length;
@@ -142,6 +152,8 @@ export class Reloads {
     if (ends.some((how) => how !== "code 0")) throw new Error(`Cannot end serve: it ended with ${ends.join(", ")}`);
     return {
       requests: this.#requests,
+      perSecond: Math.round(this.#requests / seconds),
+      leftOut: this.#load.leftOut(),
       kills: this.#kills,
       reloads: this.#reloads,
       lostByKill,

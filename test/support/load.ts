@@ -10,24 +10,32 @@ export interface Load {
   readonly answeredBy: ReadonlySet<string>;
   /** The requests that are being answered. */
   running(): Set<number>;
+  /** Requests that were due and were not sent, because too many were running: the rate was not reached. */
+  leftOut(): number;
   /** Resolves when so many more requests were answered or failed. */
   more(requests: number): Promise<void>;
   /** Sends no more, and waits for what was sent. */
   stop(): Promise<void>;
 }
 
-/** Requests at once, beyond which the rate falls: a machine that can't keep up is not what is tested. */
+/** Requests at once, unless a test says otherwise. */
 const MAX_RUNNING = 50;
 
 /**
  * Sends requests at a steady rate, whether the ones before were answered or not. `ask` sends one, checks the answer, and says who
- * answered; the number is of the request.
+ * answered; the number is of the request. Beyond `maxRunning` requests at once the rate falls: a machine that can't keep up is not what
+ * is tested.
  */
-export function startLoad(requestsPerSecond: number, ask: (id: number) => Promise<string>): Load {
+export function startLoad(
+  requestsPerSecond: number,
+  ask: (id: number) => Promise<string>,
+  maxRunning: number = MAX_RUNNING,
+): Load {
   const running = new Map<number, Promise<void>>();
   const failures: LoadFailure[] = [];
   const answeredBy = new Set<string>();
   let sent = 0;
+  let leftOut = 0;
   let done = 0;
   let wake = (): void => {};
 
@@ -46,7 +54,10 @@ export function startLoad(requestsPerSecond: number, ask: (id: number) => Promis
     // What a late timer has missed is sent now, but not what found too many running: it is left out.
     const now = Math.floor(((performance.now() - started) * requestsPerSecond) / 1000);
     for (; due < now; due++) {
-      if (running.size >= MAX_RUNNING) continue;
+      if (running.size >= maxRunning) {
+        leftOut++;
+        continue;
+      }
       const id = ++sent;
       running.set(
         id,
@@ -59,6 +70,7 @@ export function startLoad(requestsPerSecond: number, ask: (id: number) => Promis
     failures,
     answeredBy,
     running: () => new Set(running.keys()),
+    leftOut: () => leftOut,
     async more(requests) {
       const goal = done + requests;
       while (done < goal) {
