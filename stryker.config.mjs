@@ -9,7 +9,7 @@ export default {
   // vitest removes types without a look at them.
   disableTypeChecks: false,
   checkers: [],
-  reporters: ["progress-append-only"],
+  reporters: ["progress-append-only", "unnoticed"],
   allowConsoleColors: false,
   // Reached by what hangs only.
   timeoutMS: 10_000,

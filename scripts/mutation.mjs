@@ -3,6 +3,7 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import configuration from "../stryker.config.mjs";
+import { pathOf, UNNOTICED } from "./mutation/unnoticed.mjs";
 import { projectFolder } from "./run.mjs";
 import { ensurePackages } from "./setup.mjs";
 import { commit, note } from "./tried.mjs";
@@ -38,7 +39,6 @@ const TESTS = {
 const LEAST = 0.9;
 
 const NOTICED = new Set(["Killed", "Timeout"]);
-const UNNOTICED = new Set(["Survived", "NoCoverage"]);
 
 const usesRooms = process.argv.includes("--room");
 
@@ -74,24 +74,19 @@ function byTests(files) {
   return groups;
 }
 
-/** Tries all changes of some files. Counts them for each file, and prints those that no test has noticed. */
+/** Tries all changes of some files, and counts them for each file. */
 async function tryChanges(tests, files) {
   const { Stryker } = await import("@stryker-mutator/core");
   process.env.MUTATION_TESTS = tests;
   const results = await new Stryker({ ...configuration, mutate: files }).runMutationTest();
   const counts = {};
-  for (const mutant of results) {
-    const { location, mutatorName, replacement, status } = mutant;
-    const file = mutant.fileName.replaceAll("\\", "/").replace(/^.*?(?=src\/)/, "");
+  for (const { fileName, status } of results) {
+    const file = pathOf(fileName);
     counts[file] ??= { noticed: 0, unnoticed: 0, explained: 0 };
     const count = counts[file];
     if (NOTICED.has(status)) count.noticed++;
     else if (status === "Ignored") count.explained++;
-    else if (UNNOTICED.has(status)) {
-      count.unnoticed++;
-      const place = `${file}:${location.start.line}:${location.start.column}`;
-      console.log(`${place} ${status} ${mutatorName}: ${replacement.replaceAll(/\s+/g, " ").slice(0, 120)}`);
-    }
+    else if (UNNOTICED.has(status)) count.unnoticed++;
   }
   return counts;
 }

@@ -13,6 +13,7 @@ import {
 } from "@stryker-mutator/api/test-runner";
 import { createVitest } from "vitest/node";
 import { CHANNEL } from "./channel.mjs";
+import { UnnoticedReporter } from "./unnoticed.mjs";
 
 class OneWorkerRunner {
   #vitest;
@@ -74,7 +75,7 @@ class OneWorkerRunner {
     const durations = [...this.#durations]
       .filter(([id]) => tests === null || tests.includes(id))
       .map(([, duration]) => duration);
-    return 10_000 + 5 * Math.max(0, ...durations);
+    return 3_000 + 5 * Math.max(0, ...durations);
   }
 
   /** Whether a test has failed that passes without the change. */
@@ -143,4 +144,7 @@ function verdictOf(result, hitLimit) {
   return toMutantRunResult(determineHitLimitReached(result.hitCount, hitLimit) ?? completed(result));
 }
 
-export const strykerPlugins = [declareClassPlugin(PluginKind.TestRunner, "one-worker", OneWorkerRunner)];
+export const strykerPlugins = [
+  declareClassPlugin(PluginKind.TestRunner, "one-worker", OneWorkerRunner),
+  declareClassPlugin(PluginKind.Reporter, "unnoticed", UnnoticedReporter),
+];
