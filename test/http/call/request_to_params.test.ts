@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { GivenVariables } from "../../../src/cgi/variables.ts";
 import {
+  checkParams,
   type ParamsFromRequestOptions,
   PEERS,
   paramsFromRequest,
@@ -219,6 +220,7 @@ describe("paramsFromRequest", () => {
         expect(refusalOf(`http://a.test${path}`, { script }), path).toMatch(/holds a control byte$/);
       }
     }
+    expect(refusalOf("http://a.test/a%0A")).toBe('Cannot send the request: its path "/a\\n" holds a control byte');
     // Raw ones never come here: the URL parser strips them.
     expect(paramsOf("http://a.test/a\n\r\tb").REQUEST_URI).toBe("/ab");
     expect(refusalOf("http://a.test/a\0b")).toMatch(/holds a control byte$/);
@@ -229,6 +231,7 @@ describe("paramsFromRequest", () => {
     for (const path of ["/a%2F..%2F..%2Fetc/passwd", "/..%2fx", "/x%2f..", "/a/%2e%2e%2f%2e%2e%2f/b"]) {
       expect(refusalOf(`http://a.test${path}`), path).toMatch(/leads upwards$/);
     }
+    expect(refusalOf("http://a.test/x%2f..")).toBe('Cannot send the request: its path "/x/.." leads upwards');
     for (const path of ["/a/..b/c../...", "/a%2F.%2Fb", "/?x=/../"]) {
       expect(refusalOf(`http://a.test${path}`), path).toBeNull();
     }
@@ -282,6 +285,27 @@ describe("paramsFromRequest: addresses", () => {
     // What a program says in so many words is not touched.
     const overrides = [{ REMOTE_ADDR: "::ffff:192.0.2.7" }];
     expect(paramsOf("http://a.test/", {}, { overrides }).REMOTE_ADDR).toBe("::ffff:192.0.2.7");
+  });
+
+  it("paramsFromRequest leaves out an address that is undefined or null, and names one that is of another kind", () => {
+    const absent = { remoteAddress: undefined, remotePort: null as never, tlsProtocol: undefined };
+    const params = paramsOf("http://a.test/", {}, absent);
+    expect(params.REMOTE_ADDR).toBe("0.0.0.0");
+    for (const name of ["REMOTE_PORT", "SSL_PROTOCOL"]) expect(Object.keys(params)).not.toContain(name);
+    const port = "expected remotePort to be an integer from 0 to 65535";
+    expect(() => paramsOf("http://a.test/", {}, { remotePort: 65_536 })).toThrow(
+      new RangeError(`Cannot set the variable REMOTE_PORT: ${port}, got 65536`),
+    );
+    expect(() => paramsOf("http://a.test/", {}, { remotePort: "80" as never })).toThrow(
+      new TypeError(`Cannot set the variable REMOTE_PORT: ${port}, got "80"`),
+    );
+    expect(() => paramsOf("http://a.test/", {}, { tlsProtocol: 1 as never })).toThrow(
+      new TypeError("Cannot set the variable SSL_PROTOCOL: expected tlsProtocol to be a string, got 1"),
+    );
+    expect(paramsOf("http://a.test/", {}, { remotePort: 0, serverPort: 65_535 })).toMatchObject({
+      REMOTE_PORT: "0",
+      SERVER_PORT: "65535",
+    });
   });
 
   it("paramsFromRequest sets HTTPS for https alone", () => {
@@ -406,6 +430,25 @@ describe("paramsFromRequest: overrides", () => {
     expect(params.get("HTTP_CONSTRUCTOR")).toBe("1");
     expect(params.get("HTTP_HAS_OWN_PROPERTY")).toBe("2");
   });
+});
+
+it.each([
+  ["a number", 7, ", got 7"],
+  ["text", "A=b", ', got "A=b"'],
+  ["null", null, ", got null"],
+  ["something else in it", [["A", "b"], "CD"], ", got something else in it"],
+])("checkParams refuses params that are %s", (_, params, got) => {
+  expect(() => checkParams(params as never)).toThrow(
+    new TypeError(`Cannot use params: expected an object of variables, pairs [name, value] or a Map${got}`),
+  );
+});
+
+it("checkParams takes what paramsFromRequest can read", () => {
+  for (const params of [{ A: "b" }, [["A", "b"]] as [string, string][], new Map([["A", "b"]])]) {
+    checkParams(params);
+    expect(paramsOf("http://a.test/", {}, { overrides: [params] }).A).toBe("b");
+  }
+  for (const params of [undefined, {}, []]) checkParams(params);
 });
 
 describe("paramsFromRequest and partsFromParams", () => {
