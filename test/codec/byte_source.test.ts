@@ -131,6 +131,30 @@ describe("byteSourceOf", () => {
     );
   });
 
+  it("refuses bytes whose buffer was transferred, because they look as if there were none", () => {
+    const message = "Cannot send stdin: expected bytes that are there, got those of a buffer that was transferred";
+    for (const make of [byteSourceOf, chunkOf]) {
+      const bytes = latin1("body");
+      structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+      expect(() => make(bytes, "stdin")).toThrow(new TypeError(message));
+      expect(make(new Uint8Array(0), "stdin")).toEqual(new Uint8Array(0));
+    }
+  });
+
+  it("chunkOf takes a Uint8Array and nothing else that has bytes", () => {
+    expect(chunkOf(latin1("x"), "stdin")).toEqual(latin1("x"));
+    for (const [value, kind] of [
+      ["x", "string"],
+      [new Uint16Array(1), "Uint16Array"],
+      [new ArrayBuffer(1), "ArrayBuffer"],
+      [undefined, "undefined"],
+    ] as const) {
+      expect(() => chunkOf(value, "stdin")).toThrow(
+        new TypeError(`Cannot send stdin: expected chunks that are Uint8Arrays, got ${kind}`),
+      );
+    }
+  });
+
   it("reads an async iterable only when it is asked, and passes its failure on", async () => {
     let asked = 0;
     const iterable = {

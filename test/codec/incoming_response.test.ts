@@ -26,20 +26,22 @@ it("IncomingResponse ends its streams and resolves end when the request is compl
 
 /** FastCGI 5.5. */
 const REFUSALS = [
-  [1, "cantMultiplex"],
-  [2, "overloaded"],
-  [3, "unknownRole"],
-  [4, "protocol"],
-  [255, "protocol"],
+  [1, "cantMultiplex", "it takes one request at a time on a connection"],
+  [2, "overloaded", "it is overloaded"],
+  [3, "unknownRole", "it does not know the role"],
+  [4, "protocol", "of protocol status 4"],
+  [255, "protocol", "of protocol status 255"],
 ] as const;
 
 it.each(REFUSALS)(
   "IncomingResponse fails stdout when the protocol status is %i, with code %s",
-  async (protocolStatus, code) => {
+  async (protocolStatus, code, reason) => {
     const response = incoming();
     response.pushStderr(latin1("no \u00c3\u00a9\n"));
     response.complete({ appStatus: 1, protocolStatus });
-    expect(await failureOf(response.stdout)).toMatchObject({ code, protocolStatus, requestId: 7, stderr: "no é\n" });
+    const message = `Cannot run the request: the application refused it because ${reason}`;
+    const error = { code, protocolStatus, requestId: 7, stderr: "no é\n", message };
+    expect(await failureOf(response.stdout)).toMatchObject(error);
     expect(await response.end).toEqual({ appStatus: 1, protocolStatus });
     expect(await textFrom(response.stderr)).toBe("no \u00c3\u00a9\n");
   },

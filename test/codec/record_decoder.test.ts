@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { RecordDecoder, type RecordDecoderOptions } from "../../src/codec/record_decoder.ts";
+import { decodeRecords, RecordDecoder, type RecordDecoderOptions } from "../../src/codec/record_decoder.ts";
 import { encodeRecords } from "../../src/codec/record_encoder.ts";
 import { RecordDecoderStream } from "../../src/codec/streams.ts";
 import { RecordType } from "../../src/protocol/constants.ts";
@@ -216,6 +216,14 @@ it("RecordDecoder undoes encodeRecords when records, padding and cuts are any", 
       }
     }),
   );
+});
+
+it("decodeRecords gives the records in bytes, and refuses bytes that are not whole records", () => {
+  const records = [record(RecordType.Params, 1, "params"), record(RecordType.Stdin, 1)];
+  const bytes = encodeRecords(records);
+  expect(decodeRecords(bytes)).toMatchObject(records);
+  expect(decodeRecords(new Uint8Array(0))).toEqual([]);
+  expect(caught(() => decodeRecords(bytes.subarray(0, -1)))).toMatchObject({ code: "connectionClosed" });
 });
 
 it("RecordDecoderStream emits records when bytes are piped through it", async () => {

@@ -1,6 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { encodeRequestHead } from "../../src/codec/request_head.ts";
-import { type FastCgiRequestParts, RequestSender, sendableRequest } from "../../src/codec/request_sender.ts";
+import {
+  checkedParams,
+  type FastCgiRequestParts,
+  RequestSender,
+  sendableRequest,
+} from "../../src/codec/request_sender.ts";
 import {
   type ByteReader,
   decodeBeginRequestBody,
@@ -220,6 +225,20 @@ describe("RequestSender", () => {
 
   it("RequestSender refuses params that are no byte strings", () => {
     expect(() => senderOf({ params: [["X", "☃"]] })).toThrow(TypeError);
+    expect(() => checkedParams(7 as never)).toThrow(
+      new TypeError("Cannot send the request: expected params to be pairs [name, value] or a Map, got 7"),
+    );
+  });
+
+  it("sendableRequest refuses a role that has no place in FCGI_BEGIN_REQUEST, and what has no bytes", () => {
+    for (const role of [0, 65_536, 1.5]) {
+      expect(() => sendableRequest({ role: role as never }, [])).toThrow(
+        new TypeError(`Cannot send the request: expected role to be an integer from 1 to 65535, got ${role}`),
+      );
+    }
+    for (const role of [1, 65_535]) expect(sendableRequest({ role: role as never }, []).role).toBe(role);
+    expect(() => sendableRequest({ stdin: 7 as never }, [])).toThrow("Cannot send stdin: ");
+    expect(() => sendableRequest({ data: 7 as never }, [])).toThrow("Cannot send data: ");
   });
 
   it("RequestSender sends nothing more when it is stopped, and cancels what is being read", async () => {

@@ -42,6 +42,17 @@ it("composeStages hands every piece of the first stage to the second at once", (
   expect(controller.pieces).toEqual(["aa", "bb"]);
 });
 
+it.each([
+  ["first", undefined, characters],
+  ["first", { transform() {} }, characters],
+  ["second", characters, { flush() {} }],
+  ["second", characters, null],
+])("composeStages refuses a %s that is no stage", (name, first, second) => {
+  const message = `Cannot compose stages: expected ${name} to have transform and flush`;
+  expect(() => composeStages(first as never, second as never)).toThrow(TypeError);
+  expect(() => composeStages(first as never, second as never)).toThrow(message);
+});
+
 it("composeStages flushes the first stage, then the second", async () => {
   const controller = collector();
   await composeStages(characters, new Doubler()).flush(controller);
