@@ -16,6 +16,8 @@ export interface NginxOptions {
   readonly server?: string;
   /** More text inside `http { }`. */
   readonly http?: string;
+  /** Whom the workers of an nginx that root starts run as: root by default, who may enter every folder. */
+  readonly user?: string;
 }
 
 export interface Nginx {
@@ -68,7 +70,7 @@ export async function startNginx(options: NginxOptions): Promise<Nginx> {
 function configuration(directory: string, port: number, options: NginxOptions): string {
   const { locations = [], server = "", http = "" } = options;
   // Started by root, workers would become an ordinary user, who may not enter the folders of the tests.
-  const user = process.getuid?.() === 0 ? "user root;" : "";
+  const user = process.getuid?.() === 0 ? `user ${options.user ?? "root"};` : "";
   return `
 daemon off;
 worker_processes 1;

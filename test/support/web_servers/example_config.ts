@@ -10,16 +10,19 @@ export interface Places {
   readonly www: string;
   /** Where the authorizer listens. */
   readonly authorizer?: { readonly socket: string; readonly port: number };
+  /** The Unix socket of php-fpm. */
+  readonly php?: string;
   /** The program that the web server starts. */
   readonly program?: string;
 }
 
 /** The text of a file below `examples/web-servers`, with nothing replaced but the places. */
-export function exampleConfig(name: string, { port, socket, www, program, authorizer }: Places): string {
+export function exampleConfig(name: string, { port, socket, www, php, program, authorizer }: Places): string {
   const replacements = {
     "8080": String(port),
     "/run/app/app.sock": socket,
     "/srv/www": www,
+    ...(php !== undefined && { "/run/php/php8.2-fpm.sock": php }),
     ...(program !== undefined && { "/srv/app/app.fcgi": program }),
     ...(authorizer !== undefined && { "/run/app/auth.sock": authorizer.socket, "9001": String(authorizer.port) }),
   };

@@ -80,6 +80,23 @@ export const apache: WebServer = apacheWith("Apache mod_proxy_fcgi", ["apache2"]
 
 export const apacheFcgid: WebServer = apacheWith("Apache mod_fcgid", ["apache2", "mod_fcgid"], ["fcgid"]);
 
+const allProxy = apacheWith("Apache", ["apache2", "mod_fcgid"], ["proxy", "proxy_fcgi", "fcgid", "rewrite"]);
+
+/** Apache as hosters run it: what a site needs is in the .htaccess of its folder. */
+export const apacheWithHtaccess: WebServer = {
+  ...allProxy,
+  configure(example, setting) {
+    const [listen] = /^Listen .*$/m.exec(example)!;
+    const folder = `${setting.folder}/www`;
+    const site = `${listen}
+DocumentRoot "${folder}"
+<Directory "${folder}">
+  AllowOverride FileInfo AuthConfig Options
+</Directory>`;
+    return allProxy.configure(site, setting);
+  },
+};
+
 export const apacheAuthnz: WebServer = apacheWith(
   "Apache mod_authnz_fcgi",
   ["apache2"],

@@ -57,6 +57,7 @@ export interface StartOptions {
   /** A file below `examples/web-servers`. */
   readonly example: string;
   readonly socket: string;
+  readonly php?: string;
   readonly program?: string;
   readonly authorizer?: Places["authorizer"];
   /** Changes the example further, for what it does not show. */
@@ -65,7 +66,7 @@ export interface StartOptions {
 
 /** Starts a web server of our own with an example's configuration on a free port. */
 export async function startWebServer(server: WebServer, options: StartOptions): Promise<RunningWebServer> {
-  const { example, socket, program, authorizer, edit = (text) => text } = options;
+  const { example, socket, php, program, authorizer, edit = (text) => text } = options;
   const commands = server.programs.map(requireProgram);
   const directory = await createTemporaryDirectory(server.programs[0]);
   try {
@@ -80,6 +81,7 @@ export async function startWebServer(server: WebServer, options: StartOptions): 
       port,
       socket,
       www,
+      ...(php !== undefined && { php }),
       ...(program !== undefined && { program }),
       ...(authorizer !== undefined && { authorizer }),
     };
