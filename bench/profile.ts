@@ -1,6 +1,6 @@
 // Where our contender's CPU time goes: a profile of V8 on Node.js, and from it the time of each function.
 
-import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Bench } from "./setup.ts";
@@ -25,7 +25,10 @@ export async function profileCase(bench: Bench, { id, entries }: BenchCase): Pro
   const { options } = bench;
   const folder = fileURLToPath(new URL("build", import.meta.url));
   const output = await mkdtemp(join(folder, "profile-"));
-  const profiling = { ...bench, options: { ...options, node: await profilingNode(options.node, output) } };
+  const nodes = new Map<number, string>();
+  for (const [major, node] of options.nodes) nodes.set(major, await profilingNode(node, output, `node${major}`));
+  const node = await profilingNode(options.node, output, "node");
+  const profiling = { ...bench, options: { ...options, node, nodes } };
   try {
     const running = await entries[0]!.start(profiling);
     await running.measure(options.warmUp);
@@ -45,9 +48,8 @@ export async function profileCase(bench: Bench, { id, entries }: BenchCase): Pro
 }
 
 /** A script that runs node with the profiler: contenders are started by the path of their runtime. */
-async function profilingNode(node: string, output: string): Promise<string> {
-  const script = join(output, "node");
-  await mkdir(output, { recursive: true });
+async function profilingNode(node: string, output: string, name: string): Promise<string> {
+  const script = join(output, name);
   const flags = `--cpu-prof --cpu-prof-interval ${INTERVAL} --cpu-prof-dir '${output}'`;
   await writeFile(script, `#!/bin/sh\nexec '${node}' ${flags} "$@"\n`);
   await chmod(script, 0o755);

@@ -33,3 +33,55 @@ it("WholeBytes gives no bytes in a buffer of their own, which a program may tran
     }
   }
 });
+
+/** The bytes that `use` gives, copied, and the buffer in which they were. */
+function used(whole: WholeBytes): { bytes: Uint8Array; buffer: ArrayBuffer } {
+  return whole.use((bytes) => ({ bytes: bytes.slice(), buffer: bytes.buffer }));
+}
+
+function filled(byte: number, length: number): WholeBytes {
+  const whole = new WholeBytes(null, true);
+  for (let left = length; left > 0; left -= 50_000) whole.add(new Uint8Array(Math.min(left, 50_000)).fill(byte));
+  return whole;
+}
+
+it("WholeBytes uses a buffer again whose bytes were used, and shows nothing of them", () => {
+  const { buffer } = used(filled(1, 300_000));
+  const second = used(filled(2, 100_000));
+  expect(second.buffer).toBe(buffer);
+  expect(Buffer.compare(second.bytes, Buffer.alloc(100_000, 2))).toBe(0);
+});
+
+it("WholeBytes gives bytes that come at the same time a buffer each", () => {
+  used(filled(1, 300_000));
+  const both = [filled(2, 100_000), filled(3, 100_000)];
+  const [one, other] = both.map(used);
+  expect(one!.buffer).not.toBe(other!.buffer);
+  expect(one!.bytes.every((byte) => byte === 2) && other!.bytes.every((byte) => byte === 3)).toBe(true);
+});
+
+it("WholeBytes never gives away a buffer that is used again, nor uses one again whose use failed", () => {
+  const { buffer } = used(filled(1, 300_000));
+  const own = new WholeBytes(null);
+  own.add(new Uint8Array(100_000));
+  expect(own.take().buffer).not.toBe(buffer);
+  let kept: ArrayBuffer | undefined;
+  const failing = filled(2, 100_000);
+  expect(() =>
+    failing.use((bytes) => {
+      kept = bytes.buffer;
+      throw new Error("no memory for the text");
+    }),
+  ).toThrow("no memory for the text");
+  expect(used(filled(3, 100_000)).buffer).not.toBe(kept);
+});
+
+it("WholeBytes keeps no more than 8 MiB to use again", () => {
+  const many = Array.from({ length: 20 }, () => filled(1, 500_000));
+  const first = new Set(many.map((whole) => used(whole).buffer));
+  const again = Array.from({ length: 20 }, () => filled(2, 400_000)).map((whole) => used(whole).buffer);
+  const kept = new Set(again.filter((buffer) => first.has(buffer)));
+  const bytes = [...kept].reduce((sum, { byteLength }) => sum + byteLength, 0);
+  expect(bytes).toBeGreaterThan(4 * 1024 * 1024);
+  expect(bytes).toBeLessThanOrEqual(8 * 1024 * 1024);
+});

@@ -1,7 +1,6 @@
 // Reads a body whole, below its stream: each piece is copied when it comes, and the memory that the runtime has read it into
 // can be freed at once.
 
-import { freeMemory } from "../../base/free_memory.ts";
 import { WholeBytes } from "../../base/whole_bytes.ts";
 import type { PieceTarget } from "../../codec/byte_queue.ts";
 
@@ -20,10 +19,7 @@ export interface WholeBody {
  * took 2.8 times as long as native ones on Node 24, where these take 0.8. On Node 20 and 22 it is 0.8 and 1.2.
  */
 export async function textOf(body: WholeBody): Promise<string> {
-  const bytes = await bytesOf(body);
-  const text = utf8.decode(bytes);
-  freeMemory(bytes);
-  return text;
+  return (await lentBytesOf(body)).use((bytes) => utf8.decode(bytes));
 }
 
 /** Reads a body as bytes, in a buffer that nothing else uses. */
@@ -33,14 +29,19 @@ export async function bytesOf(body: WholeBody): Promise<Uint8Array<ArrayBuffer>>
   return bytes.take();
 }
 
+/** Reads a body whose bytes are only looked at. */
+async function lentBytesOf(body: WholeBody): Promise<WholeBytes> {
+  const bytes = new WholeBytes(body.expectedBytes, true);
+  await body.takeInto(bytes);
+  return bytes;
+}
+
 /** Reads the body of a message with these headers as a Blob. */
 export async function blobOf(body: WholeBody, { headers }: Pick<Message, "headers">): Promise<Blob> {
-  const bytes = await bytesOf(body);
+  const whole = await lentBytesOf(body);
   // The runtime knows how to make a type of the header, which may be repeated or invalid.
   const { type } = await new Response("", { headers: [["content-type", headers.get("content-type") ?? ""]] }).blob();
-  const blob = new Blob([bytes], { type });
-  freeMemory(bytes);
-  return blob;
+  return whole.use((bytes) => new Blob([bytes], { type }));
 }
 
 /** A Request or Response. */
