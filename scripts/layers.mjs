@@ -1,6 +1,6 @@
 /**
- * The tests of src/: a folder for each layer, that of the fuzzers for all of them, and that of the applications for node:http. They need
- * nothing but the npm packages, and run on every runtime.
+ * The tests of src/: a folder for each layer, that of the fuzzers for all of them, and those of applications and middleware for node:http.
+ * They need nothing but the npm packages, and run on every runtime.
  */
 export const layerTests = [
   "base",
@@ -14,4 +14,5 @@ export const layerTests = [
   "http",
   "fuzz",
   "http_listener",
+  "http_middleware",
 ].map((name) => `test/${name}`);

@@ -1,6 +1,6 @@
 // npm run test:runtimes: the tests of src/ on every version of Node that is supported, on Bun and on Deno. A line for each, and
 // one for each test that it can't run, with the reason. Arguments choose runtimes: npm run test:runtimes -- bun node26. What follows a
-// slash chooses tests: node22/http runs those in test/http and test/http_listener, the folders whose names begin with http.
+// slash chooses tests: node22/http runs those in test/http, test/http_listener and test/http_middleware, whose names begin with http.
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { layerTests } from "./layers.mjs";

@@ -10,7 +10,7 @@ const bin = (name) => join(projectFolder, "node_modules/.bin", name);
 const vitest = (...more) => run(bin("vitest"), ["run", ...more]);
 const runtimeTests = join(projectFolder, "scripts/runtime_tests.mjs");
 // The Node that runs this has run them in the step before. If it is Node 20, the versions between it and 26 differ from both in little but
-// fetch and node:http. So they run only the tests of these: "/http" stands for test/http and test/http_listener.
+// fetch and node:http. So they run only the tests of these: "/http" stands for test/http, test/http_listener and test/http_middleware.
 const otherRuntimes = ["bun", "deno", "node22/http", "node24/http", "node26"];
 
 /** In the order of their bits in the exit code: CONTRIBUTING.md lists them. */

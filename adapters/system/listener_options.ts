@@ -1,6 +1,6 @@
 // Not in the entry of Deno: what it exports must not need the types of Node.js.
 
-import type { HttpListener } from "../http_listener/listener_fetch.ts";
+import type { RequestListener, Server } from "node:http";
 import type { ServeOptions } from "./serve.ts";
 
 /** Options of `serve` for an application that was written for node:http. */
@@ -13,9 +13,7 @@ export interface ListenerServeOptions extends Omit<ServeOptions, "fetch" | "list
    *
    * Informational responses (1xx) and trailers end here, because FastCGI has no place for them.
    */
-  listener: HttpListener;
+  listener: RequestListener | Server;
   /** Only without `listener`: see {@linkcode ServeOptions}. */
   fetch?: undefined;
 }
-
-export type { HttpListener };

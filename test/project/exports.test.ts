@@ -74,8 +74,8 @@ describe("exports", () => {
   });
 
   it.each([
-    ["node", ["FastCgiTcpConnector", "FastCgiUnixConnector", "fileOnDisk", "scriptOnDisk", "serve"]],
-    ["bun", ["FastCgiTcpConnector", "FastCgiUnixConnector", "fileOnDisk", "scriptOnDisk", "serve"]],
+    ["node", ["FastCgiTcpConnector", "FastCgiUnixConnector", "fileOnDisk", "scriptOnDisk", "serve", "toMiddleware"]],
+    ["bun", ["FastCgiTcpConnector", "FastCgiUnixConnector", "fileOnDisk", "scriptOnDisk", "serve", "toMiddleware"]],
     ["deno", ["FastCgiTcpConnector", "FastCgiUnixConnector", "fileOnDisk", "scriptOnDisk", "serve"]],
     ["cloudflare", ["FastCgiTcpConnector"]],
   ])("the adapter for %s adds %j", (name, names) => {

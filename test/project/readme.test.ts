@@ -269,6 +269,30 @@ describe("the documents", () => {
     expect(await (await fetch(`${url}/blog/1`)).text()).toContain("/blog/1");
   });
 
+  it("put PHP beside Vite", async () => {
+    const php = await startPhpFpm();
+    cleanup.push(() => php.stop());
+    const root = await createTemporaryDirectory("readme-vite");
+    cleanup.push(() => root.remove());
+    writeFileSync(join(root.path, "page.html"), "<p>of Vite");
+    const port = await freePort();
+    const config = block("docs/php/in-front.md", "// vite.config.ts").replace("export default ", "const config = ");
+    const starting = `
+      import { createServer } from "vite";
+      const server = { port: ${port}, host: "127.0.0.1" };
+      await (await createServer({ ...config, configFile: false, root: ${JSON.stringify(root.path)}, server })).listen();`;
+    const places = { "/run/php/php8.2-fpm.sock": php.target.path, "/srv/php": php.documentRoot };
+    const url = `http://127.0.0.1:${port}`;
+    await run(config + starting, places, () =>
+      fetch(`${url}/page.html`).then(
+        (response) => response.ok,
+        () => false,
+      ),
+    );
+    expect(await (await fetch(`${url}/status.php?code=201`)).text()).toBe("status 201\n");
+    expect(await (await fetch(`${url}/page.html`)).text()).toContain("<p>of Vite");
+  });
+
   it("show no program in the README that is not run", () => {
     expect(programsOf("README.md").map(({ text }) => text.split("\n", 1)[0])).toEqual(["// app.mjs", "// front.mjs"]);
   });

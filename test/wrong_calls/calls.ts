@@ -595,6 +595,12 @@ const PHP: readonly Call[] = [
     }),
   ),
   throwing(
+    "toMiddleware",
+    node.toMiddleware as Call["run"],
+    argument("fetch", FUNCTION, () => () => null),
+    argument("options", DICTIONARY, none, { script: CALLBACK }),
+  ),
+  throwing(
     "fileOnDisk",
     node.fileOnDisk as Call["run"],
     argument("folder", OTHER, () => folder),

@@ -1,0 +1,93 @@
+// A Response, sent by a response of node:http.
+
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { isHopByHop } from "../../src/toolkit.ts";
+
+/** The request that is answered, and the signal that aborts when its client leaves. */
+export interface Answering {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly signal: AbortSignal;
+}
+
+/** A response whose pieces middleware holds back, such as `compression()`. */
+interface Flushable {
+  flush?: unknown;
+}
+
+/** Fields that say something of their own in each line: those of the middleware before stay. */
+const ADDED: ReadonlySet<string> = new Set(["set-cookie", "vary"]);
+
+/** Sends `response` as fast as the client takes it. Rejects if its body fails; then what was sent looks cut. */
+export async function send(response: Response, answering: Answering): Promise<void> {
+  const { req, res, signal } = answering;
+  const { status, statusText, body } = response;
+  res.statusCode = status;
+  // HTTP/2 has none, and node:http2 prints a warning.
+  if (statusText !== "" && req.httpVersionMajor < 2) res.statusMessage = statusText;
+  setHeaders(res, response.headers);
+  if (body === null || req.method === "HEAD") {
+    void body?.cancel();
+    res.end();
+    return;
+  }
+  try {
+    await sendBody(body, res, signal);
+  } catch (error) {
+    // With HTTP/2, the error makes the difference between an end and a cut. With HTTP/1 it would go to `clientError`.
+    if (res.headersSent) res.destroy(req.httpVersionMajor > 1 ? (error as Error) : undefined);
+    throw error;
+  }
+}
+
+function setHeaders(res: ServerResponse, headers: Headers): void {
+  const fields = new Map<string, string[]>();
+  for (const [name, value] of headers) {
+    if (isHopByHop(name)) continue;
+    const values = fields.get(name);
+    if (values === undefined) fields.set(name, [value]);
+    else values.push(value);
+  }
+  for (const [name, values] of fields) {
+    const before = ADDED.has(name) ? [res.getHeader(name) ?? []].flat().map(String) : [];
+    const all = [...before, ...values];
+    res.setHeader(name, all.length === 1 ? all[0]! : all);
+  }
+}
+
+async function sendBody(body: ReadableStream<Uint8Array>, res: ServerResponse, signal: AbortSignal): Promise<void> {
+  const reader = body.getReader();
+  let wake = (): void => {};
+  // One for all waits: compression() hands listeners for this event on, and removes none.
+  res.on("drain", () => wake());
+  const onLeave = (): void => {
+    wake();
+    reader.cancel(signal.reason).catch(() => {});
+  };
+  signal.addEventListener("abort", onLeave, { once: true });
+  // The header does not wait for a body that takes its time.
+  setImmediate(() => {
+    if (!res.headersSent && !res.destroyed) res.flushHeaders();
+  });
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      signal.throwIfAborted();
+      if (done) break;
+      const room = new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      const hasRoom = res.write(value);
+      const { flush } = res as Flushable;
+      if (typeof flush === "function") flush.call(res);
+      if (!hasRoom) await room;
+      signal.throwIfAborted();
+    }
+  } catch (error) {
+    reader.cancel(error).catch(() => {});
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", onLeave);
+  }
+  res.end();
+}
