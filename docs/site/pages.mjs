@@ -18,6 +18,7 @@ export const sections = [
     pages: [
       ...docs(
         ["serve", "Serve"],
+        ["frameworks", "Web frameworks"],
         ["call", "Call"],
         ["options", "Options and limits"],
         ["errors", "Errors"],

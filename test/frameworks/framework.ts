@@ -58,6 +58,8 @@ export interface Framework {
   readonly native?: readonly string[];
   /** What that is, as a reader knows it. */
   readonly nativeServer: string;
+  /** How that is told the scheme of a request, which it takes for https otherwise: the variable, and a field of each request. */
+  readonly nativeScheme?: { readonly variables: Readonly<Record<string, string>>; readonly lines: string };
   /** The program that serves the app over FastCGI: `fastcgi.js` by default. */
   readonly fastCgi?: readonly string[];
   /** The line of that program by which the app is served. */
@@ -67,6 +69,8 @@ export interface Framework {
   readonly exchanges: readonly Exchange[];
   /** By the start of the request. */
   readonly differences?: Readonly<Record<string, Difference>>;
+  /** What its own server adds to the header lines of most answers. */
+  readonly additions?: { readonly text: RegExp; readonly reason: string };
   /** What is different in every answer of the same program, such as a token. */
   readonly changing?: RegExp;
 }
@@ -85,6 +89,8 @@ export interface Result {
   readonly exchanges: number;
   /** The differences that are explained. */
   readonly differences: readonly { readonly start: string; readonly reason: string }[];
+  /** What its own server adds to the header lines of most answers. */
+  readonly additions?: string;
   /** Differences that are not. */
   readonly faults: readonly string[];
 }

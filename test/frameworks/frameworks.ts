@@ -37,6 +37,21 @@ function ownReason(reason: string): Difference {
   return { reason: "node:http writes a reason phrase of its own in place of the Response's.", overFastCgi: { reason } };
 }
 
+/** @param type What the app sets. */
+function ownType(type: string): Difference {
+  return {
+    reason: "@elysiajs/node sends text as `text/plain`, whatever type the app sets.",
+    removedHeaders: ["content-type: text/plain"],
+    addedHeaders: [`content-type: ${type}`],
+  };
+}
+
+const NO_ADDRESS: Difference = {
+  reason: "The framework's own server tells the app nothing of the client.",
+  natively: { body: "unknown" },
+  overFastCgi: { body: "127.0.0.2" },
+};
+
 const JSON_TYPE = "application/json";
 
 /** The body of a new user, or of a user who comes back. */
@@ -137,7 +152,7 @@ export const frameworks: Readonly<Record<string, Framework>> = {
     title: "better-auth",
     package: "better-auth",
     nativeServer: "node:http, its `toNodeHandler`",
-    served: "serve({ path, fetch: (request) => auth.handler(request) })",
+    served: "auth.handler(request)",
     exchanges: [
       { row: "body", start: "POST /api/auth/sign-up/email", ...login(ORIGIN) },
       { row: "cookies", start: "POST /api/auth/sign-in/email", ...login(ORIGIN) },
@@ -153,5 +168,106 @@ export const frameworks: Readonly<Record<string, Framework>> = {
     },
     // Ids, tokens with their signatures, and times.
     changing: /\b[A-Za-z0-9]{32}(\.[A-Za-z0-9%]+)?|\d{4}-\d\d-\d\dT[\d:.]+Z/g,
+  },
+  elysia: {
+    title: "Elysia",
+    package: "elysia",
+    nativeServer: "@elysiajs/node",
+    served: 'app.fetch(Object.assign(request, { ip: params.get("REMOTE_ADDR") }))',
+    exchanges: without("asset"),
+    differences: {
+      "GET /": ownType("text/html;charset=utf-8"),
+      "HEAD /": ownType("text/html;charset=utf-8"),
+      "POST /echo": ownType("text/x-bread"),
+    },
+  },
+  "elysia-bun": {
+    title: "Elysia",
+    package: "elysia",
+    runtime: "bun",
+    with: ["test/frameworks/apps/elysia/app.js"],
+    nativeServer: "its `listen` (Bun.serve)",
+    served: 'app.fetch(Object.assign(request, { ip: params.get("REMOTE_ADDR") }))',
+    exchanges: without("asset"),
+  },
+  "react-router": {
+    title: "React Router",
+    package: "react-router",
+    builds: [["react-router", "build"]],
+    native: ["node_modules/@react-router/serve/bin.cjs", "build/server/index.js"],
+    nativeServer: "react-router-serve",
+    served: "handle(request, Object.assign(new RouterContextProvider(), { fastCgi: context }))",
+    files: "build/client",
+    exchanges: site,
+    additions: {
+      text: /^vary: Accept-Encoding$|(?<=^content-type: (application\/json|text\/(html|plain|x-bread)));charset=utf-8$/,
+      reason:
+        "react-router-serve compresses (`Vary: Accept-Encoding`), and its Express adds `charset=utf-8` to types; over FastCGI the web server compresses.",
+    },
+    differences: { "GET /address": NO_ADDRESS },
+  },
+  nitro: {
+    title: "Nitro",
+    package: "nitro",
+    builds: [
+      ["nitro", "build", "--preset", "node-server"],
+      ["nitro", "build", "--preset", "standard"],
+    ],
+    native: ["native/server/index.mjs"],
+    nativeServer: "its preset `node-server`",
+    served: 'app.fetch(Object.assign(request, { ip: params.get("REMOTE_ADDR"), waitUntil }))',
+    files: "dist/public",
+    exchanges: site,
+  },
+  astro: {
+    title: "Astro",
+    package: "astro",
+    with: ["examples/astro"],
+    builds: [
+      ["astro", "build", "native"],
+      ["astro", "build"],
+    ],
+    native: ["native/server/entry.mjs"],
+    nativeServer: "@astrojs/node",
+    fastCgi: ["main.js"],
+    served: "serve({ path, fetch })",
+    files: "dist/client",
+    exchanges: site,
+  },
+  sveltekit: {
+    title: "SvelteKit",
+    package: "@sveltejs/kit",
+    with: ["examples/sveltekit"],
+    builds: [["vite", "build"]],
+    native: ["native/index.js"],
+    nativeServer: "@sveltejs/adapter-node",
+    nativeScheme: { variables: { PROTOCOL_HEADER: "x-forwarded-proto" }, lines: "X-Forwarded-Proto: http\r\n" },
+    fastCgi: ["main.js"],
+    served: "server.respond(request, { getClientAddress, platform: { fastCgi: context } })",
+    files: "build/client",
+    exchanges: site,
+  },
+  "tanstack-start": {
+    title: "TanStack Start",
+    package: "@tanstack/react-start",
+    builds: [["vite", "build"]],
+    native: ["node_modules/srvx/bin/srvx.mjs", "--prod", "--static", "../client", "dist/server/server.js"],
+    nativeServer: "srvx",
+    served: "app.fetch(request, { context: { fastCgi: context } })",
+    // When the data of the page was loaded.
+    changing: /\b1\d{12}\b/g,
+    files: "dist/client",
+    exchanges: site,
+    differences: { "GET /address": NO_ADDRESS },
+  },
+  solidstart: {
+    title: "SolidStart",
+    package: "@solidjs/start",
+    builds: [["vite", "build"]],
+    native: ["node_modules/srvx/bin/srvx.mjs", "--prod", "--static", "../client", "dist/server/entry-server.js"],
+    nativeServer: "srvx",
+    served: 'app.fetch(Object.assign(request, { ip: params.get("REMOTE_ADDR"), waitUntil }))',
+    files: "dist/client",
+    exchanges: site,
   },
 };

@@ -74,7 +74,7 @@ async function versionOf(framework: Framework, folder: string): Promise<string> 
 }
 
 async function copyApp(name: string, framework: Framework, folder: string): Promise<void> {
-  await cp(join(appsFolder, "parts.js"), join(folder, "parts.js"));
+  for (const part of ["parts.js", "endpoints.js"]) await cp(join(appsFolder, part), join(folder, part));
   for (const path of [...(framework.with ?? []), `test/frameworks/apps/${name}`]) {
     const isFile = extname(path) !== "";
     await cp(join(root, path), isFile ? join(folder, basename(path)) : folder, { recursive: true });

@@ -20,13 +20,14 @@ export function frameworksTable(results: readonly Result[]): string {
     return known < 0 ? notes.push(reason) : known + 1;
   };
   const rows = results.map((result) => {
-    const { title, version, runtime, nativeServer, served, rows, exchanges, differences, faults } = result;
+    const { title, version, runtime, nativeServer, served, rows, exchanges, differences, faults, additions } = result;
     const same = exchanges - differences.length - faults.length;
     const marks = [...new Set(differences.map(({ reason }) => noteOf(reason)))].sort((a, b) => a - b);
     const others = differences.length === 0 ? "" : `, ${differences.length} as [${marks.join(", ")}] says`;
+    const line = additions === undefined ? "" : `, all but for [${noteOf(additions)}]`;
     const wrong = faults.length === 0 ? "" : `, **${faults.length} not**`;
     const files = result.filesByWebServer ? ", files by nginx" : "";
-    return `| ${title} ${version} | ${runtime.replace(/(\d+)\..*/, "$1")} | ${nativeServer} | \`${served}\`${files} | ${tried(rows)} | ${same} of ${exchanges} the same${others}${wrong} |`;
+    return `| ${title} ${version} | ${runtime.replace(/(\d+)\..*/, "$1")} | ${nativeServer} | \`${served}\`${files} | ${tried(rows)} | ${same} of ${exchanges} the same${others}${line}${wrong} |`;
   });
   return `${[
     `What is tried: ${ROWS.join(", ")}.`,

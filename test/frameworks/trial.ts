@@ -51,8 +51,8 @@ export async function trial(framework: Framework, { folder, version, command, ru
       });
       stops.push(() => started.stop());
     };
-    const origin = `http://${HOST}`;
-    const place = { HOST: "127.0.0.1", PORT: String(port), ORIGIN: origin };
+    const { nativeScheme, additions } = framework;
+    const place = { HOST: "127.0.0.1", PORT: String(port), ...nativeScheme?.variables };
     await start(framework.native ?? ["native.js"], place, { host: "127.0.0.1", port });
     await start(framework.fastCgi ?? ["fastcgi.js"], { SOCKET: socket }, { path: socket });
     const nginx = await startNginx(await siteOf(framework, folder, socket, securePort, own.path));
@@ -69,7 +69,8 @@ export async function trial(framework: Framework, { folder, version, command, ru
     for (const exchange of framework.exchanges) {
       const { start } = exchange;
       const clean = (message: HttpMessage): Answer => cleaned(message, exchange, framework);
-      const natively = clean(await ask(port, exchange));
+      const lines = `${exchange.lines ?? ""}${nativeScheme?.lines ?? ""}`;
+      const natively = clean(await ask(port, { ...exchange, lines }));
       const difference = framework.differences?.[start];
       compare(natively, clean(await ask(nginx.port, exchange)), start, difference);
       count++;
@@ -89,6 +90,7 @@ export async function trial(framework: Framework, { folder, version, command, ru
       filesByWebServer: framework.files !== undefined,
       exchanges: count,
       differences,
+      ...(additions && { additions: additions.reason }),
       faults,
     };
   } finally {
@@ -193,13 +195,15 @@ function secured(answer: Answer): Answer {
 }
 
 /** Without what changes from answer to answer, and of a file only what the app decides. */
-function cleaned(message: HttpMessage, { row }: Exchange, { files, changing }: Framework): Answer {
+function cleaned(message: HttpMessage, { row }: Exchange, { files, changing, additions }: Framework): Answer {
   const answer = withReason(answerOf(message));
   const same = (text: string): string => (changing === undefined ? text : text.replace(changing, "…"));
-  // The blank before `charset` is the server's or the runtime's choice.
-  const headers = answer.headers.map((line) => same(line.replace(/^(content-type: .*);\s+/, "$1;")));
+  // How `charset` is written is the choice of the server or the runtime.
+  const headers = answer.headers.map((line) => same(line.replace(/; *charset=utf-8$/i, ";charset=utf-8")));
+  const own =
+    additions === undefined ? headers : headers.map((line) => line.replace(additions.text, "")).filter(Boolean);
   const isOfWebServer = files !== undefined && row === "asset";
-  return { ...answer, headers: isOfWebServer ? [] : headers, body: same(answer.body) };
+  return { ...answer, headers: isOfWebServer ? [] : own, body: same(answer.body) };
 }
 
 /** What is not as expected; null if nothing. */

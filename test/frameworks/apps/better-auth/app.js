@@ -8,4 +8,5 @@ export const auth = betterAuth({
   trustedOrigins: ["http://shop.example", "https://shop.example"],
   database: memoryAdapter(tables),
   emailAndPassword: { enabled: true },
+  advanced: { ipAddress: { ipAddressHeaders: ["x-real-ip"] } },
 });

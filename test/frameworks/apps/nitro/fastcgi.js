@@ -1,0 +1,10 @@
+import { serve } from "fetchcgi/node";
+import app from "./dist/server/index.mjs";
+
+const path = process.env.SOCKET;
+
+await serve({
+  path,
+  fetch: (request, { params, waitUntil }) =>
+    app.fetch(Object.assign(request, { ip: params.get("REMOTE_ADDR"), waitUntil })),
+});

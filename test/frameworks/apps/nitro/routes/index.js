@@ -1,0 +1,4 @@
+import { html } from "nitro/h3";
+import { page } from "../parts.js";
+
+export default () => html(page);

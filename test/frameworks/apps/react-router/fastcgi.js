@@ -1,0 +1,11 @@
+import { serve } from "fetchcgi/node";
+import { createRequestHandler, RouterContextProvider } from "react-router";
+import * as build from "./build/server/index.js";
+
+const path = process.env.SOCKET;
+const handle = createRequestHandler(build, "production");
+
+await serve({
+  path,
+  fetch: (request, context) => handle(request, Object.assign(new RouterContextProvider(), { fastCgi: context })),
+});
