@@ -1,13 +1,12 @@
 // Puts an app into a folder of its own, with the packages that it names and the package of this project, and builds it.
 
 import { execFile, execFileSync } from "node:child_process";
-import { cp, mkdir, readFile, rm } from "node:fs/promises";
+import { cp, mkdir, readFile, rm, symlink } from "node:fs/promises";
 import { basename, dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { requireRuntime } from "../../scripts/setup.mjs";
 import { buildPackage } from "../support/built_package.ts";
-import { stagePackage } from "../support/staged_package.ts";
 import type { Framework } from "./framework.ts";
 import type { Installed } from "./trial.ts";
 
@@ -29,8 +28,12 @@ function runtimeOf(framework: Framework, [command]: readonly string[]): string {
 
 /** Puts the built package where every app finds it. */
 export async function stageForApps(): Promise<void> {
-  const folder = join(installedFolder, "node_modules/fetchcgi");
-  await rm(folder, { recursive: true, force: true });
+  await rm(join(installedFolder, "node_modules/fetchcgi"), { recursive: true, force: true });
+  await stageLibrary(installedFolder);
+}
+
+async function stageLibrary(project: string): Promise<void> {
+  const folder = join(project, "node_modules/fetchcgi");
   await mkdir(folder, { recursive: true });
   await cp(join(root, "package.json"), join(folder, "package.json"));
   await buildPackage(folder, { types: false });
@@ -63,7 +66,8 @@ export async function stageApp(
   packages: readonly string[],
 ): Promise<Installed> {
   await copyApp(name, framework, folder);
-  await stagePackage(folder, packages);
+  await stageLibrary(folder);
+  for (const each of packages) await symlink(join(root, "node_modules", each), join(folder, "node_modules", each));
   const command = [process.execPath];
   return { folder, version: await versionOf(framework, folder), command, runtime: runtimeOf(framework, command) };
 }
