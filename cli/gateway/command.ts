@@ -4,7 +4,7 @@ import { gatewayOptions } from "./options.ts";
 
 export const gatewayCommand: Command = {
   name: "gateway",
-  summary: "an HTTP server in front of a PHP site, or of any FastCGI application",
+  summary: "serves a PHP site, or any FastCGI application, by HTTP",
   about: [
     "It starts the installed php-fpm or php-cgi for itself alone, or uses the application of --fastcgi. A path leads to its script, else to its file, else to the front controller: what nginx does with `try_files $uri $uri/ /index.php?$args`. Sources, dot files, configuration, backups and logs are never sent.",
     "With --fastcgi and without a folder, every request goes to the application.",

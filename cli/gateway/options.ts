@@ -4,7 +4,7 @@ export const gatewayOptions = {
     short: "l",
     value: "HOST:PORT",
     excludes: ["host", "port"],
-    about: "is where browsers connect, such as 0.0.0.0:8080 for all addresses of the machine",
+    about: "says where browsers connect, such as 0.0.0.0:8080 for all addresses of the machine",
   },
   port: { type: "number", value: "PORT", default: 8080, min: 0, about: "the port to listen on; 0 takes a free one" },
   host: { type: "text", value: "HOST", default: "127.0.0.1", about: "the address to listen on" },
@@ -18,13 +18,13 @@ export const gatewayOptions = {
     type: "text",
     value: "PROGRAM",
     excludes: ["fastcgi"],
-    about: "is the php-fpm or php-cgi to start, instead of the one that is found",
+    about: "names the php-fpm or php-cgi to start, instead of the one that is found",
   },
   workers: {
     type: "number",
     short: "w",
     value: "N",
-    about: "requests that PHP, or the application, works on at once; others wait. As many as fit the machine, or 256",
+    about: "requests at once; others wait: as many as fit the machine by default, or 256 with --fastcgi",
   },
   user: {
     type: "text",
@@ -65,7 +65,7 @@ export const gatewayOptions = {
     value: "ADDRESS",
     about: "an application that is asked about every request first (FastCGI 6.3)",
   },
-  https: { type: "flag", about: "speaks HTTPS, and HTTP/2 on Node, with a certificate of its own making" },
+  https: { type: "flag", about: "speaks HTTPS, and HTTP/2 on Node and Deno, with a certificate of its own making" },
   cert: { type: "text", value: "FILE", needs: "key", about: "a certificate for HTTPS (PEM), with its chain" },
   key: { type: "text", value: "FILE", needs: "cert", about: "the key of the certificate (PEM)" },
   timeout: {

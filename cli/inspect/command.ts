@@ -12,7 +12,7 @@ export const inspectCommand: Command = {
   exitCodes: [
     [0, "all of it was shown"],
     [1, "it ends or breaks in the middle; what comes before was shown"],
-    [2, "the arguments are wrong, or the file can't be read, or is of no such kind"],
+    [2, "the arguments are wrong, or the file can't be read, or is none of these"],
   ],
   examples: [
     ["fetchcgi inspect wire.ndjson --verbose", "all that was recorded"],

@@ -4,7 +4,7 @@ const ownOptions = {
   find: {
     type: "text",
     value: "TEXT",
-    about: "shows only the requests in which this text is, in any case of its letters",
+    about: "shows only the requests that contain this text, whatever the case of its letters",
   },
 } as const;
 

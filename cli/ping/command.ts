@@ -5,7 +5,7 @@ import { STATE_CODES } from "./state.ts";
 
 export const pingCommand: Command = {
   name: "ping",
-  summary: "whether an application answers: for HEALTHCHECK, probes and monitoring",
+  summary: "says whether an application answers: for HEALTHCHECK, probes and monitoring",
   about: [
     "It sends one request. Any complete answer but an error of the server (5xx) says that the application is up; --expect or --status asks for more. One line says what was seen and what to do about it.",
   ],

@@ -1,5 +1,5 @@
 export const requestOptions = {
-  method: { type: "text", short: "X", value: "METHOD", about: "GET, or POST if there is --data" },
+  method: { type: "text", short: "X", value: "METHOD", about: "the method: GET by default, or POST with --data" },
   header: { type: "texts", short: "H", value: "NAME: VALUE", about: "a header field, which becomes HTTP_NAME" },
   data: {
     type: "text",
@@ -30,7 +30,7 @@ export const requestOptions = {
     type: "number",
     value: "N",
     excludes: ["output", "include", "stderr"],
-    about: "sends the request so often, drops the answers and prints a summary",
+    about: "sends the request N times, drops the answers and prints a summary",
   },
   concurrency: { type: "number", value: "N", default: 1, needs: "repeat", about: "requests at once" },
   json: {

@@ -31,7 +31,7 @@ export const serveOptions = {
     type: "text",
     value: "SERVER",
     choices: ["nginx", "apache", "caddy"],
-    about: "prints the lines for this web server and ends",
+    about: "prints the lines to paste into the configuration of this web server, and ends",
   },
 } as const;
 

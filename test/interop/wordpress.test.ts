@@ -3,13 +3,13 @@
 
 import { cp, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { crc32, deflateSync } from "node:zlib";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { requireProgram, requireRuntime } from "../../scripts/setup.mjs";
 import { startBrowser } from "../support/chromium.ts";
 import { exchangeHttp } from "../support/http_message.ts";
 import { type MariaDb, startMariaDb } from "../support/mariadb.ts";
+import { png } from "../support/png.ts";
 import { type RunningProcess, startProcess, waitUntil } from "../support/process.ts";
 import { plantSources, SOURCE_MARK, SOURCE_PATHS } from "../support/source_paths.ts";
 import { stagePackage } from "../support/staged_package.ts";
@@ -223,33 +223,4 @@ async function pictureOf(post: Page): Promise<[width: number, name: string]> {
     const { naturalWidth, src } = element as unknown as { naturalWidth: number; src: string };
     return [naturalWidth, src.slice(src.lastIndexOf("/") + 1)];
   });
-}
-
-/** A picture of stripes. */
-function png(width: number, height: number): Buffer {
-  const row = Buffer.from([
-    0,
-    ...Array.from({ length: width }, (_, x) => [x, 255 - x, x * 7].map((value) => value & 255)).flat(),
-  ]);
-  const chunk = (type: string, data: Buffer): Buffer => {
-    const bytes = Buffer.alloc(12 + data.length);
-    bytes.writeUInt32BE(data.length, 0);
-    bytes.write(type, 4, "latin1");
-    bytes.set(data, 8);
-    bytes.writeUInt32BE(crc32(bytes.subarray(4, 8 + data.length)), 8 + data.length);
-    return bytes;
-  };
-  const header = Buffer.alloc(13);
-  header.writeUInt32BE(width, 0);
-  header.writeUInt32BE(height, 4);
-  // Eight bits for each of three colours.
-  header.set([8, 2], 8);
-  const rows = Buffer.concat(Array.from({ length: height }, () => row));
-  const signature = Buffer.from("89504e470d0a1a0a", "hex");
-  return Buffer.concat([
-    signature,
-    chunk("IHDR", header),
-    chunk("IDAT", deflateSync(rows)),
-    chunk("IEND", Buffer.alloc(0)),
-  ]);
 }

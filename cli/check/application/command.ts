@@ -5,10 +5,10 @@ import { applicationOptions } from "./options.ts";
 
 export const checkApplicationCommand: Command = {
   name: "check application",
-  summary: "which rules of FastCGI 1.0 and CGI/1.1 an application keeps",
+  summary: "checks which rules of FastCGI 1.0 and CGI/1.1 an application keeps",
   about: [
-    "It sends what web servers send, what they may send, and what no web server should send. Some applications hang or crash of that: don't point it at one that is in use, or give --safe.",
-    "The more the pages of --uri and --body-uri show, the more rules can be told.",
+    "It sends what web servers send, what they may send, and what no web server should send. Some applications hang or crash when they get it: don't point it at one that is in use, or give --safe.",
+    "The more the pages of --uri and --body-uri show, the more rules can be checked.",
   ],
   operands: [{ name: "ADDRESS", about: ADDRESS }],
   options: applicationOptions,

@@ -8,7 +8,7 @@ export const applicationOptions = {
     about: "a page that sends the request's body back; the page of --uri if it is not given",
   },
   timeout: { type: "number", value: "MS", default: 3000, about: "milliseconds to wait for each answer" },
-  safe: { type: "flag", about: "leaves out the checks of which applications are known to hang or to crash" },
+  safe: { type: "flag", about: "leaves out the checks that are known to make some applications hang or crash" },
   json: { type: "flag", about: "the report as JSON" },
   verbose: { type: "flag", about: "what was sent and what came for every rule" },
 } as const;

@@ -4,7 +4,7 @@ import { serverOptions } from "./options.ts";
 
 export const checkServerCommand: Command = {
   name: "check server",
-  summary: "which rules of FastCGI 1.0 and CGI/1.1 a web server keeps",
+  summary: "checks which rules of FastCGI 1.0 and CGI/1.1 a web server keeps",
   about: [
     "It acts as an application. Configure the web server to pass requests to it; each is answered with a page that shows what the web server sent for it.",
   ],
