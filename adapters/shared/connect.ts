@@ -119,8 +119,12 @@ const HINTS: Readonly<Record<string, string>> = {
   EAGAIN:
     "the backlog of the socket is full; the application is too busy, or the backlog too short (listen.backlog of php-fpm, net.core.somaxconn)",
   ENOENT: "there is no such socket; is the application running?",
+  "ENOENT behind a link": "it is a symbolic link, and where it leads there is no socket; is the application running?",
+  ENOTDIR: "what should be its folder is a file",
+  ELOOP: "its symbolic links lead in a circle",
   EACCES: "the socket may not be used by this user; see listen.owner, listen.group and listen.mode of php-fpm",
   ENOTSOCK: "the file is not a socket",
+  EPROTOTYPE: "it is a socket of another kind: expected one for streams",
   EMFILE: "too many files are open; raise the limit of files (ulimit -n), or lower maxConnections",
   ENFILE: "too many files are open on this system; raise its limit (sysctl fs.file-max)",
 };

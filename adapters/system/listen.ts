@@ -15,6 +15,9 @@ import { checkSocketPath } from "./socket_path.ts";
  */
 const MAX_BACKLOG_TIME = 1000;
 
+/** The most connections that wait in a backlog, unless `backlog` and the system allow more: Linux's `net.core.somaxconn`. */
+const MAX_BACKLOG = 4096;
+
 /**
  * Where to listen: one of `path`, `port` and `fd`. Without any, it is the socket that the process was started with: the
  * one of systemd (`LISTEN_FDS`), else descriptor 0.
@@ -165,7 +168,7 @@ export async function listen(runtime: ServerRuntime, target: ListenTarget, event
     throw cannotListen(name, error);
   });
   return listenerOn(socket.address, async () => {
-    await untilQuiet(() => accepted, MAX_BACKLOG_TIME);
+    await untilQuiet(() => accepted, { time: MAX_BACKLOG_TIME });
     await socket.close();
   });
 }
@@ -200,19 +203,22 @@ async function listenOnPath(
     throw cannotListen(path, error);
   });
   const removeFile = (): Promise<boolean> =>
-    remove().then(
-      () => true,
-      (error) => {
-        events.onError(new Error(`Cannot remove ${path}: ${error.message}`, { cause: error }));
-        return false;
-      },
-    );
+    remove().catch((error) => {
+      events.onError(new Error(`Cannot remove ${path}: ${error.message}`, { cause: error }));
+      return false;
+    });
   return listenerOn({ path }, async () => {
-    // When the path is gone, no client can connect any more, so the backlog empties.
-    const isGone = group === undefined && (await removeFile());
-    await untilQuiet(accepted, isGone ? Number.POSITIVE_INFINITY : MAX_BACKLOG_TIME);
+    if (group !== undefined) {
+      await untilQuiet(accepted, { time: MAX_BACKLOG_TIME });
+      await socket.close();
+      await removeFile();
+      return;
+    }
+    // When the last name is gone, no client can connect any more, so the backlog empties. The socket may have another name (a hard link, or
+    // its file was moved), so that clients go on connecting: then as many are accepted as can have waited.
+    const isGone = await removeFile();
+    await untilQuiet(accepted, isGone ? {} : { connections: Math.max(MAX_BACKLOG, backlog ?? 0) });
     await socket.close();
-    if (group !== undefined) await removeFile();
   });
 }
 

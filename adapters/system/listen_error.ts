@@ -2,12 +2,13 @@ import type { SystemError } from "../shared/connect.ts";
 
 const HINTS: Readonly<Record<string, string>> = {
   EADDRINUSE: "something else listens there",
-  EEXIST: "something else listens there",
+  EEXIST: "another program has made a file there in the meantime",
   EACCES: "this user may not listen there",
   EPERM: "this user may not listen there",
   EROFS: "nothing can be written to its folder",
   ENOENT: "its folder does not exist",
   ENOTDIR: "what should be its folder is a file",
+  ELOOP: "the symbolic links of its folder lead in a circle",
   EINVAL: "it is not a listening socket; start the program from spawn-fcgi or a web server, or give path or port",
   ENOTSOCK: "it is not a socket; start the program from spawn-fcgi or a web server, or give path or port",
 };

@@ -9,10 +9,11 @@
 // A lock whose process died refuses connections. The process that removes it takes a second lock first, by the same rules. Otherwise it
 // could be held up between its look at the lock and the removal, and then remove the lock of a process that has come in between.
 
-import { existsSync, linkSync, lstatSync, rmSync } from "node:fs";
+import { existsSync, linkSync, lstatSync, rmSync, type Stats } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { type FastCgiConnection, fromStreams } from "../../src/toolkit.ts";
 import type { SystemError } from "../shared/connect.ts";
+import { idOf, leadsTo } from "./file_id.ts";
 import { isListed } from "./listed_sockets.ts";
 import { ListenError } from "./listen_error.ts";
 import { PrivateFolder } from "./private_folder.ts";
@@ -122,7 +123,9 @@ class PathLock {
 
   /** Call this while our socket listens: otherwise another process takes the lock for that of a dead process. */
   release(depth = 0): void {
-    rmSync(this.#fileAt(depth), { force: true });
+    // If another program has removed the lock, it may be that of another process by now.
+    const own = idOf(this.#folder.file(LOCK_NAME));
+    if (own !== undefined && leadsTo(this.#fileAt(depth), own)) rmSync(this.#fileAt(depth), { force: true });
   }
 
   async #untilFree(depth: number): Promise<void> {
@@ -130,7 +133,7 @@ class PathLock {
     await this.acquire(depth + 1);
     try {
       // Look again: the stale lock may be gone, and another process may have taken the lock.
-      if ((await this.#waitAt(depth, false)) === "stale") this.release(depth);
+      if ((await this.#waitAt(depth, false)) === "stale") rmSync(this.#fileAt(depth), { force: true });
     } finally {
       this.release(depth + 1);
     }
@@ -198,7 +201,11 @@ export async function visitSocket(
         // A process listened, and has closed in between.
         case "ECONNRESET":
           return "living";
+        // A living process has made it, for datagrams.
+        case "EPROTOTYPE":
+          return "living";
         default:
+          if (isListed(path)) return "living";
           throw error;
       }
     }
@@ -216,8 +223,14 @@ function delay(milliseconds: number): Promise<void> {
  */
 export function socketExists(path: string): boolean {
   const stat = lstatSync(path, { throwIfNoEntry: false });
-  if (stat?.isSocket() === false) throw new ListenError(path, "the file exists and is not a socket");
+  if (stat?.isSocket() === false) throw new ListenError(path, `${kindOf(stat)}; remove it, or choose another path`);
   return stat !== undefined;
+}
+
+function kindOf(stat: Stats): string {
+  if (stat.isSymbolicLink()) return "a symbolic link is there, and no socket";
+  if (stat.isDirectory()) return "a folder is there, and no socket";
+  return "the file exists and is not a socket";
 }
 
 /** Resolves when the peer has ended the connection, or it broke, or after `limit` milliseconds. */

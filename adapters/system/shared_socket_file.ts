@@ -5,18 +5,11 @@
 import { chmodSync, existsSync, linkSync, lstatSync, mkdirSync, readdirSync, rmdirSync, unlinkSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { SystemError } from "../shared/connect.ts";
+import { type FileId, idOf, leadsTo } from "./file_id.ts";
 import { ListenError } from "./listen_error.ts";
 import { type LockSockets, visitSocket, withPathLock } from "./path_lock.ts";
 import { makeUsable, type PrivateFolder } from "./private_folder.ts";
-import {
-  checkFree,
-  type FileId,
-  idOf,
-  leadsTo,
-  moveTo,
-  type SocketFile,
-  type SocketFileOptions,
-} from "./socket_file.ts";
+import { checkFree, moveTo, type SocketFile, type SocketFileOptions } from "./socket_file.ts";
 import { checkSocketPath, withSocketPath } from "./socket_path.ts";
 
 /**
@@ -42,14 +35,14 @@ export function bindSharedSocketFile<Socket extends { close(): Promise<void> }>(
       const served = idOf(names.own);
       const isPublished = served !== undefined && leadsTo(path, served);
       // A process of the group that starts late does not take the path back from a process that has taken it over.
-      const isFree = isPublished || (await checkFree(path, sockets, takeOver && served === undefined));
+      const stale = isPublished ? undefined : await checkFree(path, sockets, takeOver && served === undefined);
       socket = await bind(names.own);
       const own = idOf(names.own)!;
       if (!isPublished) {
         const name = folder.file("shared");
         chmodSync(names.own, mode);
         linkSync(names.own, name);
-        moveTo(path, name, isFree);
+        moveTo(path, name, stale);
       }
       return { socket, remove: () => removeLast(path, own, names, sockets) };
     } catch (error) {
@@ -60,12 +53,16 @@ export function bindSharedSocketFile<Socket extends { close(): Promise<void> }>(
   });
 }
 
-/** Removes the files if no process of the group listens any more. Called when this one has stopped. */
-function removeLast(path: string, own: FileId, names: GroupNames, sockets: LockSockets): Promise<void> {
+/**
+ * Removes the files if no process of the group listens any more. Called when this one has stopped. Resolves with whether it was the last.
+ */
+function removeLast(path: string, own: FileId, names: GroupNames, sockets: LockSockets): Promise<boolean> {
   return withPathLock(path, sockets, async () => {
     // Nothing is removed if another group has taken the path over.
-    if (leadsTo(path, own) && (await visitSocket(path, sockets)) === "stale") unlinkSync(path);
+    const isLast = leadsTo(path, own) && (await visitSocket(path, sockets)) === "stale";
+    if (isLast) unlinkSync(path);
     await names.close();
+    return isLast;
   });
 }
 

@@ -5,8 +5,9 @@
 // than it should have. Some runtimes remove the file of a socket that they close: they know only the private name, so they can't remove the
 // file of another process.
 
-import { type BigIntStats, chmodSync, linkSync, lstatSync, renameSync, unlinkSync } from "node:fs";
+import { chmodSync, linkSync, lstatSync, renameSync, unlinkSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { type FileId, type FoundFile, fileAt, idOf, isUnchanged, leadsTo } from "./file_id.ts";
 import { ListenError } from "./listen_error.ts";
 import { LOCK_NAME, type LockSockets, socketExists, visitSocket, withPathLock } from "./path_lock.ts";
 import { fitsSocket, withSocketPath } from "./socket_path.ts";
@@ -25,12 +26,12 @@ export interface SocketFileOptions {
 /** A socket that listens on its path. */
 export interface SocketFile<Socket> {
   readonly socket: Socket;
-  /** Removes the file, unless another process has taken the path over. */
-  remove(): Promise<void>;
+  /**
+   * Removes the file, unless the path leads to another one by now: another process has taken it over, or the file was
+   * moved, removed or replaced. Resolves with whether it was the socket's last name: then no client can connect any more.
+   */
+  remove(): Promise<boolean>;
 }
-
-/** Identifies a file as long as it exists or a socket of it listens. */
-export type FileId = Pick<BigIntStats, "dev" | "ino">;
 
 /**
  * Listens on a path that is free or has the socket file of a dead process. The file must be removed while the socket
@@ -46,7 +47,7 @@ export function bindSocketFile<Socket extends { close(): Promise<void> }>(
   bind: (path: string) => Promise<Socket>,
 ): Promise<SocketFile<Socket>> {
   return withPathLock(path, sockets, async (folder) => {
-    const isFree = await checkFree(path, sockets, takeOver);
+    const stale = await checkFree(path, sockets, takeOver);
     // Lists of sockets show the name that the socket was made with.
     const own = basename(path);
     const name = own !== LOCK_NAME && fitsSocket(folder.file(own)) ? own : SHORT_NAME;
@@ -55,7 +56,7 @@ export function bindSocketFile<Socket extends { close(): Promise<void> }>(
     try {
       chmodSync(first, mode);
       const id = idOf(first)!;
-      moveTo(path, first, isFree);
+      moveTo(path, first, stale);
       return { socket, remove: () => removeOwn(path, id, sockets) };
     } catch (error) {
       await socket.close();
@@ -65,40 +66,33 @@ export function bindSocketFile<Socket extends { close(): Promise<void> }>(
 }
 
 /**
- * Returns whether there is no file; an existing file may be replaced. To be called under the lock of the path.
+ * Returns the socket file that may be replaced; undefined if there is none. To be called under the lock of the path.
  *
  * @throws {Error} If there is a file that may not be replaced.
  */
-export async function checkFree(path: string, sockets: LockSockets, takeOver: boolean): Promise<boolean> {
-  if (!socketExists(path)) return true;
+export async function checkFree(path: string, sockets: LockSockets, takeOver: boolean): Promise<FoundFile | undefined> {
+  if (!socketExists(path)) return undefined;
+  const found = fileAt(path);
   if (!takeOver && (await visitSocket(path, sockets)) === "living") {
     throw new ListenError(path, "another process listens there (EADDRINUSE)");
   }
-  return false;
+  return found;
 }
 
-/** Gives a file its path. To be called under the lock of the path. */
-export function moveTo(path: string, file: string, isFree: boolean): void {
-  // A program that takes no lock may have made the file in between. link(2) does not replace it.
-  if (isFree) linkSync(file, path);
-  else renameSync(file, path);
+/** Gives a file its path, in the place of `replaced`. To be called under the lock of the path. */
+export function moveTo(path: string, file: string, replaced: FoundFile | undefined): void {
+  // A program that takes no lock may have made another file in between. link(2) does not replace it.
+  if (replaced !== undefined && isUnchanged(path, replaced)) renameSync(file, path);
+  else linkSync(file, path);
 }
 
-/** Identifies the file at a path; undefined if there is none. */
-export function idOf(path: string): FileId | undefined {
-  return lstatSync(path, { bigint: true, throwIfNoEntry: false });
-}
-
-/** Whether a path leads to a file. */
-export function leadsTo(path: string, { dev, ino }: FileId): boolean {
-  const found = idOf(path);
-  return found !== undefined && found.ino === ino && found.dev === dev;
-}
-
-async function removeOwn(path: string, own: FileId, sockets: LockSockets): Promise<void> {
+async function removeOwn(path: string, own: FileId, sockets: LockSockets): Promise<boolean> {
   // When another process has taken the path over, it never becomes ours again.
-  if (!leadsTo(path, own)) return;
-  await withPathLock(path, sockets, () => {
-    if (leadsTo(path, own)) unlinkSync(path);
+  if (!leadsTo(path, own)) return false;
+  return withPathLock(path, sockets, () => {
+    if (!leadsTo(path, own)) return false;
+    const names = lstatSync(path).nlink;
+    unlinkSync(path);
+    return names === 1;
   });
 }

@@ -256,7 +256,9 @@ describe("a Unix socket", () => {
     const [path, precious] = [newPath(), newPath()];
     writeFileSync(precious, "precious");
     symlinkSync(precious, path);
-    await expect(serve({ path, fetch: () => new Response() })).rejects.toThrow("the file exists and is not a socket");
+    await expect(serve({ path, fetch: () => new Response() })).rejects.toThrow(
+      `Cannot listen on ${path}: a symbolic link is there, and no socket; remove it, or choose another path`,
+    );
     expect(lstatSync(path).isSymbolicLink()).toBe(true);
     expect(readFileSync(precious, "utf8")).toBe("precious");
   });
@@ -264,7 +266,9 @@ describe("a Unix socket", () => {
   it("serve refuses the path when it is a folder", async () => {
     const path = newPath();
     await mkdir(path);
-    await expect(serve({ path, fetch: () => new Response() })).rejects.toThrow("the file exists and is not a socket");
+    await expect(serve({ path, fetch: () => new Response() })).rejects.toThrow(
+      `Cannot listen on ${path}: a folder is there, and no socket; remove it, or choose another path`,
+    );
     expect(statSync(path).isDirectory()).toBe(true);
   });
 

@@ -3,12 +3,14 @@ import {
   chmodSync,
   chownSync,
   existsSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   realpathSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
@@ -19,6 +21,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vites
 import { serve } from "../../adapters/node/index.ts";
 import { nodeRuntime } from "../../adapters/node/listen.ts";
 import { listen } from "../../adapters/system/listen.ts";
+import { connectionPair } from "../support/memory_connection.ts";
 import { startProcess, waitUntil } from "../support/process.ts";
 import { answerAt, listening, NOBODY } from "../support/served.ts";
 import { makeStaleSocket } from "../support/stale_socket.ts";
@@ -125,6 +128,89 @@ describe("the lock of a path", () => {
     await listening({ path });
     expect(await answerAt(path)).toBe("answered");
   });
+});
+
+/** Node's sockets. `onListening` is called when a socket listens that is to be given its path, with a function that has it accept a connection. */
+function withListening(onListening: (accept: () => void) => void): typeof nodeRuntime {
+  const [connection] = connectionPair();
+  return {
+    ...nodeRuntime,
+    async bind(place, events) {
+      const socket = await nodeRuntime.bind(place, events);
+      const isLock = "path" in place && basename(place.path) === "lock";
+      if (!isLock) onListening(() => events.onConnection(connection));
+      return socket;
+    },
+  };
+}
+
+describe("programs that take no lock", () => {
+  const unheard = { onConnection() {}, onError() {} };
+
+  it("serve leaves what another program puts in the place of a dead socket while serve looks at it", async () => {
+    const path = newPath();
+    await makeStaleSocket(path);
+    const runtime: typeof nodeRuntime = {
+      ...nodeRuntime,
+      async openUnix(at, signal) {
+        try {
+          return await nodeRuntime.openUnix(at, signal);
+        } finally {
+          rmSync(at);
+          writeFileSync(at, "precious");
+        }
+      },
+    };
+    await expect(listen(runtime, { path }, unheard)).rejects.toThrow(
+      `Cannot listen on ${path}: another program has made a file there in the meantime (EEXIST)`,
+    );
+    expect(readFileSync(path, "utf8")).toBe("precious");
+    expect(readdirSync(dirname(path))).toEqual([basename(path)]);
+  });
+
+  it("serve leaves the lock of another process when its own was removed", async () => {
+    const path = newPath();
+    const runtime = withListening(() => {
+      rmSync(lockOf(path));
+      writeFileSync(lockOf(path), "of another");
+    });
+    const listener = await listen(runtime, { path }, unheard);
+    expect(readFileSync(lockOf(path), "utf8")).toBe("of another");
+    rmSync(lockOf(path));
+    await listener.stop();
+    expect(readdirSync(dirname(path))).toEqual([]);
+  });
+
+  it.each([
+    ["has another name", linkSync],
+    ["was moved", renameSync],
+    [
+      "was replaced",
+      (path: string, other: string) => {
+        renameSync(path, other);
+        writeFileSync(path, "");
+      },
+    ],
+  ])(
+    "close accepts no more connections than can have waited when its socket %s and clients go on",
+    async (_, change) => {
+      const path = newPath();
+      let accept = (): void => {};
+      const runtime = withListening((each) => {
+        accept = each;
+      });
+      let accepted = 0;
+      const listener = await listen(runtime, { path }, { ...unheard, onConnection: () => accepted++ });
+      change(path, `${path}-2`);
+      const clients = setInterval(() => {
+        for (let count = 0; count < 500; count++) accept();
+      });
+      onTestFinished(() => clearInterval(clients));
+      await listener.stop();
+      expect(accepted).toBeGreaterThanOrEqual(4096);
+      expect(accepted).toBeLessThan(10_000);
+    },
+  );
 });
 
 it.each(["lock", "socket", "shared", "-", "a b", "日本.sock"])(

@@ -20,6 +20,7 @@ import { nginxCases } from "./nginx.ts";
 import { phpFpmCases } from "./php_fpm.ts";
 import { requestCases } from "./requests.ts";
 import { clientShortageCases } from "./shortage.ts";
+import { connectorFileCases } from "./socket_file.ts";
 import { streamingCases } from "./streaming.ts";
 import { workerSocketCases } from "./worker_sockets.ts";
 
@@ -94,6 +95,7 @@ export function describeWorkers(): void {
 
 function describeClient(setting: Setting): void {
   clientShortageCases(setting);
+  if (setting.kind === "Unix") connectorFileCases(setting);
   connectingCases(setting);
   clientCloseCases(setting);
   phpFpmCases(setting);

@@ -19,8 +19,8 @@ export interface Link {
   /** The process of the runtime that is tested. */
   readonly pid: number;
   readonly target: Target;
-  /** Has the client do something. */
-  run(operation: Omit<Operation, "target">): Promise<Outcome>;
+  /** Has the client do something, at the application unless a target is given. */
+  run(operation: Omit<Operation, "target"> & Partial<Pick<Operation, "target">>): Promise<Outcome>;
   /** Waits for the next thing of this name that the application notices. */
   noticed(name: string): Promise<unknown>;
   stop(): Promise<void>;

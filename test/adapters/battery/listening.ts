@@ -11,6 +11,7 @@ import { nodeClient } from "./node_client.ts";
 import type { Target } from "./programs/operations.ts";
 import { racingCases } from "./racing.ts";
 import { shortageCases } from "./shortage.ts";
+import { socketFileCases } from "./socket_file.ts";
 
 /** What only the half that serves does: connections that are no client's of ours, and where it listens. */
 export function listeningCases(setting: Setting, runtime: ServingRuntime): void {
@@ -65,6 +66,7 @@ function portCases({ column, row }: Setting, runtime: ServingRuntime): void {
 function pathCases(setting: Setting, runtime: ServingRuntime): void {
   const { column, row, newPath } = setting;
   racingCases(setting, runtime);
+  socketFileCases(setting, runtime);
 
   column.test(row, "serve gives the socket file its mode, and replaces one when its process was killed", async () => {
     const path = newPath();
@@ -108,7 +110,7 @@ function pathCases(setting: Setting, runtime: ServingRuntime): void {
     const missing = join(dirname(file), "missing", "app.sock");
     expect(await Promise.all([missing, file].map((path) => errorOf(runtime, { path })))).toEqual([
       `Error: Cannot listen on ${missing}: its folder does not exist (ENOENT)`,
-      `Error: Cannot listen on ${file}: the file exists and is not a socket`,
+      `Error: Cannot listen on ${file}: the file exists and is not a socket; remove it, or choose another path`,
     ]);
   });
 }

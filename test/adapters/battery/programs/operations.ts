@@ -35,6 +35,8 @@ export interface Operation {
   /** Of `exchange`: what is sent before the connection is read to its end, or behind that. */
   readonly text?: string;
   readonly order?: "send first" | "read first";
+  /** Of `fetch` and `holdOne`: uses the client that an earlier operation with this name made. */
+  readonly client?: string;
   readonly options?: core.FastCgiHttpClientOptions;
 }
 
@@ -54,12 +56,14 @@ export interface Outcome {
   readonly answered?: number;
   readonly wrong?: readonly string[];
   readonly error?: string;
+  /** Of `holdOne`: what the other request was answered, or why it failed. */
+  readonly beside?: string;
 }
 
 const SHORT_BYTES = 1024;
 let names = 0;
 
-const operations = { fetch: fetchOnce, authorize, stallReading, stallWriting, many, crowd, close, exchange };
+const operations = { fetch: fetchOnce, holdOne, authorize, stallReading, stallWriting, many, crowd, close, exchange };
 
 /** Does it. What goes wrong is an outcome too. */
 export async function operate(connectors: Connectors, operation: Operation): Promise<Outcome> {
@@ -89,17 +93,35 @@ function uploadOf(body: ReadableStream<Uint8Array<ArrayBuffer>>): RequestInit {
   return { method: "POST", body, duplex: "half" } as RequestInit;
 }
 
+/** Clients that later operations use too, by their names. */
+const kept = new Map<string, core.FastCgiHttpClient>();
+
+function clientOf(connector: core.FastCgiHttpConnector, { client: name, options }: Operation): core.FastCgiHttpClient {
+  const known = name === undefined ? undefined : kept.get(name);
+  const client = known ?? new core.FastCgiHttpClient(connector, options);
+  if (name !== undefined) kept.set(name, client);
+  return client;
+}
+
 /** One request. */
 async function fetchOnce(connector: core.FastCgiHttpConnector, what: Operation): Promise<Outcome> {
-  const { url, upload, data, abort = false, options } = what;
+  const { url, upload, data, abort = false } = what;
   const controller = new AbortController();
-  const client = new core.FastCgiHttpClient(connector, options);
+  const client = clientOf(connector, what);
   const response = await client.fetch(urlOf(url), {
     ...(upload !== undefined && uploadOf(patternStream(upload))),
     ...(data !== undefined && { data: { source: patternStream(data), length: data, lastModified: new Date(0) } }),
     signal: controller.signal,
   });
   return { status: response.status, ...(await read(response.body!.getReader(), () => abort && controller.abort())) };
+}
+
+/** Leaves a long response unread until another request has ended, which so needs a connection of its own. */
+async function holdOne(connector: core.FastCgiHttpConnector, what: Operation): Promise<Outcome> {
+  const client = clientOf(connector, what);
+  const held = await client.fetch(urlOf("/long"));
+  const beside = await client.fetch(urlOf()).then((response) => response.text(), nameOf);
+  return { text: (await held.text()).trimEnd(), beside };
 }
 
 /** Reads to the end. What is long has to be the pattern. */

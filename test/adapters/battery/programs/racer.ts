@@ -26,17 +26,22 @@ globalThis.Date = new Proxy(WallClock, {
   get: (target, name) => (name === "now" ? () => target.now() + ahead : Reflect.get(target, name)),
 });
 
-/** What came of it: `served`, or why not; and how many requests the server has had since it was started. */
+/**
+ * What came of it: `served`, or why not; and of a server that is closed, how many requests it has had since it was started, and what
+ * its `onError` was told.
+ */
 export interface RacerOutcome {
   readonly served: boolean;
   readonly error?: string;
   readonly calls?: number;
+  readonly told?: readonly string[];
 }
 
 /** Runs operations one after the other. */
 class Racer {
   readonly #adapter: Adapter;
   #calls = 0;
+  #told: string[] = [];
   #server: Awaited<ReturnType<Adapter["serve"]>> | null = null;
   #isTold = false;
   #onTold = (): void => {};
@@ -65,6 +70,11 @@ class Racer {
     if (operation.do === "close") return this.#close(operation.options ?? { grace: 0 });
     const { name, options } = operation;
     this.#calls = 0;
+    this.#told = [];
+    const onError = (error: unknown): void => {
+      this.#told.push(String(error));
+      console.error(error);
+    };
     const fetch = async (): Promise<Response> => {
       const number = ++this.#calls;
       // Some take longer, so that the process works on them when it is told to leave or dies.
@@ -72,7 +82,7 @@ class Racer {
       return new Response(name);
     };
     try {
-      this.#server = await this.#adapter.serve({ ...options, fetch });
+      this.#server = await this.#adapter.serve({ ...options, onError, fetch });
       return { served: true };
     } catch (error) {
       return { served: false, error: (error as Error).message };
@@ -90,7 +100,7 @@ class Racer {
   async #close(options: object): Promise<RacerOutcome> {
     await this.#server?.close(options);
     this.#server = null;
-    return { served: false, calls: this.#calls };
+    return { served: false, calls: this.#calls, told: this.#told };
   }
 }
 
