@@ -56,6 +56,7 @@ it("specifications/limits.md has a row for every limit and timeout, with its def
     "FCGI_GET_VALUES",
     "behind the end of a body",
     "a full disk",
+    "a full disk of php-fpm",
     "open files",
   ]);
 });

@@ -6,6 +6,7 @@ import { freePort } from "./free_port.ts";
 import type { NginxLocation } from "./nginx_location.ts";
 import { stockFastCgiParams } from "./nginx_params.ts";
 import { startProcess } from "./process.ts";
+import type { SmallDisk } from "./small_disk.ts";
 import { createTemporaryDirectory } from "./temporary_directory.ts";
 
 export { type FastCgiLocationOptions, fastCgiLocation, type NginxLocation } from "./nginx_location.ts";
@@ -18,6 +19,8 @@ export interface NginxOptions {
   readonly http?: string;
   /** Whom the workers of an nginx that root starts run as: root by default, who may enter every folder. */
   readonly user?: string;
+  /** The disk that has the folders of temporary files which these texts name. */
+  readonly disk?: SmallDisk;
 }
 
 export interface Nginx {
@@ -42,9 +45,11 @@ export async function startNginx(options: NginxOptions): Promise<Nginx> {
     await writeFile(inDirectory("fastcgi_params"), stockFastCgiParams());
     await writeFile(inDirectory("nginx.conf"), configuration(directory.path, port, options));
 
-    const server = await startProcess(command, {
+    const plain = ["-p", directory.path, "-c", inDirectory("nginx.conf")];
+    const [program, args] = options.disk?.command(command, plain) ?? [command, plain];
+    const server = await startProcess(program, {
       name: "nginx",
-      args: ["-p", directory.path, "-c", inDirectory("nginx.conf")],
+      args,
       // nginx writes this file once its configuration is read and its sockets listen.
       ready: () => existsSync(inDirectory("nginx.pid")),
       log: readLog,

@@ -6,6 +6,7 @@ import { requireProgram } from "../../scripts/setup.mjs";
 import { freePort } from "./free_port.ts";
 import { startProcess } from "./process.ts";
 import { childrenOf } from "./process_tree.ts";
+import type { SmallDisk } from "./small_disk.ts";
 import type { FastCgiTarget, FastCgiTargets } from "./target.ts";
 import { createTemporaryDirectory } from "./temporary_directory.ts";
 
@@ -19,6 +20,8 @@ export interface PhpFpmOptions<Listen extends keyof FastCgiTargets = "unix"> {
   readonly pool?: Readonly<Record<string, string>>;
   /** `test/interop/php` by default. FPM never asks: it is here for the caller, who sends DOCUMENT_ROOT. */
   readonly documentRoot?: string;
+  /** The disk for PHP's temporary files, uploads among them. */
+  readonly disk?: SmallDisk;
 }
 
 export interface PhpFpm<Target extends FastCgiTarget = FastCgiTarget> {
@@ -45,12 +48,19 @@ export async function startPhpFpm<Listen extends keyof FastCgiTargets = "unix">(
   try {
     const target: FastCgiTarget =
       options.listen === "tcp" ? { host: "127.0.0.1", port: await freePort() } : { path: inDirectory("php.sock") };
-    await writeFile(inDirectory("fpm.conf"), configuration(directory.path, target, options.pool ?? {}));
+    const { disk } = options;
+    const folders = disk && {
+      "php_admin_value[upload_tmp_dir]": disk.path,
+      "php_admin_value[sys_temp_dir]": disk.path,
+    };
+    await writeFile(inDirectory("fpm.conf"), configuration(directory.path, target, { ...folders, ...options.pool }));
     const asRoot = process.getuid?.() === 0;
 
-    const server = await startProcess(command, {
+    const plain = ["-F", "-y", inDirectory("fpm.conf"), ...(asRoot ? ["-R"] : [])];
+    const [program, args] = disk?.command(command, plain) ?? [command, plain];
+    const server = await startProcess(program, {
       name: "php-fpm",
-      args: ["-F", "-y", inDirectory("fpm.conf"), ...(asRoot ? ["-R"] : [])],
+      args,
       // Scripts see the environment (clear_env = no): a small one, not that of the user who runs the tests.
       env: { PATH: process.env.PATH, TMPDIR: directory.path, FETCHCGI_TEST: "environment of php-fpm" },
       // Said when the socket listens and the workers run.
