@@ -71,6 +71,7 @@ export async function trial(framework: Framework, { folder, version, command, ru
       const clean = (message: HttpMessage): Answer => cleaned(message, exchange, framework);
       const lines = `${exchange.lines ?? ""}${nativeScheme?.lines ?? ""}`;
       const natively = clean(await ask(port, { ...exchange, lines }));
+      if (!isExpected(exchange, natively)) faults.push(`${start}: natively ${JSON.stringify(natively)}`);
       const difference = framework.differences?.[start];
       compare(natively, clean(await ask(nginx.port, exchange)), start, difference);
       count++;
@@ -95,6 +96,21 @@ export async function trial(framework: Framework, { folder, version, command, ru
     };
   } finally {
     for (const stop of stops.reverse()) await stop();
+  }
+}
+
+/** Two answers can also be the same because both refuse the request. */
+function isExpected({ row }: Exchange, { status }: Answer): boolean {
+  switch (row) {
+    case "404":
+      return status === 404;
+    case "redirect":
+      return status >= 300 && status < 400;
+    // GraphQL tells of errors with status 200.
+    case "error":
+      return true;
+    default:
+      return status >= 200 && status < 300;
   }
 }
 

@@ -3,7 +3,7 @@ import { heldStream, release } from "./parts.js";
 
 /** Its procedures get `{ address }` as their context. */
 export const router = {
-  item: os.handler(({ input }) => ({ id: input, name: "Käse" })),
+  item: os.route({ method: "GET" }).handler(({ input }) => ({ id: input, name: "Käse" })),
   add: os.handler(({ input }) => ({ added: input })),
   missing: os.handler(() => {
     throw new ORPCError("NOT_FOUND", { message: "no such bread" });

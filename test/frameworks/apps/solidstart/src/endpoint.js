@@ -1,4 +1,4 @@
-import { endpoint } from "../../endpoints.js";
+import { endpoint } from "../endpoints.js";
 
 export async function GET({ request, clientAddress }) {
   return (await endpoint(request, () => clientAddress)) ?? new Response("not found", { status: 404 });
