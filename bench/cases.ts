@@ -210,6 +210,7 @@ const calls: readonly BenchCase[] = [
     entries: [
       callingFetchcgi(CALLED, "post"),
       callingFetchcgi(CALLED_SEMI_SPACE, "post", SEMI_SPACE),
+      floorClient("post"),
       fastcgiClient("post"),
     ],
     targets: [{ of: CALLED, against: FASTCGI_CLIENT, most: 0.6 }],

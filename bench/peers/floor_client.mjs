@@ -1,10 +1,12 @@
 // The floor of a client: a bare connection, the header block taken apart, the body checked. floor_client.mjs BACKEND JOB
 import { nginxParams } from "./answers.mjs";
-import { OutputCheck, WIDTHS } from "./client_jobs.mjs";
+import { bodyOf, OutputCheck, WIDTHS } from "./client_jobs.mjs";
 import { FloorConnection } from "./floor_connection.mjs";
 import { concurrently, rounds } from "./ready.mjs";
 
 const [backend, job] = process.argv.slice(2);
+const body = bodyOf(job);
+const params = nginxParams(body?.length);
 const idle = Array.from({ length: WIDTHS[job] }, () => new FloorConnection(backend));
 
 function exchange(connection) {
@@ -18,7 +20,7 @@ function exchange(connection) {
         reject(error);
       }
     };
-    connection.request(nginxParams(), (bytes) => check.push(bytes), end);
+    connection.request(params, (bytes) => check.push(bytes), end, body);
   });
 }
 
