@@ -260,17 +260,19 @@ const gateways: readonly BenchCase[] = [
   gatewayOn("gateway-deno", "Deno.serve", "deno", [nginx], [2.2]),
 ];
 
-const memoryOf = (id: string, held: Held, unit: string, most: number): BenchCase => ({
+const memoryOf = (id: string, held: Held, unit: string, most: number, peers: readonly Entry[] = []): BenchCase => ({
   id,
   title: `Serving: 10,000 ${held}`,
   figure: `KiB of memory per ${unit}`,
   freshRounds: 2,
-  entries: [ours(holding(SERVED, fetchcgi(), held, 10_000, hello))],
+  entries: [ours(holding(SERVED, fetchcgi(), held, 10_000, hello)), ...peers],
   targets: [{ of: SERVED, against: null, most }],
 });
 
 const rest: readonly BenchCase[] = [
-  memoryOf("idle", "idle connections", "connection", 8.5),
+  memoryOf("idle", "idle connections", "connection", 8.5, [
+    holding(FLOOR, scriptServer("floor_server.mjs"), "idle connections", 10_000, hello),
+  ]),
   memoryOf("active", "active requests", "request", 3.5),
   {
     id: "encode",
