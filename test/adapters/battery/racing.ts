@@ -6,8 +6,11 @@ import { type RuntimeRacer, startRuntimeRacer } from "../../support/runtimes.ts"
 import { makeStaleSocket } from "../../support/stale_socket.ts";
 import type { ServingRuntime, Setting } from "./battery.ts";
 
-/** Each round is another chance for a fault that depends on the moment: RACE_ROUNDS=500 for a change of what is tested here. */
-const ROUNDS = Number(process.env.RACE_ROUNDS ?? 20);
+/**
+ * Each round is another chance for a fault that depends on the moment: RACE_ROUNDS=500 for a change of what is tested here. npm run processes
+ * goes on with more.
+ */
+const ROUNDS = Number(process.env.RACE_ROUNDS ?? 8);
 /** Time for operations to reach all processes, in milliseconds. A later one makes a round a weaker try, and no other result. */
 const LEAD = 4;
 
