@@ -21,6 +21,9 @@ const TYPES: Readonly<Record<string, string>> = {
   ".woff2": "font/woff2",
 };
 
+/** Milliseconds for what takes one: reached by what hangs only. */
+const LIMIT = 120_000;
+
 let server: Server;
 let url: string;
 let folder: TemporaryDirectory;
@@ -46,14 +49,25 @@ beforeAll(async () => {
   url = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
   folder = await createTemporaryDirectory("site");
   driven = await startBrowser(folder.path);
-  page = await driven.browser.contexts()[0]!.newPage();
+  const [context] = driven.browser.contexts();
+  context!.setDefaultTimeout(LIMIT);
+  // Otherwise each page loads all that it links to.
+  await context!.addInitScript("Object.defineProperty(navigator, 'connection', { value: { saveData: true } })");
+  await openTab();
+});
+
+/** Opens a tab in place of the one before. */
+async function openTab(): Promise<void> {
+  const [context] = driven.browser.contexts();
+  await (page as Page | undefined)?.close();
+  page = await context!.newPage();
   page.on("console", (message) => message.type() === "error" && problems.push(`${page.url()}: ${message.text()}`));
   page.on("pageerror", (error) => problems.push(`${page.url()}: ${error.message}`));
   page.on(
     "response",
     (response) => response.status() >= 400 && problems.push(`${response.status()} ${response.url()}`),
   );
-});
+}
 
 afterAll(async () => {
   await driven?.stop();
@@ -64,7 +78,7 @@ afterAll(async () => {
 
 /** Opens a page and waits until its program runs. */
 async function open(path: string): Promise<void> {
-  await page.goto(`${url}/${path}`);
+  await page.goto(`${url}/${path}`, { timeout: LIMIT });
   await page.waitForFunction("document.querySelector('#app')?.__vue_app__ !== undefined");
 }
 
@@ -75,32 +89,40 @@ describe("the site", () => {
     expect(files.filter((name) => name.startsWith("api/")).length).toBeGreaterThan(50);
   });
 
-  it("loads every page without an error, on a phone without scrolling sideways, and no link or anchor is broken", async () => {
-    const anchors = new Map<string, Set<string>>();
-    const links: { from: string; to: string }[] = [];
-    const wide: string[] = [];
-    await page.setViewportSize({ width: 360, height: 740 });
-    for (const file of files) {
-      await open(file);
-      const { ids, hrefs, width } = await page.evaluate<{ ids: string[]; hrefs: string[]; width: number }>(`({
-        ids: [...document.querySelectorAll("[id]")].map((element) => element.id),
-        hrefs: [...document.querySelectorAll("a[href]")].map((element) => element.href),
-        width: document.documentElement.scrollWidth,
-      })`);
-      anchors.set(file, new Set(ids));
-      if (width > 360) wide.push(`${file}: ${width}`);
-      for (const to of hrefs) if (to.startsWith(url)) links.push({ from: file, to });
+  it("has no broken link and no broken anchor", () => {
+    const texts = new Map(files.map((file) => [file, readFileSync(join(dist, file), "utf8")]));
+    const valuesOf = (text: string, name: string): string[] =>
+      [...text.matchAll(new RegExp(` ${name}="([^"]*)"`, "g"))].map((match) => match[1]!.replaceAll("&amp;", "&"));
+    const ids = new Map([...texts].map(([file, text]) => [file, new Set(valuesOf(text, "id"))]));
+    const broken = new Set<string>();
+    let count = 0;
+    for (const [file, text] of texts) {
+      for (const href of valuesOf(text, "href")) {
+        const { origin, pathname, hash } = new URL(href, `http://site/${file}`);
+        if (origin !== "http://site" || /^\/(assets|pictures)\//.test(pathname)) continue;
+        count++;
+        const name = decodeURIComponent(pathname.slice(1));
+        const found = ids.get(name === "" || name.endsWith("/") ? `${name}index.html` : name);
+        const isThere = found !== undefined && (hash === "" || found.has(decodeURIComponent(hash.slice(1))));
+        if (!isThere && !name.endsWith(".css")) broken.add(`${file} → ${href}`);
+      }
     }
-    const broken = links.filter(({ to }) => {
-      const { pathname, hash } = new URL(to);
-      const name = decodeURIComponent(pathname.slice(1));
-      const ids = anchors.get(name === "" || name.endsWith("/") ? `${name}index.html` : name);
-      return ids === undefined || (hash !== "" && !ids.has(decodeURIComponent(hash.slice(1))));
-    });
-    expect([...new Set(broken.map(({ from, to }) => `${from} → ${to.slice(url.length)}`))]).toEqual([]);
+    expect([...broken]).toEqual([]);
+    expect(count).toBeGreaterThan(1000);
+  });
+
+  it("loads every page without an error, and on a phone without scrolling sideways", async () => {
+    const wide: string[] = [];
+    for (const [index, file] of files.entries()) {
+      // A tab that has shown hundreds of pages holds much of them.
+      if (index % 50 === 0) await openTab();
+      await page.setViewportSize({ width: 360, height: 740 });
+      await open(file);
+      const width = await page.evaluate<number>("document.documentElement.scrollWidth");
+      if (width > 360) wide.push(`${file}: ${width}`);
+    }
     expect(wide).toEqual([]);
-    expect(problems.splice(0).filter((problem) => !problem.endsWith("/404.html"))).toEqual([]);
-    expect(links.length).toBeGreaterThan(1000);
+    expect(problems.splice(0)).toEqual([]);
   });
 
   it("finds what is searched for, by the words of a message too", async () => {

@@ -6,6 +6,8 @@ import { dirname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
 import { expect, it } from "vitest";
+import { commands } from "../../cli/commands.ts";
+import { readInput } from "../../cli/frame/read.ts";
 import { documents, filled } from "../../docs/site/fill.mjs";
 import { anchorsOf, blocksOf, linksOf } from "../../docs/site/markdown.mjs";
 import { pages } from "../../docs/site/pages.mjs";
@@ -84,4 +86,27 @@ it("every block of TypeScript compiles", () => {
     });
   });
   expect(wrong).toEqual([]);
+});
+
+it("every line with npx fetchcgi is one that the command understands", () => {
+  const wrong: string[] = [];
+  let count = 0;
+  for (const name of documents()) {
+    for (const { language, text } of blocksOf(read(name))) {
+      if (language !== "sh") continue;
+      for (const [line, written = ""] of text.matchAll(/^(?:.* && )?npx fetchcgi ([^#\n]*)/gm)) {
+        const words = [...written.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? "");
+        const command = commands.find((one) => words.slice(0, one.name.split(" ").length).join(" ") === one.name);
+        count++;
+        try {
+          if (command === undefined) throw new Error("no such command");
+          readInput(command, words.slice(command.name.split(" ").length));
+        } catch (error) {
+          wrong.push(`${name}: ${line}: ${(error as Error).message}`);
+        }
+      }
+    }
+  }
+  expect(wrong).toEqual([]);
+  expect(count).toBeGreaterThan(8);
 });
