@@ -148,6 +148,13 @@ export const frameworks: Readonly<Record<string, Framework>> = {
       { row: "URL", start: "GET /graphql?query=%7Burl%7D", isAskedSecurely: true },
     ],
   },
+  nestjs: {
+    title: "NestJS",
+    package: "@nestjs/core",
+    nativeServer: "node:http, its `app.listen`",
+    served: "serve({ path, listener: app.getHttpAdapter().getInstance() })",
+    exchanges: site,
+  },
   "better-auth": {
     title: "better-auth",
     package: "better-auth",
