@@ -8,6 +8,8 @@ export default defineConfig({
   title: "fetchcgi",
   description: "FastCGI for everything that speaks fetch",
   lang: "en",
+  // Otherwise browsers ask for /favicon.ico.
+  head: [["link", { rel: "icon", href: "data:," }]],
   srcDir: ".site",
   cleanUrls: false,
   // Each page says which commit it is of better than a date would.

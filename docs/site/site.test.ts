@@ -129,7 +129,7 @@ describe("the site", () => {
     await page.setViewportSize({ width: 1280, height: 900 });
     for (const [words, path] of [
       ["Primary script unknown", "troubleshooting"],
-      ["maxQueuedBytes", "options"],
+      ["phpSite", "phpSite"],
       ["mod_fcgid", "deploy/"],
     ] as const) {
       await open("index.html");
