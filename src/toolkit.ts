@@ -2,7 +2,7 @@
 // and Response.
 
 export { contained } from "./base/contained.ts";
-export type { ClientCloseOptions } from "./client/client.ts";
+export type { ClientCloseOptions } from "./client/dispatcher.ts";
 export type { FastCgiClientLimits } from "./client/options.ts";
 export type { InputTimeouts } from "./codec/active_request.ts";
 export type { PieceTarget } from "./codec/byte_queue.ts";
@@ -12,6 +12,7 @@ export { encodeRecords, RecordEncoder } from "./codec/record_encoder.ts";
 export { RequestDecoder, type RequestDecoderOutlet } from "./codec/request_decoder.ts";
 export type { RequestDecoderOptions } from "./codec/request_decoder_options.ts";
 export { type FastCgiOutgoingRequest, RequestEncoder, type RequestEncoderOptions } from "./codec/request_encoder.ts";
+export type { FastCgiRequestEnd, FastCgiRequestOutcome } from "./codec/request_end.ts";
 export { encodeRequestHead, type RequestHead } from "./codec/request_head.ts";
 export type { FastCgiRequestParts } from "./codec/request_sender.ts";
 export { ResponseDecoder, type ResponseDecoderOutlet } from "./codec/response_decoder.ts";

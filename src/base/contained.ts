@@ -1,4 +1,4 @@
-// Callbacks that only inform a program: onError, onRetry, onFailure, onStderr. An error in one must not end the request
+// Callbacks that only inform a program: onError, onRetry, onFailure, onStderr, onRequestEnd. An error in one must not end the request
 // or the connection that it reports on, nor another one.
 
 import { checkFunction, checkString } from "./unexpected.ts";
@@ -29,6 +29,14 @@ export function contained<Arguments extends unknown[]>(
       void Promise.reject(thrown);
     }
   };
+}
+
+/** As {@linkcode contained}; null without a callback, so that nothing is made for it. */
+export function containedOrNull<Arguments extends unknown[]>(
+  name: string,
+  callback: ((...args: Arguments) => unknown) | null | undefined,
+): ((...args: Arguments) => void) | null {
+  return callback === undefined || callback === null ? null : contained(name, callback);
 }
 
 function doNothing(): void {}

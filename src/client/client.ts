@@ -1,34 +1,15 @@
 import { withController } from "../base/abort.ts";
-import { Deadline } from "../base/deadline.ts";
-import { kindOf } from "../base/kind_of.ts";
-import { resolveOptions } from "../base/resolve_options.ts";
 import { checkSignal, checkString, objectOf, optionsOf, unexpected } from "../base/unexpected.ts";
-import { cancelSource } from "../codec/byte_source.ts";
-import type { FastCgiClientResponse, IncomingResponse } from "../codec/incoming_response.ts";
+import type { FastCgiClientResponse } from "../codec/incoming_response.ts";
 import { checkedParams } from "../codec/request_sender.ts";
-import { type Connector, checkConnector } from "../connect/connector.ts";
+import type { Connector } from "../connect/connector.ts";
 import { FCGI_MAX_CONNS, FCGI_MAX_REQS, FCGI_MPXS_CONNS } from "../protocol/constants.ts";
-import { FastCgiError } from "../protocol/errors.ts";
 import { Application } from "./application.ts";
 import type { ClientConnectionOwner } from "./connection.ts";
-import { Delivery, type DeliveryHost } from "./delivery.ts";
-import { type FastCgiClientOptions, type ResolvedClientOptions, resolveClientOptions } from "./options.ts";
+import { type ClientCloseOptions, Dispatcher } from "./dispatcher.ts";
+import type { FastCgiClientOptions } from "./options.ts";
 import type { PoolStatus } from "./pool.ts";
-import { type ClientRequest, clientRequest, type FastCgiRequestInit, paramsOf } from "./request.ts";
-
-/** How {@linkcode FastCgiClient.close} ends. */
-export interface ClientCloseOptions {
-  /**
-   * Milliseconds after which requests that still wait or run are aborted. Complete request bodies are still sent to
-   * their end, for at most `writeTimeout`.
-   *
-   * @default {Infinity}
-   */
-  timeout?: number;
-}
-
-/** The defaults of {@linkcode ClientCloseOptions}. */
-export const CLIENT_CLOSE_DEFAULTS: Required<ClientCloseOptions> = Object.freeze({ timeout: Number.POSITIVE_INFINITY });
+import { clientRequest, type FastCgiRequestInit } from "./request.ts";
 
 /**
  * Sends requests to a FastCGI application, of any role and with any params.
@@ -44,27 +25,11 @@ export const CLIENT_CLOSE_DEFAULTS: Required<ClientCloseOptions> = Object.freeze
  * ```
  */
 export class FastCgiClient implements AsyncDisposable {
-  readonly #connector: Connector;
-  readonly #options: ResolvedClientOptions;
-  /**
-   * The applications by connector and key. The connector is the client's, or one that it named as an alternative;
-   * without `keyOf` it leads to one application, with the key undefined.
-   */
-  readonly #applications = new Map<Connector, Map<string | undefined, Application>>();
-  /** The part of this client that deliveries use. */
-  readonly #host: DeliveryHost;
-  #closed = false;
+  readonly #dispatcher: Dispatcher;
 
   /** @throws {RangeError | TypeError} If an option has a value it can't have. */
   constructor(connector: Connector, options: FastCgiClientOptions = {}) {
-    checkConnector(connector, "Cannot make a client: expected connector");
-    this.#connector = connector;
-    this.#options = resolveClientOptions(optionsOf(options));
-    this.#host = {
-      options: this.#options,
-      isClosed: () => this.#closed,
-      poolOf: (...route) => this.#applicationOf(...route).pool,
-    };
+    this.#dispatcher = new Dispatcher(connector, options);
   }
 
   /**
@@ -72,14 +37,7 @@ export class FastCgiClient implements AsyncDisposable {
    * connector.
    */
   get status(): PoolStatus {
-    const sum = { connections: 0, idle: 0, active: 0, waiting: 0 };
-    for (const { status } of this.#allApplications().map(({ pool }) => pool)) {
-      sum.connections += status.connections;
-      sum.idle += status.idle;
-      sum.active += status.active;
-      sum.waiting += status.waiting;
-    }
-    return sum;
+    return this.#dispatcher.status;
   }
 
   /**
@@ -93,16 +51,8 @@ export class FastCgiClient implements AsyncDisposable {
    */
   async send(request: FastCgiRequestInit): Promise<FastCgiClientResponse> {
     objectOf(request, "Cannot send the request", "request to be an object with params");
-    const response = await this.#run(request, () => clientRequest(request, checkedParams(request.params)));
+    const response = await this.#dispatcher.send(request, () => clientRequest(request, checkedParams(request.params)));
     return response.copyable;
-  }
-
-  /**
-   * As {@linkcode FastCgiClient.send}, for the HTTP layer, which reads the response itself and does not change the
-   * params.
-   */
-  startExchange(request: FastCgiRequestInit): Promise<IncomingResponse> {
-    return this.#run(request, () => clientRequest(request, request.params));
   }
 
   /**
@@ -122,14 +72,15 @@ export class FastCgiClient implements AsyncDisposable {
     for (const name of names) checkString(name, task, "each of names");
     checkSignal(signal, task);
     if (key !== undefined) checkString(key, task, "key");
-    if (this.#closed) throw new TypeError("Cannot ask for values: the client is closed");
+    if (this.#dispatcher.isClosed) throw new TypeError("Cannot ask for values: the client is closed");
     const alone: ClientConnectionOwner = { onFree() {}, onClose() {}, onCantMultiplex() {} };
-    const application = new Application(this.#connector, key, this.#options, () => {});
+    const { connector, options: own } = this.#dispatcher;
+    const application = new Application(connector, key, own, () => {});
     return withController(signal ?? undefined, async (controller) => {
       const connection = await application.open(controller, alone);
       controller.signal.addEventListener("abort", () => connection.close(controller.signal.reason));
       try {
-        return await connection.getValues(names, this.#options.readTimeout);
+        return await connection.getValues(names, own.readTimeout);
       } finally {
         connection.finish();
       }
@@ -141,81 +92,12 @@ export class FastCgiClient implements AsyncDisposable {
    *
    * @throws {RangeError | TypeError} If `timeout` is not a number of milliseconds.
    */
-  async close(options: ClientCloseOptions = {}): Promise<void> {
-    const { timeout } = resolveOptions(CLIENT_CLOSE_DEFAULTS, options, ["timeout"]);
-    this.#closed = true;
-    const pools = this.#allApplications().map(({ pool }) => pool);
-    const message = `Cannot finish the request: the client closes after ${timeout} ms`;
-    const deadline = new Deadline<"abort" | "leave">((step) => {
-      const reason = new FastCgiError("connectionClosed", message);
-      if (step === "leave") {
-        for (const pool of pools) pool.closeAll(reason);
-        return;
-      }
-      deadline.restart(this.#options.writeTimeout, "leave");
-      for (const pool of pools) pool.abort(reason);
-    });
-    deadline.restart(timeout, "abort");
-    await Promise.all(pools.map((pool) => pool.close()));
-    deadline.dispose();
+  close(options?: ClientCloseOptions): Promise<void> {
+    return this.#dispatcher.close(options);
   }
 
   /** As {@linkcode FastCgiClient.close}: `await using client = new FastCgiClient(…)`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  async #run(request: FastCgiRequestInit, check: () => ClientRequest): Promise<IncomingResponse> {
-    try {
-      const checked = check();
-      checked.signal?.throwIfAborted();
-      const delivery = new Delivery(checked, this.#connector, this.#keyOf(checked), this.#host);
-      const sent = delivery.deliver();
-      if (sent !== undefined) await sent;
-      return delivery.response;
-    } catch (error) {
-      for (const source of [request.stdin, request.data]) void cancelSource(source, error);
-      throw error;
-    }
-  }
-
-  /** The connector's key of the application that a request is for. */
-  #keyOf(request: ClientRequest): string | undefined {
-    if (this.#connector.keyOf === undefined) return undefined;
-    const key: unknown = this.#connector.keyOf({ role: request.role, params: paramsOf(request) });
-    if (typeof key === "string") return key;
-    throw new TypeError(
-      `Cannot send the request: expected keyOf of the connector to return a string, got ${kindOf(key)}`,
-    );
-  }
-
-  #applicationOf(connector: Connector, key: string | undefined): Application {
-    if (this.#closed) throw new TypeError("Cannot send a request: the client is closed");
-    let byKey = this.#applications.get(connector);
-    if (byKey === undefined) {
-      byKey = new Map();
-      this.#applications.set(connector, byKey);
-    }
-    let application = byKey.get(key);
-    if (application === undefined) {
-      application = new Application(connector, key, this.#options, () => this.#forget(connector, key));
-      byKey.set(key, application);
-    }
-    return application;
-  }
-
-  /**
-   * Forgets an application that is not used: keys may come from HTTP clients, such as host names, so their number is
-   * not bounded.
-   */
-  #forget(connector: Connector, key: string | undefined): void {
-    if (connector === this.#connector && key === undefined) return;
-    const byKey = this.#applications.get(connector);
-    byKey?.delete(key);
-    if (byKey?.size === 0) this.#applications.delete(connector);
-  }
-
-  #allApplications(): Application[] {
-    return [...this.#applications.values()].flatMap((byKey) => [...byKey.values()]);
   }
 }

@@ -14,7 +14,7 @@ import { messageOf } from "../base/message_of.ts";
 import type { FastCgiClientResponse, IncomingResponse, IncomingResponseHooks } from "../codec/incoming_response.ts";
 import { RecordDecoder } from "../codec/record_decoder.ts";
 import { ResponseDecoder, type ResponseDecoderOutlet } from "../codec/response_decoder.ts";
-import { composeStages, type Stage } from "../codec/stage.ts";
+import { ComposedStage, type Stage } from "../codec/stage.ts";
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
 import type { ByteChannel, ByteChannelEvents } from "../transport/byte_channel.ts";
@@ -77,7 +77,7 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
     this.#channel = fromStreams(transport);
     this.#reading = new Reading(this.#channel, this);
     this.#decoder = new ResponseDecoder(this, options);
-    this.#stages = composeStages(this.#records, this.#decoder);
+    this.#stages = new ComposedStage(this.#records, this.#decoder);
     this.writer = new RecordWriter(this.#channel, {
       writeTimeout: options.writeTimeout,
       isShared: () => this.exchanges.isShared,

@@ -84,7 +84,7 @@ export class Delivery implements IncomingResponseHooks {
    * @throws {unknown} Why there is no connection, or the error of the request.
    */
   deliver(signal: AbortSignal | undefined = this.#request.signal): void | Promise<void> {
-    this.#count++;
+    this.response.retries = this.#count++;
     const pool = this.#host.poolOf(this.#connector, this.#key);
     return pool.run({ ...this.#wish, signal, use: (connection) => this.#put(connection, pool) });
   }

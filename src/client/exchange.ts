@@ -255,7 +255,9 @@ export class Exchange implements IncomingResponseHooks {
     this.resume();
   }
 
+  /** Called when the program can no longer end the request. */
   #unlisten(): void {
+    this.response.stdinBytes = this.#sender.stdin?.sent ?? 0;
     this.#request.signal?.removeEventListener("abort", this.#onSignal!);
   }
 

@@ -2,6 +2,7 @@ import { GrowingBytes } from "../base/growing_bytes.ts";
 import type { Role } from "../protocol/constants.ts";
 import type { IncomingRequest } from "./incoming_request.ts";
 import type { RequestState } from "./request_state.ts";
+import type { RequestWatch } from "./request_watch.ts";
 
 /** How long a request may wait for its input, in milliseconds. */
 export interface InputTimeouts {
@@ -19,6 +20,8 @@ export class ActiveRequest {
   readonly requestId: number;
   readonly role: Role;
   readonly keepConn: boolean;
+  /** Hears of its end, if the program wants to know. */
+  readonly watch: RequestWatch | null;
   state: RequestState = "params";
   /** The request that the application gets, once the params are complete. */
   request: IncomingRequest | null = null;
@@ -27,10 +30,11 @@ export class ActiveRequest {
   /** The params so far. Most params come in one record, of which nothing is copied. */
   readonly params: GrowingBytes = new GrowingBytes();
 
-  constructor(requestId: number, role: Role, keepConn: boolean) {
+  constructor(requestId: number, role: Role, keepConn: boolean, watch: RequestWatch | null) {
     this.requestId = requestId;
     this.role = role;
     this.keepConn = keepConn;
+    this.watch = watch;
   }
 
   /** Whether the request waits for input that will be read. */

@@ -5,7 +5,9 @@ import { Role } from "../protocol/constants.ts";
 import type { FastCgiError } from "../protocol/errors.ts";
 import type { NameValuePair } from "../protocol/name_value_pairs.ts";
 import { ByteQueue } from "./byte_queue.ts";
+import type { RecordSink } from "./record_sink.ts";
 import type { RequestDecoderOptions } from "./request_decoder_options.ts";
+import type { FastCgiRequestOutcome } from "./request_end.ts";
 
 /** One request as an application receives it (FastCGI 6). Its params are complete, its streams may still be arriving. */
 export interface FastCgiRequest {
@@ -35,6 +37,16 @@ export interface FastCgiRequest {
   readonly signal: AbortSignal;
 }
 
+/** Hears what becomes of a request: without it, nothing is measured. */
+export interface RequestObserver {
+  /** Returns the URL of the Request that was made of it. */
+  url: (() => string) | null;
+  /** Returns a sink that notes what of the response is sent to `sink`. */
+  watched(sink: RecordSink): RecordSink;
+  /** Called when the request is over. Only the first call counts. */
+  end(outcome: FastCgiRequestOutcome, error?: unknown, request?: IncomingRequest | null): void;
+}
+
 /** Limits on the streams of a request. */
 export type IncomingStreamLimits = Readonly<
   Pick<Required<RequestDecoderOptions>, "maxStdinBytes" | "maxDataBytes" | "maxQueuedBytes">
@@ -56,6 +68,8 @@ export class IncomingRequest implements FastCgiRequest {
   readonly requestId: number;
   readonly role: Role;
   readonly keepConn: boolean;
+  /** Hears of its end, if the program wants to know. */
+  watch: RequestObserver | null = null;
   #variables: Variables;
   readonly #stdinQueue: ByteQueue;
   readonly #limits: IncomingStreamLimits;
@@ -195,6 +209,7 @@ export class IncomingRequest implements FastCgiRequest {
     this.#controller?.abort(abortError(reason));
     for (const callback of this.#onAbort) callback(reason);
     this.#onAbort = [];
+    this.watch?.end(reason.code === "timeout" ? "timeout" : "aborted", reason, this);
   }
 }
 

@@ -74,6 +74,10 @@ const withOwnMembers = /* @__PURE__ */ copyableWith<FastCgiClientResponse>({
 export class IncomingResponse implements FastCgiClientResponse {
   requestId: number;
   readonly stdoutQueue: ByteQueue;
+  /** How often the request was sent again. */
+  retries = 0;
+  /** Bytes of the request's body that were given to the connection, once the program can no longer end the request. */
+  stdinBytes = 0;
   /**
    * Called when the response fails, or the application refuses the request, before any of the response came. Returns
    * whether the request is sent again; in that case this response goes on and is bound to the new exchange.

@@ -16,6 +16,7 @@ import { managementReply } from "./management.ts";
 import { refusal, refuseWithStatus } from "./refusal.ts";
 import { REQUEST_DECODER_DEFAULTS, type RequestDecoderOptions } from "./request_decoder_options.ts";
 import { isKnownRole, type RequestInput, requestInput, requestStep } from "./request_state.ts";
+import type { RequestWatch } from "./request_watch.ts";
 import type { Stage, StageController } from "./stage.ts";
 
 /** Takes what a {@linkcode RequestDecoder} produces besides requests. */
@@ -29,6 +30,8 @@ export interface RequestDecoderOutlet {
    * was for, if the application has seen it.
    */
   report?(error: FastCgiError, request?: FastCgiRequest): void;
+  /** Called with each FCGI_BEGIN_REQUEST. Returns what hears of the end of its request, for a log; null if nothing does. */
+  watch?(): RequestWatch | null;
 }
 
 /** Takes the requests. */
@@ -157,7 +160,10 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
 
   /** Aborts every active request: the connection is gone. */
   abortAll(reason: FastCgiError): void {
-    for (const { request } of [...this.#active.values()]) request?.abort(reason);
+    for (const { request, watch } of [...this.#active.values()]) {
+      if (request === null) watch?.end("aborted", reason);
+      else request.abort(reason);
+    }
   }
 
   /**
@@ -205,28 +211,23 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
       throw protocolError(`Cannot begin request ${requestId}: it is active`, requestId);
     }
     const { multiplexing, respondCantMpxConn, maxConcurrentRequests } = this.#options;
+    const watch = this.#outlet.watch?.() ?? null;
+    const what = `Cannot accept request ${requestId}`;
     if (!multiplexing && this.#active.size > 0) {
-      this.#report(
-        new FastCgiError("cantMultiplex", `Cannot accept request ${requestId}: multiplexing is off`, { requestId }),
-      );
+      const error = new FastCgiError("cantMultiplex", `${what}: multiplexing is off`, { requestId });
       // The active request decides whether the connection is kept, not this one.
-      if (respondCantMpxConn) this.#reply([refusal(requestId, ProtocolStatus.CantMpxConn)]);
+      this.#answer(error, respondCantMpxConn ? [refusal(requestId, ProtocolStatus.CantMpxConn)] : [], true, watch);
     } else if (!isKnownRole(role)) {
-      this.#report(
-        new FastCgiError(
-          "unknownRole",
-          `Cannot accept request ${requestId}: expected a role from 1 to 3, got ${role}`,
-          { requestId },
-        ),
-      );
-      this.#reply([refusal(requestId, ProtocolStatus.UnknownRole)], !keepConn);
+      const message = `${what}: expected a role from 1 to 3, got ${role}`;
+      const error = new FastCgiError("unknownRole", message, { requestId });
+      this.#answer(error, [refusal(requestId, ProtocolStatus.UnknownRole)], keepConn, watch);
     } else if (this.#active.size >= maxConcurrentRequests) {
-      const message = `Cannot accept request ${requestId}: ${maxConcurrentRequests} are active`;
-      this.#report(new FastCgiError("limit", message, { requestId, limit: "maxConcurrentRequests" }));
-      this.#reply(refuseWithStatus(requestId, 503), !keepConn);
+      const limit = "maxConcurrentRequests";
+      const error = new FastCgiError("limit", `${what}: ${maxConcurrentRequests} are active`, { requestId, limit });
+      this.#answer(error, refuseWithStatus(requestId, 503), keepConn, watch);
     } else {
       this.#drained = 0;
-      this.#active.set(requestId, new ActiveRequest(requestId, role, keepConn));
+      this.#active.set(requestId, new ActiveRequest(requestId, role, keepConn, watch));
     }
   }
 
@@ -290,29 +291,40 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
     }
     active.waitsSince = SINCE_LAST_LOOK;
     active.request = new IncomingRequest(active.requestId, active.role, active.keepConn, variables, this.#options);
+    active.request.watch = active.watch;
     output.enqueue(active.request);
   }
 
   #abort(active: ActiveRequest): void {
-    const { requestId, request, keepConn } = active;
+    const { requestId, request, keepConn, watch } = active;
+    const reason = new FastCgiError("aborted", "Cannot finish the request: the web server aborted it", { requestId });
     if (request !== null) {
-      request.abort(new FastCgiError("aborted", "Cannot finish the request: the web server aborted it", { requestId }));
+      request.abort(reason);
       return;
     }
     // The application never saw the request, so the decoder answers (FastCGI 5.4).
     this.end(requestId);
     this.#reply([refusal(requestId, ProtocolStatus.RequestComplete)], !keepConn);
+    watch?.end("aborted", reason);
   }
 
   /** Answers a request that can't reach the application. The connection goes on, because its records are intact. */
   #refuse(
-    { requestId, keepConn }: ActiveRequest,
+    { requestId, keepConn, watch }: ActiveRequest,
     status: 400 | 408 | 431,
     { code, message, limit }: FastCgiError,
   ): void {
     this.end(requestId);
-    this.#report(new FastCgiError(code, message, { requestId, limit }));
-    this.#reply(refuseWithStatus(requestId, status), !keepConn);
+    const error = new FastCgiError(code, message, { requestId, limit });
+    this.#answer(error, refuseWithStatus(requestId, status), keepConn, watch);
+  }
+
+  /** Answers a request in place of the application. */
+  #answer(error: FastCgiError, records: FastCgiRecord[], keepConn: boolean, watch: RequestWatch | null): void {
+    this.#report(error);
+    if (records.length > 0) this.#reply(records, !keepConn);
+    watch?.noteRecords(records);
+    watch?.end(error.code === "timeout" ? "timeout" : "refused", error);
   }
 
   #unexpectedType(active: ActiveRequest, type: number): void {

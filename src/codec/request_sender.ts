@@ -144,6 +144,8 @@ export class RequestSender {
   readonly #requestId: number;
   readonly #read: NonNullable<RequestSenderOptions["read"]>;
   readonly #head: Uint8Array;
+  /** Sends FCGI_STDIN; null before that. */
+  stdin: StreamSender | null = null;
   /** Streams that are not in the head. */
   readonly #streams: readonly OutgoingStream[];
   /** Sources that must be cancelled if the request ends early. */
@@ -218,6 +220,7 @@ export class RequestSender {
     if (this.#stopped) return;
     this.#waiting = this.#waiting.filter((other) => other !== source);
     this.#stream = new StreamSender(this.#sink, type, this.#requestId);
+    this.stdin ??= this.#stream;
     const bytes = source instanceof Uint8Array ? source : this.#read(source, name);
     await this.#stream.send(length === null ? bytes : checkLength(bytes, length, name));
     // Only a complete stream gets an end: without it an application can tell that the body was cut.

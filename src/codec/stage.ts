@@ -51,7 +51,8 @@ export function composeStages<A, B, C>(first: Stage<A, B>, second: Stage<B, C>):
   return new ComposedStage(first, second);
 }
 
-class ComposedStage<A, B, C> implements Stage<A, C>, StageController<B> {
+/** Two stages as one: see {@linkcode composeStages}, which checks what a program gives. */
+export class ComposedStage<A, B, C> implements Stage<A, C>, StageController<B> {
   readonly #first: Stage<A, B>;
   readonly #second: Stage<B, C>;
   /** A set, because many pieces may wait for the same room. */

@@ -15,7 +15,8 @@ import { RecordDecoder } from "../codec/record_decoder.ts";
 import { encodedRecordLength } from "../codec/record_encoder.ts";
 import type { WrittenRecords } from "../codec/record_sink.ts";
 import { RequestDecoder, type RequestDecoderOutlet } from "../codec/request_decoder.ts";
-import { composeStages, type Stage, type StageController } from "../codec/stage.ts";
+import { RequestWatch } from "../codec/request_watch.ts";
+import { ComposedStage, type Stage, type StageController } from "../codec/stage.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
 import type { ByteChannel, ByteChannelEvents } from "../transport/byte_channel.ts";
@@ -84,7 +85,7 @@ export class ServerConnection
     this.#reading = new Reading(this.#channel, this);
     this.#unsentAnswers = new UnsentAnswers(this.#reading);
     this.#decoder = new RequestDecoder(this, options);
-    this.#stages = composeStages(new RecordDecoder({ splitStreams: true }), this.#decoder);
+    this.#stages = new ComposedStage(new RecordDecoder({ splitStreams: true }), this.#decoder);
     this.writer = new RecordWriter(this.#channel, {
       writeTimeout: options.writeTimeout,
       isShared: () => this.#decoder.activeRequests > 1,
@@ -243,9 +244,13 @@ export class ServerConnection
    */
   #beginArrived(): void {
     for (const request of this.#arrived.splice(0)) {
-      if (this.canSend) this.#exchanges.begin(request);
+      if (this.canSend) {
+        this.#exchanges.begin(request);
+        continue;
+      }
       // The web server sent it while this connection was being closed. It can't be answered.
-      else this.#decoder.end(request.requestId);
+      request.abort(connectionClosed("its connection was being closed"));
+      this.#decoder.end(request.requestId);
     }
   }
 
@@ -281,6 +286,11 @@ export class ServerConnection
   /** Called when input was dropped or refused. */
   report(error: FastCgiError, request?: FastCgiRequest): void {
     if (error.code !== "protocol" || ++this.#drops <= MAX_REPORTED_DROPS) this.options.onError(error, request);
+  }
+
+  watch(): RequestWatch | null {
+    const { onRequestEnd } = this.options;
+    return onRequestEnd === null ? null : new RequestWatch(onRequestEnd);
   }
 
   get #isClosed(): boolean {

@@ -6,6 +6,7 @@ import type { ErrorStatus } from "../cgi/error_document.ts";
 import type { IncomingRequest } from "../codec/incoming_request.ts";
 import type { FastCgiResponse } from "../codec/outgoing_response.ts";
 import type { WrittenRecords } from "../codec/record_sink.ts";
+import type { FastCgiRequestOutcome } from "../codec/request_end.ts";
 import { ResponseSender, type ResponseSenderHooks } from "../codec/response_sender.ts";
 import { Role } from "../protocol/constants.ts";
 import { FastCgiError } from "../protocol/errors.ts";
@@ -31,11 +32,14 @@ export class Exchange implements ResponseSenderHooks {
   readonly request: IncomingRequest;
   readonly #host: ExchangeHost;
   readonly #sender: ResponseSender;
+  /** Why the handler or its response failed. */
+  #failure: { readonly error: unknown } | null = null;
 
   constructor(host: ExchangeHost, request: IncomingRequest) {
     this.#host = host;
     this.request = request;
-    this.#sender = new ResponseSender(host.writer, request.requestId, this);
+    const sink = request.watch === null ? host.writer : request.watch.watched(host.writer);
+    this.#sender = new ResponseSender(sink, request.requestId, this);
     request.onAbort((reason) => this.#sender.stop(reason));
   }
 
@@ -81,7 +85,11 @@ export class Exchange implements ResponseSenderHooks {
       return true;
     }
     this.#host.onFailure(error, request);
-    if (this.#sender.hasBegun) return false;
+    this.#failure = { error };
+    if (this.#sender.hasBegun) {
+      this.#tellEnd();
+      return false;
+    }
     this.#sender.sendError(statusOf(error, request));
     return true;
   }
@@ -107,6 +115,13 @@ export class Exchange implements ResponseSenderHooks {
 
   onEnded(written: WrittenRecords, bytes: number): void {
     this.#host.onEnded(this, written, bytes);
+    this.#tellEnd();
+  }
+
+  #tellEnd(): void {
+    const { request } = this;
+    if (this.#failure === null) request.watch?.end("complete", undefined, request);
+    else request.watch?.end(outcomeOf(this.#failure.error, request), this.#failure.error, request);
   }
 
   /**
@@ -121,6 +136,14 @@ export class Exchange implements ResponseSenderHooks {
       await request.stdinQueue.whenDoneOrFull();
     }
   }
+}
+
+/** How a request ended whose handler or response failed. */
+function outcomeOf(error: unknown, request: IncomingRequest): FastCgiRequestOutcome {
+  if (!(error instanceof FastCgiError)) return "failed";
+  // Of variables that describe no HTTP request no fetch handler hears.
+  if (error.code === "malformedRequest") return "refused";
+  return error.code === "timeout" && request.failedWith(error) ? "timeout" : "failed";
 }
 
 /** The status for an error, by which party is at fault. */

@@ -1,7 +1,8 @@
-import { contained } from "../base/contained.ts";
+import { contained, containedOrNull } from "../base/contained.ts";
 import { resolveOptions } from "../base/resolve_options.ts";
 import { copyable, type FastCgiRequest } from "../codec/incoming_request.ts";
 import { REQUEST_DECODER_DEFAULTS, type RequestDecoderOptions } from "../codec/request_decoder_options.ts";
+import type { FastCgiServerRequestEnd } from "../codec/request_watch.ts";
 
 /** Limits and timeouts of a server. Sizes are in bytes, timeouts in milliseconds; `Infinity` turns a limit off. */
 export interface FastCgiServerLimits extends RequestDecoderOptions {
@@ -69,6 +70,14 @@ export interface FastCgiServerOptions extends FastCgiServerLimits {
    * leaves is not an error: `request.signal` tells of that. The core prints nothing.
    */
   onError?: (error: unknown, request?: FastCgiRequest) => void;
+  /**
+   * Called once at the end of every request, also of one that no handler got: for an access log, metrics and traces. The
+   * end is the moment when FCGI_END_REQUEST was given to the connection, when the response broke off, or when
+   * `request.signal` aborted, whichever is first. A handler may still run then.
+   *
+   * @default {none: then nothing is measured}
+   */
+  onRequestEnd?: (end: FastCgiServerRequestEnd) => void;
 }
 
 /** The defaults of {@linkcode FastCgiServerLimits}. */
@@ -84,7 +93,12 @@ export const SERVER_DEFAULTS: Required<FastCgiServerLimits> = Object.freeze({
 });
 
 /** Options that are complete and checked. */
-export type ResolvedServerOptions = Required<FastCgiServerLimits> & Required<Pick<FastCgiServerOptions, "onError">>;
+export interface ResolvedServerOptions
+  extends Required<FastCgiServerLimits>,
+    Required<Pick<FastCgiServerOptions, "onError">> {
+  /** Null without a callback. */
+  readonly onRequestEnd: ((end: FastCgiServerRequestEnd) => void) | null;
+}
 
 /** @throws {RangeError | TypeError} If an option has a value it can't have. */
 export function resolveServerOptions(options: FastCgiServerOptions): ResolvedServerOptions {
@@ -92,5 +106,6 @@ export function resolveServerOptions(options: FastCgiServerOptions): ResolvedSer
   // The same object, so that decoders know it as checked.
   return Object.assign(resolveOptions(SERVER_DEFAULTS, options), {
     onError: (error: unknown, request?: FastCgiRequest) => onError(error, request && copyable(request)),
+    onRequestEnd: containedOrNull("onRequestEnd", options.onRequestEnd),
   });
 }

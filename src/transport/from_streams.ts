@@ -1,7 +1,7 @@
 import { joinBytes } from "../codec/byte_source.ts";
 import type { ByteChannel } from "./byte_channel.ts";
 import { closeConnection, type FastCgiConnection, isChannel, type StreamConnection } from "./connection.ts";
-import { SocketChannel } from "./socket_channel.ts";
+import { OrderedChannel } from "./ordered_channel.ts";
 
 /**
  * Returns a channel for a connection of either kind. If it has streams, they are locked from then on.
@@ -13,7 +13,7 @@ export function fromStreams(connection: FastCgiConnection): ByteChannel {
 }
 
 /** A channel made of streams. */
-class StreamChannel extends SocketChannel {
+class StreamChannel extends OrderedChannel {
   readonly #connection: StreamConnection;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;

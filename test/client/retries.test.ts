@@ -616,9 +616,7 @@ describe("retries on a shared connection that the application closes", () => {
 
   async function outcomes(connector: Connector, last: FastCgiRequestInit) {
     const { client, retries } = clientOf(connector, { multiplexing: true });
-    // As the HTTP client does.
-    const ask = async (init: FastCgiRequestInit): Promise<string> =>
-      textFrom((await client.startExchange(init)).stdout);
+    const ask = async (init: FastCgiRequestInit): Promise<string> => textFrom((await client.send(init)).stdout);
     expect(await ask(request("GET"))).toBe("1");
     const both = [ask(request("GET")), ask(last).catch((error) => error)];
     return { both: await Promise.all(both), retries };

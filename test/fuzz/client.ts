@@ -7,6 +7,7 @@ import {
   FastCgiClient,
   type FastCgiClientOptions,
   type FastCgiClientResponse,
+  type FastCgiFetchEnd,
   FastCgiHttpClient,
   failover,
   Role,
@@ -248,6 +249,8 @@ interface Driver {
   wholeOf(attempt: Backend["attempts"][number]): string | null;
   /** Whether a reader may take what came of an attempt for all of it. */
   mayBeWhole(attempt: Backend["attempts"][number]): boolean;
+  /** The ends that `onRequestEnd` was told of; undefined for a client that has no such option. */
+  readonly ends?: readonly FastCgiFetchEnd[];
 }
 
 function lowLevel(backend: Backend, scenario: Scenario): Driver {
@@ -281,11 +284,14 @@ function lowLevel(backend: Backend, scenario: Scenario): Driver {
 }
 
 function overHttp(backend: Backend, scenario: Scenario): Driver {
+  const ends: FastCgiFetchEnd[] = [];
   const client = new FastCgiHttpClient(connectorTo(backend, scenario), {
     ...scenario.options,
     requestBuffering: scenario.buffering,
+    onRequestEnd: (end) => void ends.push(end),
   });
   return {
+    ends,
     async send(outcome, signal) {
       const { plan, nonce, body } = outcome;
       const headers: Record<string, string> = { "x-nonce": nonce };
@@ -349,6 +355,7 @@ async function play(clock: FakeClock, scenario: Scenario, drive: typeof lowLevel
   await clock.pass(LONG);
   await turns(4);
   checkOutcomes(scenario, backend, outcomes, client);
+  if (client.ends !== undefined) checkEnds(client.ends, outcomes);
   const { active, waiting, connections } = client.status;
   must(active + waiting + connections === 0, `After hours the client has ${JSON.stringify(client.status)}`);
 
@@ -414,6 +421,25 @@ function checkOutcomes({ isGood }: Scenario, backend: Backend, outcomes: readonl
         attempts.at(-1)?.hasStdinEnd !== true || textOf(attempts.at(-1)!.stdin) === textOf([body]),
         `The body of ${what} came as another one`,
       );
+  }
+}
+
+/** @throws {Fault} If the end of a request was told twice or never, or not as it was. */
+function checkEnds(ends: readonly FastCgiFetchEnd[], outcomes: readonly Outcome[]): void {
+  must(ends.length === outcomes.length, `Of ${outcomes.length} requests ${ends.length} ends were told`);
+  for (const { nonce, error, isWhole } of outcomes) {
+    const own = ends.filter(({ request }) => request.headers.get("x-nonce") === nonce);
+    must(own.length === 1, `The end of ${nonce} was told ${own.length} times`);
+    const end = own[0]!;
+    must(
+      (end.outcome === "complete") === (end.error === undefined),
+      `${nonce} is ${end.outcome}: ${String(end.error)}`,
+    );
+    if (isWhole) must(end.outcome === "complete", `${nonce} was read to its end, and is ${end.outcome}`);
+    // A body that is not read fails without a word to the program.
+    if (error !== null && end.status === undefined) must(end.error === error, `${nonce} failed with another error`);
+    must(end.duration >= (end.timeToHeader ?? 0), `The header of ${nonce} came after its end`);
+    must(end.requestBodyBytes >= 0 && end.responseBodyBytes >= 0, `${nonce} has a negative number of bytes`);
   }
 }
 

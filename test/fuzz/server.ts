@@ -7,6 +7,7 @@ import {
   type FastCgiRecord,
   FastCgiServer,
   type FastCgiServerOptions,
+  type FastCgiServerRequestEnd,
   RecordType,
   Role,
 } from "../../src/toolkit.ts";
@@ -298,6 +299,8 @@ class WebServer {
   readonly aborted = new Set<number>();
   /** Whether the output has come to an end that can't be taken for one. */
   isBrokenOff = false;
+  /** The number of requests that have begun, as far as what was sent can be read. */
+  begun = 0;
   readonly #sent = new RecordReader();
   readonly #got = new RecordReader();
   readonly #open = new Map<number, Answer>();
@@ -313,6 +316,7 @@ class WebServer {
   /** Sends bytes, and notes what the application may answer. */
   send(bytes: Uint8Array): void {
     for (const { type, requestId } of this.#sent.read(bytes)) {
+      if (type === RecordType.BeginRequest) this.begun++;
       if (type === RecordType.BeginRequest) this.#begun.set(requestId, (this.#begun.get(requestId) ?? 0) + 1);
       if (type === RecordType.AbortRequest) this.aborted.add(requestId);
       if (requestId === 0 || type > RecordType.UnknownType || type === 0) this.#management++;
@@ -481,10 +485,14 @@ async function converse(
   const planned = isHttp
     ? new FastCgiHttpService(plannedFetchHandler(calls), { lazyRequest, sendStderr }).handler
     : plannedHandler(calls);
-  const server = new FastCgiServer((given, context) => {
-    const witness = given.params.get("WITNESS");
-    return witness === undefined ? planned(given, context) : { stdout: `Status: 200 OK\r\n\r\n${witness}` };
-  }, LIMITS[limits]);
+  const ends: FastCgiServerRequestEnd[] = [];
+  const server = new FastCgiServer(
+    (given, context) => {
+      const witness = given.params.get("WITNESS");
+      return witness === undefined ? planned(given, context) : { stdout: `Status: 200 OK\r\n\r\n${witness}` };
+    },
+    { ...LIMITS[limits], onRequestEnd: (end) => void ends.push(end) },
+  );
   const witness = new Witness(server);
   const web = new WebServer(conversation.wire);
   const { wire } = web;
@@ -555,6 +563,9 @@ async function converse(
     must(web.isBrokenOff || wire.output === "reset", "A response that has begun and not ended is not broken off");
   }
   checkLeft(server, web, calls);
+  const told = ends.filter(({ request }) => request?.params.has("WITNESS") !== true);
+  checkEnds(told, web, calls);
+  const before = ends.length;
   calls.releaseAll();
   await turns();
   await clock.pass(LONG);
@@ -562,8 +573,25 @@ async function converse(
   must(isServed, "serve() goes on for ever");
   await Promise.race([server.close({ grace: 0 }), clock.pass(LONG)]);
   await closing;
+  must(ends.length === before, "An end was told of a request that had ended long ago");
   must(server.connections === 0, `${server.connections} connections are open at the end`);
   must(clock.pending === 0, `${clock.pending} timers run at the end`);
+}
+
+/** @throws {Fault} If the end of a request was told twice or never, or not as it was. */
+function checkEnds(ends: readonly FastCgiServerRequestEnd[], web: WebServer, { all }: Calls): void {
+  const requests = ends.flatMap(({ request }) => request ?? []);
+  must(new Set(requests).size === requests.length, "The end of a request was told twice");
+  must(requests.length >= all.length, `Of ${all.length} calls ${requests.length} ends were told`);
+  must(ends.length <= web.begun, `Of ${web.begun} requests ${ends.length} ends were told`);
+  must(ends.length >= web.answers.length, `Of ${web.answers.length} requests with an end ${ends.length} were told`);
+  for (const { outcome, error, timeToHeader, duration, requestBodyBytes, responseBodyBytes, request } of ends) {
+    must((outcome === "complete") === (error === undefined), `An end is ${outcome}, with the error ${String(error)}`);
+    must(duration >= (timeToHeader ?? 0), `A header came after ${timeToHeader} ms, and the end after ${duration}`);
+    must(requestBodyBytes >= 0 && responseBodyBytes >= 0, "An end has a negative number of bytes");
+    const wasAborted = request?.signal.aborted ?? false;
+    must(outcome !== "aborted" || request === undefined || wasAborted, "An end is an abort of which no signal tells");
+  }
 }
 
 /** @throws {Fault} If something is left of a connection whose peer has gone long ago. */

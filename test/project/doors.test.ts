@@ -27,6 +27,7 @@ const OF_CONNECTIONS: Readonly<Record<string, string>> = {
   IncomingRequest: "FastCgiRequest",
   IncomingResponse: "FastCgiClientResponse",
   IncomingResponseHooks: "ResponseDecoderOutlet",
+  RequestWatch: "FastCgiServerRequestEnd",
 };
 
 // Without the types of any runtime: only what the library declares itself is looked at.

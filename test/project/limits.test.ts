@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { withMemory } from "../../scripts/limits_table.mjs";
-import { CLIENT_CLOSE_DEFAULTS } from "../../src/client/client.ts";
+import { CLIENT_CLOSE_DEFAULTS } from "../../src/client/dispatcher.ts";
 import { CLIENT_DEFAULTS } from "../../src/client/options.ts";
 import { DEFAULTS as CONNECTOR_DEFAULTS } from "../../src/connect/connectors.ts";
 import { DEFAULT_HTTP_CLIENT_OPTIONS } from "../../src/http/call/client_options.ts";

@@ -10,7 +10,7 @@ import { serve } from "../../adapters/node/index.ts";
 import { parseTcpTarget } from "../../adapters/shared/target.ts";
 import { LISTEN_DEFAULTS } from "../../adapters/system/listen.ts";
 import { commands } from "../../cli/commands.ts";
-import { CLIENT_CLOSE_DEFAULTS } from "../../src/client/client.ts";
+import { CLIENT_CLOSE_DEFAULTS } from "../../src/client/dispatcher.ts";
 import { CLIENT_DEFAULTS } from "../../src/client/options.ts";
 import { REQUEST_DECODER_DEFAULTS } from "../../src/codec/request_decoder_options.ts";
 import { RESPONSE_DECODER_DEFAULTS } from "../../src/codec/response_decoder_options.ts";
@@ -143,7 +143,7 @@ const INTERFACES: readonly OptionsInterface[] = [
   },
   { file: "src/http/call/php_values.ts", name: "FastCgiPhpOptions", table: "call" },
   {
-    file: "src/client/client.ts",
+    file: "src/client/dispatcher.ts",
     name: "ClientCloseOptions",
     table: "`php.close`",
     defaults: defaultsOf(CLIENT_CLOSE_DEFAULTS),

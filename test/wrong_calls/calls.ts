@@ -50,7 +50,6 @@ export const WITHOUT_CALLS: Readonly<Record<string, string>> = {
     ]),
   ),
   streamedResponse: "for the preset of a connector: the client calls it",
-  "FastCgiClient#startExchange": "of the library: the HTTP client calls it with what it has checked",
   isHopByHop: "answers for every value: what is no name is none of these",
   isToken: "answers for every value: what is no text is no token",
   "FastCgiServer#waitUntil": "takes any value, as Promise.resolve does, and a promise's failure goes to onError",
@@ -79,7 +78,8 @@ export const WITHOUT_CALLS: Readonly<Record<string, string>> = {
     ),
   ),
   ...Object.fromEntries(
-    Object.getOwnPropertyNames(toolkit.SocketChannel.prototype)
+    [toolkit.SocketChannel.prototype, Object.getPrototypeOf(toolkit.SocketChannel.prototype)]
+      .flatMap((prototype) => Object.getOwnPropertyNames(prototype))
       .filter((key) => !["constructor", "isReading", "isClosed", "isOpen"].includes(key))
       .map((key) => [`SocketChannel#${key}`, "an adapter's sockets call it, or a connection"]),
   ),
@@ -153,6 +153,7 @@ const HTTP_CLIENT_OPTIONS: Types = {
   maxResponseHeaderBytes: LIMIT,
   maxDrainBytes: LIMIT,
   maxLocalRedirects: LIMIT,
+  onRequestEnd: WATCHER,
   onStderr: WATCHER,
   onLocalRedirect: CALLBACK,
   onAccelRedirect: CALLBACK,
@@ -166,7 +167,7 @@ const PRESET: Types = {
   openSpool: CALLBACK,
   streamedResponse: CALLBACK,
 };
-const SERVER_OPTIONS: Types = { ...typesOf(SERVER_DEFAULTS), onError: WATCHER };
+const SERVER_OPTIONS: Types = { ...typesOf(SERVER_DEFAULTS), onError: WATCHER, onRequestEnd: WATCHER };
 const SERVICE_OPTIONS: Types = { lazyRequest: SWITCH, sendStderr: SWITCH, onStderr: WATCHER };
 const ROLE: ArgumentType = optional(integer(1, 65_535));
 const BODY: ArgumentType = nullable(SOURCE);

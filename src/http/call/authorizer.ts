@@ -11,6 +11,7 @@ import { VARIABLE_PREFIX } from "../shared/header_rules.ts";
 import { malformedResponse } from "./cgi_header.ts";
 import { responseFromCgi } from "./cgi_to_response.ts";
 import type { FastCgiFetchInit } from "./client_options.ts";
+import type { FetchWatch } from "./fetch_watch.ts";
 import { dropFileRequests } from "./internal_redirect.ts";
 
 /** A request that the authorizer allowed. */
@@ -99,6 +100,8 @@ export interface AskAuthorizerOptions {
   maxDrainBytes: number;
   /** As the client's option. */
   responseClass?: typeof Response | undefined;
+  /** Hears of the response and its header. */
+  watch: FetchWatch | undefined;
 }
 
 /** Asks an authorizer about `request`. The request's body is not touched. */

@@ -69,7 +69,7 @@ export class CgiBody implements ByteReader, FastCgiStreamedBody {
       },
       isFull: () => this.#left === 0,
     });
-    if (this.#left > 0) throw this.#tooShort(this.#left);
+    if (this.#left > 0) throw bodyTooShort(this.expectedBytes!, this.#left);
     this.#dropRest(surplus);
   }
 
@@ -82,7 +82,7 @@ export class CgiBody implements ByteReader, FastCgiStreamedBody {
   #cut(result: ByteReadResult): ByteReadResult {
     const left = this.#left;
     if (left === null) return result;
-    if (result.done) throw this.#tooShort(left);
+    if (result.done) throw bodyTooShort(this.expectedBytes!, left);
     const { length } = result.value!;
     this.#left = Math.max(0, left - length);
     if (this.#left === 0) this.#dropRest(length - left);
@@ -105,10 +105,10 @@ export class CgiBody implements ByteReader, FastCgiStreamedBody {
     };
     void discardBody(rest, this.#maxDrainBytes);
   }
+}
 
-  #tooShort(left: number): FastCgiError {
-    const length = this.expectedBytes!;
-    const message = `Cannot read the response body: expected ${length} bytes, got ${length - left}`;
-    return new FastCgiError("lengthMismatch", message);
-  }
+/** The error of a body of which `left` of `length` bytes never came. */
+export function bodyTooShort(length: number, left: number): FastCgiError {
+  const message = `Cannot read the response body: expected ${length} bytes, got ${length - left}`;
+  return new FastCgiError("lengthMismatch", message);
 }

@@ -1,6 +1,7 @@
 // CGI response → Fetch response (RFC 3875 6). The reverse of response_to_cgi.ts.
 
 import { GrowingBytes } from "../../base/growing_bytes.ts";
+import { findHeaderEnd } from "../../cgi/header_end.ts";
 import { joinBytes } from "../../codec/byte_source.ts";
 import { isPinning } from "../../codec/copying.ts";
 import type { IncomingResponse } from "../../codec/incoming_response.ts";
@@ -10,6 +11,7 @@ import { discardBody } from "../shared/discard_body.ts";
 import { isNullBodyStatus } from "../shared/header_rules.ts";
 import { CgiBody } from "./cgi_body.ts";
 import { type CgiHeader, type CgiOrders, malformedResponse, parseCgiHeader } from "./cgi_header.ts";
+import type { FetchWatch } from "./fetch_watch.ts";
 import type { FastCgiStreamedBody } from "./streamed_response.ts";
 
 /** What decides how a CGI response is read. */
@@ -24,15 +26,14 @@ export interface ResponseFromCgiOptions {
   responseClass?: typeof Response | undefined;
   /** Makes the Response of a body that is still to come. */
   streamedResponse?: ((body: FastCgiStreamedBody, init: ResponseInit) => Response) | undefined;
+  /** Hears of the response and its header. */
+  watch?: FetchWatch | undefined;
 }
 
 /** A response, and what it asks the web server to do. */
 export interface CgiResponse extends CgiOrders {
   response: Response;
 }
-
-const LF = 0x0a;
-const CR = 0x0d;
 
 /**
  * Reads the header of a response and makes a Response of it, whose body streams unless all of it is here. `incoming` is
@@ -46,12 +47,16 @@ export async function responseFromCgi(
   options: ResponseFromCgiOptions,
 ): Promise<CgiResponse> {
   const { stdoutQueue } = incoming;
+  const { watch } = options;
+  watch?.noteSent(incoming);
   try {
-    const { header, rest } = await readHeader(incoming, options.maxResponseHeaderBytes);
+    const { header, headerBytes, rest } = await readHeader(incoming, options.maxResponseHeaderBytes);
     stdoutQueue.unread(rest);
     const { status, statusText, fields, length, ...orders } = header;
     const body = bodyOf(incoming, status, length, options);
-    return { ...orders, response: makeResponse(body, { status, statusText }, fields, options) };
+    const response = makeResponse(body, { status, statusText }, fields, options);
+    watch?.noteHeader(status, headerBytes, body === null ? 0 : (length ?? Number.NaN));
+    return { ...orders, response };
   } catch (error) {
     stdoutQueue.cancel(error);
     throw error;
@@ -116,6 +121,8 @@ function setFields(headers: Headers, fields: CgiHeader["fields"]): void {
 
 interface HeaderAndRest {
   header: CgiHeader;
+  /** Its length, with those of 1xx responses. */
+  headerBytes: number;
   /** The bytes after the header that came with it. */
   rest: Uint8Array;
 }
@@ -130,6 +137,7 @@ interface HeaderAndRest {
 async function readHeader(response: IncomingResponse, maxBytes: number): Promise<HeaderAndRest> {
   const block = new GrowingBytes();
   let searched = 0;
+  let read = 0;
   let room = maxBytes;
   for (;;) {
     const { bytes } = block;
@@ -142,7 +150,7 @@ async function readHeader(response: IncomingResponse, maxBytes: number): Promise
     if (end !== -1) {
       const header = parseCgiHeader(decodeByteString(bytes.subarray(0, end)), response);
       const rest = bytes.subarray(end);
-      if (header.status >= 200) return { header, rest };
+      if (header.status >= 200) return { header, headerBytes: read - rest.length, rest };
       room -= end;
       searched = 0;
       block.take();
@@ -154,23 +162,8 @@ async function readHeader(response: IncomingResponse, maxBytes: number): Promise
     if (done) {
       throw malformedResponse(bytes.length === 0 ? "it is empty" : "it has no end of header", response);
     }
-    // The empty line may have begun with the last two bytes.
-    searched = Math.max(0, bytes.length - 2);
+    searched = bytes.length;
     block.add(value!);
+    read += value!.length;
   }
-}
-
-/**
- * The offset after the empty line that ends a header block, or -1. A line ends with CR LF or LF (RFC 3875 6.3 leaves it
- * to the system).
- */
-function findHeaderEnd(bytes: Uint8Array, from: number): number {
-  // A block without fields.
-  if (bytes[0] === LF) return 1;
-  if (bytes[0] === CR && bytes[1] === LF) return 2;
-  for (let index = bytes.indexOf(LF, from); index !== -1; index = bytes.indexOf(LF, index + 1)) {
-    if (bytes[index + 1] === LF) return index + 2;
-    if (bytes[index + 1] === CR && bytes[index + 2] === LF) return index + 3;
-  }
-  return -1;
 }

@@ -1,10 +1,10 @@
 import { orAbort } from "../../base/abort.ts";
-import { contained } from "../../base/contained.ts";
+import { contained, containedOrNull } from "../../base/contained.ts";
 import { resolveOptions } from "../../base/resolve_options.ts";
 import { checkConvertibleSignal, checkFunction, optionsOf, unexpected } from "../../base/unexpected.ts";
-import { type ClientCloseOptions, FastCgiClient } from "../../client/client.ts";
+import { type ClientCloseOptions, Dispatcher } from "../../client/dispatcher.ts";
 import type { PoolStatus } from "../../client/pool.ts";
-import type { FastCgiRequestInit } from "../../client/request.ts";
+import { clientRequest, type FastCgiRequestInit } from "../../client/request.ts";
 import { cancelSource } from "../../codec/byte_source.ts";
 import type { IncomingResponse } from "../../codec/incoming_response.ts";
 import { Role } from "../../protocol/constants.ts";
@@ -20,6 +20,7 @@ import {
   type FastCgiHttpConnector,
   type FastCgiHttpPreset,
 } from "./client_options.ts";
+import { type FastCgiFetchEnd, watchFetch } from "./fetch_watch.ts";
 import { addFilterData } from "./filter_data.ts";
 import { asksInternally, inheritInit, redirectInternally } from "./internal_redirect.ts";
 import { asOutgoing, asOutgoingHead, type OutgoingRequest, outgoingRequest, requestOf } from "./outgoing_request.ts";
@@ -39,17 +40,19 @@ import { holding } from "./under_way.ts";
  * ```
  */
 export class FastCgiHttpClient implements AsyncDisposable {
-  readonly #client: FastCgiClient;
+  readonly #dispatcher: Dispatcher;
   readonly #options: FastCgiHttpClientOptions &
     typeof DEFAULT_HTTP_CLIENT_OPTIONS &
     Required<Pick<FastCgiHttpClientOptions, "onStderr">>;
+  /** Null without a callback. */
+  readonly #onRequestEnd: ((end: FastCgiFetchEnd) => void) | null;
   readonly #preset: FastCgiHttpPreset;
   readonly #script: FastCgiScript | FastCgiScriptResolver | undefined;
 
   /** @throws {RangeError | TypeError} If an option has an invalid value. */
   constructor(connector: FastCgiHttpConnector, given: FastCgiHttpClientOptions = {}) {
     const options = optionsOf(given);
-    this.#client = new FastCgiClient(connector, options);
+    this.#dispatcher = new Dispatcher(connector, options);
     checkFunction(connector.onStderr ?? undefined, "onStderr of the connector");
     const onStderr = options.onStderr ?? connector.onStderr?.bind(connector);
     this.#preset = optionsOf(connector.preset ?? {}, "preset");
@@ -60,6 +63,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
       ...resolveOptions(DEFAULT_HTTP_CLIENT_OPTIONS, options),
       onStderr: contained("onStderr", onStderr),
     };
+    this.#onRequestEnd = containedOrNull("onRequestEnd", options.onRequestEnd);
     this.#script = options.script ?? this.#preset.script;
     checkRequestBuffering(this.#options.requestBuffering);
     checkResponseClass(this.#options.responseClass);
@@ -100,6 +104,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
     // A function that chooses the script gets a real Request, which it may also read.
     const request = typeof chosen === "function" ? asOutgoing(requestOf(input, given)) : outgoingRequest(input, given);
     const own = inheritInit(input, request, given);
+    this.#watch(request);
     const send = async (): Promise<Response> => {
       try {
         request.signal?.throwIfAborted();
@@ -116,6 +121,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
         return await orAbort(redirected, request.signal, dropLate);
       } catch (error) {
         cancelUnsent(request, own, error);
+        request.watch?.fail(error);
         throw error;
       }
     };
@@ -135,29 +141,37 @@ export class FastCgiHttpClient implements AsyncDisposable {
     const init = optionsOf(given, "init");
     if (!isRequest(request)) throw unexpected(`${task}: expected request to be a Request`, request);
     checkConvertibleSignal(init.signal, task);
-    const asked = asOutgoingHead(request);
-    const signal = init.signal ? asNativeSignal(init.signal) : asked.signal;
+    const head = asOutgoingHead(request);
+    const signal = init.signal ? asNativeSignal(init.signal) : head.signal;
+    const asked = this.#watch({ ...head, signal });
+    const { watch } = asked;
     return holding([request, signal], async () => {
-      signal?.throwIfAborted();
-      const script = await this.#chooseScript({ ...asked, signal }, init.script ?? this.#script);
-      if (isResponse(script)) return { allowed: false, response: script };
-      return askAuthorizer(request, {
-        ...this.#options,
-        signal,
-        params: this.#params(asked, init, script),
-        startExchange: (exchange) => this.#startExchange(asked, { ...exchange, signal: signal ?? null }),
-      });
+      try {
+        signal?.throwIfAborted();
+        const script = await this.#chooseScript(asked, init.script ?? this.#script);
+        if (isResponse(script)) return { allowed: false, response: script };
+        return await askAuthorizer(request, {
+          ...this.#options,
+          signal,
+          params: this.#params(asked, init, script),
+          startExchange: (exchange) => this.#startExchange(asked, { ...exchange, signal: signal ?? null }),
+          watch,
+        });
+      } catch (error) {
+        watch?.fail(error);
+        throw error;
+      }
     });
   }
 
   /** Open connections, those without a request, and requests that run or wait. */
   get status(): PoolStatus {
-    return this.#client.status;
+    return this.#dispatcher.status;
   }
 
   /** Sends no more requests. Resolves when the requests that run or wait are over, and every connection is closed. */
   close(options?: ClientCloseOptions): Promise<void> {
-    return this.#client.close(options);
+    return this.#dispatcher.close(options);
   }
 
   /** As {@linkcode FastCgiHttpClient.close}: `await using php = new FastCgiHttpClient(…)`. */
@@ -165,9 +179,15 @@ export class FastCgiHttpClient implements AsyncDisposable {
     return this.close();
   }
 
+  /** Watches a request, if the program wants to know of its end. */
+  #watch(request: OutgoingRequest): OutgoingRequest {
+    if (this.#onRequestEnd !== null) request.watch = watchFetch(request, this.#onRequestEnd);
+    return request;
+  }
+
   /** The script that answers, or a Response if the application is not to be asked. */
   async #chooseScript(
-    { native, signal }: OutgoingRequest,
+    { native, signal, watch }: OutgoingRequest,
     script: FastCgiScript | FastCgiScriptResolver | undefined,
   ): Promise<FastCgiScript | Response | undefined> {
     if (typeof script !== "function") {
@@ -178,7 +198,8 @@ export class FastCgiHttpClient implements AsyncDisposable {
     const chosen = await orAbort(choosing, signal, (late) => {
       if (isResponse(late)) dropLate(late);
     });
-    if (!isResponse(chosen)) checkScript(chosen);
+    if (isResponse(chosen)) watch?.refuse(chosen);
+    else checkScript(chosen);
     return chosen;
   }
 
@@ -202,10 +223,10 @@ export class FastCgiHttpClient implements AsyncDisposable {
       );
       if (dispose !== undefined) response.end.then(dispose, dispose);
       const { maxResponseHeaderBytes, maxDrainBytes, responseClass } = this.#options;
-      const { method } = request;
+      const { method, watch } = request;
       const { streamedResponse } = this.#preset;
       const limits = { maxResponseHeaderBytes, maxDrainBytes };
-      return await responseFromCgi(response, { method, ...limits, responseClass, streamedResponse });
+      return await responseFromCgi(response, { method, ...limits, responseClass, streamedResponse, watch });
     } catch (error) {
       void dispose?.();
       throw error;
@@ -221,7 +242,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
   #startExchange({ native }: OutgoingRequest, exchange: FastCgiRequestInit): Promise<IncomingResponse> {
     const { onStderr } = this.#options;
     let stderr: StderrText | null = null;
-    return this.#client.startExchange({
+    const sent: FastCgiRequestInit = {
       ...exchange,
       // Set even without an `onStderr` option, because it keeps the Request in memory during the exchange: on Node the
       // signal of a Request that was garbage-collected no longer follows the caller's.
@@ -234,7 +255,8 @@ export class FastCgiHttpClient implements AsyncDisposable {
         }
         stderr.push(piece);
       },
-    });
+    };
+    return this.#dispatcher.send(sent, () => clientRequest(sent, sent.params));
   }
 }
 

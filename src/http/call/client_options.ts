@@ -1,5 +1,6 @@
 import { CLIENT_DEFAULTS, type FastCgiClientOptions } from "../../client/options.ts";
 import type { Connector } from "../../connect/connector.ts";
+import type { FastCgiFetchEnd } from "./fetch_watch.ts";
 import type { FastCgiFilterData } from "./filter_data.ts";
 import type { InternalRedirectOptions } from "./internal_redirect.ts";
 import type { FastCgiPhpOptions } from "./php_values.ts";
@@ -123,6 +124,14 @@ export interface FastCgiHttpClientOptions extends FastCgiClientOptions, FastCgiP
    * @default {the connector's: those of the adapters print a line with the request}
    */
   onStderr?: (message: string, request: Request) => void;
+  /**
+   * Called once at the end of every `fetch` and `authorize` whose arguments are valid: for a log, metrics and traces. The
+   * end of one that has a response is that of the exchange with the application, whether or not the program has read all
+   * of the body by then.
+   *
+   * @default {none: then nothing is measured}
+   */
+  onRequestEnd?: (end: FastCgiFetchEnd) => void;
 }
 
 /** A `RequestInit` with options of FastCGI's own. */

@@ -7,6 +7,7 @@ import { encodeUtf8 } from "../../protocol/byte_string.ts";
 import { asNativeHeaders, asNativeRequest, asNativeSignal, isRequest } from "../shared/fetch_objects.ts";
 import { plainFields } from "../shared/plain_fields.ts";
 import { type FastCgiFetchInit, OWN_INIT } from "./client_options.ts";
+import type { FetchWatch } from "./fetch_watch.ts";
 import type { HttpRequestHead } from "./request_to_params.ts";
 
 /** A request to send. */
@@ -17,6 +18,8 @@ export interface OutgoingRequest extends HttpRequestHead {
   readonly bodyUsed: boolean;
   /** Returns the Request, for hooks. A Request that is made only for them has no body, which is being sent already. */
   native(): Request;
+  /** Hears of its end, if the program wants to know. */
+  watch?: FetchWatch;
 }
 
 /** Methods that Fetch neither forbids nor converts. */

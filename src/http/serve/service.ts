@@ -119,6 +119,8 @@ export class FastCgiHttpService {
     const source = incoming ?? sourceOf(request);
     const parts = partsFromParams(source);
     const { method } = parts;
+    const watch = incoming?.watch;
+    if (watch) watch.url = parts.url;
     // Fetch refuses a Request with these methods, and no web server forwards them to an application on purpose.
     if (isForbiddenMethod(method)) return { stdout: errorDocument(501) };
     const fetchRequest =
