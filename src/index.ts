@@ -9,7 +9,6 @@ export type { FastCgiRequestInit } from "./client/request.ts";
 export type { FastCgiRequest } from "./codec/incoming_request.ts";
 export type { FastCgiClientResponse } from "./codec/incoming_response.ts";
 export type { FastCgiResponse } from "./codec/outgoing_response.ts";
-export type { FastCgiServerRequestEnd } from "./codec/request_watch.ts";
 export type { Connector } from "./connect/connector.ts";
 export { failover, roundRobin } from "./connect/connectors.ts";
 export {
@@ -20,7 +19,6 @@ export {
 } from "./http/call/authorizer.ts";
 export { FastCgiHttpClient } from "./http/call/client.ts";
 export type { FastCgiFetchInit, FastCgiHttpClientOptions, FastCgiHttpConnector } from "./http/call/client_options.ts";
-export type { FastCgiFetchEnd } from "./http/call/fetch_watch.ts";
 export type { FastCgiSendFile } from "./http/call/internal_redirect.ts";
 export type { FastCgiHttpPeers } from "./http/call/request_to_params.ts";
 export type { FastCgiScript, FastCgiScriptResolver } from "./http/call/script.ts";

@@ -15,6 +15,7 @@ export { type FastCgiOutgoingRequest, RequestEncoder, type RequestEncoderOptions
 export type { FastCgiRequestEnd, FastCgiRequestOutcome } from "./codec/request_end.ts";
 export { encodeRequestHead, type RequestHead } from "./codec/request_head.ts";
 export type { FastCgiRequestParts } from "./codec/request_sender.ts";
+export type { FastCgiServerRequestEnd } from "./codec/request_watch.ts";
 export { ResponseDecoder, type ResponseDecoderOutlet } from "./codec/response_decoder.ts";
 export type { ResponseDecoderOptions } from "./codec/response_decoder_options.ts";
 export {
@@ -46,6 +47,7 @@ export {
   type RequestToParamsOptions,
   requestToParams,
 } from "./http/call/conversions.ts";
+export type { FastCgiFetchEnd } from "./http/call/fetch_watch.ts";
 export type { FastCgiFilterData } from "./http/call/filter_data.ts";
 export type { InternalRedirectOptions } from "./http/call/internal_redirect.ts";
 export type { FastCgiPhpOptions, PhpValues } from "./http/call/php_values.ts";

@@ -22,6 +22,7 @@ export const sections = [
         ["call", "Call"],
         ["options", "Options and limits"],
         ["errors", "Errors"],
+        ["observability", "Seeing what happens"],
         ["toolkit", "The toolkit"],
       ),
       { site: "examples", file: "examples/README.md", text: "Examples" },
