@@ -14,5 +14,5 @@ export default {
   // Reached by what hangs only.
   timeoutMS: 10_000,
   dryRunTimeoutMinutes: 30,
-  ignorePatterns: ["bench", "cli", "examples", "specifications", "scripts/runtimes", "dist", "coverage", "*.md"],
+  ignorePatterns: ["bench", "cli", "examples", "scripts/runtimes", "dist", "coverage"],
 };

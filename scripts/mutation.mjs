@@ -31,6 +31,8 @@ const ROOMS = [
 /** Files whose tests have other names. */
 const TESTS = {
   "src/client/pool.ts": ["test/client/pool", "test/client/retries", "test/client/multiplexing", "test/client/tenants"],
+  "src/http/serve/request_host.ts": ["test/http/serve/request_host", "test/http/serve/params_to_request"],
+  "src/http/serve/request_target.ts": ["test/http/serve/request_target", "test/http/serve/params_to_request"],
   "src/http/call/cgi_header.ts": ["test/http/call/cgi_"],
   "src/http/call/cgi_body.ts": ["test/http/call/cgi_", "test/http/call/hostile_backend"],
 };

@@ -133,3 +133,29 @@ describe("hostFromParams: no Host at all", () => {
     }
   });
 });
+
+it("hostFromParams takes the web server's own name for no host of the client when no client can ask for it", () => {
+  const none = { origin: "http://localhost", field: null };
+  expect(hostOf({ HTTP_HOST: "_", SERVER_NAME: "_" })).toEqual(none);
+  expect(hostOf({ HTTP_HOST: "_:8080", SERVER_NAME: "_", SERVER_PORT: "8080" })).toEqual(none);
+  // These are other hosts than the web server's name and port.
+  expect(hostOf({ HTTP_HOST: "_:9090", SERVER_NAME: "_", SERVER_PORT: "8080" })).toEqual({
+    origin: "http://_:9090",
+    field: "_:9090",
+  });
+  expect(hostOf({ HTTP_HOST: "_:", SERVER_NAME: "_", SERVER_PORT: "" })).toEqual({ origin: "http://_", field: "_:" });
+});
+
+it.each([
+  ["~^www", "80", "http://localhost"],
+  ["a~b.test", "80", "http://a~b.test"],
+  ["a.b:99", "8080", "http://a.b:99"],
+  ["a.test:65535", "8080", "http://a.test:65535"],
+  ["a.test", "8080x", "http://a.test"],
+  ["a.test", "x8080", "http://a.test"],
+  ["a.test", "123456", "http://a.test"],
+  ["a.test", "65535", "http://a.test:65535"],
+  ["a.test", "1", "http://a.test:1"],
+])("hostFromParams makes of the name %s and the port %s of the web server %s", (name, port, origin) => {
+  expect(hostOf({ SERVER_NAME: name, SERVER_PORT: port })).toEqual({ origin, field: null });
+});
