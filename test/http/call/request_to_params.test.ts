@@ -448,7 +448,10 @@ it("checkParams takes what paramsFromRequest can read", () => {
     checkParams(params);
     expect(paramsOf("http://a.test/", {}, { overrides: [params] }).A).toBe("b");
   }
-  for (const params of [undefined, {}, []]) checkParams(params);
+  for (const params of [undefined, {}, []]) {
+    checkParams(params);
+    expect(paramsOf("http://a.test/", {}, { overrides: [params] })).toEqual(paramsOf("http://a.test/"));
+  }
 });
 
 describe("paramsFromRequest and partsFromParams", () => {

@@ -4,7 +4,7 @@ import { paramsFromPairs } from "../../../src/cgi/params.ts";
 import { GivenVariables } from "../../../src/cgi/variables.ts";
 import { IncomingRequest } from "../../../src/codec/incoming_request.ts";
 import { hasBody, nativeRequest } from "../../../src/http/serve/native_request.ts";
-import { partsFromParams, type RequestParts } from "../../../src/http/serve/params_to_request.ts";
+import { isForbiddenMethod, partsFromParams, type RequestParts } from "../../../src/http/serve/params_to_request.ts";
 import { FastCgiError, type NameValuePair, type Role } from "../../../src/toolkit.ts";
 import { loadFrontends } from "../../support/vectors.ts";
 
@@ -91,6 +91,11 @@ describe("partsFromParams: method", () => {
       expect(refusalOf({ REQUEST_METHOD: method }), method).toContain("REQUEST_METHOD is ");
     }
   });
+});
+
+it("isForbiddenMethod is whether Fetch has no such method, in any case", () => {
+  for (const method of ["CONNECT", "TRACE", "TRACK", "trace", "Track"]) expect(isForbiddenMethod(method)).toBe(true);
+  for (const method of ["GET", "XTRACE", "TRACER", ""]) expect(isForbiddenMethod(method)).toBe(false);
 });
 
 describe("partsFromParams: path and query", () => {
@@ -290,6 +295,10 @@ describe("partsFromParams: headers", () => {
       SCRIPT_FILENAME: "/x",
     });
     expect(headers).toEqual({ accept: "*/*", empty: "", host: "example.com", "x-under-score": "u" });
+  });
+
+  it("partsFromParams gives no host header where the web server only stood in for the client's host", () => {
+    expect(headersOf({ HTTP_HOST: "_", SERVER_NAME: "_", HTTP_ACCEPT: "*/*" })).toEqual({ accept: "*/*" });
   });
 
   it("partsFromParams joins repeated headers, and cookies with semicolons", () => {
