@@ -11,6 +11,7 @@ import { caught, DrivenResponseDecoder, end } from "../support/decoders.ts";
 import { heldBytes } from "../support/memory.ts";
 import { record } from "../support/records.ts";
 import { drain, failureOf, isSettled, textFrom } from "../support/streams.ts";
+import { unhandledRejectionsOf } from "../support/unhandled_rejections.ts";
 
 const { EndRequest, GetValuesResult, Stderr, Stdout, UnknownType } = RecordType;
 
@@ -362,10 +363,13 @@ it("ResponseDecoder refuses what is no outlet, hook, id or record, and goes on",
   driver.send(end(1));
 });
 
-it("ResponseDecoder drops in silence when its outlet is empty", () => {
+it("ResponseDecoder drops in silence when its outlet is empty", async () => {
   const decoder = new ResponseDecoder();
   decoder.expect(1);
-  for (const each of [record(GetValuesResult, 0), end(1), record(Stdout, 1, "late")]) {
-    decoder.transform(each, { enqueue: () => expect.unreachable() });
-  }
+  const unhandled = await unhandledRejectionsOf(async () => {
+    for (const each of [record(GetValuesResult, 0), end(1), record(Stdout, 1, "late")]) {
+      decoder.transform(each, { enqueue: () => expect.unreachable() });
+    }
+  });
+  expect(unhandled).toEqual([]);
 });
