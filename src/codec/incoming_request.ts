@@ -68,8 +68,6 @@ export class IncomingRequest implements FastCgiRequest {
   readonly requestId: number;
   readonly role: Role;
   readonly keepConn: boolean;
-  /** Hears of its end, if the program wants to know. */
-  watch: RequestObserver | null = null;
   #variables: Variables;
   readonly #stdinQueue: ByteQueue;
   readonly #limits: IncomingStreamLimits;
@@ -78,6 +76,7 @@ export class IncomingRequest implements FastCgiRequest {
   #abortReason: FastCgiError | null = null;
   #onAbort: ((reason: FastCgiError) => void)[] = [];
   #copyable: FastCgiRequest | null = null;
+  #watch: RequestObserver | null = null;
 
   constructor(requestId: number, role: Role, keepConn: boolean, variables: Variables, limits: IncomingStreamLimits) {
     this.requestId = requestId;
@@ -111,6 +110,15 @@ export class IncomingRequest implements FastCgiRequest {
 
   get paramPairs(): readonly NameValuePair[] {
     return this.#variables.repeatedParams ?? [...this.params];
+  }
+
+  /** Hears of its end, if the program wants to know. */
+  get watch(): RequestObserver | null {
+    return this.#watch;
+  }
+
+  set watch(watch: RequestObserver | null) {
+    this.#watch = watch;
   }
 
   /** The bytes of FCGI_STDIN, below the stream. */
