@@ -102,6 +102,7 @@ export {
 } from "./protocol/record.ts";
 export type { FastCgiServerLimits } from "./server/options.ts";
 export type { FastCgiHandlerContext } from "./server/response.ts";
+export type { FastCgiServerStatus } from "./server/server.ts";
 export { type ConnectionAddress, type ConnectionAddresses, type TcpAddress, tcpAddress } from "./transport/address.ts";
 export type { ByteChannel, ByteChannelEvents } from "./transport/byte_channel.ts";
 export type { StreamConnection } from "./transport/connection.ts";

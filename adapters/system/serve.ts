@@ -12,6 +12,7 @@ import {
   type FastCgiHttpServiceOptions,
   FastCgiServer,
   type FastCgiServerOptions,
+  type FastCgiServerStatus,
 } from "../../src/toolkit.ts";
 import type { HttpListener } from "../http_listener/listener_fetch.ts";
 import { printError, printStderr } from "../shared/print.ts";
@@ -43,6 +44,8 @@ export interface ServedOptions extends Omit<ServeOptions, "fetch" | "listener"> 
 export interface FastCgiListener extends AsyncDisposable {
   /** Where it listens. Undefined where the runtime does not know that of an inherited descriptor. */
   readonly address: ConnectionAddress | undefined;
+  /** The connections and requests of this moment, in this process. They are counted when this is read. */
+  readonly status: FastCgiServerStatus;
   /**
    * Removes the socket file, answers the clients that connected before, waits for running requests, and closes. A
    * request that a web server sends on a kept connection at the moment of its close is lost: see `grace`.
@@ -96,7 +99,15 @@ export async function serveOn(runtime: ServerRuntime, options: ServedOptions): P
     await close();
     throw signal.reason;
   }
-  return { address: listener.address, close, closed, [Symbol.asyncDispose]: () => close() };
+  return {
+    address: listener.address,
+    get status() {
+      return application.status;
+    },
+    close,
+    closed,
+    [Symbol.asyncDispose]: () => close(),
+  };
 }
 
 /** The service for either kind of application. node:http is loaded for those that need it. */

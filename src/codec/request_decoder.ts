@@ -65,6 +65,13 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
     return this.#active.size;
   }
 
+  /** The number of requests that have begun, and were neither emitted nor refused so far. */
+  get incompleteRequests(): number {
+    let count = 0;
+    for (const { request } of this.#active.values()) if (request === null) count++;
+    return count;
+  }
+
   /**
    * The bytes of content so far that were neither copied nor dropped, so that views of them may still be in use. While a piece of input
    * is decoded that leaves this number as it was, nothing keeps a view of the piece.

@@ -110,6 +110,21 @@ export class ServerConnection
     return this.#decoder.requests.filter((request) => !this.#exchanges.hasBrokenOff(request));
   }
 
+  /** Whether there is no request on it. */
+  get isIdle(): boolean {
+    return this.#decoder.activeRequests === 0;
+  }
+
+  /** The number of requests whose handler or response has not settled. */
+  get running(): number {
+    return this.#exchanges.running;
+  }
+
+  /** The number of requests whose variables are still to come. */
+  get waiting(): number {
+    return this.canSend ? this.#decoder.incompleteRequests : 0;
+  }
+
   /** Closes the connection once no request is active on it. */
   finish(): void {
     if (this.#phase === "open") this.#phase = "finishing";

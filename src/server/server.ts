@@ -31,6 +31,26 @@ export interface CloseOptions {
 /** The defaults of {@linkcode CloseOptions}. */
 export const CLOSE_DEFAULTS: Required<CloseOptions> = Object.freeze({ grace: 250, timeout: Number.POSITIVE_INFINITY });
 
+/** Numbers of a server. They are of this process alone, also if others listen at the same place. */
+export interface FastCgiServerStatus {
+  /** Open connections. */
+  readonly connections: number;
+  /** Open connections without a request. */
+  readonly idle: number;
+  /**
+   * Requests whose handler or response has not settled. A handler counts until then also if its web server has closed
+   * the connection: a number that grows tells of handlers that never end. Those that a close has left behind do not count.
+   */
+  readonly active: number;
+  /** Requests that have begun, and whose variables are still to come, so that no handler has them. */
+  readonly waiting: number;
+  /**
+   * When the server began, in milliseconds by `performance.now()`, which no change of the clock moves.
+   * `performance.timeOrigin + startTime` is the time of day.
+   */
+  readonly startTime: number;
+}
+
 /** Milliseconds that handlers have to settle after the timeout of a close has aborted them. */
 const SETTLE_TIME = 1000;
 
@@ -46,6 +66,7 @@ const SETTLE_TIME = 1000;
 export class FastCgiServer implements FastCgiHandlerContext {
   readonly #handler: FastCgiHandler;
   readonly #options: ResolvedServerOptions;
+  readonly #startTime = performance.now();
   /** The open connections. */
   readonly #connections = new Set<ServerConnection>();
   /** Closed connections with handlers that have not settled. They do not count for `maxConnections`. */
@@ -72,9 +93,16 @@ export class FastCgiServer implements FastCgiHandlerContext {
     this.#options = resolveServerOptions(optionsOf(options));
   }
 
-  /** The number of open connections. */
-  get connections(): number {
-    return this.#connections.size;
+  /** The connections and requests of this moment. They are counted when this is read. */
+  get status(): FastCgiServerStatus {
+    let [idle, active, waiting] = [0, 0, 0];
+    for (const connection of this.#connections) {
+      if (connection.isIdle) idle++;
+      active += connection.running;
+      waiting += connection.waiting;
+    }
+    for (const connection of this.#unsettled) active += connection.running;
+    return { connections: this.#connections.size, idle, active, waiting, startTime: this.#startTime };
   }
 
   /**

@@ -201,6 +201,33 @@ describe("maxConnections", () => {
   });
 });
 
+describe("status", () => {
+  it("serve counts the requests of a listener for node:http, as those of a fetch handler, until it is closed", async () => {
+    const [begun, release] = [deferred(), deferred()];
+    const path = newPath();
+    const server = await serve({
+      path,
+      async listener(_, response) {
+        begun.resolve();
+        await release.promise;
+        response.end("answered");
+      },
+    });
+    onTestFinished(() => server.close({ timeout: 1 }));
+    const client = new FastCgiHttpClient(new FastCgiUnixConnector(path), { keepAlive: true });
+    const answer = answerOf(client);
+    await begun.promise;
+    expect(server.status).toMatchObject({ connections: 1, idle: 0, active: 1, waiting: 0 });
+    expect(server.status.startTime).toBeLessThanOrEqual(performance.now());
+    release.resolve();
+    expect(await answer).toBe("answered");
+    await waitUntil(() => server.status.active === 0);
+    expect(server.status).toMatchObject({ connections: 1, idle: 1, active: 0, waiting: 0 });
+    await Promise.all([server.close(), client.close()]);
+    expect(server.status).toMatchObject({ connections: 0, idle: 0, active: 0, waiting: 0 });
+  });
+});
+
 describe("closing", () => {
   /** A server with a request that runs until it is let go. */
   async function busy(

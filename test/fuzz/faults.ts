@@ -165,7 +165,7 @@ async function answersOf(
     wire.end();
     await clock.pass(LONG);
     await served;
-    must(wire.isClosed && server.connections === 0, "The connection was never closed");
+    must(wire.isClosed && server.status.connections === 0, "The connection was never closed");
     must(
       open.size === 0 || isBrokenOff || wire.output !== "ended",
       "A response that has begun and not ended is not broken off",

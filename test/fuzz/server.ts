@@ -574,7 +574,7 @@ async function converse(
   await Promise.race([server.close({ grace: 0 }), clock.pass(LONG)]);
   await closing;
   must(ends.length === before, "An end was told of a request that had ended long ago");
-  must(server.connections === 0, `${server.connections} connections are open at the end`);
+  must(server.status.connections === 0, `${server.status.connections} connections are open at the end`);
   must(clock.pending === 0, `${clock.pending} timers run at the end`);
 }
 
@@ -597,7 +597,7 @@ function checkEnds(ends: readonly FastCgiServerRequestEnd[], web: WebServer, { a
 /** @throws {Fault} If something is left of a connection whose peer has gone long ago. */
 function checkLeft(server: FastCgiServer, { wire }: WebServer, { all }: Calls): void {
   must(wire.isClosed, "The connection was never closed");
-  must(server.connections === 0, `${server.connections} connections are open`);
+  must(server.status.connections === 0, `${server.status.connections} connections are open`);
   for (const { number, signal, isSettled, leftovers } of all) {
     must(isSettled || signal.aborted, `Call ${number} was not told that its request is over`);
     must(leftovers === null, `${leftovers}`);

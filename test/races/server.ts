@@ -200,7 +200,7 @@ class ServerWorld implements World {
     await this.#clock.pass(LONG);
     must(this.#fault === null, `${this.#fault}`);
     must(this.#wire.isClosed, "The connection was never closed");
-    must(this.#server.connections === 0, `${this.#server.connections} connections are open`);
+    must(this.#server.status.connections === 0, `${this.#server.status.connections} connections are open`);
     await mustSettle(this.#clock, this.#served, "serve()");
     this.#closings.push(this.#server.close());
     for (const each of this.#closings) await mustSettle(this.#clock, each, "close()");

@@ -66,7 +66,7 @@ describe("ServerConnection without FCGI_KEEP_CONN", () => {
     expect(web).toMatchObject({ output: "ended", brokenOff: false });
     expect(end.events).toEqual(["write", "half-close", "close"]);
     expect(application.errors).toEqual([]);
-    expect(application.server.connections).toBe(0);
+    expect(application.server.status.connections).toBe(0);
   });
 
   it("closes behind the whole response when that is large", async () => {
@@ -502,9 +502,9 @@ describe("ServerConnection that is given up while the web server does not read",
     await turns();
     expect(body.cancelled).toMatchObject({ code: "connectionClosed", cause: { code: "protocol" } });
     await pass(2999);
-    expect(application.server.connections).toBe(1);
+    expect(application.server.status.connections).toBe(1);
     await pass(1);
-    expect(application.server.connections).toBe(0);
+    expect(application.server.status.connections).toBe(0);
     await served;
     expect(end.isClosed).toBe(false);
     web.startReading();

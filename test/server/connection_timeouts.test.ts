@@ -412,7 +412,7 @@ describe("writeTimeout", () => {
     expect(application.errors).toEqual([]);
     await pass(1);
     await served;
-    expect(application.server.connections).toBe(0);
+    expect(application.server.status.connections).toBe(0);
     // Once for each request, so that a log can say which.
     expect(application.errors).toMatchObject(Array(2).fill({ code: "timeout", limit: "writeTimeout" }));
     expect(application.failedRequests).toMatchObject([{ requestId: 1 }, { requestId: 2 }]);

@@ -137,7 +137,7 @@ it("FastCgiServer sends one END_REQUEST at most and settles when requests are ab
           expect(ends.length).toBeLessThanOrEqual(1);
           if (ends.length > 0) expect(own.at(-1)).toBe(ends[0]);
         });
-        expect(application.server.connections).toBe(0);
+        expect(application.server.status.connections).toBe(0);
         if (ending !== "break") expect(application.errors).toEqual([]);
       },
     ),

@@ -37,10 +37,10 @@ describe("FastCgiServer.serve", () => {
     const connections = [application.connect(), application.connect(), application.connect()];
     for (const { web } of connections) await web.send(request(1));
     for (const { web } of connections) expect(await web.answer(1)).toEqual(complete(OK));
-    expect(application.server.connections).toBe(3);
+    expect(application.server.status.connections).toBe(3);
     await Promise.all(connections.map(({ web }) => web.end()));
     await Promise.all(connections.map(({ served }) => served));
-    expect(application.server.connections).toBe(0);
+    expect(application.server.status.connections).toBe(0);
   });
 
   it("refuses a connection and reports it when maxConnections are open", async () => {
@@ -64,10 +64,10 @@ describe("FastCgiServer.serve", () => {
     for (let round = 0; round < 5; round++) {
       const connections = [application.connect(), application.connect()];
       for (const { web } of connections) await web.send(request(1));
-      expect(application.server.connections).toBe(2);
+      expect(application.server.status.connections).toBe(2);
       await Promise.all(connections.map(({ web }) => web.end()));
       for (const { application: end } of connections) await vi.waitUntil(() => end.isClosed);
-      expect(application.server.connections).toBe(0);
+      expect(application.server.status.connections).toBe(0);
     }
     const { web } = application.connect();
     await web.send(begin(1), params(1, []), record(RecordType.Stdin, 1));
@@ -258,7 +258,7 @@ describe("FastCgiServer.close and time", () => {
     expect(application.errors).toMatchObject(Array(3).fill({ code: "timeout" }));
     expect(application.errors.map(String).join("\n")).toMatch(/handler.*\n.*handler.*\n.*waitUntil/);
     expect(application.failedRequests.map((failed) => failed?.requestId)).toEqual([2, 1, undefined]);
-    expect(application.server.connections).toBe(0);
+    expect(application.server.status.connections).toBe(0);
     expect(vi.getTimerCount()).toBe(0);
     // What was left is of no concern to later calls.
     await application.server.close();

@@ -282,7 +282,7 @@ describe("what is no connection", () => {
     expect(() => toStreams(connection)).toThrow(message);
     const server = new FastCgiServer(() => ({}));
     await expect(server.serve(connection)).rejects.toThrow(message);
-    expect(server.connections).toBe(0);
+    expect(server.status.connections).toBe(0);
     const failures: unknown[] = [];
     const connector = { connect: async () => connection };
     for (const each of [connector, failover([connector], { onFailure: (error) => failures.push(error) })]) {

@@ -35,6 +35,9 @@ export function serverCloseCases({ column, kind, newPath }: Setting, runtime: Se
       const response = await client.fetch("http://localhost/body", init);
       const reader = response.body!.getReader();
       expect(new TextDecoder().decode((await reader.read()).value)).toBe("started\n");
+      // The request that asks is one of them.
+      const status = await (await client.fetch("http://localhost/status")).json();
+      expect(status).toMatchObject({ connections: 2, idle: 0, active: 2, waiting: 0, startTime: expect.any(Number) });
       server.askToClose();
       await waitUntil(() =>
         client.fetch("http://localhost/").then(

@@ -9,10 +9,12 @@ const print = (line: Notice): void => console.log(JSON.stringify(line));
 
 try {
   const { serve } = await adapterOf(name as RuntimeName);
+  const handler = application(print);
   const server = await serve({
     onError: (error) => print({ error: String(error) }),
     ...JSON.parse(options!),
-    fetch: application(print),
+    fetch: (request, context) =>
+      new URL(request.url).pathname === "/status" ? Response.json(server.status) : handler(request, context),
   });
   print({ address: server.address ?? null });
   process.once("SIGTERM", async () => {
