@@ -39,6 +39,8 @@ export interface FastCgiRequest {
 
 /** Hears what becomes of a request: without it, nothing is measured. */
 export interface RequestObserver {
+  /** Its method, as the web server sent it. */
+  method: string | undefined;
   /** Returns the URL of the Request that was made of it. */
   url: (() => string) | null;
   /** Returns a sink that notes what of the response is sent to `sink`. */

@@ -298,7 +298,10 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
     }
     active.waitsSince = SINCE_LAST_LOOK;
     active.request = new IncomingRequest(active.requestId, active.role, active.keepConn, variables, this.#options);
-    active.request.watch = active.watch;
+    if (active.watch !== null) {
+      active.watch.method = variables.get("REQUEST_METHOD");
+      active.request.watch = active.watch;
+    }
     output.enqueue(active.request);
   }
 

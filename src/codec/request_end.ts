@@ -17,9 +17,9 @@ export interface FastCgiRequestEnd {
   readonly outcome: FastCgiRequestOutcome;
   /** Why it did not end otherwise: an error, or the reason of a signal. Undefined if it is complete. */
   readonly error: unknown;
-  /** The method; undefined if the request ended before its variables had come. */
+  /** The method, as it came; undefined if the request ended before its variables had come. */
   readonly method: string | undefined;
-  /** The URL of the Request; undefined if none was made. */
+  /** The URL of the Request; undefined if none was made, or, on a server, it was made of a copy of `request`. */
   readonly url: string | undefined;
   /** The status of the response; undefined if it ended before its header. */
   readonly status: number | undefined;

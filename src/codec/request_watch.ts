@@ -22,6 +22,7 @@ export interface FastCgiServerRequestEnd extends FastCgiRequestEnd {
 
 /** Watches one request from its start to its end. */
 export class RequestWatch implements RequestObserver {
+  method: string | undefined;
   url: (() => string) | null = null;
   readonly #startTime = performance.now();
   readonly #tell: (end: FastCgiServerRequestEnd) => void;
@@ -57,11 +58,16 @@ export class RequestWatch implements RequestObserver {
     const { bytes } = this.#header;
     const end = findHeaderEnd(bytes, searched);
     // No web server takes a longer header. What came is not kept for its end.
-    if (end === -1 && bytes.length <= MAX_SENT_CONTENT_LENGTH) return;
+    if (end === -1 && bytes.length <= MAX_SENT_CONTENT_LENGTH) {
+      // The first piece is kept as it is, but the program may use its memory again.
+      if (searched === 0) this.#header.add(new Uint8Array(this.#header.take()));
+      return;
+    }
+    const header = end === -1 ? bytes : bytes.subarray(0, end);
     this.#header = null;
     this.#headerTime = performance.now();
-    this.#status = statusOf(decodeByteString(bytes.subarray(0, Math.max(0, end))));
-    this.#bodyBytes = bytes.length - Math.max(0, end);
+    this.#status = statusOf(decodeByteString(header));
+    this.#bodyBytes = bytes.length - header.length;
   }
 
   end(outcome: FastCgiRequestOutcome, error?: unknown, request: IncomingRequest | null = null): void {
@@ -72,7 +78,7 @@ export class RequestWatch implements RequestObserver {
       outcome,
       error,
       request: request?.copyable,
-      method: request?.variables.get("REQUEST_METHOD"),
+      method: this.method,
       url: this.url?.(),
       status: this.#status,
       requestBodyBytes: request?.stdinQueue.received ?? 0,

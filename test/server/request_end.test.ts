@@ -383,6 +383,11 @@ describe("onRequestEnd of a server", () => {
       "no field": [["\r\nbody"], 200, 4],
       "single bytes": [[..."Status: 404 Not Found\r\n\r\nbody"], 404, 4],
       "no end of the header": [["Status: 404"], undefined, 0],
+      "a header that is too long": [
+        ["Status: 404\r\n", "A: ".padEnd(70_000, "x"), "\r\n\r\n"],
+        404,
+        expect.any(Number),
+      ],
     };
     for (const [name, [pieces, status, responseBodyBytes]] of Object.entries(outputs)) {
       const { web, ends } = serving(() => ({ stdout: streamOf(...pieces.map((piece) => text.encode(piece))) }));
@@ -393,6 +398,74 @@ describe("onRequestEnd of a server", () => {
         { outcome: "complete", status, responseBodyBytes, url: undefined, method: "GET" },
       ]);
     }
+  });
+
+  it("reads the status of pieces whose memory the program uses again", async () => {
+    const buffers = ["Status: 4", "04\r\n", "\r\nbody"].map((piece) => text.encode(piece));
+    let given: Uint8Array<ArrayBuffer> | undefined;
+    const stdout = new ReadableStream<Uint8Array>(
+      {
+        async pull(controller) {
+          await turns();
+          if (given !== undefined) structuredClone(given, { transfer: [given.buffer] });
+          given = buffers.shift();
+          if (given === undefined) controller.close();
+          else controller.enqueue(given);
+        },
+      },
+      { highWaterMark: 0 },
+    );
+    const { web, ends } = serving(() => ({ stdout }));
+    await web.send(request(1));
+    await web.answer(1);
+    await turns();
+    expect(ends).toMatchObject([{ outcome: "complete", status: 404, responseBodyBytes: 4 }]);
+  });
+
+  it("tells of the method that came, whatever the program makes of the params", async () => {
+    const changes: ((request: { params: unknown }) => void)[] = [
+      (request) => (request.params as Map<string, string>).clear(),
+      (request) => {
+        request.params = new Map([["REQUEST_METHOD", "PUT"]]);
+      },
+      (request) => {
+        request.params = null;
+      },
+    ];
+    for (const change of changes) {
+      const { web, ends } = serving((request) => {
+        change(request);
+        return { stdout: "Status: 204\r\n\r\n" };
+      });
+      await web.send(request(1), request(2));
+      await Promise.all([web.answer(1), web.answer(2)]);
+      await turns();
+      expect(ends).toMatchObject([
+        { outcome: "complete", method: "GET", status: 204 },
+        { outcome: "complete", method: "GET", status: 204 },
+      ]);
+    }
+  });
+
+  it("lets the program close the server in it, and is called for all others too", async () => {
+    const ends: string[] = [];
+    const closed: Promise<void>[] = [];
+    const application = new MemoryApplication(new FastCgiHttpService(never).handler, {
+      onRequestEnd: ({ outcome }) => {
+        ends.push(outcome);
+        closed.push(application.server.close({ grace: 0, timeout: 0 }));
+      },
+    });
+    const { web } = application.connect();
+    const other = application.connect();
+    await web.send(request(1), request(2), begin(3));
+    await other.web.send(request(1), begin(2, { role: 9 }));
+    await turns();
+    await web.end();
+    await pass(3_600_000);
+    await Promise.all(closed);
+    expect(ends).toEqual(["refused", "aborted", "aborted", "aborted", "timeout"]);
+    expect(application.server.status.connections).toBe(0);
   });
 
   it("knows the status of a response that a wrapper has passed on", async () => {

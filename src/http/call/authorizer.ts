@@ -106,7 +106,7 @@ export interface AskAuthorizerOptions {
 
 /** Asks an authorizer about `request`. The request's body is not touched. */
 export async function askAuthorizer(request: Request, options: AskAuthorizerOptions): Promise<FastCgiAuthorization> {
-  const { signal, params, startExchange, maxDrainBytes } = options;
+  const { signal, params, startExchange, maxDrainBytes, watch } = options;
   for (const name of NOT_SENT) params.delete(name);
   const incoming = await startExchange({ role: Role.Authorizer, params });
   // Read with its body, also for a HEAD request: only its end shows that the answer is complete.
@@ -115,6 +115,7 @@ export async function askAuthorizer(request: Request, options: AskAuthorizerOpti
     // Only the site's own responses may ask for files.
     dropFileRequests(response.headers);
     dropVariables(response.headers);
+    watch?.awaitEnd();
     return { allowed: false, response: request.method === "HEAD" ? withoutBody(response, maxDrainBytes) : response };
   }
   if (isAmbiguous) {
@@ -126,6 +127,7 @@ export async function askAuthorizer(request: Request, options: AskAuthorizerOpti
   await readToEnd(response.body!.getReader(), maxDrainBytes, "Cannot allow the request: the authorizer's answer");
   // The body is read once its announced length has come, but the answer is complete only with FCGI_END_REQUEST.
   await orAbort(incoming.completed(), signal);
+  watch?.end("complete");
   return { allowed: true, variables };
 }
 

@@ -226,7 +226,9 @@ export class FastCgiHttpClient implements AsyncDisposable {
       const { method, watch } = request;
       const { streamedResponse } = this.#preset;
       const limits = { maxResponseHeaderBytes, maxDrainBytes };
-      return await responseFromCgi(response, { method, ...limits, responseClass, streamedResponse, watch });
+      const answer = await responseFromCgi(response, { method, ...limits, responseClass, streamedResponse, watch });
+      watch?.awaitEnd();
+      return answer;
     } catch (error) {
       void dispose?.();
       throw error;

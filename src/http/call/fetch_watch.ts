@@ -27,12 +27,14 @@ export interface FetchWatch {
   /** Notes that the request is being sent. */
   noteSent(response: IncomingResponse): void;
   /**
-   * Notes the header of its response. From now on the watch hears of the end by itself.
+   * Notes the header of its response.
    *
    * @param headerBytes The length of the header block.
    * @param bodyBytes The length of the body that the program gets; NaN if that is unknown.
    */
   noteHeader(status: number, headerBytes: number, bodyBytes: number): void;
+  /** Called when the program gets the response: its end is that of the exchange. */
+  awaitEnd(): void;
   /** Called when the request is over. Only the first call counts. */
   end(outcome: FastCgiRequestOutcome, error?: unknown): void;
   /** Called with the response of a `script`, which answers in place of the application. */
@@ -51,6 +53,7 @@ export function watchFetch(request: WatchedRequest, tell: (end: FastCgiFetchEnd)
   let sent: IncomingResponse | undefined;
   let status: number | undefined;
   let headerBytes = 0;
+  let bodyBytes = 0;
   let timeToHeader: number | undefined;
   let isOver = false;
 
@@ -60,10 +63,11 @@ export function watchFetch(request: WatchedRequest, tell: (end: FastCgiFetchEnd)
     noteSent(response) {
       sent = response;
     },
-    noteHeader(given, length, bodyBytes) {
-      status = given;
-      headerBytes = length;
+    noteHeader(...given) {
+      [status, headerBytes, bodyBytes] = given;
       timeToHeader = performance.now() - startTime;
+    },
+    awaitEnd() {
       sent!.completed().then(
         () => {
           const left = bodyBytes - responseBodyBytes();
@@ -71,8 +75,8 @@ export function watchFetch(request: WatchedRequest, tell: (end: FastCgiFetchEnd)
           else watch.end("complete");
         },
         (error) => {
-          // The program has the whole body; what the application went on to do is of no use to it.
-          if (responseBodyBytes() >= bodyBytes) watch.end("complete");
+          // The program has the whole body, or wants none of it; what the application went on to do is of no use to it.
+          if (responseBodyBytes() >= bodyBytes || isDropped(error)) watch.end("complete");
           // Its reader cancelled the body, with any reason.
           else if (sent!.stdoutQueue.failure === undefined) watch.end("aborted", error);
           else watch.fail(error);
@@ -105,10 +109,16 @@ export function watchFetch(request: WatchedRequest, tell: (end: FastCgiFetchEnd)
       watch.end("refused");
     },
     fail(error) {
-      watch.end(error === request.signal?.reason ? "aborted" : outcomeOf(error), error);
+      const { signal } = request;
+      watch.end(signal?.aborted && error === signal.reason ? "aborted" : outcomeOf(error), error);
     },
   };
   return watch;
+}
+
+/** Whether there was too much to drop of a body that the program does not get. */
+function isDropped(error: unknown): boolean {
+  return error instanceof FastCgiError && error.limit === "maxDrainBytes";
 }
 
 /** How a request ended that failed. */

@@ -272,6 +272,30 @@ const ENDINGS: Record<string, Ending> = {
     script: readsOnly,
     end: { outcome: "failed", error: reason },
   },
+  "a script that throws nothing, while there is a signal": {
+    options: {
+      script: () => {
+        throw undefined;
+      },
+    },
+    script: readsOnly,
+    end: { outcome: "failed", error: undefined },
+  },
+  "a body that fails with nothing, and no signal": {
+    script: readsOnly,
+    init: {
+      method: "POST",
+      body: new ReadableStream({ start: (controller) => controller.error() }),
+      duplex: "half",
+      signal: null,
+    } as RequestInit,
+    end: { outcome: "failed", error: undefined },
+  },
+  "a signal that aborts with null": {
+    script: begins("A: 1\r\n\r\nhalf"),
+    use: (_, controller) => controller.abort(null),
+    end: { outcome: "aborted", error: null },
+  },
   "a variable that can't be sent": {
     options: { params: { WRONG: "\u0100" } },
     script: readsOnly,
@@ -290,6 +314,11 @@ const ENDINGS: Record<string, Ending> = {
     options: { onLocalRedirect: () => new Response("there", { status: 203 }) },
     script: answers("Location: /there\r\n\r\n"),
     end: { outcome: "complete", status: 302 },
+  },
+  "a hook that answers, where there is too much of the body to drop": {
+    options: { maxDrainBytes: 10, onAccelRedirect: () => new Response("there") },
+    script: begins(`X-Accel-Redirect: /there\r\n\r\n${"x".repeat(100)}`),
+    end: { outcome: "complete", error: undefined, status: 200 },
   },
   "a hook that throws": {
     options: {
@@ -421,13 +450,37 @@ describe("onRequestEnd of a client", () => {
       ["Status: 200\r\n\r\n", { outcome: "complete", status: 200 }],
       ["Status: 403\r\n\r\nno", { outcome: "complete", status: 403, responseBodyBytes: 2 }],
       ["nonsense", { outcome: "failed", status: undefined }],
+      ["Status: 200\r\nStatus: 403\r\n\r\n", { outcome: "failed", error: code("malformedResponse"), status: 200 }],
+      [`Status: 200\r\n\r\n${"x".repeat(100)}`, { outcome: "failed", error: limit("maxDrainBytes"), status: 200 }],
+      ["Status: 200\r\nContent-Length: 3\r\n\r\nno", { outcome: "failed", error: code("lengthMismatch") }],
     ] as const) {
-      const { client, ends } = calling(answers(output));
+      const { client, ends } = calling(answers(output), { maxDrainBytes: 10 });
       await client.authorize(request).catch(() => {});
       await turns();
       expect(ends).toMatchObject([{ url: request.url, ...end }]);
       expect(ends[0]!.request).toBe(request);
     }
+  });
+
+  it("is called with the abort of what an Authorizer was asked, and with its answer that breaks off", async () => {
+    const controller = new AbortController();
+    const { client, ends } = calling(begins("Status: 200\r\n\r\nok"));
+    const asking = client.authorize(new Request("http://a.test/"), { signal: controller.signal }).catch(() => {});
+    await turns();
+    controller.abort(reason);
+    await asking;
+    const closing = calling(async (application) => {
+      const { requestId } = (await application.request())!;
+      await application.send(stdout(requestId, "Status: 200\r\nContent-Length: 2\r\n\r\nok"));
+      await turns();
+      application.close();
+    });
+    await closing.client.authorize(new Request("http://a.test/")).catch(() => {});
+    await turns();
+    expect([...ends, ...closing.ends]).toMatchObject([
+      { outcome: "aborted", error: reason, status: 200 },
+      { outcome: "failed", error: { code: "connectionClosed" }, status: 200 },
+    ]);
   });
 
   it("harms nothing when it throws or rejects", async () => {
