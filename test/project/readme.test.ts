@@ -293,6 +293,83 @@ describe("the documents", () => {
     expect(await (await fetch(`${url}/page.html`)).text()).toContain("<p>of Vite");
   });
 
+  /** Runs a block of the page about watching, and sends it one request. */
+  async function watched(
+    marker: string,
+    init: Parameters<FastCgiHttpClient["fetch"]>[1],
+    places: Record<string, string> = {},
+  ): Promise<RunningProcess> {
+    const folder = await createTemporaryDirectory("readme-watched");
+    cleanup.push(() => folder.remove());
+    const path = join(folder.path, "app.sock");
+    const client = new FastCgiHttpClient(new FastCgiUnixConnector(path));
+    const started = await run(
+      block("docs/observability.md", marker),
+      { "/run/app/app.sock": path, ...places },
+      async () =>
+        client.fetch("http://localhost/ready").then(
+          (response) => response.ok,
+          () => false,
+        ),
+    );
+    const response = await client.fetch("http://localhost/watched?x=1", init);
+    expect(await response.text()).toBe("Hello\n");
+    return started;
+  }
+
+  it("write an access log, of one line for each request", async () => {
+    const started = await watched("const quoted", {
+      method: "PUT",
+      remoteAddress: "192.0.2.7",
+      params: { REQUEST_URI: '/a"b\\\n\xe9', SERVER_PROTOCOL: "HTTP/1.1" },
+    });
+    await waitUntil(() => started.stdout().includes("192.0.2.7"));
+    const line = started.stdout().trim().split("\n").at(-1)!;
+    expect(line).toMatch(
+      /^192\.0\.2\.7 - - \[\d\d\/[A-Z][a-z]{2}\/\d{4}:\d\d:\d\d:\d\d \+0000\] "PUT .* HTTP\/1\.1" 200 6$/,
+    );
+    expect(line).toContain('"PUT /a\\x22b\\x5c\\x0a\\xe9 HTTP/1.1"');
+  });
+
+  it("count for Prometheus", async () => {
+    const port = await freePort();
+    await watched("prom-client", { method: "PROPFIND" }, { 9101: String(port) });
+    const metrics = async (): Promise<string> => (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    await waitUntil(async () => (await metrics()).includes('method="other"'));
+    const lines = (await metrics()).split("\n");
+    expect(lines).toContain('http_request_duration_seconds_count{method="other",status="200",outcome="complete"} 1');
+    expect(lines).toContain('fastcgi_requests{state="active"} 0');
+    expect(lines).toContain('fastcgi_requests{state="waiting"} 0');
+  });
+
+  it("trace with OpenTelemetry, under the span of the caller", async () => {
+    const [traceId, parentId] = ["4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"];
+    const started = await watched("NodeTracerProvider", {
+      headers: { traceparent: `00-${traceId}-${parentId}-01` },
+    });
+    await waitUntil(() => started.stdout().split(`traceId: '${traceId}'`).length > 3);
+    // ConsoleSpanExporter prints each span when it ends: that of the handler first.
+    const [query, request] = started
+      .stdout()
+      .split(/^(?=\{)/m)
+      .filter((span) => span.includes(`traceId: '${traceId}',`));
+    expect(query).toContain("name: 'query'");
+    expect(request).toContain("name: 'GET'");
+    expect(request).toContain(`spanId: '${parentId}'`);
+    expect(query).toContain(`spanId: '${/^ {2}id: '(\w+)'/m.exec(request!)![1]}'`);
+    expect(request).toContain("'url.full': 'http://localhost/watched?x=1'");
+    expect(request).toContain("'http.response.status_code': 200");
+    expect(request).toContain("'fastcgi.outcome': 'complete'");
+  });
+
+  it("keep a request id from the handler to the end of the request", async () => {
+    const started = await watched("AsyncLocalStorage<string>", { headers: { "x-request-id": "id-7" } });
+    await waitUntil(() => started.stdout().includes("id-7 ended"));
+    const lines = started.stdout().trim().split("\n");
+    expect(lines.slice(-2)).toEqual(["id-7 asks for /watched", "id-7 ended with 200, complete"]);
+    expect(lines[0]).toMatch(/^[0-9a-f-]{36} asks for \/ready$/);
+  });
+
   it("show no program in the README that is not run", () => {
     expect(programsOf("README.md").map(({ text }) => text.split("\n", 1)[0])).toEqual(["// app.mjs", "// front.mjs"]);
   });
