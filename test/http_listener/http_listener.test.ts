@@ -12,11 +12,12 @@ import {
   type FastCgiServerOptions,
   Role,
 } from "../../src/index.ts";
-import { type FastCgiRecord, RecordType } from "../../src/toolkit.ts";
+import { type FastCgiRecord, type FastCgiServerRequestEnd, RecordType } from "../../src/toolkit.ts";
 import { connectionPair } from "../support/memory_connection.ts";
 import { deferred } from "../support/open_stream.ts";
 import { patternBytes } from "../support/pattern.ts";
 import { begin, bytesOf, params, record, stdin } from "../support/records.ts";
+import { unhandledRejectionsOf } from "../support/unhandled_rejections.ts";
 
 /** A limit that only a hang reaches. */
 const WAIT = { timeout: 30_000 };
@@ -30,14 +31,14 @@ interface Site {
 }
 
 /** A site whose application is `listener`. */
-function siteOf(listener: HttpListener): Site {
+function siteOf(listener: HttpListener, options: FastCgiServerOptions = {}): Site {
   const faults: unknown[] = [];
   const messages: string[] = [];
   const service = new FastCgiHttpService(listenerFetch(listener), {
     lazyRequest: true,
     onStderr: (message) => messages.push(message),
   });
-  const server = new FastCgiServer(service.handler, { onError: (error) => faults.push(error) });
+  const server = new FastCgiServer(service.handler, { onError: (error) => faults.push(error), ...options });
   const client = new FastCgiHttpClient({
     async connect() {
       const [web, application] = connectionPair();
@@ -71,6 +72,54 @@ describe("a listener of node:http", () => {
     expect(req.headers["x-sent"]).toBe("gr\xfcn");
     expect(Object.getPrototypeOf(req).constructor.name).toBe("IncomingMessage");
     expect(res.headersSent).toBe(true);
+  });
+
+  it("has its requests told to onRequestEnd, with their status and the bytes of both bodies", async () => {
+    const ends: FastCgiServerRequestEnd[] = [];
+    const site = siteOf(
+      async (req, res) => {
+        if (req.url === "/throws") throw new Error("The listener failed");
+        let length = 0;
+        for await (const piece of req) length += piece.length;
+        res.writeHead(length === 0 ? 404 : 201, { "Content-Type": "text/plain" });
+        res.flushHeaders();
+        if (req.url === "/breaks") return void res.write("begun", () => req.socket.destroy());
+        for (let piece = 0; piece < 3; piece++) res.write("piece");
+        res.end();
+      },
+      { onRequestEnd: (end) => ends.push(end) },
+    );
+    const facts = async (path: string, init?: RequestInit): Promise<unknown[]> => {
+      const response = await site.fetch(path, init);
+      await response.arrayBuffer().catch(() => {});
+      await vi.waitUntil(() => ends.length > 0, WAIT);
+      const { method, url, status, outcome, requestBodyBytes, responseBodyBytes } = ends.splice(0)[0]!;
+      return [method, url, status, outcome, requestBodyBytes, responseBodyBytes];
+    };
+    expect(await facts("/all?x", { method: "POST", body: "x".repeat(70_000) })).toEqual([
+      ...["POST", `${URL_OF_SITE}/all?x`, 201, "complete", 70_000, 15],
+    ]);
+    expect(await facts("/none")).toEqual(["GET", `${URL_OF_SITE}/none`, 404, "complete", 0, 15]);
+    expect(await facts("/none", { method: "HEAD" })).toEqual(["HEAD", `${URL_OF_SITE}/none`, 404, "complete", 0, 0]);
+    expect(await facts("/throws")).toEqual(["GET", `${URL_OF_SITE}/throws`, 500, "failed", 0, expect.any(Number)]);
+    expect(await facts("/breaks")).toEqual(["GET", `${URL_OF_SITE}/breaks`, 404, "failed", 0, 5]);
+  });
+
+  it("answers as without onRequestEnd when that throws or rejects", async () => {
+    const broken = new Error("The log is full");
+    for (const onRequestEnd of [
+      () => {
+        throw broken;
+      },
+      () => Promise.reject(broken),
+    ]) {
+      const site = siteOf((_, res) => res.end("made"), { onRequestEnd });
+      const answers: string[] = [];
+      const unhandled = await unhandledRejectionsOf(async () => {
+        for (let request = 0; request < 2; request++) answers.push(await (await site.fetch("/")).text());
+      });
+      expect([answers, unhandled, site.faults]).toEqual([["made", "made"], [broken, broken], []]);
+    }
   });
 
   it("keeps a question mark without a query, which is a part of the target", async () => {
