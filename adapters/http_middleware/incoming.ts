@@ -50,6 +50,12 @@ function malformed(reason: string, cause?: unknown): FastCgiError {
 /** A host and a port. In all else, the URL would have another host or another path than the fields say. */
 const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::\d*)?$/;
 
+/**
+ * What a URL drops or changes in a path: `.` and `..`, `\`, tabs and ends of lines. Middleware before, such as a guard of
+ * `/admin`, has seen the path as it came, so another one must not be answered.
+ */
+const NORMALIZED = /[\\\t\r\n]|\/(?:\.|%2e){1,2}(?:\/|$)/i;
+
 /** The host, and the path with the query, that the client asked for (RFC 9112 3.2). */
 function targetOf(req: IncomingMessage): { host: string; target: string } {
   const { originalUrl } = req as Known;
@@ -59,7 +65,8 @@ function targetOf(req: IncomingMessage): { host: string; target: string } {
   const host = authority ?? req.headers.host ?? (req.headers[":authority"] as string | undefined) ?? "localhost";
   if (!HOST.test(host)) throw malformed(`its host is ${JSON.stringify(host)}`);
   const target = authority === undefined || rest.startsWith("/") ? rest : `/${rest}`;
-  if (!target.startsWith("/")) throw malformed(`its target is ${JSON.stringify(whole)}`);
+  const [path = ""] = target.split(/[?#]/, 1);
+  if (!target.startsWith("/") || NORMALIZED.test(path)) throw malformed(`its target is ${JSON.stringify(whole)}`);
   return { host, target };
 }
 

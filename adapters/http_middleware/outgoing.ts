@@ -22,22 +22,37 @@ const ADDED: ReadonlySet<string> = new Set(["set-cookie", "vary"]);
 export async function send(response: Response, answering: Answering): Promise<void> {
   const { req, res, signal } = answering;
   const { status, statusText, body } = response;
+  const length = lengthOf(response);
   res.statusCode = status;
   // HTTP/2 has none, and node:http2 prints a warning.
   if (statusText !== "" && req.httpVersionMajor < 2) res.statusMessage = statusText;
   setHeaders(res, response.headers);
-  if (body === null || req.method === "HEAD") {
+  if (req.method === "HEAD" || status === 204 || status === 304) {
     void body?.cancel();
     res.end();
     return;
   }
   try {
-    await sendBody(body, res, signal);
+    await sendBody(body, length, res, signal);
   } catch (error) {
     // With HTTP/2, the error makes the difference between an end and a cut. With HTTP/1 it would go to `clientError`.
     if (res.headersSent) res.destroy(req.httpVersionMajor > 1 ? (error as Error) : undefined);
+    else removeHeaders(res, response.headers);
     throw error;
   }
+}
+
+/** The announced number of bytes; null if there is none. */
+function lengthOf({ headers }: Response): number | null {
+  const value = headers.get("content-length");
+  if (value === null) return null;
+  if (!/^\d+$/.test(value)) throw new TypeError(`Cannot answer: expected a number as content-length, got "${value}"`);
+  return Number(value);
+}
+
+/** The answer to the error has a body of its own, which a length or a coding of this response would falsify. */
+function removeHeaders(res: ServerResponse, headers: Headers): void {
+  for (const name of headers.keys()) if (!ADDED.has(name)) res.removeHeader(name);
 }
 
 function setHeaders(res: ServerResponse, headers: Headers): void {
@@ -55,8 +70,18 @@ function setHeaders(res: ServerResponse, headers: Headers): void {
   }
 }
 
-async function sendBody(body: ReadableStream<Uint8Array>, res: ServerResponse, signal: AbortSignal): Promise<void> {
-  const reader = body.getReader();
+/**
+ * Sends as many bytes as were announced, or rejects. node:http does not look: with more or fewer, the client would take the
+ * rest for its next response, or its next response for the rest.
+ */
+async function sendBody(
+  body: ReadableStream<Uint8Array> | null,
+  length: number | null,
+  res: ServerResponse,
+  signal: AbortSignal,
+): Promise<void> {
+  const reader = (body ?? new Blob().stream()).getReader();
+  let sent = 0;
   let wake = (): void => {};
   // One for all waits: compression() hands listeners for this event on, and removes none.
   res.on("drain", () => wake());
@@ -73,6 +98,10 @@ async function sendBody(body: ReadableStream<Uint8Array>, res: ServerResponse, s
     for (;;) {
       const { done, value } = await reader.read();
       signal.throwIfAborted();
+      sent += value?.length ?? 0;
+      if (length !== null && (done ? sent !== length : sent > length)) {
+        throw new TypeError(`Cannot answer: expected ${length} bytes as content-length says, got ${sent}`);
+      }
       if (done) break;
       const room = new Promise<void>((resolve) => {
         wake = resolve;

@@ -90,6 +90,13 @@ describe("a request", () => {
     ["GET /", "Host: a.example:99999\r\n", 599],
     ["GET /", "Host: a%2eexample\r\n", 599],
     ["TRACE /", "Host: a.example\r\n", 599],
+    // A guard of /admin has not seen that path.
+    ["GET /x/../admin", "Host: a.example\r\n", 599],
+    ["GET /x/%2E./admin?a", "Host: a.example\r\n", 599],
+    ["GET http://a.example/./admin", "Host: a.example\r\n", 599],
+    ["GET /x/..", "Host: a.example\r\n", 599],
+    ["GET /x\\..\\admin", "Host: a.example\r\n", 599],
+    ["GET /.a/..b/...?/../\\", "Host: a.example\r\n", ["http://a.example/.a/..b/...?/../\\", "a.example"]],
   ])("has the URL that the client asked for: %s, %s", async (start, lines, expected) => {
     // Bun refuses it itself.
     if (isBun && start === "OPTIONS *")
@@ -261,6 +268,57 @@ describe("an answer", () => {
     response.destroy();
     await cancelled.promise;
     expect(errors).toEqual([]);
+  });
+
+  it.each([
+    ["ends early", ["abc"], 10],
+    ["goes on", ["abc", "HTTP/1.1 200 OK"], 3],
+  ])("whose body %s looks cut, and nothing comes behind it", async (_how, texts, length) => {
+    const { port, errors } = await site(() => {
+      const rest = texts.map((text) => Buffer.from(text));
+      const body = new ReadableStream<Uint8Array>({
+        pull(controller) {
+          const piece = rest.shift();
+          if (piece === undefined) controller.close();
+          else controller.enqueue(piece);
+        },
+      });
+      return new Response(body, { headers: { "Content-Length": String(length) } });
+    });
+    const connection = await RawConnection.open({ port });
+    stops.push(() => connection.close());
+    await connection.write("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    expect(String(await connection.readToEnd()).split("HTTP/1.1").length - 1).toBeLessThan(2);
+    expect(errors[0]).toMatchObject({
+      name: "TypeError",
+      message: expect.stringContaining(`expected ${length} bytes`),
+    });
+  });
+
+  it.each<[string, () => Response]>([
+    ["has no body but a length", () => new Response(null, { headers: { "Content-Length": "10" } })],
+    [
+      "has two lengths",
+      () =>
+        new Response("abc", {
+          headers: [
+            ["Content-Length", "3"],
+            ["Content-Length", "4"],
+          ],
+        }),
+    ],
+    [
+      "fails before its first byte",
+      () =>
+        new Response(new ReadableStream({ start: (c) => c.error(new Error("on purpose")) }), {
+          headers: { "Content-Length": "10" },
+        }),
+    ],
+  ])("that %s leaves no length to the answer to its error", async (_how, make) => {
+    const { url, errors } = await site(make);
+    const { status, headers } = await httpRequest(url);
+    expect([status, headers["content-length"] ?? "0"]).toEqual([599, "0"]);
+    expect(errors).toHaveLength(1);
   });
 
   it("whose body fails looks cut, and the error goes on", async () => {
