@@ -36,7 +36,13 @@ export function processContext(): CommandContext {
 /** Aborts with the first Ctrl+C or SIGTERM. The second one ends the process, whatever it does. */
 function signalOfProcess(): AbortSignal {
   const controller = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => controller.abort());
+  const names = ["SIGINT", "SIGTERM"] as const;
+  const onFirst = (): void => {
+    // The second one may be the other one.
+    for (const name of names) process.off(name, onFirst);
+    controller.abort();
+  };
+  for (const name of names) process.on(name, onFirst);
   return controller.signal;
 }
 

@@ -5,8 +5,8 @@ import type { FileHandle } from "node:fs/promises";
 import { openTemporaryFile } from "../../adapters/system/spool.ts";
 import type { ByteReader, ByteSourceInit } from "../../src/toolkit.ts";
 import { UsageError } from "../frame/command.ts";
+import { openFile } from "../frame/open_file.ts";
 import { untilAborted } from "../frame/signal.ts";
-import { openFile } from "./open_file.ts";
 
 /** A body that can be sent several times. */
 export interface RequestBody {

@@ -8,13 +8,13 @@ import {
 import { connectorFor } from "../address.ts";
 import type { CgiAnswer } from "../cgi_answer.ts";
 import { type CommandContext, type CommandInput, type Output, UsageError } from "../frame/command.ts";
+import { openFile } from "../frame/open_file.ts";
 import { formatBytes, Progress } from "../frame/progress.ts";
 import { unlessAborted, untilAborted } from "../frame/signal.ts";
 import { safeLine } from "../frame/style.ts";
 import { fileBody, openBody, type RequestBody } from "./body.ts";
 import { exchange } from "./exchange.ts";
 import { exitOfError, exitOfStatus, REQUEST_EXITS } from "./exits.ts";
-import { openFile } from "./open_file.ts";
 import type { requestOptions } from "./options.ts";
 import { repeat } from "./repeat.ts";
 import { type RequestShape, shapeOf } from "./shape.ts";

@@ -1,4 +1,4 @@
-import type { Command } from "../frame/command.ts";
+import { type Command, EXIT_INTERRUPTED } from "../frame/command.ts";
 import { tapOptions } from "./options.ts";
 
 export const tapCommand: Command = {
@@ -13,6 +13,7 @@ export const tapCommand: Command = {
     [0, "it was asked to end, and has"],
     [1, "it could not listen, or the recording ended early"],
     [2, "the arguments are wrong, or the file of --write can't be written"],
+    [EXIT_INTERRUPTED, "Ctrl+C or SIGTERM, while it waits for a reader of the named pipe of --write"],
   ],
   examples: [
     [

@@ -1,7 +1,8 @@
 // Writes what crosses the wire into a file. A disk that is too slow, or full, holds nothing up: what does not fit is counted.
 
-import { constants, type FileHandle, open } from "node:fs/promises";
+import { constants, type FileHandle } from "node:fs/promises";
 import { UsageError } from "../frame/command.ts";
+import { openFile } from "../frame/open_file.ts";
 import { recordingHeader, recordingLine } from "../wire/recording.ts";
 import type { Party, TraceEvent } from "../wire/trace.ts";
 
@@ -33,19 +34,19 @@ export class Recorder {
   /**
    * Opens the file, and leaves in it what it holds. Only this user can read it from now on, because the secrets will be in it.
    *
+   * @param signal Ends the wait for the reader of a named pipe: rejects with its reason.
    * @param onError Called once, when nothing can be written any more.
    * @throws {UsageError} If the file can't be written.
    */
-  static async open(path: string, onError: (error: Error) => void): Promise<Recorder> {
-    let file: FileHandle | null = null;
+  static async open(path: string, signal: AbortSignal, onError: (error: Error) => void): Promise<Recorder> {
+    const file = await openFile(path, "write", signal, constants.O_WRONLY | constants.O_CREAT, 0o600);
     try {
-      file = await open(path, constants.O_WRONLY | constants.O_CREAT, 0o600);
       // Not of a pipe or a device.
       const isRegular = (await file.stat()).isFile();
       if (isRegular) await file.chmod(0o600);
       return new Recorder(file, isRegular, onError);
     } catch (error) {
-      await file?.close();
+      await file.close();
       throw new UsageError(`Cannot write ${path}: ${(error as Error).message}`, { cause: error });
     }
   }
@@ -78,6 +79,16 @@ export class Recorder {
       this.#add(recordingLine({ time: event.time, what: "lost", ...lost }));
     }
     this.#add(recordingLine(event));
+  }
+
+  /** Whether what takes the bytes may stop for ever, as the reader of a pipe can. A disk does not. */
+  get canStop(): boolean {
+    return !this.#isRegular;
+  }
+
+  /** Ends a recording that is not taken any more. The file stays open, because a write to it waits. */
+  giveUp(): void {
+    this.#fail(new Error("what reads it takes no more"));
   }
 
   /** Writes the rest. */

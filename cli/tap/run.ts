@@ -2,7 +2,7 @@ import { nodeRuntime } from "../../adapters/node/listen.ts";
 import { type Listener, type ListenTarget, listen } from "../../adapters/system/listen.ts";
 import type { Connector } from "../../src/toolkit.ts";
 import { connectorFor, listenTargetFor, listenText } from "../address.ts";
-import { type CommandContext, type CommandInput, UsageError } from "../frame/command.ts";
+import { type CommandContext, type CommandInput, EXIT_INTERRUPTED, UsageError } from "../frame/command.ts";
 import { endSoon } from "../frame/process.ts";
 import { aborted, endingWith } from "../frame/signal.ts";
 import { checkSocketFileOptions, readMode } from "../mode.ts";
@@ -40,10 +40,16 @@ export async function run({ options, given }: Input, context: CommandContext): P
     () => {},
   );
   const tell = (text: string): void => messages.print([`fetchcgi: ${text}`]);
-  const recorder =
-    options.write === undefined
-      ? null
-      : await Recorder.open(options.write, (error) => tell(`the recording ends here: ${error.message}`));
+  let recorder: Recorder | null = null;
+  try {
+    if (options.write !== undefined)
+      recorder = await Recorder.open(options.write, signal, (error) =>
+        tell(`the recording ends here: ${error.message}`),
+      );
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    return EXIT_INTERRUPTED;
+  }
   const printer = new Printer(
     context.stdout,
     (count) => lines({ event: "skipped", lines: count }).join("\n"),
@@ -96,8 +102,7 @@ export async function run({ options, given }: Input, context: CommandContext): P
   await tap.close(options.drain);
   clearInterval(watched);
   await ui?.close();
-  await recorder?.close();
-  await flush([printer, messages]);
+  await finish(recorder, [printer, messages]);
   return recorder?.hasFailed ? EXIT_FAILED : 0;
 }
 
@@ -129,14 +134,22 @@ async function openUi(port: number): Promise<Ui> {
   });
 }
 
-/** Waits for the readers, but not for one that has stopped. */
-async function flush(printers: readonly Printer[]): Promise<void> {
+/** Waits for the disk and for the readers, but not for a reader that has stopped. */
+async function finish(recorder: Recorder | null, printers: readonly Printer[]): Promise<void> {
+  const isRecorded = recorder === null || (await isInTime(recorder.close(), recorder.canStop));
+  if (!isRecorded) recorder?.giveUp();
+  const isPrinted = await isInTime(Promise.all(printers.map((printer) => printer.flush())), true);
+  // A thread that writes to a stopped reader would keep the process.
+  if (!isRecorded || !isPrinted) endSoon();
+}
+
+/** Waits for what can be late. Resolves with whether it was in time. */
+async function isInTime(done: Promise<unknown>, hasLimit: boolean): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<"late">((resolve) => {
-    timer = setTimeout(resolve, FLUSH_TIME, "late");
+    if (hasLimit) timer = setTimeout(resolve, FLUSH_TIME, "late");
   });
-  const isLate = (await Promise.race([Promise.all(printers.map((printer) => printer.flush())), late])) === "late";
+  const how = await Promise.race([done, late]);
   clearTimeout(timer);
-  // A thread that writes to a stopped terminal would keep the process.
-  if (isLate) endSoon();
+  return how !== "late";
 }

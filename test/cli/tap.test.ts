@@ -1,11 +1,12 @@
 // `fetchcgi tap` and `fetchcgi inspect`, with peers that send any bytes.
 
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { FastCgiHttpClient, FastCgiUnixConnector, serve } from "../../adapters/node/index.ts";
 import { Recorder } from "../../cli/tap/recorder.ts";
@@ -320,7 +321,8 @@ describe("fetchcgi tap", () => {
     const folder = await createTemporaryDirectory("recorder");
     onTestFinished(() => folder.remove());
     const errors: string[] = [];
-    const recorder = await Recorder.open(join(folder.path, "wire"), ({ message }) => void errors.push(message));
+    const { signal } = new AbortController();
+    const recorder = await Recorder.open(join(folder.path, "wire"), signal, ({ message }) => void errors.push(message));
     // Nothing is written yet, as by a disk that stands still.
     const about = "x".repeat(1024 * 1024);
     for (let connection = 1; connection <= 130; connection++)
@@ -329,6 +331,53 @@ describe("fetchcgi tap", () => {
     expect(recorder.hasFailed).toBe(true);
     await recorder.close();
   });
+
+  it("ends when it is asked to while the named pipe of --write has no reader", async () => {
+    const folder = await createTemporaryDirectory("recorder");
+    onTestFinished(() => folder.remove());
+    const pipe = join(folder.path, "pipe");
+    await promisify(execFile)("mkfifo", [pipe]);
+    const ending = new AbortController();
+    const args = ["tap", "--listen", `unix:${join(folder.path, "tap.sock")}`, "--to", "9", "--write", pipe];
+    const ended = fetchcgi(args, { signal: ending.signal });
+    ending.abort();
+    expect(await ended).toEqual({ code: 130, text: "", errors: "" });
+    // Its thread waits for the other end: there must be one, or vitest would wait too. It stays, because the thread may be late.
+    openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
+  });
+
+  it.each(["SIGINT", "SIGTERM"] as const)(
+    "ends at the first %s when the reader of its recording has stopped",
+    async (name) => {
+      const folder = await createTemporaryDirectory("recorder");
+      onTestFinished(() => folder.remove());
+      const [pipe, path] = [join(folder.path, "pipe"), join(folder.path, "tap.sock")];
+      await promisify(execFile)("mkfifo", [pipe]);
+      const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
+      onTestFinished(() => closeSync(reader));
+      const received = deferred<void>();
+      const bytes = 1024 * 1024;
+      const to = await startPeer((socket) => {
+        let length = 0;
+        socket.on("data", (piece) => {
+          length += piece.length;
+          if (length === bytes) received.resolve();
+        });
+      });
+      const tap = await startProcess(process.execPath, {
+        name: "fetchcgi tap",
+        args: ["--import", "tsx", MAIN, "tap", "--listen", `unix:${path}`, "--to", to, "--write", pipe, "--drain", "1"],
+        ready: () => existsSync(path),
+      });
+      onTestFinished(() => tap.stop());
+      const web = await open({ path });
+      web.socket.write(new Uint8Array(bytes));
+      await received.promise;
+      process.kill(tap.pid, name);
+      expect(await tap.exited).toBe("SIGINT");
+      expect(tap.stderr()).toContain("the recording ends here: what reads it takes no more");
+    },
+  );
 
   it("keeps few of its messages when what reads them stands still", async () => {
     const reader = deferred<void>();

@@ -1,15 +1,22 @@
 import { type FileHandle, open } from "node:fs/promises";
-import { UsageError } from "../frame/command.ts";
-import { untilAborted } from "../frame/signal.ts";
+import { UsageError } from "./command.ts";
+import { untilAborted } from "./signal.ts";
 
 /**
  * Opens a file. Rejects with the reason of `signal` when that aborts first: a named pipe is open only when another process has opened
- * its other end.
+ * its other end. A command that ends then calls `endSoon`, or ends with EXIT_INTERRUPTED.
  *
+ * @param flags Those of open(2). Without them, a file to write is emptied.
  * @throws {UsageError} If the file can't be opened.
  */
-export async function openFile(path: string, task: "read" | "write", signal: AbortSignal): Promise<FileHandle> {
-  const opening = open(path, task === "read" ? "r" : "w");
+export async function openFile(
+  path: string,
+  task: "read" | "write",
+  signal: AbortSignal,
+  flags: string | number = task === "read" ? "r" : "w",
+  mode = 0o666,
+): Promise<FileHandle> {
+  const opening = open(path, flags, mode);
   try {
     return await untilAborted(opening, signal);
   } catch (error) {
