@@ -1,0 +1,6 @@
+import { adminer } from "./adminer.ts";
+import { dokuwiki } from "./dokuwiki.ts";
+import type { Site } from "./site.ts";
+
+/** By the names that the command takes. */
+export const sites: Readonly<Record<string, Site>> = { adminer, dokuwiki };
