@@ -22,8 +22,7 @@ const runtimes = {
   deno: { before: ["run", "--quiet", "--allow-all"], after: [overNode] },
 };
 
-/** Both cores of a small machine, where vitest leaves one free. */
-const options = ["--maxWorkers=2", "--no-color", "--reporter=minimal", "--reporter=test/support/summary_reporter.ts"];
+const options = ["--no-color", "--reporter=minimal", "--reporter=test/support/summary_reporter.ts"];
 
 // Half a million cuts of the recorded traffic are worth one run, in the run of all tests.
 const env = { ...process.env, CUT_STEP: "11" };

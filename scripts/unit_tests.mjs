@@ -7,14 +7,8 @@ import { ensurePackages } from "./setup.mjs";
 try {
   await ensurePackages();
   const vitest = join(projectFolder, "node_modules/.bin/vitest");
-  const options = [
-    // Both cores of a small machine, where vitest leaves one free.
-    "--maxWorkers=100%",
-    // Loading src/ anew for each file takes a third of the time, and no test may spoil it for the next. npm test does
-    // load it anew.
-    "--no-isolate",
-  ];
-  process.exitCode = await run(vitest, ["run", ...options, ...process.argv.slice(2), ...layerTests]);
+  // Loading src/ anew for each file takes a third of the time, and no test may spoil it for the next. npm test does load it anew.
+  process.exitCode = await run(vitest, ["run", "--no-isolate", ...process.argv.slice(2), ...layerTests]);
 } catch (error) {
   console.error(error.message);
   process.exitCode = 1;

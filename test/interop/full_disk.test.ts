@@ -136,6 +136,7 @@ describe("php-fpm", () => {
     };
     const file = { error: CANT_WRITE, bytes: 0, sha256: null };
     expect(await post("form.php", formOf(2 * MIB))).toMatchObject({ fields: { name: "value" }, files: { file } });
+    expect(messages).toEqual([]);
     const bytes = patternBytes(2 * MIB);
     expect(await post("upload-digest.php", bytes)).toMatchObject({ bytes: 0, contentLength: `${bytes.length}` });
     expect(messages.join()).toContain(DISCARDED);
