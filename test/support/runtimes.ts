@@ -31,8 +31,6 @@ const programs = fileURLToPath(new URL("../adapters/battery/programs", import.me
 
 interface ProgramOptions {
   readonly stdin?: IOType | Stream;
-  /** How many files the program may have open. */
-  readonly maxFiles?: number | undefined;
   readonly env?: NodeJS.ProcessEnv;
 }
 
@@ -47,9 +45,7 @@ class RuntimeProgram {
 
   constructor(runtime: RuntimeName, [program, ...args]: [string, ...string[]], options: ProgramOptions) {
     const run = [...COMMANDS[runtime](), join(programs, program), runtime, ...args];
-    const { maxFiles } = options;
-    const [command, ...rest] =
-      maxFiles === undefined ? run : ["sh", "-c", `ulimit -n ${maxFiles}; exec "$@"`, "sh", ...run];
+    const [command, ...rest] = run;
     this.child = spawn(command!, rest, {
       stdio: [options.stdin ?? "ignore", "pipe", "inherit"],
       env: { ...process.env, ...options.env },

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { connect, type Socket } from "node:net";
 import { expect, onTestFinished } from "vitest";
 import { cpuTimeOf } from "../../support/cpu_time.ts";
@@ -7,8 +8,13 @@ import type { ServingRuntime, Setting } from "./battery.ts";
 import { nodeClient } from "./node_client.ts";
 import type { Target } from "./programs/operations.ts";
 
-/** More than any runtime needs for itself. */
+/** More than any runtime needs for itself once its program is loaded. */
 const MAX_FILES = 64;
+
+/** Lets a process open no more than {@linkcode MAX_FILES} files. Loading a program takes more, some of them at a time. */
+function limitFiles({ pid }: { readonly pid: number }): void {
+  execFileSync("prlimit", [`--pid=${pid}`, `--nofile=${MAX_FILES}`]);
+}
 
 /** A process that may open no more files. */
 export function shortageCases({ column, kind, row, newPath }: Setting, runtime: ServingRuntime): void {
@@ -17,9 +23,10 @@ export function shortageCases({ column, kind, row, newPath }: Setting, runtime: 
     "serve says once that it can't accept connections, waits idle, and goes on when it can",
     async () => {
       const options = kind === "TCP" ? { port: 0 } : { path: newPath() };
-      const server = await startRuntimeServer(runtime, options, { maxFiles: MAX_FILES });
+      const server = await startRuntimeServer(runtime, options);
       onTestFinished(() => server.stop());
       const target = (await server.line("address")) as Target;
+      limitFiles(server);
       const sockets = Array.from({ length: MAX_FILES * 2 }, () => open(target));
       onTestFinished(() => {
         for (const socket of sockets) socket.destroy();
@@ -54,15 +61,13 @@ export function clientShortageCases({ column, row, link }: Setting): void {
     row,
     "fetch fails with what is wrong when no more files may be open, and the next request is answered",
     async () => {
-      const client = startRuntimeClient(runtime, { maxFiles: MAX_FILES });
+      const client = startRuntimeClient(runtime);
       onTestFinished(() => client.stop());
+      const { target } = link();
+      expect(await client.run({ do: "fetch", target })).toMatchObject({ status: 200 });
+      limitFiles(client);
       const options = { maxConnectRetries: 0 };
-      const { error, wrong, text } = await client.run({
-        do: "crowd",
-        target: link().target,
-        count: MAX_FILES * 2,
-        options,
-      });
+      const { error, wrong, text } = await client.run({ do: "crowd", target, count: MAX_FILES * 2, options });
       expect(error).toMatch(/^connectFailed: Cannot connect to \S+: too many files are open; .*\(EMFILE\)$/);
       expect(wrong).toEqual([]);
       expect(text).toBe("answered /");
