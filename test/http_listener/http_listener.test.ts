@@ -76,6 +76,7 @@ describe("a listener of node:http", () => {
 
   it("has its requests told to onRequestEnd, with their status and the bytes of both bodies", async () => {
     const ends: FastCgiServerRequestEnd[] = [];
+    const seen = deferred<void>();
     const site = siteOf(
       async (req, res) => {
         if (req.url === "/throws") throw new Error("The listener failed");
@@ -83,7 +84,11 @@ describe("a listener of node:http", () => {
         for await (const piece of req) length += piece.length;
         res.writeHead(length === 0 ? 404 : 201, { "Content-Type": "text/plain" });
         res.flushHeaders();
-        if (req.url === "/breaks") return void res.write("begun", () => req.socket.destroy());
+        if (req.url === "/breaks") {
+          res.write("begun");
+          await seen.promise;
+          return void req.socket.destroy();
+        }
         for (let piece = 0; piece < 3; piece++) res.write("piece");
         res.end();
       },
@@ -91,7 +96,11 @@ describe("a listener of node:http", () => {
     );
     const facts = async (path: string, init?: RequestInit): Promise<unknown[]> => {
       const response = await site.fetch(path, init);
-      await response.arrayBuffer().catch(() => {});
+      if (path === "/breaks") {
+        const { value } = await response.body!.getReader().read();
+        expect(new TextDecoder().decode(value)).toBe("begun");
+        seen.resolve();
+      } else await response.arrayBuffer();
       await vi.waitUntil(() => ends.length > 0, WAIT);
       const { method, url, status, outcome, requestBodyBytes, responseBodyBytes } = ends.splice(0)[0]!;
       return [method, url, status, outcome, requestBodyBytes, responseBodyBytes];
