@@ -2,6 +2,7 @@
 // and Response.
 
 export { contained } from "./base/contained.ts";
+export type { FastCgiKnownParams, FastCgiParam, FastCgiParamName } from "./cgi/known_params.ts";
 export type { ClientCloseOptions } from "./client/dispatcher.ts";
 export type { FastCgiClientLimits } from "./client/options.ts";
 export type { InputTimeouts } from "./codec/active_request.ts";

@@ -1,7 +1,13 @@
 import type { NameValuePair } from "../protocol/name_value_pairs.ts";
+import type { FastCgiParamName } from "./known_params.ts";
 
-/** The variables of a request: one value for each name. Names and values are byte strings. */
-export type FastCgiParams = ReadonlyMap<string, string>;
+/** The variables of a request: one value for each name. Names and values are byte strings. Every Map of strings is one. */
+export interface FastCgiParams extends ReadonlyMap<string, string> {
+  /** The value of a variable. */
+  get(name: FastCgiParamName): string | undefined;
+  /** Whether there is a variable of this name; its value may be empty. */
+  has(name: FastCgiParamName): boolean;
+}
 
 /**
  * Variables without `HTTP_` that web servers make of a client's header line. HAProxy and h2o put CONTENT_TYPE between

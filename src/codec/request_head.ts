@@ -1,6 +1,7 @@
 // The start of a request: FCGI_BEGIN_REQUEST and the FCGI_PARAMS. Most requests have nothing more.
 
 import { checkBoolean, checkInteger, objectOf } from "../base/unexpected.ts";
+import type { FastCgiParam } from "../cgi/known_params.ts";
 import { FCGI_HEADER_LEN, MAX_REQUEST_ID, RecordType, type Role } from "../protocol/constants.ts";
 import {
   checkNameValuePair,
@@ -23,7 +24,7 @@ export interface RequestHead {
   /** Whether the connection is kept afterwards (FastCGI 5.1). */
   keepConn: boolean;
   /** The variables: pairs, or a Map. Names and values are byte strings: one character per byte. */
-  params: Iterable<NameValuePair>;
+  params: Iterable<FastCgiParam>;
   /** Whether the end of FCGI_STDIN follows at once: the request has no body. */
   endsStdin: boolean;
 }

@@ -2,6 +2,7 @@
 // To keep in step with response_sender.ts.
 
 import { unexpected } from "../base/unexpected.ts";
+import type { FastCgiParam } from "../cgi/known_params.ts";
 import { paramOf, parseLength } from "../cgi/params.ts";
 import { RecordType, Role } from "../protocol/constants.ts";
 import { listOfPairs, type NameValuePair } from "../protocol/name_value_pairs.ts";
@@ -33,7 +34,7 @@ export interface FastCgiRequestParts {
    * The variables: pairs, or a Map. Names and values are byte strings, one character per byte; `utf8ToByteString` makes
    * them of text. Other values, such as numbers, are refused with a TypeError that names the variable: `String(8080)`.
    */
-  params: Iterable<NameValuePair>;
+  params: Iterable<FastCgiParam>;
   /**
    * The request body: text, bytes, a Blob, a stream and more. Not sent to an Authorizer. If the params have a
    * CONTENT_LENGTH, the body must have that length: otherwise php-fpm hangs or cuts it, so the request fails.

@@ -2,6 +2,7 @@
 // The reverse of params_to_request.ts.
 
 import { checkInteger, checkString, unexpected } from "../../base/unexpected.ts";
+import type { FastCgiKnownParams, FastCgiParam } from "../../cgi/known_params.ts";
 import { utf8ToByteString } from "../../protocol/byte_string.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
 import type { NameValuePair } from "../../protocol/name_value_pairs.ts";
@@ -57,7 +58,7 @@ export interface FastCgiHttpPeers {
  * that is not a string, such as a number, is refused with a TypeError that names the variable: write `String(8080)`, or
  * use the options `serverPort` and `remotePort`.
  */
-export type FastCgiHttpParams = Readonly<Record<string, string>> | Iterable<NameValuePair>;
+export type FastCgiHttpParams = (FastCgiKnownParams & Readonly<Record<string, string>>) | Iterable<FastCgiParam>;
 
 /** What {@linkcode paramsFromRequest} needs besides the request. */
 export interface ParamsFromRequestOptions extends FastCgiHttpPeers {

@@ -2,13 +2,13 @@
 // CGI programs, which have their variables in the environment.
 
 import { checkConvertibleSignal, checkString, optionsOf, unexpected } from "../../base/unexpected.ts";
+import type { FastCgiParam } from "../../cgi/known_params.ts";
 import { paramsFromPairs, parseLength } from "../../cgi/params.ts";
 import { GivenVariables } from "../../cgi/variables.ts";
 import { type ByteSourceInit, byteSourceOf, checkLength } from "../../codec/byte_source.ts";
 import { checkedParams } from "../../codec/request_sender.ts";
 import { streamOfSources } from "../../codec/stream_of.ts";
 import { Role } from "../../protocol/constants.ts";
-import type { NameValuePair } from "../../protocol/name_value_pairs.ts";
 import { asNativeSignal, isResponse } from "../shared/fetch_objects.ts";
 import { hasBody, nativeRequest } from "./native_request.ts";
 import { isForbiddenMethod, partsFromParams } from "./params_to_request.ts";
@@ -46,7 +46,7 @@ export interface ParamsToRequestOptions {
  * @throws {TypeError} If Fetch forbids the method (CONNECT, TRACE, TRACK; {@linkcode FastCgiHttpService} answers 501
  * then), or an argument is not what it must be.
  */
-export function paramsToRequest(params: Iterable<NameValuePair>, options: ParamsToRequestOptions = {}): Request {
+export function paramsToRequest(params: Iterable<FastCgiParam>, options: ParamsToRequestOptions = {}): Request {
   const pairs = checkedParams(params, "make a Request");
   const { stdin, signal } = optionsOf(options);
   checkConvertibleSignal(signal, "Cannot make a Request");
