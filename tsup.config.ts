@@ -16,7 +16,11 @@ export default defineConfig({
   target: "es2022",
   removeNodeProtocol: false,
   external: [/^node:/, "cloudflare:sockets"],
-  dts: { compilerOptions: { ignoreDeprecations: "6.0" } },
+  dts: {
+    // Of AsyncDisposable, which no version of ECMAScript has yet: with it the declarations compile whatever `lib` a program has.
+    banner: '/// <reference lib="esnext.disposable" />',
+    compilerOptions: { ignoreDeprecations: "6.0" },
+  },
   sourcemap: true,
   clean: true,
 });

@@ -2,6 +2,7 @@
 // and Response.
 
 export { contained } from "./base/contained.ts";
+export type { UnsharedBytes } from "./base/unshared_bytes.ts";
 export type { FastCgiKnownParams, FastCgiParam, FastCgiParamName } from "./cgi/known_params.ts";
 export type { ClientCloseOptions } from "./client/dispatcher.ts";
 export type { FastCgiClientLimits } from "./client/options.ts";

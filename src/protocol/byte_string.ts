@@ -3,6 +3,7 @@
 // server can be sent on by a client unchanged, and engines keep such strings in one byte per character.
 
 import { checkBytes, checkString } from "../base/unexpected.ts";
+import type { UnsharedBytes } from "../base/unshared_bytes.ts";
 
 const utf8 = /* @__PURE__ */ new TextDecoder("utf-8", { ignoreBOM: true });
 const utf8Encoder = /* @__PURE__ */ new TextEncoder();
@@ -73,7 +74,7 @@ function notBytes(string: string): TypeError {
  *
  * @throws {TypeError} If it is no string, or a character is above U+00FF.
  */
-export function encodeByteString(string: string): Uint8Array<ArrayBuffer> {
+export function encodeByteString(string: string): UnsharedBytes {
   checkString(string, "Cannot encode a byte string", "string");
   const bytes = new Uint8Array(string.length);
   encodeByteStringInto(string, bytes, 0);

@@ -24,6 +24,9 @@ const packageJson = read("package.json") as {
   dependencies?: object;
   bin: Record<string, string>;
   exports: Record<string, { types: string; default: string } | string>;
+  main: string;
+  types: string;
+  typesVersions: Record<string, Record<string, string[]>>;
 };
 const denoJson = read("deno.json") as { version: string; exports: Record<string, string> };
 const { entry } = tsup as { entry: Record<string, string> };
@@ -46,6 +49,13 @@ describe("exports", () => {
       expect(existsSync(join(root, entry[file]!)), name).toBe(true);
     }
     expect(Object.keys(entry).sort()).toEqual(entries.map(([, file]) => file).sort());
+  });
+
+  it("the resolution of node10, which knows no exports, finds the same declarations", () => {
+    const { main, types, typesVersions } = packageJson;
+    expect({ types, default: main }).toEqual(packageJson.exports["."]);
+    const others = entries.filter(([name]) => name !== ".").map(([, file, target]) => [file, [target.types]]);
+    expect(typesVersions).toEqual({ "*": Object.fromEntries(others) });
   });
 
   it("the program is built from the command's configuration", () => {

@@ -2,14 +2,15 @@
 
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { cp, mkdir, mkdtemp, readdir, readFile, realpath, stat, symlink, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { cp, mkdtemp, readdir, readFile, realpath, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify, stripVTControlCharacters } from "node:util";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Compilation, declarationErrors, resolutions, type User, users } from "../../scripts/declarations.mjs";
 import { requireRuntime } from "../../scripts/setup.mjs";
 import { buildPackage } from "../support/built_package.ts";
 import { freePort } from "../support/free_port.ts";
@@ -188,80 +189,45 @@ const worker :Workerd.Worker = (modules = [${modules.join(", ")}], compatibility
 }
 
 describe("the types of the installed package", () => {
-  // `await using` is the one thing that is not in ES2022; the types of every runtime bring it.
-  const web = ["es2022", "esnext.disposable", "dom", "dom.iterable", "dom.asynciterable"].map(
-    (name) => `lib.${name}.d.ts`,
-  );
-  const program = (entry: string): string => `
-    import { FastCgiHttpClient, FastCgiTcpConnector, serve, type FastCgiFetchHandler } from "fetchcgi/${entry}";
-    const fetch: FastCgiFetchHandler = (request, { params }) => new Response(request.url + params.get("HTTPS"));
-    const server = await serve({ port: 0, fetch });
-    const client = new FastCgiHttpClient(new FastCgiTcpConnector("127.0.0.1:9000"), { maxConnections: 6 });
-    const response: Response = await client.fetch("http://a.test/", { signal: AbortSignal.timeout(1000) });
-    export const status: number = response.status;
-    await server.close();`;
-  const core = `
-    import { FastCgiHttpClient, FastCgiServer, RequestDecoderStream, type Connector } from "fetchcgi/toolkit";
-    export const client = (connector: Connector): FastCgiHttpClient => new FastCgiHttpClient(connector);
-    export const server = new FastCgiServer(() => ({ stdout: new Uint8Array(1) }));
-    export const stream: TransformStream = new RequestDecoderStream();`;
-  const cloudflare = `
-    import { FastCgiHttpClient, FastCgiTcpConnector } from "fetchcgi/cloudflare";
-    export const client = new FastCgiHttpClient(new FastCgiTcpConnector("127.0.0.1:9000"));`;
+  const program = (name: string): string => users.find((user) => user.name === name)!.program;
 
   it("fetchcgi and fetchcgi/deno have no errors for deno check", async () => {
-    await writeFile(join(project, "core.ts"), core);
-    await writeFile(join(project, "program.ts"), program("deno"));
+    await writeFile(join(project, "core.ts"), program("fetchcgi for browsers"));
+    await writeFile(join(project, "program.ts"), program("fetchcgi/deno"));
     await execute(requireRuntime("deno"), ["check", "--quiet", "core.ts", "program.ts"], { cwd: project });
   });
 
-  const cases: [entry: string, types: string[], lib: string[], text: string][] = [
-    ["fetchcgi", [], web, core],
-    ["fetchcgi/node", ["node"], ["lib.es2022.d.ts"], program("node")],
-    ["fetchcgi/bun", ["bun"], ["lib.esnext.d.ts"], program("bun")],
-    // These are of the namespace Deno only.
-    ["fetchcgi/deno", ["deno"], web, program("deno")],
-    ["fetchcgi/cloudflare", [], web, cloudflare],
-  ];
-  const resolutions = [
-    ["bundler", { module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler }],
-    ["node16", { module: ts.ModuleKind.Node16, moduleResolution: ts.ModuleResolutionKind.Node16 }],
-  ] as const;
-
-  describe.each(resolutions)("moduleResolution %s", (mode, options) => {
-    it.each(cases)("%s has no errors with the types of %j only", async (entry, types, lib, text) => {
-      const folder = join(directory.path, `types-${entry.replace("/", "-")}-${mode}`);
-      await mkdir(join(folder, "node_modules/@types"), { recursive: true });
-      await symlink(installed, join(folder, "node_modules/fetchcgi"));
-      for (const name of types) await symlink(typesOf(name), join(folder, "node_modules/@types", name));
-      const file = join(folder, "program.ts");
-      await writeFile(file, text);
-      await writeFile(join(folder, "package.json"), '{ "private": true, "type": "module" }');
-      expect(errorsOf(file, { ...options, types, lib, target: ts.ScriptTarget.ES2022, strict: true })).toEqual([]);
+  // `npm run release-check` compiles every program in every way, with the oldest and the newest TypeScript as well.
+  const compiled = users
+    .filter(({ types }) => types.every((name) => name.startsWith("@types/")))
+    .flatMap((user, index) => {
+      const ways = Object.keys(resolutions);
+      return (user.name === "fetchcgi/node without DOM" ? ways : [ways[index % ways.length]!]).map(
+        (resolution) => [user.name, resolution, user] as const,
+      );
     });
+
+  it.each(compiled)("%s has no errors with moduleResolution %s", async (_, resolution, user) => {
+    expect(await errorsOf({ resolution, user })).toEqual([]);
   });
+
+  it("errors in a program are found", async () => {
+    const user: User = { name: "wrong", program: 'import { nothing } from "fetchcgi";', types: [], lib: undefined };
+    expect(await errorsOf({ resolution: "bundler", user })).toEqual([expect.stringContaining("nothing")]);
+  });
+
+  async function errorsOf(compilation: Pick<Compilation, "resolution" | "user">): Promise<string[]> {
+    const folder = await mkdtemp(join(directory.path, "types-"));
+    const packages = join(root, "node_modules");
+    return declarationErrors({
+      ...compilation,
+      typescript: join(packages, "typescript"),
+      installed,
+      folder,
+      typesIn: packages,
+    });
+  }
 });
-
-function typesOf(name: string): string {
-  return join(root, "node_modules/@types", name);
-}
-
-/** Errors in a program and in the package's declarations; not those within the types of a runtime. */
-function errorsOf(file: string, options: ts.CompilerOptions): string[] {
-  const program = ts.createProgram([file], {
-    ...options,
-    exactOptionalPropertyTypes: true,
-    noEmit: true,
-    typeRoots: [join(dirname(file), "node_modules/@types")],
-  });
-  const files = program
-    .getSourceFiles()
-    .filter(({ fileName }) => fileName === file || fileName.includes("/node_modules/fetchcgi/"));
-  return [
-    ...program.getOptionsDiagnostics(),
-    ...files.flatMap((each) => [...program.getSyntacticDiagnostics(each), ...program.getSemanticDiagnostics(each)]),
-  ].map(({ file: where, messageText }) => `${where?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, "\n")}`);
-}
 
 describe("the published declarations", () => {
   it("of the core and of the entry for Workers name no runtime", async () => {
@@ -271,11 +237,36 @@ describe("the published declarations", () => {
       seen.add(name);
       const text = await readFile(join(installed, "dist", name), "utf8");
       const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "");
-      expect(code, name).not.toMatch(/\b(Buffer|NodeJS|Bun|Deno|process)\b|node:|<reference/);
+      expect(code, name).not.toMatch(/\b(Buffer|NodeJS|Bun|Deno|process)\b|node:/);
+      expect(text.match(/<reference .*/g)).toEqual(['<reference lib="esnext.disposable" />']);
       for (const [, path] of text.matchAll(/from '\.\/([^']+)\.js'/g)) await visit(`${path}.d.ts`);
     };
     for (const name of ["index.d.ts", "toolkit.d.ts", "cloudflare.d.ts"]) await visit(name);
     expect(seen.size).toBeGreaterThanOrEqual(2);
+  });
+
+  it("have no any, and no type arguments of Uint8Array, which TypeScript before 5.7 does not know", async () => {
+    const names = (await readdir(join(installed, "dist"))).filter((name) => name.endsWith(".d.ts"));
+    expect(names.length).toBeGreaterThanOrEqual(6);
+    const found: string[] = [];
+    for (const name of names) {
+      const source = ts.createSourceFile(
+        name,
+        await readFile(join(installed, "dist", name), "utf8"),
+        ts.ScriptTarget.Latest,
+        true,
+      );
+      const visit = (node: ts.Node): void => {
+        const isAny = node.kind === ts.SyntaxKind.AnyKeyword;
+        const isGeneric = ts.isTypeReferenceNode(node) && node.typeArguments !== undefined;
+        if (isAny || (isGeneric && node.typeName.getText() === "Uint8Array")) {
+          found.push(`${name}: ${node.parent.getText()}`);
+        }
+        ts.forEachChild(node, visit);
+      };
+      visit(source);
+    }
+    expect(found).toEqual([]);
   });
 });
 
@@ -287,10 +278,9 @@ describe("the tools that check packages", () => {
 
   it("attw has nothing to say but that there is no CommonJS", async () => {
     const attw = join(root, "node_modules/@arethetypeswrong/cli/dist/index.js");
-    // esm-only: what CommonJS and the resolution of Node 10 would find is left out, because there is nothing to find.
     // It fails with a code if there is a problem.
-    const { stdout } = await execute(process.execPath, [attw, tarball, "--profile", "esm-only", "--no-color"]);
-    expect(stdout).toContain("(ignoring resolutions: 'node10', 'node16-cjs')");
+    const args = [attw, tarball, "--profile", "strict", "--ignore-rules", "cjs-resolves-to-esm", "--no-color"];
+    expect((await execute(process.execPath, args)).stdout).toContain("No problems found");
   });
 
   it("deno publish has nothing to say, slow types included", async () => {

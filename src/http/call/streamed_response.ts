@@ -1,12 +1,13 @@
 // The Response whose body is still to come. It is a native Response, so that `fetch` handlers, `Bun.serve`, `clone()` and
 // all other code that looks inside it work. Its body is read whole below the stream, if nothing has touched the stream.
 
+import type { UnsharedBytes } from "../../base/unshared_bytes.ts";
 import { readBelowStream, type WholeBody } from "../shared/whole_body.ts";
 
 /** The body of a response that is still to come. Either the stream is read, or all of it is taken below the stream. */
 export interface FastCgiStreamedBody extends WholeBody {
   /** The body as a stream, the same each time. */
-  readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
+  readonly stream: ReadableStream<UnsharedBytes>;
 }
 
 type StreamedResponseClass = new (body: FastCgiStreamedBody, init: ResponseInit) => Response;
