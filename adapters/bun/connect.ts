@@ -10,6 +10,7 @@ import { type SocketData, socketHandlers } from "./socket.ts";
 
 /** Opens TCP connections to an application. */
 export class FastCgiTcpConnector extends TcpConnector {
+  /** @internal */
   protected override open({ hostname, port }: TcpAddress): Promise<FastCgiConnection> {
     return new Promise((resolve, reject) => {
       const socket = socketHandlers(resolve);
@@ -20,6 +21,7 @@ export class FastCgiTcpConnector extends TcpConnector {
     });
   }
 
+  /** @internal */
   protected override get openSpool(): OpenSpool {
     return openTemporaryFile;
   }
@@ -27,14 +29,17 @@ export class FastCgiTcpConnector extends TcpConnector {
 
 /** Opens connections to an application on a Unix socket. */
 export class FastCgiUnixConnector extends UnixConnector {
+  /** @internal */
   protected override open(path: string): Promise<FastCgiConnection> {
     return openUnix(path);
   }
 
+  /** @internal */
   protected override get openSpool(): OpenSpool {
     return openTemporaryFile;
   }
 
+  /** @internal */
   protected override get refusesWhenFull(): boolean {
     return true;
   }

@@ -73,6 +73,7 @@ export class FastCgiTcpConnector extends TcpConnector {
     return new this(target, phpFpmPreset(script), options);
   }
 
+  /** @internal */
   protected override open(address: TcpAddress, signal: AbortSignal): Promise<FastCgiConnection> {
     return openTcp(this.#binding, address, this.#secureTransport, signal);
   }
@@ -98,6 +99,7 @@ export interface WorkerSocketOptions {
 
 /** Connects to a target, as `connect` of `cloudflare:sockets` does. */
 export interface WorkerBinding {
+  /** Begins to connect, and returns the socket at once. */
   connect(
     address: { hostname: string; port: number },
     options: { secureTransport: "off" | "on"; allowHalfOpen: boolean },
@@ -106,12 +108,15 @@ export interface WorkerBinding {
 
 /** The part of a Worker's socket that is used here. */
 export interface WorkerSocket {
+  /** What the application sends. */
   readonly readable: ReadableStream<Uint8Array>;
+  /** What is sent to the application. */
   readonly writable: WritableStream<Uint8Array>;
   /** Resolves when the connection is there. Addresses are `address:port`. */
   readonly opened: Promise<{ readonly remoteAddress?: string; readonly localAddress?: string }>;
   /** Resolves when the connection is closed, and rejects when it breaks. */
   readonly closed: Promise<unknown>;
+  /** Closes the connection, in both directions. */
   close(): Promise<unknown>;
 }
 

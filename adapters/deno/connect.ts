@@ -10,10 +10,12 @@ import { openTemporaryFile } from "./spool.ts";
  * files where a request body of unknown length is too large for memory.
  */
 export class FastCgiTcpConnector extends TcpConnector {
+  /** @internal */
   protected override async open({ hostname, port }: TcpAddress, signal: AbortSignal): Promise<FastCgiConnection> {
     return new DenoChannel(await deno().connect({ hostname, port, signal }));
   }
 
+  /** @internal */
   protected override get openSpool(): OpenSpool {
     return openTemporaryFile;
   }
@@ -21,10 +23,12 @@ export class FastCgiTcpConnector extends TcpConnector {
 
 /** Opens connections to an application on a Unix socket. Needs `--allow-read` and `--allow-write` for its path. */
 export class FastCgiUnixConnector extends UnixConnector {
+  /** @internal */
   protected override open(path: string): Promise<FastCgiConnection> {
     return openUnix(path);
   }
 
+  /** @internal */
   protected override get openSpool(): OpenSpool {
     return openTemporaryFile;
   }

@@ -7,10 +7,12 @@ import { NodeChannel } from "./socket.ts";
 
 /** Opens TCP connections to an application. */
 export class FastCgiTcpConnector extends TcpConnector {
+  /** @internal */
   protected override open({ hostname, port }: TcpAddress, signal: AbortSignal): Promise<FastCgiConnection> {
     return open({ host: hostname, port }, signal);
   }
 
+  /** @internal */
   protected override get openSpool(): OpenSpool {
     return openTemporaryFile;
   }
@@ -18,10 +20,12 @@ export class FastCgiTcpConnector extends TcpConnector {
 
 /** Opens connections to an application on a Unix socket. */
 export class FastCgiUnixConnector extends UnixConnector {
+  /** @internal */
   protected override open(path: string, signal: AbortSignal): Promise<FastCgiConnection> {
     return openUnix(path, signal);
   }
 
+  /** @internal */
   protected override get openSpool(): OpenSpool {
     return openTemporaryFile;
   }

@@ -87,7 +87,11 @@ export abstract class SocketConnector<Target> implements FastCgiHttpConnector {
   }
 }
 
-/** Connectors for TCP. */
+/**
+ * Connectors for TCP.
+ *
+ * @internal
+ */
 export abstract class TcpConnector extends SocketConnector<TcpAddress> {
   /**
    * Connects to `target`. `preset` has options for every client of the application.

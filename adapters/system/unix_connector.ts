@@ -3,7 +3,11 @@ import type { FastCgiHttpPreset } from "../../src/toolkit.ts";
 import { SocketConnector, type SystemError } from "../shared/connect.ts";
 import { checkSocketPath, REFUSES_WHEN_FULL } from "./socket_path.ts";
 
-/** Connectors for Unix sockets. */
+/**
+ * Connectors for Unix sockets.
+ *
+ * @internal
+ */
 export abstract class UnixConnector extends SocketConnector<string> {
   /**
    * Connects to the socket at `path`. `preset` has options for every client of the application.

@@ -27,7 +27,11 @@ import { clientRequest, type FastCgiRequestInit } from "./request.ts";
 export class FastCgiClient implements AsyncDisposable {
   readonly #dispatcher: Dispatcher;
 
-  /** @throws {RangeError | TypeError} If an option has a value it can't have. */
+  /**
+   * Sends to the application that `connector` leads to. Connects when a request is sent.
+   *
+   * @throws {RangeError | TypeError} If an option has a value it can't have.
+   */
   constructor(connector: Connector, options: FastCgiClientOptions = {}) {
     this.#dispatcher = new Dispatcher(connector, options);
   }

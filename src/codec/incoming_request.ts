@@ -65,7 +65,11 @@ const withOwnMembers = /* @__PURE__ */ copyableWith<FastCgiRequest>({
   signal: true,
 });
 
-/** A {@linkcode FastCgiRequest}, with the members that its connection uses. Its parts are made on first use. */
+/**
+ * A {@linkcode FastCgiRequest}, with the members that its connection uses. Its parts are made on first use.
+ *
+ * @internal
+ */
 export class IncomingRequest implements FastCgiRequest {
   readonly requestId: number;
   readonly role: Role;

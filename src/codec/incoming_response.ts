@@ -26,7 +26,11 @@ export interface FastCgiClientResponse {
   readonly end: Promise<EndRequestBody>;
 }
 
-/** Callbacks of a response to its connection. */
+/**
+ * Callbacks of a response to its connection.
+ *
+ * @internal
+ */
 export interface IncomingResponseHooks {
   /** Called once when the rest of stdout will not be read. */
   onAbandoned?: (reason: unknown) => void;
@@ -70,6 +74,8 @@ const withOwnMembers = /* @__PURE__ */ copyableWith<FastCgiClientResponse>({
 /**
  * A {@linkcode FastCgiClientResponse}, with the members that its connection uses. Parts that may never be read are made
  * on first use.
+ *
+ * @internal
  */
 export class IncomingResponse implements FastCgiClientResponse {
   requestId: number;

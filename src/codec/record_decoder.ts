@@ -45,7 +45,11 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
   readonly #splitStreams: boolean;
   #state: DecoderState = BETWEEN_RECORDS;
 
-  /** @throws {TypeError} If an option has a value it can't have. */
+  /**
+   * Decodes one connection.
+   *
+   * @throws {TypeError} If an option has a value it can't have.
+   */
   constructor(options: RecordDecoderOptions = {}) {
     this.#splitStreams = resolveOptions(DEFAULTS, options).splitStreams;
   }

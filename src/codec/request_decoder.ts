@@ -50,7 +50,11 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
   #keptBytes = 0;
   #dead: FastCgiError | null = null;
 
-  /** @throws {RangeError | TypeError} If an option is not a positive number, or of another kind. */
+  /**
+   * Passes to `outlet` what is not a request.
+   *
+   * @throws {RangeError | TypeError} If an option is not a positive number, or of another kind.
+   */
   constructor(outlet: RequestDecoderOutlet, options: RequestDecoderOptions = {}) {
     this.#options = resolveOptions(REQUEST_DECODER_DEFAULTS, options);
     const { reply, report } = objectOf(outlet, "Cannot decode requests", "outlet to be an object with reply");

@@ -53,7 +53,11 @@ export class RequestEncoder implements Stage<FastCgiOutgoingRequest, FastCgiReco
   #controller: StageController<FastCgiRecord> | null = null;
   #isOver = false;
 
-  /** @throws {RangeError | TypeError} If an option is not a positive number, or of another kind. */
+  /**
+   * Encodes the requests of one connection.
+   *
+   * @throws {RangeError | TypeError} If an option is not a positive number, or of another kind.
+   */
   constructor(given: RequestEncoderOptions = {}) {
     const options = optionsOf(given);
     this.#maxConcurrentRequests = resolveOptions(DEFAULTS, options).maxConcurrentRequests;

@@ -20,7 +20,11 @@ export interface FastCgiServerRequestEnd extends FastCgiRequestEnd {
   readonly request: FastCgiRequest | undefined;
 }
 
-/** Watches one request from its start to its end. */
+/**
+ * Watches one request from its start to its end.
+ *
+ * @internal
+ */
 export class RequestWatch implements RequestObserver {
   method: string | undefined;
   url: (() => string) | null = null;

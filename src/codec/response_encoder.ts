@@ -61,7 +61,11 @@ export class ResponseEncoder implements Stage<FastCgiOutgoingResponse, FastCgiRe
   /** Why the stage emits nothing any more. */
   #dead: { readonly error: unknown } | null = null;
 
-  /** @throws {RangeError | TypeError} If an option is not a positive number, or of another kind. */
+  /**
+   * Encodes the responses of one connection.
+   *
+   * @throws {RangeError | TypeError} If an option is not a positive number, or of another kind.
+   */
   constructor(given: ResponseEncoderOptions = {}) {
     const options = optionsOf(given);
     this.#maxConcurrentResponses = resolveOptions(DEFAULTS, options).maxConcurrentResponses;

@@ -16,15 +16,17 @@ import type { ResponseDecoderOptions } from "./response_decoder_options.ts";
 import { type FastCgiOutgoingResponse, ResponseEncoder, type ResponseEncoderOptions } from "./response_encoder.ts";
 import { type Stage, type StageController, toTransformer } from "./stage.ts";
 
-/**
- * Bundlers keep a class that extends a global, even if it is not used, and with it the decoders of both sides. So the
- * base is a constant.
- */
-const Base: typeof TransformStream = /* @__PURE__ */ (() => TransformStream)();
+// Bundlers keep a class that extends a global, even if it is not used, and with it the decoders of both sides. So the base is a constant.
+// `deno doc` looks for the comment of a constant that is not exported right before its name.
+const /** @internal */ Base: typeof TransformStream = /* @__PURE__ */ (() => TransformStream)();
 
 /** {@linkcode RecordDecoder} as a TransformStream. It stops reading when its records are not read. */
 export class RecordDecoderStream extends Base<Uint8Array, FastCgiRecord> {
-  /** @throws {TypeError} If an option has a value it can't have. */
+  /**
+   * Decodes one connection.
+   *
+   * @throws {TypeError} If an option has a value it can't have.
+   */
   constructor(options: RecordDecoderOptions = {}) {
     super(new RecordDecoder(options));
   }
@@ -69,7 +71,11 @@ export class RequestDecoderStream extends Base<FastCgiRecord, FastCgiRequest> {
   readonly replies: ReadableStream<FastCgiRecord>;
   readonly #decoder: RequestDecoder;
 
-  /** @throws {RangeError | TypeError} If an option is not a positive number, or of another kind. */
+  /**
+   * Decodes the requests of one connection.
+   *
+   * @throws {RangeError | TypeError} If an option is not a positive number, or of another kind.
+   */
   constructor(given: RequestDecoderStreamOptions = {}) {
     const options = optionsOf(given);
     const { maxWaitingReplies } = resolveOptions(REPLIES_DEFAULTS, options);
@@ -128,7 +134,11 @@ const RESPONSES_DEFAULTS: { maxWaitingResponses: number } = { maxWaitingResponse
  * everything stops after `maxWaitingResponses`.
  */
 export class ResponseDecoderStream extends Base<FastCgiRecord, FastCgiClientResponse> {
-  /** @throws {RangeError | TypeError} If an option is not a positive number, or of another kind. */
+  /**
+   * Decodes the responses of one connection.
+   *
+   * @throws {RangeError | TypeError} If an option is not a positive number, or of another kind.
+   */
   constructor(given: ResponseDecoderStreamOptions = {}) {
     const options = optionsOf(given);
     const { maxWaitingResponses } = resolveOptions(RESPONSES_DEFAULTS, options);
@@ -149,6 +159,8 @@ export class ResponseDecoderStream extends Base<FastCgiRecord, FastCgiClientResp
 /**
  * A stage that emits pieces after it was called, as a TransformStream. They go through a writer, because a writer tells
  * when there is room again, which the controller of a TransformStream does not.
+ *
+ * @internal
  */
 class EncoderStream<Input> extends Base<Input, FastCgiRecord> {
   readonly #input: WritableStream<Input>;
@@ -208,7 +220,11 @@ class EncoderStream<Input> extends Base<Input, FastCgiRecord> {
 export class RequestEncoderStream extends EncoderStream<FastCgiOutgoingRequest> {
   readonly #encoder: RequestEncoder;
 
-  /** @throws {RangeError | TypeError} If an option is not a positive number, or of another kind. */
+  /**
+   * Encodes the requests of one connection.
+   *
+   * @throws {RangeError | TypeError} If an option is not a positive number, or of another kind.
+   */
   constructor(options: RequestEncoderOptions = {}) {
     const encoder = new RequestEncoder(options);
     super(encoder, (reason) => encoder.stopAll(reason));
@@ -226,7 +242,11 @@ export class RequestEncoderStream extends EncoderStream<FastCgiOutgoingRequest> 
  * read either, and after `maxConcurrentResponses` no response is accepted.
  */
 export class ResponseEncoderStream extends EncoderStream<FastCgiOutgoingResponse> {
-  /** @throws {RangeError | TypeError} If an option is not a positive number, or of another kind. */
+  /**
+   * Encodes the responses of one connection.
+   *
+   * @throws {RangeError | TypeError} If an option is not a positive number, or of another kind.
+   */
   constructor(options: ResponseEncoderOptions = {}) {
     const encoder = new ResponseEncoder(options);
     super(encoder, (reason) => encoder.stopAll(reason));

@@ -5,7 +5,9 @@ import { checkInteger, checkString } from "../base/unexpected.ts";
 
 /** An end of a TCP connection. */
 export interface TcpAddress {
+  /** A host name, or an address without brackets. */
   readonly hostname: string;
+  /** 1 to 65,535. */
   readonly port: number;
 }
 

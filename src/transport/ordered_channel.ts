@@ -12,6 +12,8 @@ import { CLOSED } from "./connection.ts";
  * What extends it calls {@linkcode OrderedChannel.received}, {@linkcode OrderedChannel.ended} and
  * {@linkcode OrderedChannel.failed}, or {@linkcode OrderedChannel.readFrom}, from the start on: calls before there is a
  * receiver are kept for it.
+ *
+ * @internal
  */
 export abstract class OrderedChannel implements ByteChannel {
   readonly remoteAddress: ConnectionAddress | undefined;

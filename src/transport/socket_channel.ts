@@ -17,6 +17,7 @@ export abstract class SocketChannel extends OrderedChannel {
   /** Closes a TCP socket so that its peer gets an error. Missing if the runtime can't do this. */
   protected terminate?(): void;
 
+  /** See {@linkcode ByteChannel.reset}. Works for TCP, where the runtime can. */
   reset(reason: unknown): boolean {
     const isTcp = this.remoteAddress !== undefined && "hostname" in this.remoteAddress;
     if (!isTcp || this.terminate === undefined) return false;
@@ -63,6 +64,7 @@ export abstract class SocketChannel extends OrderedChannel {
     this.checkOpen();
   }
 
+  /** Lets writes that wait find out that nothing can be written any more. */
   protected override wakeWriters(): void {
     this.drained();
   }

@@ -283,6 +283,14 @@ describe("the tools that check packages", () => {
     expect((await execute(process.execPath, args)).stdout).toContain("No problems found");
   });
 
+  it("deno doc --lint has nothing to say: every export is documented, and mentions only what is exported", async () => {
+    const { exports } = JSON.parse(await readFile(join(root, "deno.json"), "utf8")) as {
+      exports: Record<string, string>;
+    };
+    // It fails with a code if it has.
+    await execute(requireRuntime("deno"), ["doc", "--lint", ...Object.values(exports)], { cwd: root });
+  });
+
   it("deno publish has nothing to say, slow types included", async () => {
     const args = ["publish", "--dry-run", "--allow-dirty"];
     const env = { ...process.env, NO_COLOR: "1" };

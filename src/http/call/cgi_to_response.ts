@@ -32,6 +32,7 @@ export interface ResponseFromCgiOptions {
 
 /** A response, and what it asks the web server to do. */
 export interface CgiResponse extends CgiOrders {
+  /** Status, headers and body. */
   response: Response;
 }
 

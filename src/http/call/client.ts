@@ -49,7 +49,11 @@ export class FastCgiHttpClient implements AsyncDisposable {
   readonly #preset: FastCgiHttpPreset;
   readonly #script: FastCgiScript | FastCgiScriptResolver | undefined;
 
-  /** @throws {RangeError | TypeError} If an option has an invalid value. */
+  /**
+   * Sends to the application that `connector` leads to. Connects when a request is sent.
+   *
+   * @throws {RangeError | TypeError} If an option has an invalid value.
+   */
   constructor(connector: FastCgiHttpConnector, given: FastCgiHttpClientOptions = {}) {
     const options = optionsOf(given);
     this.#dispatcher = new Dispatcher(connector, options);
