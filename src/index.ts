@@ -1,5 +1,19 @@
-// The door for programs that serve and call, by Request and Response or by params and streams. What is below, such as records, stages and
-// channels, and the types that a program seldom names itself, have a door of their own: toolkit.ts.
+/**
+ * FastCGI by `Request` and `Response`, or by params and streams, without any runtime's sockets. Programs import the entry of their runtime,
+ * which has all of this, and its sockets: `fetchcgi/node`, `fetchcgi/bun`, `fetchcgi/deno` or `fetchcgi/cloudflare`. What is below, such as
+ * records and stages, is in `fetchcgi/toolkit`.
+ *
+ * ```ts
+ * import { type Connector, FastCgiHttpClient } from "fetchcgi";
+ *
+ * export async function ask(connector: Connector): Promise<string> {
+ *   const response = await new FastCgiHttpClient(connector).fetch("http://localhost/");
+ *   return response.text();
+ * }
+ * ```
+ *
+ * @module
+ */
 
 export type { FastCgiParams } from "./cgi/params.ts";
 export { FastCgiClient } from "./client/client.ts";

@@ -1,5 +1,16 @@
-// The entry for programs that are an adapter, a proxy or a tool: everything in `fetchcgi`, and the parts below Request
-// and Response.
+/**
+ * For programs that are an adapter, a proxy or a tool: everything in `fetchcgi`, and the parts below `Request` and `Response`.
+ *
+ * ```ts
+ * import { RecordDecoderStream, RequestDecoderStream } from "fetchcgi/toolkit";
+ *
+ * export function requestsOf(bytes: ReadableStream<Uint8Array>) {
+ *   return bytes.pipeThrough(new RecordDecoderStream()).pipeThrough(new RequestDecoderStream());
+ * }
+ * ```
+ *
+ * @module
+ */
 
 export { contained } from "./base/contained.ts";
 export type { UnsharedBytes } from "./base/unshared_bytes.ts";

@@ -1,4 +1,19 @@
-// fetchcgi on Bun: all of the first door, and TCP and Unix sockets.
+/**
+ * `fetchcgi` on Bun: all of it, and TCP and Unix sockets.
+ *
+ * ```ts
+ * import { FastCgiHttpClient, FastCgiUnixConnector, serve } from "fetchcgi/bun";
+ *
+ * // An application behind a web server
+ * await serve({ path: "/run/app/app.sock", fetch: (request) => new Response(`Hello ${request.url}`) });
+ *
+ * // php-fpm, by fetch
+ * const php = new FastCgiHttpClient(FastCgiUnixConnector.phpFpm("/run/php/php8.2-fpm.sock", "/srv/app/public/index.php"));
+ * const response = await php.fetch("http://localhost/products?page=2");
+ * ```
+ *
+ * @module
+ */
 
 export * from "../../src/index.ts";
 export { toMiddleware } from "../http_middleware/middleware.ts";

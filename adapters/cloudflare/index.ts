@@ -1,4 +1,18 @@
-// fetchcgi in a Cloudflare Worker: all of the first door, and the client half over TCP sockets. Workers accept no FastCGI connections.
+/**
+ * `fetchcgi` in a Cloudflare Worker: all of it, and the client over TCP sockets. Workers accept no FastCGI connections.
+ *
+ * ```ts
+ * import { FastCgiHttpClient, FastCgiTcpConnector } from "fetchcgi/cloudflare";
+ *
+ * const connector = FastCgiTcpConnector.phpFpm("php.internal:9000", "/srv/app/public/index.php");
+ *
+ * export default {
+ *   fetch: (request: Request) => new FastCgiHttpClient(connector, { maxConnections: 6 }).fetch(request),
+ * };
+ * ```
+ *
+ * @module
+ */
 
 export * from "../../src/index.ts";
 export type { TcpTarget } from "../shared/target.ts";

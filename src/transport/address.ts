@@ -7,7 +7,7 @@ import { checkInteger, checkString } from "../base/unexpected.ts";
 export interface TcpAddress {
   /** A host name, or an address without brackets. */
   readonly hostname: string;
-  /** 1 to 65,535. */
+  /** The port, up to 65,535. */
   readonly port: number;
 }
 

@@ -51,6 +51,14 @@ describe("exports", () => {
     expect(Object.keys(entry).sort()).toEqual(entries.map(([, file]) => file).sort());
   });
 
+  it("every entry says what it is for, with an example", () => {
+    for (const [, file] of entries) {
+      const [comment = ""] = /^\/\*\*.*?\*\//s.exec(readFileSync(join(root, entry[file]!), "utf8")) ?? [];
+      expect(comment).toMatch(/^ \* @module$/m);
+      expect(comment).toContain(`from "${file === "index" ? "fetchcgi" : `fetchcgi/${file}`}";`);
+    }
+  });
+
   it("the resolution of node10, which knows no exports, finds the same declarations", () => {
     const { main, types, typesVersions } = packageJson;
     expect({ types, default: main }).toEqual(packageJson.exports["."]);
