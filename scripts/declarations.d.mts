@@ -14,6 +14,9 @@ export interface Compilation {
   readonly user: User;
 }
 
+export const OLDEST_TYPESCRIPT: string;
 export const users: readonly User[];
+export const wrongUser: User;
 export const resolutions: Readonly<Record<string, object>>;
+export function resolutionsOf(version: string): string[];
 export function declarationErrors(compilation: Compilation): Promise<string[]>;

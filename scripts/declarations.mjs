@@ -6,6 +6,9 @@ import { createRequire } from "node:module";
 import { basename, join } from "node:path";
 import { promisify } from "node:util";
 
+/** The oldest version that compiles the declarations. */
+export const OLDEST_TYPESCRIPT = "5.4";
+
 const firstDoor = `
   import { FastCgiHttpClient, FastCgiHttpService, FastCgiServer, type Connector, type FastCgiParams } from "fetchcgi";
   export const hostOf = (params: FastCgiParams): string | undefined => params.get("HTTP_HOST");
@@ -55,13 +58,22 @@ export const users = [
   },
 ];
 
-/** Every way in which TypeScript finds the package. node10 knows no `exports`, and TypeScript 7 no node10. */
+/** A program with an error: without one that is found, no error in the others says nothing. */
+export const wrongUser = { name: "wrong", program: 'import { nothing } from "fetchcgi";', types: [], lib: undefined };
+
+/** Every way in which TypeScript finds the package. */
 export const resolutions = {
   bundler: { module: "esnext", moduleResolution: "bundler" },
   node16: { module: "node16", moduleResolution: "node16" },
   nodenext: { module: "nodenext", moduleResolution: "nodenext" },
+  // It knows no `exports`.
   node10: { module: "esnext", moduleResolution: "node10" },
 };
+
+/** The names of the ways that a version has. */
+export function resolutionsOf(version) {
+  return Object.keys(resolutions).filter((name) => name !== "node10" || majorOf(version) < 7);
+}
 
 /**
  * The errors in the program of a user and in the package's declarations; not those within the types of a runtime.
@@ -79,7 +91,7 @@ export async function declarationErrors({ typescript, installed, folder, typesIn
   const { version } = createRequire(import.meta.url)(join(typescript, "package.json"));
   const compilerOptions = {
     ...resolutions[resolution],
-    ...(resolution === "node10" && version.startsWith("6.") && { ignoreDeprecations: "6.0" }),
+    ...(resolution === "node10" && majorOf(version) === 6 && { ignoreDeprecations: "6.0" }),
     target: "es2022",
     strict: true,
     exactOptionalPropertyTypes: true,
@@ -92,7 +104,7 @@ export async function declarationErrors({ typescript, installed, folder, typesIn
   await writeFile(join(folder, "package.json"), '{ "private": true, "type": "module" }');
   await writeFile(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["program.ts"] }));
   // TypeScript 7 is a program.
-  return Number.parseInt(version, 10) >= 7 ? errorsOfProgram(typescript, folder) : errorsOfApi(typescript, folder);
+  return majorOf(version) >= 7 ? errorsOfProgram(typescript, folder) : errorsOfApi(typescript, folder);
 }
 
 /** Checks only the files whose errors are wanted, in a tenth of the time that the program takes. */
@@ -116,6 +128,10 @@ async function errorsOfProgram(typescript, folder) {
     const [, file] = /^(?:(.+)\(\d+,\d+\): )?error TS\d+: /.exec(line) ?? [null, "none"];
     return file === undefined || isOurs(file);
   });
+}
+
+function majorOf(version) {
+  return Number.parseInt(version, 10);
 }
 
 function isOurs(file) {

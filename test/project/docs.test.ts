@@ -1,16 +1,17 @@
 // The documents: what they link to, what their blocks of code show, and whether those compile.
 
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, statSync } from "node:fs";
-import { dirname, join, normalize } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
 import { expect, it } from "vitest";
 import { commands } from "../../cli/commands.ts";
 import { readInput } from "../../cli/frame/read.ts";
 import { documents, filled } from "../../docs/site/fill.mjs";
-import { anchorsOf, blocksOf, linksOf } from "../../docs/site/markdown.mjs";
+import { blocksOf } from "../../docs/site/markdown.mjs";
 import { pages } from "../../docs/site/pages.mjs";
+import { checkLinks } from "../support/broken_links.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const read = (name: string): string => readFileSync(join(root, name), "utf8");
@@ -29,22 +30,7 @@ it("every page of docs/ is in the list of the site, and every page of the list e
 });
 
 it("every link in a document leads to a file, and to a heading of it", () => {
-  const broken: string[] = [];
-  let count = 0;
-  for (const name of everyDocument) {
-    for (const { target, line } of linksOf(read(name))) {
-      if (/^[a-z]+:/.test(target)) continue;
-      count++;
-      const [path = "", anchor] = target.split("#");
-      let file = path === "" ? name : normalize(join(dirname(name), path));
-      // A folder is shown with its README.
-      if (existsSync(join(root, file)) && statSync(join(root, file)).isDirectory() && anchor !== undefined) {
-        file = join(file, "README.md");
-      }
-      const isThere = existsSync(join(root, file)) && (anchor === undefined || anchorsOf(read(file)).has(anchor));
-      if (!isThere) broken.push(`${name}:${line}: ${target}`);
-    }
-  }
+  const { broken, count } = checkLinks(root, everyDocument);
   expect(broken).toEqual([]);
   expect(count).toBeGreaterThan(300);
 });

@@ -3,15 +3,16 @@
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { cp, mkdtemp, readdir, readFile, realpath, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify, stripVTControlCharacters } from "node:util";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Compilation, declarationErrors, resolutions, type User, users } from "../../scripts/declarations.mjs";
+import { type Compilation, declarationErrors, resolutions, users, wrongUser } from "../../scripts/declarations.mjs";
 import { requireRuntime } from "../../scripts/setup.mjs";
+import { checkLinks } from "../support/broken_links.ts";
 import { buildPackage } from "../support/built_package.ts";
 import { freePort } from "../support/free_port.ts";
 import { startProcess } from "../support/process.ts";
@@ -32,8 +33,12 @@ beforeAll(async () => {
   const staged = join(directory.path, "staged");
   await buildPackage(staged);
   const { files } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as { files: string[] };
-  for (const name of ["package.json", "README.md", "LICENSE", ...files.filter((file) => file !== "dist")]) {
-    await cp(join(root, name), join(staged, name), { recursive: true });
+  // npm takes from these folders what `files` says.
+  const folders = new Set(files.map((file) => file.split("/")[0]!));
+  folders.delete("dist");
+  for (const name of ["package.json", "README.md", "LICENSE", ...folders]) {
+    const filter = (path: string): boolean => basename(path) !== "node_modules";
+    await cp(join(root, name), join(staged, name), { recursive: true, filter });
   }
   await execute("npm", ["pack", "--ignore-scripts", "--pack-destination", directory.path], { cwd: staged });
   const names = await readdir(directory.path);
@@ -50,6 +55,21 @@ afterAll(() => directory.remove());
 const answer = [200, "POST", "/path", "body"];
 
 describe("the installed package", () => {
+  it("has the file of every link in its documents", async () => {
+    const names = await readdir(installed, { recursive: true });
+    const documents = names.filter((name) => name.endsWith(".md"));
+    expect(documents).toEqual(expect.arrayContaining(["README.md", "docs/serve.md", "cli/ping/README.md"]));
+    const { broken, count } = checkLinks(installed, documents);
+    expect(broken).toEqual([]);
+    expect(count).toBeGreaterThan(200);
+  });
+
+  it("has nothing that belongs to a clone, and is small", async () => {
+    const names = await readdir(installed, { recursive: true });
+    expect(names.filter((name) => /^(adapters|src|scripts|test)\/|node_modules|\.test\.|\/\./.test(name))).toEqual([]);
+    expect((await stat(tarball)).size).toBeLessThan(1_400_000);
+  });
+
   it("installs nothing else", async () => {
     expect((await readdir(join(project, "node_modules"))).filter((name) => !name.startsWith("."))).toEqual([
       "fetchcgi",
@@ -212,8 +232,7 @@ describe("the types of the installed package", () => {
   });
 
   it("errors in a program are found", async () => {
-    const user: User = { name: "wrong", program: 'import { nothing } from "fetchcgi";', types: [], lib: undefined };
-    expect(await errorsOf({ resolution: "bundler", user })).toEqual([expect.stringContaining("nothing")]);
+    expect(await errorsOf({ resolution: "bundler", user: wrongUser })).toEqual([expect.stringContaining("nothing")]);
   });
 
   async function errorsOf(compilation: Pick<Compilation, "resolution" | "user">): Promise<string[]> {
