@@ -17,7 +17,7 @@ const steps = [
   { title: "Build", run: () => runNpm(["run", "--silent", "build"], { quiet: true }) },
   { title: "Package for npm", run: pack },
   // Links, declarations, publint, attw, a dry run of JSR with its slow types, deno doc --lint; and it runs on every runtime.
-  { title: "Tests of the package", run: () => vitest("package", "exports", "doors", "param_names", "lock_files") },
+  { title: "Tests of the package", run: () => vitest("package", "exports", "doors", "editor", "lock_files") },
   { title: `TypeScript ${OLDEST_TYPESCRIPT} and the newest`, run: compile },
 ];
 

@@ -26,6 +26,14 @@ export type { FastCgiResponse } from "./codec/outgoing_response.ts";
 export type { Connector } from "./connect/connector.ts";
 export { failover, roundRobin } from "./connect/connectors.ts";
 export {
+  FastCgiTcpConnector,
+  FastCgiUnixConnector,
+  fileOnDisk,
+  scriptOnDisk,
+  serve,
+  toMiddleware,
+} from "./elsewhere.ts";
+export {
   type FastCgiAllowed,
   type FastCgiAuthorization,
   type FastCgiAuthorizer,

@@ -18,6 +18,8 @@
 export * from "../../src/index.ts";
 export { toMiddleware } from "../http_middleware/middleware.ts";
 export * from "../system/index.ts";
+// By name, because the first door has these names too.
+export { fileOnDisk, scriptOnDisk } from "../system/index.ts";
 export type { ListenerServeOptions } from "../system/listener_options.ts";
 export { FastCgiTcpConnector, FastCgiUnixConnector } from "./connect.ts";
 export { serve } from "./serve.ts";

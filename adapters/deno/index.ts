@@ -17,5 +17,7 @@
 
 export * from "../../src/index.ts";
 export * from "../system/index.ts";
+// By name, because the first door has these names too.
+export { fileOnDisk, scriptOnDisk } from "../system/index.ts";
 export { FastCgiTcpConnector, FastCgiUnixConnector } from "./connect.ts";
 export { serve } from "./serve.ts";

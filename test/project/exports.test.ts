@@ -7,6 +7,7 @@ import * as cloudflare from "../../adapters/cloudflare/index.ts";
 import * as deno from "../../adapters/deno/index.ts";
 import * as node from "../../adapters/node/index.ts";
 import { VERSION } from "../../cli/version.ts";
+import * as elsewhere from "../../src/elsewhere.ts";
 import { SERVER_SOFTWARE } from "../../src/http/call/request_to_params.ts";
 import * as core from "../../src/index.ts";
 import command from "../../tsup.command.config.ts";
@@ -88,7 +89,22 @@ describe("exports", () => {
   const adapters: Record<string, object> = { node, bun, deno, cloudflare };
 
   it.each(Object.keys(adapters))("the adapter for %s has all of the core, the same objects", (name) => {
-    for (const [key, value] of Object.entries(core)) expect(adapters[name], key).toHaveProperty(key, value);
+    for (const [key, value] of Object.entries(core)) {
+      if (!(key in elsewhere)) expect(adapters[name], key).toHaveProperty(key, value);
+    }
+  });
+
+  it.each(Object.keys(elsewhere))("%s of an entry that has none says which have it", (name) => {
+    const { [name]: placeholder } = elsewhere as Record<string, unknown>;
+    const entries = Object.keys(adapters).filter((adapter) => Reflect.get(adapters[adapter]!, name) !== placeholder);
+    const [last, ...others] = entries.map((entry) => `"fetchcgi/${entry}"`).reverse();
+    const message = `Cannot use ${name} of this entry: import it from ${others.reverse().join(", ")} or ${last}`;
+    expect(core).toHaveProperty(name, placeholder);
+    // As a program in JavaScript does.
+    const { phpFpm } = placeholder as { phpFpm?: () => void };
+    const uses =
+      phpFpm === undefined ? [placeholder] : [phpFpm, () => Reflect.construct(placeholder as () => void, [])];
+    for (const use of uses) expect(use).toThrow(new TypeError(message));
   });
 
   it.each([
@@ -97,7 +113,9 @@ describe("exports", () => {
     ["deno", ["FastCgiTcpConnector", "FastCgiUnixConnector", "fileOnDisk", "scriptOnDisk", "serve"]],
     ["cloudflare", ["FastCgiTcpConnector"]],
   ])("the adapter for %s adds %j", (name, names) => {
-    const added = Object.keys(adapters[name]!).filter((key) => !(key in core));
+    const added = Object.keys(adapters[name]!).filter(
+      (key) => Reflect.get(adapters[name]!, key) !== Reflect.get(core, key),
+    );
     expect(added.sort()).toEqual(names);
   });
 });

@@ -24,6 +24,7 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
   "src/http/serve": [...BELOW_HTTP, "src/server", "src/http/shared"],
   "src/http/call": [...BELOW_HTTP, "src/connect", "src/client", "src/http/shared", "src/http/serve/service.ts"],
   "src/http/php": [...BELOW_HTTP, "src/http/shared", "src/http/call"],
+  "src/elsewhere.ts": [],
   "src/index.ts": ["src"],
   "src/toolkit.ts": ["src"],
   "adapters/shared": [CHECKS, "src/index.ts", "src/toolkit.ts"],

@@ -1,4 +1,5 @@
-// The names of variables that an editor completes, as the language service of TypeScript tells them to every editor.
+// What TypeScript tells a user in an editor, by the language service that every editor asks: the names of variables, their meaning, and where
+// an export is.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -136,6 +137,31 @@ describe("the types of params", () => {
   ])("refuse %s", (_, program) => {
     open(program);
     expect(errors()).toHaveLength(1);
+  });
+});
+
+describe("an import of what only the entries of runtimes have", () => {
+  it.each([
+    ["serve", "serve({ port: 9000, fetch: () => new Response() });"],
+    ["serve", "export const server = await serve({ path: '/run/app.sock', fetch: () => new Response() });"],
+    ["FastCgiTcpConnector", "new FastCgiTcpConnector('127.0.0.1:9000');"],
+    ["FastCgiTcpConnector", "FastCgiTcpConnector.phpFpm({ port: 9000 }, '/srv/index.php');"],
+    ["FastCgiUnixConnector", "new FastCgiUnixConnector('/run/php.sock');"],
+    ["FastCgiUnixConnector", "FastCgiUnixConnector.phpFpm('/run/php.sock', '/srv/index.php');"],
+    ["scriptOnDisk", "scriptOnDisk('/srv');"],
+    ["fileOnDisk", "fileOnDisk('/srv');"],
+    ["toMiddleware", "toMiddleware(client.fetch);"],
+  ])("of %s says which have it: %s", (name, program) => {
+    for (const entry of ["src/index.ts", "src/toolkit.ts"]) {
+      // The program's own import of the same name is out of the way.
+      text = `${imports.replace(/\bserve, /, "")} import { ${name} } from "../../${entry}"; ${program}`;
+      version++;
+      const [error = "none"] = errors();
+      expect(error).toContain(`is not assignable to parameter of type '"Import ${name} from fetchcgi/node`);
+      expect(errors()).toHaveLength(1);
+      const hints = service.getSuggestionDiagnostics(file).filter(({ reportsDeprecated }) => reportsDeprecated);
+      expect(hints.length).toBeGreaterThan(0);
+    }
   });
 });
 
