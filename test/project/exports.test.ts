@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it, vi } from "vitest";
 import * as bun from "../../adapters/bun/index.ts";
@@ -7,11 +8,13 @@ import * as cloudflare from "../../adapters/cloudflare/index.ts";
 import * as deno from "../../adapters/deno/index.ts";
 import * as node from "../../adapters/node/index.ts";
 import { VERSION } from "../../cli/version.ts";
+import { writeVersion } from "../../scripts/version.mjs";
 import * as elsewhere from "../../src/elsewhere.ts";
 import { SERVER_SOFTWARE } from "../../src/http/call/request_to_params.ts";
 import * as core from "../../src/index.ts";
 import command from "../../tsup.command.config.ts";
 import tsup from "../../tsup.config.ts";
+import { createTemporaryDirectory } from "../support/temporary_directory.ts";
 
 // A module of the runtime, not of a package.
 vi.mock("cloudflare:sockets", () => ({ connect() {} }));
@@ -80,6 +83,32 @@ describe("exports", () => {
 
   it("the version that the command prints is that of the package", () => {
     expect(VERSION).toBe(packageJson.version);
+  });
+
+  it("npm version writes the version to every file that has it", async () => {
+    const files = ["deno.json", "src/http/call/request_to_params.ts", "cli/version.ts", "CHANGELOG.md"];
+    const folder = await createTemporaryDirectory("version");
+    try {
+      for (const name of files) {
+        await mkdir(dirname(join(folder.path, name)), { recursive: true });
+        const text = readFileSync(join(root, name), "utf8");
+        // A released changelog has nothing that is unreleased.
+        const begun = name === "CHANGELOG.md" && !text.includes("## Unreleased\n");
+        await writeFile(join(folder.path, name), begun ? text.replace("## ", "## Unreleased\n\n## ") : text);
+      }
+      await writeFile(join(folder.path, "package.json"), JSON.stringify({ version: "98.7.6-rc.1" }));
+      writeVersion(folder.path);
+      for (const name of files) {
+        const [old, text] = [root, folder.path].map((place) => readFileSync(join(place, name), "utf8"));
+        const lines = text!.split("\n").filter((line) => line.includes("98.7.6-rc.1"));
+        expect([name, lines]).toEqual([name, [expect.any(String)]]);
+        if (name !== "CHANGELOG.md") expect(text!.replace("98.7.6-rc.1", packageJson.version)).toBe(old);
+      }
+      expect(readFileSync(join(folder.path, "CHANGELOG.md"), "utf8")).toMatch(/^## 98\.7\.6-rc\.1$/m);
+      expect(() => writeVersion(folder.path)).toThrow("Cannot write the version to CHANGELOG.md");
+    } finally {
+      await folder.remove();
+    }
   });
 
   it("there are no runtime dependencies", () => {

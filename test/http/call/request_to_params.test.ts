@@ -7,6 +7,7 @@ import {
   type ParamsFromRequestOptions,
   PEERS,
   paramsFromRequest,
+  SERVER_SOFTWARE,
   setContentLength,
 } from "../../../src/http/call/request_to_params.ts";
 import { partsFromParams } from "../../../src/http/serve/params_to_request.ts";
@@ -42,7 +43,7 @@ describe("paramsFromRequest", () => {
   it("paramsFromRequest makes the whole set for a GET without a script", () => {
     expect(paramsOf("http://example.com/a/b?x=1&y", { headers: { accept: "*/*" } })).toEqual({
       GATEWAY_INTERFACE: "CGI/1.1",
-      SERVER_SOFTWARE: "fetchcgi/0.1.0",
+      SERVER_SOFTWARE,
       SERVER_PROTOCOL: "HTTP/1.1",
       REQUEST_METHOD: "GET",
       REQUEST_URI: "/a/b?x=1&y",
@@ -111,7 +112,7 @@ describe("paramsFromRequest", () => {
     };
     expect(paramsOf("https://example.com:8443/blog/post?id=1", init, options)).toEqual({
       GATEWAY_INTERFACE: "CGI/1.1",
-      SERVER_SOFTWARE: "fetchcgi/0.1.0",
+      SERVER_SOFTWARE,
       SERVER_PROTOCOL: "HTTP/1.1",
       REQUEST_METHOD: "POST",
       REQUEST_URI: "/blog/post?id=1",

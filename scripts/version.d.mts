@@ -1,0 +1,1 @@
+export function writeVersion(folder: string): void;
