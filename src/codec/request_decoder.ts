@@ -223,18 +223,16 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
     }
     const { multiplexing, respondCantMpxConn, maxConcurrentRequests } = this.#options;
     const watch = this.#outlet.watch?.() ?? null;
-    const what = `Cannot accept request ${requestId}`;
     if (!multiplexing && this.#active.size > 0) {
-      const error = new FastCgiError("cantMultiplex", `${what}: multiplexing is off`, { requestId });
+      const error = cannotAccept("cantMultiplex", requestId, "multiplexing is off");
       // The active request decides whether the connection is kept, not this one.
       this.#answer(error, respondCantMpxConn ? [refusal(requestId, ProtocolStatus.CantMpxConn)] : [], true, watch);
     } else if (!isKnownRole(role)) {
-      const message = `${what}: expected a role from 1 to 3, got ${role}`;
-      const error = new FastCgiError("unknownRole", message, { requestId });
+      const error = cannotAccept("unknownRole", requestId, `expected a role from 1 to 3, got ${role}`);
       this.#answer(error, [refusal(requestId, ProtocolStatus.UnknownRole)], keepConn, watch);
     } else if (this.#active.size >= maxConcurrentRequests) {
-      const limit = "maxConcurrentRequests";
-      const error = new FastCgiError("limit", `${what}: ${maxConcurrentRequests} are active`, { requestId, limit });
+      const reason = `${maxConcurrentRequests} are active`;
+      const error = cannotAccept("limit", requestId, reason, "maxConcurrentRequests");
       this.#answer(error, refuseWithStatus(requestId, 503), keepConn, watch);
     } else {
       this.#drained = 0;
@@ -374,4 +372,14 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
   #reportDropped(active: ActiveRequest, message: string): void {
     this.#report(protocolError(message, active.requestId), active.request ?? undefined);
   }
+}
+
+/** Why a request that a web server begins is answered at once. */
+function cannotAccept(
+  code: "cantMultiplex" | "unknownRole" | "limit",
+  requestId: number,
+  reason: string,
+  limit?: string,
+): FastCgiError {
+  return new FastCgiError(code, `Cannot accept request ${requestId}: ${reason}`, { requestId, limit });
 }
