@@ -2,6 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { checkFunction, optionsOf, unexpected } from "../../src/base/unexpected.ts";
+import { isResponse } from "../../src/http/shared/fetch_objects.ts";
 import {
   FastCgiError,
   type FastCgiHttpPeers,
@@ -10,9 +11,6 @@ import {
 } from "../../src/index.ts";
 import { peersOf, requestOf } from "./incoming.ts";
 import { send } from "./outgoing.ts";
-
-/** What the fetch function of a middleware gets beside the request: the addresses of both ends, and the script. */
-type Init = FastCgiHttpPeers & { script?: FastCgiScript };
 
 /**
  * Makes middleware of a fetch function, for Express, Connect, Vite's dev server, Fastify with `@fastify/middie`, and
@@ -50,7 +48,7 @@ export function toMiddleware(
   checkFunction(scriptFor, "script");
 
   const responseTo = async (request: Request, req: IncomingMessage): Promise<Response | null | undefined> => {
-    const init: Init = peersOf(req);
+    const init = peersOf(req);
     if (scriptFor === undefined) return fetch(request, init, req);
     const script = await scriptFor(request);
     if (script === undefined) return fetch(request, init, req);
@@ -88,11 +86,6 @@ export function toMiddleware(
         },
       );
   };
-}
-
-function isResponse(value: Response | FastCgiScript): value is Response {
-  const { status, headers } = Object(value) as Partial<Response>;
-  return typeof status === "number" && typeof headers === "object";
 }
 
 /** Connect's and Express's handlers of errors answer with the `status` of an error. */

@@ -51,7 +51,15 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
     "node:stream",
     "node:stream/web",
   ],
-  "adapters/http_middleware": [CHECKS, "src/index.ts", "src/toolkit.ts", "node:http", "node:http2", "node:tls"],
+  "adapters/http_middleware": [
+    CHECKS,
+    "src/http/shared/fetch_objects.ts",
+    "src/index.ts",
+    "src/toolkit.ts",
+    "node:http",
+    "node:http2",
+    "node:tls",
+  ],
   "adapters/node": [
     "src/index.ts",
     "src/toolkit.ts",
