@@ -14,7 +14,7 @@ import {
   Role,
 } from "../../src/toolkit.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
-import { OpenStream } from "../support/open_stream.ts";
+import { deferred, OpenStream } from "../support/open_stream.ts";
 import { begin, params, record, request, stdin } from "../support/records.ts";
 import { streamOf } from "../support/streams.ts";
 import { failOnUnhandledRejections, turns, unhandledRejectionsOf } from "../support/unhandled_rejections.ts";
@@ -26,12 +26,17 @@ useFakeTime();
 const broken = new Error("broken");
 const text = new TextEncoder();
 
-/** An application, one connection to it, and the ends that it told of. */
+/** An application, one connection to it, the ends that it told of, and the promise of the first. */
 function serving(handler: FastCgiHandler, options: FastCgiServerOptions = {}) {
   const ends: FastCgiServerRequestEnd[] = [];
-  const application = new MemoryApplication(handler, { ...options, onRequestEnd: (end) => void ends.push(end) });
+  const ended = deferred();
+  const onRequestEnd = (end: FastCgiServerRequestEnd): void => {
+    ends.push(end);
+    ended.resolve();
+  };
+  const application = new MemoryApplication(handler, { ...options, onRequestEnd });
   const { web } = application.connect();
-  return { ends, application, web };
+  return { ends, ended: ended.promise, application, web };
 }
 
 function servingFetch(fetch: FastCgiFetchHandler, options: FastCgiServerOptions = {}) {
@@ -72,6 +77,22 @@ const hello: FastCgiFetchHandler = () => new Response("hello");
 const never: FastCgiFetchHandler = () => new Promise(() => {});
 const readsAll: FastCgiFetchHandler = async (request) => new Response(await request.text());
 const streams: FastCgiFetchHandler = () => new Response(begun().stream, { status: 206 });
+
+/** Resolves when the beginning of a response has arrived, which the status and the first bytes are a part of. */
+const beginning = (web: WebServerEnd): Promise<void> => web.until(() => web.streamsOf(1).stdout.endsWith("begun"));
+
+/** A response whose body fails when its beginning has arrived, and what comes behind that. */
+function breaksOff(behind?: Ending["after"]): Pick<Ending, "fetch" | "after"> {
+  const { stream, body } = begun();
+  return {
+    fetch: () => new Response(stream),
+    after: async (situation) => {
+      await beginning(situation.web);
+      body.fail(broken);
+      await behind?.(situation);
+    },
+  };
+}
 
 const ENDINGS: Record<string, Ending> = {
   "a response that is complete at once": {
@@ -122,14 +143,7 @@ const ENDINGS: Record<string, Ending> = {
     end: { outcome: "failed", error: broken, status: 500 },
   },
   "a response that fails after its beginning": {
-    fetch: () => {
-      const { stream, body } = begun();
-      void body
-        .pulled()
-        .then(() => turns(2))
-        .then(() => body.fail(broken));
-      return new Response(stream);
-    },
+    ...breaksOff(),
     end: { outcome: "failed", error: broken, status: 200, responseBodyBytes: 5 },
   },
   "a body that is longer than announced": {
@@ -149,22 +163,17 @@ const ENDINGS: Record<string, Ending> = {
   },
   "an abort in the middle of the response": {
     fetch: streams,
-    after: ({ web }) => web.send(record(RecordType.AbortRequest, 1)),
+    after: async ({ web }) => {
+      await beginning(web);
+      await web.send(record(RecordType.AbortRequest, 1));
+    },
     end: { outcome: "aborted", status: 206, responseBodyBytes: 5 },
   },
   "an abort behind a response that broke off": {
-    fetch: () => {
-      const { stream, body } = begun();
-      void body
-        .pulled()
-        .then(() => turns(2))
-        .then(() => body.fail(broken));
-      return new Response(stream);
-    },
-    after: async ({ web }) => {
-      await turns();
+    ...breaksOff(async ({ web, ended }) => {
+      await ended;
       web.push(record(RecordType.AbortRequest, 1));
-    },
+    }),
     end: { outcome: "failed", error: broken },
   },
   "an abort before the variables are complete": {
@@ -185,7 +194,10 @@ const ENDINGS: Record<string, Ending> = {
   },
   "a connection that breaks in the middle of the response": {
     fetch: streams,
-    after: ({ web }) => web.break(),
+    after: async ({ web }) => {
+      await beginning(web);
+      web.break();
+    },
     end: { outcome: "aborted", status: 206 },
   },
   "input that is no FastCGI": {
@@ -275,6 +287,7 @@ describe("onRequestEnd of a server", () => {
       await situation.web.send(...(records ?? [request(1)]));
       await turns();
       await after?.(situation);
+      await situation.ended;
       await turns();
       expect(situation.ends).toEqual([expect.objectContaining(end)]);
       // And no more, whatever follows.
@@ -307,16 +320,23 @@ describe("onRequestEnd of a server", () => {
     }
   });
 
-  it("is called for a request that comes while the connection is being closed", async () => {
-    const { web, ends } = servingFetch(streams);
-    await web.send(request(1, { keepConn: false }));
-    await turns();
+  it("is called for what comes while the connection is being closed", async () => {
+    const { web, ends, application } = servingFetch(
+      () => new Response(streamOf(new Uint8Array(300_000), new Uint8Array(300_000))),
+    );
     web.stopReading();
-    await web.sendBytes(Uint8Array.of(9, 9, 9, 9, 9, 9, 9, 9)).catch(() => {});
-    web.push(request(2));
+    await web.send(request(1));
+    await turns();
+    void application.server.close({ grace: 0, timeout: 1000 });
+    await pass(1000);
+    // The rest of its output keeps the connection.
+    expect(ends).toMatchObject([{ outcome: "timeout" }]);
+    web.push(request(2), begin(3));
+    await turns();
+    expect(ends.slice(1)).toMatchObject([{ outcome: "aborted", request: { requestId: 2 } }]);
+    expect(application.server.status).toMatchObject({ connections: 1, waiting: 0 });
     await pass(3_600_000);
-    expect(ends.length).toBeGreaterThan(0);
-    for (const { outcome } of ends) expect(outcome).toBe("aborted");
+    expect(ends.slice(2)).toMatchObject([{ outcome: "aborted", request: undefined }]);
   });
 
   it("tells of each request on a connection by its own facts", async () => {
