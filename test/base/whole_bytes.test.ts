@@ -65,6 +65,8 @@ it("WholeBytes never gives away a buffer that is used again, nor uses one again 
   const own = new WholeBytes(null);
   own.add(new Uint8Array(100_000));
   expect(own.take().buffer).not.toBe(buffer);
+  // Nor does it take one from those that would use it.
+  expect(used(filled(3, 100_000)).buffer).toBe(buffer);
   let kept: ArrayBuffer | undefined;
   const failing = filled(2, 100_000);
   expect(() =>

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { byteStringToUtf8, type FastCgiFetchHandler, type FastCgiListener, serve } from "../../adapters/node/index.ts";
-import { commonLogLine, jsonLogLine } from "../../cli/gateway/access_log.ts";
+import { type AccessEntry, commonLogLine, jsonLogLine, withAccessLog } from "../../cli/gateway/access_log.ts";
 import { makeCertificate } from "../../cli/gateway/certificate.ts";
 import { filesIn } from "../../cli/gateway/files.ts";
 import { findPhp, installAdvice } from "../../cli/gateway/php/find.ts";
@@ -476,6 +476,33 @@ it("a line of the access log is one line, whatever the client sent", () => {
     cut: false,
   });
 });
+
+it.each(["before", "after"])(
+  "the access log tells of a client that left %s there was an answer, whose body nothing reads, and lets go of that",
+  async (when) => {
+    const [leaving, cancelled] = [new AbortController(), deferred<unknown>()];
+    const entries: AccessEntry[] = [];
+    let running = 0;
+    const handler = withAccessLog(
+      async () => {
+        if (when === "before") leaving.abort("left");
+        return new Response(new ReadableStream({ cancel: cancelled.resolve }, { highWaterMark: 0 }));
+      },
+      {
+        onBegin() {
+          running++;
+          return () => void running--;
+        },
+        onEnd: (entry) => void entries.push(entry),
+      },
+    );
+    await handler(new Request("http://a.test/", { signal: leaving.signal }));
+    if (when === "after") leaving.abort("left");
+    expect(await cancelled.promise).toBe("left");
+    expect(entries).toMatchObject([{ status: 200, bytes: 0, isCut: true }]);
+    expect(running).toBe(0);
+  },
+);
 
 async function httpText(url: string, headers: Record<string, string> = {}): Promise<{ status: number; text: string }> {
   const response = await fetch(url, { headers });

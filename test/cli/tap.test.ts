@@ -18,6 +18,7 @@ import { freePort } from "../support/free_port.ts";
 import { deferred } from "../support/open_stream.ts";
 import { patternBytes } from "../support/pattern.ts";
 import { startProcess, waitUntil } from "../support/process.ts";
+import { begin } from "../support/records.ts";
 import { createTemporaryDirectory } from "../support/temporary_directory.ts";
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
 import { loadFrontends } from "../support/vectors.ts";
@@ -378,6 +379,31 @@ describe("fetchcgi tap", () => {
       expect(tap.stderr()).toContain("the recording ends here: what reads it takes no more");
     },
   );
+
+  it.each([
+    ["SIGINT", "SIGTERM"],
+    ["SIGTERM", "SIGINT"],
+  ] as const)("waits for requests after the first signal, %s, and ends by the second, %s", async (first, second) => {
+    const folder = await createTemporaryDirectory("signals");
+    onTestFinished(() => folder.remove());
+    const path = join(folder.path, "tap.sock");
+    const received = deferred<void>();
+    const to = await startPeer((socket) => void socket.once("data", () => received.resolve()));
+    const tap = await startProcess(process.execPath, {
+      name: "fetchcgi tap",
+      args: ["--import", "tsx", MAIN, "tap", "--listen", `unix:${path}`, "--to", to, "--drain", "999999"],
+      ready: () => existsSync(path),
+    });
+    onTestFinished(() => tap.stop());
+    const web = await open({ path });
+    web.socket.write(encodeRecords([begin(1)]));
+    await received.promise;
+    process.kill(tap.pid, first);
+    // It has heard it.
+    await waitUntil(() => !existsSync(path));
+    process.kill(tap.pid, second);
+    expect(await tap.exited).toBe(second);
+  });
 
   it("keeps few of its messages when what reads them stands still", async () => {
     const reader = deferred<void>();

@@ -103,6 +103,15 @@ const ENDINGS: Record<string, Ending> = {
     init: { method: "POST", body: "12345" },
     end: { outcome: "complete", method: "POST", requestBodyBytes: 5 },
   },
+  "a body and the file of a Filter, which is not counted": {
+    script: answers("A: 1\r\n\r\n"),
+    init: {
+      method: "POST",
+      body: "12345",
+      data: { source: "the file", length: 8, lastModified: new Date() },
+    } as RequestInit,
+    end: { outcome: "complete", requestBodyBytes: 5 },
+  },
   "a body that streams": {
     options: { requestBuffering: "stream" },
     script: answers("A: 1\r\n\r\n"),
