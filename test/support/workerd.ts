@@ -11,8 +11,8 @@ import { createTemporaryDirectory } from "./temporary_directory.ts";
 
 /** The client in a Worker, where each operation is a request to it. */
 export interface Worker extends RuntimeClient {
-  /** What the adapter exports. */
-  exports(): Promise<string[]>;
+  /** What comes of a call of serve: the error, as Workers can't listen. */
+  serve(): Promise<string>;
 }
 
 /** Bundles the battery's worker.ts without anything of Node, and starts it in workerd. */
@@ -25,7 +25,7 @@ export async function startWorker(): Promise<Worker> {
   };
   return {
     pid: workerd.pid,
-    exports: () => ask() as Promise<string[]>,
+    serve: () => ask() as Promise<string>,
     run: (operation) => ask({ method: "POST", body: JSON.stringify(operation) }) as ReturnType<Worker["run"]>,
     stop: workerd.stop,
   };

@@ -80,7 +80,10 @@ export function describeWorkers(): void {
         worker = await startWorker();
       });
       afterAll(() => worker?.stop());
-      const hasNoServe = async (): Promise<void> => expect(await worker.exports()).not.toContain("serve");
+      const hasNoServe = async (): Promise<void> =>
+        expect(await worker.serve()).toMatch(
+          /^TypeError: Cannot use serve of this entry: import it from "fetchcgi\/node"/,
+        );
       column.gap("client Unix", "Workers have no Unix sockets", async () => {
         const { error } = await worker.run({ do: "fetch", target: { path: "/run/app.sock" } });
         expect(error).toMatch(/^TypeError: Cannot connect to "\/run\/app.sock": expected "host:port"/);
