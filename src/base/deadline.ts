@@ -2,10 +2,22 @@
 const MAX_DELAY = 0x7fff_ffff;
 
 /**
+ * Milliseconds by which a timer is late when the process has stood still meanwhile: it was stopped, the machine slept, or a program kept
+ * the event loop busy.
+ */
+const LATE = 20;
+
+/** Turns of the event loop in which what came meanwhile is read. In each, Deno looks at its timers before it looks at its sockets. */
+const CATCH_UP_TURNS = 3;
+
+/**
  * A timeout that is restarted often. A restart only stores the new time; one timer runs, and reads that time when it
  * fires.
  *
  * A deadline can serve several timeouts of which one runs at a time. `restart` says which one, and `onExpire` is told.
+ *
+ * A process that stood still finds the timers first that ran out meanwhile, and then the input that came in time. So a timer that is late
+ * waits for some more turns of the event loop: what is read there can restart the deadline.
  */
 export class Deadline<What = void> {
   readonly #onExpire: (what: What) => void;
@@ -55,13 +67,13 @@ export class Deadline<What = void> {
     this.#timer = undefined;
   }
 
-  #arm(delay: number): void {
+  #arm(delay: number, turns: number = CATCH_UP_TURNS): void {
     const wait = Math.min(delay, MAX_DELAY);
     this.#firesAt = performance.now() + wait;
-    this.#timer = setTimeout(() => this.#check(), wait);
+    this.#timer = setTimeout(() => this.#check(turns), wait);
   }
 
-  #check(): void {
+  #check(turns: number): void {
     this.#timer = undefined;
     if (!this.isRunning) return;
     const now = performance.now();
@@ -70,6 +82,10 @@ export class Deadline<What = void> {
     const left = this.#expiresAt - now;
     if (left > 0) {
       this.#arm(left);
+      return;
+    }
+    if (turns < CATCH_UP_TURNS ? turns > 0 : now - this.#firesAt > LATE) {
+      this.#arm(1, turns - 1);
       return;
     }
     this.stop();

@@ -1,4 +1,4 @@
-import { beforeEach, expect, it, vi } from "vitest";
+import { beforeEach, expect, it, onTestFinished, vi } from "vitest";
 import { Deadline } from "../../src/base/deadline.ts";
 import { useFakeTime } from "../support/fake_time.ts";
 
@@ -116,4 +116,34 @@ it("Deadline expires within twice its delay when the clock is set back by hours"
   vi.advanceTimersByTime(1);
   expect(expired).toHaveLength(1);
   clock.mockRestore();
+});
+
+/** Has the process stand still: when the next timer fires, so many milliseconds more have passed. */
+function standStill(milliseconds: number): void {
+  const now = performance.now.bind(performance);
+  const clock = vi.spyOn(performance, "now").mockImplementation(() => now() + milliseconds);
+  onTestFinished(() => clock.mockRestore());
+}
+
+it("Deadline does not expire when the process stood still and what came in time is read right afterwards", () => {
+  deadline.restart(100);
+  standStill(5000);
+  vi.advanceTimersByTime(102);
+  deadline.restart(100);
+  vi.advanceTimersByTime(99);
+  expect(expired).toEqual([]);
+  vi.advanceTimersByTime(1);
+  expect(expired).toHaveLength(1);
+});
+
+it("Deadline expires after some turns when the process stood still and nothing came", () => {
+  const timers = vi.spyOn(globalThis, "setTimeout");
+  deadline.restart(100);
+  standStill(5000);
+  vi.advanceTimersByTime(102);
+  expect(expired).toEqual([]);
+  vi.advanceTimersByTime(1);
+  expect(expired).toHaveLength(1);
+  expect(timers).toHaveBeenCalledTimes(4);
+  expect(vi.getTimerCount()).toBe(0);
 });

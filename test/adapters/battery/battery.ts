@@ -21,6 +21,7 @@ import { phpFpmCases } from "./php_fpm.ts";
 import { requestCases } from "./requests.ts";
 import { clientShortageCases } from "./shortage.ts";
 import { connectorFileCases } from "./socket_file.ts";
+import { clientStandstillCases, serverStandstillCases } from "./standstill.ts";
 import { streamingCases } from "./streaming.ts";
 import { workerSocketCases } from "./worker_sockets.ts";
 
@@ -53,6 +54,7 @@ export function describeRuntime(runtime: ServingRuntime): void {
         (setting) => {
           listeningCases(setting, runtime);
           serverCloseCases(setting, runtime);
+          serverStandstillCases(setting, runtime);
         },
       );
       describeHalf({ column, half: "client", kind, newPath }, () => linkToClient(runtime, place()), describeClient);
@@ -101,6 +103,7 @@ function describeClient(setting: Setting): void {
   if (setting.kind === "Unix") connectorFileCases(setting);
   connectingCases(setting);
   clientCloseCases(setting);
+  clientStandstillCases(setting);
   phpFpmCases(setting);
 }
 

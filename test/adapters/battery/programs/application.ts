@@ -42,6 +42,7 @@ export function application(notice: (what: Notice) => void): FastCgiFetchHandler
     "/stalled": async () => new Response(String(await settled(() => flowed))),
     // Reads nothing until it is let go.
     "/hold": async ({ body }, _, query) => {
+      notice({ held: query.get("id") });
       await gates.of(query.get("id")).opened;
       return new Response(String(body === null ? 0 : await checkPattern(body)));
     },
