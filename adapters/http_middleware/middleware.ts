@@ -2,6 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { checkFunction, optionsOf, unexpected } from "../../src/base/unexpected.ts";
+import { dropResponse } from "../../src/http/shared/discard_body.ts";
 import { isResponse } from "../../src/http/shared/fetch_objects.ts";
 import {
   FastCgiError,
@@ -54,7 +55,7 @@ export function toMiddleware(
     if (script === undefined) return fetch(request, init, req);
     if (!isResponse(script)) return fetch(request, { ...init, script }, req);
     if (script.status !== 404) return script;
-    script.body?.cancel().catch(() => {});
+    dropResponse(script, "The request goes on to the next middleware");
     return null;
   };
 
@@ -63,7 +64,14 @@ export function toMiddleware(
     const response = await responseTo(requestOf(req, signal), req);
     if (response === null || response === undefined) return false;
     if (!isResponse(response)) throw unexpected("Cannot answer: expected fetch to return a Response", response);
-    await send(response, { req, res, signal });
+    try {
+      // A client that has left since is told by no event any more.
+      signal.throwIfAborted();
+      await send(response, { req, res, signal });
+    } catch (error) {
+      dropResponse(response, "It can't be sent");
+      throw error;
+    }
     return true;
   };
 

@@ -1,7 +1,10 @@
 // A Response, sent by a response of node:http.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { isHopByHop } from "../../src/toolkit.ts";
+import { type ByteReader, cancelSource, chunkOf, readerOf } from "../../src/codec/byte_source.ts";
+import { asNativeHeaders } from "../../src/http/shared/fetch_objects.ts";
+import { isHopByHop, isNullBodyStatus } from "../../src/http/shared/header_rules.ts";
+import { checkStatus, hasNoLength, unreadBodyOf } from "../../src/http/shared/sendable_response.ts";
 
 /** The request that is answered, and the signal that aborts when its client leaves. */
 export interface Answering {
@@ -18,47 +21,54 @@ interface Flushable {
 /** Fields that say something of their own in each line: those of the middleware before stay. */
 const ADDED: ReadonlySet<string> = new Set(["set-cookie", "vary"]);
 
-/** Sends `response` as fast as the client takes it. Rejects if its body fails; then what was sent looks cut. */
+/**
+ * Sends `response`, of any class, as fast as the client takes it. Rejects if it can't be sent, or its body fails; then
+ * what was sent looks cut, and if nothing was sent, `res` is as before.
+ */
 export async function send(response: Response, answering: Answering): Promise<void> {
   const { req, res, signal } = answering;
-  const { status, statusText, body } = response;
-  const length = lengthOf(response);
-  res.statusCode = status;
-  // HTTP/2 has none, and node:http2 prints a warning.
-  if (statusText !== "" && req.httpVersionMajor < 2) res.statusMessage = statusText;
-  setHeaders(res, response.headers);
-  if (req.method === "HEAD" || status === 204 || status === 304) {
-    void body?.cancel();
-    res.end();
-    return;
-  }
+  const { status, statusText } = response;
+  checkStatus(response);
+  const headers = asNativeHeaders(response.headers);
+  const length = lengthOf(headers);
+  const body = unreadBodyOf(response);
+  // HTTP/2 has no reason phrase, and node:http2 prints a warning.
+  const hasReason = req.httpVersionMajor < 2;
+  const before = { statusCode: res.statusCode, ...(hasReason && { statusMessage: res.statusMessage }) };
   try {
-    await sendBody(body, length, res, signal);
+    setHeaders(res, headers, status);
+    res.statusCode = status;
+    if (statusText && hasReason) res.statusMessage = statusText;
+    if (req.method === "HEAD" || isNullBodyStatus(status)) {
+      void cancelSource(body, "The response has no body");
+      res.end();
+      return;
+    }
+    await sendBody(readerOf(body ?? new Blob().stream()), length, res, signal);
   } catch (error) {
     // With HTTP/2, the error makes the difference between an end and a cut. With HTTP/1 it would go to `clientError`.
-    if (res.headersSent) res.destroy(req.httpVersionMajor > 1 ? (error as Error) : undefined);
-    else removeHeaders(res, response.headers);
+    if (res.headersSent) res.destroy(hasReason ? undefined : (error as Error));
+    else {
+      // The answer to the error has a body of its own, which a length or a coding of this response would falsify.
+      for (const name of headers.keys()) if (!ADDED.has(name)) res.removeHeader(name);
+      Object.assign(res, before);
+    }
     throw error;
   }
 }
 
 /** The announced number of bytes; null if there is none. */
-function lengthOf({ headers }: Response): number | null {
+function lengthOf(headers: Headers): number | null {
   const value = headers.get("content-length");
   if (value === null) return null;
   if (!/^\d+$/.test(value)) throw new TypeError(`Cannot answer: expected a number as content-length, got "${value}"`);
   return Number(value);
 }
 
-/** The answer to the error has a body of its own, which a length or a coding of this response would falsify. */
-function removeHeaders(res: ServerResponse, headers: Headers): void {
-  for (const name of headers.keys()) if (!ADDED.has(name)) res.removeHeader(name);
-}
-
-function setHeaders(res: ServerResponse, headers: Headers): void {
+function setHeaders(res: ServerResponse, headers: Headers, status: number): void {
   const fields = new Map<string, string[]>();
   for (const [name, value] of headers) {
-    if (isHopByHop(name)) continue;
+    if (isHopByHop(name) || (name === "content-length" && hasNoLength(status))) continue;
     const values = fields.get(name);
     if (values === undefined) fields.set(name, [value]);
     else values.push(value);
@@ -75,48 +85,50 @@ function setHeaders(res: ServerResponse, headers: Headers): void {
  * rest for its next response, or its next response for the rest.
  */
 async function sendBody(
-  body: ReadableStream<Uint8Array> | null,
+  body: ByteReader,
   length: number | null,
   res: ServerResponse,
   signal: AbortSignal,
 ): Promise<void> {
-  const reader = (body ?? new Blob().stream()).getReader();
   let sent = 0;
   let wake = (): void => {};
   // One for all waits: compression() hands listeners for this event on, and removes none.
   res.on("drain", () => wake());
   const onLeave = (): void => {
     wake();
-    reader.cancel(signal.reason).catch(() => {});
+    void cancelSource(body, signal.reason);
   };
   signal.addEventListener("abort", onLeave, { once: true });
   // The header does not wait for a body that takes its time.
-  setImmediate(() => {
+  const flushing = setImmediate(() => {
     if (!res.headersSent && !res.destroyed) res.flushHeaders();
   });
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await body.read();
       signal.throwIfAborted();
-      sent += value?.length ?? 0;
-      if (length !== null && (done ? sent !== length : sent > length)) {
+      const piece = done ? null : chunkOf(value, "the response body");
+      sent += piece?.length ?? 0;
+      if (length !== null && (piece === null ? sent !== length : sent > length)) {
         throw new TypeError(`Cannot answer: expected ${length} bytes as content-length says, got ${sent}`);
       }
-      if (done) break;
+      if (piece === null) break;
       const room = new Promise<void>((resolve) => {
         wake = resolve;
       });
-      const hasRoom = res.write(value);
+      const hasRoom = res.write(piece);
       const { flush } = res as Flushable;
       if (typeof flush === "function") flush.call(res);
       if (!hasRoom) await room;
       signal.throwIfAborted();
     }
   } catch (error) {
-    reader.cancel(error).catch(() => {});
+    void cancelSource(body, error);
     throw error;
   } finally {
     signal.removeEventListener("abort", onLeave);
+    // An answer to the error may take longer, and has a header of its own.
+    clearImmediate(flushing);
   }
   res.end();
 }

@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { type ClientHttp2Stream, createServer as createHttp2Server, connect as http2Connect } from "node:http2";
+import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { createGunzip } from "node:zlib";
 import compression from "compression";
@@ -16,6 +17,7 @@ import { deferred } from "../support/open_stream.ts";
 import { patternBytes } from "../support/pattern.ts";
 import { RawConnection } from "../support/raw_connection.ts";
 import { isBun } from "../support/runtime.ts";
+import { unhandledRejectionsOf } from "../support/unhandled_rejections.ts";
 
 type Fetch = Parameters<typeof toMiddleware>[0];
 type Options = Parameters<typeof toMiddleware>[1];
@@ -59,6 +61,43 @@ async function site(fetch: Fetch, options?: Options): Promise<Listening & { read
 
 function pieces(...texts: string[]): ReadableStream<Uint8Array> {
   return new Blob(texts).stream();
+}
+
+/** Has the members of a Response, as classes from npm have them. */
+function likeResponse(headers: Headers = new Headers()): Pick<Response, "status" | "statusText" | "headers" | "body"> {
+  return { status: 200, statusText: "", headers, body: null };
+}
+
+/** Iterating over them joins all cookies. */
+function headersLikeNodeFetch(cookies: string[]): Headers {
+  const headers = {
+    get: () => null,
+    raw: () => ({ "set-cookie": cookies }),
+    [Symbol.iterator]: () => [["set-cookie", cookies.join(", ")]][Symbol.iterator](),
+  };
+  return headers as unknown as Headers;
+}
+
+async function readResponse(): Promise<Response> {
+  const response = new Response("read");
+  await response.text();
+  return response;
+}
+
+function lockedResponse(): Response {
+  const response = new Response("locked");
+  response.body!.getReader();
+  return response;
+}
+
+/** A stream of one piece, of any kind. */
+function pieceStream(piece: unknown): ReadableStream {
+  return new ReadableStream({
+    start(controller) {
+      controller.enqueue(piece);
+      controller.close();
+    },
+  });
 }
 
 describe("a request", () => {
@@ -174,13 +213,28 @@ describe("a request", () => {
     expect(await failed.promise).toBeInstanceOf(Error);
   });
 
-  it("leaves its connection usable when its body is given up in the middle", async () => {
-    const { port, errors } = await site(async (request) => {
+  it.each<[string, () => Response]>([
+    ["an answer", () => new Response("", { status: 599 })],
+    [
+      "an error",
+      () => {
+        throw new FastCgiError("limit", "Cannot collect", { limit: "maxSpooledRequestBytes" });
+      },
+    ],
+  ])("leaves its connection usable when its body is given up in the middle before %s", async (_what, end) => {
+    const middleware = toMiddleware(async (request) => {
       const reader = request.body?.getReader();
       await reader?.read();
       await reader?.cancel();
-      throw new FastCgiError("limit", "Cannot collect", { limit: "maxSpooledRequestBytes" });
+      return end();
     });
+    // Unlike site(), reads nothing of the body: that is left to node:http.
+    const { port } = await listen((req, res) =>
+      middleware(req, res, () => {
+        res.statusCode = 599;
+        res.end();
+      }),
+    );
     const connection = await RawConnection.open({ port });
     stops.push(() => connection.close());
     const size = 2_000_000;
@@ -188,7 +242,6 @@ describe("a request", () => {
     await connection.write("x".repeat(size));
     await connection.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     await connection.readUntil((bytes) => bytes.toString("latin1").split("HTTP/1.1 599").length === 3);
-    expect(errors).toHaveLength(2);
   });
 });
 
@@ -319,6 +372,97 @@ describe("an answer", () => {
     const { status, headers } = await httpRequest(url);
     expect([status, headers["content-length"] ?? "0"]).toEqual([599, "0"]);
     expect(errors).toHaveLength(1);
+  });
+
+  it.each<[string, () => unknown, RegExp]>([
+    ["of Response.error()", () => Response.error(), /its status is 0$/],
+    ["of a status that is none", () => ({ ...likeResponse(), status: 101 }), /its status is 101$/],
+    ["of a reason that is none", () => ({ ...likeResponse(), statusText: "a\r\nb" }), /its statusText is "a\\r\\nb"$/],
+    ["of a header that node:http refuses", () => likeResponse(new Headers({ "X-A": "1", "X-B": "\x01" })), /x-b/],
+    ["whose body was read", readResponse, /its body was read already$/],
+    ["whose body is being read", () => lockedResponse(), /its body was read already$/],
+    ["whose body is of text", () => new Response(pieceStream("gr\xfcn")), /expected chunks that are Uint8Arrays/],
+    ["whose body is of numbers", () => new Response(pieceStream(7)), /expected chunks that are Uint8Arrays/],
+    [
+      "whose body fails at its first piece",
+      () => new Response(new ReadableStream({ pull: () => Promise.reject(new Error("pulled")) })),
+      /^pulled$/,
+    ],
+  ])("%s is an error, and nothing of it is in the answer to the error", async (_how, make, message) => {
+    const errors: unknown[] = [];
+    const middleware = toMiddleware(async () => (await make()) as Response);
+    const { port } = await listen((req, res) =>
+      middleware(req, res, async (error) => {
+        errors.push(error);
+        // As an application that looks up its page of errors: a header must not leave meanwhile.
+        for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+        res.end("page");
+      }),
+    );
+    const { status, reason, headers, body } = await httpRequest(`http://127.0.0.1:${port}`);
+    expect([status, reason, String(body)]).toEqual([200, "OK", "page"]);
+    const ofNode = ["connection", "content-length", "date", "keep-alive"];
+    expect(Object.keys(headers).filter((name) => !ofNode.includes(name))).toEqual([]);
+    expect(errors).toEqual([expect.objectContaining({ message: expect.stringMatching(message) })]);
+  });
+
+  it("is given up where it can't be sent", async () => {
+    const cancelled = deferred<void>();
+    const body = new ReadableStream({ cancel: () => cancelled.resolve() });
+    const { url } = await site(() => new Response(body, { headers: { "Content-Length": "x" } }));
+    expect((await httpRequest(url)).status).toBe(599);
+    await cancelled.promise;
+  });
+
+  it("is given up where its client has left before it", async () => {
+    const begun = deferred<void>();
+    const left = deferred<void>();
+    const cancelled = deferred<void>();
+    const body = new ReadableStream({ cancel: () => cancelled.resolve() });
+    const { port, errors } = await site(async (request) => {
+      request.signal.addEventListener("abort", () => left.resolve());
+      begun.resolve();
+      await left.promise;
+      return new Response(body);
+    });
+    const connection = await RawConnection.open({ port });
+    await connection.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await begun.promise;
+    connection.close();
+    await cancelled.promise;
+    expect(errors).toEqual([]);
+  });
+
+  it.each([
+    ["HEAD", 200],
+    ["GET", 204],
+  ])("to %s of %i is whole if its body can't be cancelled", async (method, status) => {
+    const body = new ReadableStream({ cancel: () => Promise.reject(new Error("on purpose")) });
+    const { url, errors } = await site(() => ({ ...likeResponse(), status, body }) as Response);
+    const unhandled = await unhandledRejectionsOf(async () => {
+      expect(await httpRequest(url, { method })).toMatchObject({ status });
+    });
+    expect([errors, unhandled]).toEqual([[], []]);
+  });
+
+  it.each([204, 205])("of %i has no Content-Length of the program's", async (status) => {
+    const { port } = await site(() => new Response(null, { status, headers: { "Content-Length": "10" } }));
+    const { status: got, headers, body } = await exchangeHttp(port, "GET /", "Host: a\r\n");
+    expect([got, body]).toEqual([status, ""]);
+    expect(headers).not.toContainEqual([expect.stringMatching(/^content-length$/i), "10"]);
+  });
+
+  it("of another class, with a stream of Node, is sent like the runtime's own", async () => {
+    const { url } = await site(
+      () =>
+        ({
+          ...likeResponse(headersLikeNodeFetch(["a=1", "b=2"])),
+          status: 201,
+          body: Readable.from([Buffer.from("one"), Buffer.from("two")]),
+        }) as never,
+    );
+    const { status, headers, body } = await httpRequest(url);
+    expect([status, headers["set-cookie"], String(body)]).toEqual([201, ["a=1", "b=2"], "onetwo"]);
   });
 
   it("whose body fails looks cut, and the error goes on", async () => {

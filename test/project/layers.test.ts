@@ -53,7 +53,8 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
   ],
   "adapters/http_middleware": [
     CHECKS,
-    "src/http/shared/fetch_objects.ts",
+    "src/codec/byte_source.ts",
+    "src/http/shared",
     "src/index.ts",
     "src/toolkit.ts",
     "node:http",

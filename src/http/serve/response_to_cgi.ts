@@ -10,7 +10,8 @@ import { encodeByteString, isAscii } from "../../protocol/byte_string.ts";
 import { MAX_SENT_CONTENT_LENGTH, Role } from "../../protocol/constants.ts";
 import { NO_CONTENT } from "../../protocol/record.ts";
 import { asNativeHeaders, bodyOf } from "../shared/fetch_objects.ts";
-import { isHopByHop, isNullBodyStatus, isReasonPhrase, VARIABLE_PREFIX } from "../shared/header_rules.ts";
+import { isHopByHop, isNullBodyStatus, VARIABLE_PREFIX } from "../shared/header_rules.ts";
+import { checkStatus, hasNoLength, unreadBodyOf } from "../shared/sendable_response.ts";
 import { readWhatIsThere, resume } from "./body_start.ts";
 import { heldBytes, nativeResponse, takeHeldResponse } from "./fast_response.ts";
 
@@ -59,12 +60,9 @@ async function cgiFromNative(response: Response, options: CgiResponseOptions): P
     // Read before the body is touched: after that, Bun forgets the body's type.
     const { status, statusText, headers } = response;
     let header = readHeader({ status, statusText, headers: asNativeHeaders(headers) }, options);
-    const body = bodyOf(response);
+    const body = unreadBodyOf(response);
     // Read again after the body: srvx's FastResponse sets its type when its body is made.
     if (body !== null && !header.hasType) header = addType(header, response);
-    if (response.bodyUsed || (body !== null && "locked" in body && body.locked)) {
-      throw new TypeError("Cannot send the response: its body was read already");
-    }
     unread = body;
     if (isNullBodyStatus(response.status) || options.method === "HEAD") {
       if (body !== null) void cancelSource(body, "The response has no body");
@@ -135,14 +133,7 @@ interface ResponseHead extends Pick<Response, "status" | "statusText"> {
 }
 
 function readHeader({ status, statusText = "", headers }: ResponseHead, { role }: CgiResponseOptions): HeaderBlock {
-  // Response.error() has the status 0, and only lighttpd relays a 1xx. Other classes of Response may have any status.
-  if (!Number.isInteger(status) || status < 200 || status > 599) {
-    throw new TypeError(`Cannot send the response: its status is ${status}`);
-  }
-  // Bun accepts characters that end a line.
-  if (!isReasonPhrase(statusText)) {
-    throw new TypeError(`Cannot send the response: its statusText is ${JSON.stringify(statusText)}`);
-  }
+  checkStatus({ status, statusText });
   // Always sent: without it, Apache and Caddy send a Location with status 200.
   const statusLine = `Status: ${status} ${statusText || reasonPhrase(status)}\r\n`;
   let lines = "";
@@ -154,7 +145,7 @@ function readHeader({ status, statusText = "", headers }: ResponseHead, { role }
     if (name === "content-type") hasType = true;
     else if (name === "content-length") contentLength = value;
     else if (name === "location") isRedirect = true;
-    if (isHopByHop(name) || name === "status" || (status === 204 && name === "content-length")) continue;
+    if (isHopByHop(name) || name === "status" || (name === "content-length" && hasNoLength(status))) continue;
     // FastCGI 6.3: a refusal goes to the HTTP client as it is, but variables are for the web server.
     const isVariable = isAuthorizer && name.startsWith(VARIABLE_PREFIX);
     if (isVariable && status !== 200) continue;

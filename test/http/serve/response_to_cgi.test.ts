@@ -402,10 +402,11 @@ describe("cgiFromResponse: body", () => {
     }
   });
 
-  it("cgiFromResponse sends no Content-Length with a 204", async () => {
-    const init = { headers: { "content-length": "0" } };
+  it("cgiFromResponse sends no Content-Length with a 204 or 205", async () => {
+    const init = { headers: { "content-length": "7" } };
     expect(await headerOf(new Response(null, { ...init, status: 204 }))).toEqual(["Status: 204 No Content"]);
-    expect(await headerOf(new Response(null, { ...init, status: 304 }))).toContain("content-length: 0");
+    expect(await headerOf(new Response(null, { ...init, status: 205 }))).toEqual(["Status: 205 Reset Content"]);
+    expect(await headerOf(new Response(null, { ...init, status: 304 }))).toContain("content-length: 7");
   });
 
   it("cgiFromResponse fails a body that is shorter or longer than Content-Length says", async () => {

@@ -1,0 +1,39 @@
+// What of a Response can be sent, whatever sends it: an application of FastCGI, or middleware of node:http.
+
+import type { ByteReader } from "../../codec/byte_source.ts";
+import { bodyOf } from "./fetch_objects.ts";
+import { isReasonPhrase } from "./header_rules.ts";
+
+/**
+ * Checks what comes before the headers.
+ *
+ * @throws {TypeError} If the status or the status text can't be sent.
+ */
+export function checkStatus({ status, statusText = "" }: Pick<Response, "status" | "statusText">): void {
+  // Response.error() has the status 0, and only lighttpd relays a 1xx. Other classes of Response may have any status.
+  if (!Number.isInteger(status) || status < 200 || status > 599) {
+    throw new TypeError(`Cannot send the response: its status is ${status}`);
+  }
+  // Bun accepts characters that end a line.
+  if (!isReasonPhrase(statusText)) {
+    throw new TypeError(`Cannot send the response: its statusText is ${JSON.stringify(statusText)}`);
+  }
+}
+
+/**
+ * The body; null if it has none.
+ *
+ * @throws {TypeError} If it was read already, or is being read: what is left of it would look like all of it.
+ */
+export function unreadBodyOf(response: Response): ReadableStream<Uint8Array> | ByteReader | null {
+  const body = bodyOf(response);
+  if (response.bodyUsed || (body !== null && "locked" in body && body.locked)) {
+    throw new TypeError("Cannot send the response: its body was read already");
+  }
+  return body;
+}
+
+/** Whether a response has no Content-Length, whatever its headers say (RFC 9110 8.6, 15.3.6). */
+export function hasNoLength(status: number): boolean {
+  return status === 204 || status === 205;
+}
