@@ -68,9 +68,14 @@ function escapeCharacter(character: string): string {
 /** The text for an error. The stack follows if the application threw the error, because it shows where to look. */
 export function faultText(error: unknown, request?: FastCgiRequest): string {
   const about = request === undefined ? "" : `${requestText(request)}: `;
-  const line = about + printable(reasonOf(error, MAX_CAUSES), MAX_REASON);
-  const isOwn = request !== undefined && isError(error) && !(error instanceof FastCgiError);
-  return isOwn ? [line, ...framesOf(error)].join("\n") : line;
+  try {
+    const line = about + printable(reasonOf(error, MAX_CAUSES), MAX_REASON);
+    const isOwn = request !== undefined && isError(error) && !(error instanceof FastCgiError);
+    return isOwn ? [line, ...framesOf(error)].join("\n") : line;
+  } catch {
+    // A getter of the program's throws, or a proxy was revoked.
+    return `${about}an error that can't be read`;
+  }
 }
 
 /** The method and the URL of a request, as its variables have them, because they may be the reason of the error. */

@@ -95,6 +95,16 @@ export class FastCgiError extends Error {
   /** What the application had written to FCGI_STDERR by then, as text. */
   readonly stderr: string | undefined;
 
+  /** Whether `value` is one. False for a thrown value that throws when it is looked at, such as a revoked proxy. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    try {
+      // biome-ignore lint/complexity/noThisInStatic: a subclass asks for its own instances.
+      return super[Symbol.hasInstance](value);
+    } catch {
+      return false;
+    }
+  }
+
   /**
    * Makes an error. Connectors and handlers may throw one as well.
    *

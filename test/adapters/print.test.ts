@@ -18,6 +18,14 @@ function printed(): unknown[] {
   return print.mock.calls.map(([text]) => text);
 }
 
+function unreadable(): Error {
+  return Object.defineProperty(new Error(), "name", {
+    get() {
+      throw new Error("on purpose");
+    },
+  });
+}
+
 describe("faultText", () => {
   it.each([
     [
@@ -61,6 +69,12 @@ describe("faultText", () => {
     ["a thrown string", request, "no error", "GET http://example.com/page?id=1: no error"],
     ["a thrown null", undefined, null, "null"],
     ["a thrown object without a prototype", undefined, Object.create(null), "a value without text"],
+    [
+      "an error whose parts throw",
+      request,
+      unreadable(),
+      "GET http://example.com/page?id=1: an error that can't be read",
+    ],
   ])("faultText is one line with what is wrong when it is %s", (_, of, error, text) => {
     expect(faultText(error, of)).toBe(text);
   });

@@ -221,6 +221,13 @@ describe("ServerConnection and the end of a response", () => {
   });
 });
 
+/** An object that throws at everything that is asked of it. */
+function revoked(): object {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
+}
+
 describe("ServerConnection and a handler that fails before its header", () => {
   it.each<[string, FastCgiHandler]>([
     [
@@ -238,6 +245,13 @@ describe("ServerConnection and a handler that fails before its header", () => {
     ["answers with a stream that is locked", () => ({ stdout: locked() })],
     ["answers with a stream of something else than bytes", () => ({ stdout: streamOf("text") as never })],
     ["rejects with nothing", () => Promise.reject()],
+    [
+      "throws what throws when it is looked at",
+      () => {
+        throw revoked();
+      },
+    ],
+    ["rejects with what throws when it is looked at", () => Promise.reject(revoked())],
   ])("answers 500 with one END_REQUEST when it %s", async (_, handler) => {
     const application = new MemoryApplication(handler);
     const { web } = application.connect();

@@ -142,10 +142,13 @@ function readHeader({ status, statusText = "", headers }: ResponseHead, { role }
   let isRedirect = false;
   const isAuthorizer = role === Role.Authorizer;
   for (const [name, value] of headers) {
-    if (name === "content-type") hasType = true;
-    else if (name === "content-length") contentLength = value;
+    if (name === "content-length") {
+      // Behind lighttpd and Caddy the HTTP client would get what is no number, and HAProxy answers with an error.
+      if (parseLength(value) === null || hasNoLength(status)) continue;
+      contentLength = value;
+    } else if (name === "content-type") hasType = true;
     else if (name === "location") isRedirect = true;
-    if (isHopByHop(name) || name === "status" || (name === "content-length" && hasNoLength(status))) continue;
+    if (isHopByHop(name) || name === "status") continue;
     // FastCGI 6.3: a refusal goes to the HTTP client as it is, but variables are for the web server.
     const isVariable = isAuthorizer && name.startsWith(VARIABLE_PREFIX);
     if (isVariable && status !== 200) continue;

@@ -321,7 +321,7 @@ describe("cgiFromResponse: body", () => {
     }
   });
 
-  it("cgiFromResponse adds a Content-Length when the whole body is available and the handler gave none", async () => {
+  it("cgiFromResponse adds a Content-Length when the whole body is available and the handler gave none, or no number", async () => {
     const lengthOf = async (response: Response, options = get): Promise<string | undefined> => {
       const [first] = await cgiFromResponse(response, options);
       return /^content-length: (\d+)\r$/m.exec(Buffer.from(bytesOf(first)).toString("latin1"))?.[1];
@@ -345,6 +345,13 @@ describe("cgiFromResponse: body", () => {
     }
     expect(await lengthOf(new Response(new OpenStream().stream))).toBeUndefined();
     expect(await lengthOf(new Response("body", { headers: { "content-length": "4" } }))).toBe("4");
+    for (const length of ["abc", "-1", "+4", "4, 4", "", "4.0", "0x4"]) {
+      const init = { headers: { "content-length": length } };
+      expect(await lengthOf(new Response("body", init)), length).toBe("4");
+      expect(await lengthOf(new FastResponse("body", init)), length).toBe("4");
+      expect(await lengthOf(new Response(new OpenStream().stream, init)), length).toBeUndefined();
+      expect(await lengthOf(new Response(null, init), { method: "HEAD" }), length).toBeUndefined();
+    }
     for (const status of [204, 205, 304]) expect(await lengthOf(new Response(null, { status }))).toBeUndefined();
     expect(await lengthOf(new Response("body"), { method: "HEAD" })).toBeUndefined();
     expect(await lengthOf(new Response("body"), { method: "GET", role: Role.Authorizer })).toBeUndefined();
