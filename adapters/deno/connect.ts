@@ -34,7 +34,15 @@ export class FastCgiUnixConnector extends UnixConnector {
   }
 }
 
+/** How Deno ends the message of EPROTOTYPE, which it gives no code: its number on Linux, and on macOS and BSD. */
+const WRONG_KIND = /\(os error (?:91|41)\)$/;
+
 /** Connects to a Unix socket. This is immediate, so it can't be cancelled. */
 export async function openUnix(path: string): Promise<FastCgiConnection> {
-  return new DenoChannel(await deno().connect({ transport: "unix", path }), { path });
+  try {
+    return new DenoChannel(await deno().connect({ transport: "unix", path }), { path });
+  } catch (error) {
+    if (error instanceof Error && WRONG_KIND.test(error.message)) Object.assign(error, { code: "EPROTOTYPE" });
+    throw error;
+  }
 }

@@ -7,33 +7,50 @@ const LISTENS = 0x10000;
 /** The type of a socket for streams (`SOCK_STREAM`). */
 const STREAM = 1;
 
+/** The state of a socket that has no peer (`SS_UNCONNECTED`). Those of accepted connections have the path of their listening socket too. */
+const UNCONNECTED = 1;
+
+/** What a socket that was made for a path is: one for streams, which listens or does not listen yet; or one of another kind, for datagrams. */
+export type ListedKind = "listens" | "silent" | "another kind";
+
 /**
- * Whether Linux lists (/proc/net/unix) a socket that was made for a path and listens, or is of a kind that does not listen: for
- * datagrams. The answer is also true if another process has taken that path over since, and false on other systems and
- * for processes in other containers.
+ * The kinds of the sockets that were made for a path and exist, as Linux lists them (/proc/net/unix). One is also listed if
+ * another process has taken its path over since; none is on other systems, of processes in other containers, and on Deno without
+ * `--allow-all`.
  */
-export function isListed(path: string): boolean {
+export function listedKinds(path: string): ReadonlySet<ListedKind> {
+  const kinds = new Set<ListedKind>();
   let list: string;
   let folder: string;
   try {
     list = readFileSync("/proc/net/unix", "utf8");
     folder = realpathSync(dirname(path));
   } catch {
-    return false;
+    return kinds;
   }
   const name = basename(path);
-  return list.split("\n").some((line) => {
+  for (const line of list.split("\n")) {
     // Num RefCount Protocol Flags Type St Inode Path
-    const match = /^(?:\S+ +){3}(\S+) +(\S+) +(?:\S+ +){2}(\/.*)$/.exec(line);
-    if (match === null) return false;
-    const [flags, type] = [match[1]!, match[2]!].map((number) => Number.parseInt(number, 16)) as [number, number];
-    if ((flags & LISTENS) === 0 && type === STREAM) return false;
-    const made = match[3]!;
-    if (basename(made) !== name) return false;
+    const match = /^(?:\S+ +){3}(\S+) +(\S+) +(\S+) +\S+ +(\/.*)$/.exec(line);
+    if (match === null) continue;
+    const [flags, type, state] = [match[1]!, match[2]!, match[3]!].map((number) => Number.parseInt(number, 16));
+    const kind = kindOf(flags!, type!, state!);
+    const made = match[4]!;
+    if (kind === null || basename(made) !== name) continue;
     const parent = dirname(made);
     // The socket may have been made under a name in a private folder: see socket_file.ts.
-    return isFolder(parent, folder) || (basename(parent).startsWith(".") && isFolder(dirname(parent), folder));
-  });
+    if (isFolder(parent, folder) || (basename(parent).startsWith(".") && isFolder(dirname(parent), folder))) {
+      kinds.add(kind);
+    }
+  }
+  return kinds;
+}
+
+/** Null for a socket that does not wait for a peer. */
+function kindOf(flags: number, type: number, state: number): ListedKind | null {
+  if (type !== STREAM) return "another kind";
+  if ((flags & LISTENS) !== 0) return "listens";
+  return state === UNCONNECTED ? "silent" : null;
 }
 
 function isFolder(path: string, real: string): boolean {

@@ -14,7 +14,7 @@ import { basename, dirname, join } from "node:path";
 import { type FastCgiConnection, fromStreams } from "../../src/toolkit.ts";
 import type { SystemError } from "../shared/connect.ts";
 import { idOf, leadsTo } from "./file_id.ts";
-import { isListed } from "./listed_sockets.ts";
+import { listedKinds } from "./listed_sockets.ts";
 import { ListenError } from "./listen_error.ts";
 import { PrivateFolder } from "./private_folder.ts";
 import { REFUSES_WHEN_FULL, withSocketPath } from "./socket_path.ts";
@@ -45,8 +45,11 @@ export interface LockSockets extends UnixSockets {
   bindUnix(path: string, onConnection: (connection: FastCgiConnection) => void): Promise<() => Promise<void>>;
 }
 
-/** A process listens on the socket file; a dead process has left it behind; or there is no file. */
-export type SocketState = "living" | "stale" | "missing";
+/**
+ * A process listens on the socket file; one has it for datagrams or packets, which is nothing to connect to; a dead process has left it
+ * behind; or there is no file.
+ */
+export type SocketState = "living" | "another kind" | "stale" | "missing";
 
 /**
  * Runs `change` while no other process can change what `path` leads to: at once if the lock is free. `change` gets a
@@ -189,7 +192,7 @@ export async function visitSocket(
     } catch (error) {
       switch ((error as SystemError).code) {
         case "ECONNREFUSED":
-          if (attempts === 1) return refusesWhenFull && isListed(path) ? "living" : "stale";
+          if (attempts === 1) return stateOfRefusing(path, refusesWhenFull);
           await delay(CROWDED_DELAY);
           continue;
         case "ENOENT":
@@ -201,15 +204,31 @@ export async function visitSocket(
         // A process listened, and has closed in between.
         case "ECONNRESET":
           return "living";
-        // A living process has made it, for datagrams.
+        // The system looks for a living process first.
         case "EPROTOTYPE":
-          return "living";
-        default:
-          if (isListed(path)) return "living";
-          throw error;
+          return "another kind";
+        default: {
+          const state = listedState(path);
+          if (state === undefined) throw error;
+          return state;
+        }
       }
     }
   }
+}
+
+/** The state of a socket that refuses connections. */
+function stateOfRefusing(path: string, refusesWhenFull: boolean): SocketState {
+  if (refusesWhenFull) return listedState(path) ?? "stale";
+  // Otherwise the socket of this file can't be one that listens, only another one that has lost its path. A process may be about to listen.
+  return listedKinds(path).has("silent") ? "living" : "stale";
+}
+
+/** The state of a socket that Linux lists. */
+function listedState(path: string): SocketState | undefined {
+  const kinds = listedKinds(path);
+  if (kinds.has("another kind")) return "another kind";
+  return kinds.size > 0 ? "living" : undefined;
 }
 
 function delay(milliseconds: number): Promise<void> {

@@ -73,9 +73,11 @@ export function bindSocketFile<Socket extends { close(): Promise<void> }>(
 export async function checkFree(path: string, sockets: LockSockets, takeOver: boolean): Promise<FoundFile | undefined> {
   if (!socketExists(path)) return undefined;
   const found = fileAt(path);
-  if (!takeOver && (await visitSocket(path, sockets)) === "living") {
-    throw new ListenError(path, "another process listens there (EADDRINUSE)");
+  const state = await visitSocket(path, sockets);
+  if (state === "another kind") {
+    throw new ListenError(path, "another process has a socket there that is not for streams; choose another path");
   }
+  if (state === "living" && !takeOver) throw new ListenError(path, "another process listens there (EADDRINUSE)");
   return found;
 }
 

@@ -1,7 +1,7 @@
 // Asks an application for a page, and tells its state from the answer or from what went wrong.
 
 import { statSync } from "node:fs";
-import { isListed } from "../../adapters/system/listed_sockets.ts";
+import { listedKinds } from "../../adapters/system/listed_sockets.ts";
 import { type Connector, FastCgiClient, FastCgiError, type NameValuePair } from "../../src/toolkit.ts";
 import { isLocal, pathIn } from "../address.ts";
 import { readCgiAnswer, statusOf } from "../cgi_answer.ts";
@@ -136,14 +136,17 @@ function resultOf(error: unknown, { address, timeout }: PingOptions, isConnected
   return { state: "wrong", message: withoutStart(message) };
 }
 
+/** Codes that say that no application can be reached at an address, whether it runs or not. */
+const IS_WRONG: ReadonlySet<string> = new Set(["EACCES", "EPERM", "ENOTSOCK", "EPROTOTYPE"]);
+
 function stateOfConnect({ cause }: FastCgiError, address: string): "down" | "saturated" | "wrong" {
   const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? "";
   const path = pathIn(address);
   if (code === "EAGAIN") return "saturated";
-  if (code === "EACCES" || code === "EPERM" || code === "ENOTSOCK") return "wrong";
+  if (IS_WRONG.has(code)) return "wrong";
   if (code === "ECONNREFUSED" && path !== undefined) {
     // Bun says the same of a full backlog; Linux lists the socket then.
-    if (isListed(path)) return "saturated";
+    if (listedKinds(path).has("listens")) return "saturated";
     if (!isSocket(path)) return "wrong";
   }
   return "down";

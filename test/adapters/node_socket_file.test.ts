@@ -224,6 +224,49 @@ it.each(["lock", "socket", "shared", "-", "a b", "日本.sock"])(
   },
 );
 
+describe("a socket that this user may not connect to", () => {
+  /** What serve says as a user who may make files in the folder. */
+  const serveAsOther = async (path: string, takeOver: boolean): Promise<string> => {
+    chmodSync(path, 0);
+    chmodSync(dirname(path), 0o777);
+    chmodSync(folder.path, 0o755);
+    // Root may connect to every socket.
+    if (isRoot) process.seteuid!(NOBODY);
+    try {
+      const server = await serve({ path, takeOver, fetch: () => new Response() });
+      await server.close();
+      return "serves";
+    } catch (error) {
+      return (error as Error).message;
+    } finally {
+      if (isRoot) process.seteuid!(0);
+    }
+  };
+
+  it("serve leaves that of a process that listens, and takes it over when it may", async () => {
+    const path = newPath();
+    const other = createServer();
+    await once(other.listen(path), "listening");
+    onTestFinished(() => void other.close());
+    expect(await serveAsOther(path, false)).toBe(
+      `Cannot listen on ${path}: another process listens there (EADDRINUSE)`,
+    );
+    expect(lstatSync(path).isSocket()).toBe(true);
+    expect(await serveAsOther(path, true)).toBe("serves");
+  });
+
+  it("serve leaves that of a process of which nothing is known, also with takeOver", async () => {
+    const path = newPath();
+    await makeStaleSocket(path);
+    for (const takeOver of [false, true]) {
+      expect(await serveAsOther(path, takeOver)).toBe(
+        `Cannot listen on ${path}: this user may not listen there (EACCES)`,
+      );
+    }
+    expect(lstatSync(path).isSocket()).toBe(true);
+  });
+});
+
 describe("the permissions of a socket file", () => {
   it("serve makes the socket where no other user comes to, and gives it its path with its mode, when the umask is 0", async () => {
     const path = newPath();

@@ -1,6 +1,7 @@
 // The file of a socket is removed, replaced, moved or linked: before a server starts on its path, while it listens, and while it closes; and
 // while a client's pool holds connections and opens new ones. No server removes what is not its own socket.
 
+import { execFileSync } from "node:child_process";
 import {
   existsSync,
   linkSync,
@@ -18,7 +19,7 @@ import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, onTestFinished } from "vitest";
 import { type FastCgiListener, serve } from "../../../adapters/node/index.ts";
 import { OpenStream } from "../../support/open_stream.ts";
-import { startProcess, waitUntil } from "../../support/process.ts";
+import { type RunningProcess, startProcess, waitUntil } from "../../support/process.ts";
 import { type RuntimeRacer, startRuntimeRacer, startRuntimeServer } from "../../support/runtimes.ts";
 import { makeStaleSocket } from "../../support/stale_socket.ts";
 import type { ServingRuntime, Setting } from "./battery.ts";
@@ -40,6 +41,8 @@ interface Replacement {
   look(path: string): unknown;
 }
 
+const putAnother = (path: string, another: string): void => linkSync(another, path);
+
 const REPLACEMENTS: readonly Replacement[] = [
   {
     name: "a file",
@@ -59,6 +62,23 @@ const REPLACEMENTS: readonly Replacement[] = [
     look: (path) => readdirSync(path),
   },
   {
+    name: "a pipe",
+    put: (path) => void execFileSync("mkfifo", [path]),
+    connects: "the file is not a socket",
+    listens: "the file exists and is not a socket; remove it, or choose another path",
+    look: (path) => lstatSync(path).isFIFO(),
+  },
+  {
+    name: "a link to a pipe",
+    put(path) {
+      execFileSync("mkfifo", [`${path}-pipe`]);
+      symlinkSync(`${path}-pipe`, path);
+    },
+    connects: "the file is not a socket",
+    listens: "a symbolic link is there, and no socket; remove it, or choose another path",
+    look: (path) => [lstatSync(path).isSymbolicLink(), lstatSync(`${path}-pipe`).isFIFO()],
+  },
+  {
     name: "a link to another server's socket",
     put: (path, another) => symlinkSync(another, path),
     connects: "another",
@@ -74,7 +94,7 @@ const REPLACEMENTS: readonly Replacement[] = [
   },
   {
     name: "another server's socket",
-    put: (path, another) => linkSync(another, path),
+    put: putAnother,
     connects: "another",
     listens: "another process listens there",
     look: (path) => lstatSync(path).isSocket(),
@@ -88,6 +108,25 @@ async function ask(path: string): Promise<string> {
   } catch (error) {
     return String(error);
   }
+}
+
+/**
+ * A process with a socket that it has made for a path: of the runtimes, none makes such sockets. `then` is Perl; CONNECT stands for a
+ * connection to it, without waiting.
+ */
+async function holdSocket(kind: string, path: string, then = ""): Promise<RunningProcess> {
+  const connect = "socket(my $c, PF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0); push(@c, $c); connect($c, $name)";
+  const code = [
+    "use Socket qw(:DEFAULT SOCK_NONBLOCK); $| = 1; my $name = sockaddr_un($ARGV[0])",
+    `socket(S, PF_UNIX, ${kind}, 0); bind(S, $name) or die $!`,
+    kind === "SOCK_SEQPACKET" ? "listen(S, 5) or die $!" : "",
+    then.replace("CONNECT", connect),
+    'print "ready"; sleep',
+  ];
+  const process = await startProcess("perl", { name: "perl", args: ["-e", code.join("; "), path] });
+  onTestFinished(() => process.stop());
+  await waitUntil(() => process.stdout() === "ready");
+  return process;
 }
 
 /** The file of a server's socket. */
@@ -110,8 +149,8 @@ export function socketFileCases({ column, row, newPath }: Setting, runtime: Serv
     await Promise.all([first?.stop(), second?.stop(), stopAnother?.()]);
   });
 
-  const start = async (racer: RuntimeRacer, path: string): Promise<string> => {
-    const { served, error } = await racer.run({ do: "serve", name: "its own", options: { path } });
+  const start = async (racer: RuntimeRacer, path: string, takeOver = false): Promise<string> => {
+    const { served, error } = await racer.run({ do: "serve", name: "its own", options: { path, takeOver } });
     return served ? "serves" : error!;
   };
   /** Closes the first server, which has nothing to complain of. */
@@ -133,6 +172,8 @@ export function socketFileCases({ column, row, newPath }: Setting, runtime: Serv
       expect(await (await kept.fetch(URL)).text()).toBe("its own");
       expect(await ask(path)).toContain(connects);
       expect(await start(second, path)).toContain(`Cannot listen on ${path}: ${listens}`);
+      // Only a server that listens can be taken over.
+      if (put !== putAnother) expect(await start(second, path, true)).toContain(`Cannot listen on ${path}: ${listens}`);
       await kept.close();
       await close();
       expect(look(path)).toEqual(before);
@@ -182,19 +223,46 @@ export function socketFileCases({ column, row, newPath }: Setting, runtime: Serv
     }
   });
 
-  column.test(row, "serve leaves a datagram socket that a living process has made", async () => {
+  for (const kind of ["SOCK_DGRAM", "SOCK_SEQPACKET"] as const) {
+    column.test(row, `serve leaves a ${kind} socket of a living process, also with takeOver`, async () => {
+      const path = newPath();
+      const holder = await holdSocket(kind, path);
+      for (const takeOver of [false, true]) {
+        expect(await start(first, path, takeOver)).toBe(
+          `Cannot listen on ${path}: another process has a socket there that is not for streams; choose another path`,
+        );
+      }
+      expect(lstatSync(path).isSocket()).toBe(true);
+      expect(await ask(path)).toContain("it is a socket of another kind: expected one for streams (EPROTOTYPE)");
+      await holder.stop();
+      // Of a dead process it is a file like any other that was left behind.
+      expect(await start(first, path)).toBe("serves");
+      await close();
+      expect(existsSync(path)).toBe(false);
+    });
+  }
+
+  column.test(row, "serve leaves a socket whose backlog is full, and takes it over when it may", async () => {
     const path = newPath();
-    // Of the runtimes, none makes such sockets.
-    const code = `use Socket; $| = 1; socket(S, PF_UNIX, SOCK_DGRAM, 0); bind(S, sockaddr_un($ARGV[0])) or die; print "ready"; sleep`;
-    const process = await startProcess("perl", { name: "perl", args: ["-e", code, path] });
-    onTestFinished(() => process.stop());
-    await waitUntil(() => process.stdout() === "ready");
-    // Deno may not look into /proc, and has no code for this error.
-    expect(await start(first, path)).toMatch(
-      /^Cannot listen on \S+: (?:another process listens there|Protocol wrong type for socket)/,
-    );
-    expect(lstatSync(path).isSocket()).toBe(true);
+    const holder = await holdSocket("SOCK_STREAM", path, "listen(S, 0); for (1 .. 9) { CONNECT or last }");
+    onTestFinished(() => holder.stop());
+    expect(await start(first, path)).toContain(`Cannot listen on ${path}: another process listens there`);
+    expect(await start(first, path, true)).toBe("serves");
+    expect(await ask(path)).toBe("its own");
+    await close();
   });
+
+  // Only Linux's list of sockets says so, which Deno may not read without --allow-all.
+  if (runtime !== "deno") {
+    column.test(row, "serve leaves the socket of a process that is about to listen", async () => {
+      const path = newPath();
+      const holder = await holdSocket("SOCK_STREAM", path);
+      expect(await start(first, path)).toContain(`Cannot listen on ${path}: another process listens there`);
+      await holder.stop();
+      expect(await start(first, path)).toBe("serves");
+      await close();
+    });
+  }
 
   column.test(row, "close leaves the socket that comes to its path while it waits for a request", async () => {
     const path = newPath();
