@@ -216,7 +216,7 @@ export async function waitOnServer(server: TargetServer, { name, limit, first, r
     }
     try {
       // A later connection is served, so these were accepted before their ends are counted.
-      await server.ask("/hello");
+      await waitUntil(() => server.ask("/hello").then(Boolean, () => false));
       await waitUntil(() => server.descriptors <= open, {
         message: () => `${server.descriptors - open} connections stay open`,
       });
@@ -243,9 +243,16 @@ export async function floodClient(
   flood: ClientFlood,
   most: number,
 ): Promise<FloodResult> {
-  const { name, limit, method = "GET", program = "reads", options = {}, first, piece } = flood;
+  const { name, limit, program = "reads", options = {}, upload, first, piece } = flood;
+  const method = upload === undefined ? (flood.method ?? "GET") : "POST";
   let sent = 0;
-  const pourTo = async ({ id, connection }: BackendRequest): Promise<void> => {
+  const pourTo = async ({ id, connection, stdin }: BackendRequest): Promise<void> => {
+    if (flood.stopsReading) connection.stopReading();
+    if (upload !== undefined) {
+      sent = (await stdin).length;
+      await connection.send(answer(id, sent === most ? "whole" : `${sent} of ${most} bytes`));
+      return;
+    }
     if (first !== undefined) await connection.send(first(id));
     if (piece === undefined) return;
     for (let index = 0; sent < most; index++) {
@@ -259,7 +266,7 @@ export async function floodClient(
     await received.stdin;
     await received.connection.send(answer(received.id, `answered ${received.uri}`));
   });
-  const task: ClientTask = { hostile: backend.port, good: good.port, options, method, program };
+  const task: ClientTask = { hostile: backend.port, good: good.port, options, method, program, upload, most };
   try {
     const done = await runProgram<ClientOutcome>(runtime, "client.ts", task);
     const { outcome, neighbour, companion, memory, held, descriptors } = done;

@@ -44,8 +44,12 @@ export interface ClientFlood {
   readonly piece?: (id: number, index: number) => Uint8Array;
   /** How the call ends: the limit or the code of its error, or the status and the bytes of its body. */
   readonly outcome: RegExp;
-  /** What the program does with the response. */
-  readonly program?: "reads" | "waits, then cancels" | "waits, then reads" | "aborts";
+  /** What the program does with the response, or that it calls many times at once. */
+  readonly program?: "reads" | "waits, then cancels" | "waits, then reads" | "aborts" | "calls many";
+  /** The body of the request, by POST: 64 MiB of unknown length, one that has no end, or one of which nothing comes. */
+  readonly upload?: "long" | "endless" | "silent";
+  /** Whether the application stops reading when it has the variables. */
+  readonly stopsReading?: boolean;
 }
 
 /** The id of the request that goes on beside a flood, on the same connection. No flood uses it. */
@@ -80,6 +84,8 @@ const MIB = 1024 * 1024;
 
 /** Milliseconds. A server that does not read its connection notices only after `stallTimeout` that the web server has left. */
 const STALL = 8_000;
+/** Milliseconds of a timeout that is reached. */
+const SOON = 500;
 
 /** Towards a server, as a web server. */
 export const SERVER_FLOODS: readonly ServerFlood[] = [
@@ -213,6 +219,15 @@ export const SERVER_FLOODS: readonly ServerFlood[] = [
     reads: false,
   },
   {
+    name: "a body that the handler does not read, beside another request",
+    limit: "stallTimeout",
+    options: { stallTimeout: SOON },
+    first: () => endless("/never"),
+    piece: always(bytesOf(stdinOf(1, 65_000))),
+    ends: "taken",
+    reads: true,
+  },
+  {
     name: "bodies of many requests that no handler reads",
     limit: "maxQueuedBytes",
     options: { maxQueuedBytes: 64 * 1024, stallTimeout: STALL },
@@ -252,8 +267,6 @@ export const SERVER_FLOODS: readonly ServerFlood[] = [
 /** Connections at once that wait for a timeout. */
 export const SILENT_CONNECTIONS = 200;
 
-const SOON = 500;
-
 /** Towards a server: what is waited for until a timeout. */
 export const SILENCES: readonly Silence[] = [
   {
@@ -289,6 +302,14 @@ export const SILENCES: readonly Silence[] = [
     name: "connections without a request",
     limit: "idleTimeout",
     options: { idleTimeout: SOON },
+    first: () => new Uint8Array(),
+    reads: true,
+  },
+  {
+    name: "more connections than may be",
+    limit: "maxConnections",
+    // The neighbour keeps its connection: it would get no other.
+    options: { maxConnections: SILENT_CONNECTIONS / 20, idleTimeout: STALL },
     first: () => new Uint8Array(),
     reads: true,
   },
@@ -447,5 +468,53 @@ export const CLIENT_FLOODS: readonly ClientFlood[] = [
     options: { readTimeout: SOON },
     first: (id) => header(id),
     outcome: /^readTimeout$/,
+  },
+  {
+    name: "a request body that the application does not read",
+    limit: "writeTimeout",
+    options: { writeTimeout: SOON, requestBuffering: "stream" },
+    upload: "endless",
+    stopsReading: true,
+    outcome: /^writeTimeout$/,
+  },
+  {
+    name: "a request body of which nothing comes",
+    limit: "requestBodyTimeout",
+    options: { requestBodyTimeout: SOON },
+    upload: "silent",
+    outcome: /^requestBodyTimeout$/,
+  },
+  {
+    name: "a request body that is too large for memory",
+    limit: "maxBufferedRequestBytes",
+    upload: "long",
+    outcome: /^200, 5 bytes$/,
+  },
+  {
+    name: "a request body larger than may be kept",
+    limit: "maxSpooledRequestBytes",
+    options: { maxSpooledRequestBytes: 4 * MIB },
+    upload: "endless",
+    outcome: /^maxSpooledRequestBytes$/,
+  },
+  {
+    name: "redirects that lead to themselves",
+    limit: "maxLocalRedirects",
+    options: { maxLocalRedirects: 100 },
+    first: (id) =>
+      bytesOf(
+        output(id, "Location: /flood\r\n\r\n"),
+        output(id, ""),
+        record(RecordType.EndRequest, id, "\0".repeat(8)),
+      ),
+    outcome: /^maxLocalRedirects$/,
+  },
+  {
+    name: "more calls than may wait, to an application that is silent",
+    limit: "maxQueuedRequests",
+    // On a machine that is busy with much else, connections come late.
+    options: { maxConnections: 8, connectTimeout: 120_000 },
+    outcome: /^aborted, maxQueuedRequests$/,
+    program: "calls many",
   },
 ];

@@ -54,6 +54,11 @@ export class BackendConnection {
     this.#socket.end();
   }
 
+  /** Leaves what the client sends in the buffers of the system. */
+  stopReading(): void {
+    this.#socket.pause();
+  }
+
   /** Drops the connection with a TCP reset. */
   reset(): void {
     this.#socket.resetAndDestroy();

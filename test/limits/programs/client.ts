@@ -16,6 +16,9 @@ export interface ClientTask {
   readonly options: object;
   readonly method: string;
   readonly program: NonNullable<ClientFlood["program"]>;
+  readonly upload?: ClientFlood["upload"];
+  /** Bytes of a long upload. */
+  readonly most: number;
 }
 
 /** How calls beside the flood went: the answers, and the slowest in milliseconds. */
@@ -39,13 +42,18 @@ export interface ClientOutcome {
 
 /** Answers of the neighbour in which the program does nothing with its response. */
 const WAIT = 50;
+/** Calls at once where there are many: more than wait by default. */
+const MANY = 3_000;
 
 const [name, json] = process.argv.slice(2);
 const task = JSON.parse(json!) as ClientTask;
 const { FastCgiHttpClient: Client, FastCgiTcpConnector }: Adapter = await adapterOf(name as RuntimeName);
 const to = (port: number, options: object): FastCgiHttpClient =>
   new Client(new FastCgiTcpConnector({ port }), { onStderr() {}, ...options });
-const client = to(task.hostile, task.options);
+const client: FastCgiHttpClient = to(task.hostile, {
+  ...task.options,
+  onLocalRedirect: (request: Request) => client.fetch(request),
+});
 const good = to(task.good, { keepAlive: true });
 const isShared = "multiplexing" in task.options;
 
@@ -71,11 +79,46 @@ async function waitForNeighbour(): Promise<void> {
   }
 }
 
+/** A body that gives a piece when it is asked for one. */
+function uploaded(kind: ClientFlood["upload"]): ReadableStream<Uint8Array> | undefined {
+  if (kind === undefined) return undefined;
+  const piece = new Uint8Array(64 * 1024);
+  let left = kind === "long" ? task.most : Number.POSITIVE_INFINITY;
+  return new ReadableStream({
+    async pull(controller) {
+      if (kind === "silent") return new Promise(() => {});
+      // The neighbour goes on meanwhile.
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      if (left === 0) return controller.close();
+      const next = piece.slice(0, left);
+      left -= next.length;
+      controller.enqueue(next);
+    },
+  });
+}
+
+/** Calls many times at once, and gives up when all that may wait do. Returns how the calls ended. */
+async function callMany(): Promise<string> {
+  const abort = new AbortController();
+  const ends = Array.from({ length: MANY }, () =>
+    client.fetch("http://a.test/flood", { signal: abort.signal }).then(
+      ({ status }) => `${status}`,
+      (error) => (abort.signal.aborted ? "aborted" : String((error as FastCgiError).limit)),
+    ),
+  );
+  await waitForNeighbour();
+  abort.abort();
+  return [...new Set(await Promise.all(ends))].toSorted().join(", ");
+}
+
 async function call(): Promise<string> {
   const abort = new AbortController();
   try {
     const { method, program } = task;
-    const response = await client.fetch("http://a.test/flood", { method, signal: abort.signal });
+    if (program === "calls many") return await callMany();
+    const body = uploaded(task.upload);
+    const init = { method, signal: abort.signal, ...(body && { body, duplex: "half" }) };
+    const response = await client.fetch("http://a.test/flood", init);
     if (program !== "reads") await waitForNeighbour();
     if (program === "waits, then cancels") {
       await response.body!.cancel();
