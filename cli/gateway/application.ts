@@ -4,6 +4,7 @@ import { printable } from "../../adapters/shared/print.ts";
 import { FastCgiHttpClient, type FastCgiHttpClientOptions } from "../../src/toolkit.ts";
 import { connectorFor } from "../address.ts";
 import { UsageError } from "../frame/command.ts";
+import { untilAborted } from "../frame/signal.ts";
 import { requestText } from "./errors.ts";
 import { findPhp, installAdvice, isProgram, kindOf, type PhpProgram } from "./php/find.ts";
 import { OwnPhp } from "./php/php.ts";
@@ -33,6 +34,8 @@ interface ApplicationOptions {
   readonly phpValues: ReadonlyMap<string, string>;
   /** How many requests it works on at once. */
   readonly workers: number | undefined;
+  /** Ends the start. */
+  readonly signal: AbortSignal;
   say(line: string): void;
 }
 
@@ -42,17 +45,22 @@ const LOOK_TIMEOUT = 3000;
 /** The most characters of a message of PHP. */
 const MAX_MESSAGE = 8192;
 
-/** An application that runs already. If it does not, that is told, and requests are answered with 502 until it does. */
+/**
+ * An application that runs already. If it does not, that is told, and requests are answered with 502 until it does. Rejects with the reason
+ * of the signal, if that aborts meanwhile.
+ */
 export async function runningApplication(
   options: ApplicationOptions & { readonly address: string },
 ): Promise<Application> {
-  const { address, workers, say } = options;
+  const { address, workers, signal, say } = options;
   const connector = connectorFor(address);
   const clientOptions = { ...clientOptionsFor(options), ...(workers !== undefined && { maxConnections: workers }) };
   const php = new FastCgiHttpClient(connector, clientOptions);
   try {
-    await (await connector.connect({ signal: AbortSignal.timeout(LOOK_TIMEOUT) })).close();
+    const look = AbortSignal.any([signal, AbortSignal.timeout(LOOK_TIMEOUT)]);
+    await (await connector.connect({ signal: look })).close();
   } catch (error) {
+    signal.throwIfAborted();
     say(`${(error as Error).message}; requests are answered with 502 until it does`);
   }
   return {
@@ -73,19 +81,23 @@ interface OwnApplicationOptions extends ApplicationOptions {
 }
 
 /**
- * Starts a PHP of our own.
+ * Starts a PHP of our own. Rejects with the reason of the signal, if that aborts meanwhile.
  *
  * @throws {StartError} If it is not there, or does not start.
  * @throws {UsageError} If the program or the user can't be used.
  */
 export async function ownApplication(options: OwnApplicationOptions): Promise<Application> {
-  const { phpValues, workers = workersFor(), whenIdle, say } = options;
+  const { phpValues, workers = workersFor(), whenIdle, signal, say } = options;
   const program = programFor(options.program);
   const user = await phpUserFor(options.user, options.folder);
   const own = new OwnPhp({ program, workers, user, values: phpValues, whenIdle, report: say });
   try {
-    await own.start();
+    await untilAborted(own.start(), signal);
   } catch (error) {
+    if (signal.aborted) {
+      await own.close(Promise.resolve());
+      throw signal.reason;
+    }
     throw new StartError(`Cannot start ${program.path}: ${(error as Error).message}`, { cause: error });
   }
   const clientOptions = clientOptionsFor(options);

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { createSecureContext } from "node:tls";
 import { UsageError } from "../frame/command.ts";
+import { untilAborted } from "../frame/signal.ts";
 import type { Certificate } from "./http.ts";
 
 /** Milliseconds that a certificate of our making is valid: 90 days. Browsers accept no more than 398. */
@@ -9,19 +10,51 @@ const VALID = 90 * 24 * 60 * 60 * 1000;
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 
-/** @throws {UsageError} If a file can't be read, or the key is not that of the certificate. */
-export async function readCertificate(certFile: string, keyFile: string): Promise<Certificate> {
-  const read = (option: string, file: string): Promise<string> =>
-    readFile(file, "utf8").catch((error: Error) => {
-      throw new UsageError(`Cannot use ${option}: ${error.message}`, { cause: error });
-    });
-  const certificate = { cert: await read("--cert", certFile), key: await read("--key", keyFile) };
-  try {
-    createSecureContext(certificate);
-  } catch (error) {
-    throw new UsageError(`Cannot use --cert and --key: ${(error as Error).message}`, { cause: error });
+/** The files of --cert and --key. They may be pipes, such as `/dev/fd/63` of a shell, whose writer is late or never comes. */
+export class CertificateFiles {
+  readonly #certFile: string;
+  readonly #keyFile: string;
+  #reading = 0;
+
+  constructor(certFile: string, keyFile: string) {
+    this.#certFile = certFile;
+    this.#keyFile = keyFile;
   }
-  return certificate;
+
+  /** Whether a file is being read. That can't be cancelled: a pipe without a writer keeps the process. */
+  get isReading(): boolean {
+    return this.#reading > 0;
+  }
+
+  /**
+   * Reads both.
+   *
+   * @throws The reason of `signal`, if that aborts first.
+   * @throws {UsageError} If a file can't be read, or the key is not that of the certificate.
+   */
+  async read(signal: AbortSignal): Promise<Certificate> {
+    const cert = await untilAborted(this.#text("--cert", this.#certFile), signal);
+    // One file may have both: a pipe can be read once.
+    const isOne = this.#keyFile === this.#certFile;
+    const certificate = { cert, key: isOne ? cert : await untilAborted(this.#text("--key", this.#keyFile), signal) };
+    try {
+      createSecureContext(certificate);
+    } catch (error) {
+      throw new UsageError(`Cannot use --cert and --key: ${(error as Error).message}`, { cause: error });
+    }
+    return certificate;
+  }
+
+  async #text(option: string, file: string): Promise<string> {
+    this.#reading++;
+    try {
+      return await readFile(file, "utf8");
+    } catch (error) {
+      throw new UsageError(`Cannot use ${option}: ${(error as Error).message}`, { cause: error });
+    } finally {
+      this.#reading--;
+    }
+  }
 }
 
 /** Makes a certificate for this machine. Browsers warn of it, because no authority that they know has signed it. */

@@ -6,13 +6,13 @@ import { FastCgiHttpClient, type FastCgiHttpClientOptions } from "../../src/tool
 import { connectorFor, listenTargetFor } from "../address.ts";
 import { type CommandContext, type CommandInput, UsageError } from "../frame/command.ts";
 import { onHangup } from "../frame/hangup.ts";
-import { exitSoon } from "../frame/process.ts";
+import { endSoon, exitSoon } from "../frame/process.ts";
 import { aborted, endingWith } from "../frame/signal.ts";
 import { readParam } from "../param.ts";
 import { VERSION } from "../version.ts";
 import { commonLogLine, jsonLogLine, withAccessLog } from "./access_log.ts";
 import { type Application, ownApplication, runningApplication, StartError } from "./application.ts";
-import { makeCertificate, readCertificate } from "./certificate.ts";
+import { CertificateFiles, makeCertificate } from "./certificate.ts";
 import { withErrors } from "./errors.ts";
 import { GATEWAY_EXITS } from "./exits.ts";
 import { type Certificate, type HttpServer, ListenError, listenHttp, type ServerRequest } from "./http.ts";
@@ -44,10 +44,11 @@ export async function run(
   // What was begun last ends first: the HTTP server before the application.
   const ends: (() => Promise<unknown>)[] = [];
   let isAllClosed = true;
+  const files = certificateFilesOf(options);
   const limit = (): Promise<void> => sleep(options.drain, undefined, { ref: false });
   try {
-    const certificate = await certificateOf(options, address.hostname);
-    const application = await applicationOf(mounts, options, running, limit, say);
+    const certificate = await certificateOf(files, options, address.hostname, signal);
+    const application = await applicationOf(mounts, options, running, limit, signal, say);
     ends.push(() => application.close(limit()));
     const authorizer = authorizerOf(options, application.clientOptions);
     if (authorizer !== null) ends.push(() => authorizer.close({ timeout: 0 }));
@@ -58,7 +59,7 @@ export async function run(
     ends.push(async () => {
       isAllClosed = await server.close(limit());
     });
-    const stop = onHangup(context.stderr, () => void reload(application, server, options, say), end);
+    const stop = onHangup(context.stderr, () => void reload(application, server, files, signal, say), end);
     // After all others: a terminal that is closed sends SIGHUP twice, itself and through its shell.
     ends.unshift(async () => stop());
     announce(server.url, mounts, application.about, options, context);
@@ -66,12 +67,14 @@ export async function run(
     say("ending when the running requests have been answered");
     return GATEWAY_EXITS.ended;
   } catch (error) {
+    if (signal.aborted && error === signal.reason) return GATEWAY_EXITS.ended;
     if (!(error instanceof ListenError || error instanceof StartError)) throw error;
     say(error.message);
     return GATEWAY_EXITS.failed;
   } finally {
     for (const close of ends.reverse()) await close();
-    if (!isAllClosed) exitSoon();
+    if (files?.isReading) endSoon();
+    else if (!isAllClosed) exitSoon();
   }
 }
 
@@ -153,8 +156,17 @@ function addressOf({ listen, host, port }: Options): { hostname: string; port: n
   return { hostname: target.hostname ?? host, port: target.port };
 }
 
-async function certificateOf({ https, cert, key }: Options, hostname: string): Promise<Certificate | null> {
-  if (cert !== undefined && key !== undefined) return readCertificate(cert, key);
+function certificateFilesOf({ cert, key }: Options): CertificateFiles | null {
+  return cert === undefined || key === undefined ? null : new CertificateFiles(cert, key);
+}
+
+async function certificateOf(
+  files: CertificateFiles | null,
+  { https }: Options,
+  hostname: string,
+  signal: AbortSignal,
+): Promise<Certificate | null> {
+  if (files !== null) return files.read(signal);
   return https ? makeCertificate(hostname) : null;
 }
 
@@ -164,12 +176,13 @@ function applicationOf(
   options: Options,
   running: RunningRequests,
   limit: () => Promise<void>,
+  signal: AbortSignal,
   say: (line: string) => void,
 ): Promise<Application> {
   const { fastcgi, timeout, workers } = options;
   const phpValues = new Map(options["php-value"].map((text) => readParam("--php-value", text)));
   if (options["display-errors"]) phpValues.set("display_errors", "1").set("html_errors", "1");
-  const common = { timeout, phpValues, workers, say };
+  const common = { timeout, phpValues, workers, signal, say };
   if (fastcgi !== undefined) return runningApplication({ ...common, address: fastcgi });
   const whenIdle = (): Promise<void> => Promise.race([running.settled(), limit()]);
   return ownApplication({ ...common, program: options.php, user: options.user, folder: mounts[0]!.folder, whenIdle });
@@ -183,16 +196,17 @@ function authorizerOf({ authorizer }: Options, clientOptions: FastCgiHttpClientO
 async function reload(
   application: Application,
   server: HttpServer,
-  { cert, key }: Options,
+  files: CertificateFiles | null,
+  signal: AbortSignal,
   say: (line: string) => void,
 ): Promise<void> {
   try {
-    if (cert !== undefined && key !== undefined && !server.renew(await readCertificate(cert, key)))
+    if (files !== null && !server.renew(await files.read(signal)))
       say("this runtime keeps the certificate until the gateway is started again");
     // A failure has been told.
     if (await application.reload()) say("reloaded");
   } catch (error) {
-    say(`${(error as Error).message}; all goes on as before`);
+    if (!signal.aborted) say(`${(error as Error).message}; all goes on as before`);
   }
 }
 

@@ -1,7 +1,7 @@
 // `fetchcgi gateway` in this process, in front of an application of this library. test/interop/gateway.test.ts has PHP.
 
 import { once } from "node:events";
-import { appendFileSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import http2 from "node:http2";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
@@ -377,6 +377,17 @@ describe("fetchcgi gateway", () => {
     expect((await gateway.stop()).code).toBe(0);
     expect(await answer).toBe("cut");
     release();
+  });
+
+  it("ends when it is asked while PHP starts, and leaves no process", async () => {
+    const [program, started] = [join(directory.path, "php-fpm"), join(directory.path, "started")];
+    writeFileSync(program, `#!/bin/sh\necho $$ > ${started}\nexec sleep 1000\n`, { mode: 0o755 });
+    const controller = new AbortController();
+    const ended = fetchcgi(["gateway", root, "--php", program], { signal: controller.signal });
+    await waitUntil(() => existsSync(started) && readFileSync(started, "utf8") !== "");
+    controller.abort();
+    expect(await ended).toEqual({ code: 0, text: "", errors: "" });
+    expect(() => process.kill(Number(readFileSync(started, "utf8")), 0)).toThrow("ESRCH");
   });
 
   it("says what is wrong and what to do about it", async () => {

@@ -1,12 +1,14 @@
-import { execFile, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { constants } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, writeFile } from "node:fs/promises";
 import { createConnection, createServer } from "node:net";
+import { constants as constantsOfSystem } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, it, onTestFinished } from "vitest";
+import { makeCertificate } from "../../cli/gateway/certificate.ts";
 import { freePort } from "../support/free_port.ts";
 import { deferred } from "../support/open_stream.ts";
 import { startProcess, waitUntil } from "../support/process.ts";
@@ -52,22 +54,34 @@ it("a check of an application that hangs ends when Ctrl+C is pressed", async () 
   expect(await running.exited).toBe("SIGINT");
 });
 
-it("a request that waits for the writer of a named pipe ends when Ctrl+C is pressed once", async () => {
+/** A named pipe, for the current test. */
+async function makePipe(): Promise<string> {
   const folder = await createTemporaryDirectory("pipe");
   onTestFinished(() => folder.remove());
   const pipe = join(folder.path, "pipe");
   await promisify(execFile)("mkfifo", [pipe]);
-  const child = spawn(process.execPath, ["--import", "tsx", main, "request", "9000", "/", "--data", `@${pipe}`], {
-    stdio: "ignore",
-  });
-  onTestFinished(() => void child.kill("SIGKILL"));
-  // A writer can open it only when the command has; this one writes nothing.
+  return pipe;
+}
+
+/** Waits until a program has opened a pipe to read it. It gets nothing before the test has ended, or before `close` is called. */
+async function untilReadFrom(pipe: string): Promise<FileHandle> {
+  // A writer can open it only when a reader has.
   let writer: FileHandle | null = null;
   await waitUntil(async () => {
     writer = await open(pipe, constants.O_WRONLY | constants.O_NONBLOCK).catch(() => null);
     return writer !== null;
   });
   onTestFinished(() => writer!.close());
+  return writer!;
+}
+
+it("a request that waits for the writer of a named pipe ends when Ctrl+C is pressed once", async () => {
+  const pipe = await makePipe();
+  const child = spawn(process.execPath, ["--import", "tsx", main, "request", "9000", "/", "--data", `@${pipe}`], {
+    stdio: "ignore",
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  await untilReadFrom(pipe);
   child.kill("SIGINT");
   const [code, signal] = await once(child, "exit");
   // As a shell counts.
@@ -83,4 +97,38 @@ it("a request that waits for standard input ends with 130 when Ctrl+C is pressed
   await new Promise((resolve) => child.stdin.write(new Uint8Array(4_000_000), resolve));
   child.kill("SIGINT");
   expect(await once(child, "exit")).toEqual([130, null]);
+});
+
+it("a gateway that waits for its certificate in a named pipe ends when it is asked once, at its start and when it reloads", async () => {
+  const pipe = await makePipe();
+  const args = ["--import", "tsx", main, "gateway", "--fastcgi", pipe, "--port", "0", "--cert", pipe, "--key", pipe];
+  const ended = async (child: ChildProcess): Promise<number> => {
+    child.kill("SIGTERM");
+    const [code, signal] = await once(child, "exit");
+    return signal === null ? code : 128 + constantsOfSystem.signals[signal as NodeJS.Signals];
+  };
+  const start = (): ChildProcess => {
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
+    onTestFinished(() => void child.kill("SIGKILL"));
+    return child;
+  };
+
+  const first = start();
+  const writer = await untilReadFrom(pipe);
+  // A shell sees an end by SIGINT: the read can't be cancelled.
+  expect(await ended(first)).toBe(130);
+  await writer.close();
+
+  const second = start();
+  let errors = "";
+  second.stderr!.setEncoding("utf8").on("data", (text) => {
+    errors += text;
+  });
+  const { cert, key } = await makeCertificate("localhost");
+  await writeFile(pipe, `${cert}\n${key}`);
+  await waitUntil(() => / at https:/.test(errors), { message: () => errors });
+  second.kill("SIGHUP");
+  await untilReadFrom(pipe);
+  expect(await ended(second)).toBe(130);
+  expect(errors).toMatch(/ending when the running requests have been answered\n$/);
 });
