@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { declarationErrors, OLDEST_TYPESCRIPT, resolutionsOf, users, wrongUser } from "./declarations.mjs";
 import { projectFolder, run, runNpm } from "./run.mjs";
-import { ensurePackages, ensureRuntimes } from "./setup.mjs";
+import { ensurePackages, ensureRuntimes, requireRuntime } from "./setup.mjs";
 import { runSteps } from "./steps.mjs";
 
 const folder = await mkdtemp(join(tmpdir(), "fetchcgi-release-"));
@@ -16,7 +16,8 @@ const packages = join(project, "node_modules");
 const steps = [
   { title: "Build", run: () => runNpm(["run", "--silent", "build"], { quiet: true }) },
   { title: "Package for npm", run: pack },
-  // Links, declarations, publint, attw, a dry run of JSR with its slow types, deno doc --lint; and it runs on every runtime.
+  { title: "Package for JSR", run: publishToJsr },
+  // Links, declarations, publint, attw, deno doc --lint; and it runs on every runtime.
   { title: "Tests of the package", run: () => vitest("package", "exports", "doors", "editor", "lock_files") },
   { title: `TypeScript ${OLDEST_TYPESCRIPT} and the newest`, run: compile },
 ];
@@ -46,6 +47,11 @@ async function pack() {
   await mkdir(project);
   await writeFile(join(project, "package.json"), '{ "private": true, "type": "module" }');
   return install(join(folder, filename));
+}
+
+/** Does all that publishing to JSR does, with the check of types, but sends nothing. */
+function publishToJsr() {
+  return run(requireRuntime("deno"), ["publish", "--dry-run", "--allow-dirty"], { quiet: true });
 }
 
 /** Compiles the program of every user in every way. */
