@@ -75,6 +75,12 @@ function answer(server: Server, request: Request, context: FastCgiContext): Prom
   return new Promise((resolve, reject) => {
     // Also after the response: an error event that nothing hears ends the process.
     call.on("error", (cause) => reject(failureOf(far, cause)));
+    call.once("upgrade", () => {
+      far.failure = new TypeError("Cannot switch protocols: FastCGI has no place for another one");
+      near.destroy();
+    });
+    // A call may also end without an error and without a response.
+    call.once("close", () => reject(failureOf(far, undefined)));
     call.once("response", (message) => resolve(responseOf(message, far)));
     request.signal.addEventListener("abort", () => call.destroy(), { once: true });
     if (!server.emit("connection", far)) {

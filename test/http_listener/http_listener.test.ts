@@ -363,6 +363,11 @@ describe("a listener of node:http", () => {
       "rejected on purpose",
     ],
     ["closes its connection", (_req, res) => void res.destroy(), "the application closed its connection"],
+    [
+      "switches protocols",
+      (_req, res) => void res.writeHead(101, { Connection: "Upgrade", Upgrade: "websocket" }).end(),
+      "FastCGI has no place for another one",
+    ],
   ];
   it.each(failures)("that %s before it answers is answered with 500", async (_name, listener, message) => {
     const site = siteOf((req, res) => (req.url === "/fails" ? listener(req, res) : res.end("right")));
