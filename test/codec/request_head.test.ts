@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { encodeRequestHead, type RequestHead } from "../../src/codec/request_head.ts";
 import { RecordType, Role } from "../../src/protocol/constants.ts";
 import { decodeNameValuePairs, encodeNameValuePairs, type NameValuePair } from "../../src/protocol/name_value_pairs.ts";
+import type { FastCgiRecord } from "../../src/protocol/record.ts";
 import { begin, bytesOf, record, recordsIn } from "../support/records.ts";
 
 const head = (params: Iterable<NameValuePair>, others: Partial<RequestHead> = {}): RequestHead => ({
@@ -57,6 +58,65 @@ describe("encodeRequestHead", () => {
         },
       ),
     );
+  });
+
+  /** What a head is by its records, with its pairs one after the other, however they were cut into records. */
+  const expectRecords = (bytes: Uint8Array, { params, requestId, role, keepConn, endsStdin }: RequestHead): void => {
+    const records = recordsIn(bytes);
+    const isParams = ({ type, contentData }: FastCgiRecord): boolean =>
+      type === RecordType.Params && contentData.length > 0;
+    expect(records.filter((each) => !isParams(each)).map(({ paddingLength: _, ...facts }) => facts)).toEqual([
+      begin(requestId, { role, keepConn }),
+      record(RecordType.Params, requestId),
+      ...(endsStdin ? [record(RecordType.Stdin, requestId)] : []),
+    ]);
+    const some = records.filter(isParams);
+    // PHP parses each record by itself.
+    expect(some.flatMap(({ contentData }) => decodeNameValuePairs(contentData))).toEqual([...params]);
+    expect(new Set(some.map((each) => each.requestId)).size).toBeLessThanOrEqual(1);
+    expect(bytes.length % 8).toBe(0);
+  };
+
+  it("encodeRequestHead writes a head whole when it is as long as the memory that heads share, or longer", () => {
+    // They share 16 KiB, and a record has 64.
+    const around = Array.from({ length: 24 }, (_, index) => 8_045 + index);
+    for (const length of [...around, 20_000, 40_000]) {
+      for (const endsStdin of [true, false]) {
+        const pairs: NameValuePair[] = [
+          ["N".repeat(200), "v".repeat(length)],
+          ["M".repeat(length), "w"],
+        ];
+        const given = head(pairs, { requestId: 7, role: Role.Filter, keepConn: endsStdin, endsStdin });
+        expectRecords(encodeRequestHead(given), given);
+      }
+    }
+  });
+
+  it("encodeRequestHead writes every head whole when many use up the memory that they share", () => {
+    for (let round = 0; round < 800; round++) {
+      const endsStdin = round % 3 === 0;
+      const given = head(round % 5 === 0 ? [["A", "a".repeat(round % 70)]] : [], { endsStdin });
+      expectRecords(encodeRequestHead(given), given);
+    }
+  });
+
+  it("encodeRequestHead says what it expected when it is called in a wrong way", () => {
+    const right = head([["A", "b"]]);
+    const wrong: [given: unknown, message: string][] = [
+      [null, "head to be an object, got null"],
+      [{ ...right, requestId: 0 }, "requestId to be an integer from 1 to 65535, got 0"],
+      [{ ...right, role: 0x10000 }, "role to be an integer from 1 to 65535, got 65536"],
+      [{ ...right, keepConn: 1 }, "keepConn to be a boolean, got 1"],
+      [{ ...right, endsStdin: undefined }, "endsStdin to be a boolean, got undefined"],
+      [{ ...right, params: 5 }, "params to be pairs [name, value] or a Map, got 5"],
+      // Text has two parts as well, and the second one would be taken for a value.
+      [{ ...right, params: ["AB"] }, "params to be pairs [name, value] or a Map, got something else in it"],
+      [{ ...right, params: [["A", "b"], "CD"] }, "params to be pairs [name, value] or a Map, got something else in it"],
+    ];
+    for (const [given, message] of wrong) {
+      const call = (): unknown => encodeRequestHead(given as RequestHead);
+      expect(call).toThrow(`Cannot encode the start of a request: expected ${message}`);
+    }
   });
 
   /** What is left of a request's params when they are read from its bytes. */
