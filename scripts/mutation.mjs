@@ -30,7 +30,9 @@ const ROOMS = [
 
 /** Files whose tests have other names. */
 const TESTS = {
-  "src/client/pool.ts": ["test/client/pool", "test/client/retries", "test/client/multiplexing", "test/client/tenants"],
+  "src/client/pool.ts": ["pool", "retries", "multiplexing", "tenants", "early_ends"].map(
+    (name) => `test/client/${name}`,
+  ),
   "src/http/serve/request_host.ts": ["test/http/serve/request_host", "test/http/serve/params_to_request"],
   "src/http/serve/request_target.ts": ["test/http/serve/request_target", "test/http/serve/params_to_request"],
   "src/http/call/cgi_header.ts": ["test/http/call/cgi_"],

@@ -63,7 +63,7 @@ export class Pool {
   #isServing = false;
   /** Whether a connection could not be opened. No more are opened until the attempts that still run have decided. */
   #isFailing = false;
-  /** The calls of {@linkcode Pool.close} that wait; null as long as the pool takes requests. */
+  /** The calls of {@linkcode Pool.close} that wait; null before the first. */
   #closing: (() => void)[] | null = null;
 
   /**
@@ -100,7 +100,7 @@ export class Pool {
    * @throws {unknown} The reason of its signal, or the error of `use`.
    */
   run<Result>(request: PoolRequest<Result>): Result | Promise<Result> {
-    const connection = this.#closing !== null || this.#waiters.size > 0 ? undefined : this.#takeFree(request);
+    const connection = this.#waiters.size > 0 ? undefined : this.#takeFree(request);
     return connection === undefined ? this.#wait(request) : this.#put(request, connection);
   }
 
@@ -114,7 +114,6 @@ export class Pool {
 
   #wait<Result>(request: PoolRequest<Result>): Promise<Result> {
     const { fresh, usedBelow, signal } = request;
-    if (this.#closing !== null) return Promise.reject(new TypeError("Cannot send a request: the client is closed"));
     if (signal?.aborted) return Promise.reject(signal.reason);
     const { maxQueuedRequests, maxConnections } = this.#options;
     // A request for which a connection can be opened does not count as waiting.
@@ -184,7 +183,10 @@ export class Pool {
     this.#checkUnused();
   }
 
-  /** Accepts no more requests. Resolves when the requests that wait or run are over, and every connection is closed. */
+  /**
+   * Called when no more requests come. Resolves when the requests that wait or run are over, and every connection is
+   * closed.
+   */
   async close(): Promise<void> {
     this.#closing ??= [];
     const closing = this.#closing;

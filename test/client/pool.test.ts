@@ -199,6 +199,18 @@ describe("Pool: connections", () => {
     expect(await Promise.all([slow, quick])).toEqual(["post", "b"]);
   });
 
+  it("Pool fails a request that can't be written when it gets its connection, and goes on with the next", async () => {
+    const { client, finish } = manual({ maxConnections: 1, keepAlive: true });
+    const first = text(client, named("a"));
+    const unwritable = client.send(named("\u20ac")).catch((reason) => reason);
+    const last = text(client, named("b"));
+    await finish("a");
+    expect(await unwritable).toBeInstanceOf(TypeError);
+    await finish("b");
+    expect(await Promise.all([first, last])).toEqual(["a", "b"]);
+    expect(client.status).toEqual({ connections: 1, idle: 1, active: 0, waiting: 0 });
+  });
+
   it("Pool counts a connection whose response nobody reads as in use", async () => {
     const client = new FastCgiClient(
       new ScriptedConnector(async (application, connection) => {
