@@ -3,10 +3,11 @@ import { runInNewContext } from "node:vm";
 import { describe, expect, it, vi } from "vitest";
 import { WholeOutput } from "../../../src/codec/whole_output.ts";
 import { type CgiResponseOptions, cgiFromResponse } from "../../../src/http/serve/response_to_cgi.ts";
-import { type ByteReader, type ByteSource, FastResponse, Role } from "../../../src/toolkit.ts";
+import { type ByteReader, type ByteSource, FastResponse, RecordType, Role } from "../../../src/toolkit.ts";
 import { joined, latin1 } from "../../support/bytes.ts";
 import { OpenStream } from "../../support/open_stream.ts";
 import { patternBytes } from "../../support/pattern.ts";
+import { recordsIn } from "../../support/records.ts";
 import { isBun } from "../../support/runtime.ts";
 import { isSettled, streamOf } from "../../support/streams.ts";
 import { transferred } from "../../support/transferred.ts";
@@ -20,8 +21,9 @@ const get: CgiResponseOptions = { method: "GET" };
 async function sent(response: Response, options = get): Promise<{ first: string; rest: string }> {
   const [first, ...sources] = await cgiFromResponse(response, options);
   const rest: Uint8Array[] = [];
-  for (const source of sources as ByteReader[]) {
-    for (let result = await source.read(); !result.done; result = await source.read()) rest.push(result.value!);
+  for (const source of sources as (ByteReader | Uint8Array)[]) {
+    if (source instanceof Uint8Array) rest.push(source);
+    else for (let result = await source.read(); !result.done; result = await source.read()) rest.push(result.value!);
   }
   const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");
   return { first: text(bytesOf(first)), rest: text(joined(...rest)) };
@@ -29,7 +31,9 @@ async function sent(response: Response, options = get): Promise<{ first: string;
 
 /** The bytes of a source that is complete. */
 function bytesOf(source: ByteSource | undefined): Uint8Array {
-  return source instanceof WholeOutput ? source.bytes : (source as Uint8Array);
+  if (!(source instanceof WholeOutput)) return source as Uint8Array;
+  const stdout = recordsIn(source.encodeResponse(1)).filter(({ type }) => type === RecordType.Stdout);
+  return joined(...stdout.map(({ contentData }) => contentData));
 }
 
 /** The lines of the header block, but for the Content-Length of a response that came without one. */
@@ -244,7 +248,46 @@ describe("cgiFromResponse: body", () => {
     untyped.headers.delete("content-type");
     expect((await sent(untyped)).first.endsWith(`content-length: ${bytes.length}\r\n\r\n${bytes}`)).toBe(text === "");
     const headers = { "content-length": String(bytes.length + 1) };
-    expect(() => cgiFromResponse(new FastResponse(text, { headers }), get)).toThrow(/expected \d+ bytes, got \d+$/);
+    expect(() => cgiFromResponse(new FastResponse(text, { headers }), get)).toThrow(
+      /^Cannot send the response body: expected \d+ bytes, got \d+$/,
+    );
+  });
+
+  it("cgiFromResponse sends a FastResponse as it sends a Response of the same body, header, status and method", async () => {
+    const bodies = [null, "", "text", "caf\u00e9", "x".repeat(5_000), "x".repeat(100_000), patternBytes(40_000)];
+    const headers = { "content-type": "a/b", "x-a": "1" };
+    for (const body of bodies) {
+      for (const status of body === null ? [200, 204, 205, 304, 404] : [200, 404]) {
+        for (const method of ["GET", "HEAD", "POST"]) {
+          const [fast, native] = [FastResponse, Response].map((each) => new each(body, { status, headers }));
+          expect(await sent(fast!, { method }), `${method} ${status}`).toEqual(await sent(native!, { method }));
+        }
+      }
+    }
+  });
+
+  it("cgiFromResponse sends every piece of a body once and in order when some of them are large", async () => {
+    for (const lengths of [
+      [10, 40_000, 20_000],
+      [10, 20_000, 40_000],
+      [40_000, 10],
+    ]) {
+      const pieces = lengths.map((length) => patternBytes(length, length));
+      const { first, rest } = await sent(new Response(streamOf(...pieces)));
+      const bytes = latin1(`${first.slice(first.indexOf("\r\n\r\n") + 4)}${rest}`);
+      expect(Buffer.compare(bytes, joined(...pieces)), String(lengths)).toBe(0);
+    }
+  });
+
+  it("cgiFromResponse sends the type that a Response gets when its body is made", async () => {
+    class LateResponse extends Response {
+      override get body(): Response["body"] {
+        this.headers.set("content-type", "a/b");
+        return super.body;
+      }
+    }
+    const response = new LateResponse(latin1("body"));
+    expect((await sent(response)).first).toBe("Status: 200 OK\r\ncontent-type: a/b\r\ncontent-length: 4\r\n\r\nbody");
   });
 
   it("cgiFromResponse sends the header of a slow body at once", async () => {
@@ -410,9 +453,12 @@ describe("cgiFromResponse: body", () => {
   });
 
   it("cgiFromResponse sends no Content-Length with a 204 or 205", async () => {
-    const init = { headers: { "content-length": "7" } };
-    expect(await headerOf(new Response(null, { ...init, status: 204 }))).toEqual(["Status: 204 No Content"]);
-    expect(await headerOf(new Response(null, { ...init, status: 205 }))).toEqual(["Status: 205 Reset Content"]);
+    const init = { headers: { "content-length": "7", "x-a": "1" } };
+    expect(await headerOf(new Response(null, { ...init, status: 204 }))).toEqual(["Status: 204 No Content", "x-a: 1"]);
+    expect(await headerOf(new Response(null, { ...init, status: 205 }))).toEqual([
+      "Status: 205 Reset Content",
+      "x-a: 1",
+    ]);
     expect(await headerOf(new Response(null, { ...init, status: 304 }))).toContain("content-length: 7");
   });
 
@@ -426,9 +472,13 @@ describe("cgiFromResponse: body", () => {
       const response = new Response(body, { headers: { "content-length": length } });
       await expect(cgiFromResponse(response, get), `${length} ${body}`).rejects.toMatchObject({
         code: "lengthMismatch",
+        message: expect.stringMatching(/^Cannot send the response body: expected \d bytes, got /),
       });
     }
-    expect((await sent(new Response("1234", { headers: { "content-length": "4" } }))).first).toMatch(/1234$/);
+    const right = { headers: { "content-length": "4", "content-type": "a/b" } };
+    expect((await sent(new Response("1234", right))).first).toBe(
+      "Status: 200 OK\r\ncontent-length: 4\r\ncontent-type: a/b\r\n\r\n1234",
+    );
     expect((await sent(new Response(null, { headers: { "content-length": "0" } }))).rest).toBe("");
   });
 
