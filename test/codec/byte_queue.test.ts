@@ -423,6 +423,19 @@ it("ByteQueue.takeInto rejects with the error of its target, which is no error o
   }
 });
 
+it("ByteQueue.takeInto rejects with the error of its target behind the end, and abandons nothing", async () => {
+  const onAbandoned = vi.fn();
+  const queue = filledWith({ onAbandoned }, "a");
+  queue.end();
+  const all = queue.takeInto({
+    add() {
+      throw new RangeError("Too long");
+    },
+  });
+  await expect(all).rejects.toThrow("Too long");
+  expect(onAbandoned).not.toHaveBeenCalled();
+});
+
 it("ByteQueue.takeInto leaves the rest to another reader when its target wants no more, and does not fail with it", async () => {
   for (const whenQueued of [true, false]) {
     const queue = queueWith();

@@ -8,8 +8,10 @@ import {
   RecordEncoderStream,
   RecordType,
   RequestDecoderStream,
+  RequestEncoder,
   RequestEncoderStream,
   ResponseDecoderStream,
+  ResponseEncoder,
   ResponseEncoderStream,
 } from "../../src/toolkit.ts";
 import { latin1 } from "../support/bytes.ts";
@@ -170,6 +172,18 @@ describe("RequestEncoderStream", () => {
     await expect(encoder.readable.getReader().read()).rejects.toThrow(message);
   });
 
+  it("aborts nothing before its first request, nor when all were stopped: as a stage by hand", () => {
+    const records: FastCgiRecord[] = [];
+    const encoder = new RequestEncoder();
+    encoder.abort(1);
+    void encoder.transform({ requestId: 1, params }, { enqueue: (piece) => void records.push(piece) });
+    const { length } = records;
+    encoder.stopAll(broken);
+    encoder.abort(1);
+    expect(length).toBeGreaterThan(0);
+    expect(records).toHaveLength(length);
+  });
+
   it("cancels the body of a request that can't be sent", async () => {
     const body = new OpenStream();
     const encoder = new RequestEncoderStream();
@@ -290,6 +304,31 @@ describe("ResponseEncoderStream", () => {
       expect(textOf(sent, Stdout, 1)).toBe(early ? "" : "start");
       expect(shapeOf(sent.slice(-1))).toBe(`${EndRequest}:1:8`);
     }
+  });
+
+  it("stays failed when a response has failed behind its first byte: as a stage by hand", async () => {
+    const records: FastCgiRecord[] = [];
+    const errors: unknown[] = [];
+    const output = {
+      enqueue: (piece: FastCgiRecord) => void records.push(piece),
+      error: (error: unknown) => errors.push(error),
+    };
+    const encoder = new ResponseEncoder();
+    const body = new OpenStream();
+    void encoder.transform({ requestId: 1, stdout: ["Status: 200 OK\r\n\r\n", body.stream] }, output);
+    expect(() => encoder.transform({ requestId: 1, stdout: "" }, output)).toThrow(
+      new RangeError("Cannot send a response: one with requestId 1 is being sent"),
+    );
+    body.write("begun");
+    await turns();
+    body.fail(broken);
+    await turns();
+    expect(errors).toEqual([broken]);
+    const other = new OpenStream();
+    expect(() => encoder.transform({ requestId: 2, stdout: other.stream }, output)).toThrow(broken);
+    expect(other.cancelled).toBe(broken);
+    await expect(encoder.flush()).rejects.toBe(broken);
+    expect(records.some(({ type }) => type === EndRequest)).toBe(false);
   });
 
   it("refuses a request with nothing but its end when protocolStatus says so", async () => {

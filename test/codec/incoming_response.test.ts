@@ -135,3 +135,7 @@ it("IncomingResponse fails with limit when stdout passes maxStdoutBytes", async 
   expect(error).toMatchObject({ code: "limit", limit: "maxStdoutBytes", requestId: 7 });
   expect(reasons).toEqual([error]);
 });
+
+it("IncomingResponse says that nothing of stderr is missing where none came", () => {
+  expect(incoming().stderrTruncated).toBe(false);
+});

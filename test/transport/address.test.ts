@@ -1,5 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { plainAddress } from "../../src/transport/address.ts";
+import { plainAddress, tcpAddress } from "../../src/transport/address.ts";
+
+it("tcpAddress is an address only where the runtime reports all of it, and refuses what is none", () => {
+  expect(tcpAddress("::ffff:192.0.2.7", 80)).toEqual({ hostname: "192.0.2.7", port: 80 });
+  expect(tcpAddress(undefined, 80)).toBeUndefined();
+  expect(tcpAddress("192.0.2.7", undefined)).toBeUndefined();
+  expect(() => tcpAddress(7 as unknown as string, 80)).toThrow(TypeError);
+  expect(() => tcpAddress("192.0.2.7", 65_536)).toThrow(RangeError);
+});
 
 describe("plainAddress", () => {
   it("plainAddress writes an IPv4 address in dotted decimal, however it came", () => {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { discardBody } from "../../../src/http/shared/discard_body.ts";
+import { discardBody, dropResponse } from "../../../src/http/shared/discard_body.ts";
 import { latin1 } from "../../support/bytes.ts";
 import { isSettled } from "../../support/streams.ts";
 import { failOnUnhandledRejections } from "../../support/unhandled_rejections.ts";
@@ -50,4 +50,22 @@ it("discardBody never rejects", async () => {
     cancel: () => Promise.reject(new Error()),
   };
   await discardBody(reader, 1);
+});
+
+it("discardBody counts nothing for a piece that is missing", async () => {
+  const pieces = [undefined, latin1("ab"), undefined];
+  const cancelled: unknown[] = [];
+  const reader = {
+    read: async () => (pieces.length > 0 ? { done: false, value: pieces.shift() } : { done: true }),
+    cancel: async (reason: unknown) => void cancelled.push(reason),
+  };
+  await discardBody(reader as unknown as Parameters<typeof discardBody>[0], 2);
+  expect([pieces, cancelled]).toEqual([[], []]);
+});
+
+it("dropResponse cancels a body, and leaves a response that has none", () => {
+  const { reader, cancelled } = body();
+  reader.releaseLock();
+  dropResponse(new Response(null), "unused");
+  expect(cancelled).toEqual([]);
 });
