@@ -8,7 +8,7 @@ import { RESPONSE_DECODER_DEFAULTS, type ResponseDecoderOptions } from "../codec
  */
 export interface FastCgiClientLimits extends ResponseDecoderOptions {
   /**
-   * Time to open a connection, with all retries.
+   * The most time to open a connection, with all retries. Then the request fails with `timeout`.
    *
    * @default {10000} (10 s)
    */
@@ -21,20 +21,22 @@ export interface FastCgiClientLimits extends ResponseDecoderOptions {
    */
   maxConnectRetries?: number;
   /**
-   * Time from the end of the request to the first FCGI_STDOUT. A script that computes is silent.
+   * The most time from the end of the request to the first FCGI_STDOUT: a script that computes is silent. Then the
+   * request fails with `timeout`.
    *
    * @default {60000} (60 s, as nginx's `fastcgi_read_timeout`)
    */
   headerTimeout?: number;
   /**
-   * The most silence after the first FCGI_STDOUT. Time in which the program does not read the response does not count,
-   * see `stallTimeout`.
+   * The most silence after the first FCGI_STDOUT. Then the body of the response fails with `timeout`. Time in which the
+   * program does not read the response does not count: see `stallTimeout`.
    *
    * @default {30000} (30 s, as rama-fastcgi)
    */
   readTimeout?: number;
   /**
-   * The most time in which the application takes nothing of a request that is being sent.
+   * The most time in which the application takes nothing of a request that is being sent. Then the request fails with
+   * `timeout`.
    *
    * @default {30000} (30 s, as rama-fastcgi: an application does not wait for a slow client)
    */
@@ -141,6 +143,8 @@ export interface FastCgiClientOptions extends FastCgiClientLimits {
   /**
    * Called for every retry. {@linkcode FastCgiRetry.reason} lists all kinds. A request is sent again only if it is
    * still available as a whole, and after `stale` only if it is idempotent (RFC 9110 9.2.2).
+   *
+   * @default {none}
    */
   onRetry?: (retry: FastCgiRetry) => void;
 }

@@ -11,13 +11,13 @@ export interface FastCgiServerLimits extends RequestDecoderOptions {
    * if the handler gives no other answer, the request is answered 408. Other requests on the connection go on, and
    * don't extend this time. Time in which the handler does not read the body does not count: see `stallTimeout`.
    *
-   * @default {600000} (10 min: longer than any web server waits for a client, so that it decides; Debian's Apache: 300 s)
+   * @default {600000} (10 min: longer than any web server waits for a client, so that the web server decides; Debian's Apache: 300 s)
    */
   readTimeout?: number;
   /**
-   * The most time in which a handler reads nothing of a body of which `maxQueuedBytes` wait. Until then the connection
-   * is not read, for other requests neither, and the server can't notice that the web server has left. After it, the
-   * rest of the body is read and dropped, and reading the body fails with `timeout` behind what waits.
+   * The most time in which a handler reads nothing of a body of which `maxQueuedBytes` wait. Until then the server reads
+   * nothing from the connection: its other requests wait, and the server can't notice that the web server has left.
+   * After it, the rest of the body is dropped, and reading the body fails with `timeout` behind the bytes that wait.
    *
    * @default {600000} (10 min: web servers wait a minute for an application that takes nothing, lighttpd 360 s)
    */
@@ -26,7 +26,7 @@ export interface FastCgiServerLimits extends RequestDecoderOptions {
    * The most time from the start of a request to the end of its params, whatever comes in between. A request that takes
    * longer is answered 408.
    *
-   * @default {30000} (30 s: they don't depend on a client, web servers send them at once)
+   * @default {30000} (30 s: params don't depend on a slow client, web servers send them at once)
    */
   paramsTimeout?: number;
   /**
@@ -67,7 +67,9 @@ export interface FastCgiServerOptions extends FastCgiServerLimits {
   /**
    * Called with every error that did not reach the handler: a handler or response that failed, a connection that was
    * given up, input that was refused or dropped, each with its request if there is one. A web server or client that
-   * leaves is not an error: `request.signal` tells of that. The core prints nothing.
+   * leaves is not an error: `request.signal` tells of that.
+   *
+   * @default {`serve` of a runtime's entry prints a line; FastCgiServer prints nothing}
    */
   onError?: (error: unknown, request?: FastCgiRequest) => void;
   /**

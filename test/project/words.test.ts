@@ -10,7 +10,7 @@ import { expect, it } from "vitest";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 const FOLDERS = ["adapters", "bench", "cli", "docs", "examples", "scripts", "specifications", "src", "test"];
-const DOCUMENTS = ["CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"];
+const DOCUMENTS = ["CHANGELOG.md", "CONTRIBUTING.md", "README.md", "RELEASING.md", "SECURITY.md"];
 
 const NAMES_NO_PARTY = /\b(anybody|anyone|everybody|everyone|nobody|no one|somebody|someone|whoever)\b/gi;
 

@@ -173,7 +173,11 @@ export class FastCgiHttpClient implements AsyncDisposable {
     return this.#dispatcher.status;
   }
 
-  /** Sends no more requests. Resolves when the requests that run or wait are over, and every connection is closed. */
+  /**
+   * Sends no more requests. Resolves when the requests that run or wait are over, and every connection is closed.
+   *
+   * @throws {RangeError | TypeError} If `timeout` is not a number of milliseconds.
+   */
   close(options?: ClientCloseOptions): Promise<void> {
     return this.#dispatcher.close(options);
   }

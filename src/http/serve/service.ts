@@ -59,7 +59,11 @@ export type FastCgiFetchHandler = (request: Request, context: FastCgiContext) =>
 
 /** Options of a {@linkcode FastCgiHttpService}. */
 export interface FastCgiHttpServiceOptions {
-  /** Called with every message that the handler writes to `context.stderr`. */
+  /**
+   * Called with every message that the handler writes to `context.stderr`.
+   *
+   * @default {`serve` of a runtime's entry prints it; FastCgiHttpService prints nothing}
+   */
   onStderr?: (message: string, request: FastCgiRequest) => void;
   /**
    * Whether those messages also go to the web server, as FCGI_STDERR. Off because some of them crash HAProxy 2.6;
