@@ -22,8 +22,8 @@ const RUNTIME: ServerRuntime = { bind, openUnix, environment: (name) => deno().e
  * const server = await serve({ path: "/run/app.sock", fetch: () => new Response("Hello") });
  * ```
  *
- * `onError` and `onStderr` print to the console unless they are given: a line for each fault and each message. Deno can't take over a socket that was inherited, so
- * there is no `fd`.
+ * `onError` and `onStderr` print to the console unless they are given: a line for each fault and each message. There is no
+ * `fd`, because Deno can't take over an inherited socket.
  *
  * Needs `--allow-net` for a port; `--allow-read` and `--allow-write` for the folder of a path; and `--allow-env=FCGI_WEB_SERVER_ADDRS`, unless
  * `webServerAddresses` is given.

@@ -13,7 +13,7 @@ export interface FastCgiKnownParams {
   readonly QUERY_STRING?: string;
   /** The client's protocol: `HTTP/1.1`, `HTTP/2.0` (RFC 3875 4.1.16). */
   readonly SERVER_PROTOCOL?: string;
-  /** The path that the web server is at, decoded: after rewrites and in sub-requests not the client's. nginx and Caddy. */
+  /** The path that the web server asks for, decoded: after rewrites and in sub-requests not the client's. nginx and Caddy. */
   readonly DOCUMENT_URI?: string;
   /** The path before a redirect inside the web server. lighttpd. */
   readonly REDIRECT_URI?: string;
