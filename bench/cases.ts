@@ -4,14 +4,18 @@ import {
   caddyGateway,
   fetchcgi,
   go,
+  httpListener,
+  type Listener,
   libfcgi,
   nginxGateway,
   type Runtime,
   type Settings,
   scriptGateway,
   scriptServer,
+  servedListener,
 } from "./contenders.ts";
 import {
+  behindNginx,
   calling,
   callingFetchcgi,
   coding,
@@ -114,6 +118,35 @@ const hellos: readonly BenchCase[] = [
     ],
     targets: [{ of: "globalThis.Response = FastResponse", against: "the Response of the runtime", most: 0.6 }],
   },
+];
+
+/** An application that takes (req, res), and what it may take of what it takes on node:http. */
+function listenerCase(
+  listener: Listener,
+  id: string,
+  title: string,
+  most: number,
+  others: readonly Entry[] = [],
+): BenchCase {
+  const [own, native] = ["serve({ listener }), fastcgi_pass", "node:http, proxy_pass"] as const;
+  return {
+    id,
+    title: `Hello by ${title} behind nginx, 64 connections`,
+    figure: CPU,
+    entries: [
+      ours(behindNginx(own, servedListener(listener), "fastcgi_pass", hello)),
+      behindNginx(native, httpListener(listener), "proxy_pass", hello),
+      ...others,
+    ],
+    targets: [{ of: own, against: native, most }],
+  };
+}
+
+const listeners: readonly BenchCase[] = [
+  listenerCase("bare", "listener", "a bare listener", 4, [
+    ours(behindNginx("serve({ fetch }), fastcgi_pass", fetchcgi(), "fastcgi_pass", hello)),
+  ]),
+  listenerCase("Express", "listener-express", "an Express app", 4),
 ];
 
 const posted = { connections: 8, body: LARGE, answer: `${LARGE}\n`, answerLength: String(LARGE).length + 1 } as const;
@@ -323,4 +356,4 @@ const rest: readonly BenchCase[] = [
 ];
 
 /** The cases, the most important first. Each has a target, but for the one that says why it is there. */
-export const cases: readonly BenchCase[] = [...hellos, ...calls, ...gateways, ...bodies, ...rest];
+export const cases: readonly BenchCase[] = [...hellos, ...listeners, ...calls, ...gateways, ...bodies, ...rest];

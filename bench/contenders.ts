@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { requireProgram } from "../scripts/setup.mjs";
 import { freePort } from "../test/support/free_port.ts";
-import { fastCgiLocation, startNginx } from "../test/support/nginx.ts";
+import { fastCgiLocation, type NginxLocation, startNginx } from "../test/support/nginx.ts";
 import { waitUntil } from "../test/support/process.ts";
 import { childrenOf } from "../test/support/process_tree.ts";
 import { isListening } from "./is_listening.ts";
@@ -90,6 +90,19 @@ export function fetchcgi(settings: Settings = {}, options: Pick<ScriptServer, "r
   return scriptServer("fetchcgi_server.mjs", { ...options, args });
 }
 
+/** An application that takes (req, res). */
+export type Listener = "bare" | "Express";
+
+/** Our own server of such an application. */
+export function servedListener(listener: Listener): StartServer {
+  return scriptServer("listener_server.mjs", { args: ({ library }) => [listener, library] });
+}
+
+/** The same on node:http. */
+export function httpListener(listener: Listener): StartServer {
+  return scriptServer("listener_server.mjs", { args: () => [listener] });
+}
+
 /** A compiled server that takes its address and more. */
 function compiledServer(
   name: "fastcgi_sink" | "libfcgi_server" | "go_server",
@@ -127,17 +140,44 @@ export function libfcgi(processes: number): StartServer {
 export type StartGateway = (bench: Bench, backend: Server) => Promise<Server>;
 
 /** nginx with one worker and kept connections on both sides. */
-export const nginxGateway: StartGateway = async (bench, { address }) => {
+export const nginxGateway: StartGateway = (bench, { address }) => nginx(fastCgiPass(address), bench.cores.tested);
+
+/** nginx beside the load generator, in front of an application that is tested: by FastCGI or by HTTP. */
+export function nginxInFront(bench: Bench, { address }: Server, by: "fastcgi_pass" | "proxy_pass"): Promise<Server> {
+  return nginx(by === "fastcgi_pass" ? fastCgiPass(address) : proxyPass(address), bench.cores.load);
+}
+
+/** Connections to a backend that nginx keeps: all that a case has. */
+const KEPT = "keepalive 64; keepalive_requests 100000000;";
+
+function fastCgiPass(address: string): NginxLocation {
   const location = fastCgiLocation(`unix:${address}`, { keepConn: true });
-  const http = location.http.replace("keepalive 4;", "keepalive 64; keepalive_requests 100000000;");
+  return { ...location, http: location.http.replace("keepalive 4;", KEPT) };
+}
+
+function proxyPass(address: string): NginxLocation {
+  return {
+    http: `upstream application { server unix:${address}; ${KEPT} }`,
+    server: `location / {
+      proxy_pass http://application;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host $http_host;
+      proxy_set_header X-Forwarded-For $remote_addr;
+      proxy_set_header X-Forwarded-Proto $scheme;
+    }`,
+  };
+}
+
+async function nginx(location: NginxLocation, core: number): Promise<Server> {
   const others = new Set(childrenOf(process.pid));
-  const nginx = await startNginx({ locations: [{ ...location, http }], http: "keepalive_requests 100000000;" });
+  const started = await startNginx({ locations: [location], http: "keepalive_requests 100000000;" });
   const pids = childrenOf(process.pid)
     .filter((pid) => !others.has(pid))
     .flatMap(treeOf);
-  await pin(bench.cores.tested, pids);
-  return { address: `127.0.0.1:${nginx.port}`, pids: () => pids, stop: () => nginx.stop() };
-};
+  await pin(core, pids);
+  return { address: `127.0.0.1:${started.port}`, pids: () => pids, stop: () => started.stop() };
+}
 
 export const caddyGateway: StartGateway = async (bench, { address }) => {
   const listen = await addressFor(bench, "tcp");

@@ -5,7 +5,15 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
-import { type Runtime, runtimeCommand, type Server, type StartGateway, type StartServer, sink } from "./contenders.ts";
+import {
+  nginxInFront,
+  type Runtime,
+  runtimeCommand,
+  type Server,
+  type StartGateway,
+  type StartServer,
+  sink,
+} from "./contenders.ts";
 import { openIdleConnections } from "./idle_connections.ts";
 import { type Load, loadFastCgi, loadHttp } from "./load.ts";
 import { pinned, startProgram } from "./program.ts";
@@ -42,6 +50,31 @@ export function gateway(name: string, startGateway: StartGateway, load: Load): E
         return { measure: (seconds) => loadHttp(bench, front, load, seconds), stop: () => stopAll(front, backend) };
       } catch (error) {
         await backend.stop();
+        throw error;
+      }
+    },
+  };
+}
+
+/** An application behind nginx, which is not measured. */
+export function behindNginx(
+  name: string,
+  startServer: StartServer,
+  by: "fastcgi_pass" | "proxy_pass",
+  load: Load,
+): Entry {
+  return {
+    name,
+    async start(bench) {
+      const application = await startServer(bench);
+      try {
+        const front = await nginxInFront(bench, application, by);
+        return {
+          measure: (seconds) => loadHttp(bench, { ...application, address: front.address }, load, seconds),
+          stop: () => stopAll(front, application),
+        };
+      } catch (error) {
+        await application.stop();
         throw error;
       }
     },

@@ -3,4 +3,9 @@ import { fetch } from "./dist/server/entry.mjs";
 
 const path = process.env.SOCKET;
 
-await serve({ path, fetch });
+const server = await serve({ path, fetch });
+
+process.once("SIGTERM", async () => {
+  await server.close();
+  process.exit();
+});

@@ -7,10 +7,15 @@ const path = process.env.SOCKET;
 const read = (file) => Readable.toWeb(createReadStream(`build/client/${file}`));
 
 await server.init({ env: process.env, read });
-await serve({
+const application = await serve({
   path,
   fetch(request, context) {
     const getClientAddress = () => context.params.get("REMOTE_ADDR");
     return server.respond(request, { getClientAddress, platform: { fastCgi: context } });
   },
+});
+
+process.once("SIGTERM", async () => {
+  await application.close();
+  process.exit();
 });

@@ -17,8 +17,16 @@ export const ROWS = [
   "asset",
   "address",
   "URL",
+  "waitUntil",
 ] as const;
-export type Row = (typeof ROWS)[number];
+
+/** What is compared beside that of applications that take (req, res). */
+export const LISTENER_ROWS = ["early hints", "compression", "range", "broken off"] as const;
+export type Row = (typeof ROWS)[number] | (typeof LISTENER_ROWS)[number];
+
+/** What those are tried with beside the comparison. */
+export const BATTERY = ["uploads", "clients that leave", "requests"] as const;
+export type BatteryRow = (typeof BATTERY)[number];
 
 /** A request to an app. */
 export interface Exchange {
@@ -67,6 +75,8 @@ export interface Framework {
   /** The folder of files that the web server sends: the framework leaves them to its server. */
   readonly files?: string;
   readonly exchanges: readonly Exchange[];
+  /** Whether it takes (req, res): then it is put through the battery, too. */
+  readonly isListener?: true;
   /** By the start of the request. */
   readonly differences?: Readonly<Record<string, Difference>>;
   /** What its own server adds to the header lines of most answers. */
@@ -84,6 +94,8 @@ export interface Result {
   readonly nativeServer: string;
   readonly served: string;
   readonly rows: readonly Row[];
+  /** Whether it was put through the battery. */
+  readonly isListener?: true;
   /** Whether the web server sends the files. */
   readonly filesByWebServer: boolean;
   readonly exchanges: number;

@@ -2,7 +2,7 @@
 
 import type { Answer } from "../support/http_answer.ts";
 import type { Difference, Exchange, Framework } from "./framework.ts";
-import { ORIGIN, site, sized, upload } from "./site.ts";
+import { later, listenerSite, ORIGIN, site, sized, upload } from "./site.ts";
 
 const FETCH = "serve({ path, fetch: app.fetch })";
 
@@ -32,6 +32,14 @@ const UNTYPED: Difference = {
   addedHeaders: ["content-type: application/octet-stream"],
 };
 
+const UNTYPED_TEXT: Difference = { ...UNTYPED, addedHeaders: ["content-type: text/plain;charset=utf-8"] };
+
+const JOINED: Difference = {
+  reason: "The header has a line twice. Fetch joins the lines of a name, which means the same (RFC 9110 5.3).",
+  removedHeaders: ["x-nextjs-prerender: 1"],
+  addedHeaders: ["x-nextjs-prerender: 1, 1"],
+};
+
 /** @param reason The reason phrase that better-auth gives its Response. */
 function ownReason(reason: string): Difference {
   return { reason: "node:http writes a reason phrase of its own in place of the Response's.", overFastCgi: { reason } };
@@ -45,6 +53,12 @@ function ownType(type: string): Difference {
     addedHeaders: [`content-type: ${type}`],
   };
 }
+
+const NO_WAIT_UNTIL: Difference = {
+  reason: "The framework's own server offers no `waitUntil`.",
+  natively: { body: "none" },
+  overFastCgi: { body: "later" },
+};
 
 const NO_ADDRESS: Difference = {
   reason: "The framework's own server tells the app nothing of the client.",
@@ -65,14 +79,15 @@ export const frameworks: Readonly<Record<string, Framework>> = {
     package: "hono",
     nativeServer: "@hono/node-server",
     served: FETCH,
-    exchanges: site,
+    exchanges: [...site, ...later],
+    differences: { "GET /later": NO_WAIT_UNTIL },
   },
   h3: {
     title: "H3",
     package: "h3",
     nativeServer: "its `serve` (srvx)",
     served: 'app.fetch(Object.assign(request, { ip: params.get("REMOTE_ADDR"), waitUntil }))',
-    exchanges: site,
+    exchanges: [...site, ...later],
     differences: { "GET /stream": UNTYPED },
   },
   "itty-router": {
@@ -148,12 +163,64 @@ export const frameworks: Readonly<Record<string, Framework>> = {
       { row: "URL", start: "GET /graphql?query=%7Burl%7D", isAskedSecurely: true },
     ],
   },
+  express: {
+    title: "Express",
+    package: "express",
+    nativeServer: "node:http, its `app.listen`",
+    served: "serve({ path, listener: app })",
+    isListener: true,
+    exchanges: [...site, ...later, ...listenerSite],
+    differences: { "GET /later": NO_WAIT_UNTIL },
+  },
+  koa: {
+    title: "Koa",
+    package: "koa",
+    nativeServer: "node:http, its `app.listen`",
+    served: "serve({ path, listener: app.callback() })",
+    isListener: true,
+    // koa-static knows no ranges.
+    exchanges: [...site, ...listenerSite.filter(({ row }) => row !== "range")],
+  },
+  fastify: {
+    title: "Fastify",
+    package: "fastify",
+    nativeServer: "node:http, its `app.listen`",
+    served: "serve({ path, listener: app.server })",
+    isListener: true,
+    exchanges: [...site, ...listenerSite],
+  },
   nestjs: {
     title: "NestJS",
     package: "@nestjs/core",
     nativeServer: "node:http, its `app.listen`",
     served: "serve({ path, listener: app.getHttpAdapter().getInstance() })",
     exchanges: site,
+  },
+  next: {
+    title: "Next.js",
+    package: "next",
+    with: ["examples/next"],
+    builds: [["next", "build"]],
+    native: [".next/standalone/server.js"],
+    nativeServer: "its standalone `server.js`",
+    fastCgi: [".next/standalone/main.js"],
+    served: "serve({ path, listener: app.getRequestHandler() })",
+    isListener: true,
+    exchanges: [
+      ...site,
+      ...later,
+      // Next has no early hints.
+      ...listenerSite.filter(({ row }) => row !== "early hints"),
+      { row: "page", start: "GET /breads/rye" },
+      { row: "404", start: "GET /breads/none" },
+      { row: "stream", start: "GET /streamed", release: "GET /streamed?release" },
+      // By what Next calls its proxy, before all routes.
+      { row: "redirect", start: "GET /former" },
+      { row: "asset", start: "GET /_next/image?url=%2Fstripes.png&w=32&q=75", lines: "Accept: image/webp\r\n" },
+    ],
+    differences: { "GET /": JOINED, "HEAD /": JOINED, "GET /former": UNTYPED_TEXT },
+    // Both programs keep pictures in the same folder, so only the first one has to make it.
+    changing: /(?<=^x-nextjs-cache: )(MISS|HIT)$/,
   },
   "better-auth": {
     title: "better-auth",
@@ -223,7 +290,7 @@ export const frameworks: Readonly<Record<string, Framework>> = {
     nativeServer: "its preset `node-server`",
     served: 'app.fetch(Object.assign(request, { ip: params.get("REMOTE_ADDR"), waitUntil }))',
     files: "dist/public",
-    exchanges: site,
+    exchanges: [...site, ...later],
   },
   astro: {
     title: "Astro",

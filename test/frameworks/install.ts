@@ -45,7 +45,12 @@ export async function install(name: string, framework: Framework): Promise<Insta
   await copyApp(name, framework, folder);
   const command = commandOf(framework);
   const node = dirname(requireRuntime("node24"));
-  const env = { ...process.env, PATH: `${node}:${process.env.PATH}`, ASTRO_TELEMETRY_DISABLED: "1" };
+  const env = {
+    ...process.env,
+    PATH: `${node}:${process.env.PATH}`,
+    ASTRO_TELEMETRY_DISABLED: "1",
+    NEXT_TELEMETRY_DISABLED: "1",
+  };
   const options = { cwd: folder, env, maxBuffer: 64 * 1024 * 1024 };
   await execute(
     "npm",
@@ -78,7 +83,7 @@ async function versionOf(framework: Framework, folder: string): Promise<string> 
 }
 
 async function copyApp(name: string, framework: Framework, folder: string): Promise<void> {
-  for (const part of ["parts.js", "endpoints.js"]) await cp(join(appsFolder, part), join(folder, part));
+  for (const part of ["parts.js", "endpoints.js", "battery.js"]) await cp(join(appsFolder, part), join(folder, part));
   for (const path of [...(framework.with ?? []), `test/frameworks/apps/${name}`]) {
     const isFile = extname(path) !== "";
     await cp(join(root, path), isFile ? join(folder, basename(path)) : folder, { recursive: true });

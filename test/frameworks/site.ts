@@ -38,3 +38,15 @@ export const site: readonly Exchange[] = [
   { row: "address", start: "GET /address" },
   { row: "URL", start: "GET /url?x=1", isAskedSecurely: true },
 ];
+
+/** What the app of a framework that takes (req, res) answers beside that. */
+export const listenerSite: readonly Exchange[] = [
+  { row: "early hints", start: "GET /hints" },
+  { row: "compression", start: "GET /long", lines: "Accept-Encoding: gzip\r\n" },
+  { row: "range", start: "GET /asset.txt?range", lines: "Range: bytes=2-5\r\n" },
+  // An error after the header and a line.
+  { row: "broken off", start: "GET /breaks", release: "GET /release" },
+];
+
+/** What the app of a framework with a `waitUntil` answers, before its work is done. A server that closes waits for that. */
+export const later: readonly Exchange[] = [{ row: "waitUntil", start: "GET /later" }];

@@ -11,10 +11,12 @@ import { freePort } from "../support/free_port.ts";
 import { type Answer, answerOf, byName, withReason } from "../support/http_answer.ts";
 import { type HttpMessage, parseResponse } from "../support/http_message.ts";
 import { fastCgiLocation, startNginx } from "../support/nginx.ts";
-import { startProcess } from "../support/process.ts";
+import { type RunningProcess, startProcess } from "../support/process.ts";
 import { RawConnection } from "../support/raw_connection.ts";
 import { createTemporaryDirectory } from "../support/temporary_directory.ts";
+import { type Amount, battery, WHOLE } from "./battery.ts";
 import type { Difference, Exchange, Framework, Result } from "./framework.ts";
+import { LaterWork } from "./later_work.ts";
 
 /** What the app is asked for. */
 const HOST = "shop.example";
@@ -31,8 +33,12 @@ export interface Installed {
   readonly runtime: string;
 }
 
-/** Starts the app both ways, and compares what it answers. */
-export async function trial(framework: Framework, { folder, version, command, runtime }: Installed): Promise<Result> {
+/** Starts the app both ways, and compares what it answers. `amount` is what the battery asks for. */
+export async function trial(
+  framework: Framework,
+  { folder, version, command, runtime }: Installed,
+  amount: Amount = WHOLE,
+): Promise<Result> {
   const stops: (() => Promise<unknown>)[] = [];
   try {
     const own = await createTemporaryDirectory("frameworks");
@@ -41,7 +47,11 @@ export async function trial(framework: Framework, { folder, version, command, ru
     const socket = join(own.path, "app.sock");
     // Some tools set another value while they build.
     const env = { ...process.env, NODE_ENV: "production", PATH: `${dirname(command[0]!)}:${process.env.PATH}` };
-    const start = async (args: readonly string[], place: NodeJS.ProcessEnv, target: NetConnectOpts): Promise<void> => {
+    const start = async (
+      args: readonly string[],
+      place: NodeJS.ProcessEnv,
+      target: NetConnectOpts,
+    ): Promise<RunningProcess> => {
       const started = await startProcess(command[0]!, {
         name: `${framework.title}: ${args.join(" ")}`,
         args: [...command.slice(1), ...args],
@@ -50,11 +60,30 @@ export async function trial(framework: Framework, { folder, version, command, ru
         ready: () => canConnect(target),
       });
       stops.push(() => started.stop());
+      return started;
     };
     const { nativeScheme, additions } = framework;
-    const place = { HOST: "127.0.0.1", PORT: String(port), ...nativeScheme?.variables };
+    const [nativeWork, work] = [
+      await LaterWork.listen(join(own.path, "native-work.sock")),
+      await LaterWork.listen(join(own.path, "work.sock")),
+    ];
+    stops.push(
+      () => nativeWork.close(),
+      () => work.close(),
+    );
+    const place = {
+      LATER: work.path,
+      HOST: "127.0.0.1",
+      HOSTNAME: "127.0.0.1",
+      PORT: String(port),
+      ...nativeScheme?.variables,
+    };
     await start(framework.native ?? ["native.js"], place, { host: "127.0.0.1", port });
-    await start(framework.fastCgi ?? ["fastcgi.js"], { SOCKET: socket }, { path: socket });
+    const program = await start(
+      framework.fastCgi ?? ["fastcgi.js"],
+      { SOCKET: socket, LATER: work.path },
+      { path: socket },
+    );
     const nginx = await startNginx(await siteOf(framework, folder, socket, securePort, own.path));
     stops.push(() => nginx.stop());
 
@@ -80,6 +109,15 @@ export async function trial(framework: Framework, { folder, version, command, ru
       compare(secured(natively), secure, `${start} over HTTPS`, framework.differences?.[`${start} over HTTPS`]);
       count++;
     }
+    // Its server may wait for it, too.
+    await nativeWork.close();
+    if (framework.isListener) faults.push(...(await battery(socket, program.pid, amount)));
+    const rows = [...new Set(framework.exchanges.map(({ row }) => row))];
+    if (rows.includes("waitUntil")) {
+      const stopped = async (): Promise<boolean> => !(await canConnect({ path: socket }));
+      const fault = await work.waitedFor(program, stopped);
+      if (fault !== null) faults.push(`waitUntil: ${fault}`);
+    }
     return {
       title: framework.title,
       package: framework.package,
@@ -87,7 +125,8 @@ export async function trial(framework: Framework, { folder, version, command, ru
       runtime,
       nativeServer: framework.nativeServer,
       served: framework.served,
-      rows: [...new Set(framework.exchanges.map(({ row }) => row))],
+      rows,
+      ...(framework.isListener && { isListener: true }),
       filesByWebServer: framework.files !== undefined,
       exchanges: count,
       differences,
@@ -100,8 +139,14 @@ export async function trial(framework: Framework, { folder, version, command, ru
 }
 
 /** Two answers can also be the same because both refuse the request. */
-function isExpected({ row }: Exchange, { status }: Answer): boolean {
+function isExpected({ row }: Exchange, { status, headers, body, isWhole }: Answer): boolean {
   switch (row) {
+    case "range":
+      return status === 206;
+    case "compression":
+      return status === 200 && headers.includes("content-encoding: gzip");
+    case "broken off":
+      return status === 200 && body === "one\n" && !isWhole;
     case "404":
       return status === 404;
     case "redirect":

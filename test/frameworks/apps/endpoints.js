@@ -1,9 +1,12 @@
 // The endpoints of the apps whose framework has a route for all paths that no other route has: a Request in, a Response out.
 
-import { fieldsOf, heldStream, release } from "./parts.js";
+import { fieldsOf, heldStream, later, release } from "./parts.js";
 
-/** @returns null where there is none. */
-export async function endpoint(request, addressOf) {
+/**
+ * @param waitUntil That of the framework or its server; undefined where there is none.
+ * @returns null where there is none.
+ */
+export async function endpoint(request, addressOf, waitUntil) {
   const { pathname, searchParams } = new URL(request.url);
   const [, first, ...rest] = pathname.split("/");
   switch (`${request.method} /${first}`) {
@@ -30,6 +33,8 @@ export async function endpoint(request, addressOf) {
       return new Response("released");
     case "GET /address":
       return new Response(addressOf());
+    case "GET /later":
+      return new Response(later(waitUntil));
     case "GET /url":
       return new Response(request.url);
     default:

@@ -1,6 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import { getCookie, getRequestIP, H3, html, redirect, serveStatic, setCookie } from "h3";
-import { fieldsOf, heldStream, page, release } from "./parts.js";
+import { fieldsOf, heldStream, later, page, release } from "./parts.js";
 
 export const app = new H3()
   .get("/", () => html(page))
@@ -28,6 +28,7 @@ export const app = new H3()
     return "released";
   })
   .get("/address", (event) => getRequestIP(event))
+  .get("/later", (event) => later(event.req.waitUntil && ((work) => event.waitUntil(work))))
   .get("/url", (event) => event.url.href)
   .use((event) =>
     serveStatic(event, {

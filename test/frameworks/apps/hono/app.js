@@ -1,7 +1,7 @@
 import { serveStatic } from "@hono/node-server/serve-static";
 import { Hono } from "hono";
 import { getCookie, setCookie } from "hono/cookie";
-import { fieldsOf, heldStream, page, release } from "./parts.js";
+import { fieldsOf, heldStream, later, page, release } from "./parts.js";
 
 /** @param addressOf How the server tells the client's address. */
 export function appOf(addressOf) {
@@ -27,6 +27,7 @@ export function appOf(addressOf) {
     return c.text("released");
   });
   app.get("/address", (c) => c.text(addressOf(c)));
+  app.get("/later", (c) => c.text(later(c.env.waitUntil)));
   app.get("/url", (c) => c.text(c.req.url));
   app.use("*", serveStatic({ root: "./public" }));
   return app;

@@ -4,4 +4,9 @@ import { appOf } from "./app.js";
 const path = process.env.SOCKET;
 const app = appOf((c) => c.env.params.get("REMOTE_ADDR"));
 
-await serve({ path, fetch: app.fetch });
+const server = await serve({ path, fetch: app.fetch });
+
+process.once("SIGTERM", async () => {
+  await server.close();
+  process.exit();
+});

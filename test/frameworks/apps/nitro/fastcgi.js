@@ -3,8 +3,13 @@ import app from "./dist/server/index.mjs";
 
 const path = process.env.SOCKET;
 
-await serve({
+const server = await serve({
   path,
   fetch: (request, { params, waitUntil }) =>
     app.fetch(Object.assign(request, { ip: params.get("REMOTE_ADDR"), waitUntil })),
+});
+
+process.once("SIGTERM", async () => {
+  await server.close();
+  process.exit();
 });

@@ -1,5 +1,8 @@
 import { endpoint } from "../../endpoints.js";
 
-export async function ALL({ request, clientAddress }) {
-  return (await endpoint(request, () => clientAddress)) ?? new Response("not found", { status: 404 });
+export async function ALL({ request, clientAddress, locals }) {
+  return (
+    (await endpoint(request, () => clientAddress, locals.fastCgi?.waitUntil)) ??
+    new Response("not found", { status: 404 })
+  );
 }

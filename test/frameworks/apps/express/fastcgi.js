@@ -1,0 +1,11 @@
+import { serve } from "fetchcgi/node";
+import { app } from "./app.js";
+
+const path = process.env.SOCKET;
+
+const server = await serve({ path, listener: app });
+
+process.once("SIGTERM", async () => {
+  await server.close();
+  process.exit();
+});

@@ -1,0 +1,7 @@
+import { serve } from "fetchcgi/node";
+import { app } from "./app.js";
+
+const path = process.env.SOCKET;
+
+await app.ready();
+await serve({ path, listener: app.server });

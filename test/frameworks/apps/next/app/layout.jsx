@@ -1,0 +1,9 @@
+export const metadata = { title: "Shop" };
+
+export default function Layout({ children }) {
+  return (
+    <html lang="de">
+      <body>{children}</body>
+    </html>
+  );
+}
