@@ -46,8 +46,7 @@ export async function send(response: Response, answering: Answering): Promise<vo
     }
     await sendBody(readerOf(body ?? new Blob().stream()), length, res, signal);
   } catch (error) {
-    // With HTTP/2, the error makes the difference between an end and a cut. With HTTP/1 it would go to `clientError`.
-    if (res.headersSent) res.destroy(hasReason ? undefined : (error as Error));
+    if (res.headersSent) cut(answering, error);
     else {
       // The answer to the error has a body of its own, which a length or a coding of this response would falsify.
       for (const name of headers.keys()) if (!ADDED.has(name)) res.removeHeader(name);
@@ -55,6 +54,24 @@ export async function send(response: Response, answering: Answering): Promise<vo
     }
     throw error;
   }
+}
+
+/** Closes the connection of a response of which a part was sent, or with HTTP/2 its stream, so that the response looks cut. */
+function cut({ req, res }: Answering, error: unknown): void {
+  // With HTTP/2, the error makes the difference between an end and a cut. With HTTP/1 it would go to `clientError`.
+  if (req.httpVersionMajor > 1) {
+    res.destroy(error as Error);
+    return;
+  }
+  // To HTTP/1.0, which nginx speaks to its upstreams, the end of the connection is the end of a body; a reset is not.
+  if (req.httpVersion === "1.0") {
+    try {
+      req.socket.resetAndDestroy();
+    } catch {
+      // Only a TCP connection without TLS can be reset.
+    }
+  }
+  res.destroy();
 }
 
 /** The announced number of bytes; null if there is none. */

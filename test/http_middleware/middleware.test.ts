@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { type ClientHttp2Stream, createServer as createHttp2Server, connect as http2Connect } from "node:http2";
+import { connect } from "node:net";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { createGunzip } from "node:zlib";
@@ -477,6 +478,21 @@ describe("an answer", () => {
     fail.reject(new FastCgiError("connectionClosed", "gone"));
     await expect(text(response)).rejects.toThrow();
     expect(errors).toEqual([expect.objectContaining({ code: "connectionClosed", status: 502 })]);
+  });
+
+  it("whose body fails looks cut to HTTP/1.0, where the end of the connection is that of a body", async () => {
+    const fail = deferred<void>();
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(Buffer.from("begun")),
+      pull: () => fail.promise,
+    });
+    const { port } = await site(() => new Response(body));
+    const socket = connect(port, "127.0.0.1", () => socket.write("GET / HTTP/1.0\r\n\r\n"));
+    const ended = new Promise((resolve) => socket.once("end", () => resolve("end")).once("error", resolve));
+    await new Promise((resolve) => socket.once("data", resolve));
+    socket.resume();
+    fail.reject(new Error("on purpose"));
+    expect(await ended).toMatchObject({ code: "ECONNRESET" });
   });
 });
 
