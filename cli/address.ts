@@ -56,7 +56,8 @@ export function listenTargetFor(address: string): ListenTarget {
 function targetIn(address: string, minPort: 0 | 1): { path: string } | { hostname: string; port: number } | null {
   const path = pathIn(address);
   if (path !== undefined) return path === "" ? null : { path };
-  if (isUrl(address)) return null;
+  // A descriptor is no host, even where one could be called so.
+  if (isUrl(address) || address.startsWith("fd:")) return null;
   const { hostname = LOOPBACK, port } = splitTcpTarget(address.replace(/^tcp:/, ""));
   return hostname !== "" && port >= minPort && port <= MAX_PORT ? { hostname, port } : null;
 }

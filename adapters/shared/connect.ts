@@ -129,6 +129,8 @@ const HINTS: Readonly<Record<string, string>> = {
   EACCES: "the socket may not be used by this user; see listen.owner, listen.group and listen.mode of php-fpm",
   ENOTSOCK: "the file is not a socket",
   EPROTOTYPE: "it is a socket of another kind: expected one for streams",
+  ENOTFOUND: "there is no host of this name; is it spelt right, and its container or machine running?",
+  EAI_AGAIN: "the name could not be looked up; is the resolver reachable (/etc/resolv.conf)?",
   EMFILE: "too many files are open; raise the limit of files (ulimit -n), or lower maxConnections",
   ENFILE: "too many files are open on this system; raise its limit (sysctl fs.file-max)",
 };

@@ -9,6 +9,9 @@ const HINTS: Readonly<Record<string, string>> = {
   ENOENT: "its folder does not exist",
   ENOTDIR: "what should be its folder is a file",
   ELOOP: "the symbolic links of its folder lead in a circle",
+  ENOTFOUND: "there is no host of this name; is it spelt right?",
+  EAI_AGAIN: "the name could not be looked up; give the address of this machine, such as 127.0.0.1",
+  EADDRNOTAVAIL: "this machine does not have the address; 0.0.0.0 stands for all that it has",
   EINVAL: "it is not a listening socket; start the program from spawn-fcgi or a web server, or give path or port",
   ENOTSOCK: "it is not a socket; start the program from spawn-fcgi or a web server, or give path or port",
 };

@@ -104,7 +104,7 @@ export const HELP: OptionTable = { help: { type: "flag", short: "h", about: "pri
 export interface Output {
   /** Whether a person reads it. */
   readonly isTerminal: boolean;
-  /** Whether it shows colours: a terminal does, unless NO_COLOR is set. */
+  /** Whether it shows colours: a terminal does, unless NO_COLOR is set; and any output if FORCE_COLOR is set. */
   readonly hasColor: boolean;
   /** Columns of the terminal. */
   readonly columns: number;

@@ -63,6 +63,12 @@ export function exitSoon(): void {
   setTimeout(() => process.exit(), END_TIME).unref();
 }
 
+/** Whether colours are shown. FORCE_COLOR comes before everything else, as with Node and Bun: users set it for a log that shows colours. */
+function hasColor(isTerminal: boolean, { FORCE_COLOR, NO_COLOR, TERM }: NodeJS.ProcessEnv): boolean {
+  if (FORCE_COLOR) return !["0", "false"].includes(FORCE_COLOR);
+  return isTerminal && !NO_COLOR && TERM !== "dumb";
+}
+
 /** A stream of the process as an output. */
 export function outputOf(stream: NodeJS.WriteStream, environment: NodeJS.ProcessEnv = process.env): Output {
   const isTerminal = stream.isTTY === true;
@@ -71,7 +77,7 @@ export function outputOf(stream: NodeJS.WriteStream, environment: NodeJS.Process
   stream.on("error", () => {});
   return {
     isTerminal,
-    hasColor: isTerminal && !environment.NO_COLOR && environment.TERM !== "dumb",
+    hasColor: hasColor(isTerminal, environment),
     get columns() {
       return stream.columns ?? DEFAULT_COLUMNS;
     },

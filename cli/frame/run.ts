@@ -58,6 +58,11 @@ function printOverview(args: readonly string[], context: CommandContext): number
     context.printError(overviewHelp(group, context.stderr));
     return EXIT_USAGE;
   }
+  const option = wanted.length === 0 ? args.find((word) => /^-./.test(word)) : undefined;
+  if (option !== undefined)
+    throw new UsageError(
+      `Cannot use ${option}: it is no option of fetchcgi itself, which has --help and --version; options of a command come after its name`,
+    );
   throw new UsageError(unknownCommand(wanted, group));
 }
 

@@ -17,12 +17,18 @@ export function safeLine(text: string): string {
   return text.replace(UNSEEN, "·");
 }
 
-/** JSON in one line, which a terminal does not obey either: JSON leaves some of these characters as they are. */
-export function safeJson(value: unknown): string {
-  return JSON.stringify(value).replace(UNSEEN, (character) =>
-    character
-      .split("")
-      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
-      .join(""),
+/**
+ * JSON, which a terminal does not obey either: JSON leaves some of these characters as they are. It is one line, unless `indent` says by
+ * how many spaces each level is moved.
+ */
+export function safeJson(value: unknown, indent?: number): string {
+  return JSON.stringify(value, null, indent).replace(UNSEEN, (character) =>
+    // Only between values: within a string it has a backslash already.
+    character === "\n"
+      ? character
+      : character
+          .split("")
+          .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
+          .join(""),
   );
 }

@@ -1,6 +1,6 @@
 import { connectorFor } from "../address.ts";
 import { type CommandContext, type CommandInput, EXIT_INTERRUPTED } from "../frame/command.ts";
-import { safeLine, styled } from "../frame/style.ts";
+import { safeJson, safeLine, styled } from "../frame/style.ts";
 import { readParam } from "../param.ts";
 import { ping } from "./ask.ts";
 import { metricsText } from "./metrics.ts";
@@ -33,7 +33,7 @@ export async function run(
   if (result === null) return EXIT_INTERRUPTED;
   const milliseconds = Math.round((performance.now() - started) * 10) / 10;
   const code = options.allow.includes(result.state) ? 0 : STATE_CODES[result.state];
-  if (json) print(JSON.stringify({ address, code, milliseconds, ...result }));
+  if (json) print(safeJson({ address, code, milliseconds, ...result }));
   else if (prometheus) print(metricsText(address, result, milliseconds));
   else {
     const { state, message } = result;

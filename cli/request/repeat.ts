@@ -3,6 +3,7 @@
 import { type FastCgiClient, FastCgiError, type FastCgiRequestInit } from "../../src/toolkit.ts";
 import type { CommandContext } from "../frame/command.ts";
 import { Progress } from "../frame/progress.ts";
+import { safeJson, safeLine } from "../frame/style.ts";
 import { exchange } from "./exchange.ts";
 import { exitOfError, exitOfStatus, REQUEST_EXITS } from "./exits.ts";
 
@@ -70,7 +71,7 @@ export async function repeat(
     errors: Object.fromEntries(errors),
     milliseconds: timesOf(times),
   };
-  print(json ? JSON.stringify(summary) : summaryText(summary));
+  print(json ? safeJson(summary) : summaryText(summary));
   if (signal.aborted) return REQUEST_EXITS.interrupted;
   const [exit = REQUEST_EXITS.answered, ...others] = exits;
   if (others.length === 0) return exit;
@@ -97,7 +98,7 @@ function summaryText({ requests, seconds, bytes, statuses, errors, milliseconds 
     `${requests} requests in ${seconds.toFixed(2)} s, ${(requests / seconds).toFixed(0)} a second, ${bytes} bytes of bodies`,
   ];
   for (const [status, count] of Object.entries(statuses)) lines.push(`status ${status}: ${count}`);
-  for (const [message, count] of Object.entries(errors)) lines.push(`failed: ${count}, ${message}`);
+  for (const [message, count] of Object.entries(errors)) lines.push(`failed: ${count}, ${safeLine(message)}`);
   if (milliseconds !== null) {
     const { min, median, p95, max } = milliseconds;
     lines.push(`milliseconds: min ${min}, median ${median}, 95 % ${p95}, max ${max}`);

@@ -11,7 +11,7 @@ import { type CommandContext, type CommandInput, type Output, UsageError } from 
 import { openFile } from "../frame/open_file.ts";
 import { formatBytes, Progress } from "../frame/progress.ts";
 import { unlessAborted, untilAborted } from "../frame/signal.ts";
-import { safeLine } from "../frame/style.ts";
+import { safeJson, safeLine } from "../frame/style.ts";
 import { fileBody, openBody, type RequestBody } from "./body.ts";
 import { exchange } from "./exchange.ts";
 import { exitOfError, exitOfStatus, REQUEST_EXITS } from "./exits.ts";
@@ -59,7 +59,7 @@ export async function run(
   } catch (error) {
     if (signal.aborted) return REQUEST_EXITS.interrupted;
     if (!(error instanceof FastCgiError)) throw error;
-    context.printError(`fetchcgi: ${error.message}`);
+    context.printError(`fetchcgi: ${safeLine(error.message)}`);
     return exitOfError(error);
   } finally {
     await client.close({ timeout: 0 });
@@ -88,17 +88,44 @@ async function requestOf(
   };
 }
 
+/** What `--json` prints about one request, however it ended. */
+interface Outcome {
+  /** Null, and no fields, if no header came. */
+  status: number | null;
+  fields: Readonly<Record<string, string | readonly string[]>>;
+  /** Bytes of the body that came. */
+  bytes: number;
+  milliseconds: number;
+  /** Null if the application did not end the request. */
+  appStatus: number | null;
+  stderr: string;
+  /** Why there is no whole answer; null if there is one. */
+  error: string | null;
+}
+
 async function once(sending: Sending, options: Input["options"], context: CommandContext): Promise<number> {
   const { stdout, stderr, signal, print } = context;
   const { body } = sending;
   const progress = new Progress(stderr);
-  let messages = "";
+  const outcome: Outcome = {
+    status: null,
+    fields: {},
+    bytes: 0,
+    milliseconds: 0,
+    appStatus: null,
+    stderr: "",
+    error: null,
+  };
   const started = performance.now();
+  const tell = (): void => {
+    outcome.milliseconds = Math.round(performance.now() - started);
+    if (options.json) print(safeJson(outcome));
+  };
   const request = await requestOf(sending, {
     signal,
     onStderr(piece) {
       const text = byteStringToUtf8(decodeByteString(piece));
-      messages += options.json ? text : "";
+      outcome.stderr += options.json ? text : "";
       if (!options.stderr) return;
       progress.clear();
       void stderr.write(shownMessage(text, stderr)).catch(() => {});
@@ -111,26 +138,28 @@ async function once(sending: Sending, options: Input["options"], context: Comman
   try {
     const answer = await exchange(sending.client, request);
     const { status } = answer;
+    outcome.status = status;
+    outcome.fields = fieldsOf(answer.head);
     progress.clear();
     if (options.include) await stdout.write(answer.headBytes);
     const sink = options.json && options.output === undefined ? nowhere : await sinkOf(options.output, context);
-    let bytes = 0;
     try {
       for await (const piece of answer.body()) {
-        bytes += piece.length;
+        outcome.bytes += piece.length;
         await sink.write(piece);
       }
     } finally {
       await sink.close();
     }
-    const { appStatus } = await answer.end;
-    if (options.json) {
-      const milliseconds = Math.round(performance.now() - started);
-      print(
-        JSON.stringify({ status, fields: fieldsOf(answer.head), bytes, milliseconds, appStatus, stderr: messages }),
-      );
-    }
+    outcome.appStatus = (await answer.end).appStatus;
+    tell();
     return exitOfStatus(status);
+  } catch (error) {
+    if (error instanceof FastCgiError && !signal.aborted) {
+      outcome.error = error.message;
+      tell();
+    }
+    throw error;
   } finally {
     progress.clear();
   }

@@ -74,6 +74,10 @@ function targetOf({ listen, mode: modeText, "take-over": takeOver }: Input["opti
   try {
     return { fd: inheritedDescriptor((name) => process.env[name], process.pid) };
   } catch (error) {
+    if (process.env.LISTEN_FDS === undefined && !isSocket(0))
+      throw new UsageError(
+        "Cannot serve: expected --listen ADDRESS, such as --listen unix:/run/app.sock or --listen tcp:127.0.0.1:9000; this process was started with no socket either",
+      );
     throw new UsageError(`${(error as Error).message}; --listen ADDRESS says where to listen`);
   }
 }

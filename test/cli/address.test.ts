@@ -2,11 +2,14 @@ import { describe, expect, it } from "vitest";
 import { connectorFor, isLocal, listenTargetFor, listenText } from "../../cli/address.ts";
 
 describe("connectorFor", () => {
-  it.each(["fd:0", "localhost", "app.sock", "unix:", ":9000", "127.0.0.1:0", "tcp:", ""])("refuses %j", (address) => {
-    expect(() => connectorFor(address)).toThrow(
-      `Cannot connect to "${address}": expected unix:/path, /path or host:port`,
-    );
-  });
+  it.each(["fd:0", "fd:3", "localhost", "app.sock", "unix:", ":9000", "127.0.0.1:0", "tcp:", ""])(
+    "refuses %j",
+    (address) => {
+      expect(() => connectorFor(address)).toThrow(
+        `Cannot connect to "${address}": expected unix:/path, /path or host:port`,
+      );
+    },
+  );
 
   it.each(["http://127.0.0.1:1/", "tcp://127.0.0.1:9000", "fcgi://127.0.0.1:9000"])("refuses the URL %j", (address) => {
     expect(() => connectorFor(address)).toThrow(

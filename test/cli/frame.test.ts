@@ -147,6 +147,7 @@ describe("fetchcgi", () => {
   it("says which commands there are when there is no such command", async () => {
     const cases: [args: string[], message: string][] = [
       [[], "Cannot run: expected a command, one of serve, gateway, request, ping,"],
+      [["--verison"], "Cannot use --verison: it is no option of fetchcgi itself, which has --help and --version;"],
       [["chek"], "did you mean `fetchcgi check`?"],
       [["check", "sever"], "did you mean `fetchcgi check server`?"],
       [["something"], "`fetchcgi --help` lists all"],
@@ -173,6 +174,18 @@ describe("outputOf", () => {
     expect(outputOf(stream(true), { TERM: "xterm", NO_COLOR: "1" }).hasColor).toBe(false);
     expect(outputOf(stream(true), { TERM: "dumb" }).hasColor).toBe(false);
     expect(outputOf(stream(false), { TERM: "xterm" })).toMatchObject({ isTerminal: false, hasColor: false });
+  });
+
+  it("has colours elsewhere if FORCE_COLOR asks for them, and none if that is 0", () => {
+    const stream = (isTTY: boolean) => Object.assign(new PassThrough(), { isTTY }) as never;
+    expect(outputOf(stream(false), { FORCE_COLOR: "1", NO_COLOR: "1", TERM: "dumb" })).toMatchObject({
+      isTerminal: false,
+      hasColor: true,
+    });
+    expect(outputOf(stream(false), { FORCE_COLOR: "true" }).hasColor).toBe(true);
+    expect(outputOf(stream(true), { FORCE_COLOR: "0" }).hasColor).toBe(false);
+    expect(outputOf(stream(true), { FORCE_COLOR: "false" }).hasColor).toBe(false);
+    expect(outputOf(stream(false), { FORCE_COLOR: "" }).hasColor).toBe(false);
   });
 
   it("rejects when the reader has left", async () => {

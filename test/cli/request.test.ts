@@ -305,6 +305,34 @@ describe("fetchcgi request", () => {
     }
   });
 
+  it("prints JSON also when no whole answer comes, and nothing in it that a terminal obeys", async () => {
+    const half = "Content-Length: 100\r\nX-One: 1\r\n\r\nhalf";
+    const cut = await startBackend((id) => [
+      record(RecordType.Stderr, id, "red \u009b31m"),
+      record(RecordType.Stdout, id, half),
+    ]);
+    const broken = await request([cut, "/", "--json"]);
+    expect(broken.code).toBe(4);
+    expect(broken.text).not.toContain("\u009b");
+    expect(JSON.parse(broken.text)).toMatchObject({
+      status: 200,
+      fields: { "x-one": "1" },
+      bytes: 4,
+      appStatus: null,
+      stderr: "red \u009b31m",
+      error: expect.stringMatching(/^Cannot /),
+    });
+    const away = await request([join(folder.path, "none.sock"), "/", "--json"]);
+    expect(away.code).toBe(3);
+    expect(JSON.parse(away.text)).toMatchObject({
+      status: null,
+      fields: {},
+      bytes: 0,
+      appStatus: null,
+      error: expect.stringContaining("there is no such socket"),
+    });
+  });
+
   it("repeats a request, and sums up times, statuses and errors", async () => {
     let count = 0;
     let most = 0;

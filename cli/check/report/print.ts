@@ -1,4 +1,4 @@
-import { safeLine } from "../../frame/style.ts";
+import { safeJson, safeLine } from "../../frame/style.ts";
 import { type Finding, passes, type Verdict } from "./rule.ts";
 
 /** What a report shows. */
@@ -42,5 +42,5 @@ export function countText(findings: readonly Finding[]): string {
 
 /** The report as JSON. */
 export function reportJson(subject: object, findings: readonly Finding[]): string {
-  return JSON.stringify({ ...subject, passed: passes(findings), findings }, null, 2);
+  return safeJson({ ...subject, passed: passes(findings), findings }, 2);
 }
