@@ -1,6 +1,7 @@
 // The module of the user, and the handler in it.
 
-import { resolve } from "node:path";
+import { statSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { FastCgiFetchHandler } from "../../src/toolkit.ts";
 
@@ -27,13 +28,39 @@ export async function loadHandler(file: string): Promise<FastCgiFetchHandler> {
 }
 
 /** What to do about an error of loading; null if the error itself says it best, as one that the module throws. */
-function adviceFor({ code, message }: NodeJS.ErrnoException, file: string): string | null {
-  if (code === "ERR_UNKNOWN_FILE_EXTENSION")
-    return `Node ${process.versions.node} runs no TypeScript; use Node 22.18 or later, Bun or Deno, or set NODE_OPTIONS="--import tsx"`;
-  if (code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX")
-    return `${message.split("\n")[0]}; Node only leaves types out, so use Bun or Deno, or set NODE_OPTIONS="--import tsx"`;
-  if (code === "ERR_MODULE_NOT_FOUND" && message.includes(resolve(file))) return "there is no such file";
+function adviceFor(error: NodeJS.ErrnoException, file: string): string | null {
+  const { code, message } = Object(error) as NodeJS.ErrnoException;
+  const kind = statSync(file, { throwIfNoEntry: false });
+  if (kind === undefined) return "there is no such file";
+  if (kind.isDirectory()) return `it is a folder; name the file in it, such as ${join(file, "app.ts")}`;
+  const [reason = ""] = String(message).split("\n");
+  switch (code) {
+    case "ERR_UNKNOWN_FILE_EXTENSION":
+      return adviceForExtension(/"(\.\w+)"/.exec(reason)?.[1], reason);
+    case "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX":
+      return `${reason}; Node only leaves types out, so use Bun or Deno, or set NODE_OPTIONS="--import tsx"`;
+    case "ERR_MODULE_NOT_FOUND":
+      return `${reason}; is the package installed, and the path right?`;
+  }
+  // Node keeps the place to itself unless it runs the file.
+  if (error instanceof SyntaxError && !("Bun" in globalThis || "Deno" in globalThis))
+    return `it or a module that it imports has an error, ${error.name}: ${reason}; \`node ${file}\` shows the place`;
   return null;
+}
+
+/** What to do about a file that Node does not run, which may be one that the module imports. */
+function adviceForExtension(extension: string | undefined, reason: string): string {
+  switch (extension) {
+    case ".ts":
+    case ".mts":
+    case ".cts":
+      return `Node ${process.versions.node} runs no TypeScript; use Node 22.18 or later, Bun or Deno, or set NODE_OPTIONS="--import tsx"`;
+    case ".tsx":
+    case ".jsx":
+      return `Node runs no ${extension}; use Bun or Deno, or set NODE_OPTIONS="--import tsx"`;
+    default:
+      return `${reason}; expected a module of JavaScript or TypeScript`;
+  }
 }
 
 /** @throws {ModuleError} If there is none. */

@@ -145,6 +145,31 @@ describe("fetchcgi serve", () => {
     expect(thrown).toContain("throws.mjs:1");
   });
 
+  it("names what is missing or wrong in a module that Node can't load", async () => {
+    const cases: Readonly<Record<string, readonly [text: string | null, message: RegExp]>> = {
+      "package.mjs": ['import "not-there";', /: Cannot find package 'not-there'.*; is the package installed/],
+      "relative.mjs": ['import "./gone.mjs";', /: Cannot find module '.*gone\.mjs'.*; is the package installed/],
+      "syntax.mjs": ["export default {", /has an error, SyntaxError: .*; `node syntax\.mjs` shows the place/],
+      "note.txt": ["text", /: Unknown file extension "\.txt".*; expected a module of JavaScript or TypeScript/],
+      "page.tsx": ["export default <p/>", /: Node runs no \.tsx; use Bun or Deno, or set NODE_OPTIONS/],
+      "a folder ü": [null, /: it is a folder; name the file in it, such as a folder ü\/app\.ts/],
+    };
+    await Promise.all(
+      Object.entries(cases).map(async ([file, [text, message]]) => {
+        if (text === null) mkdirSync(join(folder.path, file));
+        else writeFileSync(join(folder.path, file), text);
+        const running = await startProcess(requireRuntime("node24"), {
+          name: "fetchcgi serve",
+          args: [main, "serve", file, "--listen", join(folder.path, "none.sock")],
+          cwd: folder.path,
+        });
+        expect(await running.exited).toBe("code 1");
+        expect(running.stderr()).toMatch(message);
+        expect(running.stderr()).toMatch(/^fetchcgi: Cannot load [^\n]*\n$/);
+      }),
+    );
+  });
+
   it("ends with the reason when workers can't serve, and keeps those that do when a reload fails", async () => {
     mkdirSync(join(folder.path, "broken"));
     const file = join(folder.path, "broken/app.mjs");
