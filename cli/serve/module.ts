@@ -42,7 +42,9 @@ function adviceFor(error: NodeJS.ErrnoException, file: string): string | null {
     case "ERR_MODULE_NOT_FOUND":
       return `${reason}; is the package installed, and the path right?`;
   }
-  // Node keeps the place to itself unless it runs the file.
+  // Bun has the place beside the message, and Deno in it. Node keeps it to itself unless it runs the file.
+  const { position } = Object(error) as { position?: { file: string; line: number; column: number } };
+  if (position?.file !== undefined) return `${reason} at ${position.file}:${position.line}:${position.column}`;
   if (error instanceof SyntaxError && !("Bun" in globalThis || "Deno" in globalThis))
     return `it or a module that it imports has an error, ${error.name}: ${reason}; \`node ${file}\` shows the place`;
   return null;

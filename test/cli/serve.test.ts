@@ -170,6 +170,21 @@ describe("fetchcgi serve", () => {
     );
   });
 
+  it.each([
+    ["Bun", "Cannot load cut.mjs: .* at .*cut\\.mjs:1:"],
+    ["Deno", "cut\\.mjs:1:"],
+  ] as const)("names the place of a syntax error on %s", async (runtime, message) => {
+    writeFileSync(join(folder.path, "cut.mjs"), "export default ( => {");
+    const [command, ...before] = runtimes[runtime]();
+    const running = await startProcess(command!, {
+      name: "fetchcgi serve",
+      args: [...before, main, "serve", "cut.mjs", "--listen", join(folder.path, "none.sock")],
+      cwd: folder.path,
+    });
+    expect(await running.exited).toBe("code 1");
+    expect(running.stderr()).toMatch(new RegExp(message));
+  });
+
   it("ends with the reason when workers can't serve, and keeps those that do when a reload fails", async () => {
     mkdirSync(join(folder.path, "broken"));
     const file = join(folder.path, "broken/app.mjs");
