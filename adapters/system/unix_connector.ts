@@ -19,7 +19,7 @@ export abstract class UnixConnector extends SocketConnector<string> {
     super(path, preset);
   }
 
-  /** See {@linkcode REFUSES_WHEN_FULL}. */
+  /** Whether the system refuses a connection to a full socket with the same error as if no process listened. */
   protected get refusesWhenFull(): boolean {
     return REFUSES_WHEN_FULL;
   }
