@@ -33,6 +33,8 @@ function adviceFor(error: NodeJS.ErrnoException, file: string): string | null {
   const kind = statSync(file, { throwIfNoEntry: false });
   if (kind === undefined) return "there is no such file";
   if (kind.isDirectory()) return `it is a folder; name the file in it, such as ${join(file, "app.ts")}`;
+  // Its errors have the place, and advice of its own. The code of all of them is that for a missing module.
+  if ("Deno" in globalThis) return null;
   const [reason = ""] = String(message).split("\n");
   switch (code) {
     case "ERR_UNKNOWN_FILE_EXTENSION":
@@ -42,10 +44,10 @@ function adviceFor(error: NodeJS.ErrnoException, file: string): string | null {
     case "ERR_MODULE_NOT_FOUND":
       return `${reason}; is the package installed, and the path right?`;
   }
-  // Bun has the place beside the message, and Deno in it. Node keeps it to itself unless it runs the file.
+  // Bun has the place beside the message. Node keeps it to itself unless it runs the file.
   const { position } = Object(error) as { position?: { file: string; line: number; column: number } };
   if (position?.file !== undefined) return `${reason} at ${position.file}:${position.line}:${position.column}`;
-  if (error instanceof SyntaxError && !("Bun" in globalThis || "Deno" in globalThis))
+  if (error instanceof SyntaxError && !("Bun" in globalThis))
     return `it or a module that it imports has an error, ${error.name}: ${reason}; \`node ${file}\` shows the place`;
   return null;
 }

@@ -311,6 +311,8 @@ describe("Secrets", () => {
     ["HTTP_AUTHORIZATION", "abc", "(masked, 3 bytes)"],
     ["REDIRECT_HTTP_AUTHORIZATION", "Basic YQ==", "Basic (masked, 4 bytes)"],
     ["HTTP_PROXY_AUTHORIZATION", "Basic YQ==", "Basic (masked, 4 bytes)"],
+    ["HTTP_X_AMZN_OIDC_DATA", "eyJh", "(masked, 4 bytes)"],
+    ["X-Client-Key", "abcd", "(masked, 4 bytes)"],
     ["HTTP_COOKIE", "sid=1; theme=dark", "sid=(masked); theme=(masked)"],
     ["HTTP_COOKIE", "raw", "(masked, 3 bytes)"],
     ["PHP_AUTH_PW", "x", "(masked, 1 byte)"],
