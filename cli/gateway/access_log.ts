@@ -33,6 +33,8 @@ export interface AccessEvents {
   /** Called when a request begins. Its result is called when it has ended. */
   onBegin(): () => void;
   onEnd(entry: AccessEntry): void;
+  /** Called if a response that has begun breaks off by itself, and not because its client has left. */
+  onBroken(request: ServerRequest, reason: unknown): void;
 }
 
 /**
@@ -42,7 +44,7 @@ export interface AccessEvents {
  */
 export function withAccessLog(
   handler: (request: ServerRequest) => Promise<Response>,
-  { onBegin, onEnd }: AccessEvents,
+  { onBegin, onEnd, onBroken }: AccessEvents,
 ): (request: ServerRequest) => Promise<Response> {
   return async (request) => {
     const [time, started, ended] = [new Date(), performance.now(), onBegin()];
@@ -81,20 +83,26 @@ export function withAccessLog(
     // A client that has all bytes may leave before the body has ended.
     const length = Number(headers.get("content-length") ?? Number.NaN);
     return new Response(
-      counted(body, signal, (bytes, hasEnded) => end(bytes, !hasEnded && bytes !== length)),
+      counted(
+        body,
+        signal,
+        (bytes, hasEnded) => end(bytes, !hasEnded && bytes !== length),
+        (reason) => onBroken(request, reason),
+      ),
       { status, statusText, headers },
     );
   };
 }
 
 /**
- * A body that counts its bytes, and calls `onEnd` once. It is cancelled when the signal aborts: by HTTP/2, Node does not tell that a client
+ * A body that counts its bytes, and calls `onEnd` once, and before it `onBroken` if the body fails. It is cancelled when the signal aborts: by HTTP/2, Node does not tell that a client
  * has left before the first piece is sent.
  */
 function counted(
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
   signal: AbortSignal,
   onEnd: (bytes: number, hasEnded: boolean) => void,
+  onBroken: (reason: unknown) => void,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   const reader = body.getReader();
   let bytes = 0;
@@ -125,6 +133,7 @@ function counted(
           }
         } catch (error) {
           if (isOver) return;
+          onBroken(error);
           end(false);
           controller.error(error);
         }

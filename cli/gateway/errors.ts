@@ -21,7 +21,7 @@ export function withErrors(
       return await handler(request);
     } catch (error) {
       if (request.signal.aborted) return errorAnswer(CLIENT_LEFT);
-      report(`${requestText(request)}: ${printable(reasonOf(error), MAX_REASON)}`);
+      report(failureText(request, error));
       return errorAnswer(error instanceof FastCgiError ? error.gatewayStatus : 500);
     }
   };
@@ -36,6 +36,11 @@ function hasHost({ url, headers }: ServerRequest): boolean {
 /** The request in messages. */
 export function requestText({ method, url }: Pick<Request, "method" | "url">): string {
   return `${method} ${printable(targetOf(url), MAX_URL)}`;
+}
+
+/** Why a request has no answer, or no whole one. */
+export function failureText(request: Pick<Request, "method" | "url">, error: unknown): string {
+  return `${requestText(request)}: ${printable(reasonOf(error), MAX_REASON)}`;
 }
 
 function reasonOf(error: unknown): string {

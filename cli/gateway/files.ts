@@ -14,6 +14,9 @@ import { type OpenFile, openFile } from "./open_file.ts";
 /** The page of a folder that has no script of its own. */
 const INDEX = "index.html";
 
+/** The type of bytes that can be anything, such as what is compressed already. */
+const UNKNOWN = "application/octet-stream";
+
 /** The most bytes of a file that is compressed, anew for each request. */
 const MAX_COMPRESSED = 10_000_000;
 
@@ -85,8 +88,8 @@ async function sendFile(opened: OpenFile, request: Request): Promise<Response> {
     target,
     stats: { size, mtimeMs },
   } = opened;
-  const type = detectContentType(target) ?? "application/octet-stream";
-  const isCompressible = isCompressibleMimeType(type) && size <= MAX_COMPRESSED;
+  const type = detectContentType(target) ?? UNKNOWN;
+  const isCompressible = type !== UNKNOWN && isCompressibleMimeType(type) && size <= MAX_COMPRESSED;
   const content = { byteLength: size, stream: (start = 0, end = size) => streamOf(opened, start, end) };
   const file = new LazyFile(content, target, { type, lastModified: Math.floor(mtimeMs) });
   let response: Response | undefined;

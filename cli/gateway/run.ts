@@ -13,7 +13,7 @@ import { VERSION } from "../version.ts";
 import { commonLogLine, jsonLogLine, withAccessLog } from "./access_log.ts";
 import { type Application, ownApplication, runningApplication, StartError } from "./application.ts";
 import { CertificateFiles, makeCertificate } from "./certificate.ts";
-import { withErrors } from "./errors.ts";
+import { failureText, withErrors } from "./errors.ts";
 import { GATEWAY_EXITS } from "./exits.ts";
 import { type Certificate, type HttpServer, ListenError, listenHttp, type ServerRequest } from "./http.ts";
 import type { gatewayOptions } from "./options.ts";
@@ -88,6 +88,7 @@ function withLog(
 ): (request: ServerRequest) => Promise<Response> {
   return withAccessLog(withErrors(site, say), {
     onBegin: () => running.begin(),
+    onBroken: (request, reason) => say(failureText(request, reason)),
     onEnd(entry) {
       if (json) print(jsonLogLine(entry));
       else if (!quiet) print(commonLogLine(entry));

@@ -40,6 +40,17 @@ function endless(): ReadableStream<Uint8Array> {
   return new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(65_536)) }, { highWaterMark: 0 });
 }
 
+/** A body of one piece, which fails when the application need not wait any longer. */
+function broken(): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    async start(controller) {
+      controller.enqueue(new Uint8Array(10));
+      await slow();
+      controller.error(new Error("broken"));
+    },
+  });
+}
+
 /** Shows what it was asked. */
 const show: FastCgiFetchHandler = async (request, { params, role, stderr }) => {
   if (role === 2) {
@@ -49,6 +60,7 @@ const show: FastCgiFetchHandler = async (request, { params, role, stderr }) => {
   const query = new URL(request.url).searchParams;
   const name = query.get("variable");
   if (query.has("slow")) await slow();
+  if (query.has("broken")) return new Response(broken());
   if (query.has("endless")) return new Response(endless());
   if (query.has("message")) stderr.write("PHP message: a \x1b[31mwarning\n");
   if (query.has("length")) return new Response(String((await request.arrayBuffer()).byteLength));
@@ -71,6 +83,7 @@ beforeAll(async () => {
     "public/sub/index.php": "",
     "public/docs/index.html": "<h1>Docs</h1>",
     "public/style.css": "body {}",
+    "public/download.bin": "anything",
     "public/logo@2x.png": "picture",
     "public/ü b+c.txt": "0123456789",
     "public/long.css": "a {}\n".repeat(2000),
@@ -85,7 +98,7 @@ beforeAll(async () => {
   symlinkSync("../linked/settings.ini", join(root, "settings.js"));
   symlinkSync("../config.php", join(root, "sub/index.html"));
   socket = join(directory.path, "app.sock");
-  application = await serve({ path: socket, fetch: show, sendStderr: true, onStderr: () => {} });
+  application = await serve({ path: socket, fetch: show, sendStderr: true, onStderr: () => {}, onError: () => {} });
   site = await startGateway([root, "--fastcgi", socket, "--mount", `/blog=${join(directory.path, "blog")}`]);
 });
 
@@ -191,6 +204,14 @@ describe("fetchcgi gateway", () => {
     await whole.text();
     expect((await ask("/logo@2x.png", { "if-none-match": etag })).status).toBe(304);
     expect((await ask("/logo@2x.png", { "if-modified-since": modified })).status).toBe(304);
+
+    const unknown = await ask("/download.bin", { "accept-encoding": "br" });
+    expect(Object.fromEntries(unknown.headers)).toMatchObject({
+      "content-type": "application/octet-stream",
+      "accept-ranges": "bytes",
+      "content-length": "8",
+    });
+    expect(await unknown.text()).toBe("anything");
 
     const part = await ask("/logo@2x.png", { range: "bytes=2-4" });
     expect([part.status, part.headers.get("content-range"), await part.text()]).toEqual([206, "bytes 2-4/7", "ctu"]);
@@ -343,6 +364,15 @@ describe("fetchcgi gateway", () => {
   it("prints messages of the application with their request, and no control characters", async () => {
     await httpText(`${site.url}/?message`);
     await waitUntil(() => site.errors().includes("GET /?message: PHP message: a \\x1b[31mwarning\n"));
+  });
+
+  it("looks broken where the application breaks off, and says which request it was", async () => {
+    const { release } = holdSlow();
+    const answer = await fetch(`${site.url}/?broken`);
+    release();
+    await expect(answer.text()).rejects.toThrow("terminated");
+    await waitUntil(() => /^fetchcgi: GET \/\?broken: Cannot /m.test(site.errors()));
+    expect(site.errors().match(/GET \/\?broken: Cannot /g)).toHaveLength(1);
   });
 
   it("answers with 502 while the application is gone, and says so at the start and for each request", async () => {
@@ -505,6 +535,7 @@ it.each(["before", "after"])(
           return () => void running--;
         },
         onEnd: (entry) => void entries.push(entry),
+        onBroken: (_, reason) => expect.unreachable(String(reason)),
       },
     );
     await handler(new Request("http://a.test/", { signal: leaving.signal }));

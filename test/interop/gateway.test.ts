@@ -26,6 +26,8 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   "index.php": '<?php echo "index ", $_SERVER["REQUEST_URI"];',
   "pid.php": "<?php echo getmypid();",
   "warn.php": '<?php echo "before "; echo $missing; echo "after";',
+  "uncaught.php":
+    "<?php fwrite(fopen('php://stderr', 'w'), \"its own words\\n\"); throw new Exception(\"a message\\nof two lines\", 0, new Error('first'));",
   "ini.php": "<?php echo ini_get('memory_limit'), ' ', ini_get('display_errors');",
   "slow.php": "<?php touch($_GET['mark']); usleep(500_000); echo 'slept';",
   "sleep.php": "<?php usleep((int) ($_GET['ms'] * 1000)); echo 'slept';",
@@ -144,8 +146,15 @@ describe("fetchcgi gateway with a PHP of its own", () => {
     const quiet = await start();
     expect(await text(`${quiet.url}/warn.php`)).toBe("before after");
     await waitUntil(() => message.test(quiet.stderr()));
+    await text(`${quiet.url}/uncaught.php`);
     await quiet.stop();
     expect(quiet.stderr().match(/Undefined variable/g)).toHaveLength(1);
+    const lines = quiet.stderr().split("\n");
+    expect(lines.filter((line) => /: (of two lines|Next )/.test(line))).toHaveLength(2);
+    expect(lines.filter((line) => line.includes("#0 {main}")).length).toBe(2);
+    expect(lines.filter((line) => line.startsWith("fetchcgi: php-fpm: "))).toEqual([
+      "fetchcgi: php-fpm: its own words",
+    ]);
     const showing = await start(["--display-errors", "--php-value", "memory_limit=77M"]);
     expect(await text(`${showing.url}/warn.php`)).toContain("<b>Warning</b>:  Undefined variable $missing");
     expect(await text(`${showing.url}/ini.php`)).toBe("77M 1");

@@ -54,6 +54,7 @@ export function startPhp(options: PhpOptions): PhpProcess {
   const { pid } = child;
   const name = `php-${program.kind} ${pid}`;
   if (pid !== undefined) keeper.add(pid);
+  const messageIn = logReader();
   createInterface(child.stderr!).on("line", (line) => {
     const text = messageIn(line);
     // Scripts write here as well, and what they write may be a client's.
@@ -173,11 +174,23 @@ function killGroup(pid: number | undefined): void {
   }
 }
 
-/** A line of the log without its time. Null for one that says nothing new. */
-function messageIn(line: string): string | null {
-  // It has come with the answer as well.
-  if (line.startsWith("PHP message: ")) return null;
-  const [, level, text] = /^\[[^\]]*\] ([A-Z]+): (.*)$/.exec(line) ?? [];
-  if (level === undefined) return line.trim() === "" ? null : line;
-  return level === "NOTICE" || level === "DEBUG" ? null : `${level.toLowerCase()}: ${text}`;
+/**
+ * Makes a reader of the log's lines: a line without its time, or null for one that says nothing new. What scripts have PHP say comes with
+ * the answer as well; an exception that is not caught has several lines, up to that which says where it was thrown.
+ */
+export function logReader(): (line: string) => string | null {
+  let isInException = false;
+  return (line) => {
+    const [, level, text] = /^\[[^\]]*\] ([A-Z]+): (.*)$/.exec(line) ?? [];
+    if (level !== undefined) return level === "NOTICE" || level === "DEBUG" ? null : `${level.toLowerCase()}: ${text}`;
+    if (line.startsWith("PHP message: ")) {
+      isInException = /^PHP message: PHP [\w ]+: +Uncaught /.test(line);
+      return null;
+    }
+    if (isInException) {
+      isInException = !/^ +thrown in .* on line \d+$/.test(line);
+      return null;
+    }
+    return line.trim() === "" ? null : line;
+  };
 }
