@@ -1,5 +1,5 @@
-// npm run sites: Adminer, DokuWiki and MediaWiki of Debian's packages behind `fetchcgi gateway`, used in a browser, and their answers compared
-// with those of nginx. Writes test/sites/results.json, and the table in cli/gateway/README.md. Arguments choose: npm run sites -- adminer
+// npm run sites: WordPress, Adminer, DokuWiki and MediaWiki of Debian's packages behind `fetchcgi gateway`, used in a browser, and their
+// answers compared with those of nginx. Writes test/sites/results.json, and the table in cli/gateway/README.md. Arguments choose: npm run sites -- adminer
 import { run } from "./run.mjs";
 import { ensurePackages, ensureRuntimes, ensureServers } from "./setup.mjs";
 

@@ -1,15 +1,15 @@
 // WordPress of Debian's package behind `fetchcgi gateway`, used in a browser as its visitors use it, and asked for files that no HTTP
-// client may have.
+// client may have. npm run sites compares its answers with those of nginx.
 
-import { cp, mkdir, writeFile } from "node:fs/promises";
+import { cp } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { requireProgram, requireRuntime } from "../../scripts/setup.mjs";
+import { choosePermalinks, configureWordPress, installWordPress, publishPicture } from "../sites/wordpress.ts";
 import { startBrowser } from "../support/chromium.ts";
 import { exchangeHttp } from "../support/http_message.ts";
-import { type MariaDb, startMariaDb } from "../support/mariadb.ts";
-import { png } from "../support/png.ts";
+import { startMariaDb } from "../support/mariadb.ts";
 import { type RunningProcess, startProcess, waitUntil } from "../support/process.ts";
 import { plantSources, SOURCE_MARK, SOURCE_PATHS } from "../support/source_paths.ts";
 import { stagePackage } from "../support/staged_package.ts";
@@ -20,7 +20,6 @@ failOnUnhandledRejections();
 
 /** Only what hangs takes so long. */
 const LIMIT = 300_000;
-const PASSWORD = "a-password-of-WordPress-1";
 
 const stops: (() => unknown)[] = [];
 let root: string;
@@ -54,7 +53,8 @@ beforeAll(async () => {
   // One that fails must not leave the others behind.
   await Promise.allSettled(starting);
   const [database, { browser }, , main] = await Promise.all(starting);
-  await configure(database);
+  await configureWordPress(root, database, SOURCE_MARK);
+  plantSources(root);
 
   const asRoot = process.getuid?.() === 0 ? ["--user", "root"] : [];
   gateway = await start(
@@ -88,91 +88,19 @@ afterAll(async () => {
   for (const stop of stops.reverse()) await stop();
 }, LIMIT);
 
-async function configure({ database, user, password, socket }: MariaDb): Promise<void> {
-  await writeFile(
-    join(root, "wp-config.php"),
-    `<?php
-/* ${SOURCE_MARK} */
-define('DB_NAME', '${database}');
-define('DB_USER', '${user}');
-define('DB_PASSWORD', '${password}');
-define('DB_HOST', 'localhost:${socket}');
-define('DB_CHARSET', 'utf8mb4');
-define('WP_HTTP_BLOCK_EXTERNAL', true);
-define('WP_AUTO_UPDATE_CORE', false);
-$table_prefix = 'wp_';
-if (!defined('ABSPATH')) define('ABSPATH', __DIR__ . '/');
-require_once ABSPATH . 'wp-settings.php';
-`,
-  );
-  // A page for what is missing that takes less time than the theme's.
-  await mkdir(join(root, "wp-content/mu-plugins"));
-  await writeFile(
-    join(root, "wp-content/mu-plugins/missing.php"),
-    `<?php /* ${SOURCE_MARK} */ defined('ABSPATH') || exit; add_action('template_redirect', fn () => is_404() && wp_die('No such page', '', 404));`,
-  );
-  await mkdir(join(root, "wp-content/uploads"));
-  plantSources(root);
-}
-
 describe("WordPress behind fetchcgi gateway", () => {
   it("is installed by its own pages, and lets its administrator in", { timeout: LIMIT }, async () => {
-    await page.goto(`${url}/`);
-    expect(page.url()).toBe(`${url}/wp-admin/install.php`);
-    await page.fill("#weblog_title", "A site of PHP");
-    await page.fill("#user_login", "admin");
-    await page.fill("#pass1", PASSWORD);
-    await page.fill("#admin_email", "admin@example.test");
-    await page.click("#submit");
-    await page.click("a[href*='wp-login.php']");
-    await page.fill("#user_login", "admin");
-    await page.fill("#user_pass", PASSWORD);
-    await page.click("#wp-submit");
-    await page.waitForSelector("#wpadminbar");
-    expect(page.url()).toBe(`${url}/wp-admin/`);
+    await installWordPress(page, url);
     expect(errors).toEqual([]);
   });
 
   it("takes a post with a picture, and shows it under a link without index.php", { timeout: LIMIT }, async () => {
-    await page.goto(`${url}/wp-admin/post-new.php`);
-    await page.click("[aria-label='Close dialog']");
-    await page.fill(".editor-post-title__input", "A picture of Ünïcode");
-    await page.keyboard.press("Enter");
-    await page.keyboard.type("/image");
-    await page.click(".components-autocomplete__result >> text=Image");
-    await page.setInputFiles(".block-editor-media-placeholder input[type=file]", {
-      name: "my picture.png",
-      mimeType: "image/png",
-      buffer: png(400, 300),
-    });
-    await page.waitForSelector("figure.wp-block-image img[src^='http']");
-    await page.click(".editor-post-publish-panel__toggle");
-    await page.click(".editor-post-publish-button");
-    await page.waitForSelector(".post-publish-panel__postpublish");
-
-    // The installer has asked the site whether such links work.
-    await page.goto(`${url}/`);
-    await page.click("text=A picture of Ünïcode");
-    await page.waitForURL(/\/\d{4}\/\d\d\/\d\d\/a-picture-of-unicode\/$/);
-    expect(await pictureOf(page)).toEqual([400, "my-picture.png"]);
+    await publishPicture(page, url);
     expect(errors).toEqual([]);
   });
 
   it("offers links without index.php where SERVER_SOFTWARE is a server that it knows", { timeout: LIMIT }, async () => {
-    await page.goto(`${url}/wp-admin/options-permalink.php`);
-    const inputs = page.locator("input[name=selection]");
-    const offered = await inputs.evaluateAll((all) => all.map((input) => input.getAttribute("value")!));
-    expect(offered).toContain("/%postname%/");
-    await page.check("input[name=selection][value='/%postname%/']");
-    await page.click("#submit");
-    await page.waitForSelector("#setting-error-settings_updated");
-
-    await page.goto(`${url}/a-picture-of-unicode/`);
-    expect(page.url()).toBe(`${url}/a-picture-of-unicode/`);
-    expect(await pictureOf(page)).toEqual([400, "my-picture.png"]);
-    // Those that it would have made otherwise lead there as well.
-    await page.goto(`${url}/index.php/a-picture-of-unicode/`);
-    expect(await pictureOf(page)).toEqual([400, "my-picture.png"]);
+    await choosePermalinks(page, url);
     expect(errors).toEqual([]);
   });
 
@@ -214,13 +142,3 @@ describe("WordPress behind fetchcgi gateway", () => {
     expect(gateway.stderr()).not.toContain("Fatal");
   });
 });
-
-/** The width of the picture in the post as the browser has decoded it, and the name of its file. */
-async function pictureOf(post: Page): Promise<[width: number, name: string]> {
-  const image = post.locator("figure.wp-block-image img");
-  await image.evaluate((element) => (element as unknown as { decode(): Promise<void> }).decode());
-  return image.evaluate((element) => {
-    const { naturalWidth, src } = element as unknown as { naturalWidth: number; src: string };
-    return [naturalWidth, src.slice(src.lastIndexOf("/") + 1)];
-  });
-}

@@ -20,7 +20,12 @@ export async function unpackPackages(names: readonly string[], folder: string): 
   const missing = names.filter((name) => !there.some((file) => file.startsWith(`${name}_`)));
   if (missing.length > 0) {
     console.log(`Downloading ${missing.join(", ")} ...`);
-    await run("apt-get", ["download", ...missing], { cwd: DOWNLOADS });
+    const download = () => run("apt-get", ["download", ...missing], { cwd: DOWNLOADS });
+    // A fresh machine has no list of packages, and an old list names versions that are no longer there.
+    await download().catch(async () => {
+      await run("apt-get", ["update"]).catch(() => {});
+      return download();
+    });
   }
   const files = await readdir(DOWNLOADS);
   for (const name of names) {

@@ -93,14 +93,12 @@ export const dokuwiki: Site = {
     await page.goto(`${url}${await page.getAttribute("a[href*='do=logout']", "href")}`);
     await page.waitForSelector("a[href*='do=login']", { state: "attached" });
   },
-  changing: [
-    /\b\d+ (?:seconds|minutes) ago/g,
-    // The session, and the password, which is encrypted anew for each answer.
-    /DokuWiki=\w+/g,
-    /(?<==YWRtaW4%3D%7C0%7C)[^;]*/g,
-    /sectok["'=a-z\s:]*[0-9a-f]{32}/g,
-    /taskrunner\.php\?[^"]*/g,
-    /"(?:tseed|changecheck)"[^>]*/g,
-    /name="[a-z]+" value="[0-9a-f]{32}"/g,
-  ],
+  changing: {
+    times: [/\b\d+ (?:seconds|minutes) ago/g, /"(?:tseed|changecheck)"[^>]*/g, /taskrunner\.php\?[^"]*/g],
+    "the session, and the password, which is encrypted anew for each answer": [
+      /DokuWiki=\w+/g,
+      /(?<==YWRtaW4%3D%7C0%7C)[^;]*/g,
+    ],
+    "tokens against forged forms": [/sectok["'=a-z\s:]*[0-9a-f]{32}/g, /name="[a-z]+" value="[0-9a-f]{32}"/g],
+  },
 };

@@ -26,6 +26,14 @@ export const EXPLANATIONS: readonly Explanation[] = [
       gateway.get(name) === "text/javascript; charset=utf-8",
   },
   {
+    text: "The type of a text file says that it is UTF-8; nginx says so where `charset utf-8` is set",
+    holds: (name, nginx, gateway) =>
+      name === "content-type" &&
+      isFile(nginx) &&
+      /^text\/\w+$/.test(nginx.get(name) ?? "") &&
+      gateway.get(name) === `${nginx.get(name)}; charset=utf-8`,
+  },
+  {
     text: "The page shows the name of its web server, SERVER_SOFTWARE",
     holds: (name, nginx, gateway) =>
       name === "body" &&

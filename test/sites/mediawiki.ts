@@ -96,19 +96,21 @@ export const mediawiki: Site = {
     await page.click("button[type=submit]");
     await page.waitForSelector("text=You are now logged out");
   },
-  changing: [
-    // Times: until when a page may be kept, when it was made, how long that took.
-    /\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT/g,
-    /\b20\d{12}\b/g,
-    /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ?/g,
-    /\b\d\d(?::|%3A)\d\d(?=,|%2C|<|&lt;)/g,
-    /value=\\?"\d+\\?" name=\\?"wpServerTime/g,
-    /"wgBackendResponseTime":\d+/g,
-    /"wgPageParseReport":\{.*?\}\}\}/g,
-    /value="\d{10}" name="LanguageRequestTime"/g,
-    // The number of the request, tokens against forged forms, the session.
-    /\b[0-9a-f]{24}\b/g,
-    /\b[0-9a-f]{40}\+\\\\?/g,
-    /(?:mw__|mw_installer)_?session=\w+/g,
-  ],
+  changing: {
+    "times: until when a page may be kept, when it was made, how long that took": [
+      /\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT/g,
+      /\b20\d{12}\b/g,
+      /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ?/g,
+      /\b\d\d(?::|%3A)\d\d(?=,|%2C|<|&lt;)/g,
+      /value=\\?"\d+\\?" name=\\?"wpServerTime/g,
+      /"wgBackendResponseTime":\d+/g,
+      /"wgPageParseReport":\{.*?\}\}\}/g,
+      /value="\d{10}" name="LanguageRequestTime"/g,
+    ],
+    "the number of the request, tokens against forged forms, the session": [
+      /\b[0-9a-f]{24}\b/g,
+      /\b[0-9a-f]{40}\+\\\\?/g,
+      /(?:mw__|mw_installer)_?session=\w+/g,
+    ],
+  },
 };

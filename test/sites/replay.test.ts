@@ -50,6 +50,19 @@ it("the validators of files are explained, those of pages are not", () => {
   expect(explanationOf("etag", partsOf(message(200, [["ETag", '"a"']], ""), []), other)).toBeNull();
 });
 
+it("the type of a text file may say that it is UTF-8, that of a page may not differ", () => {
+  const parts = (type: string, ...more: [string, string][]) =>
+    partsOf(message(200, [["Content-Type", type], ...more], ""), []);
+  const validators: [string, string][] = [
+    ["Last-Modified", "then"],
+    ["ETag", '"a"'],
+  ];
+  const file = parts("text/css", ...validators);
+  expect(explanationOf("content-type", file, parts("text/css; charset=utf-8", ...validators))).toMatch(/UTF-8/);
+  expect(explanationOf("content-type", file, parts("text/css; charset=latin1", ...validators))).toBeNull();
+  expect(explanationOf("content-type", parts("text/css"), parts("text/css; charset=utf-8"))).toBeNull();
+});
+
 it("a page that shows its web server is explained, also the type of a script, and nothing else of them", () => {
   const page = (body: string, type = "text/html") => partsOf(message(200, [["Content-Type", type]], body), []);
   const nginx = page("on nginx/1.22.1, PHP", "application/javascript");

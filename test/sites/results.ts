@@ -9,6 +9,8 @@ export interface Result {
   readonly php: string;
   /** What was done in the browser. */
   readonly tasks: string;
+  /** What each answer has anew, and is not compared. */
+  readonly anew: readonly string[];
   /** How many different requests of the browser were sent again. */
   readonly requests: number;
   /** How many of the answers are the same. */
@@ -31,6 +33,16 @@ export function withSites(document: string, results: readonly Result[]): string 
   return document.slice(0, start + START.length) + sitesTable(results) + document.slice(end);
 }
 
+/** What was found of all sites. */
+export function totalText(results: readonly Result[]): string {
+  const sum = (count: (result: Result) => number): number => results.reduce((all, result) => all + count(result), 0);
+  const [requests, same] = [sum((result) => result.requests), sum((result) => result.same)];
+  const unexplained = sum((result) => new Set(result.unexplained.map((text) => text.split(", ")[0])).size);
+  const others = requests - same;
+  const reasons = unexplained === 0 ? "each for a reason" : `${unexplained} of them without a reason`;
+  return `${requests} requests: ${same} answers are the same, ${others} differ${others === 0 ? "" : `, ${reasons}`}`;
+}
+
 /** A row for each site, and the reasons below, each once. */
 export function sitesTable(results: readonly Result[]): string {
   const reasons = [...new Set(results.flatMap(({ explained }) => Object.keys(explained)))];
@@ -47,6 +59,12 @@ export function sitesTable(results: readonly Result[]): string {
     "|---|---|---|---|---|---|---|",
     ...rows,
     "",
+    `${totalText(results)}.`,
+    "",
     ...reasons.map((reason, index) => `${index + 1}. ${reason}`),
+    "",
+    "Each answer has anew, and so it is not compared:",
+    "",
+    ...results.map(({ name, anew }) => `- ${name}: ${anew.join("; ")}`),
   ].join("\n")}\n`;
 }

@@ -24,6 +24,8 @@ export interface Site {
   use(page: Page, url: string, folder: string, database: MariaDb): Promise<void>;
   /** Logs out. */
   leave(page: Page, url: string): Promise<void>;
-  /** What differs from answer to answer of the same server, such as times and tokens. */
-  readonly changing: readonly RegExp[];
+  /** The GET requests that make something each time, so that they are not sent again. */
+  readonly making?: RegExp;
+  /** What differs from answer to answer of the same server, such as times and tokens: what it is, and how it looks. */
+  readonly changing: Readonly<Record<string, readonly RegExp[]>>;
 }
