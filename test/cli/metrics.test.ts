@@ -14,3 +14,15 @@ it("metrics are valid whatever names the status page has, and however long the p
   const types = lines.filter((line) => line.startsWith("# TYPE"));
   expect(new Set(types.map((line) => line.split(" ")[2])).size).toBe(types.length);
 });
+
+it.each(["up", "down", "saturated", "wrong"] as const)(
+  "metrics of the state %s say so, and that it is no other",
+  (state) => {
+    const lines = metricsText("/run/app.sock", { state, message: "" }, 1).split("\n");
+    const label = 'address="/run/app.sock"';
+    expect(lines).toContain(`fetchcgi_up{${label}} ${state === "up" ? 1 : 0}`);
+    const states = lines.filter((line) => line.startsWith("fetchcgi_state{"));
+    expect(states).toHaveLength(4);
+    expect(states.filter((line) => line.endsWith(" 1"))).toEqual([`fetchcgi_state{${label},state="${state}"} 1`]);
+  },
+);
