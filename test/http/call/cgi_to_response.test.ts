@@ -7,6 +7,7 @@ import {
   responseFromCgi as cgiResponseFrom,
   type ResponseFromCgiOptions,
 } from "../../../src/http/call/cgi_to_response.ts";
+import type { FetchWatch } from "../../../src/http/call/fetch_watch.ts";
 import { FastResponse, heldResponse } from "../../../src/http/serve/fast_response.ts";
 import { FastCgiError, ProtocolStatus } from "../../../src/toolkit.ts";
 import { chunksOf, latin1, sha256 } from "../../support/bytes.ts";
@@ -454,6 +455,8 @@ describe("responseFromCgi: limit", () => {
       const response = await responseFromCgi(whole(...pieces), limited);
       expect((await summaryOf(response)).body.length).toBe(5000);
     }
+    const inOnePiece = await responseFromCgi(whole(`${header}${"x".repeat(5000)}`), limited);
+    expect((await summaryOf(inOnePiece)).body.length).toBe(5000);
     for (const size of [101, 1]) {
       const result = responseFromCgi(whole(...chunksOf(latin1(header.replace("a", "aa")), size)), limited);
       await expect(result).rejects.toMatchObject({ code: "limit", limit: "maxResponseHeaderBytes", requestId: 7 });
@@ -515,6 +518,24 @@ describe("responseFromCgi: body", () => {
     [200, "HEAD"],
     [404, "HEAD"],
   ] as const;
+
+  it("responseFromCgi tells its watch the status, the bytes of all headers, and how many the body is to have", async () => {
+    const interim = "Status: 103\r\n\r\n";
+    const header = "Status: 404\r\nContent-Length: 4\r\n\r\n";
+    for (const [output, method, expected] of [
+      [`${header}body`, "GET", [404, header.length, 4]],
+      [`${interim}${header}body`, "GET", [404, interim.length + header.length, 4]],
+      [header, "HEAD", [404, header.length, 0]],
+      ["Status: 304\r\nContent-Length: 4\r\n\r\n", "GET", [304, header.length, 0]],
+      ["Content-Length: 0\r\n\r\n", "GET", [200, 21, 0]],
+      ["X-A: 1\r\n\r\nbody", "GET", [200, 10, Number.NaN]],
+    ] as const) {
+      const incoming = whole(...chunksOf(latin1(output), 7));
+      const watch = { noteSent: vi.fn(), noteHeader: vi.fn() };
+      await responseFromCgi(incoming, { ...options, method, watch: watch as unknown as FetchWatch });
+      expect([watch.noteSent.mock.calls, watch.noteHeader.mock.calls], output).toEqual([[[incoming]], [expected]]);
+    }
+  });
 
   it("responseFromCgi streams the body as it comes", async () => {
     const { incoming } = fed();
