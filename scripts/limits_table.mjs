@@ -58,9 +58,10 @@ export function limitsSection(ledger) {
   const aboutConnections = [
     "## Many connections",
     "",
-    "Connections that were opened in one burst and held at once; milliseconds until the last was accepted; KiB of the server for each that is idle,",
-    "and for each with a request that runs; KiB of a client for each of as many requests that wait for a few connections; the slowest answer to a",
-    "neighbour of the server and of the client meanwhile, in milliseconds; and requests that were lost. Times depend on what else the machine did.",
+    "Connections that were opened in one burst (on Bun, whose backlog is 512, in bursts of 400) and held at once; milliseconds until the last was",
+    "accepted; KiB of the server for each that is idle, and for each with a request that runs; KiB of a client for each of as many requests that",
+    "wait for a few connections; the slowest answer to a neighbour of the server and of the client meanwhile, in milliseconds; and requests that",
+    "were lost. Times depend on what else the machine did.",
     "",
     "| runtime | connections | accepted | idle | active | waiting | neighbour, server | neighbour, client | lost |",
     "|---|--:|--:|--:|--:|--:|--:|--:|--:|",

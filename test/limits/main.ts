@@ -49,7 +49,7 @@ for (const runtime of runtimes) {
           `${answers} answers beside it, ${slowest} ms at most` +
           (companion === null ? "" : `; ${companion.answers} on its connection, ${companion.slowest} ms`),
       );
-      const wrong = judged(result, end);
+      const wrong = judged(result, end, runtime);
       if (wrong.length > 0) throw new Error(wrong.join("; "));
     });
   }
