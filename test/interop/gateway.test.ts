@@ -29,6 +29,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   "uncaught.php":
     "<?php fwrite(fopen('php://stderr', 'w'), \"its own words\\n\"); throw new Exception(\"a message\\nof two lines\", 0, new Error('first'));",
   "ini.php": "<?php echo ini_get('memory_limit'), ' ', ini_get('display_errors');",
+  "agent.php": "<?php echo ini_get('user_agent');",
   "slow.php": "<?php touch($_GET['mark']); usleep(500_000); echo 'slept';",
   "sleep.php": "<?php usleep((int) ($_GET['ms'] * 1000)); echo 'slept';",
   "digest.php": "<?php $file = $_FILES['file']; echo $file['error'], ' ', hash_file('sha256', $file['tmp_name']);",
@@ -246,8 +247,11 @@ describe("fetchcgi gateway with a PHP of its own", () => {
       "2",
       "--php-value",
       "memory_limit=77M",
+      "--php-value",
+      String.raw`user_agent=a "quoted" \\ name\"`,
     ]);
     expect(await text(`${gateway.url}/ini.php`)).toMatch(/^77M /);
+    expect(await text(`${gateway.url}/agent.php`)).toBe(String.raw`a "quoted" \\ name\"`);
     expect(await text(`${gateway.url}/warn.php`)).toBe("before after");
     await waitUntil(() => gateway.stderr().includes("Undefined variable $missing"));
     const worker = Number(await text(`${gateway.url}/pid.php`));

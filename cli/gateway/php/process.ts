@@ -130,7 +130,8 @@ function spawnCgi({ program, workers, user, values }: PhpOptions, own: string, s
     chmodSync(join(own, ".."), 0o711);
   }
   const settings = new Map([["error_log", ""], ["log_errors", "1"], ["fastcgi.logging", "1"], ...values]);
-  const args = [...settings].flatMap(([name, value]) => ["-d", `${name}="${value}"`]);
+  // As php.ini has texts.
+  const args = [...settings].flatMap(([name, value]) => ["-d", `${name}="${value.replaceAll(/["\\]/g, "\\$&")}"`]);
   return spawn(program.path, [...args, "-b", socket], {
     ...STDIO,
     ...(user !== null && { uid: user.uid, gid: user.gid }),
