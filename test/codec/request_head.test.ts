@@ -100,6 +100,14 @@ describe("encodeRequestHead", () => {
     }
   });
 
+  it("encodeRequestHead leaves the end of stdin to what follows when params take several records", () => {
+    for (const endsStdin of [true, false]) {
+      const given = head([["A", "a".repeat(100_000)]], { endsStdin });
+      const types = recordsIn(encodeRequestHead(given)).map(({ type }) => type);
+      expect(types.includes(RecordType.Stdin)).toBe(endsStdin);
+    }
+  });
+
   it("encodeRequestHead says what it expected when it is called in a wrong way", () => {
     const right = head([["A", "b"]]);
     const wrong: [given: unknown, message: string][] = [

@@ -210,6 +210,12 @@ describe("FastCgiHttpClient.authorize", () => {
     expect(connector.connections).toHaveLength(1);
   });
 
+  it("authorize gives a refusal of HEAD as it is when it has no body", async () => {
+    const { client } = answeringWith("Status: 304\r\n\r\n");
+    const authorization = await client.authorize(new Request("http://a.test/", { method: "HEAD" }));
+    expect(authorization).toMatchObject({ allowed: false, response: { status: 304, body: null } });
+  });
+
   it("authorize does not decide before the answer is whole", async () => {
     const go = deferred();
     const { client } = afterRequest(async (application, requestId) => {

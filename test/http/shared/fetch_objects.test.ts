@@ -356,6 +356,23 @@ describe("a Request of another class", () => {
     );
   });
 
+  it("asNativeHeaders takes each cookie once from a class that also lists them among the others", () => {
+    class CookieHeaders extends OtherHeaders {
+      getSetCookie(): string[] {
+        return ["a=1", "b=2"];
+      }
+    }
+    const headers = new CookieHeaders([
+      ["X-Test", "yes"],
+      ["Set-Cookie", "a=1, b=2"],
+    ]);
+    expect([...asNativeHeaders(headers as unknown as Headers)]).toEqual([
+      ["set-cookie", "a=1"],
+      ["set-cookie", "b=2"],
+      ["x-test", "yes"],
+    ]);
+  });
+
   it("asNativeHeaders and asNativeSignal leave the runtime's own as they are", () => {
     const headers = new Headers();
     expect(asNativeHeaders(headers)).toBe(headers);
