@@ -166,6 +166,8 @@ describe("fetchcgi gateway with a PHP of its own", () => {
     const worker = Number(await text(`${gateway.url}/pid.php`));
     const php = gateway.php();
     process.kill(php, "SIGKILL");
+    // Until the gateway has heard of it, what is left of PHP may still answer.
+    await waitUntil(() => gateway.stderr().includes(`${php} ended with SIGKILL`));
     const next = Number(await text(`${gateway.url}/pid.php`, { signal: AbortSignal.timeout(60_000) }));
     expect(next).not.toBe(worker);
     expect(gateway.php()).not.toBe(php);

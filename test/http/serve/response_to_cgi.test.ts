@@ -260,7 +260,9 @@ describe("cgiFromResponse: body", () => {
       for (const status of body === null ? [200, 204, 205, 304, 404] : [200, 404]) {
         for (const method of ["GET", "HEAD", "POST"]) {
           const [fast, native] = [FastResponse, Response].map((each) => new each(body, { status, headers }));
-          expect(await sent(fast!, { method }), `${method} ${status}`).toEqual(await sent(native!, { method }));
+          const [one, other] = [await sent(fast!, { method }), await sent(native!, { method })];
+          // Where a body is cut is not for the handler to know, and Bun cuts its own elsewhere.
+          expect(one.first + one.rest, `${method} ${status}`).toBe(other.first + other.rest);
         }
       }
     }
