@@ -87,14 +87,14 @@ export interface WorkerSocketOptions {
    *
    * @default {`cloudflare:sockets`}
    */
-  binding?: WorkerBinding;
+  binding?: WorkerBinding | undefined;
   /**
    * `"on"` speaks TLS, for an application behind a proxy that ends TLS. FastCGI itself is not encrypted: every network on the way can
    * read it.
    *
    * @default {"off"}
    */
-  secureTransport?: "off" | "on";
+  secureTransport?: "off" | "on" | undefined;
 }
 
 /** Connects to a target, as `connect` of `cloudflare:sockets` does. */

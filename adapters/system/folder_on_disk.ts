@@ -16,12 +16,12 @@ export interface FolderOnDiskOptions {
    *
    * @default {none: a link may lead only into the folder itself}
    */
-  mayLinkTo?: readonly string[];
+  mayLinkTo?: readonly string[] | undefined;
   /**
    * Called for each path that is refused although it leads to something, with the reason, for a log. The message has no control
    * characters. It is not called for a path that leads to nothing.
    */
-  onRefused?: (message: string, path: string) => void;
+  onRefused?: ((message: string, path: string) => void) | undefined;
 }
 
 /** Where a path leads. */

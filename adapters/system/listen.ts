@@ -1,3 +1,4 @@
+import type { Resolved } from "../../src/base/resolve_options.ts";
 import { checkInteger, outOfRange, unexpected } from "../../src/base/unexpected.ts";
 import type { ConnectionAddress, FastCgiConnection } from "../../src/toolkit.ts";
 import { formatTcpTarget } from "../shared/target.ts";
@@ -30,29 +31,29 @@ export interface ListenTarget {
    *
    * This user must be able to make files in the folder, and also in `/tmp` if the path has more than some 95 bytes.
    */
-  path?: string;
+  path?: string | undefined;
   /**
    * Whether to take the path even from a process that listens there, for a restart without a gap: all later connections
    * come here, and the other process answers its own when it is told to close.
    *
    * @default {false}
    */
-  takeOver?: boolean;
+  takeOver?: boolean | undefined;
   /**
    * Permissions of the socket file. The web server needs to write.
    *
    * @default {0o660} (owner and group)
    */
-  mode?: number;
+  mode?: number | undefined;
   /** TCP port; 0 takes a free one. */
-  port?: number;
+  port?: number | undefined;
   /**
    * Host name or address of the TCP port. A program that can connect can send requests with any variable, so other machines are let in
    * only on demand.
    *
    * @default {"127.0.0.1"}
    */
-  hostname?: string;
+  hostname?: string | undefined;
   /**
    * The most connections that wait to be accepted, of a port or a path. Beyond, clients of a port connect late, and those of a Unix socket
    * are refused (EAGAIN). The system may allow fewer: on Linux `net.core.somaxconn`. Where the runtime can't set it (Bun, and Unix sockets on
@@ -60,16 +61,16 @@ export interface ListenTarget {
    *
    * @default {the runtime's: 511 on Node, as nginx and php-fpm; 512 on Bun; on Deno 511 for a port, 1024 for a path}
    */
-  backlog?: number;
+  backlog?: number | undefined;
   /**
    * A listening socket that the process inherited: 0 from spawn-fcgi, multiwatch, lighttpd and mod_fcgid (FastCGI 2.2),
    * 3 and up from systemd. Deno can't take one over.
    */
-  fd?: number;
+  fd?: number | undefined;
 }
 
 /** Defaults of {@linkcode ListenTarget}. */
-export const LISTEN_DEFAULTS: Required<Pick<ListenTarget, "hostname" | "mode" | "takeOver">> = Object.freeze({
+export const LISTEN_DEFAULTS: Resolved<Pick<ListenTarget, "hostname" | "mode" | "takeOver">> = Object.freeze({
   hostname: "127.0.0.1",
   mode: 0o660,
   takeOver: false,

@@ -10,7 +10,7 @@ export interface ScriptOnDiskOptions extends FolderOnDiskOptions {
    *
    * @default {the folder itself, with symbolic links followed}
    */
-  documentRoot?: string;
+  documentRoot?: string | undefined;
 }
 
 /**

@@ -29,9 +29,9 @@ export interface ServeOptions extends ListenTarget, FastCgiServerOptions, FastCg
    *
    * @default {the list in the environment variable FCGI_WEB_SERVER_ADDRS; all addresses where that is not set}
    */
-  webServerAddresses?: readonly string[];
+  webServerAddresses?: readonly string[] | undefined;
   /** Closes the server, as {@linkcode FastCgiListener.close} does. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** Options of `serve` with either kind of application. */

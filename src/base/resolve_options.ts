@@ -1,5 +1,8 @@
 import { optionsOf, outOfRange, unexpected } from "./unexpected.ts";
 
+/** Options that are complete: those given, and the defaults of the others. */
+export type Resolved<Options> = { [Name in keyof Options]-?: Exclude<Options[Name], undefined> };
+
 /**
  * Results of {@linkcode resolveOptions}: checked and complete. A server gives the same object to each of its
  * connections.

@@ -2,7 +2,7 @@
 
 import { Deadline } from "../base/deadline.ts";
 import { kindOf } from "../base/kind_of.ts";
-import { resolveOptions } from "../base/resolve_options.ts";
+import { type Resolved, resolveOptions } from "../base/resolve_options.ts";
 import { optionsOf } from "../base/unexpected.ts";
 import { cancelSource } from "../codec/byte_source.ts";
 import type { IncomingResponse } from "../codec/incoming_response.ts";
@@ -22,11 +22,11 @@ export interface ClientCloseOptions {
    *
    * @default {Infinity}
    */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /** The defaults of {@linkcode ClientCloseOptions}. */
-export const CLIENT_CLOSE_DEFAULTS: Required<ClientCloseOptions> = Object.freeze({ timeout: Number.POSITIVE_INFINITY });
+export const CLIENT_CLOSE_DEFAULTS: Resolved<ClientCloseOptions> = Object.freeze({ timeout: Number.POSITIVE_INFINITY });
 
 /** Sends requests to the applications of a connector. */
 export class Dispatcher {

@@ -1,5 +1,5 @@
 import { contained } from "../base/contained.ts";
-import { resolveOptions } from "../base/resolve_options.ts";
+import { type Resolved, resolveOptions } from "../base/resolve_options.ts";
 import { RESPONSE_DECODER_DEFAULTS, type ResponseDecoderOptions } from "../codec/response_decoder_options.ts";
 
 /**
@@ -12,35 +12,35 @@ export interface FastCgiClientLimits extends ResponseDecoderOptions {
    *
    * @default {10000} (10 s)
    */
-  connectTimeout?: number;
+  connectTimeout?: number | undefined;
   /**
    * The number of retries to open a connection, after 50 ms, 200 ms and then every 500 ms, until `connectTimeout`. With
    * 0 there is one try.
    *
    * @default {2}
    */
-  maxConnectRetries?: number;
+  maxConnectRetries?: number | undefined;
   /**
    * The most time from the end of the request to the first FCGI_STDOUT: a script that computes is silent. Then the
    * request fails with `timeout`.
    *
    * @default {60000} (60 s, as nginx's `fastcgi_read_timeout`)
    */
-  headerTimeout?: number;
+  headerTimeout?: number | undefined;
   /**
    * The most silence after the first FCGI_STDOUT. Then the body of the response fails with `timeout`. Time in which the
    * program does not read the response does not count: see `stallTimeout`.
    *
    * @default {30000} (30 s, as rama-fastcgi)
    */
-  readTimeout?: number;
+  readTimeout?: number | undefined;
   /**
    * The most time in which the application takes nothing of a request that is being sent. Then the request fails with
    * `timeout`.
    *
    * @default {30000} (30 s, as rama-fastcgi: an application does not wait for a slow client)
    */
-  writeTimeout?: number;
+  writeTimeout?: number | undefined;
   /**
    * The most time in which the source of a request's body gives nothing while it is waited for, also when the answer
    * has begun. Then the request fails with `timeout`, which a gateway answers with 408.
@@ -52,26 +52,26 @@ export interface FastCgiClientLimits extends ResponseDecoderOptions {
    *
    * @default {60000} (60 s, as nginx's `client_body_timeout`)
    */
-  requestBodyTimeout?: number;
+  requestBodyTimeout?: number | undefined;
   /**
    * The most time in which the program reads nothing of a response, once `maxQueuedBytes` of it wait. Then the response
    * fails, because it holds up a php-fpm worker, or the other requests on its connection.
    *
    * @default {60000} (60 s, as nginx's `send_timeout`)
    */
-  stallTimeout?: number;
+  stallTimeout?: number | undefined;
   /**
    * The most connections at once. Further requests wait, first come, first served.
    *
    * @default {256} (php-fpm's pools are often smaller, and queue by themselves)
    */
-  maxConnections?: number;
+  maxConnections?: number | undefined;
   /**
    * The most requests that wait for a connection. Further requests fail with `limit`.
    *
    * @default {1024}
    */
-  maxQueuedRequests?: number;
+  maxQueuedRequests?: number | undefined;
   /**
    * Whether connections are kept for later requests (FCGI_KEEP_CONN, FastCGI 5.1). Off because an idle connection keeps
    * a php-fpm worker from all other work. With php-fpm turn it on only with `maxConnections` at or below the
@@ -79,25 +79,25 @@ export interface FastCgiClientLimits extends ResponseDecoderOptions {
    *
    * @default {false}
    */
-  keepAlive?: boolean;
+  keepAlive?: boolean | undefined;
   /**
    * The most idle connections that are kept.
    *
    * @default {8}
    */
-  maxIdle?: number;
+  maxIdle?: number | undefined;
   /**
    * The time after which an idle connection is closed.
    *
    * @default {10000} (10 s)
    */
-  idleTimeout?: number;
+  idleTimeout?: number | undefined;
   /**
    * The number of requests after which a kept connection is closed.
    *
    * @default {Infinity}
    */
-  maxRequestsPerConnection?: number;
+  maxRequestsPerConnection?: number | undefined;
   /**
    * Whether an idle connection is also used for a request that must not be sent twice, such as a POST. Off because the
    * application may close the connection at that very moment, and then it is unknown whether the request ran. So such a
@@ -106,7 +106,7 @@ export interface FastCgiClientLimits extends ResponseDecoderOptions {
    *
    * @default {false}
    */
-  reuseForAll?: boolean;
+  reuseForAll?: boolean | undefined;
   /**
    * Whether requests share a connection if the application says FCGI_MPXS_CONNS=1 (FastCGI 4.1). It is asked once, on
    * the first connection to its address; if it says anything else, or nothing, requests do not share. This turns
@@ -114,13 +114,13 @@ export interface FastCgiClientLimits extends ResponseDecoderOptions {
    *
    * @default {false}
    */
-  multiplexing?: boolean;
+  multiplexing?: boolean | undefined;
   /**
    * The most requests on a shared connection; fewer if the application's FCGI_MAX_REQS is lower.
    *
    * @default {32}
    */
-  maxConcurrentRequests?: number;
+  maxConcurrentRequests?: number | undefined;
 }
 
 /** Why a request was tried again. */
@@ -146,11 +146,11 @@ export interface FastCgiClientOptions extends FastCgiClientLimits {
    *
    * @default {none}
    */
-  onRetry?: (retry: FastCgiRetry) => void;
+  onRetry?: ((retry: FastCgiRetry) => void) | undefined;
 }
 
 /** The defaults of {@linkcode FastCgiClientLimits}. */
-export const CLIENT_DEFAULTS: Required<FastCgiClientLimits> = Object.freeze({
+export const CLIENT_DEFAULTS: Resolved<FastCgiClientLimits> = Object.freeze({
   ...RESPONSE_DECODER_DEFAULTS,
   connectTimeout: 10_000,
   maxConnectRetries: 2,
@@ -171,7 +171,7 @@ export const CLIENT_DEFAULTS: Required<FastCgiClientLimits> = Object.freeze({
 });
 
 /** Options that are complete and checked. */
-export type ResolvedClientOptions = Required<FastCgiClientOptions>;
+export type ResolvedClientOptions = Resolved<FastCgiClientOptions>;
 
 /** @throws {RangeError | TypeError} If an option has a value it can't have. */
 export function resolveClientOptions(options: FastCgiClientOptions): ResolvedClientOptions {

@@ -13,11 +13,11 @@ export interface FastCgiRequestInit extends FastCgiRequestParts {
    *
    * @default {nothing}
    */
-  stdin?: ByteSourceInit | null;
+  stdin?: ByteSourceInit | null | undefined;
   /** Cancels the exchange at any time: while connecting, sending or receiving. For complete bodies see `stdin`. */
-  signal?: AbortSignal | null;
+  signal?: AbortSignal | null | undefined;
   /** Called with each piece of FCGI_STDERR, whether or not the response's `stderr` is read. */
-  onStderr?: (piece: Uint8Array, response: FastCgiClientResponse) => void;
+  onStderr?: ((piece: Uint8Array, response: FastCgiClientResponse) => void) | undefined;
 }
 
 /** A request that can be sent. */

@@ -1,4 +1,5 @@
 import { copyableWith, setOwn } from "../base/copyable.ts";
+import type { Resolved } from "../base/resolve_options.ts";
 import { type FastCgiParams, parseLength } from "../cgi/params.ts";
 import { GivenVariables, type Variables } from "../cgi/variables.ts";
 import { Role } from "../protocol/constants.ts";
@@ -51,7 +52,7 @@ export interface RequestObserver {
 
 /** Limits on the streams of a request. */
 export type IncomingStreamLimits = Readonly<
-  Pick<Required<RequestDecoderOptions>, "maxStdinBytes" | "maxDataBytes" | "maxQueuedBytes">
+  Pick<Resolved<RequestDecoderOptions>, "maxStdinBytes" | "maxDataBytes" | "maxQueuedBytes">
 >;
 
 const withOwnMembers = /* @__PURE__ */ copyableWith<FastCgiRequest>({

@@ -1,4 +1,5 @@
 import { copyableWith } from "../base/copyable.ts";
+import type { Resolved } from "../base/resolve_options.ts";
 import { ProtocolStatus } from "../protocol/constants.ts";
 import { FastCgiError, type FastCgiErrorCode } from "../protocol/errors.ts";
 import type { EndRequestBody } from "../protocol/record.ts";
@@ -47,7 +48,7 @@ export interface IncomingResponseHooks {
 }
 
 /** Limits on the streams of a response. */
-export type IncomingResponseLimits = Readonly<Required<ResponseDecoderOptions>>;
+export type IncomingResponseLimits = Readonly<Resolved<ResponseDecoderOptions>>;
 
 /** Refusals by `protocolStatus` (FastCGI 5.5). */
 const REFUSALS: ReadonlyMap<number, readonly [code: FastCgiErrorCode, reason: string]> = new Map([

@@ -1,5 +1,6 @@
 // The answers to management records: records of the connection, not of a request (FastCGI 4).
 
+import type { Resolved } from "../base/resolve_options.ts";
 import {
   FCGI_MAX_CONNS,
   FCGI_MAX_REQS,
@@ -11,7 +12,7 @@ import { decodeNameValuePairs, encodeNameValuePairs, type NameValuePair } from "
 import { encodeUnknownTypeBody, type FastCgiRecord } from "../protocol/record.ts";
 import type { RequestDecoderOptions } from "./request_decoder_options.ts";
 
-type Limits = Pick<Required<RequestDecoderOptions>, "maxConnections" | "maxConcurrentRequests" | "multiplexing">;
+type Limits = Pick<Resolved<RequestDecoderOptions>, "maxConnections" | "maxConcurrentRequests" | "multiplexing">;
 
 /**
  * The answer to a management record.

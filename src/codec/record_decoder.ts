@@ -2,7 +2,7 @@
 // is copied once into a buffer of its own. At most one record, 64 KiB, is kept between chunks. To keep in step with
 // record_encoder.ts.
 
-import { resolveOptions } from "../base/resolve_options.ts";
+import { type Resolved, resolveOptions } from "../base/resolve_options.ts";
 import { checkBytes } from "../base/unexpected.ts";
 import { FCGI_HEADER_LEN, FCGI_NULL_REQUEST_ID, FCGI_VERSION_1, RecordType } from "../protocol/constants.ts";
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
@@ -17,10 +17,10 @@ export interface RecordDecoderOptions {
    *
    * @default {false}
    */
-  splitStreams?: boolean;
+  splitStreams?: boolean | undefined;
 }
 
-const DEFAULTS: Required<RecordDecoderOptions> = { splitStreams: false };
+const DEFAULTS: Resolved<RecordDecoderOptions> = { splitStreams: false };
 
 /** The place at which the input was cut, and what is kept until it goes on. */
 type DecoderState =

@@ -3,7 +3,7 @@
 // to the outlet beside the requests. To keep in step with response_decoder.ts.
 
 import { contained } from "../base/contained.ts";
-import { resolveOptions } from "../base/resolve_options.ts";
+import { type Resolved, resolveOptions } from "../base/resolve_options.ts";
 import { checkFunction, objectOf } from "../base/unexpected.ts";
 import { decodeVariables, type Variables } from "../cgi/variables.ts";
 import { FCGI_HEADER_LEN, FCGI_NULL_REQUEST_ID, nameOf, ProtocolStatus, RecordType } from "../protocol/constants.ts";
@@ -29,7 +29,7 @@ export interface RequestDecoderOutlet {
    * Takes the error of input that was dropped or refused. The connection goes on. `request` is the one that the input
    * was for, if the application has seen it.
    */
-  report?(error: FastCgiError, request?: FastCgiRequest): void;
+  report?: ((error: FastCgiError, request?: FastCgiRequest) => void) | undefined;
   /** Called with each FCGI_BEGIN_REQUEST. Returns what hears of the end of its request, for a log; null if nothing does. */
   watch?(): RequestWatch | null;
 }
@@ -42,7 +42,7 @@ type Output = StageController<IncomingRequest>;
  * the request's streams from then on. The code that answers the request calls {@linkcode RequestDecoder.end}.
  */
 export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
-  readonly #options: Required<RequestDecoderOptions>;
+  readonly #options: Resolved<RequestDecoderOptions>;
   readonly #outlet: RequestDecoderOutlet;
   readonly #report: (error: FastCgiError, request?: FastCgiRequest) => void;
   readonly #active = new Map<number, ActiveRequest>();

@@ -1,7 +1,7 @@
 // Requests → records. To keep in step with response_encoder.ts.
 
 import { contained } from "../base/contained.ts";
-import { resolveOptions } from "../base/resolve_options.ts";
+import { type Resolved, resolveOptions } from "../base/resolve_options.ts";
 import { checkBoolean, checkInteger, objectOf, optionsOf } from "../base/unexpected.ts";
 import { MAX_REQUEST_ID } from "../protocol/constants.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
@@ -21,7 +21,7 @@ export interface FastCgiOutgoingRequest extends FastCgiRequestParts {
    *
    * @default {false}
    */
-  keepConn?: boolean;
+  keepConn?: boolean | undefined;
 }
 
 /** Options of a {@linkcode RequestEncoder}. */
@@ -32,15 +32,15 @@ export interface RequestEncoderOptions {
    *
    * @default {128} (as many as a server of ours runs at once on a connection)
    */
-  maxConcurrentRequests?: number;
+  maxConcurrentRequests?: number | undefined;
   /**
    * Called with the reason if a request was not sent to its end: a stream of it failed, or is not as long as its params
    * say. The application is told by FCGI_ABORT_REQUEST (FastCGI 5.4).
    */
-  onError?: (error: unknown, request: FastCgiOutgoingRequest) => void;
+  onError?: ((error: unknown, request: FastCgiOutgoingRequest) => void) | undefined;
 }
 
-const DEFAULTS: Required<Pick<RequestEncoderOptions, "maxConcurrentRequests">> = { maxConcurrentRequests: 128 };
+const DEFAULTS: Resolved<Pick<RequestEncoderOptions, "maxConcurrentRequests">> = { maxConcurrentRequests: 128 };
 
 /**
  * Sans-IO stage: requests → records (FastCGI 6). It emits what is at hand at once, and a body that is a stream as it is

@@ -29,7 +29,7 @@ export interface FastCgiRequestParts {
    *
    * @default {Role.Responder}
    */
-  role?: Role;
+  role?: Role | undefined;
   /**
    * The variables: pairs, or a Map. Names and values are byte strings, one character per byte; `utf8ToByteString` makes
    * them of text. Other values, such as numbers, are refused with a TypeError that names the variable: `String(8080)`.
@@ -41,13 +41,13 @@ export interface FastCgiRequestParts {
    *
    * @default {nothing}
    */
-  stdin?: ByteSourceInit | null;
+  stdin?: ByteSourceInit | null | undefined;
   /**
    * The file for a Filter, as long as FCGI_DATA_LENGTH says if the params have it.
    *
    * @default {nothing}
    */
-  data?: ByteSourceInit | null;
+  data?: ByteSourceInit | null | undefined;
 }
 
 /** A request that was checked and can be sent. */
@@ -103,7 +103,7 @@ export interface RequestSenderOptions {
    *
    * @param name For messages: whose bytes they are.
    */
-  read?: (source: Exclude<ByteSource, Uint8Array>, name: string) => ByteReader;
+  read?: ((source: Exclude<ByteSource, Uint8Array>, name: string) => ByteReader) | undefined;
 }
 
 /** One stream of a request (FastCGI 6). */

@@ -2,7 +2,7 @@
 // concerns the connection: which ids are active, and management records. To keep in step with request_decoder.ts.
 
 import { contained } from "../base/contained.ts";
-import { resolveOptions } from "../base/resolve_options.ts";
+import { type Resolved, resolveOptions } from "../base/resolve_options.ts";
 import { SmallMap } from "../base/small_map.ts";
 import { checkFunction, checkInteger, optionsOf } from "../base/unexpected.ts";
 import { FCGI_NULL_REQUEST_ID, MAX_REQUEST_ID, nameOf, RecordType } from "../protocol/constants.ts";
@@ -16,12 +16,12 @@ import type { Stage, StageController } from "./stage.ts";
 /** Takes what a {@linkcode ResponseDecoder} produces besides responses. */
 export interface ResponseDecoderOutlet {
   /** Takes answers to management records (FastCGI 4). */
-  management?(record: FastCgiRecord): void;
+  management?: ((record: FastCgiRecord) => void) | undefined;
   /**
    * Takes the error of input that was dropped because nothing expects it. The connection goes on, but must not be used
    * again.
    */
-  report?(error: FastCgiError): void;
+  report?: ((error: FastCgiError) => void) | undefined;
 }
 
 interface ActiveResponse {
@@ -38,7 +38,7 @@ type Output = StageController<IncomingResponse>;
  * emitted, and a record for any other id is a protocol error.
  */
 export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
-  readonly #options: Required<ResponseDecoderOptions>;
+  readonly #options: Resolved<ResponseDecoderOptions>;
   readonly #outlet: ResponseDecoderOutlet;
   readonly #report: (error: FastCgiError) => void;
   readonly #active = new SmallMap<number, ActiveResponse>();

@@ -1,7 +1,7 @@
 // Responses → records. To keep in step with request_encoder.ts.
 
 import { contained } from "../base/contained.ts";
-import { resolveOptions } from "../base/resolve_options.ts";
+import { type Resolved, resolveOptions } from "../base/resolve_options.ts";
 import { checkInteger, checkSignal, objectOf, optionsOf } from "../base/unexpected.ts";
 import { ProtocolStatus } from "../protocol/constants.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
@@ -16,14 +16,14 @@ export interface FastCgiOutgoingResponse extends FastCgiResponse {
   /** The id of the request that it answers. */
   requestId: number;
   /** Stops the response when the web server aborts the request: give the `signal` of the request. */
-  signal?: AbortSignal | null;
+  signal?: AbortSignal | null | undefined;
   /**
    * Refuses the request (FastCGI 5.5) if it is not `RequestComplete`. A refusal has no output. Apache makes an empty
    * 200 of it, and HAProxy waits for its timeout.
    *
    * @default {ProtocolStatus.RequestComplete}
    */
-  protocolStatus?: ProtocolStatus;
+  protocolStatus?: ProtocolStatus | undefined;
 }
 
 /** Options of a {@linkcode ResponseEncoder}. */
@@ -33,21 +33,21 @@ export interface ResponseEncoderOptions {
    *
    * @default {128} (as many as a server of ours runs at once on a connection)
    */
-  maxConcurrentResponses?: number;
+  maxConcurrentResponses?: number | undefined;
   /**
    * Called with each request before its FCGI_END_REQUEST is emitted. The decoder of the requests must be told:
    * `RequestDecoderStream.end`.
    */
-  onEnd?: (requestId: number) => void;
+  onEnd?: ((requestId: number) => void) | undefined;
   /**
    * Called with the reason why a response failed. A response that fails before its first byte is answered with an error
    * document. FastCGI has no way to say that it fails later: the stage fails then, with all responses that are being
    * sent, and the connection must look broken.
    */
-  onError?: (error: unknown, response: FastCgiOutgoingResponse) => void;
+  onError?: ((error: unknown, response: FastCgiOutgoingResponse) => void) | undefined;
 }
 
-const DEFAULTS: Required<Pick<ResponseEncoderOptions, "maxConcurrentResponses">> = { maxConcurrentResponses: 128 };
+const DEFAULTS: Resolved<Pick<ResponseEncoderOptions, "maxConcurrentResponses">> = { maxConcurrentResponses: 128 };
 
 /**
  * Sans-IO stage: responses → records (FastCGI 6). It emits what is at hand at once, with FCGI_END_REQUEST, and output

@@ -46,7 +46,7 @@ export interface RequestDecoderStreamOptions extends RequestDecoderOptions, Pick
    *
    * @default {64}
    */
-  maxWaitingReplies?: number;
+  maxWaitingReplies?: number | undefined;
 }
 
 const REPLIES_DEFAULTS: { maxWaitingReplies: number } = { maxWaitingReplies: 64 };
@@ -122,7 +122,7 @@ export interface ResponseDecoderStreamOptions extends ResponseDecoderOptions, Re
    *
    * @default {128} (as many as a server of ours runs at once on a connection)
    */
-  maxWaitingResponses?: number;
+  maxWaitingResponses?: number | undefined;
 }
 
 const RESPONSES_DEFAULTS: { maxWaitingResponses: number } = { maxWaitingResponses: 128 };

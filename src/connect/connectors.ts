@@ -4,7 +4,7 @@
 import { withController } from "../base/abort.ts";
 import { contained } from "../base/contained.ts";
 import { messageOf } from "../base/message_of.ts";
-import { resolveOptions } from "../base/resolve_options.ts";
+import { type Resolved, resolveOptions } from "../base/resolve_options.ts";
 import { optionsOf, unexpected } from "../base/unexpected.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { FastCgiConnection } from "../transport/connection.ts";
@@ -19,7 +19,7 @@ export interface ComposedConnectorOptions<Each extends Connector = Connector> {
    *
    * @default {3000} (3 s)
    */
-  attemptTimeout?: number;
+  attemptTimeout?: number | undefined;
   /**
    * Milliseconds for which a connector is tried last after it failed, or after its application refused a request because it is
    * overloaded. After that, one connection tries it in its turn again; until that has succeeded, the others still try it
@@ -27,12 +27,12 @@ export interface ComposedConnectorOptions<Each extends Connector = Connector> {
    *
    * @default {10000} (10 s, as nginx's `fail_timeout`)
    */
-  coolDown?: number;
+  coolDown?: number | undefined;
   /**
    * Called for every attempt to connect that failed (with a `timeout` {@linkcode FastCgiError} after `attemptTimeout`), and for every
    * request that an application refused because it is `overloaded`.
    */
-  onFailure?: (error: unknown, connector: Each) => void;
+  onFailure?: ((error: unknown, connector: Each) => void) | undefined;
 }
 
 /**
@@ -88,7 +88,7 @@ export function failover<Each extends Connector>(
   return compose(connectors, options, (members) => () => members);
 }
 
-export const DEFAULTS: Required<Pick<ComposedConnectorOptions, "attemptTimeout" | "coolDown">> = Object.freeze({
+export const DEFAULTS: Resolved<Pick<ComposedConnectorOptions, "attemptTimeout" | "coolDown">> = Object.freeze({
   attemptTimeout: 3_000,
   coolDown: 10_000,
 });

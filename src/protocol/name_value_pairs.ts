@@ -124,7 +124,7 @@ export interface DecodeNameValuePairsOptions {
    *
    * @default {Infinity}
    */
-  maxPairs?: number;
+  maxPairs?: number | undefined;
 }
 
 /**

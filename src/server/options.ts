@@ -1,5 +1,5 @@
 import { contained, containedOrNull } from "../base/contained.ts";
-import { resolveOptions } from "../base/resolve_options.ts";
+import { type Resolved, resolveOptions } from "../base/resolve_options.ts";
 import { copyable, type FastCgiRequest } from "../codec/incoming_request.ts";
 import { REQUEST_DECODER_DEFAULTS, type RequestDecoderOptions } from "../codec/request_decoder_options.ts";
 import type { FastCgiServerRequestEnd } from "../codec/request_watch.ts";
@@ -13,7 +13,7 @@ export interface FastCgiServerLimits extends RequestDecoderOptions {
    *
    * @default {600000} (10 min: longer than any web server waits for a client, so that the web server decides; Debian's Apache: 300 s)
    */
-  readTimeout?: number;
+  readTimeout?: number | undefined;
   /**
    * The most time in which a handler reads nothing of a body of which `maxQueuedBytes` wait. Until then the server reads
    * nothing from the connection: its other requests wait, and the server can't notice that the web server has left.
@@ -21,28 +21,28 @@ export interface FastCgiServerLimits extends RequestDecoderOptions {
    *
    * @default {600000} (10 min: web servers wait a minute for an application that takes nothing, lighttpd 360 s)
    */
-  stallTimeout?: number;
+  stallTimeout?: number | undefined;
   /**
    * The most time from the start of a request to the end of its params, whatever comes in between. A request that takes
    * longer is answered 408.
    *
    * @default {30000} (30 s: params don't depend on a slow client, web servers send them at once)
    */
-  paramsTimeout?: number;
+  paramsTimeout?: number | undefined;
   /**
    * The most time in which the web server takes nothing of what is sent. Then the connection is broken off, with every
    * response on it. Slow and pausing clients are not meant: their web server has limits for them.
    *
    * @default {600000} (10 min: longer than any web server's own, of which lighttpd's 360 s is the longest; nginx and Apache: 60 s)
    */
-  writeTimeout?: number;
+  writeTimeout?: number | undefined;
   /**
    * The most silence on a connection without a request. It is longer than the idle time of the web server's own pool
    * (nginx: 60 s), so that the web server closes first and no request meets a closing connection.
    *
    * @default {120000} (120 s)
    */
-  idleTimeout?: number;
+  idleTimeout?: number | undefined;
   /**
    * The time for which the rest of a request's input is read and dropped after an early response, before the connection
    * is closed: if a connection is closed with unread input, the response is lost. Also the time in which a web server
@@ -50,7 +50,7 @@ export interface FastCgiServerLimits extends RequestDecoderOptions {
    *
    * @default {5000} (5 s, as nginx's `lingering_timeout`)
    */
-  lingerTimeout?: number;
+  lingerTimeout?: number | undefined;
   /**
    * The number of requests after which a kept connection is closed, once it has had none for a second. It is not closed
    * right after a response: FastCGI can't announce that, and a request that the web server sends at this moment is lost
@@ -59,7 +59,7 @@ export interface FastCgiServerLimits extends RequestDecoderOptions {
    *
    * @default {Infinity} (as Go and libfcgi)
    */
-  maxRequestsPerConnection?: number;
+  maxRequestsPerConnection?: number | undefined;
 }
 
 /** Options of a server. */
@@ -71,7 +71,7 @@ export interface FastCgiServerOptions extends FastCgiServerLimits {
    *
    * @default {`serve` of a runtime's entry prints a line; FastCgiServer prints nothing}
    */
-  onError?: (error: unknown, request?: FastCgiRequest) => void;
+  onError?: ((error: unknown, request?: FastCgiRequest) => void) | undefined;
   /**
    * Called once at the end of every request, also of one that no handler got: for an access log, metrics and traces. The
    * end is the moment when FCGI_END_REQUEST was given to the connection, when the response broke off, or when
@@ -79,11 +79,11 @@ export interface FastCgiServerOptions extends FastCgiServerLimits {
    *
    * @default {none: then nothing is measured}
    */
-  onRequestEnd?: (end: FastCgiServerRequestEnd) => void;
+  onRequestEnd?: ((end: FastCgiServerRequestEnd) => void) | undefined;
 }
 
 /** The defaults of {@linkcode FastCgiServerLimits}. */
-export const SERVER_DEFAULTS: Required<FastCgiServerLimits> = Object.freeze({
+export const SERVER_DEFAULTS: Resolved<FastCgiServerLimits> = Object.freeze({
   ...REQUEST_DECODER_DEFAULTS,
   readTimeout: 600_000,
   stallTimeout: 600_000,
@@ -96,8 +96,8 @@ export const SERVER_DEFAULTS: Required<FastCgiServerLimits> = Object.freeze({
 
 /** Options that are complete and checked. */
 export interface ResolvedServerOptions
-  extends Required<FastCgiServerLimits>,
-    Required<Pick<FastCgiServerOptions, "onError">> {
+  extends Resolved<FastCgiServerLimits>,
+    Resolved<Pick<FastCgiServerOptions, "onError">> {
   /** Null without a callback. */
   readonly onRequestEnd: ((end: FastCgiServerRequestEnd) => void) | null;
 }

@@ -1,5 +1,5 @@
 import { Deadline } from "../base/deadline.ts";
-import { resolveOptions } from "../base/resolve_options.ts";
+import { type Resolved, resolveOptions } from "../base/resolve_options.ts";
 import { checkFunction, optionsOf } from "../base/unexpected.ts";
 import type { FastCgiRequest } from "../codec/incoming_request.ts";
 import { FastCgiError } from "../protocol/errors.ts";
@@ -17,7 +17,7 @@ export interface CloseOptions {
    *
    * @default {250} (long enough for a web server to send what it has connected for: it writes as soon as it is connected)
    */
-  grace?: number;
+  grace?: number | undefined;
   /**
    * Milliseconds after which running requests are aborted. Handlers then have a second to settle, and web servers to
    * read how their responses end. The rest is left behind: `onError` is told of each handler and each promise of
@@ -25,11 +25,11 @@ export interface CloseOptions {
    *
    * @default {Infinity}
    */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /** The defaults of {@linkcode CloseOptions}. */
-export const CLOSE_DEFAULTS: Required<CloseOptions> = Object.freeze({ grace: 250, timeout: Number.POSITIVE_INFINITY });
+export const CLOSE_DEFAULTS: Resolved<CloseOptions> = Object.freeze({ grace: 250, timeout: Number.POSITIVE_INFINITY });
 
 /** Numbers of a server. They are of this process alone, also if others listen at the same place. */
 export interface FastCgiServerStatus {

@@ -1,6 +1,6 @@
 import { orAbort } from "../../base/abort.ts";
 import { contained, containedOrNull } from "../../base/contained.ts";
-import { resolveOptions } from "../../base/resolve_options.ts";
+import { type Resolved, resolveOptions } from "../../base/resolve_options.ts";
 import { checkConvertibleSignal, checkFunction, optionsOf, unexpected } from "../../base/unexpected.ts";
 import { type ClientCloseOptions, Dispatcher } from "../../client/dispatcher.ts";
 import type { PoolStatus } from "../../client/pool.ts";
@@ -43,7 +43,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
   readonly #dispatcher: Dispatcher;
   readonly #options: FastCgiHttpClientOptions &
     typeof DEFAULT_HTTP_CLIENT_OPTIONS &
-    Required<Pick<FastCgiHttpClientOptions, "onStderr">>;
+    Resolved<Pick<FastCgiHttpClientOptions, "onStderr">>;
   /** Null without a callback. */
   readonly #onRequestEnd: ((end: FastCgiFetchEnd) => void) | null;
   readonly #preset: FastCgiHttpPreset;

@@ -1,3 +1,4 @@
+import type { Resolved } from "../../base/resolve_options.ts";
 import { CLIENT_DEFAULTS, type FastCgiClientOptions } from "../../client/options.ts";
 import type { Connector } from "../../connect/connector.ts";
 import type { FastCgiFetchEnd } from "./fetch_watch.ts";
@@ -12,11 +13,11 @@ import type { FastCgiStreamedBody } from "./streamed_response.ts";
 /** What a connector knows about its application, such as the preset of `phpFpm`. */
 export interface FastCgiHttpPreset extends FastCgiPhpOptions {
   /** See {@linkcode FastCgiHttpClientOptions.script}. */
-  readonly script?: FastCgiScript | FastCgiScriptResolver;
+  readonly script?: FastCgiScript | FastCgiScriptResolver | undefined;
   /** See {@linkcode FastCgiHttpClientOptions.params}. */
-  readonly params?: FastCgiHttpParams;
+  readonly params?: FastCgiHttpParams | undefined;
   /** See {@linkcode FastCgiHttpClientOptions.openSpool}. */
-  readonly openSpool?: OpenSpool;
+  readonly openSpool?: OpenSpool | undefined;
   /**
    * Makes the Response of a body that is still to come. It has all of `init`, and headers that can be set. The
    * connectors of the adapters give {@linkcode streamedResponse}, which costs 0.7 kB that a client of few bytes can do
@@ -24,7 +25,7 @@ export interface FastCgiHttpPreset extends FastCgiPhpOptions {
    *
    * @default {`new Response(body.stream, init)`}
    */
-  readonly streamedResponse?: (body: FastCgiStreamedBody, init: ResponseInit) => Response;
+  readonly streamedResponse?: ((body: FastCgiStreamedBody, init: ResponseInit) => Response) | undefined;
 }
 
 /** A connector that also has options for the client. */
@@ -32,7 +33,7 @@ export interface FastCgiHttpConnector extends Connector {
   /** Options for the client, used where its own are not set. */
   readonly preset?: FastCgiHttpPreset | undefined;
   /** Called with the text of FCGI_STDERR if the client has no `onStderr`. The connectors of the adapters print it. */
-  readonly onStderr?: FastCgiHttpClientOptions["onStderr"];
+  readonly onStderr?: FastCgiHttpClientOptions["onStderr"] | undefined;
 }
 
 /** Options of a {@linkcode FastCgiHttpClient}. */
@@ -43,7 +44,7 @@ export interface FastCgiHttpClientOptions extends FastCgiClientOptions, FastCgiP
    *
    * @default {the connector's; without one, the whole path of the URL becomes SCRIPT_NAME, as with nginx's `fastcgi_params`}
    */
-  script?: FastCgiScript | FastCgiScriptResolver;
+  script?: FastCgiScript | FastCgiScriptResolver | undefined;
   /**
    * Variables for every request. If several of these sources set a name, the last one counts:
    *
@@ -55,7 +56,7 @@ export interface FastCgiHttpClientOptions extends FastCgiClientOptions, FastCgiP
    * CONTENT_LENGTH is always the length of the body that is sent. A request can't set a variable by itself, except
    * `HTTP_*`.
    */
-  params?: FastCgiHttpParams;
+  params?: FastCgiHttpParams | undefined;
   /**
    * When the body of a request is sent.
    *
@@ -71,32 +72,32 @@ export interface FastCgiHttpClientOptions extends FastCgiClientOptions, FastCgiP
    *
    * @default {"collect"} (as nginx's `fastcgi_request_buffering`)
    */
-  requestBuffering?: "collect" | "measure" | "stream";
+  requestBuffering?: "collect" | "measure" | "stream" | undefined;
   /**
    * The most bytes of a request's body that are kept in memory while it is collected.
    *
    * @default {1048576} (1 MiB)
    */
-  maxBufferedRequestBytes?: number;
+  maxBufferedRequestBytes?: number | undefined;
   /**
    * The most bytes of a request's body that are collected. A longer body fails with `limit`, which a gateway answers
    * with 413.
    *
    * @default {1073741824} (1 GiB)
    */
-  maxSpooledRequestBytes?: number;
+  maxSpooledRequestBytes?: number | undefined;
   /**
    * Opens a spool for a request's body that is too large for memory.
    *
    * @default {a temporary file, with the connectors of Node, Bun and Deno; none elsewhere: larger bodies of unknown length fail with `lengthRequired`}
    */
-  openSpool?: OpenSpool;
+  openSpool?: OpenSpool | undefined;
   /**
    * The most bytes in the header block of a response, including those of 1xx responses before it.
    *
    * @default {65536} (64 KiB, as lighttpd; nginx stops at 4 or 8)
    */
-  maxResponseHeaderBytes?: number;
+  maxResponseHeaderBytes?: number | undefined;
   /**
    * The most bytes that are read and dropped of a response's body that the caller does not get: after HEAD, with status
    * 204, 205 or 304, if a hook answers in its place, and after as many bytes as Content-Length says. The exchange of a
@@ -104,7 +105,7 @@ export interface FastCgiHttpClientOptions extends FastCgiClientOptions, FastCgiP
    *
    * @default {262144} (256 KiB, as Go's net/http; undici's `dump` reads half of it)
    */
-  maxDrainBytes?: number;
+  maxDrainBytes?: number | undefined;
   /**
    * The class of a response whose body is here as a whole when its header is read, or that has none: the answer to HEAD,
    * or one with status 204, 205 or 304. A response whose body streams is native in any case.
@@ -123,7 +124,7 @@ export interface FastCgiHttpClientOptions extends FastCgiClientOptions, FastCgiP
    *
    * @default {the connector's: those of the adapters print a line with the request}
    */
-  onStderr?: (message: string, request: Request) => void;
+  onStderr?: ((message: string, request: Request) => void) | undefined;
   /**
    * Called once at the end of every `fetch` and `authorize` whose arguments are valid: for a log, metrics and traces. The
    * end of one that has a response is that of the exchange with the application, whether or not the program has read all
@@ -131,7 +132,7 @@ export interface FastCgiHttpClientOptions extends FastCgiClientOptions, FastCgiP
    *
    * @default {none: then nothing is measured}
    */
-  onRequestEnd?: (end: FastCgiFetchEnd) => void;
+  onRequestEnd?: ((end: FastCgiFetchEnd) => void) | undefined;
 }
 
 /** A `RequestInit` with options of FastCGI's own. */
@@ -149,7 +150,7 @@ export interface FastCgiFetchInit extends RequestInit, FastCgiHttpPeers, FastCgi
 }
 
 /** The values of options that are left out. */
-export const DEFAULT_HTTP_CLIENT_OPTIONS: Required<
+export const DEFAULT_HTTP_CLIENT_OPTIONS: Resolved<
   Pick<
     FastCgiHttpClientOptions,
     | "requestBuffering"

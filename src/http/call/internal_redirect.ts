@@ -31,27 +31,27 @@ export interface InternalRedirectOptions {
    *
    * @default {none: such a response becomes a 302, as nginx, HAProxy and lighttpd make of it}
    */
-  onLocalRedirect?: (request: Request) => Response | Promise<Response>;
+  onLocalRedirect?: ((request: Request) => Response | Promise<Response>) | undefined;
   /**
    * The most local redirects in a row, counted while the hook passes on the Request that it gets. Beyond it, `fetch`
    * rejects with `limit`.
    *
    * @default {10} (as Apache's `LimitInternalRecursion` and nginx)
    */
-  maxLocalRedirects?: number;
+  maxLocalRedirects?: number | undefined;
   /**
    * Answers a response with an `X-Accel-Redirect` header: a path that HTTP clients can't ask for themselves. These are
    * not counted: a hook that calls the application again must make sure that this ends.
    *
    * @default {none: the header is dropped, and the response is passed on}
    */
-  onAccelRedirect?: FastCgiSendFile;
+  onAccelRedirect?: FastCgiSendFile | undefined;
   /**
    * Answers a response with an `X-Sendfile` header: the path of a file.
    *
    * @default {none: the header is dropped, so that clients do not learn where files are, and the response is passed on}
    */
-  onSendFile?: FastCgiSendFile;
+  onSendFile?: FastCgiSendFile | undefined;
 }
 
 /** The request whose local redirect made another request. */

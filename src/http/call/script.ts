@@ -12,19 +12,19 @@ export interface FastCgiScript {
    *
    * @default {"/" and the last part of `filename`}
    */
-  name?: string;
+  name?: string | undefined;
   /**
    * Folder of the site: DOCUMENT_ROOT.
    *
    * @default {the folder of `filename`}
    */
-  documentRoot?: string;
+  documentRoot?: string | undefined;
   /**
    * The part of the URL's path after the script: PATH_INFO, as a byte string.
    *
    * @default {none}
    */
-  pathInfo?: string;
+  pathInfo?: string | undefined;
 }
 
 /**

@@ -25,14 +25,14 @@ export interface PhpSiteOptions<R extends Request = Request, Rest extends unknow
    *
    * @default {"/index.php"} (that is, `index` in the document root, if `resolve` confirms it)
    */
-  frontController?: string | null;
+  frontController?: string | null | undefined;
   /**
    * Returns the options of a request to PHP, such as the client's address. It is called with all arguments of the
    * site's handler.
    *
    * @default {none}
    */
-  init?: (request: R, ...rest: Rest) => PhpSiteInit;
+  init?: ((request: R, ...rest: Rest) => PhpSiteInit) | undefined;
 }
 
 /**

@@ -22,13 +22,13 @@ export interface PublicFilesOptions {
    *
    * @default {the file server decides which links it follows}
    */
-  resolveFile?: (path: string) => string | null | Promise<string | null>;
+  resolveFile?: ((path: string) => string | null | Promise<string | null>) | undefined;
   /**
    * The end of script names.
    *
    * @default {".php"}
    */
-  extension?: string;
+  extension?: string | undefined;
 }
 
 /** The types that file servers give to PHP sources. */

@@ -3,6 +3,7 @@
 // case folding and patterns; an index is only used on the string that it was found in; and no file is named that
 // `resolve` has not confirmed.
 
+import type { Resolved } from "../../base/resolve_options.ts";
 import { objectOf, unexpected } from "../../base/unexpected.ts";
 import { byteStringToUtf8 } from "../../protocol/byte_string.ts";
 import { FastCgiError } from "../../protocol/errors.ts";
@@ -48,20 +49,20 @@ export interface FastCgiDocumentRoot {
    *
    * @default {"index.php"}
    */
-  index?: string;
+  index?: string | undefined;
   /**
    * The end of script names, in ASCII.
    *
    * @default {".php"}
    */
-  extension?: string;
+  extension?: string | undefined;
   /**
    * The script for every path that leads to no other script, such as `/index.php`; null for none. `resolve` is asked
    * for it too.
    *
    * @default {null: such paths are answered with a 404}
    */
-  frontController?: string | null;
+  frontController?: string | null | undefined;
 }
 
 /** Where a script is; null if there is none. */
@@ -74,7 +75,7 @@ export interface SplitPath {
 }
 
 /** The defaults of {@linkcode FastCgiDocumentRoot}. `frontController` has none. */
-export const DOCUMENT_ROOT_DEFAULTS: Required<Pick<FastCgiDocumentRoot, "extension" | "index">> = Object.freeze({
+export const DOCUMENT_ROOT_DEFAULTS: Resolved<Pick<FastCgiDocumentRoot, "extension" | "index">> = Object.freeze({
   extension: ".php",
   index: "index.php",
 });

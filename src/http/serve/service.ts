@@ -2,7 +2,7 @@ import { contained } from "../../base/contained.ts";
 import { copyableWith, setOwn } from "../../base/copyable.ts";
 import { isPromise } from "../../base/is_promise.ts";
 import { kindOf } from "../../base/kind_of.ts";
-import { resolveOptions } from "../../base/resolve_options.ts";
+import { type Resolved, resolveOptions } from "../../base/resolve_options.ts";
 import { checkFunction, optionsOf } from "../../base/unexpected.ts";
 import { errorDocument } from "../../cgi/error_document.ts";
 import type { FastCgiParams } from "../../cgi/params.ts";
@@ -64,14 +64,14 @@ export interface FastCgiHttpServiceOptions {
    *
    * @default {`serve` of a runtime's entry prints it; FastCgiHttpService prints nothing}
    */
-  onStderr?: (message: string, request: FastCgiRequest) => void;
+  onStderr?: ((message: string, request: FastCgiRequest) => void) | undefined;
   /**
    * Whether those messages also go to the web server, as FCGI_STDERR. Off because some of them crash HAProxy 2.6;
    * nginx, Apache and lighttpd write them to their error log.
    *
    * @default {false}
    */
-  sendStderr?: boolean;
+  sendStderr?: boolean | undefined;
   /**
    * Whether the Request builds its parts when they are first read. That saves a tenth of a small request on Node.js,
    * and more where its body is read as text or bytes. Such a Request can't be passed to `new Request()` or `fetch()`,
@@ -80,11 +80,11 @@ export interface FastCgiHttpServiceOptions {
    *
    * @default {false}
    */
-  lazyRequest?: boolean;
+  lazyRequest?: boolean | undefined;
 }
 
 /** The defaults of {@linkcode FastCgiHttpServiceOptions}. */
-export const SERVICE_DEFAULTS: Required<Pick<FastCgiHttpServiceOptions, "lazyRequest" | "sendStderr">> = Object.freeze({
+export const SERVICE_DEFAULTS: Resolved<Pick<FastCgiHttpServiceOptions, "lazyRequest" | "sendStderr">> = Object.freeze({
   lazyRequest: false,
   sendStderr: false,
 });
