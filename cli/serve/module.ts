@@ -47,9 +47,15 @@ function adviceFor(error: NodeJS.ErrnoException, file: string): string | null {
   // Bun has the place beside the message. Node keeps it to itself unless it runs the file.
   const { position } = Object(error) as { position?: { file: string; line: number; column: number } };
   if (position?.file !== undefined) return `${reason} at ${position.file}:${position.line}:${position.column}`;
-  if (error instanceof SyntaxError && !("Bun" in globalThis))
+  if (error instanceof SyntaxError && !("Bun" in globalThis) && !namesPlace(error))
     return `it or a module that it imports has an error, ${error.name}: ${reason}; \`node ${file}\` shows the place`;
   return null;
+}
+
+/** Whether the stack leads to a place in a module of the user: one that throws a SyntaxError itself, or a CommonJS module with one. */
+function namesPlace({ stack = "" }: Error): boolean {
+  const own = new URL(".", import.meta.url).href;
+  return stack.split("\n").some((line) => /:\d+\)?$/.test(line) && !line.includes("node:") && !line.includes(own));
 }
 
 /** What to do about a file that Node does not run, which may be one that the module imports. */

@@ -140,6 +140,12 @@ describe("fetchcgi serve", () => {
     expect((await run(requireRuntime("node24"), "none.ts")).stderr()).toBe(
       "fetchcgi: Cannot load none.ts: there is no such file\n",
     );
+    writeFileSync(join(folder.path, "parses.mjs"), '\nJSON.parse("{ no JSON");');
+    expect((await run(requireRuntime("node24"), "parses.mjs")).stderr()).toMatch(
+      /SyntaxError: .*\n(?:.*\n)*.*parses\.mjs:2/,
+    );
+    writeFileSync(join(folder.path, "cut.cjs"), "\nmodule.exports = {");
+    expect((await run(requireRuntime("node24"), "cut.cjs")).stderr()).toContain("cut.cjs:");
     const thrown = (await run(requireRuntime("node24"), "throws.mjs")).stderr();
     expect(thrown).toContain("Error: no database");
     expect(thrown).toContain("throws.mjs:1");
