@@ -17,6 +17,8 @@ export default defineConfig({
     reporters: ["default", "./test/support/summary_reporter.ts"],
     setupFiles: ["./test/support/equal_bytes.ts"],
     execArgv: ["--expose-gc"],
+    // The command obeys it, and tests read what it prints.
+    env: { FORCE_COLOR: "" },
     // All cores, where vitest leaves one free: tests with real servers wait for most of their time.
     maxWorkers: "100%",
     // Reached by what hangs only: a machine that others use as well can be ten times slower.
