@@ -35,22 +35,40 @@ export function blocksOf(markdown) {
   return blocks;
 }
 
-/** Replaces the target of every link outside of code. */
-export function mapLinks(markdown, change) {
-  const lines = [];
-  for (const { line, open } of linesOf(markdown)) {
-    // Inline code is left as it is, unless it is the text of a link.
-    lines.push(open ? line : line.replace(LINK, (_, text, target, end) => text + change(target) + end));
+/** The text in paragraphs, each with the number of its first line: the text of a link may go on in the next line. */
+function* paragraphsOf(markdown) {
+  let paragraph;
+  for (const { line, index, open } of linesOf(markdown)) {
+    const isCode = open !== undefined;
+    if (paragraph !== undefined && isCode === paragraph.isCode && line.trim() !== "") {
+      paragraph.text += `\n${line}`;
+      continue;
+    }
+    if (paragraph !== undefined) yield paragraph;
+    paragraph = { text: line, line: index + 1, isCode };
   }
-  return lines.join("\n");
+  yield paragraph;
 }
 
-/** The links outside of code. */
+/** Replaces the target of every link outside of code. */
+export function mapLinks(markdown, change) {
+  const paragraphs = [];
+  for (const { text, isCode } of paragraphsOf(markdown)) {
+    // Inline code is left as it is, unless it is the text of a link.
+    paragraphs.push(isCode ? text : text.replace(LINK, (_, before, target, end) => before + change(target) + end));
+  }
+  return paragraphs.join("\n");
+}
+
+/** The links outside of code, each with the line of its target. */
 export function linksOf(markdown) {
   const links = [];
-  for (const { line, index, open } of linesOf(markdown)) {
-    if (open !== undefined) continue;
-    for (const [, , target] of line.matchAll(LINK)) links.push({ target, line: index + 1 });
+  for (const { text, line, isCode } of paragraphsOf(markdown)) {
+    if (isCode) continue;
+    for (const { index, 1: before, 2: target } of text.matchAll(LINK)) {
+      const lines = text.slice(0, index + before.length).split("\n");
+      links.push({ target, line: line + lines.length - 1 });
+    }
   }
   return links;
 }

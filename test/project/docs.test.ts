@@ -9,7 +9,7 @@ import { expect, it } from "vitest";
 import { commands } from "../../cli/commands.ts";
 import { readInput } from "../../cli/frame/read.ts";
 import { documents, filled } from "../../docs/site/fill.mjs";
-import { blocksOf } from "../../docs/site/markdown.mjs";
+import { blocksOf, linksOf, mapLinks } from "../../docs/site/markdown.mjs";
 import { pages } from "../../docs/site/pages.mjs";
 import { checkLinks } from "../support/broken_links.ts";
 
@@ -33,6 +33,18 @@ it("every link in a document leads to a file, and to a heading of it", () => {
   const { broken, count } = checkLinks(root, everyDocument);
   expect(broken).toEqual([]);
   expect(count).toBeGreaterThan(300);
+});
+
+it("a link whose text goes on in the next line is found, and is changed for the site", () => {
+  const before = "See [one](a.md), [the\ntable](b.md#c)\n\n```txt\n[no\nlink](d.md)\n```\n[e]\n\n(f.md) [g](h.md)\n";
+  expect(linksOf(before)).toEqual([
+    { target: "a.md", line: 1 },
+    { target: "b.md#c", line: 2 },
+    { target: "h.md", line: 10 },
+  ]);
+  expect(mapLinks(before, (target) => `/${target}`)).toBe(
+    before.replace("a.md", "/a.md").replace("b.md", "/b.md").replace("h.md", "/h.md"),
+  );
 });
 
 it("every block of code that names a file shows that file (npm run docs -- update)", () => {
