@@ -31,6 +31,10 @@ async function main(args: readonly string[]): Promise<void> {
       for (const { id, title } of cases) console.log(`${id.padEnd(20)}${title}`);
       return;
     }
+    if (options.command === "report") {
+      await writeResults(options.report ?? benchFolder);
+      return;
+    }
     const bench = await setUp(options, directory.path);
     if (options.command === "profile") await profileCase(bench, chosen[0]!);
     else await runAll(bench, chosen);
@@ -81,10 +85,16 @@ async function writeReport(folder: string, date: string, page: string, results: 
   const runs = join(folder, "results");
   await mkdir(runs, { recursive: true });
   await writeFile(join(runs, `${date}.md`), page);
+  await writeFile(join(folder, "results.svg"), chart(results[0]!));
+  await writeResults(folder);
+}
+
+/** Writes the page that sets the targets of all runs side by side. */
+async function writeResults(folder: string): Promise<void> {
+  const runs = join(folder, "results");
   const names = (await readdir(runs)).filter((name) => name.endsWith(".md")).sort();
   const pages = names.map(async (name) => [name.slice(0, -3), await readFile(join(runs, name), "utf8")] as const);
-  await writeFile(join(folder, "RESULTS.md"), resultsPage(new Map(await Promise.all(pages))));
-  await writeFile(join(folder, "results.svg"), chart(results[0]!));
+  await writeFile(join(folder, "RESULTS.md"), resultsPage(new Map(await Promise.all(pages)), cases));
 }
 
 try {

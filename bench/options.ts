@@ -3,8 +3,8 @@ import { findRuntime } from "../scripts/setup.mjs";
 
 /** The options of the command line. */
 export interface BenchOptions {
-  /** `profile`: a CPU profile of our contender. */
-  readonly command: "run" | "profile" | "list";
+  /** `profile`: a CPU profile of our contender. `report`: RESULTS.md anew, from the runs that are kept. */
+  readonly command: "run" | "profile" | "list" | "report";
   /** Cases whose id is one of these or begins with one of them; all without any. */
   readonly cases: readonly string[];
   readonly quick: boolean;
@@ -32,6 +32,7 @@ npm run bench -- quick              the main cases, against those that their tar
 npm run bench -- hello client-hello cases by id or by the start of it
 npm run bench -- list               the cases
 npm run bench -- profile hello-node24  a CPU profile of our contender and where its time goes
+npm run bench -- report             RESULTS.md anew from bench/results, after a page was added or removed
   --node PATH  --bun PATH  --deno PATH   runtimes to use; by default those of scripts/runtimes, and of Node.js the 24
   --base FOLDER      another build of this library, as a further contender
   --rounds N  --seconds S  --warm-up S   how often and how long
@@ -57,10 +58,10 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     },
   });
   const quick = positionals.includes("quick");
-  const command = positionals.includes("profile") ? "profile" : positionals.includes("list") ? "list" : "run";
+  const command = (["profile", "list", "report"] as const).find((word) => positionals.includes(word)) ?? "run";
   return {
     command,
-    cases: positionals.filter((word) => !["quick", "profile", "list"].includes(word)),
+    cases: positionals.filter((word) => !["quick", "profile", "list", "report"].includes(word)),
     quick,
     rounds: number("--rounds", values.rounds, quick ? 3 : 5),
     seconds: number("--seconds", values.seconds, quick ? 0.3 : 1.2),

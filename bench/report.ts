@@ -51,16 +51,21 @@ export function targetTable(results: readonly CaseResult[]): string {
 }
 
 function targetRow(result: CaseResult): (target: Target) => string[] {
-  const { title, figure } = result.case;
   return (target) => {
-    const { of, against, most } = target;
-    if (target.slowRuns) return [title, of, `≤ ${most} slow runs`, ...slowRunCells(result, target)];
-    const name = against === null ? `≤ ${most} ${figure}` : `≤ ${most} × ${against}`;
+    const { against, most } = target;
+    const named = namingCells(result.case, target);
+    if (target.slowRuns) return [...named, ...slowRunCells(result, target)];
     const found = measured(result, target);
-    if (found === null) return [title, of, name, "not run", "", ""];
+    if (found === null) return [...named, "not run", "", ""];
     const format = against === null ? amount : ratio;
-    return [title, of, name, spread(found, format), controlCell(result), verdict(found.median, most, result)];
+    return [...named, spread(found, format), controlCell(result), verdict(found.median, most, result)];
   };
+}
+
+/** The cells that name a target. They are the same in every run. */
+function namingCells({ title, figure }: BenchCase, { of, against, most, slowRuns: countsRuns }: Target): string[] {
+  if (countsRuns) return [title, of, `≤ ${most} slow runs`];
+  return [title, of, against === null ? `≤ ${most} ${figure}` : `≤ ${most} × ${against}`];
 }
 
 function slowRunCells(result: CaseResult, { of, against, most }: Target): string[] {
@@ -114,16 +119,17 @@ ${targetTable(results)}
 ${results.map(caseTable).join("\n")}${notRun.length === 0 ? "" : `\n## Left out of this run\n\n${notRun.join("\n")}\n`}`;
 }
 
-/** The page with the targets of several runs side by side. `pages` are those of the runs, by their names; the last one's rows lead. */
-export function resultsPage(pages: ReadonlyMap<string, string>): string {
+/** The page with all targets of `cases`, and what runs have measured side by side. `pages` are those of the runs, by their names. */
+export function resultsPage(pages: ReadonlyMap<string, string>, cases: readonly BenchCase[]): string {
   const runs = [...pages].map(([name, page]) => ({ name, rows: targetRows(page) }));
-  const rows = (runs.at(-1)?.rows ?? []).map(([key, row]) => [
-    ...row.slice(0, 3),
-    ...runs.flatMap(({ rows: others }) => {
-      const other = new Map(others).get(key);
-      return other === undefined ? ["", ""] : [`${other[3]} ${other[5]}`.trim(), other[4]!];
+  const row = (named: string[]): string[] => [
+    ...named,
+    ...runs.flatMap(({ rows }) => {
+      const found = rows.get(keyOf(named));
+      return found === undefined ? ["", ""] : [`${found[3]} ${found[5]}`.trim(), found[4]!];
     }),
-  ]);
+  ];
+  const rows = cases.flatMap((each) => (each.targets ?? []).map((target) => row(namingCells(each, target))));
   const head = [
     "case",
     "contender",
@@ -143,14 +149,16 @@ contender to itself, in the same rounds: a ratio can be off by as much as the co
 ${table([head, ...rows])}`;
 }
 
-/** The rows of the target table of a run's page, each with the cells that name its target as a key. */
-function targetRows(page: string): [key: string, row: string[]][] {
+/** The rows of the target table of a run's page, by the cells that name their targets. */
+function targetRows(page: string): Map<string, string[]> {
   const section = page.slice(page.indexOf("\n## Targets\n"), page.indexOf("\n## Cases\n"));
   const lines = section.split("\n").filter((line) => line.startsWith("| "));
-  return lines.slice(1).map((line) => {
-    const row = line.slice(2, -2).split(" | ");
-    return [row.slice(0, 3).join(" | "), row];
-  });
+  const rows = lines.slice(1).map((line) => line.slice(2, -2).split(" | "));
+  return new Map(rows.map((row) => [keyOf(row), row]));
+}
+
+function keyOf(row: readonly string[]): string {
+  return row.slice(0, 3).join(" | ");
 }
 
 function values(samples: readonly Sample[]): number[] {

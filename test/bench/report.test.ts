@@ -40,18 +40,21 @@ it("targetTable counts runs that took a fifth more than the median, and those of
   );
 });
 
-it("resultsPage sets the targets of runs side by side, whatever cases they had", () => {
+it("resultsPage lists every target, with what each run has measured, whatever cases it had", () => {
   const other: CaseResult = { ...result({ ...target, most: 0.4 }, [ours, go, again]) };
   const both = [result(target, [ours, go, again]), other];
   const pages = new Map([
     ["first", runPage("first", [], "", both.slice(0, 1), [])],
     ["second", runPage("second", [], "", both, [])],
   ]);
-  expect(resultsPage(pages).split("\n").slice(-5)).toEqual([
+  const never = { ...other.case, targets: [{ ...target, most: 0.3 }] };
+  const cases = [...both.map((each) => each.case), never];
+  expect(resultsPage(pages, cases).split("\n").slice(-6)).toEqual([
     "| case | contender | target | [first](results/first.md) | control | [second](results/second.md) | control |",
     "|---|---|---|---|---|---|---|",
     "| Serving | fetchcgi | ≤ 0.5 × Go | 0.50 (0.50–0.50) met | 1.00 (0.80–1.00) | 0.50 (0.50–0.50) met | 1.00 (0.80–1.00) |",
     "| Serving | fetchcgi | ≤ 0.4 × Go |  |  | 0.50 (0.50–0.50) **missed** | 1.00 (0.80–1.00) |",
+    "| Serving | fetchcgi | ≤ 0.3 × Go |  |  |  |  |",
     "",
   ]);
 });
