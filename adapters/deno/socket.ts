@@ -4,7 +4,14 @@
 import { type ConnectionAddress, SocketChannel, tcpAddress } from "../../src/toolkit.ts";
 import { type DenoAddress, type DenoConn, deno } from "./runtime.ts";
 
-const READ_BYTES = 64 * 1024;
+/** The bytes that a read has room for while more is coming. */
+const LARGE_READ = 64 * 1024;
+
+/**
+ * The same on a connection that waits: it holds this memory for as long as it is idle. A request or response that is small, as most are,
+ * needs one read.
+ */
+const SMALL_READ = 4 * 1024;
 
 /** The address of TCP only. */
 function addressOf(address: DenoAddress): ConnectionAddress | undefined {
@@ -14,7 +21,7 @@ function addressOf(address: DenoAddress): ConnectionAddress | undefined {
 /** The channel of a connection that no other code reads or writes. */
 export class DenoChannel extends SocketChannel {
   readonly #conn: DenoConn;
-  #buffer = new Uint8Array(READ_BYTES);
+  #buffer = new Uint8Array(SMALL_READ);
 
   /** @param address The peer's, where that is not TCP. */
   constructor(conn: DenoConn, address?: ConnectionAddress) {
@@ -59,13 +66,16 @@ export class DenoChannel extends SocketChannel {
   }
 
   /**
-   * Returns the bytes that were read. A large piece keeps the buffer; a small piece is copied, because it would keep
+   * Returns the bytes that were read. A piece of half the buffer keeps it; a smaller one is copied, because it would keep
    * too much of it in memory.
    */
   #take(length: number): Uint8Array {
-    if (length < READ_BYTES / 2) return this.#buffer.slice(0, length);
-    const piece = this.#buffer.subarray(0, length);
-    this.#buffer = new Uint8Array(READ_BYTES);
-    return piece;
+    const buffer = this.#buffer;
+    let room = buffer.length;
+    if (length === room) room = LARGE_READ;
+    else if (length <= SMALL_READ) room = SMALL_READ;
+    const keeps = length >= buffer.length / 2;
+    if (keeps || room !== buffer.length) this.#buffer = new Uint8Array(room);
+    return keeps ? buffer.subarray(0, length) : buffer.slice(0, length);
   }
 }
