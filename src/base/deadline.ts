@@ -7,8 +7,12 @@ const MAX_DELAY = 0x7fff_ffff;
  */
 const LATE = 20;
 
-/** Turns of the event loop in which what came meanwhile is read. In each, Deno looks at its timers before it looks at its sockets. */
+/**
+ * Turns of the event loop in which what came meanwhile is read, and their milliseconds. Deno looks at its timers before it looks at its
+ * sockets, which it leaves out while a timer is due.
+ */
 const CATCH_UP_TURNS = 3;
+const CATCH_UP_TURN = 10;
 
 /**
  * A timeout that is restarted often. A restart only stores the new time; one timer runs, and reads that time when it
@@ -85,7 +89,7 @@ export class Deadline<What = void> {
       return;
     }
     if (turns < CATCH_UP_TURNS ? turns > 0 : now - this.#firesAt > LATE) {
-      this.#arm(1, turns - 1);
+      this.#arm(CATCH_UP_TURN, turns - 1);
       return;
     }
     this.stop();
