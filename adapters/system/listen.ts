@@ -1,4 +1,3 @@
-import type { Resolved } from "../../src/base/resolve_options.ts";
 import { checkInteger, outOfRange, unexpected } from "../../src/base/unexpected.ts";
 import type { ConnectionAddress, FastCgiConnection } from "../../src/toolkit.ts";
 import { formatTcpTarget } from "../shared/target.ts";
@@ -70,11 +69,12 @@ export interface ListenTarget {
 }
 
 /** Defaults of {@linkcode ListenTarget}. */
-export const LISTEN_DEFAULTS: Resolved<Pick<ListenTarget, "hostname" | "mode" | "takeOver">> = Object.freeze({
-  hostname: "127.0.0.1",
-  mode: 0o660,
-  takeOver: false,
-});
+export const LISTEN_DEFAULTS: { readonly hostname: string; readonly mode: number; readonly takeOver: boolean } =
+  Object.freeze({
+    hostname: "127.0.0.1",
+    mode: 0o660,
+    takeOver: false,
+  });
 
 /** One place to listen at. */
 export type ListenPlace =
