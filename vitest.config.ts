@@ -3,6 +3,9 @@ import { defineConfig } from "vitest/config";
 
 const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
+// Programs obey it, and tests read what they print. Node.js takes it as a wish for colours even if it is empty.
+delete process.env.FORCE_COLOR;
+
 export default defineConfig({
   // The package's own names lead to its source, as they do in tsconfig.json.
   resolve: {
@@ -17,8 +20,6 @@ export default defineConfig({
     reporters: ["default", "./test/support/summary_reporter.ts"],
     setupFiles: ["./test/support/equal_bytes.ts"],
     execArgv: ["--expose-gc"],
-    // The command obeys it, and tests read what it prints.
-    env: { FORCE_COLOR: "" },
     // All cores, where vitest leaves one free: tests with real servers wait for most of their time.
     maxWorkers: "100%",
     // Reached by what hangs only: a machine that others use as well can be ten times slower.
