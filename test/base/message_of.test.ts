@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import { messageOf } from "../../src/base/message_of.ts";
+import { revoked } from "../support/revoked.ts";
 
 it.each([
   ["an error", new RangeError("too far"), "too far"],
@@ -12,7 +13,5 @@ it.each([
 });
 
 it("messageOf gives a text for an object that throws at everything that is asked of it", () => {
-  const { proxy, revoke } = Proxy.revocable({}, {});
-  revoke();
-  expect(messageOf(proxy)).toBe("no text");
+  expect(messageOf(revoked())).toBe("no text");
 });

@@ -25,6 +25,7 @@ import { chunksOf, joined, latin1, sha256 } from "../support/bytes.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
 import { patternBytes } from "../support/pattern.ts";
 import { begin, bytesOf, params, record, recordsIn, request, stdin, textOf } from "../support/records.ts";
+import { revoked } from "../support/revoked.ts";
 import { drain, streamOf, textFrom } from "../support/streams.ts";
 import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
 import { complete, MemoryApplication } from "../support/web_server_end.ts";
@@ -220,13 +221,6 @@ describe("ServerConnection and the end of a response", () => {
     expect(web.stdoutOf(1).length).toBe(HEADER.length + 99 * 60_000);
   });
 });
-
-/** An object that throws at everything that is asked of it. */
-function revoked(): object {
-  const { proxy, revoke } = Proxy.revocable({}, {});
-  revoke();
-  return proxy;
-}
 
 describe("ServerConnection and a handler that fails before its header", () => {
   it.each<[string, FastCgiHandler]>([

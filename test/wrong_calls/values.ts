@@ -1,6 +1,7 @@
 // Values of every kind that JavaScript has, and of the kinds that only break when they are touched.
 
 import { createContext, runInContext } from "node:vm";
+import { revoked } from "../support/revoked.ts";
 import { transferred } from "../support/transferred.ts";
 
 /** What a value is. An argument names the kinds that are right for it. */
@@ -53,12 +54,6 @@ function disturbed(): ReadableStream {
   reader.read().catch(() => {});
   reader.releaseLock();
   return stream;
-}
-
-function revoked(): object {
-  const { proxy, revoke } = Proxy.revocable({}, {});
-  revoke();
-  return proxy;
 }
 
 const throwing = (): object =>
