@@ -1,5 +1,4 @@
 import { expect, it } from "vitest";
-import type { ByteChannelEvents } from "../../src/transport/byte_channel.ts";
 import { OrderedChannel } from "../../src/transport/ordered_channel.ts";
 import { latin1 } from "../support/bytes.ts";
 import { turns } from "../support/unhandled_rejections.ts";
@@ -23,22 +22,22 @@ class Noting extends OrderedChannel {
   }
 }
 
-/** Notes what a channel tells its receiver. */
-function receiver(): ByteChannelEvents & { readonly heard: string[] } {
+/** Gives a channel a receiver. Returns what the receiver is told, to which later calls are added. */
+async function started(channel: OrderedChannel): Promise<readonly string[]> {
   const heard: string[] = [];
-  return {
-    heard,
+  channel.start({
     onData: (piece) => void heard.push(new TextDecoder().decode(piece)),
     onEnd: () => void heard.push("end"),
     onError: (error) => void heard.push(String(error)),
-  };
+  });
+  await turns();
+  return heard;
 }
 
 it("OrderedChannel stays paused when it was paused before it has a receiver", async () => {
   const channel = new Noting();
   channel.pause();
-  channel.start(receiver());
-  await turns();
+  await started(channel);
   expect(channel.told).toEqual(["pause", "start", "pause"]);
 });
 
@@ -47,8 +46,7 @@ it("OrderedChannel does not resume the socket before it has a receiver", async (
   channel.pause();
   channel.resume();
   expect(channel.told).toEqual(["pause"]);
-  channel.start(receiver());
-  await turns();
+  await started(channel);
   expect(channel.told).toEqual(["pause", "start"]);
 });
 
@@ -57,10 +55,9 @@ it("OrderedChannel keeps what comes before it has a receiver, in order, and paus
   channel.received(latin1("early"));
   channel.ended();
   channel.failed("broken");
-  const events = receiver();
-  channel.start(events);
-  await turns();
-  expect(events.heard).toEqual(["early", "end", "broken"]);
+  expect(new Set(channel.told)).toEqual(new Set(["pause"]));
+  expect(await started(channel)).toEqual(["early", "end", "broken"]);
+  expect(channel.told.slice(-2)).toEqual(["start", "resume"]);
 });
 
 it("OrderedChannel tells nothing when it was closed, before it has a receiver and afterwards", async () => {
@@ -69,11 +66,9 @@ it("OrderedChannel tells nothing when it was closed, before it has a receiver an
   channel.close();
   channel.received(latin1("early"));
   channel.ended();
-  const events = receiver();
-  channel.start(events);
-  await turns();
+  const heard = await started(channel);
   channel.received(latin1("late"));
   channel.failed("broken");
-  expect(events.heard).toEqual([]);
+  expect(heard).toEqual([]);
   expect(channel.told).toEqual(["destroy"]);
 });
