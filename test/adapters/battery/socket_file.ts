@@ -244,8 +244,7 @@ export function socketFileCases({ column, row, newPath }: Setting, runtime: Serv
 
   column.test(row, "serve leaves a socket whose backlog is full, and takes it over when it may", async () => {
     const path = newPath();
-    const holder = await holdSocket("SOCK_STREAM", path, "listen(S, 0); for (1 .. 9) { CONNECT or last }");
-    onTestFinished(() => holder.stop());
+    await holdSocket("SOCK_STREAM", path, "listen(S, 0); for (1 .. 9) { CONNECT or last }");
     expect(await start(first, path)).toContain(`Cannot listen on ${path}: another process listens there`);
     expect(await start(first, path, true)).toBe("serves");
     expect(await ask(path)).toBe("its own");
