@@ -1,5 +1,6 @@
 // npm run coverage [-- --ledger]: runs the unit tests and names the branches of src/ that none of them takes. Fails if there is one. A
 // branch that no test can take has its reason beside it: `/* v8 ignore <if, else or next> -- reason */`. Other arguments go to vitest.
+// Leave src/ as it is during the run: otherwise the lines that are named are wrong.
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import { layerTests } from "./layers.mjs";
@@ -8,8 +9,8 @@ import { ensurePackages } from "./setup.mjs";
 import { commit, note } from "./tried.mjs";
 
 /**
- * Without the fuzzers, which take a branch by chance, and without what is tested in a process of its own. Sockets have their tests with the
- * adapters. A change of the source during the run moves the lines that are named.
+ * Without the fuzzers, which take a branch only by chance, and without tests that run src/ in another process, where nothing is counted. The
+ * sockets of src/ have their tests with the adapters.
  */
 const TESTS = [
   ...layerTests.filter((folder) => folder !== "test/fuzz"),

@@ -204,7 +204,7 @@ export async function visitSocket(
         // A process listened, and has closed in between.
         case "ECONNRESET":
           return "living";
-        // The system looks for a living process first.
+        // The system says so only of a living process's socket: that of a dead one refuses.
         case "EPROTOTYPE":
           return "another kind";
         default: {
@@ -220,7 +220,7 @@ export async function visitSocket(
 /** The state of a socket that refuses connections. */
 function stateOfRefusing(path: string, refusesWhenFull: boolean): SocketState {
   if (refusesWhenFull) return listedState(path) ?? "stale";
-  // Otherwise the socket of this file can't be one that listens, only another one that has lost its path. A process may be about to listen.
+  // Otherwise a socket that listens does not refuse: one that is listed has lost its path to this file. A process may be about to listen.
   return listedKinds(path).has("silent") ? "living" : "stale";
 }
 

@@ -51,7 +51,7 @@ export function encodeRequestHead(head: RequestHead): Uint8Array {
   checkBoolean(keepConn, TASK, "keepConn");
   checkBoolean(endsStdin, TASK, "endsStdin");
   // Up to three attempts read them, and a generator can be read only once.
-  // Stryker disable next-line ConditionalExpression,LogicalOperator: the other way makes a copy of the same pairs
+  // Stryker disable next-line ConditionalExpression,LogicalOperator: a list that is taken for none is copied, with the same pairs
   const isList = params instanceof Map || (Array.isArray(params) && !params.some((pair) => !Array.isArray(pair)));
   const pairs: Iterable<NameValuePair> = isList
     ? (params as Iterable<NameValuePair>)
@@ -70,7 +70,7 @@ function writeHead(
   const limit = target.length - MAX_END_LENGTH;
   const paramsHeader = start + START_LENGTH - FCGI_HEADER_LEN;
   const paramsStart = start + START_LENGTH;
-  // Stryker disable next-line EqualityOperator: the head is encoded in another way, to the same bytes
+  // Stryker disable next-line EqualityOperator: with >= a head that just fits begins the next block, with the same bytes
   if (paramsStart > limit) return null;
   let offset = encodeRecordHeaderInto(target, start, RecordType.BeginRequest, requestId, FCGI_HEADER_LEN, 0);
   encodeBeginRequestBodyInto({ role, keepConn }, target, offset);

@@ -78,7 +78,7 @@ const never: FastCgiFetchHandler = () => new Promise(() => {});
 const readsAll: FastCgiFetchHandler = async (request) => new Response(await request.text());
 const streams: FastCgiFetchHandler = () => new Response(begun().stream, { status: 206 });
 
-/** Resolves when the beginning of a response has arrived, which the status and the first bytes are a part of. */
+/** Resolves when the beginning of a response has arrived: its status and its first bytes. */
 const beginning = (web: WebServerEnd): Promise<void> => web.until(() => web.streamsOf(1).stdout.endsWith("begun"));
 
 /** A response whose body fails when its beginning has arrived, and what comes behind that. */

@@ -87,7 +87,7 @@ function uploaded(kind: ClientFlood["upload"]): ReadableStream<Uint8Array> | und
   return new ReadableStream({
     async pull(controller) {
       if (kind === "silent") return new Promise(() => {});
-      // The neighbour goes on meanwhile.
+      // Lets the neighbour go on: a body that always has a piece at hand leaves no turn to anything else.
       await new Promise((resolve) => setTimeout(resolve, 0));
       if (left === 0) return controller.close();
       const next = piece.slice(0, left);
