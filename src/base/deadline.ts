@@ -7,12 +7,11 @@ const MAX_DELAY = 0x7fff_ffff;
  */
 const LATE = 20;
 
-/**
- * Turns of the event loop in which what came meanwhile is read, and their milliseconds. Deno looks at its timers before it looks at its
- * sockets, which it leaves out while a timer is due.
- */
-const CATCH_UP_TURNS = 3;
-const CATCH_UP_TURN = 10;
+/** How often such a timer is set again, for what came meanwhile to be read: once is too few on Deno. */
+const EXTENSIONS = 3;
+
+/** Milliseconds for which it is set. */
+const EXTENSION = 10;
 
 /**
  * A timeout that is restarted often. A restart only stores the new time; one timer runs, and reads that time when it
@@ -20,8 +19,8 @@ const CATCH_UP_TURN = 10;
  *
  * A deadline can serve several timeouts of which one runs at a time. `restart` says which one, and `onExpire` is told.
  *
- * A process that stood still finds the timers first that ran out meanwhile, and then the input that came in time. So a timer that is late
- * waits for some more turns of the event loop: what is read there can restart the deadline.
+ * When a process goes on that stood still, the timers that ran out meanwhile are the first to fire, before what came in time is read. So a
+ * timer that is late is set again, for a moment: what is read then can restart the deadline.
  */
 export class Deadline<What = void> {
   readonly #onExpire: (what: What) => void;
@@ -71,13 +70,14 @@ export class Deadline<What = void> {
     this.#timer = undefined;
   }
 
-  #arm(delay: number, turns: number = CATCH_UP_TURNS): void {
+  /** @param extensions How often it is set again if the deadline has expired then; null if that depends on how late it fires. */
+  #arm(delay: number, extensions: number | null = null): void {
     const wait = Math.min(delay, MAX_DELAY);
     this.#firesAt = performance.now() + wait;
-    this.#timer = setTimeout(() => this.#check(turns), wait);
+    this.#timer = setTimeout(() => this.#check(extensions), wait);
   }
 
-  #check(turns: number): void {
+  #check(extensions: number | null): void {
     this.#timer = undefined;
     if (!this.isRunning) return;
     const now = performance.now();
@@ -88,8 +88,9 @@ export class Deadline<What = void> {
       this.#arm(left);
       return;
     }
-    if (turns < CATCH_UP_TURNS ? turns > 0 : now - this.#firesAt > LATE) {
-      this.#arm(CATCH_UP_TURN, turns - 1);
+    const more = extensions ?? (now - this.#firesAt > LATE ? EXTENSIONS : 0);
+    if (more > 0) {
+      this.#arm(EXTENSION, more - 1);
       return;
     }
     this.stop();
