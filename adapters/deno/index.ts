@@ -17,7 +17,7 @@
 
 export * from "../../src/index.ts";
 export * from "../system/index.ts";
-// By name, because the first door has these names too.
+// By name, because src/index.ts has these names too: to say where they are.
 export { fileOnDisk, scriptOnDisk } from "../system/index.ts";
 export { FastCgiTcpConnector, FastCgiUnixConnector } from "./connect.ts";
 export { serve } from "./serve.ts";

@@ -91,6 +91,7 @@ it("every option may be undefined for TypeScript", () => {
     | Refusing<ResponseEncoderOptions>
     | Refusing<DecodeNameValuePairsOptions>
     | Refusing<FastCgiErrorOptions>;
+  // Does not compile if there is one.
   const refusing: never[] = [] as All[];
   expect(refusing).toEqual([]);
 });
