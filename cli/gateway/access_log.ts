@@ -2,6 +2,7 @@
 
 import { STATUS_CODES } from "node:http";
 import { printable } from "../../adapters/shared/print.ts";
+import { safeJson } from "../frame/style.ts";
 import { type ServerRequest, targetOf } from "./http.ts";
 
 /** What the access log says about a request. */
@@ -95,8 +96,8 @@ export function withAccessLog(
 }
 
 /**
- * A body that counts its bytes, and calls `onEnd` once, and before it `onBroken` if the body fails. It is cancelled when the signal aborts: by HTTP/2, Node does not tell that a client
- * has left before the first piece is sent.
+ * A body that counts its bytes. It calls `onEnd` once; if it fails, it calls `onBroken` before. It is cancelled when the signal aborts: by
+ * HTTP/2, Node does not tell that a client has left before the first piece is sent.
  */
 function counted(
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
@@ -156,7 +157,7 @@ export function commonLogLine({ time, remote, method, target, protocol, status, 
 
 /** A line of JSON. */
 export function jsonLogLine({ time, milliseconds, isCut, ...rest }: AccessEntry): string {
-  return JSON.stringify({ time: time.toISOString(), ...rest, milliseconds, cut: isCut });
+  return safeJson({ time: time.toISOString(), ...rest, milliseconds, cut: isCut });
 }
 
 /** A part of the line that the client has chosen. */

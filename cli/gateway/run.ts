@@ -8,6 +8,7 @@ import { type CommandContext, type CommandInput, UsageError } from "../frame/com
 import { onHangup } from "../frame/hangup.ts";
 import { endSoon, exitSoon } from "../frame/process.ts";
 import { aborted, endingWith } from "../frame/signal.ts";
+import { safeJson } from "../frame/style.ts";
 import { readParam } from "../param.ts";
 import { VERSION } from "../version.ts";
 import { commonLogLine, jsonLogLine, withAccessLog } from "./access_log.ts";
@@ -218,7 +219,7 @@ function announce(
   { json }: Options,
   { print, printError }: CommandContext,
 ): void {
-  if (json) print(JSON.stringify({ url, folders: mounts.map(({ prefix, folder }) => ({ prefix, folder })) }));
+  if (json) print(safeJson({ url, folders: mounts.map(({ prefix, folder }) => ({ prefix, folder })) }));
   const what = mounts.map(({ prefix, folder }) => (prefix === "" ? folder : `${prefix} = ${folder}`)).join(", ");
   printError(`fetchcgi: serving ${what === "" ? about : `${what} with ${about}`} at ${url}`);
 }
