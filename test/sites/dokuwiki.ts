@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { appendFile, chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { png } from "../support/png.ts";
 import { movePaths } from "./debian.ts";
+import { checkPicture, choosePicture } from "./picture.ts";
 import { PASSWORD, type Site } from "./site.ts";
 
 /** DokuWiki: a page, a picture in it, search. */
@@ -55,11 +55,8 @@ export const dokuwiki: Site = {
 
     await page.goto(`${url}/doku.php?id=start&do=media&ns=&tab_files=files&tab_details=view`);
     await page.click("a >> text=Upload");
-    await page.setInputFiles("#dw__upload input[type=file], .qq-uploader input[type=file]", {
-      name: "my_picture.png",
-      mimeType: "image/png",
-      buffer: png(200, 100),
-    });
+    const field = "#dw__upload input[type=file], .qq-uploader input[type=file]";
+    await choosePicture(page, field, "my_picture.png", 200);
     await page.click("#mediamanager__upload_button");
     await page.waitForSelector("a >> text=my_picture.png");
 
@@ -72,14 +69,7 @@ export const dokuwiki: Site = {
     await page.waitForSelector("#preview, .preview");
     await page.click("#edbtn__save");
     await page.waitForSelector("h1 >> text=A note of Ünïcode");
-    const width = await page
-      .locator("img.media, img[src*=my_picture]")
-      .first()
-      .evaluate((image) => {
-        const element = image as unknown as { decode(): Promise<void>; naturalWidth: number };
-        return element.decode().then(() => element.naturalWidth);
-      });
-    if (width !== 200) throw new Error(`The picture has ${width} columns`);
+    await checkPicture(page.locator("img.media, img[src*=my_picture]").first(), 200);
 
     await page.goto(`${url}/doku.php?do=search&q=Ünïcode`);
     await page.waitForSelector(".search_results >> text=note");

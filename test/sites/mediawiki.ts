@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { png } from "../support/png.ts";
+import { checkPicture, choosePicture } from "./picture.ts";
 import { PASSWORD, type Site } from "./site.ts";
 
 /** MediaWiki: installed by its own pages; a page, an upload, search, history, the API. */
@@ -55,7 +55,7 @@ export const mediawiki: Site = {
     await page.waitForSelector("#pt-logout");
 
     await page.goto(`${url}/index.php/Special:Upload`);
-    await page.setInputFiles("#wpUploadFile", { name: "My picture.png", mimeType: "image/png", buffer: png(200, 100) });
+    await choosePicture(page, "#wpUploadFile", "My picture.png", 200);
     await page.fill("#wpUploadDescription", "Stripes");
     await page.click("input[name=wpUpload]");
     await page.waitForSelector("h1 >> text=File:My picture.png");
@@ -64,11 +64,7 @@ export const mediawiki: Site = {
     await page.fill("#wpTextbox1", "A note. [[File:My picture.png]]\n\n[[AC/DC]]\n\n== Part ==\nMore.");
     await page.click("#wpSave");
     await page.waitForSelector("#mw-content-text >> text=A note.");
-    const width = await page.locator("#mw-content-text img[src*='My_picture.png']").evaluate((image) => {
-      const element = image as unknown as { decode(): Promise<void>; naturalWidth: number };
-      return element.decode().then(() => element.naturalWidth);
-    });
-    if (width !== 200) throw new Error(`The picture has ${width} columns`);
+    await checkPicture(page.locator("#mw-content-text img[src*='My_picture.png']"), 200);
 
     await page.goto(`${url}/index.php/Notes/A_note_of_Ünïcode?action=history`);
     await page.waitForSelector("#pagehistory");
