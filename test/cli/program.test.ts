@@ -104,7 +104,8 @@ it("a gateway that waits for its certificate in a named pipe ends when it is ask
   const args = ["--import", "tsx", main, "gateway", "--fastcgi", pipe, "--port", "0", "--cert", pipe, "--key", pipe];
   const ended = async (child: ChildProcess): Promise<number> => {
     child.kill("SIGTERM");
-    const [code, signal] = await once(child, "exit");
+    // Its last words can arrive after the news of its end.
+    const [code, signal] = await once(child, "close");
     return signal === null ? code : 128 + constantsOfSystem.signals[signal as NodeJS.Signals];
   };
   const start = (): ChildProcess => {
