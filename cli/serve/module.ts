@@ -20,20 +20,25 @@ export async function loadHandler(file: string): Promise<FastCgiFetchHandler> {
   try {
     exports = await import(pathToFileURL(resolve(file)).href);
   } catch (error) {
-    const advice = adviceFor(error as NodeJS.ErrnoException, file);
+    const advice = adviceFor(error, file);
     if (advice === null) throw error;
     throw new ModuleError(`Cannot load ${file}: ${advice}`, { cause: error });
   }
   return handlerIn(exports, file);
 }
 
+/** An error of loading. Bun's can have the place. */
+interface LoadError extends NodeJS.ErrnoException {
+  readonly position?: { readonly file: string; readonly line: number; readonly column: number };
+}
+
 /** What to do about an error of loading; null if the error itself says it best, as one that the module throws. */
-function adviceFor(error: NodeJS.ErrnoException, file: string): string | null {
-  const { code, message } = Object(error) as NodeJS.ErrnoException;
+function adviceFor(error: unknown, file: string): string | null {
+  const { code, message, position } = Object(error) as LoadError;
   const kind = statSync(file, { throwIfNoEntry: false });
   if (kind === undefined) return "there is no such file";
   if (kind.isDirectory()) return `it is a folder; name the file in it, such as ${join(file, "app.ts")}`;
-  // Its errors have the place, and advice of its own. The code of all of them is that for a missing module.
+  // Deno's errors have the place, and advice. All of them have the code for a missing module.
   if ("Deno" in globalThis) return null;
   const [reason = ""] = String(message).split("\n");
   switch (code) {
@@ -45,7 +50,6 @@ function adviceFor(error: NodeJS.ErrnoException, file: string): string | null {
       return `${reason}; is the package installed, and the path right?`;
   }
   // Bun has the place beside the message. Node keeps it to itself unless it runs the file.
-  const { position } = Object(error) as { position?: { file: string; line: number; column: number } };
   if (position?.file !== undefined) return `${reason} at ${position.file}:${position.line}:${position.column}`;
   if (error instanceof SyntaxError && !("Bun" in globalThis) && !namesPlace(error))
     return `it or a module that it imports has an error, ${error.name}: ${reason}; \`node ${file}\` shows the place`;

@@ -130,7 +130,7 @@ function spawnCgi({ program, workers, user, values }: PhpOptions, own: string, s
     chmodSync(join(own, ".."), 0o711);
   }
   const settings = new Map([["error_log", ""], ["log_errors", "1"], ["fastcgi.logging", "1"], ...values]);
-  // As php.ini has texts.
+  // PHP reads each as a line of php.ini, where a text in quotes has a backslash before a quote or a backslash.
   const args = [...settings].flatMap(([name, value]) => ["-d", `${name}="${value.replaceAll(/["\\]/g, "\\$&")}"`]);
   return spawn(program.path, [...args, "-b", socket], {
     ...STDIO,
@@ -179,7 +179,7 @@ function killGroup(pid: number | undefined): void {
  * Makes a reader of the log's lines: a line without its time, or null for one that says nothing new. What scripts have PHP say comes with
  * the answer as well; an exception that is not caught has several lines, up to that which says where it was thrown.
  */
-export function logReader(): (line: string) => string | null {
+function logReader(): (line: string) => string | null {
   let isInException = false;
   return (line) => {
     const [, level, text] = /^\[[^\]]*\] ([A-Z]+): (.*)$/.exec(line) ?? [];
