@@ -1,6 +1,7 @@
 // A Response, sent by a response of node:http.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { parseLength } from "../../src/cgi/params.ts";
 import { type ByteReader, cancelSource, chunkOf, readerOf } from "../../src/codec/byte_source.ts";
 import { asNativeHeaders } from "../../src/http/shared/fetch_objects.ts";
 import { isHopByHop, isNullBodyStatus } from "../../src/http/shared/header_rules.ts";
@@ -30,13 +31,14 @@ export async function send(response: Response, answering: Answering): Promise<vo
   const { status, statusText } = response;
   checkStatus(response);
   const headers = asNativeHeaders(response.headers);
-  const length = lengthOf(headers);
+  // What is no number is left out, as it is where FastCGI serves the response.
+  const length = parseLength(headers.get("content-length") ?? undefined);
   const body = unreadBodyOf(response);
   // HTTP/2 has no reason phrase, and node:http2 prints a warning.
   const hasReason = req.httpVersionMajor < 2;
-  const before = { statusCode: res.statusCode, ...(hasReason && { statusMessage: res.statusMessage }) };
+  const restore = restorerOf(res, headers.keys(), hasReason);
   try {
-    setHeaders(res, headers, status);
+    setHeaders(res, headers, length !== null && !hasNoLength(status));
     res.statusCode = status;
     if (statusText && hasReason) res.statusMessage = statusText;
     if (req.method === "HEAD" || isNullBodyStatus(status)) {
@@ -47,13 +49,25 @@ export async function send(response: Response, answering: Answering): Promise<vo
     await sendBody(readerOf(body ?? new Blob().stream()), length, res, signal);
   } catch (error) {
     if (res.headersSent) cut(answering, error);
-    else {
-      // The answer to the error has a body of its own, which a length or a coding of this response would falsify.
-      for (const name of headers.keys()) if (!ADDED.has(name)) res.removeHeader(name);
-      Object.assign(res, before);
-    }
+    else restore();
     throw error;
   }
+}
+
+/**
+ * Makes a function that gives `res` the status and the fields back that it has now. The answer to an error has a body of its own, which a
+ * length or a coding of this response would falsify.
+ */
+function restorerOf(res: ServerResponse, names: Iterable<string>, hasReason: boolean): () => void {
+  const before = { statusCode: res.statusCode, ...(hasReason && { statusMessage: res.statusMessage }) };
+  const fields = [...names].map((name) => [name, res.getHeader(name)] as const);
+  return () => {
+    for (const [name, value] of fields) {
+      if (value === undefined) res.removeHeader(name);
+      else res.setHeader(name, value);
+    }
+    Object.assign(res, before);
+  };
 }
 
 /** Closes the connection of a response of which a part was sent, or with HTTP/2 its stream, so that the response looks cut. */
@@ -74,18 +88,10 @@ function cut({ req, res }: Answering, error: unknown): void {
   res.destroy();
 }
 
-/** The announced number of bytes; null if there is none. */
-function lengthOf(headers: Headers): number | null {
-  const value = headers.get("content-length");
-  if (value === null) return null;
-  if (!/^\d+$/.test(value)) throw new TypeError(`Cannot answer: expected a number as content-length, got "${value}"`);
-  return Number(value);
-}
-
-function setHeaders(res: ServerResponse, headers: Headers, status: number): void {
+function setHeaders(res: ServerResponse, headers: Headers, hasLength: boolean): void {
   const fields = new Map<string, string[]>();
   for (const [name, value] of headers) {
-    if (isHopByHop(name) || (name === "content-length" && hasNoLength(status))) continue;
+    if (isHopByHop(name) || (name === "content-length" && !hasLength)) continue;
     const values = fields.get(name);
     if (values === undefined) fields.set(name, [value]);
     else values.push(value);

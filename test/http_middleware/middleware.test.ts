@@ -352,16 +352,6 @@ describe("an answer", () => {
   it.each<[string, () => Response]>([
     ["has no body but a length", () => new Response(null, { headers: { "Content-Length": "10" } })],
     [
-      "has two lengths",
-      () =>
-        new Response("abc", {
-          headers: [
-            ["Content-Length", "3"],
-            ["Content-Length", "4"],
-          ],
-        }),
-    ],
-    [
       "fails before its first byte",
       () =>
         new Response(new ReadableStream({ start: (c) => c.error(new Error("on purpose")) }), {
@@ -407,10 +397,37 @@ describe("an answer", () => {
     expect(errors).toEqual([expect.objectContaining({ message: expect.stringMatching(message) })]);
   });
 
+  it("that fails leaves the headers and the cookies of the middleware before it", async () => {
+    const ofResponse = {
+      "Set-Cookie": "php=1",
+      "X-Frame-Options": "none",
+      "X-Powered-By": "PHP",
+      "Content-Length": "3",
+    };
+    const middleware = toMiddleware(() => new Response("short", { headers: ofResponse }));
+    const { url } = await listen((req, res) => {
+      res.setHeader("Set-Cookie", "session=1").setHeader("X-Frame-Options", "DENY");
+      middleware(req, res, () => res.end("page"));
+    });
+    const { headers, body } = await httpRequest(url);
+    expect([headers["set-cookie"], headers["x-frame-options"], headers["x-powered-by"]]).toEqual([
+      ["session=1"],
+      "DENY",
+      undefined,
+    ]);
+    expect(String(body)).toBe("page");
+  });
+
+  it.each(["x", "3, 4", "-3", "3.0", ""])("has no Content-Length where that of the response is %j", async (length) => {
+    const { url, errors } = await site(() => new Response("abc", { headers: { "Content-Length": length } }));
+    const { headers, body } = await httpRequest(url);
+    expect([headers["content-length"], String(body), errors]).toEqual([undefined, "abc", []]);
+  });
+
   it("is given up where it can't be sent", async () => {
     const cancelled = deferred<void>();
     const body = new ReadableStream({ cancel: () => cancelled.resolve() });
-    const { url } = await site(() => new Response(body, { headers: { "Content-Length": "x" } }));
+    const { url } = await site(() => ({ ...likeResponse(), status: 101, body }) as Response);
     expect((await httpRequest(url)).status).toBe(599);
     await cancelled.promise;
   });

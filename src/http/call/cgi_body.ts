@@ -109,6 +109,15 @@ export class CgiBody implements ByteReader, FastCgiStreamedBody {
 
 /** The error of a body of which `left` of `length` bytes never came. */
 export function bodyTooShort(length: number, left: number): FastCgiError {
-  const message = `Cannot read the response body: expected ${length} bytes, got ${length - left}`;
-  return new FastCgiError("lengthMismatch", message);
+  return new ShortBodyError(
+    "lengthMismatch",
+    `Cannot read the response body: expected ${length} bytes, got ${length - left}`,
+  );
+}
+
+/** Unlike a request whose body has the wrong length, this is the fault of the application. */
+class ShortBodyError extends FastCgiError {
+  override get gatewayStatus(): number {
+    return 502;
+  }
 }

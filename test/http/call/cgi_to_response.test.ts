@@ -708,6 +708,8 @@ describe("responseFromCgi: body", () => {
       const { bytes, error } = await drain((await read(header + body)).body!);
       expect(error, body).toMatchObject({
         code: "lengthMismatch",
+        // The application is at fault, not the request.
+        gatewayStatus: 502,
         message: `Cannot read the response body: expected 4 bytes, got ${body.length}`,
       });
       expect(bytes).toEqual(latin1(body));
