@@ -1,11 +1,10 @@
 // A Response, sent by a response of node:http.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { parseLength } from "../../src/cgi/params.ts";
 import { type ByteReader, cancelSource, chunkOf, readerOf } from "../../src/codec/byte_source.ts";
 import { asNativeHeaders } from "../../src/http/shared/fetch_objects.ts";
 import { isHopByHop, isNullBodyStatus } from "../../src/http/shared/header_rules.ts";
-import { checkStatus, hasNoLength, unreadBodyOf } from "../../src/http/shared/sendable_response.ts";
+import { checkStatus, lengthToSend, unreadBodyOf } from "../../src/http/shared/sendable_response.ts";
 
 /** The request that is answered, and the signal that aborts when its client leaves. */
 export interface Answering {
@@ -31,14 +30,13 @@ export async function send(response: Response, answering: Answering): Promise<vo
   const { status, statusText } = response;
   checkStatus(response);
   const headers = asNativeHeaders(response.headers);
-  // What is no number is left out, as it is where FastCGI serves the response.
-  const length = parseLength(headers.get("content-length") ?? undefined);
+  const length = lengthToSend(headers.get("content-length"), status);
   const body = unreadBodyOf(response);
   // HTTP/2 has no reason phrase, and node:http2 prints a warning.
   const hasReason = req.httpVersionMajor < 2;
   const restore = restorerOf(res, headers.keys(), hasReason);
   try {
-    setHeaders(res, headers, length !== null && !hasNoLength(status));
+    setHeaders(res, headers, length !== null);
     res.statusCode = status;
     if (statusText && hasReason) res.statusMessage = statusText;
     if (req.method === "HEAD" || isNullBodyStatus(status)) {

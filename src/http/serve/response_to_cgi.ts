@@ -11,7 +11,7 @@ import { MAX_SENT_CONTENT_LENGTH, Role } from "../../protocol/constants.ts";
 import { NO_CONTENT } from "../../protocol/record.ts";
 import { asNativeHeaders, bodyOf } from "../shared/fetch_objects.ts";
 import { isHopByHop, isNullBodyStatus, VARIABLE_PREFIX } from "../shared/header_rules.ts";
-import { checkStatus, hasNoLength, unreadBodyOf } from "../shared/sendable_response.ts";
+import { checkStatus, lengthToSend, unreadBodyOf } from "../shared/sendable_response.ts";
 import { readWhatIsThere, resume } from "./body_start.ts";
 import { heldBytes, nativeResponse, takeHeldResponse } from "./fast_response.ts";
 
@@ -147,8 +147,7 @@ function readHeader({ status, statusText, headers }: ResponseHead, { role }: Cgi
   const isAuthorizer = role === Role.Authorizer;
   for (const [name, value] of headers) {
     if (name === "content-length") {
-      // Behind lighttpd and Caddy the HTTP client would get what is no number, and HAProxy answers with an error.
-      if (parseLength(value) === null || hasNoLength(status)) continue;
+      if (lengthToSend(value, status) === null) continue;
       contentLength = value;
     } else if (name === "content-type") hasType = true;
     else if (name === "location") isRedirect = true;

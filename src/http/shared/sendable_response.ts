@@ -1,5 +1,6 @@
 // What of a Response can be sent, whatever sends it: an application of FastCGI, or middleware of node:http.
 
+import { parseLength } from "../../cgi/params.ts";
 import type { ByteReader } from "../../codec/byte_source.ts";
 import { bodyOf } from "./fetch_objects.ts";
 import { isReasonPhrase } from "./header_rules.ts";
@@ -33,7 +34,10 @@ export function unreadBodyOf(response: Response): ReadableStream<Uint8Array> | B
   return body;
 }
 
-/** Whether a response has no Content-Length, whatever its headers say (RFC 9110 8.6, 15.3.6). */
-export function hasNoLength(status: number): boolean {
-  return status === 204 || status === 205;
+/**
+ * The length that a Content-Length announces; null if it is not sent: a 204 and a 205 have none (RFC 9110 8.6, 15.3.6), and behind
+ * lighttpd and Caddy the HTTP client would get what is no number.
+ */
+export function lengthToSend(contentLength: string | null, status: number): number | null {
+  return status === 204 || status === 205 ? null : parseLength(contentLength ?? undefined);
 }
