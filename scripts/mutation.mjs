@@ -28,8 +28,25 @@ const ROOMS = [
   ["src/http/php", "test/http/php"],
 ];
 
+const SENDING = ["test/codec/response_sender", "test/codec/encoder_streams", "test/server/exchange"];
+
 /** Files whose tests have other names. */
 const TESTS = {
+  "src/codec/active_request.ts": ["test/codec/request_decoder"],
+  "src/codec/copying.ts": ["test/codec/byte_queue"],
+  "src/codec/management.ts": ["test/codec/request_decoder"],
+  "src/codec/outgoing_response.ts": SENDING,
+  "src/codec/records.ts": ["test/codec/refusal", "test/codec/request_sender", "test/codec/encoder_streams"],
+  "src/codec/request_decoder_options.ts": ["test/codec/request_decoder"],
+  "src/codec/request_encoder.ts": ["test/codec/encoder_streams"],
+  "src/codec/request_watch.ts": ["test/server/request_end", "test/codec/request_decoder_watch"],
+  "src/codec/response_decoder_options.ts": ["test/codec/response_decoder"],
+  "src/codec/response_encoder.ts": ["test/codec/encoder_streams"],
+  "src/codec/response_sender.ts": SENDING,
+  "src/codec/sending.ts": ["test/codec/encoder_streams"],
+  "src/codec/stage_sink.ts": ["test/codec/encoder_streams"],
+  "src/codec/stream_length.ts": ["test/codec/byte_queue"],
+  "src/codec/stream_of.ts": ["test/codec/byte_queue", "test/codec/whole_output"],
   "src/client/pool.ts": ["pool", "retries", "multiplexing", "tenants", "early_ends"].map(
     (name) => `test/client/${name}`,
   ),

@@ -324,6 +324,7 @@ export class ByteQueue implements ByteReader {
     const piece = this.#pieces[this.#first]!;
     this.#pieces[this.#first++] = NO_CONTENT;
     // Compacting once half is used keeps the cost of a piece small, however long the queue is.
+    // Stryker disable next-line ConditionalExpression,EqualityOperator,ArithmeticOperator,BlockStatement: pieces come in the same order, in more time or memory
     if (this.#first * 2 >= this.#pieces.length) {
       this.#pieces.splice(0, this.#first);
       this.#first = 0;

@@ -186,7 +186,7 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
   #skipPadding(paddingLength: number, chunk: Uint8Array, offset: number): number {
     const left = paddingLength - (chunk.length - offset);
     this.#state = left > 0 ? { is: "in padding", left } : BETWEEN_RECORDS;
-    return left > 0 ? chunk.length : offset + paddingLength;
+    return Math.min(chunk.length, offset + paddingLength);
   }
 
   #checkVersion(version: number): void {
@@ -227,18 +227,9 @@ function inputEnded(inside: "header" | "content"): FastCgiError {
 }
 
 /**
- * Whether a record is part of a stream. With request id 0 it is a management record of an invalid type, and gets one
- * answer.
+ * Whether a record is part of a stream other than FCGI_PARAMS: its type is from FCGI_STDIN to FCGI_DATA (FastCGI 8). With
+ * request id 0 it is a management record of an invalid type, and gets one answer.
  */
 function isStream({ type, requestId }: RecordHeader): boolean {
-  if (requestId === FCGI_NULL_REQUEST_ID) return false;
-  switch (type) {
-    case RecordType.Stdin:
-    case RecordType.Data:
-    case RecordType.Stdout:
-    case RecordType.Stderr:
-      return true;
-    default:
-      return false;
-  }
+  return requestId !== FCGI_NULL_REQUEST_ID && type >= RecordType.Stdin && type <= RecordType.Data;
 }

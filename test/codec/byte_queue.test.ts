@@ -467,6 +467,107 @@ it("ByteQueue.unread puts the rest of a piece before those that wait", async () 
   expect(queue.cost).toBe(0);
 });
 
+it("ByteQueue.whenDoneOrFull resolves when as much waits as may, or nothing more will be pushed, and not before", async () => {
+  const ends: readonly ((queue: ByteQueue) => unknown)[] = [
+    (queue) => queue.push(latin1("b")),
+    (queue) => queue.end(),
+    (queue) => queue.fail(new Error("Gone")),
+    (queue) => queue.drop(),
+  ];
+  for (const end of ends) {
+    const queue = queueWith({ maxQueuedBytes: 512 });
+    const wait = queue.whenDoneOrFull();
+    queue.push(latin1("a"));
+    expect(await isSettled(wait)).toBe(false);
+    end(queue);
+    expect(await isSettled(wait)).toBe(true);
+    expect(await isSettled(queue.whenDoneOrFull())).toBe(true);
+  }
+});
+
+it("ByteQueue.isStuck is whether as much waits as may, and none of it was read since the last note", async () => {
+  const queue = queueWith({ maxQueuedBytes: 512 });
+  queue.push(latin1("a"));
+  expect(queue.isStuck).toBe(false);
+  queue.push(latin1("b"));
+  expect(queue.isStuck).toBe(true);
+  await queue.read();
+  queue.push(latin1("c"));
+  // Something was read, and it is full again.
+  expect(queue.isStuck).toBe(false);
+  queue.noteReads();
+  expect(queue.isStuck).toBe(true);
+  await queue.read();
+  expect(queue.isStuck).toBe(false);
+});
+
+it("ByteQueue says how far it has come, at each of its ends and before", () => {
+  const gone = new Error("Gone");
+  const ways: readonly (readonly [
+    end: (queue: ByteQueue) => unknown,
+    isDone: boolean,
+    isComplete: boolean,
+    failure: unknown,
+  ])[] = [
+    [() => {}, false, false, undefined],
+    [(queue) => queue.end(), true, true, undefined],
+    [(queue) => queue.drop(), true, false, undefined],
+    [(queue) => queue.fail(gone), true, false, gone],
+  ];
+  for (const [end, isDone, isComplete, failure] of ways) {
+    const queue = filled("a");
+    end(queue);
+    const isDropped = isDone && !isComplete && failure === undefined;
+    expect(queue).toMatchObject({ isDone, isComplete, failure, isRead: isDropped, isUsed: false, isLocked: false });
+    queue.takeQueued();
+    expect(queue.isRead).toBe(isDone && failure === undefined);
+  }
+});
+
+it("ByteQueue.expectedBytes is the announced length, or null", () => {
+  expect(queueWith().expectedBytes).toBeNull();
+  for (const expectedBytes of [null, 0, 3]) expect(queueWith({ expectedBytes }).expectedBytes).toBe(expectedBytes);
+});
+
+it("ByteQueue is used once its reader has cancelled it", () => {
+  const queue = filled("a");
+  expect(queue.isUsed).toBe(false);
+  queue.cancel("enough");
+  expect(queue.isUsed).toBe(true);
+});
+
+it("ByteQueue.takeInto resolves when its target wants no more, though nothing more comes", async () => {
+  const queue = filled("a");
+  const taken: number[] = [];
+  const target = { add: ({ length }: Uint8Array) => void taken.push(length), isFull: () => true };
+  await queue.takeInto(target);
+  expect(taken).toEqual([1]);
+  expect(queue).toMatchObject({ isLocked: false, isDone: false });
+  queue.push(latin1("bc"));
+  expect(queue.takeQueued()).toEqual([latin1("bc")]);
+});
+
+it("ByteQueue.takeInto resolves when the stream has ended, and passes on nothing when it was empty", async () => {
+  for (const text of ["", "abc"]) {
+    const queue = queueWith();
+    if (text !== "") queue.push(latin1(text));
+    queue.end();
+    const target = joining();
+    await queue.takeInto(target);
+    expect(target.bytes()).toEqual(latin1(text));
+  }
+});
+
+it("ByteQueue.unread keeps the order when pieces before the rest were read", async () => {
+  const queue = filled("ab", "cd", "ef", "gh", "ij");
+  queue.end();
+  await queue.read();
+  await queue.read();
+  queue.unread(latin1("d"));
+  expect(queue.cost).toBe(4 * 256);
+  expect(await textFrom(queue)).toBe("defghij");
+});
+
 it("ByteQueue.push says whether the piece was copied", async () => {
   const queue = filled();
   const large = new Uint8Array(100);

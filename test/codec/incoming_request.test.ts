@@ -121,6 +121,80 @@ it("IncomingRequest.abort leaves a body alone when it is complete", async () => 
   expect(await textFrom(request.stdin)).toBe("whole");
 });
 
+it("IncomingRequest awaits input until all of its streams are done or it is aborted", () => {
+  const filter = incoming({}, { role: Role.Filter });
+  expect(filter.awaitsInput).toBe(true);
+  filter.stdinQueue.end();
+  expect(filter.awaitsInput).toBe(true);
+  filter.dataQueue.end();
+  expect(filter.awaitsInput).toBe(false);
+  const responder = incoming();
+  expect(responder.awaitsInput).toBe(true);
+  responder.stdinQueue.drop();
+  expect(responder.awaitsInput).toBe(false);
+  const gone = incoming();
+  gone.abort(aborted());
+  expect([gone.awaitsInput, incoming({}, { role: Role.Authorizer }).awaitsInput]).toEqual([false, false]);
+});
+
+it("IncomingRequest knows the error with which any of its streams has failed", () => {
+  for (const queue of ["stdinQueue", "dataQueue"] as const) {
+    const request = incoming({}, { role: Role.Filter });
+    const error = new Error("broken");
+    expect(request.failedWith(error)).toBe(false);
+    request[queue].fail(error);
+    expect(request.failedWith(error)).toBe(true);
+    expect(request.failedWith(new Error("broken"))).toBe(false);
+  }
+});
+
+it("IncomingRequest is stuck when any of its streams has no room and is not read", async () => {
+  const limits = { ...NO_LIMITS, maxQueuedBytes: 300 };
+  for (const queue of ["stdinQueue", "dataQueue"] as const) {
+    const request = incoming({}, { role: Role.Filter, limits });
+    request[queue].push(latin1("a"));
+    expect(request.isStuck).toBe(false);
+    request[queue].push(latin1("b"));
+    expect(request.isStuck).toBe(true);
+    await request[queue].read();
+    request[queue].push(latin1("c"));
+    expect(request.isStuck).toBe(false);
+    request.noteReads();
+    expect(request.isStuck).toBe(true);
+  }
+});
+
+it("IncomingRequest tells its watch of the first abort, and of a timeout as such", () => {
+  for (const [code, outcome] of [
+    ["timeout", "timeout"],
+    ["aborted", "aborted"],
+    ["connectionClosed", "aborted"],
+  ] as const) {
+    const request = incoming();
+    const end = vi.fn();
+    expect(request.watch).toBeNull();
+    request.watch = { method: "GET", url: null, watched: (sink) => sink, end };
+    const reason = new FastCgiError(code, "Gone");
+    request.abort(reason);
+    request.abort(aborted());
+    expect(end.mock.calls).toEqual([[outcome, reason, request]]);
+  }
+});
+
+it("IncomingRequest takes the params that a program sets, also those of its copyable form, and leaves copies alone", () => {
+  const request = incoming({ A: "1" });
+  const { copyable } = request;
+  expect(copyable).toBe(request.copyable);
+  expect([IncomingRequest.of(request), IncomingRequest.of(copyable)]).toEqual([request, request]);
+  expect(IncomingRequest.of({ ...copyable })).toBeNull();
+  const params = new Map([["B", "2"]]);
+  request.params = params;
+  expect([request.params, request.variables.get("B"), request.paramPairs]).toEqual([params, "2", [["B", "2"]]]);
+  const child = Object.create(request) as IncomingRequest;
+  child.params = new Map();
+  expect([child.params.size, request.params]).toEqual([0, params]);
+});
+
 it("IncomingRequest compares stdin with CONTENT_LENGTH when it is a number", async () => {
   const request = incoming({ CONTENT_LENGTH: "6" });
   request.stdinQueue.push(latin1("short"));

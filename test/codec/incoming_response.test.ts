@@ -127,6 +127,106 @@ it("IncomingResponse tells its connection when nobody will read the rest of stdo
   expect(reasons).toEqual(["enough"]);
 });
 
+it("IncomingResponse tells its connection of each piece of output, and of what its reader knows", () => {
+  const told: unknown[] = [];
+  const hooks: IncomingResponseHooks = {
+    onOutput: (type) => told.push(type),
+    onDetached: () => told.push("detached"),
+    onDistrusted: () => told.push("distrusted"),
+    onComplete: (body) => told.push(body),
+  };
+  const response = incoming();
+  // Without hooks nothing is told, and nothing fails.
+  response.pushStderr(latin1("a"));
+  response.detach();
+  response.distrust();
+  response.abandon("enough");
+  response.bind(9, hooks);
+  expect(response.requestId).toBe(9);
+  expect(response.pushStdout(latin1("b"))).toBe(false);
+  response.pushStderr(latin1("c"));
+  response.detach();
+  response.distrust();
+  const body = { appStatus: 0, protocolStatus: 0 };
+  response.complete(body);
+  expect(told).toEqual(["stdout", "stderr", "detached", "distrusted", body]);
+});
+
+it("IncomingResponse is completed when the application completes the request, and not when that refuses it", async () => {
+  const complete = incoming();
+  complete.complete({ appStatus: 5, protocolStatus: 0 });
+  expect(await complete.completed()).toBeUndefined();
+  const refused = incoming();
+  const waiting = refused.completed();
+  refused.complete({ appStatus: 0, protocolStatus: 2 });
+  await expect(waiting).rejects.toMatchObject({ code: "overloaded", protocolStatus: 2 });
+  const failed = incoming();
+  failed.fail(new Error("Gone"));
+  await expect(failed.completed()).rejects.toThrow("Gone");
+});
+
+const refusal = { appStatus: 0, protocolStatus: 2 };
+
+/** What makes a failure of a response one that comes too late to send its request again. */
+const TOO_LATE: readonly (readonly [what: string, before: (response: IncomingResponse) => unknown])[] = [
+  ["some of stdout came", (response) => response.pushStdout(latin1("a"))],
+  ["some of stderr came", (response) => response.pushStderr(latin1("a"))],
+  ["its reader has gone", (response) => response.stdout.cancel()],
+  ["it is over", (response) => response.complete({ appStatus: 0, protocolStatus: 0 })],
+];
+
+it.each(TOO_LATE)("IncomingResponse does not ask to be sent again when %s", (_, before) => {
+  const response = incoming();
+  const asked: unknown[] = [];
+  before(response);
+  response.onEarlyFailure = (error) => asked.push(error) > 0;
+  response.fail(new Error("Gone"));
+  response.complete(refusal);
+  expect(asked).toEqual([]);
+});
+
+it("IncomingResponse goes on when its request is sent again, and fails when it is not", async () => {
+  const gone = new Error("Gone");
+  const asked: unknown[] = [];
+  const completed: unknown[] = [];
+  const response = incoming({ onComplete: (body) => completed.push(body) });
+  response.onEarlyFailure = (error) => asked.push(error) < 3;
+  response.fail(gone);
+  response.complete(refusal);
+  expect(asked).toEqual([gone, expect.objectContaining({ code: "overloaded" })]);
+  expect([response.stdoutQueue.isDone, await isSettled(response.end), completed]).toEqual([false, false, [refusal]]);
+  response.fail(gone);
+  expect(await drain(response.stdout)).toMatchObject({ error: gone });
+  await expect(response.end).rejects.toBe(gone);
+});
+
+it("IncomingResponse keeps its first end", async () => {
+  const response = incoming();
+  response.complete({ appStatus: 1, protocolStatus: 0 });
+  response.fail(new Error("Gone"));
+  response.complete({ appStatus: 2, protocolStatus: 0 });
+  expect(await response.end).toEqual({ appStatus: 1, protocolStatus: 0 });
+  expect(await textFrom(response.stdout)).toBe("");
+});
+
+it("IncomingResponse has an empty stderr when it is asked for behind the end, and text of none before", async () => {
+  const response = incoming();
+  expect(response.stderrText).toBe("");
+  response.complete({ appStatus: 0, protocolStatus: 0 });
+  expect(await textFrom(response.stderr)).toBe("");
+});
+
+it("IncomingResponse tells onStderr of the response that programs get, and of no piece that was dropped", () => {
+  const seen: unknown[] = [];
+  const response = incoming({ maxStderrBytes: 2, onStderr: (piece, about) => seen.push([piece.length, about]) });
+  for (const text of ["a", "bc", "d", ""]) response.pushStderr(latin1(text));
+  expect(seen).toEqual([
+    [1, response.copyable],
+    [1, response.copyable],
+  ]);
+  expect(response.copyable).toBe(response.copyable);
+});
+
 it("IncomingResponse fails with limit when stdout passes maxStdoutBytes", async () => {
   const reasons: unknown[] = [];
   const response = incoming({ maxStdoutBytes: 3, onAbandoned: (reason) => reasons.push(reason) });

@@ -185,6 +185,17 @@ it("RecordDecoder throws connectionClosed when the input ends inside a header or
   }
 });
 
+it("RecordDecoder.isBetweenRecords is true behind a record and its padding only", () => {
+  const bytes = joined(hex("01 06 00 01 00 02 03 00"), latin1("ab"), hex("00 00 00"), hex("01 05 00 01 00 00 00 00"));
+  for (let length = 0; length <= bytes.length; length++) {
+    for (const size of [1, 4, bytes.length]) {
+      const decoder = new RecordDecoder();
+      for (const chunk of chunksOf(bytes.subarray(0, length), size)) decoder.transform(chunk, { enqueue() {} });
+      expect(decoder.isBetweenRecords, `${length} bytes`).toBe([0, 13, 21].includes(length));
+    }
+  }
+});
+
 it("RecordDecoder is dead when the input has ended inside a record", () => {
   const decoder = new RecordDecoder();
   const nobody = { enqueue: (): never => expect.unreachable() };
@@ -280,6 +291,21 @@ describe("RecordDecoder with splitStreams", () => {
     ]);
     expect(decoder.isBetweenRecords).toBe(true);
     decoder.flush();
+  });
+
+  it("passes on content of STDIN, STDOUT, STDERR and DATA as it comes, and of no other type", () => {
+    const split: number[] = [];
+    for (let type = 0; type <= 255; type++) {
+      const decoder = new RecordDecoder({ splitStreams: true });
+      const lengths: number[] = [];
+      const bytes = encodeRecords([record(type, 1, "content")]);
+      for (const piece of [bytes.subarray(0, 10), bytes.subarray(10)]) {
+        decoder.transform(piece, { enqueue: ({ contentData }) => void lengths.push(contentData.length) });
+      }
+      if (lengths.length > 1) split.push(type);
+      expect(lengths).toEqual(lengths.length > 1 ? [2, 5] : [7]);
+    }
+    expect(split).toEqual([RecordType.Stdin, RecordType.Stdout, RecordType.Stderr, RecordType.Data]);
   });
 
   it("puts the content of a record together when its type is that of a stream and its request id 0", () => {

@@ -118,19 +118,19 @@ it("RequestDecoder emits the same requests when the records of several are inter
 it("RequestDecoder counts requests from BEGIN_REQUEST to end()", () => {
   const driver = new DrivenRequestDecoder();
   const { decoder } = driver;
-  const counts = (): unknown[] => [decoder.activeRequests, decoder.expectsInput];
-  expect(counts()).toEqual([0, false]);
+  const counts = (): unknown[] => [decoder.activeRequests, decoder.incompleteRequests, decoder.expectsInput];
+  expect(counts()).toEqual([0, 0, false]);
   driver.send(begin(1));
-  expect(counts()).toEqual([1, true]);
+  expect(counts()).toEqual([1, 1, true]);
   driver.send(params(1, {}));
-  expect(counts()).toEqual([1, true]);
+  expect(counts()).toEqual([1, 0, true]);
   driver.send(begin(2));
-  expect(counts()).toEqual([2, true]);
+  expect(counts()).toEqual([2, 1, true]);
   driver.send(stdin(1, "x"));
   expect(decoder.end(2)).toBe(false);
-  expect(counts()).toEqual([1, false]);
+  expect(counts()).toEqual([1, 0, false]);
   expect(decoder.end(1)).toBe(true);
-  expect(counts()).toEqual([0, false]);
+  expect(counts()).toEqual([0, 0, false]);
   expect(decoder.end(1)).toBe(true);
 });
 

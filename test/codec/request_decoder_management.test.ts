@@ -8,6 +8,7 @@ import { hex, hexOf, latin1 } from "../support/bytes.ts";
 import { caught, DrivenRequestDecoder, started } from "../support/decoders.ts";
 import { begin, params, record, request, stdin } from "../support/records.ts";
 import { textFrom } from "../support/streams.ts";
+import { unhandledRejectionsOf } from "../support/unhandled_rejections.ts";
 
 const { BeginRequest, GetValues, GetValuesResult, Stdin, UnknownType } = RecordType;
 
@@ -22,7 +23,7 @@ function answerTo(asked: FastCgiRecord, options = {}): Record<string, string> {
   expect(driver.replies).toHaveLength(1);
   expect(driver.replies[0]).toMatchObject({ type: GetValuesResult, requestId: 0 });
   expect(driver.closes).toEqual([false]);
-  expect(driver.requests).toEqual([]);
+  expect([driver.requests, driver.reports]).toEqual([[], []]);
   return Object.fromEntries(decodeNameValuePairs(driver.replies[0]!.contentData));
 }
 
@@ -145,9 +146,33 @@ it.each([
   expect(await textFrom(driver.requests[0]!.stdin)).toBe("body");
 });
 
-it("RequestDecoder drops in silence when its outlet has no report", () => {
+it("RequestDecoder drops in silence when its outlet has no report", async () => {
   const replies: FastCgiRecord[] = [];
   const decoder = new RequestDecoder({ reply: (records) => replies.push(...records) });
-  decoder.transform(record(77, 0), { enqueue: (): never => expect.unreachable() });
-  expect(replies).toHaveLength(1);
+  const rejections = await unhandledRejectionsOf(async () => {
+    decoder.transform(record(77, 0), { enqueue: (): never => expect.unreachable() });
+  });
+  expect([replies.length, rejections]).toEqual([1, []]);
+});
+
+it("RequestDecoder goes on when its outlet's report throws, and when its reply does", async () => {
+  const broken = new Error("broken");
+  const replies: FastCgiRecord[] = [];
+  let fails = true;
+  const decoder = new RequestDecoder({
+    reply(records) {
+      if (fails) throw broken;
+      replies.push(...records);
+    },
+    report() {
+      throw broken;
+    },
+  });
+  const none = { enqueue: (): never => expect.unreachable() };
+  expect(() => decoder.transform(question(...ALL), none)).toThrow(broken);
+  fails = false;
+  const rejections = await unhandledRejectionsOf(async () => decoder.transform(record(77, 0), none));
+  expect(rejections).toEqual([broken]);
+  decoder.transform(question(...ALL), none);
+  expect(replies.map(({ type }) => type)).toEqual([UnknownType, GetValuesResult]);
 });

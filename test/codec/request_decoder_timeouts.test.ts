@@ -127,6 +127,19 @@ it("RequestDecoder.failStuck fails a body that has no room and was not read sinc
   expect(await textFrom(driver.requests[2]!.stdin)).toBe("little");
 });
 
+it("RequestDecoder.failStuck fails a body that was read before the note, and not since", async () => {
+  const driver = new DrivenRequestDecoder({ maxQueuedBytes: 1000 });
+  const full = new Uint8Array(1000);
+  driver.send(started(1), record(Stdin, 1, full), record(Stdin, 1, full));
+  const { stdinQueue } = driver.requests[0]!;
+  await stdinQueue.read();
+  driver.decoder.failStuck(30);
+  expect(stdinQueue.isDone).toBe(false);
+  driver.decoder.noteReads();
+  driver.decoder.failStuck(30);
+  expect(stdinQueue.failure).toMatchObject({ code: "timeout", limit: "stallTimeout" });
+});
+
 it("RequestDecoder.keptBytes counts what may still be in use as a view, not what was dropped or copied", async () => {
   const driver = new DrivenRequestDecoder({ maxStdinBytes: 20 });
   const before = (): number => driver.decoder.keptBytes;

@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { type ByteReadResult, readerOf } from "../../src/codec/byte_source.ts";
+import type { RecordSink, WrittenRecords } from "../../src/codec/record_sink.ts";
 import { encodeRequestHead } from "../../src/codec/request_head.ts";
 import {
   checkedParams,
@@ -18,10 +20,10 @@ import {
 import { fromStreams } from "../../src/transport/from_streams.ts";
 import { RecordWriter } from "../../src/transport/record_writer.ts";
 import { joined, latin1, sha256 } from "../support/bytes.ts";
-import { OpenStream } from "../support/open_stream.ts";
+import { deferred, OpenStream } from "../support/open_stream.ts";
 import { patternBytes } from "../support/pattern.ts";
 import { recordsIn } from "../support/records.ts";
-import { streamOf } from "../support/streams.ts";
+import { isSettled, streamOf } from "../support/streams.ts";
 import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
@@ -40,6 +42,18 @@ function senderOf(request: FastCgiRequestParts, keepConn = false): { sender: Req
     sender: new RequestSender(writer, requestId, sendableRequest(request, [...request.params]), { keepConn }),
     records,
   };
+}
+
+/** A sink that notes each write: types and lengths, and whether it was to leave at once. */
+function notedSink({ isShared = false, taken = undefined as Promise<void> | undefined } = {}) {
+  const writes: [shape: string, atOnce: boolean][] = [];
+  const written = { taken, hasLeft: false };
+  const write = (records: readonly FastCgiRecord[], atOnce = false): WrittenRecords => {
+    writes.push([records.map(({ type, contentData }) => `${type}:${contentData.length}`).join(" "), atOnce]);
+    return written;
+  };
+  const sink: RecordSink = { isShared, write, writeEncoded: (bytes, atOnce) => write(recordsIn(bytes), atOnce) };
+  return { sink, writes, written };
 }
 
 async function recordsOf(request: FastCgiRequestParts, keepConn = false): Promise<FastCgiRecord[]> {
@@ -264,5 +278,140 @@ describe("RequestSender", () => {
     sender.stop(reason);
     expect(await sent).toBe(false);
     expect([stdin.cancelled, data.cancelled]).toEqual([reason, reason]);
+  });
+
+  it("RequestSender sends no data of a Filter when it is stopped while stdin is read", async () => {
+    const stdin = new OpenStream();
+    const { sender, records } = senderOf({ role: Role.Filter, params, stdin: stdin.stream, data: latin1("file") });
+    const sent = sender.send();
+    await stdin.pulled();
+    sender.stop(new Error("Enough"));
+    expect(await sent).toBe(false);
+    await turns();
+    expect(shapeOf(records).map(([type]) => type)).toEqual([BeginRequest, Params, Params]);
+  });
+
+  it("RequestSender cancels each source once when it is stopped, also one that is being read", async () => {
+    const cancelled: unknown[][] = [[], []];
+    const [stdin, data] = cancelled.map((reasons): ByteReader => {
+      const { promise, resolve } = deferred<ByteReadResult>();
+      return {
+        read: () => promise,
+        cancel(reason) {
+          reasons.push(reason);
+          resolve({ done: true });
+        },
+      };
+    });
+    const { sender } = senderOf({ role: Role.Filter, params, stdin: stdin!, data: data! });
+    const sent = sender.send();
+    await turns();
+    sender.stop("Enough");
+    sender.stop("Again");
+    expect(await sent).toBe(false);
+    expect(cancelled).toEqual([["Enough"], ["Enough"]]);
+  });
+
+  it("RequestSender that is stopped before it sends cancels its streams, and says that not all was sent", async () => {
+    for (const stdin of [undefined, new OpenStream()]) {
+      const { sender } = senderOf({ params, stdin: stdin?.stream });
+      sender.stop("Enough");
+      expect(await sender.send()).toBe(false);
+      expect(stdin?.cancelled).toBe(stdin === undefined ? undefined : "Enough");
+    }
+  });
+
+  it("RequestSender.hasWholeBody is whether what is left of the body is at hand", async () => {
+    const open = (): OpenStream["stream"] => new OpenStream().stream;
+    const whole: readonly (readonly [hasWholeBody: boolean, request: Partial<FastCgiRequestParts>])[] = [
+      [false, {}],
+      [true, { stdin: "text" }],
+      [true, { stdin: new Blob(["text"]) }],
+      [false, { stdin: open() }],
+      [true, { role: Role.Filter }],
+      [false, { role: Role.Filter, data: open() }],
+      [false, { role: Role.Filter, stdin: open(), data: "file" }],
+    ];
+    for (const [hasWholeBody, request] of whole) {
+      const { sender } = senderOf({ params, ...request });
+      expect(sender.hasWholeBody).toBe(hasWholeBody);
+      sender.stop("Enough");
+      expect(sender.hasWholeBody).toBe(false);
+    }
+    const [stdin, data] = [new OpenStream(), new OpenStream()];
+    const { sender } = senderOf({ role: Role.Filter, params, stdin: stdin.stream, data: data.stream });
+    const sent = sender.send();
+    for (const body of [stdin, data]) {
+      expect(sender.hasWholeBody).toBe(false);
+      body.close();
+      await turns();
+    }
+    expect(await sent).toBe(true);
+    expect(sender.hasWholeBody).toBe(true);
+  });
+
+  it("RequestSender.stdin counts what was sent of stdin, not of the data of a Filter", async () => {
+    const { sender } = senderOf({ role: Role.Filter, params, stdin: latin1("ab"), data: latin1("file") });
+    expect(sender.stdin).toBeNull();
+    await sender.send();
+    expect(sender.stdin!.sent).toBe(2);
+  });
+
+  it("RequestSender reads what is no bytes by its option, and names whose bytes they are", async () => {
+    const read: string[] = [];
+    const request = { role: Role.Filter, params, stdin: streamOf(latin1("ab")), data: streamOf(latin1("file")) };
+    const { sink, writes } = notedSink();
+    const sender = new RequestSender(sink, requestId, sendableRequest(request, params), {
+      keepConn: true,
+      read(source, name) {
+        read.push(name);
+        return readerOf(source);
+      },
+    });
+    expect(await sender.send()).toBe(true);
+    expect(read).toEqual(["the request body", "the data"]);
+    expect(writes.map(([shape]) => shape).slice(1)).toEqual(["5:2", "5:0", "8:4", "8:0"]);
+  });
+
+  it("RequestSender says whose bytes are not as long as announced", () => {
+    expect(() => senderOf({ params: [["CONTENT_LENGTH", "5"]], stdin: "1234" })).toThrow(
+      "Cannot send the request body: expected 5 bytes, got 4",
+    );
+    expect(() => senderOf({ role: Role.Filter, params: [["FCGI_DATA_LENGTH", "5"]], data: null })).toThrow(
+      "Cannot send the data: expected 5 bytes, got 0",
+    );
+    expect(() => checkedParams(7 as never, "ask the application")).toThrow(
+      "Cannot ask the application: expected params to be pairs",
+    );
+  });
+
+  it("RequestSender sends at once what has no body, unless others write as well", async () => {
+    const cases: readonly (readonly [stdin: string | null, isShared: boolean, atOnce: boolean])[] = [
+      [null, false, true],
+      [null, true, false],
+      ["body", false, false],
+      ["body", true, false],
+    ];
+    for (const [stdin, isShared, atOnce] of cases) {
+      const { sink, writes } = notedSink({ isShared });
+      await new RequestSender(sink, requestId, sendableRequest({ stdin }, params), { keepConn: true }).send();
+      expect(writes[0]![1]).toBe(atOnce);
+    }
+  });
+
+  it("RequestSender.hasLeft is whether its head has left, and send waits for that", async () => {
+    for (const stdin of [null, "body"]) {
+      const taken = deferred();
+      const { sink, written } = notedSink({ taken: taken.promise });
+      const sender = new RequestSender(sink, requestId, sendableRequest({ stdin }, params), { keepConn: true });
+      expect(sender.hasLeft).toBe(false);
+      const sent = sender.send();
+      expect(sender.hasLeft).toBe(false);
+      written.hasLeft = true;
+      expect(sender.hasLeft).toBe(true);
+      expect(await isSettled(Promise.resolve(sent))).toBe(false);
+      taken.resolve();
+      expect(await sent).toBe(true);
+    }
   });
 });
