@@ -50,10 +50,19 @@ const TESTS = {
   "src/client/pool.ts": ["pool", "retries", "multiplexing", "tenants", "early_ends"].map(
     (name) => `test/client/${name}`,
   ),
+  "src/client/exchanges.ts": ["connection", "client", "retries", "multiplexing", "early_ends"].map(
+    (name) => `test/client/${name}`,
+  ),
+  "src/server/exchanges.ts": ["connection", "exchange", "request_end", "status"].map((name) => `test/server/${name}`),
   "src/http/serve/request_host.ts": ["test/http/serve/request_host", "test/http/serve/params_to_request"],
   "src/http/serve/request_target.ts": ["test/http/serve/request_target", "test/http/serve/params_to_request"],
+  "src/http/serve/body_start.ts": ["test/http/serve/response_to_cgi"],
+  "src/http/shared/whole_body.ts": ["test/http/call/streamed_response", "test/http/serve/lazy_request"],
+  "src/http/shared/percent.ts": ["test/http/serve/request_target", "test/http/call/request_to_params"],
+  "src/cgi/header_end.ts": ["test/http/call/cgi_"],
+  "src/http/call/filter_data.ts": ["test/http/call/filter"],
   "src/http/call/cgi_header.ts": ["test/http/call/cgi_"],
-  "src/http/call/cgi_body.ts": ["test/http/call/cgi_", "test/http/call/hostile_backend"],
+  "src/http/call/cgi_body.ts": ["cgi_", "hostile_backend", "streamed_response"].map((name) => `test/http/call/${name}`),
 };
 
 /** The least share of the changes of a file that tests must notice, those aside that a comment explains. */

@@ -34,6 +34,7 @@ export interface Variables {
  */
 export function decodeVariables(bytes: Uint8Array, options?: DecodeNameValuePairsOptions): Variables {
   const found = findNameValuePairs(bytes, options);
+  // Stryker disable next-line ConditionalExpression,EqualityOperator,ArithmeticOperator: both ways answer the same, and differ in time
   const text = found.bounds.length <= 3 * MAX_SEARCHED ? decodeAscii(found.text) : null;
   if (text !== null && !hasRepeatedName(found)) return new ReceivedVariables(text, found.bounds);
   const pairs = decodeNameValuePairs(bytes);
@@ -96,7 +97,9 @@ class ReceivedVariables implements Variables {
       const params = new Map<string, string>();
       for (let index = 0; index < this.#bounds.length; index += 3) params.set(this.#name(index), this.#value(index));
       this.#params = params;
+      // Stryker disable next-line StringLiteral: not used any more
       this.#text = "";
+      // Stryker disable next-line ArrayDeclaration: not used any more
       this.#bounds = [];
     }
     return this.#params;
@@ -175,12 +178,15 @@ let round = 0;
  * answer is right.
  */
 function hasRepeatedName({ bounds, text }: FoundPairs): boolean {
+  // Stryker disable next-line ArithmeticOperator: any other number does
   round = (round + 1) | 0;
   for (let index = 0; index < bounds.length; index += 3) {
     const start = bounds[index]!;
     const end = bounds[index + 1]!;
     const length = end - start;
+    // Stryker disable next-line ArithmeticOperator,ConditionalExpression,EqualityOperator: any number does that the name alone decides
     const inside = length > 0 ? (text[start + (length >> 1)]! * 31 + text[end - 1]!) * 31 + text[start]! : 0;
+    // Stryker disable next-line ArithmeticOperator: any slot does that the name alone decides
     const slot = (inside * 31 + length) & (slots.length - 1);
     if (slots[slot] === round && isNameBefore(index, bounds, text)) return true;
     slots[slot] = round;

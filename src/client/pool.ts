@@ -105,11 +105,10 @@ export class Pool {
   }
 
   #put<Result>({ use }: PoolRequest<Result>, connection: ClientConnection): Result {
-    try {
-      return use(connection);
-    } finally {
-      if (!connection.isFree) this.#free.delete(connection);
-    }
+    const result = use(connection);
+    // Stryker disable next-line ConditionalExpression: a shortcut, for #takeFree() asks each connection
+    if (!connection.isFree) this.#free.delete(connection);
+    return result;
   }
 
   #wait<Result>(request: PoolRequest<Result>): Promise<Result> {
@@ -147,7 +146,7 @@ export class Pool {
           reject(reason);
         },
       };
-      signal?.addEventListener("abort", onAbort, { once: true });
+      signal?.addEventListener("abort", onAbort);
       this.#waiters.add(waiter);
       this.#serve();
     });
@@ -234,13 +233,14 @@ export class Pool {
   #giveOut(): void {
     for (const waiter of this.#waiters) {
       const connection = this.#takeFree(waiter);
-      if (connection !== undefined) {
-        // Removed first, because the request that is started may abort others that wait.
-        this.#waiters.delete(waiter);
-        waiter.use(connection);
-      } else if (!isChoosy(waiter)) {
-        return;
+      if (connection === undefined) {
+        // Stryker disable next-line ConditionalExpression: a shortcut, for no other finds one where this one does not
+        if (!isChoosy(waiter)) return;
+        continue;
       }
+      // Removed first, because the request that is started may abort others that wait.
+      this.#waiters.delete(waiter);
+      waiter.use(connection);
     }
   }
 
@@ -330,7 +330,7 @@ export class Pool {
       this.#dials.delete(attempt);
       attempt.abort(reason);
     }
-    if (this.#dials.size === 0) this.#isFailing = false;
+    this.#isFailing = false;
   }
 
   /** The idle connections, the one that was unused for the longest time first. */
@@ -342,6 +342,7 @@ export class Pool {
   #retireSurplus(): void {
     const { keepAlive, maxIdle } = this.#options;
     const keep = this.#closing !== null || !keepAlive ? 0 : maxIdle;
+    // Stryker disable next-line ConditionalExpression,EqualityOperator: a shortcut, for then none is surplus
     if (this.#free.size <= keep) return;
     const idle = this.#idle();
     for (const connection of idle.slice(0, Math.max(0, idle.length - keep))) connection.finish();

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { paramsFromPairs, parseLength } from "../../src/cgi/params.ts";
+import { paramOf, paramsFromPairs, parseLength } from "../../src/cgi/params.ts";
 import type { NameValuePair } from "../../src/protocol/name_value_pairs.ts";
 
 const paramsOf = (...pairs: NameValuePair[]): Record<string, string> => Object.fromEntries(paramsFromPairs(pairs));
@@ -106,4 +106,16 @@ const LENGTHS: readonly (readonly [origin: string, value: string | undefined, le
 
 it.each(LENGTHS)("parseLength reads a length that is %s", (_, value, length) => {
   expect(parseLength(value)).toBe(length);
+});
+
+it("paramOf gives the last value of a variable, and undefined when there is none", () => {
+  const pairs: NameValuePair[] = [
+    ["A", "1"],
+    ["B", "2"],
+    ["A", "3"],
+    ["C", ""],
+  ];
+  for (const params of [pairs, new Map(pairs)]) {
+    expect(["A", "B", "C", "D"].map((name) => paramOf(params, name))).toEqual(["3", "2", "", undefined]);
+  }
 });

@@ -782,6 +782,27 @@ describe("ClientConnection: timeouts", () => {
     }
   });
 
+  it("ClientConnection counts silence again when the response is read on", async () => {
+    const { response } = await send(
+      async (application) => {
+        await application.request();
+        await application.send(...Array.from(patternChunks(400_000, 50_000), (piece) => stdout(1, piece)));
+        await application.closedByClient();
+      },
+      get,
+      options,
+    );
+    await pass(5000);
+    expect(await isSettled(response.end)).toBe(false);
+    const reader = response.stdout.getReader();
+    for (let read = 0; read < 400_000; ) read += (await reader.read()).value!.length;
+    await pass(999);
+    expect(await isSettled(response.end)).toBe(false);
+    await pass(2);
+    expect(await isSettled(response.end)).toBe(true);
+    await expect(response.end).rejects.toMatchObject({ code: "timeout", limit: "readTimeout" });
+  });
+
   it("ClientConnection gives up a response that nobody reads for stallTimeout, and not one that is read slowly", async () => {
     for (const isRead of [true, false]) {
       const { response, connection } = await send(

@@ -73,6 +73,86 @@ async function requests(application: ScriptedApplication, count: number): Promis
   return ids;
 }
 
+/** An application that shares connections, and answers each request with its name when the test says so. */
+function manual(options: FastCgiClientOptions) {
+  const held = new Map<string, () => Promise<void>>();
+  const places = new Map<string, number>();
+  const connector = shared(async (application, connection) => {
+    for (let piece = await application.next(); piece !== null; piece = await application.next()) {
+      const { type, requestId, contentData } = piece;
+      if (type !== RecordType.Params || contentData.length === 0) continue;
+      const name = new Map(decodeNameValuePairs(contentData)).get("NAME")!;
+      places.set(name, connection);
+      held.set(name, () => application.send(answer(requestId, name)));
+    }
+  });
+  const client = clientOf(connector, options);
+  return {
+    client,
+    connector,
+    /** The number of the connection that a request was put on; undefined if it waits. */
+    placeOf: (name: string) => places.get(name),
+    send: (name: string, method = "GET"): Promise<string> =>
+      text(client, {
+        params: [
+          ["REQUEST_METHOD", method],
+          ["NAME", name],
+        ],
+      }),
+    finish: async (name: string): Promise<void> => {
+      await held.get(name)!();
+      await turns();
+    },
+  };
+}
+
+describe("multiplexing: choosing a connection", () => {
+  it("FastCgiClient puts a request on a connection that is in use, so that the others become idle", async () => {
+    const { client, send, finish, placeOf } = manual({ maxConnections: 2, maxConcurrentRequests: 2 });
+    const all = ["a", "b", "c", "d"].map((name) => send(name));
+    await turns();
+    expect(["a", "b", "c", "d"].map(placeOf)).toEqual([1, 1, 2, 2]);
+    // The connection that was used last is idle.
+    for (const name of ["c", "a", "b"]) await finish(name);
+    expect(client.status).toMatchObject({ connections: 2, idle: 1 });
+    all.push(send("e"));
+    await turns();
+    expect(placeOf("e")).toBe(2);
+    for (const name of ["d", "e"]) await finish(name);
+    expect(await Promise.all(all)).toEqual(["a", "b", "c", "d", "e"]);
+  });
+
+  it("FastCgiClient keeps a connection on which all that wait find room one after the other", async () => {
+    const { connector, send, finish, placeOf } = manual({ maxConnections: 1, maxConcurrentRequests: 2 });
+    const names = ["a", "b", "c", "d", "e"];
+    const all = names.map((name) => send(name));
+    await turns();
+    expect(names.map(placeOf)).toEqual([1, 1, undefined, undefined, undefined]);
+    for (const name of names) await finish(name);
+    expect(await Promise.all(all)).toEqual(names);
+    expect([names.map(placeOf), connector.connections.length]).toEqual([[1, 1, 1, 1, 1], 1]);
+  });
+
+  it("FastCgiClient closes one shared connection, not all, when a request waits that may need a new one", async () => {
+    const { connector, send, finish, placeOf } = manual({ maxConnections: 2, maxConcurrentRequests: 2 });
+    const all = ["a", "b", "c", "d"].map((name) => send(name));
+    await turns();
+    all.push(send("e", "POST"), send("f"), send("g"));
+    await turns();
+    await finish("c");
+    await finish("d");
+    // The first connection takes no more. The second one does.
+    expect(["e", "f", "g"].map(placeOf)).toEqual([2, 2, undefined]);
+    await finish("a");
+    expect(placeOf("g")).toBe(undefined);
+    await finish("b");
+    await turns();
+    expect([connector.connections.map(({ isClosed }) => isClosed), placeOf("g")]).toEqual([[true, false, false], 3]);
+    for (const name of ["e", "f", "g"]) await finish(name);
+    expect(await Promise.all(all)).toEqual(["a", "b", "c", "d", "e", "f", "g"]);
+  });
+});
+
 describe("multiplexing: asking the application", () => {
   it("FastCgiClient asks once, and shares a connection when FCGI_MPXS_CONNS is 1", async () => {
     let asked: string[] = [];
@@ -278,8 +358,46 @@ describe("multiplexing: asking the application", () => {
     expect(atOnce).toBe(1);
   });
 
+  it("FastCgiClient aborts one of several requests on a connection that is shared no more", async () => {
+    const seen: [type: number, requestId: number][] = [];
+    const connector = shared(async (application, connection) => {
+      if (connection > 1) return application.send(answer((await application.request())!.requestId, "alone"));
+      const [first, second, third] = (await requests(application, 3)) as [number, number, number];
+      await application.send(end(third, ProtocolStatus.CantMpxConn));
+      const { type, requestId } = (await application.next())!;
+      seen.push([type, requestId]);
+      await application.send(end(second), answer(first, "first"));
+    });
+    const client = clientOf(connector);
+    const controller = new AbortController();
+    const first = text(client);
+    const second = await client.send({ ...get, signal: controller.signal });
+    expect(await text(client)).toBe("alone");
+    const reason = new Error("Enough");
+    controller.abort(reason);
+    await expect(second.end).rejects.toBe(reason);
+    expect(await first).toBe("first");
+    expect(seen).toEqual([[RecordType.AbortRequest, second.requestId]]);
+  });
+
   describe("with time", () => {
     useFakeTime();
+
+    it("FastCgiClient counts no time as idle in which a request runs on a shared connection", async () => {
+      const answered = deferred();
+      const connector = shared(async (application) => {
+        const [id] = await requests(application, 1);
+        await answered.promise;
+        await application.send(answer(id!, "x"));
+      });
+      const client = clientOf(connector, { idleTimeout: 1000, headerTimeout: 10_000 });
+      const sent = text(client);
+      await pass(5000);
+      expect(await isSettled(sent)).toBe(false);
+      answered.resolve();
+      expect(await sent).toBe("x");
+      expect(connector.connections.length).toBe(1);
+    });
 
     it("FastCgiClient takes an application that does not answer for one that does not multiplex", async () => {
       const connector = new ScriptedConnector(async (application, connection) => {
@@ -405,6 +523,69 @@ describe("multiplexing: one of several requests", () => {
       else expect(error).toMatchObject({ code: "lengthMismatch" });
       expect(await neighbour, body).toBe("whole");
     }
+  });
+
+  it("FastCgiClient sends a body that has begun to its end when its connection ends with a request behind it", async () => {
+    const begun = deferred();
+    const readOn = deferred();
+    const received = deferred<number[]>();
+    const connector = shared(async (application) => {
+      const { requestId } = (await application.next())!;
+      begun.resolve();
+      await readOn.promise;
+      const lengths: number[] = [];
+      for (let piece = await application.next(); piece !== null; piece = await application.next()) {
+        if (piece.type === RecordType.Stdin && piece.requestId === requestId) lengths.push(piece.contentData.length);
+      }
+      received.resolve(lengths);
+      application.close();
+    });
+    const client = clientOf(connector);
+    const put: FastCgiRequestInit = { params: [["REQUEST_METHOD", "PUT"]], stdin: patternBytes(300_000) };
+    const all = [await client.send(put)];
+    await begun.promise;
+    await turns();
+    // Nothing of this one has left: the transport takes no more.
+    all.push(await client.send(put));
+    void client.close({ timeout: 0 });
+    for (const response of all) await expect(response.end).rejects.toMatchObject({ code: "connectionClosed" });
+    readOn.resolve();
+    const lengths = await received.promise;
+    expect([lengths.reduce((sum, length) => sum + length), lengths.at(-1)]).toEqual([300_000, 0]);
+  });
+
+  it("FastCgiClient sends no FCGI_ABORT_REQUEST when the application ends the request before the rest of its body was sent", async () => {
+    const begun = deferred();
+    const aborted = deferred();
+    const seen: number[] = [];
+    const connector = shared(async (application) => {
+      const { requestId } = (await application.next())!;
+      begun.resolve();
+      await aborted.promise;
+      await application.send(end(requestId));
+      for (let piece = await application.next(); piece !== null; piece = await application.next()) {
+        seen.push(piece.type);
+        const isEnd = piece.type === RecordType.Stdin && piece.contentData.length === 0;
+        if (isEnd && piece.requestId !== requestId) await application.send(answer(piece.requestId, "next"));
+      }
+    });
+    const client = clientOf(connector);
+    const controller = new AbortController();
+    const response = await client.send({
+      params: [["REQUEST_METHOD", "PUT"]],
+      stdin: patternBytes(300_000),
+      signal: controller.signal,
+    });
+    await begun.promise;
+    await turns();
+    const reason = new Error("Enough");
+    controller.abort(reason);
+    await expect(response.end).rejects.toBe(reason);
+    aborted.resolve();
+    await turns();
+    expect(await text(client)).toBe("next");
+    expect(seen).not.toContain(RecordType.AbortRequest);
+    expect(connector.connections.length).toBe(1);
   });
 
   it("FastCgiClient sends the streams of several requests by turns", async () => {
@@ -547,6 +728,23 @@ describe("multiplexing: a response that nobody reads", () => {
     });
   });
 
+  it("FastCgiClient fails it after stallTimeout when another request begins meanwhile", async () => {
+    const connector = shared(async (application) => {
+      const [unread] = await requests(application, 1);
+      await application.send(...Array.from(patternChunks(150_000, 50_000), (piece) => stdout(unread!, piece)));
+      await application.closedByClient();
+    });
+    const client = clientOf(connector, { maxQueuedBytes: 100_000, stallTimeout: 5000 });
+    const unread = await client.send(get);
+    await pass(2000);
+    text(client).catch(() => {});
+    await pass(2999);
+    expect(await isSettled(unread.end)).toBe(false);
+    await pass(2);
+    expect(await isSettled(unread.end)).toBe(true);
+    await expect(unread.end).rejects.toMatchObject({ limit: "stallTimeout" });
+  });
+
   it("FastCgiClient drops what it holds of an aborted response, which counts for nothing from then on", async () => {
     const seen: number[] = [];
     const endThem = deferred();
@@ -609,6 +807,30 @@ describe("multiplexing: a response that nobody reads", () => {
     expect(await other).toBe("........");
     expect(aborts).toEqual([1]);
     expect(connector.connections[0]!.isClosed).toBe(true);
+  });
+});
+
+describe("multiplexing: a response that stops", () => {
+  useFakeTime();
+
+  it("FastCgiClient gives it up after readTimeout, whatever comes for its neighbours", async () => {
+    const connector = shared(async (application) => {
+      const [silent, other] = (await requests(application, 2)) as [number, number];
+      await application.send(stdout(silent, "part"));
+      for (let count = 0; count < 4; count++) {
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        await application.send(stdout(other, "."));
+      }
+    });
+    const client = clientOf(connector, { readTimeout: 1500 });
+    const silent = await client.send(get);
+    const other = await client.send(get);
+    await pass(1499);
+    expect(await isSettled(silent.end)).toBe(false);
+    await pass(2);
+    expect(await isSettled(silent.end)).toBe(true);
+    await expect(silent.end).rejects.toMatchObject({ limit: "readTimeout", requestId: silent.requestId });
+    expect(await isSettled(other.end)).toBe(false);
   });
 });
 

@@ -35,9 +35,11 @@ function named(name: string, options: Partial<FastCgiRequestInit> = {}): FastCgi
 /** A client whose application answers each request with its name when the test says so. */
 function manual(options: FastCgiClientOptions = {}) {
   const waiting = new Map<string, () => void>();
-  const connector = new ScriptedConnector(async (application) => {
+  const places = new Map<string, number>();
+  const connector = new ScriptedConnector(async (application, connection) => {
     for (let request = await application.request(); request !== null; request = await application.request()) {
       const name = request.params.get("NAME")!;
+      places.set(name, connection);
       await new Promise<void>((resolve) => waiting.set(name, resolve));
       await application.send(answer(request.requestId, name));
     }
@@ -49,7 +51,14 @@ function manual(options: FastCgiClientOptions = {}) {
     waiting.delete(name);
     await turns();
   };
-  return { client, connector, finish, running: () => [...waiting.keys()] };
+  return {
+    client,
+    connector,
+    finish,
+    running: () => [...waiting.keys()],
+    /** The number of the connection that a request was put on. */
+    placeOf: (name: string) => places.get(name),
+  };
 }
 
 async function text(client: FastCgiClient, request = get): Promise<string> {
@@ -104,6 +113,19 @@ describe("Pool: connections", () => {
     expect(await Promise.all(all)).toEqual(["a", "b", "c"]);
   });
 
+  it("Pool counts requests as waiting for which no connection can be opened", async () => {
+    const { client, finish } = manual({ maxConnections: 2, maxQueuedRequests: 1 });
+    const all = ["a", "b"].map((name) => text(client, named(name)));
+    await turns();
+    all.push(text(client, named("c")));
+    const refused = text(client, named("d")).catch((reason) => reason.limit);
+    await turns();
+    expect(client.status).toMatchObject({ active: 2, waiting: 1 });
+    expect(await refused).toBe("maxQueuedRequests");
+    for (const name of ["a", "b", "c"]) await finish(name);
+    expect(await Promise.all(all)).toEqual(["a", "b", "c"]);
+  });
+
   it("Pool takes a request out of the line when its signal aborts, and the others move up", async () => {
     const { client, finish, running } = manual({ maxConnections: 1 });
     const controller = new AbortController();
@@ -134,17 +156,22 @@ describe("Pool: connections", () => {
   });
 
   it("Pool takes the connection that was used last, so that the others can go", async () => {
-    const { client, connector, finish } = manual({ keepAlive: true });
-    const all = ["a", "b"].map((name) => text(client, named(name)));
-    await finish("b");
-    await finish("a");
-    await Promise.all(all);
-    const again = text(client, named("c"));
-    await turns();
-    expect(client.status).toMatchObject({ connections: 2, idle: 1 });
-    await finish("c");
-    await again;
-    expect(connector.connections.length).toBe(2);
+    for (const order of [
+      ["a", "b"],
+      ["b", "a"],
+    ]) {
+      const { client, connector, finish, placeOf } = manual({ keepAlive: true });
+      const all = ["a", "b"].map((name) => text(client, named(name)));
+      for (const name of order) await finish(name);
+      await Promise.all(all);
+      const again = text(client, named("c"));
+      await turns();
+      expect(client.status).toMatchObject({ connections: 2, idle: 1 });
+      expect(placeOf("c")).toBe(placeOf(order[1]!));
+      await finish("c");
+      await again;
+      expect(connector.connections.length).toBe(2);
+    }
   });
 
   it("Pool closes a connection after maxRequestsPerConnection", async () => {
@@ -343,6 +370,93 @@ describe("Pool: connecting", () => {
     expect(await first).toBe("a");
   });
 
+  it("Pool opens as many connections as the requests need that are to share them, and gives up those that they need no more", async () => {
+    const options = { multiplexing: true, maxConcurrentRequests: 2, maxConnections: 3, maxQueuedRequests: 1 };
+    const { client, attempts } = dialled(options);
+    const controllers = Array.from({ length: 8 }, () => new AbortController());
+    const reason = new Error("Enough");
+    const all = controllers.map(({ signal }, index) =>
+      client.send(named(String(index), { signal })).catch((error) => error.limit ?? error),
+    );
+    await turns();
+    // Two for each of three connections, and one that waits.
+    expect([attempts.length, client.status.waiting]).toEqual([3, 7]);
+    expect(await all[7]).toBe("maxQueuedRequests");
+    for (const [left, expected] of [
+      [5, [false, false, false]],
+      [4, [false, false, true]],
+      [3, [false, false, true]],
+      [2, [false, true, true]],
+      [1, [false, true, true]],
+      [0, [true, true, true]],
+    ] as const) {
+      for (const controller of controllers.slice(left, 7)) controller.abort(reason);
+      expect(attempts.map(({ signal }) => signal.aborted)).toEqual(expected);
+    }
+    expect(await Promise.all(all.slice(0, 7))).toEqual(Array.from({ length: 7 }, () => reason));
+    expect(client.status.waiting).toBe(0);
+  });
+
+  it("Pool opens one connection for requests that may all share it", () => {
+    const { client, attempts } = dialled({ multiplexing: true });
+    for (let count = 0; count < 5; count++) void client.send(named(String(count)));
+    expect(attempts.length).toBe(1);
+  });
+
+  it("Pool opens connections when an attempt fails that was given up", async () => {
+    const { client, attempts } = dialled();
+    const controller = new AbortController();
+    const first = text(client, named("a"));
+    const second = client.send(named("b", { signal: controller.signal })).catch((reason) => reason);
+    const reason = new Error("Enough");
+    controller.abort(reason);
+    expect(await second).toBe(reason);
+    attempts[1]!.reject(new FastCgiError("connectFailed", "Given up"));
+    await turns();
+    const third = text(client, named("c"));
+    expect(attempts.length).toBe(3);
+    for (const index of [0, 2]) attempts[index]!.open();
+    expect(await Promise.all([first, third])).toEqual(["a", "c"]);
+  });
+
+  it("Pool opens a connection when one could not be opened and the others were given up", async () => {
+    const { client, attempts } = dialled();
+    const controller = new AbortController();
+    const reason = new Error("Enough");
+    const all = ["a", "b"].map((name) =>
+      client.send(named(name, { signal: controller.signal })).catch((error) => error),
+    );
+    attempts[0]!.reject(new FastCgiError("connectFailed", "Full"));
+    await turns();
+    controller.abort(reason);
+    expect(await Promise.all(all)).toEqual([reason, reason]);
+    const next = text(client, named("c"));
+    expect(attempts.length).toBe(3);
+    attempts[2]!.open();
+    expect(await next).toBe("c");
+  });
+
+  it("Pool takes no notice of a signal whose request has had its connection", async () => {
+    const { client, attempts } = dialled({ keepAlive: true });
+    const controller = new AbortController();
+    const all = [text(client, named("a", { signal: controller.signal })), text(client, named("b"))];
+    attempts[1]!.open();
+    expect(await Promise.all(all)).toEqual(["a", "b"]);
+    controller.abort();
+    expect(attempts[0]!.signal.aborted).toBe(false);
+  });
+
+  it("Pool does not fail a request that came after the attempt to connect that fails", async () => {
+    const { client, attempts } = dialled({ maxConnections: 1 });
+    const first = text(client, named("a")).catch((reason) => reason.message);
+    const later = text(client, named("b"));
+    attempts[0]!.reject(new FastCgiError("connectFailed", "Full"));
+    expect(await first).toBe("Full");
+    await turns();
+    attempts[1]!.open();
+    expect(await later).toBe("b");
+  });
+
   it("Pool fails all who wait when the application is gone, without asking for each", async () => {
     const { client, attempts } = dialled({ maxConnections: 2 });
     const all = Array.from({ length: 20 }, (_, n) => text(client, named(String(n))).catch((reason) => reason));
@@ -408,6 +522,22 @@ describe("Pool: connecting", () => {
     expect(client.status).toMatchObject({ connections: 2, idle: 2 });
     await pass(1001);
     expect(client.status.connections).toBe(0);
+  });
+
+  it("close waits for a request that runs beside an attempt to connect", async () => {
+    const { client, attempts } = dialled({ keepAlive: true, reuseForAll: true });
+    const open = new OpenStream();
+    const all = [text(client, named("a")), text(client, named("b", { stdin: open.stream }))];
+    attempts[1]!.open();
+    expect(await all[0]).toBe("a");
+    await turns();
+    expect(client.status).toEqual({ connections: 1, idle: 0, active: 1, waiting: 0 });
+    const closed = client.close();
+    expect(await isSettled(closed)).toBe(false);
+    open.close();
+    expect(await all[1]).toBe("b");
+    attempts[0]!.reject(new FastCgiError("connectFailed", "Full"));
+    await closed;
   });
 
   it("close gives up opening connections after its timeout", async () => {

@@ -3,6 +3,7 @@ import { describe, expect, it, vi } from "vitest";
 import { IncomingResponse } from "../../../src/codec/incoming_response.ts";
 import { ResponseDecoder } from "../../../src/codec/response_decoder.ts";
 import { RESPONSE_DECODER_DEFAULTS } from "../../../src/codec/response_decoder_options.ts";
+import { CgiBody } from "../../../src/http/call/cgi_body.ts";
 import {
   responseFromCgi as cgiResponseFrom,
   type ResponseFromCgiOptions,
@@ -747,6 +748,25 @@ describe("responseFromCgi: body", () => {
       incoming.complete(complete);
       await turns();
       expect(abandoned()).toEqual([]);
+    }
+  });
+
+  it("CgiBody ends its stream with the last piece, without another read", async () => {
+    for (const [length, isAnnounced] of [
+      [4, true],
+      [null, false],
+      [5, false],
+    ] as const) {
+      for (const isComplete of [true, false]) {
+        const { incoming } = fed();
+        incoming.stdoutQueue.push(latin1("body"));
+        const reader = new CgiBody(incoming, length, options.maxDrainBytes).stream.getReader();
+        if (isComplete) incoming.complete(complete);
+        reader.closed.catch(() => {});
+        expect((await reader.read()).value).toEqual(latin1("body"));
+        const isOver = isAnnounced || (isComplete && length === null);
+        expect(await isSettled(reader.closed), `${length} ${isComplete}`).toBe(isOver);
+      }
     }
   });
 

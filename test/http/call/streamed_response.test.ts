@@ -146,6 +146,16 @@ describe("streamedResponse", () => {
     },
   );
 
+  it("streamedResponse gives an empty body at once, while the application goes on", async () => {
+    const { incoming, response, told } = await fed("Content-Length: 0\r\n");
+    const text = response.text();
+    expect(await isSettled(text)).toBe(true);
+    expect(await text).toBe("");
+    incoming.pushStdout(latin1("more"));
+    await turns();
+    expect(told).toEqual(["detached", "distrusted"]);
+  });
+
   it("streamedResponse is locked for a program that holds its body while it is read below", async () => {
     const { incoming, response } = await fed("");
     const { body } = response;

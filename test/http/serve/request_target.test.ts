@@ -30,6 +30,7 @@ describe("targetFromParams: the path that the web server is at", () => {
       ["rewrite", { REQUEST_URI: "/app/a%20b?x", DOCUMENT_URI: "/a b", QUERY_STRING: "x" }, "/a%20b?x"],
       ["no QUERY_STRING", { REQUEST_URI: "/app/a?x", DOCUMENT_URI: "/a" }, "/a?x"],
       ["bytes", { REQUEST_URI: "/x", DOCUMENT_URI: "/caf\xc3\xa9\\", QUERY_STRING: "\xff" }, "/caf%C3%A9%5C?%FF"],
+      ["escapes in its own path", { REQUEST_URI: "/a%20b", DOCUMENT_URI: "/a%20b", QUERY_STRING: "" }, "/a%2520b"],
       ["without a slash", { REQUEST_URI: "/x", DOCUMENT_URI: "y" }, "/y"],
       [
         "forward_auth of Caddy",
@@ -72,6 +73,7 @@ describe("targetFromParams: the path that the web server is at", () => {
       const params = { REQUEST_URI: uri, DOCUMENT_URI: documentUri, QUERY_STRING: query };
       const target = targetOf(info === undefined ? params : { ...params, PATH_INFO: info });
       expect(target, uri).toBe(targetOf({ REQUEST_URI: uri }));
+      if (info === undefined) expect(targetOf({ REQUEST_URI: uri, DOCUMENT_URI: documentUri }), uri).toBe(target);
     }
   });
 
@@ -108,6 +110,9 @@ describe("targetFromParams: the path that the web server is at", () => {
   it("targetFromParams takes SCRIPT_NAME, PATH_INFO and QUERY_STRING when REQUEST_URI was blanked", () => {
     const params = { REQUEST_URI: "", DOCUMENT_URI: "/x", SCRIPT_NAME: "/auth", PATH_INFO: "/a%b", QUERY_STRING: "y" };
     expect(targetOf(params)).toBe("/auth/a%25b?y");
+    expect(targetOf({ SCRIPT_NAME: "/a b" })).toBe("/a%20b");
+    expect(targetOf({ PATH_INFO: "/c" })).toBe("/c");
+    expect(targetOf({})).toBe("/");
   });
 
   it("targetFromParams takes an absolute form for a path when the web server does", () => {
@@ -115,6 +120,11 @@ describe("targetFromParams: the path that the web server is at", () => {
     const uri = "http://public.test/admin";
     expect(targetOf({ REQUEST_URI: uri, SCRIPT_NAME: "", PATH_INFO: `/${uri}` })).toBe(`/${uri}`);
     expect(targetOf({ REQUEST_URI: uri, SCRIPT_NAME: "/admin" })).toBe("/admin");
+    const secure = "https://public.test/admin";
+    expect(targetOf({ REQUEST_URI: secure, PATH_INFO: `/${secure}` })).toBe(`/${secure}`);
+    expect(targetOf({ REQUEST_URI: secure })).toBe("/admin");
+    expect(targetOf({ REQUEST_URI: uri, SCRIPT_NAME: "/admin/http:" })).toBe("/admin");
+    expect(targetOf({ REQUEST_URI: `page?from=${uri}` })).toBe(`/page?from=${uri}`);
   });
 
   it("targetFromParams keeps REQUEST_URI of every recorded request to which the web server answered by itself", () => {
@@ -198,6 +208,9 @@ describe("targetFromParams: dot segments", () => {
       ["/a//b/./c", "/a//b/c"],
       ["/./a", "/a"],
       ["/../a/.", "/a/"],
+      ["/a/.?x", "/a/?x"],
+      ["/a/b/..?x", "/a/?x"],
+      ["/a/.b#c", "/a/.b%23c"],
       ["/a/%2E%2e", "/"],
       ["/a%2Fb/./c", "/a%2Fb/c"],
       ["/a%2F..b", "/a%2F..b"],
