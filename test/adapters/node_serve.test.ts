@@ -95,6 +95,14 @@ describe("FCGI_WEB_SERVER_ADDRS", () => {
     expect(handler).not.toHaveBeenCalled();
   });
 
+  it("serve closes a connection that is not TCP when there are webServerAddresses", async () => {
+    const { connect, errors } = await served({ webServerAddresses: ["127.0.0.1"] });
+    expect(await (await connect()).readToEnd()).toHaveLength(0);
+    expect(errors).toMatchObject([
+      { message: "Cannot accept a connection from a socket that is not TCP: not one of FCGI_WEB_SERVER_ADDRS" },
+    ]);
+  });
+
   it("serve goes on when onError throws", async () => {
     const thrown = new Error("The log is full");
     const addresses = ["192.0.2.1"];

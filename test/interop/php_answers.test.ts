@@ -87,7 +87,7 @@ describe.each([false, true])("php-fpm (keepAlive: %s)", (keepAlive) => {
     expect(count.opened).toBe(5);
   });
 
-  it("a script that answers first works on, when its answer was read and nobody wants anything else of it", async () => {
+  it("a script that answers first works on, when its answer was read and no other request waits for it", async () => {
     const { client, count } = clientOf("gate.php", options);
     const gate = await openGate();
     const controller = new AbortController();

@@ -25,7 +25,7 @@ function fromCache(options: FastCgiServerOptions = {}): MemoryApplication {
 }
 
 describe("ServerConnection with a Filter", () => {
-  it("ServerConnection sends nothing of a Filter's answer before STDIN is complete, whoever reads it", async () => {
+  it("ServerConnection sends nothing of a Filter's answer before STDIN is complete, with or without a reader", async () => {
     const { web } = fromCache().connect();
     await web.send(filterRequest(1));
     await web.send(someStdin);

@@ -317,6 +317,15 @@ describe("a Request of another class", () => {
     expect(second!.params.get("REQUEST_METHOD")).toBe("GET");
   });
 
+  it("FastCgiHttpClient refuses headers that HTTP can't carry, even if their class accepts them", async () => {
+    const { client, requests } = recording();
+    for (const value of ["1\r\nset-cookie: evil=1", "1\n folded", "\u010a"]) {
+      const headers = new OtherHeaders([["x", value]]);
+      await expect(client.fetch(otherRequest({ headers })), JSON.stringify(value)).rejects.toThrow(TypeError);
+    }
+    expect(requests).toEqual([]);
+  });
+
   it("FastCgiHttpClient gives up with a signal of another class", async () => {
     const { client } = recording();
     const aborted = new OtherSignal();
