@@ -14,15 +14,19 @@ export interface Example extends RunningProcess {
   leftovers(): string[];
 }
 
-/** Starts `examples/<name>/main.ts` as its README says, on a free port. */
-export async function startExample(name: string, variables: NodeJS.ProcessEnv = {}): Promise<Example> {
+/** Starts `examples/<name>/main.ts` as its README says, on a free port. `command` is the runtime with its arguments. */
+export async function startExample(
+  name: string,
+  variables: NodeJS.ProcessEnv = {},
+  [runtime, ...args]: readonly [string, ...string[]] = [process.execPath, "--import", "tsx"],
+): Promise<Example> {
   const temporary = await createTemporaryDirectory("example");
   const { PHP_FPM: _, ...inherited } = process.env;
   let started: RunningProcess;
   try {
-    started = await startProcess(process.execPath, {
+    started = await startProcess(runtime, {
       name: `the example ${name}`,
-      args: ["--import", "tsx", `examples/${name}/main.ts`],
+      args: [...args, `examples/${name}/main.ts`],
       cwd: projectFolder,
       env: { ...inherited, PORT: "0", TMPDIR: temporary.path, ...variables },
     });

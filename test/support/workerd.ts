@@ -31,8 +31,17 @@ export async function startWorker(): Promise<Worker> {
   };
 }
 
-/** Bundles a Worker, named from the top of the project, without anything of Node, and starts it in workerd. */
-export async function startWorkerd(program: string): Promise<{ url: string; pid: number; stop(): Promise<void> }> {
+/**
+ * Bundles a Worker, named from the top of the project, without anything of Node, and starts it in workerd.
+ *
+ * @param variables What the Worker gets in its environment.
+ * @param path Where it answers with success when it is ready.
+ */
+export async function startWorkerd(
+  program: string,
+  variables: Readonly<Record<string, string>> = {},
+  path = "/",
+): Promise<{ url: string; pid: number; stop(): Promise<void> }> {
   const command = requireRuntime("workerd");
   const directory = await createTemporaryDirectory("workerd");
   await build({
@@ -51,11 +60,11 @@ export async function startWorkerd(program: string): Promise<{ url: string; pid:
   const port = await freePort();
   const url = `http://127.0.0.1:${port}/`;
   const configuration = join(directory.path, "config.capnp");
-  await writeFile(configuration, configurationOf(port));
+  await writeFile(configuration, configurationOf(port, variables));
   const workerd = await startProcess(command, {
     name: "workerd",
     args: ["serve", configuration],
-    ready: () => answers(url),
+    ready: () => answers(new URL(path, url)),
   });
   return {
     url,
@@ -67,7 +76,7 @@ export async function startWorkerd(program: string): Promise<{ url: string; pid:
   };
 }
 
-async function answers(url: string): Promise<boolean> {
+async function answers(url: URL): Promise<boolean> {
   try {
     return (await fetch(url)).ok;
   } catch {
@@ -76,7 +85,10 @@ async function answers(url: string): Promise<boolean> {
 }
 
 /** One Worker, without compatibility with Node, that may connect to this machine. */
-function configurationOf(port: number): string {
+function configurationOf(port: number, variables: Readonly<Record<string, string>>): string {
+  const texts = Object.entries(variables).map(
+    ([name, text]) => `, (name = ${JSON.stringify(name)}, text = ${JSON.stringify(text)})`,
+  );
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [(name = "main", worker = .worker), (name = "internet", network = (allow = ["public", "private", "local"], tlsOptions = (trustBrowserCas = true)))],
@@ -85,7 +97,7 @@ const config :Workerd.Config = (
 const worker :Workerd.Worker = (
   modules = [(name = "worker.js", esModule = embed "worker.js")],
   compatibilityDate = "2025-01-01",
-  bindings = [(name = "NETWORK", service = "internet")],
+  bindings = [(name = "NETWORK", service = "internet")${texts.join("")}],
 );
 `;
 }
