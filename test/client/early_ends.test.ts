@@ -290,6 +290,7 @@ describe("a request that ends early, and time", () => {
   async function aborted(
     rest: (application: ScriptedApplication) => Promise<unknown>,
     options: FastCgiClientOptions = {},
+    request: FastCgiRequestInit = put,
   ) {
     const begun = deferred();
     const readOn = deferred();
@@ -300,7 +301,7 @@ describe("a request that ends early, and time", () => {
       await rest(application);
     }, options);
     const controller = new AbortController();
-    const response = await client.send({ ...put, signal: controller.signal });
+    const response = await client.send({ ...request, signal: controller.signal });
     await begun.promise;
     await turns();
     controller.abort(reason);
@@ -338,19 +339,24 @@ describe("a request that ends early, and time", () => {
 
   it("FastCgiClient.close waits for bodies that are on the way no longer than writeTimeout, however slowly they go", async () => {
     const reader = deferred<ScriptedApplication>();
-    const { client, connection } = await aborted(async (application) => reader.resolve(application), {
-      writeTimeout: 500,
-    });
+    const large: FastCgiRequestInit = { params: [["REQUEST_METHOD", "PUT"]], stdin: new Uint8Array(8_000_000) };
+    const { client, connection } = await aborted(
+      async (application) => reader.resolve(application),
+      { writeTimeout: 500 },
+      large,
+    );
     const application = await reader.promise;
     let isClosed = false;
     void client.close({ timeout: 100 }).then(() => (isClosed = true));
     for (let time = 0; time < 500; time += 100) {
       expect([isClosed, connection.isClosed], String(time)).toEqual([false, false]);
-      // Puts off the writer's own timeout.
-      await application.next();
+      // More than one write, which puts off the writer's own timeout.
+      for (let count = 0; count < 8; count++) await application.next();
       await pass(100);
     }
-    await pass(101);
+    await pass(99);
+    expect([isClosed, connection.isClosed]).toEqual([false, false]);
+    await pass(2);
     expect([isClosed, connection.isClosed]).toEqual([true, true]);
   });
 });

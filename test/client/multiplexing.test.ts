@@ -122,6 +122,27 @@ describe("multiplexing: choosing a connection", () => {
     expect(await Promise.all(all)).toEqual(["a", "b", "c", "d", "e"]);
   });
 
+  it("FastCgiClient keeps the order of requests when one is sent while another is put on its connection", async () => {
+    const { client, send, finish, placeOf } = manual({ maxConnections: 1, maxConcurrentRequests: 2 });
+    const all: Promise<string>[] = [];
+    const stdin = {
+      size: 1,
+      stream() {
+        all.push(send("c"));
+        return new Blob(["x"]).stream();
+      },
+    };
+    const params: NameValuePair[] = [
+      ["REQUEST_METHOD", "PUT"],
+      ["NAME", "a"],
+    ];
+    all.push(text(client, { params, stdin }), send("b"));
+    await turns();
+    expect(["a", "b", "c"].map(placeOf)).toEqual([1, 1, undefined]);
+    for (const name of ["a", "b", "c"]) await finish(name);
+    expect(await Promise.all(all)).toEqual(["a", "b", "c"]);
+  });
+
   it("FastCgiClient keeps a connection on which all that wait find room one after the other", async () => {
     const { connector, send, finish, placeOf } = manual({ maxConnections: 1, maxConcurrentRequests: 2 });
     const names = ["a", "b", "c", "d", "e"];
