@@ -141,6 +141,7 @@ export class ResponseSender {
    */
   async refuse(protocolStatus: ProtocolStatus, response: FastCgiResponse): Promise<void> {
     const given = appStatusOf(response);
+    // Stryker disable next-line ConditionalExpression,StringLiteral: a number can be awaited as well, in more turns
     const appStatus = typeof given === "number" ? given : await this.#awaited(given);
     const isAlone = !this.#sink.isShared;
     const end = endRequest(this.#requestId, { appStatus, protocolStatus });
@@ -155,6 +156,7 @@ export class ResponseSender {
   ): Promise<void> {
     try {
       await this.#sendStreams(output, response);
+      // Stryker disable next-line ConditionalExpression,StringLiteral: a number can be awaited as well, in more turns
       this.end(NO_CONTENT, typeof appStatus === "number" ? appStatus : await this.#awaited(appStatus));
     } catch (error) {
       this.#endFailed(error);
@@ -192,6 +194,7 @@ export class ResponseSender {
     const messages = [...partsOf(stderr)];
     // Messages that are at hand were written before the response.
     while (isWhole(messages[0])) await this.#sendStderr([messages.shift()!]);
+    // Stryker disable next-line ConditionalExpression: no messages are sent as none, in more turns
     const sendingStderr = messages.length === 0 ? undefined : this.#sendStderr(messages);
     await this.#sendStdout(output);
     if (sendingStderr !== undefined) await sendingStderr;

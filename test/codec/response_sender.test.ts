@@ -4,8 +4,9 @@ import type { RecordSink, WrittenRecords } from "../../src/codec/record_sink.ts"
 import { ResponseSender } from "../../src/codec/response_sender.ts";
 import { decodeEndRequestBody, type FastCgiRecord, ProtocolStatus, RecordType } from "../../src/toolkit.ts";
 import { latin1 } from "../support/bytes.ts";
-import { OpenStream } from "../support/open_stream.ts";
+import { deferred, OpenStream } from "../support/open_stream.ts";
 import { recordsIn } from "../support/records.ts";
+import { isSettled } from "../support/streams.ts";
 import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
@@ -169,6 +170,32 @@ describe("ResponseSender", () => {
       expect(onHarmlessError.mock.calls).toEqual(isStopped ? [] : [[broken]]);
       expect(sink.writes.at(-1)).toBe(`${Stdout}:0 ${EndRequest}:8, at once`);
     }
+  });
+
+  it("ends when the messages have ended as well as the response", async () => {
+    const { sender, sink } = sending();
+    const stderr = new OpenStream();
+    const sent = sender.send({ stdout: "x", stderr: stderr.stream })!;
+    await stderr.pulled();
+    expect(await isSettled(sent)).toBe(false);
+    stderr.write("late");
+    stderr.close();
+    await sent;
+    expect(sink.writes).toEqual([`${Stdout}:1`, `${Stderr}:4`, `${Stdout}:0 ${Stderr}:0 ${EndRequest}:8, at once`]);
+  });
+
+  it("ends a response that was stopped when its source fails with the stop, and throws nothing", async () => {
+    const { sender, sink } = sending();
+    const read = deferred<never>();
+    const source = { read: () => read.promise, cancel: read.reject };
+    const sent = sender.send({ stdout: [source, "more"], appStatus: 3 });
+    sender.stop(broken);
+    await sent;
+    expect(sink.writes).toEqual([`${Stdout}:0 ${EndRequest}:8, at once`]);
+    const late = sending();
+    late.sender.stop(broken);
+    expect(late.sender.send(null as never)).toBeUndefined();
+    expect(late.sink.writes).toEqual(sink.writes);
   });
 
   it("tells nothing of a message that can't be sent when the response was stopped", async () => {
