@@ -106,6 +106,7 @@ export class ByteQueue implements ByteReader {
 
   /** The error of the stream; undefined if it has not failed. */
   get failure(): unknown {
+    // Stryker disable next-line ConditionalExpression: no other state has an error
     return this.#state.is === "failed" ? this.#state.error : undefined;
   }
 
