@@ -53,9 +53,10 @@ class OneWorkerRunner {
 
   async mutantRun({ activeMutant, testFilter, hitLimit, mutantActivation }) {
     const tests = testFilter ?? null;
-    const paths = tests === null ? null : new Set(tests.map((id) => resolve(id.split("#")[0])));
+    const paths = tests === null ? null : new Set(tests.map(fileOf));
     const files = this.#filesFor(activeMutant.fileName).filter((file) => paths === null || paths.has(file));
-    const run = { files, tests, mutant: activeMutant.id, hitLimit, bails: true, patience: this.#patience(tests) };
+    const patience = files.map((file) => this.#patience(file, tests));
+    const run = { files, tests, mutant: activeMutant.id, hitLimit, bails: true, patience };
     const isStatic = mutantActivation === "static" || this.#isStale;
     const first = await this.#run({ ...run, reloads: isStatic });
     this.#isStale = mutantActivation === "static";
@@ -70,10 +71,10 @@ class OneWorkerRunner {
     return [...this.#files].sort((a, b) => isNamed(b) - isNamed(a));
   }
 
-  /** A change that makes a test hang is noticed by the time that it takes. */
-  #patience(tests) {
+  /** A change that makes a test hang is noticed by the time that it takes: far more than any of its file without a change. */
+  #patience(file, tests) {
     const durations = [...this.#durations]
-      .filter(([id]) => tests === null || tests.includes(id))
+      .filter(([id]) => fileOf(id) === file && (tests === null || tests.includes(id)))
       .map(([, duration]) => duration);
     return 3_000 + 5 * Math.max(0, ...durations);
   }
@@ -82,7 +83,7 @@ class OneWorkerRunner {
   async #isTrue({ tests = [] }) {
     const failed = tests.find(({ state }) => state === "fail");
     if (failed === undefined) return false;
-    const files = [resolve(failed.id.split("#")[0])];
+    const files = [fileOf(failed.id)];
     const without = await this.#run({ files, tests: [failed.id], bails: true });
     return without.tests?.length > 0 && without.tests.every(({ state }) => state !== "fail");
   }
@@ -123,6 +124,11 @@ class OneWorkerRunner {
       this.#take = settle;
     });
   }
+}
+
+/** The file of a test. */
+function fileOf(id) {
+  return resolve(id.split("#")[0]);
 }
 
 function completed({ tests }) {

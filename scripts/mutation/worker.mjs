@@ -63,11 +63,10 @@ export default class MutationRunner extends VitestTestRunner {
   }
 
   /**
-   * @param patience How long a test may take, in milliseconds; as long as in any run if there is none.
+   * @param patience How long a test of each file may take, in milliseconds; as long as in any run if there is none.
    * @param reloads Whether all modules are loaded anew: those of src/ with the change in them.
    */
   async #run({ files, tests, mutant, hitLimit, bails, patience, reloads }) {
-    if (patience !== undefined) this.config.testTimeout = patience;
     if (reloads) vi.resetModules();
     globalThis.__stryker__ ??= {};
     const stryker = globalThis.__stryker__;
@@ -76,8 +75,9 @@ export default class MutationRunner extends VitestTestRunner {
     this.#hasFailed = false;
     this.#bails = bails;
     const results = [];
-    for (const path of files) {
+    for (const [index, path] of files.entries()) {
       if (bails && this.#hasFailed) break;
+      if (patience !== undefined) this.config.testTimeout = patience[index];
       this.workerState.filepath = path;
       const [file] = await startTests([{ filepath: path }], this);
       this.#hasSetUp = true;
