@@ -1,5 +1,5 @@
-/// <reference path="./sockets.d.ts" />
-
+// Only its runtime has the module, and a declaration of it here would be one for the whole program of a user, which JSR refuses.
+// @ts-expect-error: its type is WorkerBinding["connect"]
 import { connect } from "cloudflare:sockets";
 import { optionsOf, unexpected } from "../../src/base/unexpected.ts";
 import {

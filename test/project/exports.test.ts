@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -53,6 +53,20 @@ describe("exports", () => {
       expect(existsSync(join(root, entry[file]!)), name).toBe(true);
     }
     expect(Object.keys(entry).sort()).toEqual(entries.map(([, file]) => file).sort());
+  });
+
+  // Its dry run does not look for them.
+  it("no source has declarations for the whole program of its user, which JSR refuses", () => {
+    const refused =
+      /^(declare (module "|global)|global \{|export = |export as namespace |\/\/\/\s*<reference (lib|no-default-lib))/m;
+    const sources = ["src", "adapters"].flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((name) => join(folder, name)),
+    );
+    const found = sources.filter(
+      (name) => name.endsWith(".ts") && refused.test(readFileSync(join(root, name), "utf8")),
+    );
+    expect(found).toEqual([]);
+    expect(sources.length).toBeGreaterThan(100);
   });
 
   it("every entry says what it is for, with an example", () => {
