@@ -17,7 +17,7 @@ export default defineConfig({
   target: "es2022",
   removeNodeProtocol: false,
   external: [/^node:/, /^fetchcgi\//],
-  esbuildPlugins: [commandsApart(), throughDoors(), licences(), page()],
+  esbuildPlugins: [commandsApart(), imports(), licences(), page()],
   esbuildOptions(options) {
     options.minifyWhitespace = true;
     options.minifySyntax = true;
@@ -91,18 +91,20 @@ function commandsApart(): Plugin {
 }
 
 /**
- * Lets each import from a door of `src` lead to the file behind it: what is behind the others is left out.
+ * Lets each import from a door of `src` lead to the file behind it: what is behind the others is left out. Modules of Node are taken
+ * without an import, which loads what any of their exports needs.
  */
-function throughDoors(): Plugin {
+function imports(): Plugin {
   const doors = new Map(["src/index.ts", "src/toolkit.ts"].map((door) => [resolve(door), placesIn(door)]));
   return {
-    name: "through-doors",
+    name: "imports",
     setup(build) {
       build.onLoad({ filter: /[/\\](?:cli|adapters)[/\\].*\.ts$/ }, ({ path }) => ({
         loader: "ts",
         contents: readFileSync(path, "utf8").replaceAll(
           /^import \{([^}]*)\} from "([^"]+)";$/gm,
           (line, names: string, from: string) => {
+            if (from.startsWith("node:")) return builtinOf(names, from);
             const places = doors.get(resolve(dirname(path), from));
             return places === undefined ? line : importsOf(names, places, dirname(path));
           },
@@ -112,11 +114,24 @@ function throughDoors(): Plugin {
   };
 }
 
-/** Lines that import each name from its place. Types are left out: they are gone in what is built. */
+/** The names of an import without the types, which are gone in what is built. */
+function valuesOf(names: string): string[] {
+  return names
+    .split(",")
+    .map((name) => name.trim())
+    .filter((name) => name !== "" && !name.startsWith("type "));
+}
+
+/** A line that takes names from a module of Node. Node before 20.16 has no other way than to import it. */
+function builtinOf(names: string, module: string): string {
+  const values = valuesOf(names).map((name) => name.replace(" as ", ": "));
+  if (values.length === 0) return "";
+  return `const { ${values.join(", ")} } = process.getBuiltinModule?.("${module}") ?? (await import("${module}"));`;
+}
+
+/** Lines that import each name from its place. */
 function importsOf(names: string, places: ReadonlyMap<string, string>, folder: string): string {
-  const values = names.split(",").map((name) => name.trim());
-  return values
-    .filter((name) => name !== "" && !name.startsWith("type "))
+  return valuesOf(names)
     .map((name) => {
       const place = places.get(name.split(" as ")[0]!)!;
       return `import { ${name} } from "./${relative(folder, place)}";`;

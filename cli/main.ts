@@ -5,5 +5,7 @@ import { EXIT_INTERRUPTED } from "./frame/command.ts";
 import { endSoon, processContext } from "./frame/process.ts";
 import { runCommand } from "./frame/run.ts";
 
-process.exitCode = await runCommand(process.argv.slice(2), processContext());
-if (process.exitCode === EXIT_INTERRUPTED) endSoon();
+const code = await runCommand(process.argv.slice(2), processContext());
+// Output that could not be written has set it.
+process.exitCode ??= code;
+if (code === EXIT_INTERRUPTED) endSoon();

@@ -1,6 +1,6 @@
 // The process as a command sees it.
 
-import type { CommandContext, Output } from "./command.ts";
+import { type CommandContext, EXIT_USAGE, type Output } from "./command.ts";
 
 /** Milliseconds in which an interrupted process ends by itself, unless the system keeps it. */
 const END_TIME = 200;
@@ -15,10 +15,17 @@ export function processContext(): CommandContext {
     signal ??= signalOfProcess();
     return signal;
   };
-  const [stdout, stderr] = [outputOf(process.stdout), outputOf(process.stderr)];
-  return {
-    stdout,
-    stderr,
+  // Each is opened when it is used: that takes its time, and many commands print only to one.
+  let [stdout, stderr]: (Output | undefined)[] = [];
+  const context: CommandContext = {
+    get stdout() {
+      stdout ??= outputOf(process.stdout);
+      return stdout;
+    },
+    get stderr() {
+      stderr ??= outputOf(process.stderr);
+      return stderr;
+    },
     stdin() {
       // Otherwise the process would wait for its next piece.
       signalOnce().addEventListener("abort", () => process.stdin.destroy(), { once: true });
@@ -28,9 +35,17 @@ export function processContext(): CommandContext {
     get signal() {
       return signalOnce();
     },
-    print: (text) => void stdout.write(`${text}\n`).catch(() => {}),
-    printError: (text) => void stderr.write(`${text}\n`).catch(() => {}),
+    print(text) {
+      context.stdout.write(`${text}\n`).catch((error: NodeJS.ErrnoException) => {
+        // A reader that has left, as `head` does, wants to hear no more.
+        if (error.code === "EPIPE") return;
+        context.printError(`fetchcgi: Cannot write the result: ${error.message}`);
+        process.exitCode = EXIT_USAGE;
+      });
+    },
+    printError: (text) => void context.stderr.write(`${text}\n`).catch(() => {}),
   };
+  return context;
 }
 
 /** Aborts with the first Ctrl+C or SIGTERM. The second one ends the process, whatever it does. */

@@ -2,11 +2,13 @@
 
 import { statSync } from "node:fs";
 import { listedKinds } from "../../adapters/system/listed_sockets.ts";
-import { type Connector, FastCgiClient, FastCgiError, type NameValuePair } from "../../src/toolkit.ts";
+import { type Connector, FastCgiError, type NameValuePair, utf8ToByteString } from "../../src/toolkit.ts";
 import { isLocal, pathIn } from "../address.ts";
 import { readCgiAnswer, statusOf } from "../cgi_answer.ts";
-import { untilAborted } from "../frame/signal.ts";
+import { UsageError } from "../frame/command.ts";
+import { endingWith } from "../frame/signal.ts";
 import { pageParams } from "../page_params.ts";
+import { exchange } from "./exchange.ts";
 import type { PingResult, PoolNumbers } from "./state.ts";
 
 /** What to ask, and what to expect. */
@@ -29,38 +31,38 @@ const MAX_PAGE = 256 * 1024;
 
 /** Asks once. */
 export async function ping(options: PingOptions): Promise<PingResult> {
-  const { connector, timeout, signal } = options;
-  let isConnected = false;
-  const noticed: Connector = {
-    async connect(connectOptions) {
-      const connection = await connector.connect(connectOptions);
-      isConnected = true;
-      return connection;
-    },
+  const { connector, timeout } = options;
+  let [isConnected, isLate] = [false, false];
+  const onConnect = (): void => {
+    isConnected = true;
   };
-  const client = new FastCgiClient(noticed, { maxConnectRetries: 0, maxStdoutBytes: MAX_PAGE });
-  const page = async (): Promise<Uint8Array> => {
-    const { stdout } = await client.send({ params: paramsOf(options), signal: AbortSignal.timeout(timeout) });
-    const pieces: Uint8Array[] = [];
-    for await (const piece of stdout) pieces.push(piece);
-    return Buffer.concat(pieces);
-  };
+  const { signal, end } = endingWith(options.signal);
+  const timer = setTimeout(() => {
+    isLate = true;
+    end();
+  }, timeout);
   try {
-    return judge(await untilAborted(page(), signal), options);
+    return judge(await exchange(connector, paramsOf(options), { maxBytes: MAX_PAGE, signal, onConnect }), options);
   } catch (error) {
-    signal.throwIfAborted();
-    return resultOf(error, options, isConnected);
+    options.signal.throwIfAborted();
+    if (isLate) return lateResult(options, isConnected);
+    if (!(error instanceof FastCgiError)) throw error;
+    return resultOf(error, options);
   } finally {
-    await client.close({ timeout: 0 });
+    clearTimeout(timer);
   }
 }
 
 function paramsOf({ uri, isStatusPage, script, params }: PingOptions): NameValuePair[] {
   const all = new Map(pageParams(uri, "fetchcgi-ping"));
   // php-fpm compares SCRIPT_NAME with its own pages, but only if there is a SCRIPT_FILENAME.
-  all.set("SCRIPT_FILENAME", script ?? all.get("SCRIPT_NAME")!);
+  all.set("SCRIPT_FILENAME", script === undefined ? all.get("SCRIPT_NAME")! : utf8ToByteString(script));
   if (isStatusPage) all.set("QUERY_STRING", "json");
   for (const [name, value] of params) all.set(name, value);
+  // php-fpm would wait for the body, and keep a worker.
+  const length = all.get("CONTENT_LENGTH");
+  if (length !== "" && length !== "0")
+    throw new UsageError(`Cannot use --param: a ping has no body, and CONTENT_LENGTH is ${length}`);
   return [...all];
 }
 
@@ -83,7 +85,7 @@ function judge(stdout: Uint8Array, { uri, isStatusPage, maxQueue, expect }: Ping
     const message = `${queue} waiting, ${pool["active processes"] ?? "?"} of ${pool["total processes"] ?? "?"} workers busy`;
     return { state: queue > maxQueue ? "saturated" : "up", status, pool, message };
   }
-  if (expect !== undefined && !(isGood && answer.body.includes(expect))) {
+  if (expect !== undefined && !(isGood && answer.body.includes(utf8ToByteString(expect)))) {
     const message = isGood ? `${uri} does not hold "${expect}"` : `expected "${expect}" with status 2xx, got ${status}`;
     return { state: "wrong", status, message: `${message}; is ${uri} the right page?` };
   }
@@ -102,21 +104,19 @@ function numbersIn(body: string): PoolNumbers | null {
   }
 }
 
-/** What an error says about an application. */
-function resultOf(error: unknown, { address, timeout }: PingOptions, isConnected: boolean): PingResult {
-  if (!(error instanceof FastCgiError)) {
-    if ((error as Error).name !== "TimeoutError") throw error;
-    if (isConnected) {
-      const message = `takes connections, but did not answer within ${timeout} ms; all workers are busy, or the application hangs`;
-      return { state: "saturated", message };
-    }
-    return isLocal(address)
-      ? { state: "saturated", message: `took no connection within ${timeout} ms; the backlog is full` }
-      : {
-          state: "down",
-          message: `took no connection within ${timeout} ms; the host is away, or a firewall is between`,
-        };
+/** What it says about an application that there was no answer in time. */
+function lateResult({ address, timeout }: PingOptions, isConnected: boolean): PingResult {
+  if (isConnected) {
+    const message = `takes connections, but did not answer within ${timeout} ms; all workers are busy, or the application hangs`;
+    return { state: "saturated", message };
   }
+  return isLocal(address)
+    ? { state: "saturated", message: `took no connection within ${timeout} ms; the backlog is full` }
+    : { state: "down", message: `took no connection within ${timeout} ms; the host is away, or a firewall is between` };
+}
+
+/** What an error says about an application. */
+function resultOf(error: FastCgiError, { address }: PingOptions): PingResult {
   const { code, message } = error;
   if (code === "connectFailed") return { state: stateOfConnect(error, address), message: withoutStart(message) };
   if (code === "overloaded") return { state: "saturated", message: withoutStart(message) };

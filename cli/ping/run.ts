@@ -1,6 +1,7 @@
 import { connectorFor } from "../address.ts";
 import { type CommandContext, type CommandInput, EXIT_INTERRUPTED } from "../frame/command.ts";
 import { safeJson, safeLine, styled } from "../frame/style.ts";
+import { checkPage } from "../page_params.ts";
 import { readParam } from "../param.ts";
 import { ping } from "./ask.ts";
 import { metricsText } from "./metrics.ts";
@@ -14,6 +15,8 @@ export async function run(
   { print, stdout, signal }: CommandContext,
 ): Promise<number> {
   const { uri, status, expect, script, timeout, json, prometheus } = options;
+  checkPage("--uri", uri);
+  checkPage("--status", status);
   const started = performance.now();
   const result = await ping({
     address,

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { FastCgiHttpClient, serve } from "../../adapters/node/index.ts";
+import { byteStringToUtf8, FastCgiHttpClient, serve } from "../../adapters/node/index.ts";
 import { ping as askOnce, type PingOptions } from "../../cli/ping/ask.ts";
 import { bundle } from "../support/bundle.ts";
 import { freePort } from "../support/free_port.ts";
@@ -182,6 +182,26 @@ describe("fetchcgi ping", () => {
     expect(seen).toEqual([expect.stringMatching(/^REQUEST_METHODPOST/)]);
   });
 
+  it("finds a page, a script and a text that are not ASCII", async () => {
+    const server = await serve({
+      port: 0,
+      fetch: ({ url }, { params }) =>
+        new Response(`pöng ${decodeURI(new URL(url).pathname)} ${byteStringToUtf8(params.get("SCRIPT_FILENAME")!)}`),
+    });
+    onTestFinished(() => server.close());
+    const address = String((server.address as { port: number }).port);
+    const text = "pöng /☂ /srv/ü.php";
+    expect(await ping(address, "--uri", "/☂", "--script", "/srv/ü.php", "--expect", text)).toMatchObject({ code: 0 });
+  });
+
+  it("reads no more of a page than a status page can have", async () => {
+    const server = await serve({ port: 0, onError: () => {}, fetch: () => new Response("x".repeat(300_000)) });
+    onTestFinished(() => server.close());
+    const { code, text } = await ping(String((server.address as { port: number }).port));
+    expect(text).toMatch(/^wrong: .*262144/);
+    expect(code).toBe(4);
+  });
+
   it("says saturated when the application says that it is overloaded", async () => {
     const server = await serve({ port: 0, fetch: () => new Response("later", { status: 503 }) });
     onTestFinished(() => server.close());
@@ -261,7 +281,7 @@ describe("fetchcgi ping", () => {
     }
   });
 
-  it("refuses options that have no effect together", async () => {
+  it("refuses options that have no effect together, and pages that are no paths", async () => {
     for (const [args, message] of [
       [
         ["--status", "/s", "--expect", "pong"],
@@ -270,6 +290,9 @@ describe("fetchcgi ping", () => {
       [["--uri", "/ping", "--status", "/s"], "Cannot use --uri with --status"],
       [["--max-queue", "1"], "Cannot use --max-queue: it needs --status"],
       [["--json", "--prometheus"], "Cannot use --json with --prometheus"],
+      [["--param", "CONTENT_LENGTH=5"], "Cannot use --param: a ping has no body, and CONTENT_LENGTH is 5"],
+      [["--uri", "ping"], 'Cannot use --uri: expected a path such as /ping, got "ping"'],
+      [["--status", ""], 'Cannot use --status: expected a path such as /ping, got ""'],
     ] as const) {
       const { code, errors } = await ping("9000", ...args);
       expect(errors).toContain(message);

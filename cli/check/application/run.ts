@@ -1,6 +1,7 @@
 import { connectorFor } from "../../address.ts";
 import type { CommandContext, CommandInput } from "../../frame/command.ts";
 import { Progress } from "../../frame/progress.ts";
+import { checkPage } from "../../page_params.ts";
 import { readParam } from "../../param.ts";
 import { exitCodeFor } from "../exit_codes.ts";
 import { FindingList } from "../report/list.ts";
@@ -18,6 +19,8 @@ export async function run(
   const { print, printError, stdout, stderr } = context;
   const { json, verbose, safe, script, uri, timeout } = options;
   const bodyUri = options["body-uri"] ?? uri;
+  checkPage("--uri", uri);
+  checkPage("--body-uri", bodyUri);
   const connector = connectorFor(address);
   const params = options.param.map((text) => readParam("--param", text));
   if (!safe) printError(WARNING);
