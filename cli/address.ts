@@ -31,7 +31,7 @@ export function connectorFor(address: string): Connector {
   const target = targetIn(address, 1);
   if (target === null)
     throw new UsageError(
-      `Cannot connect to "${address}": expected unix:/path, /path or host:port${isUrl(address) ? ", not a URL" : ""}`,
+      `Cannot connect to "${address}": expected unix:/path, /path or host:port${problemOf(address, 1)}`,
     );
   return "path" in target ? new FastCgiUnixConnector(target.path) : new FastCgiTcpConnector(target);
 }
@@ -47,9 +47,16 @@ export function listenTargetFor(address: string): ListenTarget {
   const target = targetIn(address, 0);
   if (target === null)
     throw new UsageError(
-      `Cannot listen on "${address}": expected unix:/path, tcp:host:port or fd:N${isUrl(address) ? ", not a URL" : ""}`,
+      `Cannot listen on "${address}": expected unix:/path, tcp:host:port or fd:N${problemOf(address, 0)}`,
     );
   return target;
+}
+
+/** More about what was expected, where it is known what was meant. */
+function problemOf(address: string, minPort: 0 | 1): string {
+  if (isUrl(address)) return ", not a URL";
+  const { port } = splitTcpTarget(address.replace(/^tcp:/, ""));
+  return port < minPort || port > MAX_PORT ? `, with a port from ${minPort} to ${MAX_PORT}` : "";
 }
 
 /** What an address says; null if it is none. */

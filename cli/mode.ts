@@ -17,6 +17,7 @@ export function checkSocketFileOptions(given: ReadonlySet<string>, { path }: Lis
 
 /** @throws {UsageError} If it is not the permissions of a file, such as 660. */
 export function readMode(option: string, text: string): number {
-  if (!/^[0-7]{3}$/.test(text)) throw new UsageError(`Cannot use ${option}: expected three digits, got "${text}"`);
+  if (!/^[0-7]{3}$/.test(text))
+    throw new UsageError(`Cannot use ${option}: expected three digits from 0 to 7, got "${text}"`);
   return Number.parseInt(text, 8);
 }

@@ -1,4 +1,4 @@
-import { type Command, type CommandContext, type CommandInput, HELP } from "../frame/command.ts";
+import { COMMON_OPTIONS, type Command, type CommandContext, type CommandInput } from "../frame/command.ts";
 
 /** Prints the script. Everything that it offers is written into it, so a press of the Tab key starts no process. */
 export async function run(_: CommandInput, { print }: CommandContext, all: readonly Command[]): Promise<number> {
@@ -57,6 +57,6 @@ function choicesOf({ name, options, operands = [] }: Command): string[] {
 }
 
 function optionsOf({ name, options }: Command): string {
-  const keys = Object.keys({ ...options, ...HELP }).map((key) => `--${key}`);
+  const keys = Object.keys({ ...options, ...COMMON_OPTIONS }).map((key) => `--${key}`);
   return `    "${name}") [[ $word == -* ]] && words="${keys.join(" ")}" ;;`;
 }

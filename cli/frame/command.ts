@@ -3,14 +3,20 @@
 
 /**
  * One option of a command. A flag is given or not. A text is one value: the last one counts. Texts are a value that can be repeated. A
- * number is whole, from `min` on, which is 1 unless it is 0; the largest has nine digits.
+ * number is whole, from `min` on, which is 1 unless it is 0, to `max`, which has nine digits unless it is given.
  */
 export type OptionSpec = OptionBase &
   (
     | { readonly type: "flag" }
     | (OptionValue & { readonly type: "text"; readonly default?: string })
     | (OptionValue & { readonly type: "texts" })
-    | { readonly type: "number"; readonly value: string; readonly default?: number; readonly min?: 0 }
+    | {
+        readonly type: "number";
+        readonly value: string;
+        readonly default?: number;
+        readonly min?: 0;
+        readonly max?: number;
+      }
   );
 
 interface OptionBase {
@@ -97,8 +103,11 @@ export const EXIT_USAGE = 2;
 /** The exit code after Ctrl+C or SIGTERM, of a command that has no result then. */
 export const EXIT_INTERRUPTED = 130;
 
-/** The option that every command has. */
-export const HELP: OptionTable = { help: { type: "flag", short: "h", about: "prints this help" } };
+/** The options that every command has. */
+export const COMMON_OPTIONS: OptionTable = {
+  help: { type: "flag", short: "h", about: "prints this help" },
+  version: { type: "flag", short: "V", about: "prints the version" },
+};
 
 /** A place where a command prints. */
 export interface Output {

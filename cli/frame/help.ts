@@ -1,4 +1,4 @@
-import { type Command, HELP, type Operand, type OptionSpec, type Output } from "./command.ts";
+import { COMMON_OPTIONS, type Command, type Operand, type OptionSpec, type Output } from "./command.ts";
 import { styled } from "./style.ts";
 
 /** Lines are no longer than this, on wider terminals as well. */
@@ -7,7 +7,7 @@ const MAX_COLUMNS = 100;
 /** The help for one command. */
 export function commandHelp(command: Command, output: Output): string {
   const { name, summary, about = [], operands = [], options, exitCodes, examples } = command;
-  const table = { ...options, ...HELP };
+  const table = { ...options, ...COMMON_OPTIONS };
   const usage = ["fetchcgi", name, ...operands.map(nameOfOperand), "[options]"].join(" ");
   const heading = (text: string): string => styled(output, "bold", text);
   const parts = [
@@ -49,7 +49,8 @@ export function overviewHelp(commands: readonly Command[], output: Output): stri
   ].join("\n\n");
 }
 
-function nameOfOperand({ name, isOptional }: Operand): string {
+/** An argument as the help and messages show it. */
+export function nameOfOperand({ name, isOptional }: Operand): string {
   return isOptional ? `[${name}]` : name;
 }
 
@@ -68,6 +69,7 @@ function aboutOption(spec: OptionSpec): string {
     "choices" in spec && spec.choices !== undefined && `one of ${spec.choices.join(", ")}`,
     spec.type === "texts" && "can be repeated",
     "default" in spec && spec.default !== undefined && `${spec.default} by default`,
+    "max" in spec && spec.max !== undefined && `${spec.max} at most`,
     spec.needs !== undefined && `only with --${spec.needs}`,
     spec.excludes !== undefined && `not with ${spec.excludes.map((name) => `--${name}`).join(", ")}`,
   ].filter((fact) => fact !== false);

@@ -16,6 +16,7 @@ export async function openFile(
   flags: string | number = task === "read" ? "r" : "w",
   mode = 0o666,
 ): Promise<FileHandle> {
+  if (path === "") throw new UsageError(`Cannot ${task} a file: its name is empty`);
   const opening = open(path, flags, mode);
   try {
     return await untilAborted(opening, signal);

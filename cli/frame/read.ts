@@ -1,21 +1,30 @@
 // Reads arguments. `parseArgs` of the runtime takes them apart; what is allowed, and what the values mean, is in the command's table.
 
-import { type Command, type CommandInput, HELP, type OptionSpec, type OptionTable, UsageError } from "./command.ts";
+import { parseArgs } from "node:util";
+import {
+  COMMON_OPTIONS,
+  type Command,
+  type CommandInput,
+  type OptionSpec,
+  type OptionTable,
+  UsageError,
+} from "./command.ts";
+import { nameOfOperand } from "./help.ts";
 import { nearest } from "./nearest.ts";
 
-// An import of it loads what any of its exports needs: a tenth of the time of a start. Node before 20.16 has no other way.
-const { parseArgs } = process.getBuiltinModule?.("node:util") ?? (await import("node:util"));
-
-/** The largest number with nine digits. */
+/** The largest number with nine digits, the most where an option has no `max`. */
 const MAX_NUMBER = 999_999_999;
 
 /**
- * Reads the arguments behind the name of a command. Null if they ask for help.
+ * Reads the arguments behind the name of a command. If they ask for help or the version, that is all that they say.
  *
  * @throws {UsageError} If they are not what the command takes.
  */
-export function readInput({ name, options, operands = [] }: Command, args: readonly string[]): CommandInput | null {
-  const table: OptionTable = { ...options, ...HELP };
+export function readInput(
+  { name, options, operands = [] }: Command,
+  args: readonly string[],
+): CommandInput | "help" | "version" {
+  const table: OptionTable = { ...options, ...COMMON_OPTIONS };
   const { tokens } = parseArgs({
     args: [...args],
     options: Object.fromEntries(
@@ -39,24 +48,34 @@ export function readInput({ name, options, operands = [] }: Command, args: reado
       throw new UsageError(`Cannot use ${token.rawName}: expected no value, got "${token.value}"`);
     if (spec.type !== "flag" && token.value === undefined)
       throw new UsageError(`Cannot use ${token.rawName}: expected ${spec.value}, got nothing`);
+    if (spec.type !== "flag" && token.inlineValue === false && isOption(token.value, table))
+      throw new UsageError(
+        `Cannot use ${token.rawName}: expected ${spec.value}, got the option ${token.value}; --${token.name}=… takes any value`,
+      );
     given.set(token.name, [...(given.get(token.name) ?? []), token.value ?? ""]);
   }
-  if (given.has("help")) return null;
+  for (const asked of ["help", "version"] as const) if (given.has(asked)) return asked;
   const needed = operands.filter(({ isOptional }) => !isOptional).length;
   if (found.length < needed || found.length > operands.length) {
-    const names = operands.map((operand) => operand.name).join(" ") || "no more than options";
+    const names = operands.map(nameOfOperand).join(" ") || "no more than options";
     throw new UsageError(
       `Cannot read the arguments: expected ${names}, got ${found.length === 0 ? "nothing" : found.map((text) => `"${text}"`).join(" ")}`,
     );
   }
   for (const [index, text] of found.entries()) {
     const { name: operand, choices } = operands[index]!;
+    if (text === "") throw new UsageError(`Cannot use "" as ${operand}: it is empty`);
     if (choices !== undefined && !choices.includes(text))
       throw new UsageError(`Cannot use "${text}" as ${operand}: expected one of ${choices.join(", ")}`);
   }
   checkTogether(table, [...given.keys()]);
   const values = Object.entries(options).map(([key, spec]) => [key, readValue(`--${key}`, spec, given.get(key))]);
   return { options: Object.fromEntries(values), given: new Set(given.keys()), operands: found };
+}
+
+/** Whether a value is an option that the command has: then the user forgot the value before it. */
+function isOption(value: string, table: OptionTable): boolean {
+  return value.startsWith("--") && Object.hasOwn(table, value.slice(2).replace(/=.*/s, ""));
 }
 
 /** @throws {UsageError} If one of the options that are given has no effect. */
@@ -78,7 +97,7 @@ function readValue(option: string, spec: OptionSpec, given: readonly string[] | 
     case "texts":
       return (given ?? []).map((text) => readText(option, text, spec.choices));
     case "number":
-      return last === undefined ? spec.default : readNumber(option, last, spec.min ?? 1);
+      return last === undefined ? spec.default : readNumber(option, last, spec.min ?? 1, spec.max ?? MAX_NUMBER);
     case "text":
       return last === undefined ? spec.default : readText(option, last, spec.choices);
   }
@@ -89,9 +108,9 @@ function readText(option: string, text: string, choices: readonly string[] | und
   throw new UsageError(`Cannot use ${option}: expected one of ${choices.join(", ")}, got "${text}"`);
 }
 
-function readNumber(option: string, text: string, min: 0 | 1): number {
-  if (/^(?:0|[1-9]\d{0,8})$/.test(text) && Number(text) >= min) return Number(text);
-  throw new UsageError(`Cannot use ${option}: expected a whole number from ${min} to ${MAX_NUMBER}, got "${text}"`);
+function readNumber(option: string, text: string, min: 0 | 1, max: number): number {
+  if (/^(?:0|[1-9]\d{0,8})$/.test(text) && Number(text) >= min && Number(text) <= max) return Number(text);
+  throw new UsageError(`Cannot use ${option}: expected a whole number from ${min} to ${max}, got "${text}"`);
 }
 
 function unknownOption(rawName: string, table: OptionTable, name: string): UsageError {

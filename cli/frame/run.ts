@@ -26,8 +26,8 @@ async function run(args: readonly string[], context: CommandContext): Promise<nu
   const command = find(first, second);
   if (command === undefined) return printOverview(args, context);
   const input = readInput(command, args.slice(command.name.split(" ").length));
-  if (input === null) {
-    context.print(commandHelp(command, context.stdout));
+  if (input === "help" || input === "version") {
+    context.print(input === "help" ? commandHelp(command, context.stdout) : VERSION);
     return 0;
   }
   const { run: runModule } = await command.load();

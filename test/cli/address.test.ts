@@ -11,6 +11,12 @@ describe("connectorFor", () => {
     },
   );
 
+  it("says which ports there are", () => {
+    for (const address of ["localhost:0", "tcp:127.0.0.1:65536", "99999"])
+      expect(() => connectorFor(address)).toThrow("or host:port, with a port from 1 to 65535");
+    expect(() => connectorFor("localhost:9000x")).toThrow(/or host:port$/);
+  });
+
   it.each(["http://127.0.0.1:1/", "tcp://127.0.0.1:9000", "fcgi://127.0.0.1:9000"])("refuses the URL %j", (address) => {
     expect(() => connectorFor(address)).toThrow(
       `Cannot connect to "${address}": expected unix:/path, /path or host:port, not a URL`,
@@ -54,7 +60,7 @@ describe("listenTargetFor", () => {
   it.each([
     [":9000", ""],
     ["localhost", ""],
-    ["127.0.0.1:65536", ""],
+    ["127.0.0.1:65536", ", with a port from 0 to 65535"],
     ["fd:x", ""],
     ["tcp://127.0.0.1:9000", ", not a URL"],
   ])("refuses %j", (address, more) => {

@@ -70,7 +70,18 @@ describe("fetchcgi check", () => {
         'Cannot use --timeout: expected a whole number from 1 to 999999999, got "0"',
       ],
       [["check", "server"], "Cannot read the arguments: expected --listen ADDRESS, got none"],
-      [["check", "server", "--listen", "9000", "--mode", "rw"], 'Cannot use --mode: expected three digits, got "rw"'],
+      [
+        ["check", "server", "--listen", "9000", "--mode", "688"],
+        'Cannot use --mode: expected three digits from 0 to 7, got "688"',
+      ],
+      [
+        ["check", "application", "9000", "--uri", "page"],
+        'Cannot use --uri: expected a path such as /ping, got "page"',
+      ],
+      [
+        ["check", "application", "9000", "--body-uri", "http://localhost/"],
+        'Cannot use --body-uri: expected a path such as /ping, got "http://localhost/"',
+      ],
       [
         ["check", "server", "--listen", "9000", "--mode", "666"],
         'Cannot use --mode: expected --listen unix:/path beside it, got "9000"',
@@ -89,6 +100,7 @@ describe("fetchcgi check", () => {
         "Cannot use --requests: expected a whole number from 1 to",
       ],
       [["check", "server", "--listen", "9000", "--url", "nowhere"], "Cannot use --url: expected a URL"],
+      [["check", "server", "--listen", "9000", "--url", "ftp://a/"], "Cannot use --url: expected a URL"],
     ];
     for (const [args, message] of cases) {
       const { code, text, errors } = await fetchcgi(args);

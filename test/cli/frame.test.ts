@@ -6,7 +6,7 @@ import { PassThrough } from "node:stream";
 import { promisify } from "node:util";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { commands } from "../../cli/commands.ts";
-import type { Command } from "../../cli/frame/command.ts";
+import type { Command, CommandInput } from "../../cli/frame/command.ts";
 import { outputOf } from "../../cli/frame/process.ts";
 import { Progress } from "../../cli/frame/progress.ts";
 import { readInput } from "../../cli/frame/read.ts";
@@ -29,6 +29,7 @@ const command: Command = {
     count: { type: "number", value: "N", default: 3, about: "a number" },
     limit: { type: "number", value: "N", about: "another number" },
     rest: { type: "number", value: "N", min: 0, about: "a number that may be 0" },
+    few: { type: "number", value: "N", max: 10, about: "a small number" },
     pick: { type: "texts", value: "KIND", choices: ["one", "two"], needs: "many", about: "several kinds" },
     only: { type: "flag", excludes: ["flag", "count"], about: "does all by itself" },
   },
@@ -44,25 +45,31 @@ describe("readInput", () => {
     [["--many", "1", "a", "-m2", "-m", "3"], { many: ["1", "2", "3"] }, ["a"]],
     [["--text", "1", "--text", "2", "a"], { text: "2" }, ["a"]],
     [["--text", "-", "a"], { text: "-" }, ["a"]],
+    [["--text", "--other", "--few", "10", "a"], { text: "--other", few: 10 }, ["a"]],
+    [["--text=--flag", "a"], { text: "--flag", flag: false }, ["a"]],
     [["--text", "", "a", "--limit", "12"], { text: "", limit: 12 }, ["a"]],
     [["a", "--rest", "0"], { rest: 0 }, ["a"]],
     [["a", "--pick", "two", "--pick", "one", "-m", "x"], { pick: ["two", "one"], many: ["x"] }, ["a"]],
     [["a", "--only"], { only: true, count: 3 }, ["a"]],
     [["--", "--flag"], { flag: false }, ["--flag"]],
   ])("reads %j", (args, options, operands) => {
-    const input = readInput(command, args)!;
+    const input = readInput(command, args) as CommandInput;
     expect(input.options).toMatchObject(options);
     expect(input.operands).toEqual(operands);
   });
 
   it.each<[args: string[], message: string]>([
-    [[], "Cannot read the arguments: expected FIRST SECOND, got nothing"],
-    [["a", "b", "c"], 'Cannot read the arguments: expected FIRST SECOND, got "a" "b" "c"'],
+    [[], "Cannot read the arguments: expected FIRST [SECOND], got nothing"],
+    [["a", "b", "c"], 'Cannot read the arguments: expected FIRST [SECOND], got "a" "b" "c"'],
     [["a", "--flg"], "Cannot use --flg: `fetchcgi try` has no such option; did you mean --flag?"],
     [["a", "-x"], "Cannot use -x: `fetchcgi try` has no such option; `fetchcgi try --help` lists them"],
     [["a", "--constructor"], "Cannot use --constructor: `fetchcgi try` has no such option"],
     [["a", "--flag=yes"], 'Cannot use --flag: expected no value, got "yes"'],
     [["a", "--text"], "Cannot use --text: expected TEXT, got nothing"],
+    [["a", "--text", "--flag"], "Cannot use --text: expected TEXT, got the option --flag; --text=… takes any value"],
+    [["a", "-m", "--kind=one"], "Cannot use -m: expected TEXT, got the option --kind=one; --many=… takes any value"],
+    [["a", ""], 'Cannot use "" as SECOND: it is empty'],
+    [["a", "--few", "11"], 'Cannot use --few: expected a whole number from 1 to 10, got "11"'],
     [["a", "--kind", "three"], 'Cannot use --kind: expected one of one, two, got "three"'],
     [["a", "--count", "1.5"], 'Cannot use --count: expected a whole number from 1 to 999999999, got "1.5"'],
     [["a", "--count", "-1"], 'Cannot use --count: expected a whole number from 1 to 999999999, got "-1"'],
@@ -75,8 +82,11 @@ describe("readInput", () => {
     expect(() => readInput(command, args)).toThrow(message);
   });
 
-  it("gives nothing when help is asked for, whatever else is wrong", () => {
-    for (const args of [["--help"], ["-h"], ["a", "b", "c", "-h"]]) expect(readInput(command, args)).toBeNull();
+  it("says when help or the version is asked for, whatever else is wrong", () => {
+    for (const args of [["--help"], ["-h"], ["a", "b", "c", "-h", "--version"]])
+      expect(readInput(command, args)).toBe("help");
+    for (const args of [["--version"], ["-V", "a", "--kind", "three"]])
+      expect(readInput(command, args)).toBe("version");
   });
 });
 
@@ -108,7 +118,8 @@ describe("fetchcgi", () => {
         expect(code).toBe(0);
       }
     }
-    expect(await fetchcgi(["--version"])).toEqual({ code: 0, text: VERSION, errors: "" });
+    for (const args of [["--version"], ["-V"], ["ping", "--version"], ["check", "server", "-V"]])
+      expect(await fetchcgi(args)).toEqual({ code: 0, text: VERSION, errors: "" });
     expect((await fetchcgi(["check", "--help"])).text).toContain("check server");
   });
 

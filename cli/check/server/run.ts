@@ -44,7 +44,8 @@ export async function run(
 }
 
 function readUrl(text: string): URL {
-  if (!URL.canParse(text)) throw new UsageError(`Cannot use --url: expected a URL of the web server, got "${text}"`);
+  if (!URL.canParse(text) || !/^https?:/i.test(text))
+    throw new UsageError(`Cannot use --url: expected a URL of the web server, with http or https, got "${text}"`);
   return new URL(text);
 }
 
