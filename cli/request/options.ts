@@ -32,7 +32,7 @@ export const requestOptions = {
     excludes: ["output", "include", "stderr"],
     about: "sends the request N times, drops the answers and prints a summary",
   },
-  concurrency: { type: "number", value: "N", default: 1, needs: "repeat", about: "requests at once" },
+  concurrency: { type: "number", value: "N", default: 1, max: 10000, needs: "repeat", about: "requests at once" },
   json: {
     type: "flag",
     excludes: ["include"],

@@ -34,7 +34,7 @@ export async function repeat(
   { print, stderr, signal }: CommandContext,
 ): Promise<number> {
   const progress = new Progress(stderr);
-  const times: number[] = [];
+  const times = new Times();
   const statuses = new Map<string, number>();
   const errors = new Map<string, number>();
   /** What each request would have ended with alone. */
@@ -49,7 +49,7 @@ export async function repeat(
         const answer = await exchange(client, await makeRequest());
         for await (const piece of answer.body()) bytes += piece.length;
         await answer.end;
-        times.push(performance.now() - start);
+        times.add(performance.now() - start);
         add(statuses, String(answer.status));
         exits.add(exitOfStatus(answer.status));
       } catch (error) {
@@ -62,14 +62,14 @@ export async function repeat(
       progress.show(() => `${done} of ${count} requests`);
     }
   };
-  await Promise.all(Array.from({ length: concurrency }, send)).finally(() => progress.clear());
+  await Promise.all(Array.from({ length: Math.min(concurrency, count) }, send)).finally(() => progress.clear());
   const summary: Summary = {
     requests: done,
     seconds: rounded((performance.now() - started) / 1000),
     bytes,
     statuses: Object.fromEntries(statuses),
     errors: Object.fromEntries(errors),
-    milliseconds: timesOf(times),
+    milliseconds: times.summary,
   };
   print(json ? safeJson(summary) : summaryText(summary));
   if (signal.aborted) return REQUEST_EXITS.interrupted;
@@ -78,15 +78,40 @@ export async function repeat(
   return errors.size > 0 ? REQUEST_EXITS.broken : REQUEST_EXITS.refused;
 }
 
+/** The most different statuses, or reasons, that are counted apart. */
+const MAX_KEYS = 1000;
+
 function add(counts: Map<string, number>, key: string): void {
-  counts.set(key, (counts.get(key) ?? 0) + 1);
+  const counted = counts.has(key) || counts.size < MAX_KEYS ? key : "others";
+  counts.set(counted, (counts.get(counted) ?? 0) + 1);
 }
 
-function timesOf(times: number[]): Summary["milliseconds"] {
-  if (times.length === 0) return null;
-  const sorted = times.toSorted((a, b) => a - b);
-  const at = (part: number): number => rounded(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]!);
-  return { min: at(0), median: at(0.5), p95: at(0.95), max: at(1) };
+/** The most times that are kept: of more requests, as many by chance. */
+const MAX_TIMES = 1_000_000;
+
+/** How long the requests took. */
+class Times {
+  readonly #kept: number[] = [];
+  #count = 0;
+  #min = Number.POSITIVE_INFINITY;
+  #max = 0;
+
+  add(milliseconds: number): void {
+    this.#count++;
+    this.#min = Math.min(this.#min, milliseconds);
+    this.#max = Math.max(this.#max, milliseconds);
+    // Each time stays with the same chance (reservoir sampling).
+    const place = this.#kept.length < MAX_TIMES ? this.#kept.length : Math.floor(Math.random() * this.#count);
+    if (place < MAX_TIMES) this.#kept[place] = milliseconds;
+  }
+
+  get summary(): Summary["milliseconds"] {
+    if (this.#count === 0) return null;
+    const sorted = this.#kept.toSorted((a, b) => a - b);
+    const at = (part: number): number =>
+      rounded(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]!);
+    return { min: rounded(this.#min), median: at(0.5), p95: at(0.95), max: rounded(this.#max) };
+  }
 }
 
 function rounded(value: number): number {

@@ -1,6 +1,13 @@
 // The variables of a request, as nginx would send them.
 
-import { Role, requestToParams } from "../../src/toolkit.ts";
+import {
+  FastCgiError,
+  isToken,
+  type RequestToParamsOptions,
+  Role,
+  requestToParams,
+  utf8ToByteString,
+} from "../../src/toolkit.ts";
 import { type OptionValues, UsageError } from "../frame/command.ts";
 import { readParam } from "../param.ts";
 import type { RequestBody } from "./body.ts";
@@ -25,11 +32,13 @@ export function shapeOf(
   const url = readUrl(target);
   const headers = readHeaders(options.header);
   if (body !== null && !headers.has("content-type")) headers.set("content-type", body.contentType);
-  const params = requestToParams(readRequest(url, method, headers), {
+  const params = readParams(new Request(url, { headers }), {
     remoteAddress: "127.0.0.1",
     contentLength: body === null ? null : body.length,
     ...(script !== undefined && { script: { filename: script } }),
   });
+  // Not by the Request: it has fewer methods than applications know, and on Bun it takes another one for GET.
+  params.set("REQUEST_METHOD", readMethod(method));
   if (filterFile !== null) {
     params.set("FCGI_DATA_LENGTH", String(filterFile.length));
     params.set("FCGI_DATA_LAST_MOD", "0");
@@ -40,18 +49,33 @@ export function shapeOf(
 
 function readUrl(target: string): URL {
   const text = target.startsWith("/") ? `http://localhost${target}` : target;
-  if (URL.canParse(text) && /^https?:/.test(text)) return new URL(text);
-  throw new UsageError(`Cannot send the request: expected a path or a URL, got "${target}"`);
+  if (!URL.canParse(text) || !/^https?:/i.test(text))
+    throw new UsageError(`Cannot send the request: expected a path or a URL of http or https, got "${target}"`);
+  const url = new URL(text);
+  if (url.username !== "" || url.password !== "")
+    throw new UsageError(
+      `Cannot send the request: expected a URL without a user, got "${target}"; --header "Authorization: …" says who asks`,
+    );
+  return url;
 }
 
-function readRequest(url: URL, method: string, headers: Headers): Request {
+function readParams(request: Request, options: RequestToParamsOptions): Map<string, string> {
   try {
-    return new Request(url, { method, headers });
+    return requestToParams(request, options);
   } catch (error) {
-    throw new UsageError(
-      `Cannot use --method ${method}: ${(error as Error).message}; --param REQUEST_METHOD=… takes any`,
-    );
+    // A path that no web server would pass on.
+    if (error instanceof FastCgiError) throw new UsageError(error.message, { cause: error });
+    throw error;
   }
+}
+
+/** The methods that are often written in small letters (Fetch 2.2.1). */
+const METHODS: readonly string[] = ["DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"];
+
+function readMethod(text: string): string {
+  if (!isToken(text)) throw new UsageError(`Cannot use --method: expected a name such as GET, got "${text}"`);
+  const upper = text.toUpperCase();
+  return METHODS.includes(upper) ? upper : text;
 }
 
 function readHeaders(lines: readonly string[]): Headers {
@@ -60,7 +84,7 @@ function readHeaders(lines: readonly string[]): Headers {
     const colon = line.indexOf(":");
     try {
       if (colon < 1) throw new TypeError("no name");
-      headers.append(line.slice(0, colon).trim(), line.slice(colon + 1).trim());
+      headers.append(line.slice(0, colon).trim(), utf8ToByteString(line.slice(colon + 1).trim()));
     } catch {
       throw new UsageError(`Cannot use --header: expected "NAME: VALUE", got "${line}"`);
     }

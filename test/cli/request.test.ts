@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { type FastCgiFetchHandler, Role, serve } from "../../adapters/node/index.ts";
 import { repeat } from "../../cli/request/repeat.ts";
-import { encodeRecords, FastCgiClient, type FastCgiRecord, RecordType } from "../../src/toolkit.ts";
+import { encodeRecords, FastCgiClient, type FastCgiRecord, RecordType, utf8ToByteString } from "../../src/toolkit.ts";
 import { freePort } from "../support/free_port.ts";
 import { deferred } from "../support/open_stream.ts";
 import { type PhpFpm, startPhpFpm } from "../support/php_fpm.ts";
@@ -86,6 +86,19 @@ describe("fetchcgi request", () => {
       SCRIPT_FILENAME: "/srv/app/index.php",
       CONTENT_LENGTH: "",
     });
+  });
+
+  it("sends any method, and fields in UTF-8", async () => {
+    const address = await serveApp(showing);
+    for (const [method, sent] of [
+      ["post", "POST"],
+      ["PROPFIND", "PROPFIND"],
+      ["Custom", "Custom"],
+    ]) {
+      const { text } = await request([address, "/", "-X", method!, "-H", "X-City: Köln ☂"]);
+      const { params } = JSON.parse(text);
+      expect([params.REQUEST_METHOD, params.HTTP_X_CITY]).toEqual([sent, utf8ToByteString("Köln ☂")]);
+    }
   });
 
   it("sends a body of a text, a file or standard input, with its length", async () => {
@@ -281,9 +294,14 @@ describe("fetchcgi request", () => {
       [[cut], 4, "Cannot"],
       [[empty], 4, "Cannot read the answer: it ended without a header"],
       [[silent, "/", "--timeout", "200"], 4, "the application sent no output for 200 ms"],
-      [["9000", "ftp://a/"], 2, 'expected a path or a URL, got "ftp://a/"'],
+      [["9000", "ftp://a/"], 2, 'expected a path or a URL of http or https, got "ftp://a/"'],
+      [["9000", "page"], 2, 'expected a path or a URL of http or https, got "page"'],
+      [["9000", "http://me:word@a/"], 2, 'expected a URL without a user, got "http://me:word@a/"'],
+      [["9000", "/%00"], 2, "Cannot send the request: its path"],
       [["9000", "/", "-H", "nothing"], 2, 'Cannot use --header: expected "NAME: VALUE", got "nothing"'],
+      [["9000", "/", "-H", "Näme: 1"], 2, 'Cannot use --header: expected "NAME: VALUE", got "Näme: 1"'],
       [["9000", "/", "-d", "@/none"], 2, "Cannot read /none"],
+      [["9000", "/", "-d", "@"], 2, "Cannot read a file: its name is empty"],
       [["9000", "/", "-d", `@${folder.path}`], 2, `Cannot read ${folder.path}: it is a folder`],
       [
         ["9000", "/", "--role", "filter", "--filter-file", folder.path],
@@ -297,7 +315,13 @@ describe("fetchcgi request", () => {
       [["9000", "/", "--repeat", "2", "-i"], 2, "Cannot use --include with --repeat"],
       [["9000", "/", "--repeat", "2", "--stderr"], 2, "Cannot use --stderr with --repeat"],
       [["9000", "/", "--json", "-i"], 2, "Cannot use --include with --json"],
-      [["9000", "/", "-X", "a b"], 2, "Cannot use --method"],
+      [["9000", "/", "-X", "a b"], 2, 'Cannot use --method: expected a name such as GET, got "a b"'],
+      [["9000", "/", "-X", ""], 2, 'Cannot use --method: expected a name such as GET, got ""'],
+      [
+        ["9000", "/", "--repeat", "2", "--concurrency", "999999999"],
+        2,
+        "Cannot use --concurrency: expected a whole number from 1 to 10000",
+      ],
     ] as const) {
       const run = await request([...args]);
       expect(run.errors).toContain(message);
