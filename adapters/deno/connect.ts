@@ -1,6 +1,7 @@
 import type { FastCgiConnection, OpenSpool, TcpAddress } from "../../src/toolkit.ts";
 import { TcpConnector } from "../shared/connect.ts";
 import { UnixConnector } from "../system/unix_connector.ts";
+import { withCode } from "./errors.ts";
 import { deno } from "./runtime.ts";
 import { DenoChannel } from "./socket.ts";
 import { openTemporaryFile } from "./spool.ts";
@@ -12,7 +13,11 @@ import { openTemporaryFile } from "./spool.ts";
 export class FastCgiTcpConnector extends TcpConnector {
   /** @internal */
   protected override async open({ hostname, port }: TcpAddress, signal: AbortSignal): Promise<FastCgiConnection> {
-    return new DenoChannel(await deno().connect({ hostname, port, signal }));
+    try {
+      return new DenoChannel(await deno().connect({ hostname, port, signal }));
+    } catch (error) {
+      throw withCode(error);
+    }
   }
 
   /** @internal */
@@ -34,15 +39,11 @@ export class FastCgiUnixConnector extends UnixConnector {
   }
 }
 
-/** How Deno ends the message of EPROTOTYPE, which it gives no code: its number on Linux, and on macOS and BSD. */
-const WRONG_KIND = /\(os error (?:91|41)\)$/;
-
 /** Connects to a Unix socket. This is immediate, so it can't be cancelled. */
 export async function openUnix(path: string): Promise<FastCgiConnection> {
   try {
     return new DenoChannel(await deno().connect({ transport: "unix", path }), { path });
   } catch (error) {
-    if (error instanceof Error && WRONG_KIND.test(error.message)) Object.assign(error, { code: "EPROTOTYPE" });
-    throw error;
+    throw withCode(error);
   }
 }

@@ -3,6 +3,7 @@ import { isShortage, ShortageReport } from "../system/descriptors.ts";
 import type { ListenerEvents, ListeningSocket, ListenPlace, ServerRuntime } from "../system/listen.ts";
 import { type FastCgiListener, type ServeOptions, serveOn } from "../system/serve.ts";
 import { openUnix } from "./connect.ts";
+import { withCode } from "./errors.ts";
 import { type DenoConn, type DenoListener, deno } from "./runtime.ts";
 import { DenoChannel } from "./socket.ts";
 
@@ -37,8 +38,7 @@ export function serve(options: ServeOptions): Promise<FastCgiListener> {
 
 async function bind(place: ListenPlace, events: ListenerEvents): Promise<ListeningSocket> {
   if ("fd" in place) throw new TypeError("Deno can't take over a socket that was inherited; give path or port");
-  const server =
-    "path" in place ? deno().listen({ transport: "unix", path: place.path }) : deno().listen(tcpOptions(place));
+  const server = openListener(place);
   const { addr } = server;
   const address: ConnectionAddress | undefined =
     addr.transport === "tcp" ? { hostname: addr.hostname, port: addr.port } : undefined;
@@ -52,6 +52,14 @@ async function bind(place: ListenPlace, events: ListenerEvents): Promise<Listeni
       server.close();
     },
   };
+}
+
+function openListener(place: Exclude<ListenPlace, { readonly fd: number }>): DenoListener {
+  try {
+    return "path" in place ? deno().listen({ transport: "unix", path: place.path }) : deno().listen(tcpOptions(place));
+  } catch (error) {
+    throw withCode(error);
+  }
 }
 
 /** Deno has an option for the backlog of a port only. */

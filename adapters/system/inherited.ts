@@ -1,4 +1,6 @@
 import { fstatSync } from "node:fs";
+import type { SystemError } from "../shared/connect.ts";
+import { cannotListen } from "./listen_error.ts";
 
 /** The first descriptor that systemd passes on; SD_LISTEN_FDS_START of sd_listen_fds(3). */
 const FIRST_OF_SYSTEMD = 3;
@@ -29,6 +31,17 @@ export function inheritedDescriptor(
       ? `Cannot serve: LISTEN_PID is ${meant} and this process is ${pid}; start it without another program in between`
       : "Cannot serve: expected one of path, port and fd, and no socket was inherited",
   );
+}
+
+/**
+ * @throws {ListenError} If this process has no such descriptor: runtimes say that it is of a wrong kind, or listen nowhere.
+ */
+export function checkDescriptor(fd: number): void {
+  try {
+    fstatSync(fd);
+  } catch (error) {
+    throw cannotListen(`descriptor ${fd}`, error as SystemError);
+  }
 }
 
 /** Whether a descriptor of this process is a socket. */

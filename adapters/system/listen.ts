@@ -2,7 +2,7 @@ import { checkInteger, outOfRange, unexpected } from "../../src/base/unexpected.
 import type { ConnectionAddress, FastCgiConnection } from "../../src/toolkit.ts";
 import { formatTcpTarget } from "../shared/target.ts";
 import { untilQuiet } from "./backlog.ts";
-import { inheritedDescriptor } from "./inherited.ts";
+import { checkDescriptor, inheritedDescriptor } from "./inherited.ts";
 import { cannotListen } from "./listen_error.ts";
 import type { LockSockets, UnixSockets } from "./path_lock.ts";
 import { bindSharedSocketFile } from "./shared_socket_file.ts";
@@ -165,6 +165,7 @@ export async function listen(runtime: ServerRuntime, target: ListenTarget, event
   if (target.path !== undefined)
     return listenOnPath(runtime, target.path, target, { bind, events, accepted: () => accepted });
   const { place, name } = placeOf(runtime, target);
+  if ("fd" in place && runtime.pid !== undefined) checkDescriptor(place.fd);
   const socket = await bind(place).catch((error) => {
     throw cannotListen(name, error);
   });

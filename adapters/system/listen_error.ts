@@ -12,6 +12,7 @@ const HINTS: Readonly<Record<string, string>> = {
   ENOTFOUND: "there is no host of this name; is it spelt right?",
   EAI_AGAIN: "the name could not be looked up; give the address of this machine, such as 127.0.0.1",
   EADDRNOTAVAIL: "this machine does not have the address; 0.0.0.0 stands for all that it has",
+  EBADF: "this process has no such descriptor; the program that starts it must pass a listening socket on",
   EINVAL: "it is not a listening socket; start the program from spawn-fcgi or a web server, or give path or port",
   ENOTSOCK: "it is not a socket; start the program from spawn-fcgi or a web server, or give path or port",
 };

@@ -1,7 +1,7 @@
 // The module of the user, and the handler in it.
 
-import { statSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { existsSync, type Stats, statSync } from "node:fs";
+import { extname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { FastCgiFetchHandler } from "../../src/toolkit.ts";
 
@@ -10,21 +10,40 @@ export class ModuleError extends Error {
   override readonly name = "ModuleError";
 }
 
+/** Files that hold no code. Some runtimes import some of them as data. */
+const DATA: ReadonlySet<string> = new Set(
+  ".css .html .htm .json .jsonc .json5 .md .node .svg .toml .txt .wasm .xml .yaml .yml".split(" "),
+);
+
 /**
  * Loads a module and finds its handler.
  *
  * @throws {ModuleError} If the runtime can't load it, or there is no handler in it.
  */
 export async function loadHandler(file: string): Promise<FastCgiFetchHandler> {
+  if (DATA.has(extname(file).toLowerCase()) && existsSync(file))
+    throw new ModuleError(`Cannot load ${file}: it is ${extname(file)}; ${EXPECTED}`);
   let exports: Readonly<Record<string, unknown>>;
   try {
-    exports = await import(pathToFileURL(resolve(file)).href);
+    exports = await unlessIdle(import(pathToFileURL(resolve(file)).href), file);
   } catch (error) {
     const advice = adviceFor(error, file);
     if (advice === null) throw error;
     throw new ModuleError(`Cannot load ${file}: ${advice}`, { cause: error });
   }
   return handlerIn(exports, file);
+}
+
+const EXPECTED = "expected a module of JavaScript or TypeScript";
+
+/** Settles as the promise does, or rejects when the process has nothing left to do that could settle it: it would end without a word. */
+function unlessIdle<Value>(promise: Promise<Value>, file: string): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const onIdle = (): void =>
+      reject(new ModuleError(`Cannot load ${file}: a top-level await in it waits for what never comes`));
+    process.once("beforeExit", onIdle);
+    promise.then(resolve, reject).finally(() => process.off("beforeExit", onIdle));
+  });
 }
 
 /** An error of loading. Bun's can have the place. */
@@ -35,13 +54,21 @@ interface LoadError extends NodeJS.ErrnoException {
 /** What to do about an error of loading; null if the error itself says it best, as one that the module throws. */
 function adviceFor(error: unknown, file: string): string | null {
   const { code, message, position } = Object(error) as LoadError;
-  const kind = statSync(file, { throwIfNoEntry: false });
+  if (error instanceof ModuleError) return null;
+  const kind = kindOf(file);
   if (kind === undefined) return "there is no such file";
-  if (kind.isDirectory()) return `it is a folder; name the file in it, such as ${join(file, "app.ts")}`;
-  // Deno's errors have the place, and advice. All of them have the code for a missing module.
-  if ("Deno" in globalThis) return null;
+  if (kind?.isDirectory()) return `it is a folder; name the file in it, such as ${join(file, "app.ts")}`;
   const [reason = ""] = String(message).split("\n");
+  if (/^Expected a JavaScript or TypeScript module\b/.test(reason)) return reason.replace(/\.( |$).*/, "");
+  // Deno's other errors have the place, and advice. All of them have the code for a missing module.
+  if ("Deno" in globalThis) return null;
   switch (code) {
+    case "EACCES":
+    case "EPERM":
+      return `${reason}; this user may not read it`;
+    case "ERR_IMPORT_ATTRIBUTE_MISSING":
+    case "ERR_IMPORT_ASSERTION_TYPE_MISSING":
+      return `it or a module that it imports has an import without its type: ${reason}`;
     case "ERR_UNKNOWN_FILE_EXTENSION":
       return adviceForExtension(/"(\.\w+)"/.exec(reason)?.[1], reason);
     case "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX":
@@ -54,6 +81,15 @@ function adviceFor(error: unknown, file: string): string | null {
   if (error instanceof SyntaxError && !("Bun" in globalThis) && !namesPlace(error))
     return `it or a module that it imports has an error, ${error.name}: ${reason}; \`node ${file}\` shows the place`;
   return null;
+}
+
+/** What is there; undefined if nothing is, null if this user may not know. */
+function kindOf(file: string): Stats | undefined | null {
+  try {
+    return statSync(file, { throwIfNoEntry: false });
+  } catch {
+    return null;
+  }
 }
 
 /** Whether the stack leads to a place in a module of the user: one that throws a SyntaxError itself, or a CommonJS module with one. */
@@ -73,7 +109,7 @@ function adviceForExtension(extension: string | undefined, reason: string): stri
     case ".jsx":
       return `Node runs no ${extension}; use Bun or Deno, or set NODE_OPTIONS="--import tsx"`;
     default:
-      return `${reason}; expected a module of JavaScript or TypeScript`;
+      return `${reason}; ${EXPECTED}`;
   }
 }
 
@@ -101,10 +137,23 @@ export function handlerIn(exports: Readonly<Record<string, unknown>>, file: stri
       );
     return found as FastCgiFetchHandler;
   }
-  const names = Object.keys(exports).join(", ") || "nothing";
   throw new ModuleError(
-    `Cannot serve ${file}: expected a default export that is a fetch handler or has one ({ fetch }), got ${names}`,
+    `Cannot serve ${file}: expected a default export that is a fetch handler or has one ({ fetch }), got ${namesIn(exports)}`,
   );
+}
+
+/** What a module exports, in words. */
+function namesIn(exports: Readonly<Record<string, unknown>>): string {
+  const names = Object.keys(exports)
+    // The name under which Node exports what a CommonJS module exports, beside its default.
+    .filter((name) => name !== "module.exports")
+    .map((name) => (name === "default" ? `default (${shownKind(exports.default)})` : name));
+  return names.join(", ") || "nothing";
+}
+
+function shownKind(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  return typeof value === "object" ? "an object without fetch" : `a ${typeof value}`;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -12,7 +12,10 @@ export const serveOptions = {
     type: "number",
     short: "w",
     value: "N",
-    about: "processes over one socket: one that dies is replaced, SIGHUP replaces them all. Only on Node",
+    min: 0,
+    max: 1024,
+    about:
+      "processes over one socket, 0 for one for each core: one that dies is replaced, SIGHUP replaces them all. Only on Node",
   },
   watch: {
     type: "flag",

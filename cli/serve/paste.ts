@@ -24,7 +24,7 @@ export function linesFor(server: WebServer, target: ListenTarget): string | null
       return `# inside server { }, in place of its location /
 location / {
     include fastcgi_params;
-    fastcgi_pass ${path === undefined ? address : `unix:${path}`};
+    fastcgi_pass ${path === undefined ? address : quoted(`unix:${path}`)};
 }`;
     case "apache":
       return `# inside <VirtualHost>; once: a2enmod proxy_fcgi
@@ -35,8 +35,13 @@ location / {
 </Location>`;
     case "caddy":
       return `# inside a site, such as :80 { }
-reverse_proxy ${path === undefined ? address : `unix/${path}`} {
+reverse_proxy ${path === undefined ? address : quoted(`unix/${path}`)} {
 	transport fastcgi
 }`;
   }
+}
+
+/** One word of a configuration, also where a path has a space or a sign that means something there. */
+function quoted(word: string): string {
+  return /^[\w./:@%+-]+$/.test(word) ? word : `"${word.replaceAll(/["\\]/g, "\\$&")}"`;
 }

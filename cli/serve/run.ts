@@ -1,8 +1,9 @@
 import { type FSWatcher, watch } from "node:fs";
+import { availableParallelism } from "node:os";
 import { dirname, resolve, sep } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { FastCgiListener } from "../../adapters/node/index.ts";
-import { inheritedDescriptor, isSocket } from "../../adapters/system/inherited.ts";
+import { checkDescriptor, inheritedDescriptor, isSocket } from "../../adapters/system/inherited.ts";
 import type { ListenTarget } from "../../adapters/system/listen.ts";
 import type { CloseOptions, ConnectionAddress } from "../../src/toolkit.ts";
 import { listenTargetFor, listenText } from "../address.ts";
@@ -60,7 +61,18 @@ export async function run(input: Input, context: CommandContext): Promise<number
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return `the module threw ${String(error)}`;
   const isSentence = error instanceof ModuleError || error.message.startsWith("Cannot ");
-  return isSentence ? error.message : (error.stack ?? error.message);
+  return isSentence ? error.message : thrownText(error);
+}
+
+/** An error that the module has thrown, with the places in it. */
+function thrownText({ stack, message }: Error): string {
+  if (stack === undefined) return message;
+  // What called the module is no place for the user to look at.
+  const own = new URL(".", import.meta.url).href;
+  return stack
+    .split("\n")
+    .filter((line) => !/^\s+at /.test(line) || !(line.includes("node:") || line.includes(own)))
+    .join("\n");
 }
 
 function targetOf({ listen, mode: modeText, "take-over": takeOver }: Input["options"]): ListenTarget {
@@ -131,10 +143,16 @@ async function supervise(
   context: CommandContext,
 ): Promise<void> {
   const { printError, stderr } = context;
-  const { workers = 1, drain } = options;
+  const { drain } = options;
+  const workers = options.workers === 0 ? availableParallelism() : (options.workers ?? 1);
   // Workers have it under another number.
-  if (target.fd !== undefined && !isSocket(target.fd))
-    throw new Error(`Cannot listen on descriptor ${target.fd}: it is not a socket that this process was started with`);
+  if (target.fd !== undefined) {
+    checkDescriptor(target.fd);
+    if (!isSocket(target.fd))
+      throw new Error(
+        `Cannot listen on descriptor ${target.fd}: it is not a socket that this process was started with`,
+      );
+  }
   const { signal, end } = endingWith(context.signal);
   let address: ConnectionAddress | undefined;
   const supervisor = new Supervisor({

@@ -2,6 +2,7 @@
 
 import { execFile } from "node:child_process";
 import { chmodSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
@@ -99,7 +100,10 @@ describe("handlerIn", () => {
     const express = Object.assign(() => {}, { listen() {}, handle() {} });
     for (const [exports, message] of [
       [{}, "expected a default export that is a fetch handler or has one ({ fetch }), got nothing"],
-      [{ default: 1, other: 2 }, "got default, other"],
+      [{ default: 1, other: 2 }, "got default (a number), other"],
+      [{ default: {}, "module.exports": {} }, "got default (an object without fetch)"],
+      [{ default: null }, "got default (null)"],
+      [{ default: undefined, other: 2 }, "got default (undefined), other"],
       [{ default: express }, "it exports an application of node:http, and FastCGI needs a fetch handler"],
       [{ default: { fetch, middleware: [() => {}] } }, "its middleware would be ignored"],
     ] as const) {
@@ -149,6 +153,8 @@ describe("fetchcgi serve", () => {
     const thrown = (await run(requireRuntime("node24"), "throws.mjs")).stderr();
     expect(thrown).toContain("Error: no database");
     expect(thrown).toContain("throws.mjs:1");
+    // Only that place, and none of the command.
+    expect(thrown.match(/^ +at /gm)).toHaveLength(1);
   });
 
   it("names what is missing or wrong in a module that Node can't load", async () => {
@@ -156,7 +162,15 @@ describe("fetchcgi serve", () => {
       "package.mjs": ['import "not-there";', /: Cannot find package 'not-there'.*; is the package installed/],
       "relative.mjs": ['import "./gone.mjs";', /: Cannot find module '.*gone\.mjs'.*; is the package installed/],
       "syntax.mjs": ["export default {", /has an error, SyntaxError: .*; `node syntax\.mjs` shows the place/],
-      "note.txt": ["text", /: Unknown file extension "\.txt".*; expected a module of JavaScript or TypeScript/],
+      "app.coffee": ["->", /: Unknown file extension "\.coffee".*; expected a module of JavaScript or TypeScript/],
+      "data.json": ["{}", /: it is \.json; expected a module of JavaScript or TypeScript/],
+      "imports.mjs": [
+        'import "./data.json";',
+        /: it or a module that it imports has an import without its type: .*data\.json/,
+      ],
+      "waits.mjs": ["await new Promise(() => {});", /: a top-level await in it waits for what never comes/],
+      "empty.mjs": ["", /^fetchcgi: Cannot serve empty\.mjs: expected a default export .*, got nothing\n$/],
+      "empty.cjs": ["", /, got default \(an object without fetch\)\n$/],
       "page.tsx": ["export default <p/>", /: Node runs no \.tsx; use Bun or Deno, or set NODE_OPTIONS/],
       "a folder ü": [null, /: it is a folder; name the file in it, such as a folder ü\/app\.ts/],
     };
@@ -171,24 +185,35 @@ describe("fetchcgi serve", () => {
         });
         expect(await running.exited).toBe("code 1");
         expect(running.stderr()).toMatch(message);
-        expect(running.stderr()).toMatch(/^fetchcgi: Cannot load [^\n]*\n$/);
+        expect(running.stderr()).toMatch(/^fetchcgi: Cannot (?:load|serve) [^\n]*\n$/);
       }),
     );
   });
 
   it.each([
-    ["Bun", "Cannot load cut.mjs: .* at .*cut\\.mjs:1:"],
-    ["Deno", "cut\\.mjs:1:"],
-  ] as const)("names the place of a syntax error on %s", async (runtime, message) => {
+    ["Bun", /Cannot load cut\.mjs: .* at .*cut\.mjs:1:/],
+    ["Deno", /cut\.mjs:1:/],
+  ] as const)("names the place of a syntax error on %s, and what is no module", async (runtime, message) => {
     writeFileSync(join(folder.path, "cut.mjs"), "export default ( => {");
+    writeFileSync(join(folder.path, "page.html"), "<p>");
+    writeFileSync(join(folder.path, "idle.mjs"), "await new Promise(() => {});");
     const [command, ...before] = runtimes[runtime]();
-    const running = await startProcess(command!, {
-      name: "fetchcgi serve",
-      args: [...before, main, "serve", "cut.mjs", "--listen", join(folder.path, "none.sock")],
-      cwd: folder.path,
-    });
-    expect(await running.exited).toBe("code 1");
-    expect(running.stderr()).toMatch(new RegExp(message));
+    const errorsOf = async (file: string): Promise<string> => {
+      const running = await startProcess(command!, {
+        name: "fetchcgi serve",
+        args: [...before, main, "serve", file, "--listen", join(folder.path, "none.sock")],
+        cwd: folder.path,
+      });
+      expect(await running.exited).toBe("code 1");
+      return running.stderr();
+    };
+    expect(await errorsOf("cut.mjs")).toMatch(message);
+    expect(await errorsOf("page.html")).toBe(
+      "fetchcgi: Cannot load page.html: it is .html; expected a module of JavaScript or TypeScript\n",
+    );
+    expect(await errorsOf("idle.mjs")).toBe(
+      "fetchcgi: Cannot load idle.mjs: a top-level await in it waits for what never comes\n",
+    );
   });
 
   it("ends with the reason when workers can't serve, and keeps those that do when a reload fails", async () => {
@@ -239,9 +264,14 @@ describe("fetchcgi serve", () => {
     await waitUntil(() => !isRunning(worker) && !existsSync(path));
   });
 
-  it("names the port that the system chose", async () => {
-    for (const more of [[], ["--workers", "2"]]) {
+  it("names the port that the system chose, and has a worker for each core if it is to", async () => {
+    const cores = availableParallelism();
+    for (const [more, words] of [
+      [[], ""],
+      [["--workers", "0"], ` with ${cores} ${cores === 1 ? "worker" : "workers"}`],
+    ] as const) {
       const running = await start(["app.ts", "--listen", "127.0.0.1:0", ...more]);
+      expect(running.stderr()).toContain(`serving app.ts${words} on 127.0.0.1:`);
       const port = Number(/ on 127\.0\.0\.1:(\d+)$/m.exec(running.stderr())?.[1]);
       const client = new FastCgiHttpClient(new FastCgiTcpConnector({ port }));
       expect(await (await client.fetch("http://localhost/a")).text()).toContain(" one /a");

@@ -7,6 +7,7 @@ import { bytesOf, record } from "../../support/records.ts";
 import { TcpBackend } from "../../support/tcp_backend.ts";
 import { unansweredPort, unansweredSocket } from "../../support/unanswered.ts";
 import type { Setting } from "./battery.ts";
+import { UNKNOWN_HOST } from "./listening.ts";
 import type { Operation, Target } from "./programs/operations.ts";
 
 /** What only the client does: connections that are opened, half-closed and broken. */
@@ -63,9 +64,17 @@ export function connectingCases(setting: Setting): void {
 
 type RunAt = (target: Target, operation: Omit<Operation, "target">) => ReturnType<ReturnType<Setting["link"]>["run"]>;
 
-/** Unix sockets have no reset, and connecting to one takes no time. */
+/** Unix sockets have no host and no reset, and connecting to one takes no time. */
 function breakingCases(setting: Setting, runAt: RunAt): void {
   const { column, row } = setting;
+  column.test(row, "connect says that there is no host when its name is unknown", async () => {
+    const target = { hostname: "no-such-host.invalid", port: 9000 };
+    const { error } = await runAt(target, { do: "fetch", options: { maxConnectRetries: 0 } });
+    expect(error).toContain("connectFailed: Cannot connect to no-such-host.invalid:9000: ");
+    // Workers learn no code.
+    if (column.runtime !== "workerd") expect(error).toMatch(UNKNOWN_HOST);
+  });
+
   column.test(row, "readable fails when the peer resets the connection", async () => {
     const resetting = await listen(setting, (socket) => void socket.once("data", () => socket.resetAndDestroy()));
     const { error } = await runAt(resetting, { do: "exchange", text: "hello", order: "send first" });

@@ -25,6 +25,13 @@ export function descriptorCases(column: Column, runtime: ServingRuntime, newPath
     expect(server.lines()[0]!.message).toMatch(/^Cannot listen on descriptor 0: it is not a listening socket; start/);
   });
 
+  column.test("fd 0", "serve says so when it has no descriptor of this number", async () => {
+    const server = await startRuntimeServer(runtime, { fd: 987 });
+    expect(server.lines()[0]!.message).toMatch(
+      /^Cannot listen on descriptor 987: this process has no such descriptor;/,
+    );
+  });
+
   for (const kind of kinds) {
     column.test("fd 0", `serve accepts connections when descriptor 0 is a ${kind} socket`, async () => {
       const { target, handle, letGo } = await listeningSocket(kind, newPath);

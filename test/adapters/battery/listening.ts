@@ -60,8 +60,15 @@ function portCases({ column, row }: Setting, runtime: ServingRuntime): void {
       `Error: Cannot listen on 127.0.0.1:${port}: something else listens there (EADDRINUSE)`,
       "RangeError: Cannot listen: expected port to be an integer from 0 to 65535, got -1",
     ]);
+    const unknown = await errorOf(runtime, { hostname: "no-such-host.invalid", port: 0 });
+    expect(unknown).toMatch(/^Error: Cannot listen on no-such-host\.invalid:0: /);
+    expect(unknown).toMatch(UNKNOWN_HOST);
   });
 }
+
+/** Without a resolver, no name is known to be none. */
+export const UNKNOWN_HOST =
+  /: (there is no host of this name; .*\(ENOTFOUND|the name could not be looked up; .*\(EAI_AGAIN)\)$/;
 
 function pathCases(setting: Setting, runtime: ServingRuntime): void {
   const { column, row, newPath } = setting;

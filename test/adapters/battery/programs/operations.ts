@@ -7,12 +7,18 @@ import { settled } from "./settled.ts";
 
 /** The connectors of an adapter; a Worker has no Unix sockets. */
 export interface Connectors {
-  FastCgiTcpConnector: { phpFpm(target: { port: number } | string, script: string): core.FastCgiHttpConnector };
+  FastCgiTcpConnector: { phpFpm(target: TcpTarget | string, script: string): core.FastCgiHttpConnector };
   FastCgiUnixConnector?: { phpFpm(path: string, script: string): core.FastCgiHttpConnector };
 }
 
+/** A port, of this machine unless there is a host. */
+interface TcpTarget {
+  readonly hostname?: string;
+  readonly port: number;
+}
+
 /** Where the application listens. */
-export type Target = { readonly port: number } | { readonly path: string };
+export type Target = TcpTarget | { readonly path: string };
 
 /** Something to do, as JSON. */
 export interface Operation {
@@ -76,7 +82,7 @@ export async function operate(connectors: Connectors, operation: Operation): Pro
 
 function connectorOf({ FastCgiTcpConnector, FastCgiUnixConnector }: Connectors, what: Operation) {
   const { target, script = "/index.php" } = what;
-  if ("port" in target) return FastCgiTcpConnector.phpFpm({ port: target.port }, script);
+  if ("port" in target) return FastCgiTcpConnector.phpFpm(target, script);
   // Who has no other connector might try this one.
   return (FastCgiUnixConnector ?? FastCgiTcpConnector).phpFpm(target.path, script);
 }
