@@ -78,7 +78,7 @@ export class Reloads {
   #startedAt = 0;
   #current!: RunningProcess;
   #nginx!: Nginx;
-  /** Connections to nginx that are kept: it takes half as long for a request as node:http, so that this process reaches the rate. */
+  /** Connections to nginx that are kept. undici takes less time for a request than node:http, so that this process reaches the rate. */
   #pool!: Pool;
   #load!: Load;
 
