@@ -55,6 +55,7 @@ export function listenTargetFor(address: string): ListenTarget {
 /** More about what was expected, where it is known what was meant. */
 function problemOf(address: string, minPort: 0 | 1): string {
   if (isUrl(address)) return ", not a URL";
+  if (address.startsWith("fd:")) return "";
   const { port } = splitTcpTarget(address.replace(/^tcp:/, ""));
   return port < minPort || port > MAX_PORT ? `, with a port from ${minPort} to ${MAX_PORT}` : "";
 }

@@ -65,6 +65,7 @@ export interface BunSocketOptions<Data> {
 /** The global `Bun`. */
 export interface BunRuntime {
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly dns: { lookup(hostname: string): Promise<unknown> };
   listen<Data>(options: BunSocketOptions<Data> & BunTcpPlace): BunListener;
   listen<Data>(options: BunSocketOptions<Data> & BunUnixPlace): BunListener;
   connect<Data>(options: BunSocketOptions<Data> & BunTcpPlace): Promise<unknown>;

@@ -42,7 +42,12 @@ async function bind(place: ListenPlace, { onConnection, onError }: ListenerEvent
   const options = { allowHalfOpen: true, data: undefined, socket };
   // Bun.listen takes every kind of place, but its types have an overload for each, and none for descriptors.
   const where = ("path" in place ? { unix: place.path } : place) as BunTcpPlace;
-  const server = bun().listen<SocketData>({ ...options, ...where });
+  let server: BunListener;
+  try {
+    server = bun().listen<SocketData>({ ...options, ...where });
+  } catch (error) {
+    throw "hostname" in place ? ((await lookupError(place.hostname)) ?? error) : error;
+  }
   const spare = new SpareDescriptor(onError);
   return {
     address: addressOf(place, server),
@@ -51,6 +56,17 @@ async function bind(place: ListenPlace, { onConnection, onError }: ListenerEvent
       server.stop();
     },
   };
+}
+
+/** Why a host name can't be looked up, which Bun does not tell where it can't listen; null if it can. */
+async function lookupError(hostname: string): Promise<unknown> {
+  try {
+    await bun().dns.lookup(hostname);
+    return null;
+  } catch (error) {
+    const { code = "" } = Object(error) as { code?: string };
+    return Object.assign(new Error(code, { cause: error }), { code: code.replace(/^DNS_/, "") });
+  }
 }
 
 /** The address of a TCP listener. Callers know a path themselves, and Bun does not know the address of a descriptor. */

@@ -153,7 +153,12 @@ function stateOfConnect({ cause }: FastCgiError, address: string): "down" | "sat
 }
 
 function isSocket(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isSocket() !== false;
+  try {
+    return statSync(path).isSocket();
+  } catch {
+    // Nothing is there.
+    return true;
+  }
 }
 
 /** A message of the library, without the address: the line begins with it already. */

@@ -36,7 +36,10 @@ export async function loadHandler(file: string): Promise<FastCgiFetchHandler> {
 
 const EXPECTED = "expected a module of JavaScript or TypeScript";
 
-/** Settles as the promise does, or rejects when the process has nothing left to do that could settle it: it would end without a word. */
+/**
+ * Settles as the promise does, or rejects when the process has nothing left to do that could settle it: Node would end without a word. Bun and
+ * Deno wait until they are asked to end.
+ */
 function unlessIdle<Value>(promise: Promise<Value>, file: string): Promise<Value> {
   return new Promise((resolve, reject) => {
     const onIdle = (): void =>
@@ -86,9 +89,9 @@ function adviceFor(error: unknown, file: string): string | null {
 /** What is there; undefined if nothing is, null if this user may not know. */
 function kindOf(file: string): Stats | undefined | null {
   try {
-    return statSync(file, { throwIfNoEntry: false });
-  } catch {
-    return null;
+    return statSync(file);
+  } catch (error) {
+    return ["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "") ? undefined : null;
   }
 }
 
@@ -145,8 +148,8 @@ export function handlerIn(exports: Readonly<Record<string, unknown>>, file: stri
 /** What a module exports, in words. */
 function namesIn(exports: Readonly<Record<string, unknown>>): string {
   const names = Object.keys(exports)
-    // The name under which Node exports what a CommonJS module exports, beside its default.
-    .filter((name) => name !== "module.exports")
+    // What Node and Bun add to the exports of what is no ES module.
+    .filter((name) => name !== "module.exports" && name !== "__esModule")
     .map((name) => (name === "default" ? `default (${shownKind(exports.default)})` : name));
   return names.join(", ") || "nothing";
 }

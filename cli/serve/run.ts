@@ -2,6 +2,7 @@ import { type FSWatcher, watch } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, resolve, sep } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { stripVTControlCharacters } from "node:util";
 import type { FastCgiListener } from "../../adapters/node/index.ts";
 import { checkDescriptor, inheritedDescriptor, isSocket } from "../../adapters/system/inherited.ts";
 import type { ListenTarget } from "../../adapters/system/listen.ts";
@@ -69,7 +70,8 @@ function thrownText({ stack, message }: Error): string {
   if (stack === undefined) return message;
   // What called the module is no place for the user to look at.
   const own = new URL(".", import.meta.url).href;
-  return stack
+  // Deno writes places in colours, wherever they are printed.
+  return stripVTControlCharacters(stack)
     .split("\n")
     .filter((line) => !/^\s+at /.test(line) || !(line.includes("node:") || line.includes(own)))
     .join("\n");
