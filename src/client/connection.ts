@@ -9,12 +9,9 @@
 // If the transport itself is gone, the connection is closed at once.
 
 import { Deadline } from "../base/deadline.ts";
-import { freeMemory } from "../base/free_memory.ts";
 import { messageOf } from "../base/message_of.ts";
-import type { FastCgiClientResponse, IncomingResponse, IncomingResponseHooks } from "../codec/incoming_response.ts";
-import { RecordDecoder } from "../codec/record_decoder.ts";
+import type { IncomingResponse, IncomingResponseHooks } from "../codec/incoming_response.ts";
 import { ResponseDecoder, type ResponseDecoderOutlet } from "../codec/response_decoder.ts";
-import { ComposedStage, type Stage } from "../codec/stage.ts";
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
 import type { ByteChannel, ByteChannelEvents } from "../transport/byte_channel.ts";
@@ -57,9 +54,7 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
   readonly #owner: ClientConnectionOwner;
   readonly #channel: ByteChannel;
   readonly #reading: Reading;
-  readonly #records = new RecordDecoder({ splitStreams: true });
   readonly #decoder: ResponseDecoder;
-  readonly #stages: Stage<Uint8Array, FastCgiClientResponse>;
   readonly #deadline: Deadline<TimeLimit>;
   /** The requests on the connection: how many, and whether they share it. */
   readonly exchanges: Exchanges;
@@ -77,7 +72,6 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
     this.#channel = fromStreams(transport);
     this.#reading = new Reading(this.#channel, this);
     this.#decoder = new ResponseDecoder(this, options);
-    this.#stages = new ComposedStage(this.#records, this.#decoder);
     this.writer = new RecordWriter(this.#channel, {
       writeTimeout: options.writeTimeout,
       isShared: () => this.exchanges.isShared,
@@ -208,22 +202,19 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
   onData(piece: Uint8Array, isSole: boolean = false): void {
     if (this.isClosed) return;
     this.#heard = true;
-    const { keptBytes } = this.#decoder;
     try {
       if (this.exchanges.active === 0 && this.#question === null) {
         throw protocolError("Cannot read a record: no request is under way");
       }
-      const room = this.#stages.transform(piece, NOTHING_COMES_OUT);
-      if (isSole && this.#decoder.keptBytes === keptBytes) freeMemory(piece);
-      if (room !== undefined) void this.#reading.pauseUntil(room);
+      this.#reading.take(piece, isSole);
     } catch (error) {
       this.onError(error);
       return;
     }
-    this.exchanges.noteBytes(this.#phase === "finishing" || this.#records.isBetweenRecords);
+    this.exchanges.noteBytes(this.#phase === "finishing" || this.#reading.isBetweenRecords);
   }
 
-  /** Called at the end of output. It does not flush the stages, whose error would not name an earlier write error. */
+  /** Called at the end of output. It does not flush the decoders, whose error would not name an earlier write error. */
   onEnd(): void {
     this.#fail("the application closed the connection before its end", this.#writeError);
   }
@@ -232,6 +223,14 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
   onError(error: unknown): void {
     if (error instanceof FastCgiError) this.giveUp(error);
     else this.#fail(`the connection failed: ${messageOf(error)}`, error);
+  }
+
+  onRecord(record: FastCgiRecord): void | Promise<void> {
+    return this.#decoder.transform(record, NOTHING_COMES_OUT);
+  }
+
+  get keptBytes(): number {
+    return this.#decoder.keptBytes;
   }
 
   onPause(): void {
@@ -327,5 +326,5 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
   }
 }
 
-/** The stages emit nothing, because responses are announced to them. */
+/** The decoder emits nothing, because responses are announced to it. */
 const NOTHING_COMES_OUT = { enqueue(): void {} };

@@ -4,9 +4,11 @@
 
 import { type Resolved, resolveOptions } from "../base/resolve_options.ts";
 import { checkBytes } from "../base/unexpected.ts";
-import { FCGI_HEADER_LEN, FCGI_NULL_REQUEST_ID, FCGI_VERSION_1, RecordType } from "../protocol/constants.ts";
+import { FCGI_HEADER_LEN, FCGI_VERSION_1 } from "../protocol/constants.ts";
 import { FastCgiError, protocolError } from "../protocol/errors.ts";
 import { decodeRecordHeaderAt, type FastCgiRecord, type RecordHeader } from "../protocol/record.ts";
+import { JoinedContents } from "./joined_contents.ts";
+import { isOfStream } from "./records.ts";
 import type { Stage, StageController } from "./stage.ts";
 
 /** Options of a {@linkcode RecordDecoder}. */
@@ -21,6 +23,9 @@ export interface RecordDecoderOptions {
 }
 
 const DEFAULTS: Resolved<RecordDecoderOptions> = { splitStreams: false };
+
+/** In a chunk shorter than this nothing is joined: most such chunks are a small request or response. */
+const MIN_JOINED_LENGTH = 8 * 1024;
 
 /** The place at which the input was cut, and what is kept until it goes on. */
 type DecoderState =
@@ -62,12 +67,29 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
   /**
    * Takes bytes, and enqueues every record that they complete.
    *
+   * @param isSole Whether nothing else uses the memory of the chunk, so that it may be changed. Then, with `splitStreams`, what the
+   * chunk holds of FCGI_STDIN, FCGI_DATA or FCGI_STDOUT in consecutive records becomes one record, unless that would be too long.
+   * @default {false}
    * @throws {FastCgiError} `protocol` if a record is of another version. The decoder is dead then: without a known header
    * nothing says where the next record begins.
    * @throws {TypeError} If the chunk is no Uint8Array. The decoder goes on.
    */
-  transform(chunk: Uint8Array, output: StageController<FastCgiRecord>): void {
+  transform(chunk: Uint8Array, output: StageController<FastCgiRecord>, isSole: boolean = false): void {
     checkBytes(chunk, "Cannot decode records", "chunk");
+    if (!isSole || !this.#splitStreams || chunk.length < MIN_JOINED_LENGTH) {
+      this.#decode(chunk, output);
+      return;
+    }
+    const joined = new JoinedContents(output);
+    try {
+      this.#decode(chunk, joined);
+    } finally {
+      // Also before a fault: what came before it is passed on.
+      joined.flush();
+    }
+  }
+
+  #decode(chunk: Uint8Array, output: Output): void {
     let offset = 0;
     do {
       const state = this.#state;
@@ -144,7 +166,7 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
       emit(header, chunk.subarray(offset, end), output);
       return behind;
     }
-    if (this.#splitStreams && isStream(header)) {
+    if (this.#splitStreams && isOfStream(header)) {
       const state = { is: "in split content", header, left: contentLength } as const;
       this.#state = state;
       return this.#passOn(state, chunk, offset, output);
@@ -224,12 +246,4 @@ function emit(header: RecordHeader, contentData: Uint8Array, output: Output): vo
 
 function inputEnded(inside: "header" | "content"): FastCgiError {
   return new FastCgiError("connectionClosed", `Cannot decode a record: the input ended inside its ${inside}`);
-}
-
-/**
- * Whether a record is part of a stream other than FCGI_PARAMS: its type is from FCGI_STDIN to FCGI_DATA (FastCGI 8). With
- * request id 0 it is a management record of an invalid type, and gets one answer.
- */
-function isStream({ type, requestId }: RecordHeader): boolean {
-  return requestId !== FCGI_NULL_REQUEST_ID && type >= RecordType.Stdin && type <= RecordType.Data;
 }

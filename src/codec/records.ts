@@ -1,6 +1,6 @@
-// The records that begin and end requests and their streams. Each kind is encoded only here.
+// The records that begin and end requests and their streams, each kind encoded only here; and which records make up streams.
 
-import { RecordType } from "../protocol/constants.ts";
+import { FCGI_NULL_REQUEST_ID, RecordType } from "../protocol/constants.ts";
 import {
   type BeginRequestBody,
   type EndRequestBody,
@@ -28,4 +28,12 @@ export function endRequest(requestId: number, body: EndRequestBody): FastCgiReco
 /** The end of a stream: a record without content (FastCGI 3.3). */
 export function endOfStream(type: number, requestId: number): FastCgiRecord {
   return { type, requestId, contentData: NO_CONTENT };
+}
+
+/**
+ * Whether a record is part of a stream other than FCGI_PARAMS: its type is from FCGI_STDIN to FCGI_DATA (FastCGI 8). With
+ * request id 0 it is a management record of an invalid type, and gets one answer.
+ */
+export function isOfStream({ type, requestId }: Pick<FastCgiRecord, "type" | "requestId">): boolean {
+  return requestId !== FCGI_NULL_REQUEST_ID && type >= RecordType.Stdin && type <= RecordType.Data;
 }

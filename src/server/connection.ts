@@ -9,14 +9,12 @@
 // can be sent.
 
 import { Deadline } from "../base/deadline.ts";
-import { freeMemory } from "../base/free_memory.ts";
 import type { FastCgiRequest, IncomingRequest } from "../codec/incoming_request.ts";
-import { RecordDecoder } from "../codec/record_decoder.ts";
 import { encodedRecordLength } from "../codec/record_encoder.ts";
 import type { WrittenRecords } from "../codec/record_sink.ts";
 import { RequestDecoder, type RequestDecoderOutlet } from "../codec/request_decoder.ts";
 import { RequestWatch } from "../codec/request_watch.ts";
-import { ComposedStage, type Stage, type StageController } from "../codec/stage.ts";
+import type { StageController } from "../codec/stage.ts";
 import { FastCgiError } from "../protocol/errors.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
 import type { ByteChannel, ByteChannelEvents } from "../transport/byte_channel.ts";
@@ -62,7 +60,6 @@ export class ServerConnection
   readonly #reading: Reading;
   readonly #unsentAnswers: UnsentAnswers;
   readonly #decoder: RequestDecoder;
-  readonly #stages: Stage<Uint8Array, IncomingRequest>;
   readonly #deadline: Deadline<TimeLimit>;
   readonly #exchanges: Exchanges;
   #phase: Phase = "open";
@@ -85,7 +82,6 @@ export class ServerConnection
     this.#reading = new Reading(this.#channel, this);
     this.#unsentAnswers = new UnsentAnswers(this.#reading);
     this.#decoder = new RequestDecoder(this, options);
-    this.#stages = new ComposedStage(new RecordDecoder({ splitStreams: true }), this.#decoder);
     this.writer = new RecordWriter(this.#channel, {
       writeTimeout: options.writeTimeout,
       isShared: () => this.#decoder.activeRequests > 1,
@@ -134,18 +130,23 @@ export class ServerConnection
   /** Called with input. */
   onData(piece: Uint8Array, isSole: boolean = false): void {
     if (this.#isClosed || this.#input === "unreadable") return;
-    const { keptBytes } = this.#decoder;
     let fault: { readonly error: unknown } | null = null;
     try {
-      const room = this.#stages.transform(piece, this);
-      if (isSole && this.#decoder.keptBytes === keptBytes) freeMemory(piece);
-      if (room !== undefined) void this.#reading.pauseUntil(room);
+      this.#reading.take(piece, isSole);
     } catch (error) {
       fault = { error };
     }
     if (this.#arrived.length > 0) this.#beginArrived();
     if (fault !== null) this.#onFault(fault.error);
     this.#watch();
+  }
+
+  onRecord(record: FastCgiRecord): void | Promise<void> {
+    return this.#decoder.transform(record, this);
+  }
+
+  get keptBytes(): number {
+    return this.#decoder.keptBytes;
   }
 
   onPause(): void {

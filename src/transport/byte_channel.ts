@@ -5,8 +5,8 @@ export interface ByteChannelEvents {
   /**
    * Called with bytes of the peer. The receiver may keep the piece.
    *
-   * @param isSole Whether no other view of the piece's buffer is in use, so that the receiver may free its memory once it
-   * does not need the piece. A wrapper that keeps pieces must not pass it on.
+   * @param isSole Whether no other view of the piece's buffer is in use, so that the receiver may change it, and free its
+   * memory once it does not need the piece. A wrapper that keeps pieces must not pass it on.
    * @default {false}
    */
   onData(piece: Uint8Array, isSole?: boolean): void;

@@ -82,7 +82,7 @@ export abstract class OrderedChannel implements ByteChannel {
   /**
    * Called with received bytes. The receiver may keep the piece.
    *
-   * @param isSole Whether the runtime and the adapter don't use the piece's buffer any more: the receiver may detach it.
+   * @param isSole Whether the runtime and the adapter don't use the piece's buffer any more: the receiver may change or detach it.
    */
   received(piece: Uint8Array, isSole: boolean = false): void {
     if (this.#events === null) this.#tell((events) => events.onData(piece, isSole));

@@ -1,19 +1,28 @@
+import { freeMemory } from "../base/free_memory.ts";
+import { RecordDecoder } from "../codec/record_decoder.ts";
+import type { StageController } from "../codec/stage.ts";
+import type { FastCgiRecord } from "../protocol/record.ts";
 import type { ByteChannel } from "./byte_channel.ts";
 
-/** Callbacks of a {@linkcode Reading} to its connection. */
+/** What a {@linkcode Reading} needs of its connection. */
 export interface ReadingHost {
+  /** The bytes of content that were taken and may still be in use as views: `keptBytes` of the decoder that takes the records. */
+  readonly keptBytes: number;
+  /** Takes a record. A returned promise asks for a pause until it settles. */
+  onRecord(record: FastCgiRecord): void | Promise<void>;
   /** Called when the connection is not read from now on. */
   onPause(): void;
   /** Called when the connection is read again. `pausedFor` is in milliseconds. */
   onResume(pausedFor: number): void;
 }
 
-/** Decides whether a connection is read. It is not read while anything that was read has no room. */
-export class Reading {
+/** Reads the records of a connection, except while anything that was read has no room. */
+export class Reading implements StageController<FastCgiRecord> {
   readonly #channel: ByteChannel;
   readonly #host: ReadingHost;
-  /** Promises of room that have not settled. Much of what comes in one piece waits for the same one. */
-  readonly #waits = new Set<Promise<void>>();
+  readonly #decoder = new RecordDecoder({ splitStreams: true });
+  /** Promises of room that have not settled; null if there is none. Much of what comes in one piece waits for the same one. */
+  #waits: Set<Promise<void>> | null = null;
   #pausedAt = 0;
   #isOver = false;
 
@@ -23,21 +32,48 @@ export class Reading {
   }
 
   get isPaused(): boolean {
-    return this.#waits.size > 0;
+    return this.#waits !== null;
+  }
+
+  /** Whether the input so far ends with a record and its padding. */
+  get isBetweenRecords(): boolean {
+    return this.#decoder.isBetweenRecords;
+  }
+
+  /**
+   * Takes a piece of input, and passes its records on. If none of them is in use after that, the memory of the piece is freed.
+   *
+   * @param isSole As that of {@linkcode ByteChannelEvents.onData}.
+   * @throws {unknown} If the piece, or a record in it, can't be understood. Nothing may be taken after that.
+   */
+  take(piece: Uint8Array, isSole: boolean): void {
+    const { keptBytes } = this.#host;
+    this.#decoder.transform(piece, this, isSole);
+    if (isSole && this.#host.keptBytes === keptBytes) freeMemory(piece);
+  }
+
+  /** Called with a record. */
+  enqueue(record: FastCgiRecord): void {
+    const room = this.#host.onRecord(record);
+    if (room !== undefined) void this.pauseUntil(room);
   }
 
   /** Pauses reading until `room` settles. A rejection is reported elsewhere. */
   async pauseUntil(room: Promise<void>): Promise<void> {
-    if (this.#waits.has(room)) return;
-    this.#waits.add(room);
-    if (this.#waits.size === 1) {
+    if (this.#waits === null) {
+      this.#waits = new Set();
       this.#pausedAt = performance.now();
       this.#channel.pause();
       this.#host.onPause();
     }
+    const waits = this.#waits;
+    if (waits.has(room)) return;
+    waits.add(room);
     await room.catch(() => {});
-    this.#waits.delete(room);
-    if (this.#waits.size > 0 || this.#isOver) return;
+    waits.delete(room);
+    if (waits.size > 0) return;
+    this.#waits = null;
+    if (this.#isOver) return;
     this.#host.onResume(performance.now() - this.#pausedAt);
     this.#channel.resume();
   }

@@ -358,4 +358,109 @@ describe("RecordDecoder with splitStreams", () => {
       }),
     );
   });
+
+  describe("and a chunk whose memory nothing else uses", () => {
+    const filled = (letter: string, length: number): string => letter.repeat(length);
+    const decoded = (decoder: RecordDecoder, bytes: Uint8Array, isSole?: boolean): string[] => {
+      const lines: string[] = [];
+      const enqueue = ({ type, requestId, contentData }: FastCgiRecord): void => {
+        const runs = Buffer.from(contentData)
+          .toString()
+          .replace(/(.)\1*/gs, (run, letter) => `${letter}${run.length} `);
+        lines.push(`${type} ${requestId} ${runs}`.trim());
+      };
+      decoder.transform(new Uint8Array(bytes), { enqueue }, isSole);
+      return lines;
+    };
+    const stdin = (letter: string, length: number, paddingLength = 5): FastCgiRecord => ({
+      ...record(RecordType.Stdin, 1, filled(letter, length)),
+      paddingLength,
+    });
+
+    it("joins what consecutive records hold of a stream, and nothing else", () => {
+      const bytes = encodeRecords([
+        stdin("a", 10),
+        stdin("b", 20_000),
+        stdin("c", 300, 0),
+        record(RecordType.Stdin, 2, "other"),
+        stdin("d", 7),
+        record(RecordType.Params, 1, "params"),
+        record(RecordType.Params, 1, "params"),
+        stdin("e", 8),
+        record(RecordType.Stdin, 1),
+        record(RecordType.Stdout, 1, filled("o", 8)),
+        record(RecordType.Stdout, 1, filled("p", 8)),
+        record(RecordType.Stderr, 1, filled("m", 8)),
+        record(RecordType.Stderr, 1, filled("n", 8)),
+        stdin("f", 9),
+        stdin("g", 100),
+      ]);
+      const params = Array<string>(2).fill("4 1 p1 a1 r1 a1 m1 s1");
+      const end = bytes.length - 60;
+      const decoder = new RecordDecoder({ splitStreams: true });
+      expect(decoded(decoder, bytes.subarray(0, end), true)).toEqual([
+        ...["5 1 a10 b20000 c300", "5 2 o1 t1 h1 e1 r1", "5 1 d7", ...params, "5 1 e8", "5 1"],
+        ...["6 1 o8 p8", "7 1 m8", "7 1 n8", "5 1 f9 g45"],
+      ]);
+      // The last record goes on in the next chunk.
+      expect(decoded(decoder, bytes.subarray(end), true)).toEqual(["5 1 g55"]);
+      expect(decoder.isBetweenRecords).toBe(true);
+    });
+
+    it("joins no more than fits one record", () => {
+      const bytes = encodeRecords([stdin("a", 40_000), stdin("b", 25_535), stdin("c", 1), stdin("d", 65_534)]);
+      const decoder = new RecordDecoder({ splitStreams: true });
+      expect(decoded(decoder, bytes, true)).toEqual(["5 1 a40000 b25535", "5 1 c1 d65534"]);
+    });
+
+    it("passes on what came before a record of another version, and then fails", () => {
+      const bytes = encodeRecords([stdin("a", 5_000), stdin("b", 5_000), stdin("c", 1)]);
+      // The header of the last record, before a byte of content and five of padding.
+      bytes[bytes.length - 14] = 7;
+      const lengths: number[] = [];
+      const output = { enqueue: ({ contentData }: FastCgiRecord) => void lengths.push(contentData.length) };
+      const decoder = new RecordDecoder({ splitStreams: true });
+      expect(() => decoder.transform(bytes, output, true)).toThrow("expected version 1, got 7");
+      expect(lengths).toEqual([10_000]);
+    });
+
+    it("changes no chunk of which it was not told that", () => {
+      const bytes = encodeRecords([stdin("a", 5_000), stdin("b", 5_000)]);
+      const decoder = new RecordDecoder({ splitStreams: true });
+      expect(decoded(decoder, bytes)).toEqual(["5 1 a5000", "5 1 b5000"]);
+      // As a program that reads whole records expects.
+      expect(decoded(new RecordDecoder(), bytes, true)).toEqual(["5 1 a5000", "5 1 b5000"]);
+    });
+
+    it("gives the same bytes as otherwise when records and cuts are any", () => {
+      const anyRecord = fc.record({
+        type: fc.constantFrom(RecordType.Stdin, RecordType.Stdin, RecordType.Data, RecordType.Params),
+        requestId: fc.integer({ min: 0, max: 2 }),
+        contentData: fc
+          .tuple(fc.nat(255), fc.nat(6_000))
+          .map(([byte, length]) => Uint8Array.from({ length }, (_, index) => byte + index)),
+        paddingLength: fc.nat(9),
+      });
+      const lengths = fc.integer({ min: 9_000, max: 30_000 });
+      const compare = (records: FastCgiRecord[], size: number): void => {
+        const bytes = encodeRecords(records);
+        const run = (isSole: boolean): string[] => {
+          const streams = new Map<string, string>();
+          const decoder = new RecordDecoder({ splitStreams: true });
+          const enqueue = ({ type, requestId, contentData }: FastCgiRecord): void => {
+            const key = `${type}:${requestId}`;
+            const text = contentData.length === 0 ? "end" : Buffer.from(contentData).toString("hex");
+            streams.set(key, (streams.get(key) ?? "") + text);
+          };
+          for (let start = 0; start < bytes.length; start += size) {
+            decoder.transform(bytes.slice(start, start + size), { enqueue }, isSole);
+          }
+          decoder.flush();
+          return [...streams].flat();
+        };
+        expect(run(true)).toEqual(run(false));
+      };
+      fc.assert(fc.property(fc.array(anyRecord, { minLength: 5, maxLength: 15 }), lengths, compare), { numRuns: 30 });
+    });
+  });
 });
