@@ -9,32 +9,31 @@ export function tcpAddresses({ remoteAddress, remotePort, localAddress, localPor
   return remote === undefined ? {} : { remoteAddress: remote, localAddress: tcpAddress(localAddress, localPort) };
 }
 
+/** Where a socket has its channel. So all sockets share their listeners, which would otherwise be five closures for each. */
+const CHANNEL = Symbol("channel");
+
+interface ChannelSocket extends Socket {
+  [CHANNEL]: NodeChannel;
+}
+
 /** The channel of a socket that is connected, and that no other code reads. */
 export class NodeChannel extends SocketChannel {
-  readonly #socket: Socket;
+  readonly #socket: ChannelSocket;
 
   constructor(socket: Socket, addresses: ConnectionAddresses = tcpAddresses(socket)) {
     super(addresses);
-    this.#socket = socket;
+    this.#socket = Object.assign(socket, { [CHANNEL]: this });
     // Without it a small last record waits for the peer's delayed acknowledgement, 40 ms.
     socket.setNoDelay(true);
-    socket.on("error", (error) => this.failed(error));
-    socket.on("drain", () => this.drained());
-    socket.on("close", () => {
-      // If both ends have not come yet, other code has destroyed the socket.
-      if (!socket.readableEnded || !socket.writableFinished) this.failed(new Error("The socket was closed"));
-    });
+    socket.on("error", onError);
+    socket.on("drain", onDrain);
+    socket.on("close", onClose);
   }
 
   protected override startReading(): void {
     const socket = this.#socket;
-    socket.on("data", (chunk: Uint8Array) => {
-      // Not the Buffer itself: its slice() does not copy, and programs that read the body of a Response expect a copy.
-      const { buffer, byteOffset, byteLength } = chunk;
-      // What Node has read has a buffer of its own. A part of a buffer may be one of the pool of Buffer.
-      this.received(new Uint8Array(buffer, byteOffset, byteLength), byteLength === buffer.byteLength);
-    });
-    socket.on("end", () => this.ended());
+    socket.on("data", onData);
+    socket.on("end", onEnd);
   }
 
   protected override pauseSocket(): void {
@@ -77,4 +76,27 @@ export class NodeChannel extends SocketChannel {
   protected override terminate(): void {
     this.#socket.resetAndDestroy();
   }
+}
+
+function onError(this: ChannelSocket, error: unknown): void {
+  this[CHANNEL].failed(error);
+}
+
+function onDrain(this: ChannelSocket): void {
+  this[CHANNEL].drained();
+}
+
+function onClose(this: ChannelSocket): void {
+  // If both ends have not come yet, other code has destroyed the socket.
+  if (!this.readableEnded || !this.writableFinished) this[CHANNEL].failed(new Error("The socket was closed"));
+}
+
+function onData(this: ChannelSocket, { buffer, byteOffset, byteLength }: Uint8Array): void {
+  // Not the Buffer itself: its slice() does not copy, and programs that read the body of a Response expect a copy. What Node
+  // has read has a buffer of its own. A part of a buffer may be one of the pool of Buffer.
+  this[CHANNEL].received(new Uint8Array(buffer, byteOffset, byteLength), byteLength === buffer.byteLength);
+}
+
+function onEnd(this: ChannelSocket): void {
+  this[CHANNEL].ended();
 }

@@ -19,7 +19,7 @@ import type { FastCgiConnection } from "../transport/connection.ts";
 import { fromStreams } from "../transport/from_streams.ts";
 import { GOES_ON, type Phase } from "../transport/phase.ts";
 import { Reading, type ReadingHost } from "../transport/reading.ts";
-import { RecordWriter } from "../transport/record_writer.ts";
+import { RecordWriter, type RecordWriterHost } from "../transport/record_writer.ts";
 import type { Exchange, ResponseTimeLimit } from "./exchange.ts";
 import { Exchanges, type ExchangesHost, FINISHED } from "./exchanges.ts";
 import type { ResolvedClientOptions } from "./options.ts";
@@ -46,7 +46,9 @@ const LINGER_TIME = 1000;
 type TimeLimit = ResponseTimeLimit | "idleTimeout" | "stallTimeout" | "lingerTime" | "values";
 
 /** A connection of a {@linkcode FastCgiClient}. */
-export class ClientConnection implements ByteChannelEvents, ReadingHost, ResponseDecoderOutlet, ExchangesHost {
+export class ClientConnection
+  implements ByteChannelEvents, ReadingHost, RecordWriterHost, ResponseDecoderOutlet, ExchangesHost
+{
   readonly writer: RecordWriter;
   readonly options: ResolvedClientOptions;
   /** The connection as the connector gave it. */
@@ -72,11 +74,7 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
     this.#channel = fromStreams(transport);
     this.#reading = new Reading(this.#channel, this);
     this.#decoder = new ResponseDecoder(this, options);
-    this.writer = new RecordWriter(this.#channel, {
-      writeTimeout: options.writeTimeout,
-      isShared: () => this.exchanges.isShared,
-      onError: (error) => this.#onWriteError(error),
-    });
+    this.writer = new RecordWriter(this.#channel, this);
     this.#deadline = new Deadline((limit) => this.#onTimeout(limit));
     this.exchanges = new Exchanges(this, this.#deadline);
     // The request for which it was opened may be gone. Then the connection is idle from the start.
@@ -109,6 +107,10 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
 
   get isPaused(): boolean {
     return this.#reading.isPaused;
+  }
+
+  get isShared(): boolean {
+    return this.exchanges.isShared;
   }
 
   /** Whether no request can be sent on the connection any more. */
@@ -279,7 +281,7 @@ export class ClientConnection implements ByteChannelEvents, ReadingHost, Respons
    * Called when writing fails. An application that has answered may close without reading the rest of the request. Its
    * answer can still be read, so the read side decides how the exchange ends.
    */
-  #onWriteError(error: unknown): void {
+  onWriteError(error: unknown): void {
     if (this.isClosed || this.exchanges.active === 0 || (error instanceof FastCgiError && error.code === "timeout")) {
       this.close(error);
       return;

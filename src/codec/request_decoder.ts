@@ -44,7 +44,8 @@ type Output = StageController<IncomingRequest>;
 export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
   readonly #options: Resolved<RequestDecoderOptions>;
   readonly #outlet: RequestDecoderOutlet;
-  readonly #report: (error: FastCgiError, request?: FastCgiRequest) => void;
+  /** Passes errors to the outlet. Made for the first one, because most connections have none. */
+  #tell: ((error: FastCgiError, request?: FastCgiRequest) => void) | null = null;
   readonly #active = new Map<number, ActiveRequest>();
   #drained = 0;
   #keptBytes = 0;
@@ -61,7 +62,6 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
     checkFunction(reply, "reply", false);
     checkFunction(report, "report");
     this.#outlet = outlet;
-    this.#report = contained("report", (error, request) => outlet.report?.(error, request));
   }
 
   /** The number of requests that have begun and not ended, whether or not they were emitted. */
@@ -363,6 +363,11 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
       const message = `Cannot go on reading: more than ${maxDrainBytes} bytes for requests that are not active`;
       throw new FastCgiError("limit", message, { limit: "maxDrainBytes" });
     }
+  }
+
+  #report(error: FastCgiError, request?: FastCgiRequest): void {
+    this.#tell ??= contained("report", (...given) => this.#outlet.report?.(...given));
+    this.#tell(error, request);
   }
 
   #reply(records: FastCgiRecord[], closeConnection = false): void {

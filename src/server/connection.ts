@@ -23,7 +23,7 @@ import { fromStreams } from "../transport/from_streams.ts";
 import { leaveToFlush } from "../transport/leave_to_flush.ts";
 import { GOES_ON, type Phase } from "../transport/phase.ts";
 import { Reading, type ReadingHost } from "../transport/reading.ts";
-import { RecordWriter } from "../transport/record_writer.ts";
+import { RecordWriter, type RecordWriterHost } from "../transport/record_writer.ts";
 import { Exchanges, type ExchangesHost } from "./exchanges.ts";
 import type { Input } from "./input.ts";
 import type { ResolvedServerOptions } from "./options.ts";
@@ -44,6 +44,8 @@ const PAUSE_BEFORE_CLOSE = 1000;
 export interface ServerConnectionOwner {
   /** Called when the transport is closed. Handlers may still run. */
   onClose(connection: ServerConnection): void;
+  /** Called when the transport is closed and every handler has settled. */
+  onSettled(connection: ServerConnection): void;
 }
 
 /** What runs out. */
@@ -51,7 +53,13 @@ type TimeLimit = "input" | "stallTimeout" | "idleTimeout" | "pause" | "lingerTim
 
 /** A connection of a {@linkcode FastCgiServer}. */
 export class ServerConnection
-  implements ByteChannelEvents, ReadingHost, StageController<IncomingRequest>, RequestDecoderOutlet, ExchangesHost
+  implements
+    ByteChannelEvents,
+    ReadingHost,
+    RecordWriterHost,
+    StageController<IncomingRequest>,
+    RequestDecoderOutlet,
+    ExchangesHost
 {
   readonly writer: RecordWriter;
   readonly options: ResolvedServerOptions;
@@ -82,12 +90,7 @@ export class ServerConnection
     this.#reading = new Reading(this.#channel, this);
     this.#unsentAnswers = new UnsentAnswers(this.#reading);
     this.#decoder = new RequestDecoder(this, options);
-    this.writer = new RecordWriter(this.#channel, {
-      writeTimeout: options.writeTimeout,
-      isShared: () => this.#decoder.activeRequests > 1,
-      onError: (error) => this.onError(error),
-      onTimeout: (error) => this.#onWriteTimeout(error),
-    });
+    this.writer = new RecordWriter(this.#channel, this);
     this.#deadline = new Deadline((limit) => this.#onTimeout(limit));
     this.#exchanges = new Exchanges(this, handler, context);
   }
@@ -104,6 +107,10 @@ export class ServerConnection
   /** The requests whose handler or response has not settled. */
   get requests(): readonly FastCgiRequest[] {
     return this.#decoder.requests.filter((request) => !this.#exchanges.hasBrokenOff(request));
+  }
+
+  get isShared(): boolean {
+    return this.#decoder.activeRequests > 1;
   }
 
   /** Whether there is no request on it. */
@@ -194,7 +201,11 @@ export class ServerConnection
     this.giveUp(connectionClosed("its connection failed", error));
   }
 
-  #onWriteTimeout(error: FastCgiError): void {
+  onWriteError(error: unknown): void {
+    this.onError(error);
+  }
+
+  onWriteTimeout(error: FastCgiError): void {
     // After giveUp() the rest of the output has a time limit of its own.
     if (this.#phase === "lingering" && this.#deadline.isRunning) return;
     const { requests } = this;
@@ -280,7 +291,9 @@ export class ServerConnection
   }
 
   onSettled(): void {
-    if (this.#isClosed && this.#exchanges.running === 0) this.#onSettled?.();
+    if (!this.#isClosed || this.#exchanges.running > 0) return;
+    this.#owner.onSettled(this);
+    this.#onSettled?.();
   }
 
   /** Called when the decoder itself answers. */

@@ -78,6 +78,10 @@ export class FastCgiServer implements FastCgiHandlerContext {
       this.#connections.delete(connection);
       this.#unsettled.add(connection);
     },
+    onSettled: (connection) => {
+      this.#unsettled.delete(connection);
+      this.#checkDone();
+    },
   };
   #closed = false;
   #onDone: (() => void)[] = [];
@@ -111,27 +115,23 @@ export class FastCgiServer implements FastCgiHandlerContext {
    *
    * @throws {TypeError} If it is no connection.
    */
-  async serve(connection: FastCgiConnection): Promise<void> {
-    const { maxConnections, onError } = this.#options;
-    checkConnection(connection);
-    if (this.#closed) {
-      await closeConnection(connection);
-      return;
+  serve(connection: FastCgiConnection): Promise<void> {
+    // Not async: an async function that waits keeps its state, for each connection as long as it is open.
+    try {
+      const { maxConnections, onError } = this.#options;
+      checkConnection(connection);
+      if (this.#closed) return closeConnection(connection);
+      if (this.#connections.size >= maxConnections) {
+        const message = `Cannot accept a connection: ${maxConnections} are open`;
+        onError(new FastCgiError("limit", message, { limit: "maxConnections" }));
+        return closeConnection(connection);
+      }
+      const served = new ServerConnection(connection, this.#handler, this, this.#options, this.#owner);
+      this.#connections.add(served);
+      return served.run();
+    } catch (error) {
+      return Promise.reject(error);
     }
-    if (this.#connections.size >= maxConnections) {
-      onError(
-        new FastCgiError("limit", `Cannot accept a connection: ${maxConnections} are open`, {
-          limit: "maxConnections",
-        }),
-      );
-      await closeConnection(connection);
-      return;
-    }
-    const served = new ServerConnection(connection, this.#handler, this, this.#options, this.#owner);
-    this.#connections.add(served);
-    await served.run();
-    this.#unsettled.delete(served);
-    this.#checkDone();
   }
 
   /** Makes {@linkcode FastCgiServer.close} wait for work that goes on after a response. */
@@ -164,8 +164,9 @@ export class FastCgiServer implements FastCgiHandlerContext {
           this.#leave(timeout);
           return;
         }
-        this.#abort(timeout);
+        // First, because all may be done as soon as it is aborted.
         end.restart(SETTLE_TIME, "leave");
+        this.#abort(timeout);
       });
       this.#onDone.push(() => {
         graceEnd.dispose();

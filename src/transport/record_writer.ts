@@ -35,25 +35,21 @@ const SLOW_WRITE = 1000;
  */
 const GATHERING_TURNS = 8;
 
-/** Options of a {@linkcode RecordWriter}. */
-export interface RecordWriterOptions {
-  /** The most milliseconds in which the peer takes nothing of what is written. */
-  writeTimeout: number;
-  /**
-   * Whether several streams may write, so that each must write little at a time.
-   *
-   * @default {() => false}
-   */
-  isShared?: () => boolean;
+/** What a {@linkcode RecordWriter} needs of its connection. */
+export interface RecordWriterHost {
+  readonly options: {
+    /** The most milliseconds in which the peer takes nothing of what is written. */
+    readonly writeTimeout: number;
+  };
+  /** Whether several streams may write, so that each must write little at a time. */
+  readonly isShared: boolean;
   /** Called once when a write fails. Nothing more is written then. */
-  onError: (error: unknown) => void;
+  onWriteError(error: unknown): void;
   /**
    * Called when the peer has taken nothing for `writeTimeout`. The writer waits on until its `fail` or `breakOff` is
-   * called.
-   *
-   * @default {The writer fails}
+   * called. If there is no such method, the writer fails.
    */
-  onTimeout?: (error: FastCgiError) => void;
+  onWriteTimeout?(error: FastCgiError): void;
 }
 
 /** Records that are sent together. */
@@ -111,12 +107,9 @@ export class WriteBatch implements WrittenRecords {
 /** Writes records to a connection. */
 export class RecordWriter implements RecordSink {
   readonly #channel: ByteChannel;
-  readonly #isShared: () => boolean;
-  readonly #onError: (error: unknown) => void;
-  readonly #onTimeout: (error: FastCgiError) => void;
+  readonly #host: RecordWriterHost;
   /** Made when the transport is busy for the first time, which is rare. */
   #timeout: Deadline | null = null;
-  readonly #writeTimeout: number;
   #batches: WriteBatch[] = [];
   #maxBatchBytes = MAX_BATCH_BYTES;
   /** The batch that the transport is taking. */
@@ -131,12 +124,9 @@ export class RecordWriter implements RecordSink {
   #failed = false;
   #error: unknown;
 
-  constructor(channel: ByteChannel, { writeTimeout, isShared = () => false, onError, onTimeout }: RecordWriterOptions) {
+  constructor(channel: ByteChannel, host: RecordWriterHost) {
     this.#channel = channel;
-    this.#isShared = isShared;
-    this.#onError = onError;
-    this.#onTimeout = onTimeout ?? ((error) => this.fail(error));
-    this.#writeTimeout = writeTimeout;
+    this.#host = host;
   }
 
   /** The number of bytes that wait for the transport. */
@@ -146,7 +136,7 @@ export class RecordWriter implements RecordSink {
 
   /** Whether several streams may write. */
   get isShared(): boolean {
-    return this.#isShared();
+    return this.#host.isShared;
   }
 
   /** Whether nothing can be written any more. */
@@ -228,7 +218,7 @@ export class RecordWriter implements RecordSink {
     this.#pendingBytes = 0;
     for (const batch of batches) batch?.fail(error);
     this.#tellIdle();
-    this.#onError(error);
+    this.#host.onWriteError(error);
   }
 
   get #isOver(): boolean {
@@ -272,11 +262,14 @@ export class RecordWriter implements RecordSink {
   }
 
   #limitWrite(): void {
+    const { writeTimeout } = this.#host.options;
     this.#timeout ??= new Deadline(() => {
-      const message = `Cannot write: the peer took nothing for ${this.#writeTimeout} ms`;
-      this.#onTimeout(new FastCgiError("timeout", message, { limit: "writeTimeout" }));
+      const message = `Cannot write: the peer took nothing for ${writeTimeout} ms`;
+      const error = new FastCgiError("timeout", message, { limit: "writeTimeout" });
+      if (this.#host.onWriteTimeout === undefined) this.fail(error);
+      else this.#host.onWriteTimeout(error);
     });
-    this.#timeout.restart(this.#writeTimeout);
+    this.#timeout.restart(writeTimeout);
   }
 
   #gatherMore(): void {

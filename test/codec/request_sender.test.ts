@@ -35,8 +35,9 @@ function senderOf(request: FastCgiRequestParts, keepConn = false): { sender: Req
   const records: FastCgiRecord[] = [];
   const writable = new WritableStream<Uint8Array>({ write: (bytes) => void records.push(...recordsIn(bytes)) });
   const writer = new RecordWriter(fromStreams({ readable: new ReadableStream(), writable, close() {} }), {
-    writeTimeout: 10_000,
-    onError: () => {},
+    options: { writeTimeout: 10_000 },
+    isShared: false,
+    onWriteError() {},
   });
   return {
     sender: new RequestSender(writer, requestId, sendableRequest(request, [...request.params]), { keepConn }),
@@ -92,7 +93,10 @@ describe("RequestSender", () => {
   it("RequestSender has sent a request without a body when send returns, if the transport takes it at once", () => {
     const pieces: Uint8Array[] = [];
     const channel = { start() {}, pause() {}, resume() {}, write: (given: Uint8Array[]) => void pieces.push(...given) };
-    const writer = new RecordWriter({ ...channel, async end() {}, close() {} }, { writeTimeout: 1, onError() {} });
+    const writer = new RecordWriter(
+      { ...channel, async end() {}, close() {} },
+      { options: { writeTimeout: 1 }, isShared: false, onWriteError() {} },
+    );
     const sender = new RequestSender(writer, requestId, sendableRequest({}, params), { keepConn: true });
     expect(sender.send()).toBe(true);
     expect(pieces).toEqual([encodeRequestHead({ requestId, role: 1, keepConn: true, params, endsStdin: true })]);

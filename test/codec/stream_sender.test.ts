@@ -17,7 +17,11 @@ function senderOver(
   type: number = RecordType.Stdout,
   isShared = false,
 ): { sender: StreamSender; writer: RecordWriter } {
-  const writer = new RecordWriter(transport.channel, { writeTimeout: 1000, isShared: () => isShared, onError() {} });
+  const writer = new RecordWriter(transport.channel, {
+    options: { writeTimeout: 1000 },
+    isShared,
+    onWriteError() {},
+  });
   return { sender: new StreamSender(writer, type, 1), writer };
 }
 

@@ -39,8 +39,9 @@ class WriterWorld implements World {
       close: () => {},
     };
     this.#writer = new RecordWriter(transport as unknown as ByteChannel, {
-      writeTimeout: 60_000,
-      onError: () => void this.#errors++,
+      options: { writeTimeout: 60_000 },
+      isShared: false,
+      onWriteError: () => void this.#errors++,
     });
   }
 

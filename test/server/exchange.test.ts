@@ -39,7 +39,11 @@ class TestedExchange extends Exchange {
     const transport = new SlowTransport({ patient: true });
     const errors: unknown[] = [];
     const host = {
-      writer: new RecordWriter(transport.channel, { writeTimeout: 1000, onError() {} }),
+      writer: new RecordWriter(transport.channel, {
+        options: { writeTimeout: 1000 },
+        isShared: false,
+        onWriteError() {},
+      }),
       maxQueuedBytes: 1000,
       answer: handler,
       onStreaming() {},

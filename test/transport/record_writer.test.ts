@@ -14,8 +14,9 @@ const WRITE_TIMEOUT = 1000;
 
 function writerOver(transport: SlowTransport): { writer: RecordWriter; errors: unknown[] } {
   const errors: unknown[] = [];
-  const onError = (error: unknown): void => void errors.push(error);
-  return { writer: new RecordWriter(transport.channel, { writeTimeout: WRITE_TIMEOUT, onError }), errors };
+  const onWriteError = (error: unknown): void => void errors.push(error);
+  const host = { options: { writeTimeout: WRITE_TIMEOUT }, isShared: false, onWriteError };
+  return { writer: new RecordWriter(transport.channel, host), errors };
 }
 
 function stdout(requestId: number, length: number): FastCgiRecord {
