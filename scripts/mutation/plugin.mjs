@@ -15,6 +15,9 @@ import { createVitest } from "vitest/node";
 import { CHANNEL } from "./channel.mjs";
 import { UnnoticedReporter } from "./unnoticed.mjs";
 
+/** The part of Stryker's patience with loops that is enough. */
+const LESS_PATIENCE = 20;
+
 class OneWorkerRunner {
   #vitest;
   #files = [];
@@ -51,7 +54,9 @@ class OneWorkerRunner {
     return { ...completed(result), mutantCoverage: result.coverage ?? { static: {}, perTest: {} } };
   }
 
-  async mutantRun({ activeMutant, testFilter, hitLimit, mutantActivation }) {
+  async mutantRun({ activeMutant, testFilter, hitLimit: most, mutantActivation }) {
+    // For Stryker a loop is endless when it has run a hundred times as often as in all tests without a change: up to a minute for a decoder.
+    const hitLimit = most === undefined ? undefined : Math.ceil(most / LESS_PATIENCE);
     const tests = testFilter ?? null;
     const paths = tests === null ? null : new Set(tests.map(fileOf));
     const files = this.#filesFor(activeMutant.fileName).filter((file) => paths === null || paths.has(file));
