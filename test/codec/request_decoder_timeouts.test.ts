@@ -130,7 +130,8 @@ it("RequestDecoder.failStuck fails a body that has no room and was not read sinc
 it("RequestDecoder.failStuck fails a body that was read before the note, and not since", async () => {
   const driver = new DrivenRequestDecoder({ maxQueuedBytes: 1000 });
   const full = new Uint8Array(1000);
-  driver.send(started(1), record(Stdin, 1, full), record(Stdin, 1, full));
+  // One without a body so far beside it.
+  driver.send(begin(2), started(1), record(Stdin, 1, full), record(Stdin, 1, full));
   const { stdinQueue } = driver.requests[0]!;
   await stdinQueue.read();
   driver.decoder.failStuck(30);

@@ -268,6 +268,16 @@ describe("cgiFromResponse: body", () => {
     }
   });
 
+  it("cgiFromResponse joins a body of up to 32 KiB to its header, and leaves the encoding of a small one to its sender", async () => {
+    const sourcesOf = async (length: number): Promise<readonly ByteSource[]> =>
+      cgiFromResponse(new FastResponse(patternBytes(length)), get);
+    const lengths = [4, 5_000, 32_768, 32_769];
+    const sources = await Promise.all(lengths.map(sourcesOf));
+    expect(sources.map((each) => each.length)).toEqual([1, 1, 1, 2]);
+    expect(sources.map(([first]) => first instanceof WholeOutput)).toEqual([true, false, false, false]);
+    expect(sources[3]![1]).toHaveLength(32_769);
+  });
+
   it("cgiFromResponse sends every piece of a body once and in order when some of them are large", async () => {
     for (const lengths of [
       [10, 40_000, 20_000],
