@@ -49,7 +49,7 @@ export function partsFromParams(source: ParamsSource): RequestParts {
   const target = targetFromParams(source);
   return {
     method,
-    // Stryker disable next-line ConditionalExpression: the URL parser leaves a plain target as it is, and takes longer
+    // The URL parser leaves a plain target as it is, and takes longer.
     url: () => (isPlainTarget(target) ? origin + target : new URL(origin + target).href),
     headers: (headers = new Headers()) => readHeaders(variables, field, headers),
   };
