@@ -29,10 +29,13 @@ export function withMemory(document, ledger) {
     });
     return each.every((memory) => memory === null) ? "-" : each.map((memory) => memory ?? "?").join(" / ");
   };
-  return document.replace(/^\| (serve|call) \| (.+?) \| (.*) \|[^|]+\|$/gm, (_, table, option, rest) => {
-    const memory = memoryOf(table === "serve" ? "server" : "client", option.replaceAll("`", ""));
-    return `| ${table} | ${option} | ${rest} | ${memory} |`;
-  });
+  return document.replace(
+    /^\| (serve|call|several connectors) \| (.+?) \| (.*) \|[^|]+\|$/gm,
+    (_, table, option, rest) => {
+      const memory = memoryOf(table === "serve" ? "server" : "client", option.replaceAll("`", ""));
+      return `| ${table} | ${option} | ${rest} | ${memory} |`;
+    },
+  );
 }
 
 /** The part of proof.md about floods and many connections. */

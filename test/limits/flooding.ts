@@ -4,10 +4,12 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { type FastCgiRecord, RecordDecoder, RecordType } from "../../src/toolkit.ts";
 import type { RuntimeName } from "../adapters/battery/programs/adapter.ts";
+import { freePort } from "../support/free_port.ts";
+import { fullPort } from "../support/full_backlog.ts";
 import { waitUntil } from "../support/process.ts";
 import { bytesOf, record, request } from "../support/records.ts";
 import { PeakMemory } from "../support/resident_memory.ts";
-import { type BackendRequest, TcpBackend } from "../support/tcp_backend.ts";
+import { type BackendConnection, type BackendRequest, TcpBackend } from "../support/tcp_backend.ts";
 import {
   type ClientFlood,
   COMPANION_ID,
@@ -236,6 +238,29 @@ const answer = (id: number, text: string): Uint8Array =>
     record(RecordType.EndRequest, id, "\0".repeat(8)),
   );
 
+/** What an application sees of many calls. */
+class SeenCalls {
+  /** Those that run on each open connection. */
+  readonly #running = new Map<BackendConnection, number>();
+  #mostConnections = 0;
+  #mostAtOnce = 0;
+
+  /** Resolves when it is to be answered: later than at once, so that others come meanwhile. */
+  async take(connection: BackendConnection): Promise<void> {
+    if (!this.#running.has(connection)) void connection.closed.then(() => this.#running.delete(connection));
+    const running = (this.#running.get(connection) ?? 0) + 1;
+    this.#running.set(connection, running);
+    this.#mostConnections = Math.max(this.#mostConnections, this.#running.size);
+    this.#mostAtOnce = Math.max(this.#mostAtOnce, running);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    if (this.#running.has(connection)) this.#running.set(connection, this.#running.get(connection)! - 1);
+  }
+
+  toString(): string {
+    return `${this.#running.size} open, ${this.#mostConnections} at most, ${this.#mostAtOnce} at once on each`;
+  }
+}
+
 /** Sends a flood to a client that calls. `good` is the application of its neighbour. */
 export async function floodClient(
   runtime: RuntimeName,
@@ -243,9 +268,10 @@ export async function floodClient(
   flood: ClientFlood,
   most: number,
 ): Promise<FloodResult> {
-  const { name, limit, program = "reads", options = {}, upload, first, piece } = flood;
+  const { name, limit, program = "reads", options = {}, upload, first, piece, application, failover } = flood;
   const method = upload === undefined ? (flood.method ?? "GET") : "POST";
   let sent = 0;
+  const seen = new SeenCalls();
   const pourTo = async ({ id, connection, stdin }: BackendRequest): Promise<void> => {
     if (flood.stopsReading) connection.stopReading();
     if (upload !== undefined) {
@@ -253,6 +279,7 @@ export async function floodClient(
       await connection.send(answer(id, sent === most ? "whole" : `${sent} of ${most} bytes`));
       return;
     }
+    if (program === "answers many") await seen.take(connection);
     if (first !== undefined) await connection.send(first(id));
     if (piece === undefined) return;
     for (let index = 0; sent < most; index++) {
@@ -264,9 +291,23 @@ export async function floodClient(
   const backend = await TcpBackend.start(async (received) => {
     if (received.uri === "/flood") return pourTo(received);
     await received.stdin;
-    await received.connection.send(answer(received.id, `answered ${received.uri}`));
+    const text = received.uri === "/seen" ? `${seen}` : `answered ${received.uri}`;
+    await received.connection.send(answer(received.id, text));
   });
-  const task: ClientTask = { hostile: backend.port, good: good.port, options, method, program, upload, most };
+  const full = application === "takes no connection" ? await fullPort() : null;
+  const hostile = application === "not there" ? await freePort() : (full ?? backend).port;
+  const task: ClientTask = {
+    hostile,
+    good: good.port,
+    isDead: application !== undefined,
+    options,
+    failover,
+    method,
+    program,
+    upload,
+    end: flood.outcome.source,
+    most,
+  };
   try {
     const done = await runProgram<ClientOutcome>(runtime, "client.ts", task);
     const { outcome, neighbour, companion, memory, held, descriptors } = done;
@@ -286,6 +327,6 @@ export async function floodClient(
         companion.answers === 0 ? null : { answers: companion.answers, slowest: Math.round(companion.slowest) },
     };
   } finally {
-    await backend.close();
+    await Promise.all([backend.close(), full?.close()]);
   }
 }

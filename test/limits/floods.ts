@@ -42,10 +42,17 @@ export interface ClientFlood {
   readonly first?: (id: number) => Uint8Array;
   /** What is sent again and again. Without it the application is silent. */
   readonly piece?: (id: number, index: number) => Uint8Array;
-  /** How the call ends: the limit or the code of its error, or the status and the bytes of its body. */
+  /**
+   * How the call ends: the limit or the code of its error, or the status and the bytes of its body. Of many calls, how they do; then, if
+   * all are waited for, what the application saw of them, or how often it could not be connected to.
+   */
   readonly outcome: RegExp;
-  /** What the program does with the response, or that it calls many times at once. */
-  readonly program?: "reads" | "waits, then cancels" | "waits, then reads" | "aborts" | "calls many";
+  /** What the program does with the response; or that it calls many times at once, and gives up or waits for all answers. */
+  readonly program?: "reads" | "waits, then cancels" | "waits, then reads" | "aborts" | "calls many" | "answers many";
+  /** The application if none listens, or if connections wait in a full queue for ever. Without it, it floods. */
+  readonly application?: "not there" | "takes no connection";
+  /** Options of `failover`, by which the calls go to a good application when this one can't be connected to. */
+  readonly failover?: object;
   /** The body of the request, by POST: 64 MiB of unknown length, one that has no end, or one of which nothing comes. */
   readonly upload?: "long" | "endless" | "silent";
   /** Whether the application stops reading when it has the variables. */
@@ -337,6 +344,19 @@ const header = (id: number, lines = ""): Uint8Array => bytesOf(output(id, `Conte
 const body = (id: number): Uint8Array => bytesOf(output(id, "x".repeat(60_000)));
 const bytesOfBody = (id: number): Uint8Array => many(1000, () => output(id, "x"));
 
+/** Calls at once where there are many: more than wait by default. */
+export const MANY = 3_000;
+/** Milliseconds of a timeout that is not reached. */
+const LONG = 1_000_000;
+/** Connections are kept as long as their number allows, and all calls may wait. */
+const KEPT = { keepAlive: true, idleTimeout: LONG, maxQueuedRequests: MANY };
+const answer = (id: number): Uint8Array =>
+  bytesOf(
+    output(id, "Content-Type: text/plain\r\n\r\nabc"),
+    output(id, ""),
+    record(RecordType.EndRequest, id, "\0".repeat(8)),
+  );
+
 /** Towards a client, as an application. */
 export const CLIENT_FLOODS: readonly ClientFlood[] = [
   {
@@ -517,5 +537,80 @@ export const CLIENT_FLOODS: readonly ClientFlood[] = [
     options: { maxConnections: 8, connectTimeout: 120_000 },
     outcome: /^aborted, maxQueuedRequests$/,
     program: "calls many",
+  },
+  {
+    name: "calls to an application that takes no connection",
+    limit: "connectTimeout",
+    options: { connectTimeout: SOON },
+    application: "takes no connection",
+    outcome: /^connectTimeout, maxQueuedRequests$/,
+    program: "answers many",
+  },
+  {
+    name: "calls to an application that is not there",
+    limit: "maxConnectRetries",
+    options: { maxConnectRetries: 2 },
+    application: "not there",
+    outcome: /^connectFailed, maxQueuedRequests$/,
+    program: "answers many",
+  },
+  {
+    name: "more calls at once than connections may be open",
+    limit: "maxConnections",
+    options: { ...KEPT, maxConnections: 16, maxIdle: 16 },
+    first: answer,
+    outcome: /^200; 16 open, 16 at most, 1 at once on each$/,
+    program: "answers many",
+  },
+  {
+    name: "more connections than may be kept",
+    limit: "maxIdle",
+    options: { ...KEPT, maxIdle: 8 },
+    first: answer,
+    outcome: /^200; 8 open, \d+ at most, 1 at once on each$/,
+    program: "answers many",
+  },
+  {
+    name: "connections that are kept and not used again",
+    limit: "idleTimeout",
+    options: { ...KEPT, maxIdle: 256, idleTimeout: SOON },
+    first: answer,
+    outcome: /^200; 0 open, \d+ at most, 1 at once on each$/,
+    program: "answers many",
+  },
+  {
+    name: "more requests than a connection may have",
+    limit: "maxRequestsPerConnection",
+    options: { ...KEPT, maxIdle: 256, maxRequestsPerConnection: 1 },
+    first: answer,
+    outcome: /^200; 0 open, \d+ at most, 1 at once on each$/,
+    program: "answers many",
+  },
+  {
+    name: "more requests at once than a connection may have",
+    limit: "maxConcurrentRequests",
+    options: { ...KEPT, maxConnections: 8, maxConcurrentRequests: 4, multiplexing: true },
+    first: answer,
+    outcome: /^200; [1-8] open, [1-8] at most, [1-4] at once on each$/,
+    program: "answers many",
+  },
+  {
+    name: "calls that pass over an application that takes no connection",
+    limit: "attemptTimeout",
+    options: { maxQueuedRequests: MANY },
+    failover: { attemptTimeout: SOON },
+    application: "takes no connection",
+    // At first for all connections at once, and no more while it cools down.
+    outcome: /^200; (?:[1-9]\d?|1\d\d|2[0-4]\d|25[0-6]) failed$/,
+    program: "answers many",
+  },
+  {
+    name: "calls that pass over an application that is not there",
+    limit: "coolDown",
+    options: { maxQueuedRequests: MANY },
+    failover: { coolDown: LONG },
+    application: "not there",
+    outcome: /^200; (?:[1-9]\d?|1\d\d|2[0-4]\d|25[0-6]) failed$/,
+    program: "answers many",
   },
 ];

@@ -11,6 +11,7 @@ const { values } = parseArgs({
   options: {
     on: { type: "string" },
     only: { type: "string", default: "" },
+    part: { type: "string", default: "1/1" },
     mib: { type: "string", default: "64" },
     connections: { type: "string", default: "10000" },
     json: { type: "string" },
@@ -18,8 +19,11 @@ const { values } = parseArgs({
 });
 const runtimes = (["node", "bun", "deno"] as const).filter((name) => values.on === undefined || name === values.on);
 const [mib, connections] = [Number(values.mib), Number(values.connections)];
-if (runtimes.length === 0 || !(mib > 0) || !(connections >= 0)) {
-  console.error("Usage: npm run limits -- [--on node|bun|deno] [--only text] [--mib 64] [--connections 10000]");
+const [part, parts] = values.part.split("/").map(Number) as [number, number];
+if (runtimes.length === 0 || !(mib > 0) || !(connections >= 0) || !(part >= 1 && part <= parts)) {
+  console.error(
+    "Usage: npm run limits -- [--on node|bun|deno] [--only text] [--part 1/4] [--mib 64] [--connections 10000] [--ledger]",
+  );
   process.exit(1);
 }
 
@@ -38,8 +42,9 @@ for (const runtime of runtimes) {
   const results: FloodResult[] = [];
   floods[runtime] = results;
   const plan = new Plan(runtime, mib * 1024 * 1024);
-  for (const { name, end, run } of plan.floods) {
-    if (!name.includes(values.only)) continue;
+  const chosen = plan.floods.filter(({ name }) => name.includes(values.only));
+  for (const [index, { name, end, run }] of chosen.entries()) {
+    if (Math.floor((index * parts) / chosen.length) !== part - 1) continue;
     await attempt(`${name} on ${runtime}`, async () => {
       const result = await run();
       results.push(result);

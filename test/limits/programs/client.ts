@@ -6,17 +6,23 @@ import type { FastCgiError, FastCgiHttpClient } from "../../../src/index.ts";
 import { type Adapter, adapterOf, type RuntimeName } from "../../adapters/battery/programs/adapter.ts";
 import { heldBytes } from "../../support/memory.ts";
 import { PeakMemory } from "../../support/resident_memory.ts";
-import type { ClientFlood } from "../floods.ts";
+import { type ClientFlood, MANY } from "../floods.ts";
 
 /** What this program is told. */
 export interface ClientTask {
   /** The ports of both applications. */
   readonly hostile: number;
   readonly good: number;
+  /** Whether the first can't be connected to. */
+  readonly isDead: boolean;
   readonly options: object;
+  /** Options of `failover` from the first to the second. */
+  readonly failover: object | undefined;
   readonly method: string;
   readonly program: NonNullable<ClientFlood["program"]>;
   readonly upload?: ClientFlood["upload"];
+  /** A pattern of the outcome, for what the application sees a moment later. */
+  readonly end: string;
   /** Bytes of a long upload. */
   readonly most: number;
 }
@@ -42,20 +48,24 @@ export interface ClientOutcome {
 
 /** Answers of the neighbour in which the program does nothing with its response. */
 const WAIT = 50;
-/** Calls at once where there are many: more than wait by default. */
-const MANY = 3_000;
 
 const [name, json] = process.argv.slice(2);
 const task = JSON.parse(json!) as ClientTask;
-const { FastCgiHttpClient: Client, FastCgiTcpConnector }: Adapter = await adapterOf(name as RuntimeName);
-const to = (port: number, options: object): FastCgiHttpClient =>
-  new Client(new FastCgiTcpConnector({ port }), { onStderr() {}, ...options });
-const client: FastCgiHttpClient = to(task.hostile, {
+const { FastCgiHttpClient: Client, FastCgiTcpConnector, failover }: Adapter = await adapterOf(name as RuntimeName);
+let failed = 0;
+const onFailure = (): void => {
+  failed++;
+};
+const [hostile, other] = [task.hostile, task.good].map((port) => new FastCgiTcpConnector({ port }));
+const both = task.failover && failover([hostile!, other!], { ...task.failover, onFailure });
+const client: FastCgiHttpClient = new Client(both ?? hostile!, {
+  onStderr() {},
   ...task.options,
   onLocalRedirect: (request: Request) => client.fetch(request),
 });
-const good = to(task.good, { keepAlive: true });
-const isShared = "multiplexing" in task.options;
+const good = new Client(other!, { onStderr() {}, keepAlive: true });
+const isMany = task.program === "calls many" || task.program === "answers many";
+const isShared = "multiplexing" in task.options && !isMany;
 
 let isOver = false;
 const neighbour: Beside = { answers: 0, slowest: 0 };
@@ -97,25 +107,41 @@ function uploaded(kind: ClientFlood["upload"]): ReadableStream<Uint8Array> | und
   });
 }
 
-/** Calls many times at once, and gives up when all that may wait do. Returns how the calls ended. */
+/** Calls many times at once, and waits for all, or gives up when all that may wait do. Returns how the calls ended. */
 async function callMany(): Promise<string> {
   const abort = new AbortController();
   const ends = Array.from({ length: MANY }, () =>
     client.fetch("http://a.test/flood", { signal: abort.signal }).then(
-      ({ status }) => `${status}`,
-      (error) => (abort.signal.aborted ? "aborted" : String((error as FastCgiError).limit)),
+      async (response) => {
+        await response.text();
+        return `${response.status}`;
+      },
+      (error: FastCgiError) => (abort.signal.aborted ? "aborted" : String(error.limit ?? error.code)),
     ),
   );
   await waitForNeighbour();
-  abort.abort();
-  return [...new Set(await Promise.all(ends))].toSorted().join(", ");
+  if (task.program === "calls many") abort.abort();
+  const outcome = [...new Set(await Promise.all(ends))].toSorted().join(", ");
+  if (task.program === "calls many") return outcome;
+  if (task.isDead) return both === undefined ? outcome : `${outcome}; ${failed} failed`;
+  return `${outcome}; ${await whatWasSeen(outcome)}`;
+}
+
+/** What the application sees, as soon as it is what should be seen, or after many answers of the neighbour. */
+async function whatWasSeen(outcome: string): Promise<string> {
+  const witness = new Client(hostile!);
+  for (let patience = 200; ; patience--) {
+    const seen = await (await witness.fetch("http://a.test/seen")).text();
+    if (patience === 0 || new RegExp(task.end).test(`${outcome}; ${seen}`)) return seen;
+    await waitForNeighbour();
+  }
 }
 
 async function call(): Promise<string> {
   const abort = new AbortController();
   try {
     const { method, program } = task;
-    if (program === "calls many") return await callMany();
+    if (isMany) return await callMany();
     const body = uploaded(task.upload);
     const init = { method, signal: abort.signal, ...(body && { body, duplex: "half" }) };
     const response = await client.fetch("http://a.test/flood", init);
@@ -155,8 +181,9 @@ const [outcome] = await Promise.all([
   isShared && goOn(client, "/companion", companion),
 ]);
 const memory = peak.growth;
-// The next call works.
-const next = await (await client.fetch("http://a.test/next")).text();
+// The next call works, where there is an application.
+const canGoOn = !task.isDead || both !== undefined;
+const next = canGoOn ? await (await client.fetch("http://a.test/next")).text() : "answered /next";
 await client.close();
 const result: ClientOutcome = {
   outcome: next === "answered /next" ? outcome : `the next call got ${next}`,
