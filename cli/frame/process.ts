@@ -39,7 +39,7 @@ export function processContext(): CommandContext {
       context.stdout.write(`${text}\n`).catch((error: NodeJS.ErrnoException) => {
         // A reader that has left, as `head` does, wants to hear no more.
         if (error.code === "EPIPE") return;
-        context.printError(`fetchcgi: Cannot write the result: ${error.message}`);
+        context.printError(`fetchcgi: ${error.message}`);
         process.exitCode = EXIT_USAGE;
       });
     },
@@ -98,8 +98,16 @@ export function outputOf(stream: NodeJS.WriteStream, environment: NodeJS.Process
     },
     ...(fd !== undefined && { descriptor: fd }),
     write: (data) =>
-      new Promise((resolve, reject) => {
+      new Promise<void>((resolve, reject) => {
+        // Deno may throw at once.
         stream.write(data, (error) => (error ? reject(error) : resolve()));
+      }).catch((error) => {
+        throw writeError(error);
       }),
   };
+}
+
+/** An error of writing, in words. One without them says that the reader has left. */
+function writeError(error: NodeJS.ErrnoException): Error {
+  return error.code === "EPIPE" ? error : new Error(`Cannot write the result: ${error.message}`, { cause: error });
 }

@@ -426,7 +426,7 @@ describe("fetchcgi serve", () => {
 });
 
 describe.each(Object.keys(runtimes) as (keyof typeof runtimes)[])("fetchcgi on %s", (runtime) => {
-  it("asks, pings, and ends quietly when the reader of its output leaves", async () => {
+  it("asks, pings, ends quietly when the reader of its output leaves, and says that a disk is full", async () => {
     const endless = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(65_536).fill(65)) });
     const server = await serve({
       path: socketPath(),
@@ -444,5 +444,11 @@ describe.each(Object.keys(runtimes) as (keyof typeof runtimes)[])("fetchcgi on %
       /^up: .* answers with status 200/,
     );
     expect(await run(`"$@" request ${path} | head -c 5`)).toEqual({ stdout: "AAAAA", stderr: "" });
+    // A device that is always full.
+    for (const command of ["--help", `request ${path}`]) {
+      const { stdout, stderr } = await run(`"$@" ${command} > /dev/full; echo $?`);
+      expect(stderr).toMatch(/^fetchcgi: Cannot write the result: .*no space left on device.*\n$/i);
+      expect(stdout).toBe("2\n");
+    }
   });
 });
