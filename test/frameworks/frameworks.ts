@@ -179,7 +179,8 @@ export const frameworks: Readonly<Record<string, Framework>> = {
     served: "serve({ path, listener: app.callback() })",
     isListener: true,
     // koa-static knows no ranges.
-    exchanges: [...site, ...listenerSite.filter(({ row }) => row !== "range")],
+    exchanges: [...site, ...later, ...listenerSite.filter(({ row }) => row !== "range")],
+    differences: { "GET /later": NO_WAIT_UNTIL },
   },
   fastify: {
     title: "Fastify",
@@ -187,14 +188,17 @@ export const frameworks: Readonly<Record<string, Framework>> = {
     nativeServer: "node:http, its `app.listen`",
     served: "serve({ path, listener: app.server })",
     isListener: true,
-    exchanges: [...site, ...listenerSite],
+    exchanges: [...site, ...later, ...listenerSite],
+    differences: { "GET /later": NO_WAIT_UNTIL },
   },
   nestjs: {
     title: "NestJS",
     package: "@nestjs/core",
     nativeServer: "node:http, its `app.listen`",
     served: "serve({ path, listener: app.getHttpAdapter().getInstance() })",
-    exchanges: site,
+    isListener: true,
+    exchanges: [...site, ...later, ...listenerSite],
+    differences: { "GET /later": NO_WAIT_UNTIL },
   },
   next: {
     title: "Next.js",

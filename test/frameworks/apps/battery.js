@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { EventEmitter, once } from "node:events";
+import { released } from "./parts.js";
 
 /** Long enough to be compressed. */
 export const longText = "word ".repeat(20_000);
@@ -35,4 +36,11 @@ export function leave() {
 export async function left(count) {
   while (departed < count) await once(departures, "leave");
   return String(departed);
+}
+
+/** A line, and after the next `release()` an error. */
+export async function* broken() {
+  yield new TextEncoder().encode("one\n");
+  await released();
+  throw new Error("out of bread");
 }

@@ -2,8 +2,8 @@ import { Readable } from "node:stream";
 import compress from "@fastify/compress";
 import files from "@fastify/static";
 import fastify from "fastify";
-import { digestOf, formOf, leave, left, longText } from "./battery.js";
-import { fieldsOf, heldStream, page, release, released } from "./parts.js";
+import { broken, digestOf, formOf, leave, left, longText } from "./battery.js";
+import { fieldsOf, heldStream, later, page, release } from "./parts.js";
 
 export const app = fastify({ bodyLimit: 100 * 1024 * 1024 });
 
@@ -29,6 +29,7 @@ app.get("/release", () => {
   return "released";
 });
 app.get("/address", ({ ip }) => ip);
+app.get("/later", ({ raw }) => later(raw.socket.fastcgi?.waitUntil));
 app.get("/url", ({ protocol, host, url }) => `${protocol}://${host}${url}`);
 
 app.get("/hints", (_request, reply) => {
@@ -44,9 +45,3 @@ app.get("/events", (_request, reply) => {
 });
 app.get("/left/:count", ({ params }) => left(params.count));
 app.get("/number/:number", ({ params }) => params.number);
-
-async function* broken() {
-  yield "one\n";
-  await released();
-  throw new Error("out of bread");
-}

@@ -4,4 +4,9 @@ import { app } from "./app.js";
 const path = process.env.SOCKET;
 
 await app.ready();
-await serve({ path, listener: app.server });
+const server = await serve({ path, listener: app.server });
+
+process.once("SIGTERM", async () => {
+  await server.close();
+  process.exit();
+});

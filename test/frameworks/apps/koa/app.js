@@ -2,8 +2,8 @@ import { Readable } from "node:stream";
 import Koa from "koa";
 import compress from "koa-compress";
 import files from "koa-static";
-import { digestOf, formOf, leave, left, longText } from "./battery.js";
-import { fieldsOf, heldStream, page, release, released } from "./parts.js";
+import { broken, digestOf, formOf, leave, left, longText } from "./battery.js";
+import { fieldsOf, heldStream, later, page, release } from "./parts.js";
 
 export const app = new Koa();
 
@@ -46,6 +46,9 @@ const routes = {
   "GET /address": (ctx) => {
     ctx.body = ctx.ip;
   },
+  "GET /later": (ctx) => {
+    ctx.body = later(ctx.req.socket.fastcgi?.waitUntil);
+  },
   "GET /url": (ctx) => {
     ctx.body = ctx.href;
   },
@@ -76,12 +79,6 @@ const routes = {
     ctx.body = number;
   },
 };
-
-async function* broken() {
-  yield "one\n";
-  await released();
-  throw new Error("out of bread");
-}
 
 // Only what asks for it.
 app.use(compress({ filter: () => false, br: false }));

@@ -3,4 +3,9 @@ import { app } from "./app.js";
 
 const path = process.env.SOCKET;
 
-await serve({ path, listener: app.callback() });
+const server = await serve({ path, listener: app.callback() });
+
+process.once("SIGTERM", async () => {
+  await server.close();
+  process.exit();
+});

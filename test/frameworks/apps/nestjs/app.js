@@ -10,12 +10,16 @@ import {
   Redirect,
   Req,
   Res,
+  Sse,
   StreamableFile,
   UseInterceptors,
 } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
 import { AnyFilesInterceptor } from "@nestjs/platform-express";
-import { heldStream, page, release } from "./parts.js";
+import compression from "compression";
+import { Observable } from "rxjs";
+import { broken, digestOf, leave, left, longText } from "./battery.js";
+import { heldStream, later, page, release } from "./parts.js";
 
 class Shop {
   page() {
@@ -38,7 +42,7 @@ class Shop {
   }
   old() {}
   cookies(req, res) {
-    res.cookie("theme", "dark", { maxAge: 3_600_000, path: "/" }).cookie("lang", "de, en", { httpOnly: true });
+    res.cookie("theme", "dark", { sameSite: "lax" }).cookie("lang", "de, en", { httpOnly: true });
     res.json({ sent: req.headers.cookie });
   }
   throws() {
@@ -54,9 +58,37 @@ class Shop {
   address(req) {
     return req.ip;
   }
+  later(req, res) {
+    // Not by `send`, whose ETag says once more what may differ.
+    res.type("text").end(later(req.socket.fastcgi?.waitUntil));
+  }
   url(req, res) {
-    // Not by `send`, whose ETag depends on the scheme.
     res.type("text").end(`${req.protocol}://${req.get("host")}${req.originalUrl}`);
+  }
+  hints(_req, res) {
+    res.writeEarlyHints({ link: "</style.css>; rel=preload; as=style" });
+    res.send("hinted");
+  }
+  long() {
+    return longText;
+  }
+  breaks() {
+    return new StreamableFile(Readable.from(broken()), { type: "text/plain" });
+  }
+  digest(req) {
+    return digestOf(req);
+  }
+  events() {
+    return new Observable((subscriber) => {
+      subscriber.next({ data: "1" });
+      return leave;
+    });
+  }
+  left(req) {
+    return left(req.params.count);
+  }
+  number(req) {
+    return req.params.number;
   }
 }
 
@@ -79,12 +111,21 @@ decorate("throws", Get("/throws"));
 decorate("stream", Get("/stream"));
 decorate("release", Get("/release"));
 decorate("address", Get("/address"));
+decorate("later", Get("/later"));
 decorate("url", Get("/url"));
+decorate("hints", Get("/hints"));
+decorate("long", Get("/long"), Header("content-type", "text/plain"));
+decorate("breaks", Get("/breaks"));
+decorate("digest", Post("/digest"));
+decorate("events", Sse("/events"));
+decorate("left", Get("/left/:count"));
+decorate("number", Get("/number/:number"));
 Controller()(Shop);
 
 class Site {}
 Module({ controllers: [Shop] })(Site);
 
 export const app = await NestFactory.create(Site, { logger: false });
+app.use("/long", compression());
 app.useBodyParser("text", { type: "text/x-bread" });
 app.useStaticAssets("public");

@@ -4,4 +4,9 @@ import { app } from "./app.js";
 const path = process.env.SOCKET;
 
 await app.init();
-await serve({ path, listener: app.getHttpAdapter().getInstance() });
+const server = await serve({ path, listener: app.getHttpAdapter().getInstance() });
+
+process.once("SIGTERM", async () => {
+  await server.close();
+  process.exit();
+});

@@ -1,8 +1,8 @@
 import { notFound } from "next/navigation";
 import { after } from "next/server";
-import { digestOf, leave, left, longText } from "../../battery.js";
+import { broken, digestOf, leave, left, longText } from "../../battery.js";
 import { endpoint } from "../../endpoints.js";
-import { heldStream, released } from "../../parts.js";
+import { heldStream } from "../../parts.js";
 
 async function answer(request) {
   const { headers, nextUrl } = request;
@@ -28,12 +28,6 @@ async function answer(request) {
     default:
       return (await endpoint(request, () => address, after)) ?? notFound();
   }
-}
-
-async function* broken() {
-  yield new TextEncoder().encode("one\n");
-  await released();
-  throw new Error("out of bread");
 }
 
 export { answer as GET, answer as POST };
