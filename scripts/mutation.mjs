@@ -62,7 +62,8 @@ const TESTS = {
   "src/cgi/header_end.ts": ["test/http/call/cgi_"],
   "src/http/call/filter_data.ts": ["test/http/call/filter"],
   "src/http/call/cgi_header.ts": ["test/http/call/cgi_"],
-  "src/http/call/cgi_body.ts": ["cgi_", "hostile_backend", "streamed_response"].map((name) => `test/http/call/${name}`),
+  "src/http/call/cgi_body.ts": ["test/http/call/cgi_to_response", "test/http/call/streamed_response"],
+  "src/http/call/cgi_to_response.ts": ["test/http/call/cgi_to_response", "test/http/call/streamed_response"],
 };
 
 /** The least share of the changes of a file that tests must notice, those aside that a comment explains. */
