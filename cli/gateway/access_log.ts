@@ -3,7 +3,8 @@
 import { STATUS_CODES } from "node:http";
 import { printable } from "../../adapters/shared/print.ts";
 import { safeJson } from "../frame/style.ts";
-import { type ServerRequest, targetOf } from "./http.ts";
+import { type ServerRequest, targetOf, type UnreadTimer, unreadTimer } from "./http.ts";
+import { sentBody } from "./sent_body.ts";
 
 /** What the access log says about a request. */
 export interface AccessEntry {
@@ -34,7 +35,7 @@ export interface AccessEvents {
   /** Called when a request begins. Its result is called when it has ended. */
   onBegin(): () => void;
   onEnd(entry: AccessEntry): void;
-  /** Called if a response that has begun breaks off by itself, and not because its client has left. */
+  /** Called if a response that has begun breaks off by itself, or because its client reads nothing, and not because that has left. */
   onBroken(request: ServerRequest, reason: unknown): void;
 }
 
@@ -42,9 +43,11 @@ export interface AccessEvents {
  * Makes a handler that tells about every request, and passes the response on.
  *
  * @param handler Never rejects.
+ * @param timeout Milliseconds that a client may read nothing of a response.
  */
 export function withAccessLog(
   handler: (request: ServerRequest) => Promise<Response>,
+  timeout: number,
   { onBegin, onEnd, onBroken }: AccessEvents,
 ): (request: ServerRequest) => Promise<Response> {
   return async (request) => {
@@ -69,6 +72,7 @@ export function withAccessLog(
         isCut,
       });
     };
+    const timer = (onUnread: () => void): UnreadTimer => unreadTimer(request, timeout, onUnread);
     const { body, status, headers } = response;
     // An empty one would be an empty reason in the status line.
     const statusText = response.statusText || (STATUS_CODES[status] ?? "");
@@ -83,70 +87,14 @@ export function withAccessLog(
     }
     // A client that has all bytes may leave before the body has ended.
     const length = Number(headers.get("content-length") ?? Number.NaN);
-    return new Response(
-      counted(
-        body,
-        signal,
-        (bytes, hasEnded) => end(bytes, !hasEnded && bytes !== length),
-        (reason) => onBroken(request, reason),
-      ),
-      { status, statusText, headers },
-    );
+    const sent = sentBody(body, {
+      signal,
+      timer,
+      onEnd: (bytes, hasEnded) => end(bytes, !hasEnded && bytes !== length),
+      onBroken: (reason) => onBroken(request, reason),
+    });
+    return new Response(sent, { status, statusText, headers });
   };
-}
-
-/**
- * A body that counts its bytes. It calls `onEnd` once; if it fails, it calls `onBroken` before. It is cancelled when the signal aborts: by
- * HTTP/2, Node does not tell that a client has left before the first piece is sent.
- */
-function counted(
-  body: ReadableStream<Uint8Array<ArrayBuffer>>,
-  signal: AbortSignal,
-  onEnd: (bytes: number, hasEnded: boolean) => void,
-  onBroken: (reason: unknown) => void,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const reader = body.getReader();
-  let bytes = 0;
-  let isOver = false;
-  const end = (hasEnded: boolean): void => {
-    if (isOver) return;
-    isOver = true;
-    signal.removeEventListener("abort", onAbort);
-    onEnd(bytes, hasEnded);
-  };
-  const onAbort = (): void => {
-    end(false);
-    void reader.cancel(signal.reason).catch(() => {});
-  };
-  signal.addEventListener("abort", onAbort);
-  return new ReadableStream(
-    {
-      async pull(controller) {
-        try {
-          const { done, value } = await reader.read();
-          if (isOver) return;
-          if (done) {
-            end(true);
-            controller.close();
-          } else {
-            bytes += value.byteLength;
-            controller.enqueue(value);
-          }
-        } catch (error) {
-          if (isOver) return;
-          onBroken(error);
-          end(false);
-          controller.error(error);
-        }
-      },
-      cancel(reason) {
-        end(false);
-        return reader.cancel(reason);
-      },
-    },
-    // What is not asked for is not read.
-    { highWaterMark: 0 },
-  );
 }
 
 /** A line of the Common Log Format, as Apache and nginx write it. */

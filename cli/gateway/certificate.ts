@@ -57,6 +57,9 @@ export class CertificateFiles {
   }
 }
 
+/** Milliseconds before now from which on it is valid: a day. Clocks differ, and are set back. */
+const BEFORE = 24 * 60 * 60 * 1000;
+
 /** Makes a certificate for this machine. Browsers warn of it, because no authority that they know has signed it. */
 export async function makeCertificate(hostname: string): Promise<Certificate> {
   const x509 = await import("./x509.ts");
@@ -64,7 +67,7 @@ export async function makeCertificate(hostname: string): Promise<Certificate> {
   const names = [...new Set(["localhost", "127.0.0.1", "::1", hostname])];
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     name: "CN=localhost",
-    notBefore: new Date(),
+    notBefore: new Date(Date.now() - BEFORE),
     notAfter: new Date(Date.now() + VALID),
     signingAlgorithm: ALGORITHM,
     keys,

@@ -1,4 +1,4 @@
-import type { Command } from "../frame/command.ts";
+import { type Command, EXIT_INTERRUPTED } from "../frame/command.ts";
 import { GATEWAY_EXITS } from "./exits.ts";
 import { gatewayOptions } from "./options.ts";
 
@@ -16,6 +16,7 @@ export const gatewayCommand: Command = {
     [GATEWAY_EXITS.ended, "it was asked to end, and has"],
     [GATEWAY_EXITS.failed, "PHP is not installed or does not start, or it could not listen"],
     [2, "the arguments are wrong, or a folder or a file that they name can't be used"],
+    [EXIT_INTERRUPTED, "it was asked to end, but what reads its output, or writes the file of --cert, has stopped"],
   ],
   examples: [
     ["fetchcgi gateway", "the PHP site in this folder, at http://127.0.0.1:8080/"],

@@ -23,8 +23,8 @@ const MAX_COMPRESSED = 10_000_000;
 /** What can be done for every request anew: the quality 11, which is the default, takes seconds. */
 const BROTLI = { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } };
 
-/** The ranges that are answered by a part: one. A file server may send the whole file instead (RFC 9110 14.2). */
-const ONE_RANGE = /^bytes=(?:\d+-\d*|-\d+)$/;
+/** The ranges that are answered by a part: one, with bytes in it. A file server may send the whole file instead (RFC 9110 14.2). */
+const ONE_RANGE = /^bytes=(?:(\d+)-(\d*)|-0*[1-9]\d*)$/;
 
 /** Bytes that are read at once. */
 const READ_BYTES = 64 * 1024;
@@ -102,18 +102,22 @@ async function sendFile(opened: OpenFile, request: Request): Promise<Response> {
 }
 
 async function answerWith(file: LazyFile, isCompressible: boolean, request: Request): Promise<Response> {
-  const isPart = request.headers.has("range");
+  // Of an empty file there is no part.
+  const isPart = file.size > 0 && request.headers.has("range");
   // Of what is compressed there are no parts.
   const acceptRanges = isPart || !isCompressible;
-  const response = await createFileResponse(file, isPart ? withOneRange(request) : request, { acceptRanges });
+  const response = await createFileResponse(file, withOneRange(request, isPart), { acceptRanges });
   if (!isCompressible) return response;
   response.headers.append("vary", "accept-encoding");
   return isPart ? response : compressResponse(response, request, { encodings: ["br", "gzip"], brotli: BROTLI });
 }
 
 /** The request, or one for the whole file if it asks for parts that are not sent. */
-function withOneRange(request: Request): Request {
-  if (ONE_RANGE.test(request.headers.get("range") ?? "")) return request;
+function withOneRange(request: Request, isPart: boolean): Request {
+  const range = request.headers.get("range");
+  if (range === null) return request;
+  const [found, first = "0", last = ""] = ONE_RANGE.exec(range) ?? [];
+  if (isPart && found !== undefined && (last === "" || Number(first) <= Number(last))) return request;
   const headers = new Headers([...request.headers].filter(([name]) => name !== "range"));
   return new Request(request.url, { method: request.method, headers });
 }

@@ -27,6 +27,10 @@ export interface HttpOptions {
   readonly port: number;
   /** Null for HTTP without TLS. */
   readonly certificate: Certificate | null;
+  /** Milliseconds that a client of HTTP/2 may keep a connection without a request. */
+  readonly timeout: number;
+  /** Called with why a connection could not be accepted. */
+  onError(message: string): void;
   readonly fetch: (request: ServerRequest) => Response | Promise<Response>;
 }
 
@@ -79,7 +83,7 @@ async function entry(): Promise<{ serve(options: ServerOptions): AnyServer }> {
  * @throws {ListenError} If the address can't be listened on.
  */
 export async function listenHttp(options: HttpOptions): Promise<HttpServer> {
-  const { hostname, port, certificate, fetch } = options;
+  const { hostname, port, certificate, timeout, onError, fetch } = options;
   const { serve } = await entry();
   let server: AnyServer;
   try {
@@ -99,8 +103,13 @@ export async function listenHttp(options: HttpOptions): Promise<HttpServer> {
   }
   const node = server.node?.server;
   const closing = node === undefined ? null : new NodeClosing(node as NodeHttpServer | Http2SecureServer);
-  // Before Node 24, the options are for HTTP alone.
-  if (node !== undefined) Object.assign(node, NODE_TIMEOUTS);
+  if (node !== undefined) {
+    // Before Node 24, the options are for HTTP alone.
+    Object.assign(node, NODE_TIMEOUTS);
+    limitIdleSessions(node as NodeHttpServer | Http2SecureServer, timeout);
+    // Such as too many open files.
+    node.on("error", (error: Error) => onError(`Cannot accept a connection: ${error.message}`));
+  }
   return {
     url: server.url!,
     renew(next) {
@@ -120,6 +129,75 @@ export async function listenHttp(options: HttpOptions): Promise<HttpServer> {
       return true;
     },
   };
+}
+
+/** Measures how long a client takes nothing of a response that waits for it. */
+export interface UnreadTimer {
+  /** Begins: a piece waits. */
+  start(): void;
+  /** Ends: all of it was taken. */
+  stop(): void;
+}
+
+/** The parts of a response that HTTP/1 and HTTP/2 have in common on Node. */
+interface NodeResponse {
+  readonly socket: object | null | undefined;
+  setTimeout(milliseconds: number): unknown;
+  once(event: "timeout" | "socket", listener: () => void): unknown;
+  destroy(): unknown;
+}
+
+/**
+ * Calls `onUnread` when a client has taken nothing for so long, and breaks the response off. On Node each byte that it takes begins the
+ * time anew.
+ */
+export function unreadTimer({ runtime }: ServerRequest, milliseconds: number, onUnread: () => void): UnreadTimer {
+  const response = runtime?.node?.res as NodeResponse | undefined;
+  if (response === undefined) {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const stop = (): void => clearTimeout(timer);
+    return {
+      start() {
+        stop();
+        timer = setTimeout(onUnread, milliseconds);
+      },
+      stop,
+    };
+  }
+  let [isRunning, isWaiting] = [false, false];
+  const apply = (): void => void response.setTimeout(isRunning ? milliseconds : 0);
+  const set = (running: boolean): void => {
+    isRunning = running;
+    if (response.socket != null) {
+      apply();
+    } else if (!isWaiting) {
+      // A response before it on the connection is still sent.
+      response.once("socket", apply);
+      isWaiting = true;
+    }
+  };
+  response.once("timeout", () => {
+    onUnread();
+    response.destroy();
+  });
+  return {
+    start: () => set(true),
+    stop: () => set(false),
+  };
+}
+
+/** Closes connections of HTTP/2 that have no request for so long, as nginx does after 75 s (`keepalive_timeout`). Node keeps them for ever. */
+function limitIdleSessions(server: NodeHttpServer | Http2SecureServer, milliseconds: number): void {
+  server.on("session", (session: ServerHttp2Session) => {
+    let streams = 0;
+    session.on("stream", (stream) => {
+      streams++;
+      stream.once("close", () => streams--);
+    });
+    session.setTimeout(milliseconds, () => {
+      if (streams === 0) session.close();
+    });
+  });
 }
 
 /** What Node's servers leave open when they close: connections that become idle later, those of HTTPS, and sessions of HTTP/2. */

@@ -72,7 +72,8 @@ export const gatewayOptions = {
     type: "number",
     value: "MS",
     default: 60000,
-    about: "milliseconds that the application may be silent, or a client may read nothing",
+    about:
+      "milliseconds that the application may be silent, a client may read nothing, or an HTTP/2 connection has no request",
   },
   drain: { type: "number", value: "MS", default: 30000, about: "milliseconds that running requests have when it ends" },
   json: { type: "flag", about: "prints the URL and the access log as JSON, one line each" },

@@ -6,6 +6,7 @@ import { FastCgiHttpClient, type FastCgiHttpClientOptions } from "../../src/tool
 import { connectorFor, listenTargetFor } from "../address.ts";
 import { type CommandContext, type CommandInput, UsageError } from "../frame/command.ts";
 import { onHangup } from "../frame/hangup.ts";
+import { flushed, Printer } from "../frame/printer.ts";
 import { endSoon, exitSoon } from "../frame/process.ts";
 import { aborted, endingWith } from "../frame/signal.ts";
 import { safeJson } from "../frame/style.ts";
@@ -36,7 +37,10 @@ export async function run(
   { options, operands: [folder] }: CommandInput<typeof gatewayOptions>,
   context: CommandContext,
 ): Promise<number> {
-  const say = (line: string): void => context.printError(`fetchcgi: ${line}`);
+  // What reads them can stand still, and requests must not wait for it.
+  const log = new Printer(context.stdout, (count) => skippedLine(count, options));
+  const messages = new Printer(context.stderr, (count) => `fetchcgi: ${count} more messages were not shown`);
+  const say = (line: string): void => messages.print([`fetchcgi: ${line}`]);
   const mounts = mountsOf(folder, options);
   const address = addressOf(options);
   const params = paramsOf(options);
@@ -56,14 +60,20 @@ export async function run(
     const { php } = application;
     const { frontController, mayLinkTo } = rulesOf(mounts, options);
     const site = siteFor({ php, mounts, mayLinkTo, frontController, params, authorizer, onRefused: say });
-    const server = await listenHttp({ ...address, certificate, fetch: withLog(site, running, options, context, say) });
+    const server = await listenHttp({
+      ...address,
+      certificate,
+      timeout: options.timeout,
+      onError: say,
+      fetch: withLog(site, running, options, log, say),
+    });
     ends.push(async () => {
       isAllClosed = await server.close(limit());
     });
     const stop = onHangup(context.stderr, () => void reload(application, server, files, signal, say), end);
     // After all others: a terminal that is closed sends SIGHUP twice, itself and through its shell.
     ends.unshift(async () => stop());
-    announce(server.url, mounts, application.about, options, context);
+    announce(server.url, mounts, application.about, options, log, say);
     await aborted(signal);
     say("ending when the running requests have been answered");
     return GATEWAY_EXITS.ended;
@@ -74,7 +84,8 @@ export async function run(
     return GATEWAY_EXITS.failed;
   } finally {
     for (const close of ends.reverse()) await close();
-    if (files?.isReading) endSoon();
+    const isPrinted = await flushed([log, messages]);
+    if (files?.isReading || !isPrinted) endSoon();
     else if (!isAllClosed) exitSoon();
   }
 }
@@ -83,18 +94,23 @@ export async function run(
 function withLog(
   site: (request: ServerRequest) => Promise<Response>,
   running: RunningRequests,
-  { json, quiet }: Options,
-  { print }: CommandContext,
+  { json, quiet, timeout }: Options,
+  log: Printer,
   say: (line: string) => void,
 ): (request: ServerRequest) => Promise<Response> {
-  return withAccessLog(withErrors(site, say), {
+  return withAccessLog(withErrors(site, say), timeout, {
     onBegin: () => running.begin(),
     onBroken: (request, reason) => say(failureText(request, reason)),
     onEnd(entry) {
-      if (json) print(jsonLogLine(entry));
-      else if (!quiet) print(commonLogLine(entry));
+      if (json) log.print([jsonLogLine(entry)]);
+      else if (!quiet) log.print([commonLogLine(entry)]);
     },
   });
+}
+
+/** Stands for lines of the access log that nothing took in time. */
+function skippedLine(count: number, { json }: Options): string {
+  return json ? safeJson({ skipped: count }) : `# ${count} lines were not written`;
 }
 
 /** @throws {UsageError} If a folder is not there, or a prefix can't be one. */
@@ -217,9 +233,10 @@ function announce(
   mounts: readonly Mount[],
   about: string,
   { json }: Options,
-  { print, printError }: CommandContext,
+  log: Printer,
+  say: (line: string) => void,
 ): void {
-  if (json) print(safeJson({ url, folders: mounts.map(({ prefix, folder }) => ({ prefix, folder })) }));
+  if (json) log.print([safeJson({ url, folders: mounts.map(({ prefix, folder }) => ({ prefix, folder })) })]);
   const what = mounts.map(({ prefix, folder }) => (prefix === "" ? folder : `${prefix} = ${folder}`)).join(", ");
-  printError(`fetchcgi: serving ${what === "" ? about : `${what} with ${about}`} at ${url}`);
+  say(`serving ${what === "" ? about : `${what} with ${about}`} at ${url}`);
 }

@@ -3,13 +3,13 @@ import { type Listener, type ListenTarget, listen } from "../../adapters/system/
 import type { Connector } from "../../src/toolkit.ts";
 import { connectorFor, listenTargetFor, listenText } from "../address.ts";
 import { type CommandContext, type CommandInput, EXIT_INTERRUPTED, UsageError } from "../frame/command.ts";
+import { flushed, isInTime, Printer } from "../frame/printer.ts";
 import { endSoon } from "../frame/process.ts";
 import { aborted, endingWith } from "../frame/signal.ts";
 import { checkSocketFileOptions, readMode } from "../mode.ts";
 import { TraceDecoder } from "../wire/decoder.ts";
 import type { Report, RunningRequest } from "../wire/report.ts";
 import type { tapOptions } from "./options.ts";
-import { Printer } from "./printer.ts";
 import { Recorder } from "./recorder.ts";
 import { Tap } from "./tap.ts";
 import type { Ui } from "./ui.ts";
@@ -25,8 +25,6 @@ const LONG_TIME = 2000;
 const MAX_LONG = 100;
 /** Bytes of a body that the page shows, unless --body says otherwise. */
 const UI_BODY = 16 * 1024;
-/** Milliseconds that the reader of the output has at the end. */
-const FLUSH_TIME = 1000;
 
 export async function run({ options, given }: Input, context: CommandContext): Promise<number> {
   const { printError, signal, stderr } = context;
@@ -34,11 +32,7 @@ export async function run({ options, given }: Input, context: CommandContext): P
   const { lines, wire, text } = viewOf(options, context.stdout, options.ui ? UI_BODY : 0);
   const ending = endingWith(signal);
   // What reads the messages can stand still too.
-  const messages = new Printer(
-    stderr,
-    (count) => `fetchcgi: ${count} more messages were not shown`,
-    () => {},
-  );
+  const messages = new Printer(stderr, (count) => `fetchcgi: ${count} more messages were not shown`);
   const tell = (text: string): void => messages.print([`fetchcgi: ${text}`]);
   let recorder: Recorder | null = null;
   try {
@@ -73,7 +67,7 @@ export async function run({ options, given }: Input, context: CommandContext): P
   });
   let listener: Listener;
   try {
-    if (options.ui) ui = await openUi(options["ui-port"]);
+    if (options.ui) ui = await openUi(options["ui-port"], Date.now() - tap.time);
     listener = await listen(nodeRuntime, target, {
       onConnection: (connection) => void tap.accept(connection),
       onError: (error) => tell((error as Error).message),
@@ -127,29 +121,25 @@ function longOnes(decoder: TraceDecoder, tap: Tap): RunningRequest[] {
 }
 
 /** Listens for the browser. Rejects with what to do about it. */
-async function openUi(port: number): Promise<Ui> {
+async function openUi(port: number, began: number): Promise<Ui> {
   const { Ui } = await import("./ui.ts");
-  return Ui.open(port).catch((error) => {
+  return Ui.open(port, began).catch((error) => {
     throw new Error(`Cannot listen on port ${port} for the page: ${error.message}; --ui-port takes another one`);
   });
 }
 
 /** Waits for the disk and for the readers, but not for a reader that has stopped. */
 async function finish(recorder: Recorder | null, printers: readonly Printer[]): Promise<void> {
-  const isRecorded = recorder === null || (await isInTime(recorder.close(), recorder.canStop));
+  const isRecorded = recorder === null || (await isClosed(recorder));
   if (!isRecorded) recorder?.giveUp();
-  const isPrinted = await isInTime(Promise.all(printers.map((printer) => printer.flush())), true);
+  const isPrinted = await flushed(printers);
   // A thread that writes to a stopped reader would keep the process.
   if (!isRecorded || !isPrinted) endSoon();
 }
 
-/** Waits for what can be late. Resolves with whether it was in time. */
-async function isInTime(done: Promise<unknown>, hasLimit: boolean): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<"late">((resolve) => {
-    if (hasLimit) timer = setTimeout(resolve, FLUSH_TIME, "late");
-  });
-  const how = await Promise.race([done, late]);
-  clearTimeout(timer);
-  return how !== "late";
+async function isClosed(recorder: Recorder): Promise<boolean> {
+  const closed = recorder.close();
+  if (recorder.canStop) return isInTime(closed);
+  await closed;
+  return true;
 }

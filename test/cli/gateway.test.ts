@@ -1,7 +1,17 @@
 // `fetchcgi gateway` in this process, in front of an application of this library. test/interop/gateway.test.ts has PHP.
 
 import { once } from "node:events";
-import { appendFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import http2 from "node:http2";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
@@ -107,6 +117,15 @@ afterAll(async () => {
   await application?.close();
   await directory?.remove();
 });
+
+/** The path of a descriptor of this process. */
+function targetOf(descriptor: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${descriptor}`);
+  } catch {
+    return "";
+  }
+}
 
 /** Starts one more, for the current test. */
 async function start(args: readonly string[]): Promise<Gateway> {
@@ -216,7 +235,7 @@ describe("fetchcgi gateway", () => {
     const part = await ask("/logo@2x.png", { range: "bytes=2-4" });
     expect([part.status, part.headers.get("content-range"), await part.text()]).toEqual([206, "bytes 2-4/7", "ctu"]);
     expect((await ask("/logo@2x.png", { range: "bytes=9-" })).status).toBe(416);
-    for (const range of ["bytes=0-1,3-4", "lines=1-2", "bytes=x"]) {
+    for (const range of ["bytes=0-1,3-4", "lines=1-2", "bytes=x", "bytes=5-2", "bytes=-0"]) {
       const { status, text } = await httpText(`${site.url}/logo@2x.png`, { range });
       expect([range, status, text]).toEqual([range, 200, "picture"]);
     }
@@ -316,6 +335,35 @@ describe("fetchcgi gateway", () => {
     expect((await httpText(`${gateway.url}/`)).text).toBe("/index.php||/");
     await new Promise((resolve) => void unread.resume().once("close", resolve));
     expect(gateway.log()).toMatch(/"target":"\/\?endless".*"status":200.*"cut":true/);
+  });
+
+  it("keeps no file open for a client that reads nothing of it, and cuts the response", async () => {
+    writeFileSync(join(root, "large.bin"), new Uint8Array(30_000_000));
+    const gateway = await start([root, "-f", socket, "--timeout", "500", "--json"]);
+    const unread = connect(gateway.port, "127.0.0.1");
+    onTestFinished(() => void unread.destroy());
+    unread.on("error", () => {}).write("GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n");
+    await once(unread, "data");
+    unread.pause();
+    await waitUntil(() => /"target":"\/large\.bin".*"cut":true/.test(gateway.log()));
+    expect(gateway.errors()).toMatch(/^fetchcgi: GET \/large\.bin: .* the client reads nothing$/m);
+    expect(readdirSync("/proc/self/fd").map(targetOf)).not.toContain(join(root, "large.bin"));
+    await new Promise((resolve) => void unread.resume().once("close", resolve));
+  });
+
+  it("closes a connection of HTTP/2 that has no request for too long, and no other", async () => {
+    const gateway = await start([root, "-f", socket, "--https", "--timeout", "500"]);
+    const session = http2.connect(gateway.url, { rejectUnauthorized: false });
+    onTestFinished(() => session.destroy());
+    const closed = once(session, "close");
+    const busy = http2.connect(gateway.url, { rejectUnauthorized: false });
+    onTestFinished(() => busy.destroy());
+    const upload = busy.request({ ":method": "POST", ":path": "/?length" });
+    const answer = once(upload, "response");
+    upload.write("more to come");
+    await closed;
+    upload.end();
+    expect((await answer)[0][":status"]).toBe(200);
   });
 
   it("starts PHP in a folder that no other user can enter, and prints its words without control characters", async () => {
@@ -530,6 +578,7 @@ it.each(["before", "after"])(
         if (when === "before") leaving.abort("left");
         return new Response(new ReadableStream({ cancel: cancelled.resolve }, { highWaterMark: 0 }));
       },
+      60_000,
       {
         onBegin() {
           running++;

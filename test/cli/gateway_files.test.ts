@@ -120,6 +120,8 @@ describe("filesIn", () => {
       ["/long.bin", {}, long.length],
       ["/long.bin", { method: "HEAD" }, 0],
       ["/long.bin", { headers: { range: "bytes=5-8" } }, 4],
+      ["/long.bin", { headers: { range: "bytes=-0" } }, long.length],
+      ["/empty.css", { headers: { range: "bytes=-1" } }, 0],
       ["/long.bin", { headers: { range: "bytes=999999-" } }, "Range Not Satisfiable".length],
       ["/long.bin", { headers: { "if-none-match": "*" } }, 0],
       ["/long.css", { ...br, method: "HEAD" }, 0],

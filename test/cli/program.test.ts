@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, it, onTestFinished } from "vitest";
+import { serve } from "../../adapters/node/index.ts";
 import { makeCertificate } from "../../cli/gateway/certificate.ts";
 import { freePort } from "../support/free_port.ts";
 import { deferred } from "../support/open_stream.ts";
@@ -132,4 +133,31 @@ it("a gateway that waits for its certificate in a named pipe ends when it is ask
   await untilReadFrom(pipe);
   expect(await ended(second)).toBe(130);
   expect(errors).toMatch(/ending when the running requests have been answered\n$/);
+});
+
+it.each(["stdout", "stderr"] as const)("a gateway answers and ends while nothing reads its %s", async (unread) => {
+  const application = await serve({
+    port: 0,
+    sendStderr: true,
+    onStderr: () => {},
+    fetch: (request, { stderr }) => {
+      stderr.write(request.url);
+      return new Response("hello");
+    },
+  });
+  onTestFinished(() => application.close({ timeout: 0 }));
+  const { port: target } = application.address as { port: number };
+  const port = await freePort();
+  const args = ["--import", "tsx", main, "gateway", "--fastcgi", String(target), "--port", String(port)];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  // The other one is read; this one fills up.
+  child[unread === "stdout" ? "stderr" : "stdout"].resume();
+  const ask = (path: string): Promise<string> => fetch(`http://127.0.0.1:${port}/${path}`).then((it) => it.text());
+  await waitUntil(async () => (await ask("").catch(() => "")) === "hello");
+  // Each line is of 500 characters at least, and a pipe holds 64 KiB.
+  for (let count = 0; count < 600; count++) expect(await ask("x".repeat(1000))).toBe("hello");
+  child.kill("SIGTERM");
+  const [code, signal] = await once(child, "exit");
+  expect(signal === "SIGINT" ? 130 : code).toBe(130);
 });
