@@ -61,18 +61,24 @@ export function safeLines(text: string): string[] {
 /** The share of control characters that a text may have. */
 const MAX_CONTROLS = 0.02;
 
-/** Bytes as text, without secrets unless they are asked for, or as hexadecimal digits if they are no text. */
-export function shownContent(bytes: Uint8Array, secrets: boolean): { text?: string; hex?: string } {
+/**
+ * Bytes as text, without secrets unless they are asked for, or as hexadecimal digits if they are no text.
+ *
+ * @param mask Takes the secrets out of a text.
+ */
+export function shownContent(
+  bytes: Uint8Array,
+  secrets: boolean,
+  mask: (text: string) => string = maskText,
+): { text?: string; hex?: string } {
   if (bytes.length === 0) return {};
   const text = textOf(bytes);
   if (text === null) {
     // A form with a picture has a password too: what is text in it is masked as text.
-    const hidden = secrets
-      ? Buffer.from(bytes)
-      : Buffer.from(maskText(Buffer.from(bytes).toString("latin1")), "latin1");
+    const hidden = secrets ? Buffer.from(bytes) : Buffer.from(mask(Buffer.from(bytes).toString("latin1")), "latin1");
     return { hex: hidden.toString("hex") };
   }
-  return { text: secrets ? text : maskText(text) };
+  return { text: secrets ? text : mask(text) };
 }
 
 function textOf(bytes: Uint8Array): string | null {

@@ -15,7 +15,7 @@ import { safeLine } from "../frame/style.ts";
 import { KeptStream, type StreamReport, shownContent } from "./content.ts";
 import { answerOddities, requestOddities } from "./oddities.ts";
 import type { ExchangeReport, Oddity, Outcome, RecordReport } from "./report.ts";
-import { maskLine, maskReason, maskValue } from "./secrets.ts";
+import { maskHeader, maskHeaderText, maskReason, maskText, maskValue } from "./secrets.ts";
 import type { Party, Sides } from "./trace.ts";
 
 /** What is kept and shown. */
@@ -168,7 +168,7 @@ export class Exchange {
       params: request?.pairs?.map(([name, value]) => [byteStringToUtf8(name), this.#value(name, value)]) ?? null,
       stdin: this.#stdin.report(secrets),
       data: this.#data.report(secrets),
-      header: answer?.lines?.map((line) => byteStringToUtf8(secrets ? line : maskLine(line))) ?? null,
+      header: headerOf(answer, secrets),
       body: this.#body(answer),
       stderr: this.#stderr.report(secrets),
       records: [...this.#first, ...this.#last],
@@ -236,8 +236,16 @@ export class Exchange {
     const { bytes, records, isEnded } = this.#stdout;
     const start = answer?.headerLength ?? 0;
     const beginning = this.#stdout.beginning.subarray(start, start + this.#options.body);
-    return { bytes: bytes - start, records, isEnded, ...shownContent(beginning, this.#options.secrets) };
+    // Without its end, a header is told from a body by nothing.
+    const mask = answer?.lines == null ? maskHeaderText : maskText;
+    return { bytes: bytes - start, records, isEnded, ...shownContent(beginning, this.#options.secrets, mask) };
   }
+}
+
+/** The lines of a header; null if there is none. */
+function headerOf(answer: CgiAnswer | null, secrets: boolean): string[] | null {
+  if (answer?.lines == null) return null;
+  return (secrets ? [...answer.lines] : maskHeader(answer.lines)).map(byteStringToUtf8);
 }
 
 /** What is told of a record. */

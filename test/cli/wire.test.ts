@@ -361,8 +361,49 @@ describe("Secrets", () => {
     expect(maskText(form("two\r\nlines"))).toBe(form("(masked)"));
   });
 
+  it.each([
+    // A parameter within a parameter.
+    ["next=%2Fa%3Ftoken%3DHIDDEN%26b%3D2", "next=%2Fa%3Ftoken%3D(masked)%26b%3D2"],
+    ["next=%252Fa%253Ftoken%253DHIDDEN", "next=%252Fa%253Ftoken%253D(masked)"],
+    ["next=%2F%FC%3Fpassword%3DHIDDEN&c=d", "next=%2F%FC%3Fpassword%3D(masked)&c=d"],
+    ["json=%7B%22password%22%3A%22HIDDEN%22%7D&a=1", "json=%7B%22password%22%3A%22(masked)%22%7D&a=1"],
+    ["next=%2Fa%3Fb%3D1", "next=%2Fa%3Fb%3D1"],
+    // A form in HTML.
+    ['<input type="hidden" name="_token" value="HIDDEN"> x', '<input type="hidden" name="_token" value="(masked)"> x'],
+    ["<input value='HIDDEN' name=password>", '<input value="(masked)" name=password>'],
+    ['<meta name="csrf-token" content="HIDDEN', '<meta name="csrf-token" content="(masked)"'],
+    ['<input name="q" value="shown" data-name="token">', '<input name="q" value="shown" data-name="token">'],
+    // Objects, and JSON within JSON.
+    ['{"token":{"a":["HIDDEN"]},"b":1}', '{"token":"(masked)","b":1}'],
+    ['{"token":{"a":"HIDDEN', '{"token":"(masked)"'],
+    [
+      String.raw`{"body":"{\"password\":\"HID\\\"DEN\",\"b\":1}"}`,
+      String.raw`{"body":"{\"password\":\"(masked)\",\"b\":1}"}`,
+    ],
+  ])("masks %s", (text, shown) => {
+    expect(maskText(text)).toBe(shown);
+  });
+
+  it("masks a header that has no end, and lines that go on with the one before", () => {
+    const header = "Content-Type: text/plain\r\nSet-Cookie: a=HIDDEN; Path=/\r\nAuthorization: Bearer HIDDEN";
+    const [cut] = exchangesIn(reportsOf([...bothSides(record(RecordType.Stdout, 1, header)), ["application", "end"]]));
+    expect(cut!.header).toBeNull();
+    expect(cut!.body.text).toBe(
+      "Content-Type: text/plain\nSet-Cookie: a=(masked); Path=/\nAuthorization: Bearer (masked, 6 bytes)",
+    );
+    const folded = "Content-Type: text/plain\r\nSet-Cookie: a=1;\r\n b=HIDDEN\r\nAuthorization:\r\n\tHIDDEN\r\n\r\nok";
+    expect(JSON.stringify(exchangesIn(reportsOf(bothSides(answer(folded)))))).not.toContain("HIDDEN");
+  });
+
   it("takes no time that grows faster than the text", () => {
     for (const text of [
+      "=".repeat(200_000),
+      "=%3D".repeat(50_000),
+      "=%25".repeat(50_000),
+      `=${"%25".repeat(60_000)}3D`,
+      '<input name="'.repeat(15_000),
+      "<input ".repeat(30_000),
+      '\\"token\\":\\"'.repeat(20_000),
       'name="'.repeat(40_000),
       "a".repeat(200_000),
       "//a:".repeat(50_000),
