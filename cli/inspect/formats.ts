@@ -19,6 +19,8 @@ export class BrokenFileError extends Error {
   override readonly name = "BrokenFileError";
 }
 
+/** The most connections that are open at once. No system has as many. */
+const MAX_OPEN = 65_536;
 /** The most bytes of a line, and of a file that can't be read piece by piece. */
 const MAX_WHOLE_BYTES = 256 * 1024 * 1024;
 const NEWLINE = 10;
@@ -78,6 +80,7 @@ async function* whole(events: AsyncIterable<TraceEvent>): AsyncGenerator<TraceEv
   for await (const event of events) {
     if (event.what === "closed") open.delete(event.connection);
     else open.add(event.connection);
+    if (open.size > MAX_OPEN) throw new BrokenFileError(`more than ${MAX_OPEN} connections are open at once`);
     yield event;
   }
   if (open.size > 0) throw new BrokenFileError(`${open.size} of the connections have no end`);

@@ -44,19 +44,25 @@ export class Ui {
   readonly #server: Server;
   readonly #token = randomBytes(16).toString("hex");
   readonly #readers = new Set<Reader>();
+  readonly #began: number;
   /** The last events, as JSON. The id of the first one is `#first`. */
   readonly #events: string[] = [];
   #first = 1;
   #length = 0;
   #running = "[]";
 
-  private constructor() {
+  private constructor(began: number) {
+    this.#began = began;
     this.#server = createServer((request, response) => this.#answer(request, response));
   }
 
-  /** Listens. Rejects with the system's error if the port is taken. */
-  static async open(port: number): Promise<Ui> {
-    const ui = new Ui();
+  /**
+   * Listens. Rejects with the system's error if the port is taken.
+   *
+   * @param began When the tap began, in milliseconds since 1970: reports count from then on.
+   */
+  static async open(port: number, began: number = Date.now()): Promise<Ui> {
+    const ui = new Ui(began);
     await new Promise<void>((resolve, reject) => {
       ui.#server.once("error", reject);
       ui.#server.listen(port, LOOPBACK, resolve);
@@ -124,6 +130,7 @@ export class Ui {
   #stream(last: string | string[] | undefined, response: ServerResponse): void {
     response.writeHead(200, { "content-type": "text/event-stream" });
     const after = /^\d{1,15}$/.test(String(last)) ? Number(last) : 0;
+    response.write(`event: began\ndata: ${this.#began}\n\n`);
     const reader: Reader = { response, next: after + 1, running: null, isFull: false };
     response.on("close", () => this.#readers.delete(reader));
     response.on("drain", () => {

@@ -1,7 +1,8 @@
 // Runs in the browser. What came over the wire is only ever text here: `textContent`, never markup.
 
-/** The most requests that are shown. */
+/** The most requests that are shown, and the most characters of them, as in the server of this page. */
 const MAX_ROWS = 1000;
+const MAX_KEPT = 32 * 1024 * 1024;
 
 const at = (id) => document.getElementById(id);
 const [rows, content, title, details, state, search] = [
@@ -19,6 +20,8 @@ let chosen = null;
 let isPaused = false;
 let lastId = 0;
 let missed = 0;
+/** When the tap began, in milliseconds since 1970. */
+let began = performance.timeOrigin;
 let isDrawn = true;
 
 /** An element with a class, and with texts and elements in it. */
@@ -41,13 +44,16 @@ source.onmessage = ({ data, lastEventId }) => {
   if (lastId > 0 && id > lastId + 1) missed += id - lastId - 1;
   lastId = id;
   const report = JSON.parse(data);
-  const entry = { report, text: data.toLowerCase(), row: rowOf(report) };
+  const entry = { report, text: data.toLowerCase(), row: rowOf(report), wanted: null };
   (isPaused ? waiting : entries).push(entry);
   // A page that is paused for long, or behind others and so not drawn, must not grow.
-  if (waiting.length > MAX_ROWS) missed += waiting.splice(0, waiting.length - MAX_ROWS).length;
-  removeOld();
+  if (isPaused) missed += removeOld(waiting).length;
+  else removeOldRows();
   draw();
 };
+source.addEventListener("began", ({ data }) => {
+  began = Number(data);
+});
 source.addEventListener("running", ({ data }) => {
   const items = JSON.parse(data).map(({ number, title: text, milliseconds }) =>
     element("li", "", `#${number} ${text} has no end after ${(milliseconds / 1000).toFixed(0)} s`),
@@ -73,8 +79,17 @@ function showState() {
   state.textContent = parts.join(" · ");
 }
 
-function removeOld() {
-  if (entries.length > MAX_ROWS) for (const { row } of entries.splice(0, entries.length - MAX_ROWS)) row.remove();
+/** Takes the oldest out of a list until it has few enough, and returns them. */
+function removeOld(list) {
+  let length = list.reduce((sum, { text }) => sum + text.length, 0);
+  let count = 0;
+  while (list.length - count > MAX_ROWS || (length > MAX_KEPT && list.length - count > 1))
+    length -= list[count++].text.length;
+  return list.splice(0, count);
+}
+
+function removeOldRows() {
+  for (const { row } of removeOld(entries)) row.remove();
 }
 
 /** Draws once for all events of a moment. */
@@ -83,8 +98,14 @@ function draw() {
   isDrawn = false;
   requestAnimationFrame(() => {
     isDrawn = true;
+    // As in JSON, where a quote or a backslash has one before it.
+    const text = JSON.stringify(search.value).slice(1, -1).toLowerCase();
+    const isOddOnly = at("odd").checked;
+    const wanted = `${isOddOnly} ${text}`;
     for (const entry of entries) {
-      entry.row.hidden = !isWanted(entry);
+      // All of it is searched once, and not for each request that comes.
+      if (entry.wanted !== wanted) entry.row.hidden = !isWanted(entry, text, isOddOnly);
+      entry.wanted = wanted;
       if (!entry.row.isConnected) rows.prepend(entry.row);
     }
     at("empty").hidden = entries.length > 0;
@@ -92,10 +113,9 @@ function draw() {
   });
 }
 
-function isWanted({ report, text }) {
-  if (at("odd").checked && oddOf(report).length === 0 && report.outcome === "complete") return false;
-  // As in JSON, where a quote or a backslash has one before it.
-  return text.includes(JSON.stringify(search.value).slice(1, -1).toLowerCase());
+function isWanted({ report, text }, wanted, isOddOnly) {
+  if (isOddOnly && oddOf(report).length === 0 && report.outcome === "complete") return false;
+  return text.includes(wanted);
 }
 
 const oddOf = (report) => report.oddities ?? (report.oddity ? [report.oddity] : []);
@@ -243,7 +263,7 @@ at("pause").addEventListener("click", ({ currentTarget }) => {
   isPaused = !isPaused;
   currentTarget.setAttribute("aria-pressed", String(isPaused));
   if (!isPaused) entries.push(...waiting.splice(0));
-  removeOld();
+  removeOldRows();
   draw();
 });
 at("clear").addEventListener("click", () => {
@@ -260,9 +280,8 @@ at("har").addEventListener("click", () => {
   URL.revokeObjectURL(link.href);
 });
 
-/** HTTP Archive 1.2, as browsers and proxies read it. Times are those of the wire, from when the page was opened. */
+/** HTTP Archive 1.2, as browsers and proxies read it. */
 function harEntries() {
-  const opened = performance.timeOrigin;
   return entries
     .filter(({ report, row }) => report.event === "exchange" && !row.hidden)
     .map(({ report }) => {
@@ -277,7 +296,7 @@ function harEntries() {
       const type = fields.find(({ name }) => name.toLowerCase() === "content-type")?.value ?? "";
       const { firstByte, end } = report.times;
       return {
-        startedDateTime: new Date(opened + report.began).toISOString(),
+        startedDateTime: new Date(began + report.began).toISOString(),
         time: end ?? 0,
         request: {
           method: report.method ?? "",
