@@ -219,6 +219,8 @@ function startHaproxy(steady: "ab" | "b" = "ab") {
     "haproxy/haproxy.cfg",
     (config, inFolder) =>
       config
+        // The folders of the test are those of the user who runs it.
+        .replaceAll(/^ *(?:user|group) haproxy.*\n/gm, "")
         .replace("inter 1s", "inter 200ms")
         .replaceAll(new RegExp(`^ *server [${steady}]\\d .*$`, "gm"), "$& fall 1000")
         .replace("/run/haproxy/admin.sock", () => inFolder("admin.sock"))
