@@ -534,6 +534,19 @@ describe("fetchcgi inspect", () => {
     expect((await fetchcgi(["inspect", file])).code).toBe(0);
   });
 
+  it("ends at more open connections than a system has, instead of keeping all of them", async () => {
+    const folder = await createTemporaryDirectory("inspect");
+    onTestFinished(() => folder.remove());
+    const file = join(folder.path, "wire");
+    const opened = Array.from({ length: 65_537 }, (_, index) => `{"time":0,"connection":${index},"what":"opened"}\n`);
+    writeFileSync(file, `{"fetchcgi":"recording","version":1}\n${opened.join("")}`);
+    const { errors, code } = await fetchcgi(["inspect", file]);
+    expect([errors, code]).toEqual([
+      `fetchcgi: Cannot read ${file} to its end: more than 65536 connections are open at once`,
+      1,
+    ]);
+  });
+
   it("prints nothing of a made-up file that a terminal obeys, and survives it", async () => {
     const folder = await createTemporaryDirectory("inspect");
     onTestFinished(() => folder.remove());

@@ -31,13 +31,19 @@ it("fetchcgi tap shows requests as they come, on a page that runs nothing of the
   onTestFinished(() => nginx.stop());
   const folder = await createTemporaryDirectory("page");
   onTestFinished(() => folder.remove());
+  const sent = Date.now();
   await httpRequest(`${nginx.url}/before`);
+  const answered = Date.now();
   const { browser, stop } = await startBrowser(folder.path);
   try {
     const page = await browser.contexts()[0]!.newPage();
     const problems: string[] = [];
     page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
     page.on("pageerror", (error) => problems.push(error.message));
+    // What it exports can be read there.
+    await page.addInitScript(
+      "{ const make = URL.createObjectURL; URL.createObjectURL = (blob) => { window.exported = blob.text(); return make(blob); }; }",
+    );
     await page.goto(url);
     await page.getByRole("button", { name: "GET /before" }).waitFor();
     await httpRequest(`${nginx.url}/after?q=${encodeURIComponent(HOSTILE)}`, {
@@ -64,9 +70,17 @@ it("fetchcgi tap shows requests as they come, on a page that runs nothing of the
     const { text, code } = await fetchcgi(["inspect", file]);
     expect([text.match(/^#\d+ 200 /gm)?.length, code]).toEqual([2, 0]);
     expect(exported.text()).not.toContain("HIDDEN");
-    const har = page.waitForEvent("download");
+    const downloaded = page.waitForEvent("download");
+    await page.getByLabel("Search").fill("");
+    await page.getByRole("button", { name: "GET /before" }).waitFor();
     await page.getByRole("button", { name: "Export HAR" }).click();
-    expect((await har).suggestedFilename()).toBe("exchanges.har");
+    expect((await downloaded).suggestedFilename()).toBe("exchanges.har");
+    const har = (await page.evaluate("window.exported")) as string;
+    expect(har).not.toContain("HIDDEN");
+    // The page was opened later. Clocks of both may differ by a millisecond.
+    const began = Date.parse(JSON.parse(har).log.entries[0].startedDateTime);
+    expect(began).toBeGreaterThanOrEqual(sent - 100);
+    expect(began).toBeLessThanOrEqual(answered + 100);
     expect(problems).toEqual([]);
   } finally {
     await stop();
