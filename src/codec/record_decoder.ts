@@ -109,7 +109,8 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
         case "in padding":
           offset = this.#skipPadding(state.left, chunk, offset);
           break;
-        case "dead":
+        // Dead.
+        default:
           throw state.error;
       }
     } while (offset < chunk.length);
