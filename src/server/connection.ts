@@ -192,7 +192,8 @@ export class ServerConnection
 
   /** Called when the input can't be understood, or passes a limit of the connection. */
   #onFault(error: unknown): void {
-    const requestId = error instanceof FastCgiError ? error.requestId : undefined;
+    // An error of the engine, such as that memory is short, has none.
+    const { requestId } = error as Partial<FastCgiError>;
     this.options.onError(
       error,
       this.#decoder.requests.find((request) => request.requestId === requestId),

@@ -131,12 +131,13 @@ export class Exchanges implements ExchangeHost {
   #breakOff(exchange: Exchange): void {
     const { request } = exchange;
     this.#brokenOff ??= new Set();
-    this.#brokenOff.add(request);
+    const brokenOff = this.#brokenOff.add(request);
     // The rest of its input is not read, and a full queue would stop the whole connection.
     const { requestId } = request;
     request.failStreams(new FastCgiError("aborted", "Cannot read the request: its response broke off", { requestId }));
     request.onAbort(() => {
-      if (this.#brokenOff?.delete(request)) exchange.endFailed();
+      brokenOff.delete(request);
+      exchange.endFailed();
     });
     this.#host.onRoom();
   }

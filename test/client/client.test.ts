@@ -404,6 +404,22 @@ describe("FastCgiClient: idle time", () => {
     expect(client.status.idle).toBe(0);
     expect(connector.connections[0]!.isClosed).toBe(true);
   });
+
+  it("FastCgiClient closes a connection that was idle for idleTimeout when its last answer came in one piece that had no room", async () => {
+    const { client } = clientOf(
+      answering(() => new Uint8Array(200_000)),
+      { keepAlive: true, idleTimeout: 5000, maxQueuedBytes: 100_000 },
+    );
+    const response = await client.send(get);
+    await response.end;
+    await turns();
+    expect(client.status.idle).toBe(1);
+    await pass(4999);
+    expect(client.status.idle).toBe(1);
+    await pass(2);
+    expect(client.status.idle).toBe(0);
+    expect((await drain(response.stdout)).bytes.length).toBe(200_000);
+  });
 });
 
 describe("FastCgiClient: connecting", () => {

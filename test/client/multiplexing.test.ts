@@ -288,6 +288,37 @@ describe("multiplexing: asking the application", () => {
     expect(connector.connections.length).toBe(2);
   });
 
+  it("FastCgiClient goes on sharing connections with other backends when one refuses with CANT_MPX_CONN", async () => {
+    const answerOne = deferred();
+    const backends = [
+      shared(async (application) => {
+        const [, second] = await requests(application, 2);
+        await application.send(end(second!, ProtocolStatus.CantMpxConn));
+        await application.closedByClient();
+      }),
+      shared(async (application) => {
+        const [first] = await requests(application, 2);
+        await answerOne.promise;
+        await application.send(answer(first!, "x"));
+        await application.closedByClient();
+      }),
+    ];
+    let opened = 0;
+    const connect = async (): Promise<FastCgiConnection> => {
+      const backend = opened++ % 2;
+      const { readable, writable, close } = await backends[backend]!.connect();
+      return { readable, writable, close, remoteAddress: { hostname: "test", port: backend + 1 } };
+    };
+    const client = clientOf({ connect }, { maxConcurrentRequests: 2, maxConnections: 2 });
+    for (let count = 0; count < 4; count++) text(client).catch(() => {});
+    await turns(50);
+    // The refused one waits: the first backend has one request, the second one two.
+    expect(client.status).toMatchObject({ active: 3, waiting: 1 });
+    answerOne.resolve();
+    await turns(50);
+    expect(client.status).toMatchObject({ active: 3, waiting: 0 });
+  });
+
   it("FastCgiClient sends a request again that was refused with CANT_MPX_CONN, alone, whatever its method", async () => {
     const bodies: string[] = [];
     for (const [method, stdin] of [
@@ -566,10 +597,13 @@ describe("multiplexing: one of several requests", () => {
     const all = [await client.send(put)];
     await begun.promise;
     await turns();
-    // Nothing of this one has left: the transport takes no more.
-    all.push(await client.send(put));
+    // Nothing of these has left: the transport takes no more.
+    const open = new OpenStream();
+    all.push(await client.send(put), await client.send({ ...get, stdin: open.stream }));
     void client.close({ timeout: 0 });
     for (const response of all) await expect(response.end).rejects.toMatchObject({ code: "connectionClosed" });
+    // That body can't be sent to its end.
+    expect(open.cancelled).toMatchObject({ code: "connectionClosed" });
     readOn.resolve();
     const lengths = await received.promise;
     expect([lengths.reduce((sum, length) => sum + length), lengths.at(-1)]).toEqual([300_000, 0]);
@@ -606,6 +640,39 @@ describe("multiplexing: one of several requests", () => {
     await turns();
     expect(await text(client)).toBe("next");
     expect(seen).not.toContain(RecordType.AbortRequest);
+    expect(connector.connections.length).toBe(1);
+  });
+
+  it("FastCgiClient aborts a request once when its body cancels the response while it is cancelled itself", async () => {
+    const aborted: number[] = [];
+    const connector = shared(async (application) => {
+      for (let piece = await application.next(); piece !== null; piece = await application.next()) {
+        const { type, requestId, contentData } = piece;
+        if (type === RecordType.AbortRequest) {
+          aborted.push(requestId);
+          await application.send(end(requestId));
+        } else if (type === RecordType.Stdin && contentData.length === 0) {
+          await application.send(answer(requestId, "next"));
+        }
+      }
+    });
+    const client = clientOf(connector);
+    const controller = new AbortController();
+    const pulled = deferred();
+    let output: ReadableStream<Uint8Array> | null = null;
+    const stdin = new ReadableStream<Uint8Array>(
+      { pull: () => pulled.resolve(), cancel: () => output!.cancel() },
+      { highWaterMark: 0 },
+    );
+    const response = await client.send({ ...get, stdin, signal: controller.signal });
+    output = response.stdout;
+    await pulled.promise;
+    const reason = new Error("Enough");
+    controller.abort(reason);
+    await expect(response.end).rejects.toBe(reason);
+    await turns();
+    expect(aborted).toEqual([response.requestId]);
+    expect(await text(client)).toBe("next");
     expect(connector.connections.length).toBe(1);
   });
 

@@ -363,6 +363,26 @@ it("ResponseDecoder refuses what is no outlet, hook, id or record, and goes on",
   driver.send(end(1));
 });
 
+it("ResponseDecoder goes on when what takes its responses or answers throws", () => {
+  const full = new Error("The log is full");
+  const decoder = new ResponseDecoder({
+    management() {
+      throw full;
+    },
+  });
+  const enqueued: number[] = [];
+  const output = {
+    enqueue({ requestId }: { requestId: number }) {
+      enqueued.push(requestId);
+      if (requestId === 1) throw full;
+    },
+  };
+  expect(() => decoder.transform(record(GetValuesResult, 0), output)).toThrow(full);
+  expect(() => decoder.transform(record(Stdout, 1, "x"), output)).toThrow(full);
+  decoder.transform(record(Stdout, 2, "y"), output);
+  expect(enqueued).toEqual([1, 2]);
+});
+
 it("ResponseDecoder drops in silence when its outlet is empty", async () => {
   const decoder = new ResponseDecoder();
   decoder.expect(1);

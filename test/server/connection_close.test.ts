@@ -6,6 +6,7 @@ import {
   type FastCgiRecord,
   type FastCgiRequest,
   type FastCgiResponse,
+  FastCgiServer,
   type FastCgiServerOptions,
   ProtocolStatus,
   RecordType,
@@ -486,9 +487,13 @@ describe("ServerConnection that ends in the middle of a response", () => {
 describe("ServerConnection that is given up while the web server does not read", () => {
   useFakeTime();
 
-  it("ends within lingerTimeout, and leaves the break-off to be read", async () => {
+  it.each([
+    ["", 100_000],
+    [", even if writeTimeout is shorter", 1000],
+  ])("ends within lingerTimeout, and leaves the break-off to be read%s", async (_, writeTimeout) => {
     const body = new OpenStream();
-    const application = new MemoryApplication(() => ({ stdout: [latin1(OK), body.stream] }), { lingerTimeout: 3000 });
+    const options = { lingerTimeout: 3000, writeTimeout };
+    const application = new MemoryApplication(() => ({ stdout: [latin1(OK), body.stream] }), options);
     const { web, served, application: end } = application.connect();
     await web.send(request(1));
     await body.pulled();
@@ -506,6 +511,7 @@ describe("ServerConnection that is given up while the web server does not read",
     await pass(1);
     expect(application.server.status.connections).toBe(0);
     await served;
+    expect(application.errors).toMatchObject([{ code: "protocol" }]);
     expect(end.isClosed).toBe(false);
     web.startReading();
     await web.closed();
@@ -562,6 +568,8 @@ describe("ServerConnection that is given up while the web server does not read",
 });
 
 describe("ServerConnection and a transport that fails", () => {
+  useFakeTime();
+
   it("aborts its requests and reports nothing when a write fails", async () => {
     const [webEnd, end] = connectionPair();
     const broken = new Error("EPIPE");
@@ -584,6 +592,44 @@ describe("ServerConnection and a transport that fails", () => {
     expect(application.errors).toEqual([]);
     expect(aborted.sort()).toEqual([1, 2]);
     expect(body.cancelled).toMatchObject({ code: "connectionClosed", cause: broken });
+  });
+
+  it("waits no longer for a request whose response fails in the moment in which its connection breaks", async () => {
+    const body = new OpenStream();
+    let events!: ByteChannelEvents;
+    const channel: ByteChannel = {
+      start: (given) => {
+        events = given;
+      },
+      pause() {},
+      resume() {},
+      write: () => undefined,
+      end: async () => {},
+      close() {},
+    };
+    const errors: [message: string, requestId: number | undefined][] = [];
+    const server = new FastCgiServer(
+      ({ requestId }) => (requestId === 1 ? { stdout: [latin1(OK), body.stream] } : new Promise(() => {})),
+      {
+        onError(error, request) {
+          errors.push([(error as Error).message, request?.requestId]);
+          if (errors.length === 1) events.onError(new Error("ECONNRESET"));
+        },
+      },
+    );
+    void server.serve(channel);
+    events.onData(bytesOf(request(1), request(2)));
+    await body.pulled();
+    body.fail(new Error("The disk is gone"));
+    await turns();
+    const closed = server.close({ timeout: 0 });
+    await pass(60_000);
+    await closed;
+    // Only the handler of the second request has not settled.
+    expect(errors).toMatchObject([
+      ["The disk is gone", 1],
+      [expect.stringContaining("its handler has not settled"), 2],
+    ]);
   });
 
   it("closes and reports nothing when the half-close fails", async () => {

@@ -380,17 +380,20 @@ describe("idleTimeout", () => {
   });
 
   it("does not cut a response that the web server takes slowly", async () => {
-    const application = new MemoryApplication(() => ({ stdout: new Uint8Array(100_000) }), {
+    const application = new MemoryApplication(() => ({ stdout: new Uint8Array(400_000) }), {
       ...LIMITS,
       writeTimeout: 100_000,
     });
     const { web, served } = application.connect();
     web.stopReading();
     await web.send(request(1));
+    await turns();
+    // The end was given to the transport, which has taken only the first write.
+    expect([web.stdoutOf(1).length < 400_000, application.server.status.active]).toEqual([true, 0]);
     await pass(50_000);
     web.startReading();
     await web.answer(1);
-    expect(web.stdoutOf(1).length).toBe(100_000);
+    expect(web.stdoutOf(1).length).toBe(400_000);
     await pass(20_000);
     await served;
     expect(application.errors).toEqual([]);

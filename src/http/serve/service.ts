@@ -216,6 +216,7 @@ let canProxyBeInit: boolean | undefined;
 function copyableContext(context: FetchContext): FastCgiContext {
   canProxyBeInit ??=
     new Request(new Request("http://localhost/", { method: "POST" }), new Proxy({}, {})).method === "POST";
+  /* v8 ignore else -- only on Bun */
   if (canProxyBeInit) return withOwnMembers(context);
   const own = (name: "params" | "stdin" | "data"): PropertyDescriptor => ({
     get: () => Reflect.get(FetchContext.prototype, name, context),

@@ -232,6 +232,19 @@ describe("lazyRequest", () => {
     expect(() => inspect(request, { getters: true, showHidden: true })).not.toThrow();
   });
 
+  it("lazyRequest can be made into another Request after its body was read, with a body of its own", async ({
+    skip,
+  }) => {
+    const symbols = Object.getOwnPropertySymbols(new Request("http://localhost/"));
+    skip(symbols.length === 0, "only Node.js 20 keeps the state of a Request in symbols");
+    const request = lazy(incoming({}, form));
+    await request.text();
+    const another = new Request(request, { method: "PUT", body: "another" });
+    const { method, url, headers } = another;
+    expect([method, url, headers.get("x-test")]).toEqual(["PUT", request.url, "yes"]);
+    expect(await another.text()).toBe("another");
+  });
+
   it("lazyRequest keeps its headers the same object, whatever is built of it", () => {
     const request = lazy(incoming({}, form));
     const { headers } = request;

@@ -1,16 +1,20 @@
 import { describe, expect, it } from "vitest";
 import {
+  type ByteChannel,
+  type ByteChannelEvents,
   type FastCgiContext,
   type FastCgiFetchHandler,
   FastCgiHttpService,
   type FastCgiHttpServiceOptions,
+  FastCgiServer,
   type FastCgiServerOptions,
+  FastResponse,
   RecordType,
   Role,
 } from "../../../src/toolkit.ts";
-import { latin1 } from "../../support/bytes.ts";
+import { joined, latin1 } from "../../support/bytes.ts";
 import { deferred, OpenStream } from "../../support/open_stream.ts";
-import { begin, params, record, request, stdin } from "../../support/records.ts";
+import { begin, bytesOf, params, record, recordsIn, request, stdin } from "../../support/records.ts";
 import { isSettled, textFrom } from "../../support/streams.ts";
 import { failOnUnhandledRejections, turns, unhandledRejectionsOf } from "../../support/unhandled_rejections.ts";
 import { complete, MemoryApplication, type WebServerEnd } from "../../support/web_server_end.ts";
@@ -92,6 +96,29 @@ describe("FastCgiHttpService", () => {
     );
     expect((await web.answer(1)).stdout).toMatch(/\r\n\r\na.test 1 3 alice body file$/);
     expect(told).toEqual(["message"]);
+  });
+
+  it("FastCgiHttpService answers with a FastResponse that the handler returns at once before the input is left", async () => {
+    const writes: Uint8Array[] = [];
+    let events!: ByteChannelEvents;
+    const channel: ByteChannel = {
+      start: (given) => {
+        events = given;
+      },
+      pause() {},
+      resume() {},
+      write: (pieces) => void writes.push(...pieces),
+      end: async () => {},
+      close() {},
+    };
+    const { handler } = new FastCgiHttpService(() => new FastResponse("at once"));
+    const served = new FastCgiServer(handler).serve(channel);
+    events.onData(bytesOf(request(1)));
+    const records = recordsIn(joined(...writes));
+    events.onEnd();
+    await served;
+    expect(records.map(({ type }) => type)).toEqual([RecordType.Stdout, RecordType.Stdout, RecordType.EndRequest]);
+    expect(Buffer.from(records[0]!.contentData).toString()).toMatch(/^Status: 200 OK\r\n[\s\S]*\r\n\r\nat once$/);
   });
 
   it("FastCgiHttpService sends the header block in one FCGI_STDOUT record", async () => {
