@@ -751,6 +751,19 @@ describe("responseFromCgi: body", () => {
     }
   });
 
+  it("responseFromCgi streams a body of announced length as it comes, and drops nothing before its last byte", async () => {
+    const { incoming, told } = fed();
+    incoming.stdoutQueue.push(latin1("Content-Length: 6\r\n\r\n"));
+    const text = (await responseFromCgi(incoming, options)).text();
+    for (const piece of ["ab", "cd", "ef"]) {
+      await turns(2);
+      expect(told()).toEqual([]);
+      incoming.stdoutQueue.push(latin1(piece));
+    }
+    expect(await text).toBe("abcdef");
+    expect(told()).toEqual(["detached"]);
+  });
+
   it("CgiBody ends its stream with the last piece, without another read", async () => {
     for (const [length, isAnnounced] of [
       [4, true],
