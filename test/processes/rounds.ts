@@ -14,6 +14,7 @@ import {
 } from "../../adapters/node/index.ts";
 import type { RuntimeName } from "../adapters/battery/programs/adapter.ts";
 import type { RacerOperation, RacerOutcome } from "../adapters/battery/programs/racer.ts";
+import { bundle } from "../support/bundle.ts";
 import { freePort } from "../support/free_port.ts";
 import { waitUntil } from "../support/process.ts";
 import { type RuntimeRacer, startRuntimeRacer } from "../support/runtimes.ts";
@@ -113,6 +114,8 @@ class Load {
 export class Rounds {
   readonly #runtime: RuntimeName;
   readonly #folder = mkdtempSync(join(tmpdir(), "fetchcgi-processes-"));
+  /** The racer of Node in one file: most of the time of a round with a kill is the start of the next process. */
+  #bundled: Promise<string> | undefined;
   #racers: RuntimeRacer[] = [];
   /** Started ahead, in the place of the next that is killed. */
   #spare: Promise<RuntimeRacer> | null = null;
@@ -326,7 +329,9 @@ export class Rounds {
 
   /** The second is of Node whatever the runtime is, because they share paths. */
   async #newRacer(index: number): Promise<RuntimeRacer> {
-    const racer = startRuntimeRacer(index === 0 ? this.#runtime : "node");
+    const runtime = index === 0 ? this.#runtime : "node";
+    this.#bundled ??= bundle("test/adapters/battery/programs/racer.ts", join(this.#folder, "program"));
+    const racer = startRuntimeRacer(runtime, runtime === "node" ? { bundled: await this.#bundled } : {});
     // When it answers it has loaded what it needs.
     await within(racer.run({ do: "close" }), "The start of a process");
     return racer;

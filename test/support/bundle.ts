@@ -25,6 +25,7 @@ export async function bundle(program: string, folder: string): Promise<string> {
     target: "node20",
     esbuildOptions(options) {
       options.alias = ALIASES;
+      options.external = ["cloudflare:*"];
     },
   });
   const file = join(folder, "app.mjs");

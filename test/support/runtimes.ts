@@ -1,6 +1,7 @@
 import { type ChildProcess, type IOType, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import type { Stream } from "node:stream";
 import { finished } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
@@ -32,6 +33,8 @@ const programs = fileURLToPath(new URL("../adapters/battery/programs", import.me
 interface ProgramOptions {
   readonly stdin?: IOType | Stream;
   readonly env?: NodeJS.ProcessEnv;
+  /** The program in one file, for Node: it starts in a moment. */
+  readonly bundled?: string;
 }
 
 /** A program of the battery in a runtime. */
@@ -44,7 +47,11 @@ class RuntimeProgram {
   readonly #taken = new Set<number>();
 
   constructor(runtime: RuntimeName, [program, ...args]: [string, ...string[]], options: ProgramOptions) {
-    const run = [...COMMANDS[runtime](), join(programs, program), runtime, ...args];
+    const { bundled } = options;
+    const run =
+      bundled === undefined
+        ? [...COMMANDS[runtime](), join(programs, program), runtime, ...args]
+        : [process.execPath, bundled, runtime, ...args];
     const [command, ...rest] = run;
     this.child = spawn(command!, rest, {
       stdio: [options.stdin ?? "ignore", "pipe", "inherit"],
@@ -133,8 +140,8 @@ export function startRuntimeClient(runtime: RuntimeName, options: ProgramOptions
 }
 
 /** Starts racer.ts. */
-export function startRuntimeRacer(runtime: RuntimeName): RuntimeRacer {
-  return startOperator(runtime, "racer.ts");
+export function startRuntimeRacer(runtime: RuntimeName, options: ProgramOptions = {}): RuntimeRacer {
+  return startOperator(runtime, "racer.ts", options);
 }
 
 function startOperator<Operation, Outcome>(
@@ -147,13 +154,8 @@ function startOperator<Operation, Outcome>(
   // How it ended says more.
   child.stdin!.on("error", () => {});
   const waiting: ((outcome: Outcome) => void)[] = [];
-  let done = 0;
-  child.stdout!.on("data", () => {
-    for (const outcome of program.lines().slice(done)) {
-      done++;
-      waiting.shift()!(outcome as Outcome);
-    }
-  });
+  // Each line once, not all of them again: some programs run thousands of operations.
+  createInterface({ input: child.stdout! }).on("line", (line) => waiting.shift()!(JSON.parse(line) as Outcome));
   return {
     pid: program.pid,
     async run(operation) {
