@@ -414,7 +414,7 @@ export const CLIENT_FLOODS: readonly ClientFlood[] = [
   {
     name: "a body that the program begins to read too late",
     limit: "stallTimeout",
-    options: { stallTimeout: SOON },
+    options: { stallTimeout: SOON / 5 },
     first: (id) => header(id),
     piece: body,
     outcome: /^stallTimeout$/,
