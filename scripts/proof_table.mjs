@@ -51,7 +51,9 @@ export function proofTable(ledger) {
     const runtime = line.runtime?.split(" ")[0];
     if (line.failures > 0) {
       const seeds = line.seeds === undefined ? "" : `, seeds ${line.seeds.join(" to ")}`;
-      found.push(`- ${line.what} on ${line.runtime}${seeds}: ${line.note ?? "not explained yet"}`);
+      // The processes that floods were sent to run on these, whatever runs the flood.
+      const on = Object.keys(line.floods ?? {}).join(", ") || line.runtime;
+      found.push(`- ${line.what} on ${on}${seeds}: ${line.note ?? "not explained yet"}`);
     }
     if (line.what === "fuzz") {
       for (const [target, count] of Object.entries(line.inputs)) sums.add(TARGETS[target] ?? target, runtime, count);
