@@ -6,10 +6,10 @@ import { CLIENT_FLOODS, SERVER_FLOODS, SILENCES } from "./floods.ts";
 import { TargetServer } from "./processes.ts";
 
 /**
- * MiB by which a process may grow: buffers of the system and the runtime, and garbage that was not collected yet. Bun leaves up to 200 MiB of
- * it where requests are refused as fast as they come, however many.
+ * MiB by which a process may grow: buffers of the system and the runtime, and garbage that was not collected yet. Bun and Deno leave up to
+ * 200 MiB of it, Bun where requests are refused as fast as they come, however many.
  */
-const MOST_MEMORY: Readonly<Record<RuntimeName, number>> = { node: 128, bun: 256, deno: 128 };
+const MOST_MEMORY: Readonly<Record<RuntimeName, number>> = { node: 128, bun: 256, deno: 256 };
 /** MiB that a process may hold more than before: what the runtime compiles and caches. */
 const MOST_HELD = 16;
 /** Limits of a server that end a connection as a matter of course, so that `onError` is not told. */

@@ -206,6 +206,12 @@ export async function floodServer(server: TargetServer, flood: ServerFlood, most
   return { side: "server", name, limit, ...result };
 }
 
+/** How often a server has reported a limit since it was last asked what it holds. */
+async function reached(server: TargetServer, limit: string): Promise<number> {
+  const counts = JSON.parse(await server.ask("/reached")) as Record<string, number>;
+  return counts[limit] ?? 0;
+}
+
 /** Opens connections that wait, until the server has closed them all. */
 export async function waitOnServer(server: TargetServer, { name, limit, first, reads }: Silence): Promise<FloodResult> {
   const result = await measured(server, async (neighbour, open) => {
@@ -219,6 +225,11 @@ export async function waitOnServer(server: TargetServer, { name, limit, first, r
     try {
       // A later connection is served, so these were accepted before their ends are counted.
       await waitUntil(() => server.ask("/hello").then(Boolean, () => false));
+      if (!reads) {
+        await waitUntil(async () => server.descriptors <= open || (await reached(server, limit)) === sockets.length);
+        // A runtime that can't reset a connection keeps it until its peer has read what was written.
+        for (const socket of sockets) socket.resume();
+      }
       await waitUntil(() => server.descriptors <= open, {
         message: () => `${server.descriptors - open} connections stay open`,
       });
@@ -282,7 +293,7 @@ export async function floodClient(
     if (program === "answers many") await seen.take(connection);
     if (first !== undefined) await connection.send(first(id));
     if (piece === undefined) return;
-    for (let index = 0; sent < most; index++) {
+    for (let index = 0; sent < (flood.most ?? most); index++) {
       const bytes = piece(id, index);
       if (!(await connection.send(bytes))) return;
       sent += bytes.length;

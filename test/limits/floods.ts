@@ -42,6 +42,8 @@ export interface ClientFlood {
   readonly first?: (id: number) => Uint8Array;
   /** What is sent again and again. Without it the application is silent. */
   readonly piece?: (id: number, index: number) => Uint8Array;
+  /** Bytes after which the application is silent, where all that a flood may have would be too many. */
+  readonly most?: number;
   /**
    * How the call ends: the limit or the code of its error, or the status and the bytes of its body. Of many calls, how they do; then, if
    * all are waited for, what the application saw of them, or how often it could not be connected to.
@@ -235,12 +237,13 @@ export const SERVER_FLOODS: readonly ServerFlood[] = [
     reads: true,
   },
   {
-    name: "bodies of many requests that no handler reads",
+    name: "bodies of several requests that no handler reads",
     limit: "maxQueuedBytes",
     options: { maxQueuedBytes: 64 * 1024, stallTimeout: STALL },
+    // Each fills its queue after the one before was given up, and has its own stallTimeout then.
     first: () =>
-      many(64, (at) => request(1 + at, { uri: "/never", body: "x", extra: { CONTENT_LENGTH: "" } }).slice(0, -1)),
-    piece: (index) => bytesOf(stdinOf(1 + (index % 64), 30_000)),
+      many(6, (at) => request(1 + at, { uri: "/never", body: "x", extra: { CONTENT_LENGTH: "" } }).slice(0, -1)),
+    piece: (index) => bytesOf(stdinOf(1 + (index % 6), 30_000)),
     ends: "held up",
     reads: false,
   },
@@ -369,9 +372,10 @@ export const CLIENT_FLOODS: readonly ClientFlood[] = [
   {
     name: "messages of one byte before a header, beside other calls on the connection",
     limit: "maxStderrBytes",
-    // The other calls have these limits too, and are answered behind what waits in the socket: on Bun that takes more than half a second.
+    // The other calls have these limits too, and are answered behind what waits in the socket, which may be 10 MiB.
     options: { headerTimeout: 10 * SOON, readTimeout: 10 * SOON, multiplexing: true },
     piece: (id) => many(1000, () => record(RecordType.Stderr, id, "e")),
+    most: MIB,
     outcome: /^headerTimeout$/,
   },
   {

@@ -27,6 +27,8 @@ const server = await serve({
         reached.clear();
         return Response.json({ held: heldBytes(), descriptors: readdirSync("/proc/self/fd").length, reached: limits });
       }
+      case "/reached":
+        return Response.json(Object.fromEntries(reached));
       case "/echo":
         return new Response(request.body);
       case "/drain":
