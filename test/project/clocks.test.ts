@@ -11,6 +11,8 @@ const REASONS: Readonly<Record<string, string>> = {
   "cli/gateway/certificate.ts": "a certificate says from when and until when it is valid",
   "cli/gateway/files.ts": "HTTP clients ask whether a file has changed since a date",
   "cli/tap/recorder.ts": "a recording says when it began",
+  "cli/tap/run.ts": "the page shows requests by the time of day, and exports it",
+  "cli/tap/ui.ts": "the page shows requests by the time of day, and exports it",
   "cli/wire/recording.ts": "a recording says when it began",
 };
 
