@@ -309,7 +309,8 @@ export const frameworks: Readonly<Record<string, Framework>> = {
     fastCgi: ["main.js"],
     served: "serve({ path, fetch })",
     files: "dist/client",
-    exchanges: site,
+    exchanges: [...site, ...later],
+    differences: { "GET /later": NO_WAIT_UNTIL },
   },
   sveltekit: {
     title: "SvelteKit",
@@ -322,7 +323,8 @@ export const frameworks: Readonly<Record<string, Framework>> = {
     fastCgi: ["main.js"],
     served: "server.respond(request, { getClientAddress, platform: { fastCgi: context } })",
     files: "build/client",
-    exchanges: site,
+    exchanges: [...site, ...later],
+    differences: { "GET /later": NO_WAIT_UNTIL },
   },
   "tanstack-start": {
     title: "TanStack Start",
