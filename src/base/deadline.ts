@@ -7,7 +7,7 @@ const MAX_DELAY = 0x7fff_ffff;
  */
 const LATE = 20;
 
-/** How often such a timer is set again, for what came meanwhile to be read: once is too few on Deno. */
+/** How often such a timer is set again, for what came meanwhile to be read. Once is too few where sockets are looked at after the timers. */
 const EXTENSIONS = 3;
 
 /** Milliseconds for which it is set. */
