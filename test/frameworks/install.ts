@@ -83,7 +83,8 @@ async function versionOf(framework: Framework, folder: string): Promise<string> 
 }
 
 async function copyApp(name: string, framework: Framework, folder: string): Promise<void> {
-  for (const part of ["parts.js", "endpoints.js", "battery.js"]) await cp(join(appsFolder, part), join(folder, part));
+  for (const part of ["parts.js", "endpoints.js", "battery.js", "stop.js"])
+    await cp(join(appsFolder, part), join(folder, part));
   for (const path of [...(framework.with ?? []), `test/frameworks/apps/${name}`]) {
     const isFile = extname(path) !== "";
     await cp(join(root, path), isFile ? join(folder, basename(path)) : folder, { recursive: true });

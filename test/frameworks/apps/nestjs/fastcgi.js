@@ -1,12 +1,9 @@
 import { serve } from "fetchcgi/node";
 import { app } from "./app.js";
+import { closeAtSigterm } from "./stop.js";
 
 const path = process.env.SOCKET;
 
 await app.init();
 const server = await serve({ path, listener: app.getHttpAdapter().getInstance() });
-
-process.once("SIGTERM", async () => {
-  await server.close();
-  process.exit();
-});
+closeAtSigterm(server);

@@ -1,5 +1,6 @@
 import { serve } from "fetchcgi/node";
 import app from "./dist/server/index.mjs";
+import { closeAtSigterm } from "./stop.js";
 
 const path = process.env.SOCKET;
 
@@ -8,8 +9,4 @@ const server = await serve({
   fetch: (request, { params, waitUntil }) =>
     app.fetch(Object.assign(request, { ip: params.get("REMOTE_ADDR"), waitUntil })),
 });
-
-process.once("SIGTERM", async () => {
-  await server.close();
-  process.exit();
-});
+closeAtSigterm(server);
