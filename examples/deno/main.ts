@@ -32,11 +32,14 @@ const front = Deno.serve(
 );
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  Deno.addSignalListener(signal, async () => {
+  const stop = async () => {
+    // A second one does not wait.
+    Deno.removeSignalListener(signal, stop);
     await front.shutdown();
     await client.close({ timeout: 2000 });
     await application.close({ timeout: 2000 });
     await Deno.remove(folder, { recursive: true });
     Deno.exit();
-  });
+  };
+  Deno.addSignalListener(signal, stop);
 }
