@@ -2,6 +2,7 @@
 
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
+import { text } from "node:stream/consumers";
 import { type RunningProcess, waitUntil } from "../support/process.ts";
 
 /** Where the work of a program connects. */
@@ -36,10 +37,9 @@ export class LaterWork {
     process.kill(pid, "SIGTERM");
     await waitUntil(hasStopped, { message: "Cannot see the program stop" });
     work.write("go on");
-    let text = "";
-    for await (const piece of work.setEncoding("utf8")) text += piece;
+    const last = await text(work).catch(() => "broken off");
     work.destroy();
-    if (text !== "done") return "the program did not wait for it";
+    if (last !== "done") return "the program did not wait for it";
     const end = await exited;
     return end === "code 0" ? null : `the program ended with ${end}`;
   }
