@@ -28,6 +28,7 @@ export class Deadline<What = void> {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #firesAt = 0;
   #delay = 0;
+  #extensions: number | null = null;
   #expiresAt = Number.POSITIVE_INFINITY;
 
   constructor(onExpire: (what: What) => void) {
@@ -74,7 +75,13 @@ export class Deadline<What = void> {
   #arm(delay: number, extensions: number | null = null): void {
     const wait = Math.min(delay, MAX_DELAY);
     this.#firesAt = performance.now() + wait;
-    this.#timer = setTimeout(() => this.#check(extensions), wait);
+    this.#extensions = extensions;
+    this.#timer = setTimeout(Deadline.#fire, wait, this);
+  }
+
+  /** One function for all timers: each idle connection has one. */
+  static #fire<What>(deadline: Deadline<What>): void {
+    deadline.#check(deadline.#extensions);
   }
 
   #check(extensions: number | null): void {

@@ -1,14 +1,17 @@
 /** The number of entries from which on searching a list takes longer than a Map. */
 const MAX_LISTED = 32;
 
+const EMPTY: readonly never[] = [];
+
 /**
  * A map of few entries that come and go all the time. In V8, a Map that does so makes itself a new table every few
  * entries, and each old table refers to the next one. Once one of them is old, a scavenge keeps all that followed it,
- * with what they hold. Lists have no such chain.
+ * with what they hold. Lists have no such chain. An empty map has no list of its own, and lists are not changed, but
+ * replaced: so they are no longer than they must be.
  */
 export class SmallMap<Key, Value> {
-  #keys: Key[] = [];
-  #values: Value[] = [];
+  #keys: readonly Key[] = EMPTY;
+  #values: readonly Value[] = EMPTY;
   /** Instead of the lists, if there are many entries. */
   #map: Map<Key, Value> | null = null;
 
@@ -27,16 +30,21 @@ export class SmallMap<Key, Value> {
   }
 
   set(key: Key, value: Value): void {
-    if (this.#map === null && this.#keys.length < MAX_LISTED) {
-      const known = this.#keys.indexOf(key);
-      const index = known === -1 ? this.#keys.length : known;
-      this.#keys[index] = key;
-      this.#values[index] = value;
+    if (this.#map === null && this.#keys.length >= MAX_LISTED) {
+      this.#map = new Map(this.#keys.map((other, index) => [other, this.#values[index]!]));
+      this.#keys = this.#values = EMPTY;
+    }
+    if (this.#map !== null) {
+      this.#map.set(key, value);
       return;
     }
-    this.#map ??= new Map(this.#keys.splice(0).map((other, index) => [other, this.#values[index]!]));
-    this.#values = [];
-    this.#map.set(key, value);
+    const index = this.#keys.indexOf(key);
+    if (index === -1) {
+      this.#keys = [...this.#keys, key];
+      this.#values = [...this.#values, value];
+    } else {
+      this.#values = this.#values.with(index, value);
+    }
   }
 
   delete(key: Key): void {
@@ -47,23 +55,21 @@ export class SmallMap<Key, Value> {
     }
     const index = this.#keys.indexOf(key);
     if (index === -1) return;
-    if (index === this.#keys.length - 1) {
-      this.#keys.pop();
-      this.#values.pop();
-    } else {
-      this.#keys.splice(index, 1);
-      this.#values.splice(index, 1);
+    if (this.#keys.length === 1) {
+      this.clear();
+      return;
     }
+    this.#keys = this.#keys.toSpliced(index, 1);
+    this.#values = this.#values.toSpliced(index, 1);
   }
 
   clear(): void {
-    this.#keys = [];
-    this.#values = [];
+    this.#keys = this.#values = EMPTY;
     this.#map = null;
   }
 
-  /** A copy of the values, in the order in which their keys were added. */
-  values(): Value[] {
-    return this.#map === null ? this.#values.slice() : [...this.#map.values()];
+  /** The values of this moment, in the order in which their keys were added. */
+  values(): readonly Value[] {
+    return this.#map === null ? this.#values : [...this.#map.values()];
   }
 }

@@ -81,7 +81,7 @@ export class IncomingRequest implements FastCgiRequest {
   #dataQueue: ByteQueue | null = null;
   #controller: AbortController | null = null;
   #abortReason: FastCgiError | null = null;
-  #onAbort: ((reason: FastCgiError) => void)[] = [];
+  #onAbort: readonly ((reason: FastCgiError) => void)[] = [];
   #copyable: FastCgiRequest | null = null;
   #watch: RequestObserver | null = null;
 
@@ -213,7 +213,7 @@ export class IncomingRequest implements FastCgiRequest {
   /** Calls `callback` when the request is aborted, or at once if it was. Costs less than an AbortSignal. */
   onAbort(callback: (reason: FastCgiError) => void): void {
     if (this.#abortReason !== null) callback(this.#abortReason);
-    else this.#onAbort.push(callback);
+    else this.#onAbort = [...this.#onAbort, callback];
   }
 
   /** Fails the rest of the input and aborts the signal. Only the first reason counts. */

@@ -4,6 +4,7 @@
 
 import { contained } from "../base/contained.ts";
 import { type Resolved, resolveOptions } from "../base/resolve_options.ts";
+import { SmallMap } from "../base/small_map.ts";
 import { checkFunction, objectOf } from "../base/unexpected.ts";
 import { decodeVariables, type Variables } from "../cgi/variables.ts";
 import { FCGI_HEADER_LEN, FCGI_NULL_REQUEST_ID, nameOf, ProtocolStatus, RecordType } from "../protocol/constants.ts";
@@ -46,7 +47,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
   readonly #outlet: RequestDecoderOutlet;
   /** Passes errors to the outlet. Made for the first one, because most connections have none. */
   #tell: ((error: FastCgiError, request?: FastCgiRequest) => void) | null = null;
-  readonly #active = new Map<number, ActiveRequest>();
+  readonly #active = new SmallMap<number, ActiveRequest>();
   #drained = 0;
   #keptBytes = 0;
   #dead: FastCgiError | null = null;
@@ -94,7 +95,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
 
   /** The requests that were emitted and are not over. */
   get requests(): IncomingRequest[] {
-    return [...this.#active.values()].flatMap(({ request }) => request ?? []);
+    return this.#active.values().flatMap(({ request }) => request ?? []);
   }
 
   /**
@@ -116,7 +117,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
    * fails, and the application answers. Other requests go on.
    */
   timeOutInput(now: number, timeouts: InputTimeouts): void {
-    for (const active of [...this.#active.values()]) {
+    for (const active of this.#active.values()) {
       const { requestId, request, waitsSince, timeout: limit } = active;
       const timeout = timeouts[limit];
       if (waitsSince === SINCE_LAST_LOOK || waitsSince + timeout > now) continue;
@@ -171,7 +172,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
 
   /** Aborts every active request: the connection is gone. */
   abortAll(reason: FastCgiError): void {
-    for (const { request, watch } of [...this.#active.values()]) {
+    for (const { request, watch } of this.#active.values()) {
       if (request === null) watch?.end("aborted", reason);
       else request.abort(reason);
     }

@@ -73,8 +73,8 @@ export class ServerConnection
   #phase: Phase = "open";
   #input: Input = "wanted";
   #onSettled: (() => void) | null = null;
-  /** Requests that came in the piece of input that is being decoded. */
-  #arrived: IncomingRequest[] = [];
+  /** Requests that came in the piece of input that is being decoded; null if there are none. */
+  #arrived: IncomingRequest[] | null = null;
   #drops = 0;
 
   constructor(
@@ -143,7 +143,7 @@ export class ServerConnection
     } catch (error) {
       fault = { error };
     }
-    if (this.#arrived.length > 0) this.#beginArrived();
+    if (this.#arrived !== null) this.#beginArrived(this.#arrived);
     if (fault !== null) this.#onFault(fault.error);
     this.#watch();
   }
@@ -261,6 +261,7 @@ export class ServerConnection
 
   /** Called with a request. */
   enqueue(request: IncomingRequest): void {
+    this.#arrived ??= [];
     this.#arrived.push(request);
   }
 
@@ -270,8 +271,9 @@ export class ServerConnection
    * handler returns that and no promise: the fault is acted on right afterwards, and aborts what still runs. FastCGI
    * can't announce the end of a connection, so requests that come while it is finishing are answered, too.
    */
-  #beginArrived(): void {
-    for (const request of this.#arrived.splice(0)) {
+  #beginArrived(arrived: readonly IncomingRequest[]): void {
+    this.#arrived = null;
+    for (const request of arrived) {
       if (this.canSend) {
         this.#exchanges.begin(request);
         continue;

@@ -22,8 +22,8 @@ export abstract class OrderedChannel implements ByteChannel {
   /** Why nothing can be written any more, once the channel is not open. */
   #failure: unknown;
   #events: ByteChannelEvents | null = null;
-  /** The calls that came before there was a receiver. */
-  readonly #early: ((events: ByteChannelEvents) => void)[] = [];
+  /** The calls that came before there was a receiver; null if there are none. */
+  #early: ((events: ByteChannelEvents) => void)[] | null = null;
   #hasEnded = false;
   #isPaused = false;
   #onResume: (() => void) | null = null;
@@ -50,12 +50,13 @@ export abstract class OrderedChannel implements ByteChannel {
     // Not at once, because a runtime may call back while it begins to read.
     queueMicrotask(() => {
       this.#events = events;
-      const early = this.#early.splice(0);
-      for (const tell of early) this.#tell(tell);
+      const early = this.#early;
+      this.#early = null;
+      for (const tell of early ?? []) this.#tell(tell);
       if (this.#phase === "closed") return;
       this.startReading();
       if (this.#isPaused) this.pauseSocket();
-      else if (early.length > 0) this.resumeSocket();
+      else if (early !== null) this.resumeSocket();
     });
   }
 
@@ -160,6 +161,7 @@ export abstract class OrderedChannel implements ByteChannel {
       tell(this.#events);
       return;
     }
+    this.#early ??= [];
     this.#early.push(tell);
     this.pauseSocket();
   }

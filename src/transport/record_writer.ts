@@ -119,7 +119,7 @@ export class RecordWriter implements RecordSink {
   /** Whether the output must look broken at its end. */
   #breaksOff = false;
   #isEnded = false;
-  #onIdle: (() => void)[] = [];
+  #onIdle: (() => void)[] | null = null;
   #pendingBytes = 0;
   #failed = false;
   #error: unknown;
@@ -182,7 +182,12 @@ export class RecordWriter implements RecordSink {
   /** Resolves when everything so far has been taken, or can't be taken any more. */
   async idle(): Promise<void> {
     this.#flush();
-    while (this.#sending !== null) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
+    while (this.#sending !== null) {
+      await new Promise<void>((resolve) => {
+        this.#onIdle ??= [];
+        this.#onIdle.push(resolve);
+      });
+    }
   }
 
   /** Half-closes the connection after everything so far. Nothing more can be written then. Never rejects. */
@@ -305,7 +310,9 @@ export class RecordWriter implements RecordSink {
   }
 
   #tellIdle(): void {
-    if (this.#onIdle.length > 0) for (const resolve of this.#onIdle.splice(0)) resolve();
+    const waiting = this.#onIdle;
+    this.#onIdle = null;
+    for (const resolve of waiting ?? []) resolve();
   }
 
   async #waitFor(busy: Promise<void>, batch: WriteBatch): Promise<void> {
