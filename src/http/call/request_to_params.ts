@@ -76,6 +76,7 @@ export const SERVER_SOFTWARE = "fetchcgi/0.1.0";
  * headers of a request can name variables, and only `HTTP_*`.
  *
  * @throws {FastCgiError} `malformedRequest` if the decoded path holds NUL, CR, LF or a `..` segment.
+ * @throws {TypeError} If the URL is none of HTTP.
  */
 export function paramsFromRequest(
   request: HttpRequestHead,
@@ -84,6 +85,7 @@ export function paramsFromRequest(
   const { script, overrides = [] } = options;
   // Stryker disable next-line ConditionalExpression: a copy of the URL says the same
   const url = typeof request.url === "string" ? new URL(request.url) : request.url;
+  checkScheme(url);
   const { pathname, search } = url;
   const params = new Map<string, string>()
     .set("GATEWAY_INTERFACE", "CGI/1.1")
@@ -107,6 +109,11 @@ export function paramsFromRequest(
     for (const [name, value] of pairsOf(override)) params.set(name, value);
   }
   return params;
+}
+
+/** Deno names what came over a Unix socket `http+unix:`. `localhost:80/` is a URL as well: its scheme is `localhost:`. */
+function checkScheme({ protocol, href }: URL): void {
+  if (!/^https?[:+]/.test(protocol)) throw unexpected("Cannot send the request: expected an http: or https: URL", href);
 }
 
 /**

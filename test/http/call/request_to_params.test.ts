@@ -238,6 +238,23 @@ describe("paramsFromRequest", () => {
     }
   });
 
+  it.each([
+    "data:text/plain,hi",
+    "localhost:8080/index.php",
+    "file:///etc/passwd",
+    "ftp://a/",
+    "blob:http://a/1",
+    "httpx://a/",
+  ])("paramsFromRequest refuses a URL that is none of HTTP: %s", (url) => {
+    const message = `Cannot send the request: expected an http: or https: URL, got ${JSON.stringify(url)}`;
+    expect(() => paramsFromRequest({ method: "GET", url, headers: new Headers() })).toThrow(new TypeError(message));
+  });
+
+  it("paramsFromRequest takes what Deno says of a request that came over a Unix socket", () => {
+    const params = paramsFromRequest({ method: "GET", url: "http+unix://%2Frun%2Fa.sock/b?c", headers: new Headers() });
+    expect(params.get("REQUEST_URI")).toBe("/b?c");
+  });
+
   it("paramsFromRequest sends no PATH_TRANSLATED, REMOTE_HOST, REMOTE_USER or AUTH_TYPE of its own", () => {
     const names = Object.keys(paramsOf("http://a.test/x", { headers: { authorization: "Basic dTpw" } }));
     for (const name of ["PATH_TRANSLATED", "REMOTE_HOST", "REMOTE_IDENT", "REMOTE_USER", "AUTH_TYPE", "PHP_VALUE"]) {
