@@ -1,9 +1,10 @@
 // Runs every flood on a runtime, and says what is wrong with a result.
 
 import type { RuntimeName } from "../adapters/battery/programs/adapter.ts";
+import { CLIENT_FLOODS } from "./client_floods.ts";
 import { type FloodResult, floodClient, floodServer, waitOnServer } from "./flooding.ts";
-import { CLIENT_FLOODS, SERVER_FLOODS, SILENCES } from "./floods.ts";
 import { TargetServer } from "./processes.ts";
+import { SERVER_FLOODS, SILENCES } from "./server_floods.ts";
 
 /**
  * MiB by which a process may grow: buffers of the system and the runtime, and garbage that was not collected yet. Bun and Deno leave up to

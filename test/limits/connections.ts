@@ -8,7 +8,7 @@ import type { RuntimeName } from "../adapters/battery/programs/adapter.ts";
 import { waitUntil } from "../support/process.ts";
 import { bytesOf, request } from "../support/records.ts";
 import { PeakMemory } from "../support/resident_memory.ts";
-import { Neighbour, runProgram, TargetServer } from "./processes.ts";
+import { runProgram, TargetServer } from "./processes.ts";
 import type { CrowdOutcome, CrowdTask } from "./programs/crowd.ts";
 
 /** What many connections cost a server, or many waiting requests a client. Memory is in KiB for each. */
@@ -73,7 +73,7 @@ export async function holdConnections(runtime: RuntimeName, count: number): Prom
   });
   try {
     const before = await server.held();
-    const neighbour = await Neighbour.start(server.port);
+    const neighbour = await server.neighbour();
     const open = server.descriptors;
     const memory = new PeakMemory(server.pid);
     const start = performance.now();
@@ -99,7 +99,7 @@ export async function holdConnections(runtime: RuntimeName, count: number): Prom
     await server.ask("/go");
     const answered = await Promise.all(guests.map((guest) => guest.answered));
     for (const { socket } of guests) socket.destroy();
-    await neighbour.stop();
+    await neighbour.leave();
     // The neighbour has left too. What the server said before is more: it has the connection of the question and the folder being listed.
     await waitUntil(() => server.descriptors < open);
     const after = await server.held();

@@ -10,19 +10,14 @@ import { waitUntil } from "../support/process.ts";
 import { bytesOf, record, request } from "../support/records.ts";
 import { PeakMemory } from "../support/resident_memory.ts";
 import { type BackendConnection, type BackendRequest, TcpBackend } from "../support/tcp_backend.ts";
-import {
-  type ClientFlood,
-  COMPANION_ID,
-  type FloodEnd,
-  type ServerFlood,
-  SILENT_CONNECTIONS,
-  type Silence,
-} from "./floods.ts";
-import { Neighbour, runProgram, type TargetServer } from "./processes.ts";
+import { type ClientFlood, MANY, response } from "./client_floods.ts";
+import { type Beside, figuresOf, type Neighbour } from "./neighbour.ts";
+import { runProgram, type TargetServer } from "./processes.ts";
 import type { ClientOutcome, ClientTask } from "./programs/client.ts";
+import { COMPANION_ID, type FloodEnd, type ServerFlood, SILENT_CONNECTIONS, type Silence } from "./server_floods.ts";
 
 /** What a flood did. */
-export interface FloodResult {
+export interface FloodResult extends Beside {
   readonly side: "server" | "client";
   readonly name: string;
   readonly limit: string;
@@ -38,11 +33,8 @@ export interface FloodResult {
   readonly descriptors: number;
   /** How often each limit was reported. */
   readonly reached: Readonly<Record<string, number>>;
-  /** Answers on another connection during the flood, and the slowest in milliseconds. */
-  readonly answers: number;
-  readonly slowest: number;
-  /** The same for a request on the connection of the flood; null where there is none. */
-  readonly companion: { readonly answers: number; readonly slowest: number } | null;
+  /** The same as of the neighbour, which has another connection, for a request on the connection of the flood; null where there is none. */
+  readonly companion: Beside | null;
 }
 
 const MIB = 1024 * 1024;
@@ -54,7 +46,7 @@ const HELD_UP = 30;
 const HANGS = 20_000;
 
 /** A request on the connection of a flood, whose body is sent back piece by piece. */
-class Companion {
+class Companion implements Beside {
   readonly #socket: Socket;
   #asked = "";
   #answered = "";
@@ -151,7 +143,7 @@ async function measured(
   ) => Promise<{ ended: string; bytes: number; companion?: Companion | null }>,
 ): Promise<Omit<FloodResult, "side" | "name" | "limit">> {
   const before = await server.held();
-  const neighbour = await Neighbour.start(server.port);
+  const neighbour = await server.neighbour();
   const open = server.descriptors;
   const memory = new PeakMemory(server.pid);
   const {
@@ -159,11 +151,11 @@ async function measured(
     bytes,
     companion = null,
   } = await attack(neighbour, open).catch(async (error) => {
-    await neighbour.stop().catch(() => {});
+    await neighbour.leave().catch(() => {});
     throw error;
   });
   const growth = memory.growth;
-  await neighbour.stop();
+  await neighbour.leave();
   await waitUntil(() => server.descriptors < open, {
     message: () => `${server.descriptors - open + 1} descriptors stay open`,
   });
@@ -176,9 +168,8 @@ async function measured(
     held: round((after.held - before.held) / MIB),
     descriptors: after.descriptors - before.descriptors,
     reached: after.reached,
-    answers: neighbour.answers,
-    slowest: Math.round(neighbour.slowest),
-    companion: companion && { answers: companion.answers, slowest: Math.round(companion.slowest) },
+    ...figuresOf(neighbour),
+    companion: companion && figuresOf(companion),
   };
 }
 
@@ -242,29 +233,39 @@ export async function waitOnServer(server: TargetServer, { name, limit, first, r
   return { side: "server", name, limit, ...result };
 }
 
-const answer = (id: number, text: string): Uint8Array =>
-  bytesOf(
-    record(RecordType.Stdout, id, `Content-Type: text/plain\r\n\r\n${text}`),
-    record(RecordType.Stdout, id),
-    record(RecordType.EndRequest, id, "\0".repeat(8)),
-  );
-
 /** What an application sees of many calls. */
 class SeenCalls {
   /** Those that run on each open connection. */
   readonly #running = new Map<BackendConnection, number>();
   #mostConnections = 0;
   #mostAtOnce = 0;
+  /** Calls that may run at once. */
+  readonly #atOnce: number;
+  #waiting: (() => void)[] = [];
+  #answered = 0;
 
-  /** Resolves when it is to be answered: later than at once, so that others come meanwhile. */
+  constructor(atOnce: number) {
+    this.#atOnce = atOnce;
+  }
+
+  /** Resolves when as many run as may, so that each of them has come beside all others. */
   async take(connection: BackendConnection): Promise<void> {
     if (!this.#running.has(connection)) void connection.closed.then(() => this.#running.delete(connection));
     const running = (this.#running.get(connection) ?? 0) + 1;
     this.#running.set(connection, running);
     this.#mostConnections = Math.max(this.#mostConnections, this.#running.size);
     this.#mostAtOnce = Math.max(this.#mostAtOnce, running);
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise<void>((resolve) => {
+      this.#waiting.push(resolve);
+      if (this.#waiting.length >= Math.min(this.#atOnce, MANY - this.#answered)) this.#answerAll();
+    });
     if (this.#running.has(connection)) this.#running.set(connection, this.#running.get(connection)! - 1);
+  }
+
+  #answerAll(): void {
+    this.#answered += this.#waiting.length;
+    for (const answer of this.#waiting) answer();
+    this.#waiting = [];
   }
 
   toString(): string {
@@ -282,12 +283,14 @@ export async function floodClient(
   const { name, limit, program = "reads", options = {}, upload, first, piece, application, failover } = flood;
   const method = upload === undefined ? (flood.method ?? "GET") : "POST";
   let sent = 0;
-  const seen = new SeenCalls();
+  const seen = new SeenCalls(flood.atOnce ?? 1);
+  let closed: Promise<unknown> | undefined;
   const pourTo = async ({ id, connection, stdin }: BackendRequest): Promise<void> => {
+    closed = connection.closed;
     if (flood.stopsReading) connection.stopReading();
     if (upload !== undefined) {
       sent = (await stdin).length;
-      await connection.send(answer(id, sent === most ? "whole" : `${sent} of ${most} bytes`));
+      await connection.send(response(id, sent === most ? "whole" : `${sent} of ${most} bytes`));
       return;
     }
     if (program === "answers many") await seen.take(connection);
@@ -302,8 +305,9 @@ export async function floodClient(
   const backend = await TcpBackend.start(async (received) => {
     if (received.uri === "/flood") return pourTo(received);
     await received.stdin;
+    if (received.uri === "/closed") await closed;
     const text = received.uri === "/seen" ? `${seen}` : `answered ${received.uri}`;
-    await received.connection.send(answer(received.id, text));
+    await received.connection.send(response(received.id, text));
   });
   const full = application === "takes no connection" ? await fullPort() : null;
   const hostile = application === "not there" ? await freePort() : (full ?? backend).port;
@@ -332,10 +336,8 @@ export async function floodClient(
       held: round(held / MIB),
       descriptors,
       reached: {},
-      answers: neighbour.answers,
-      slowest: Math.round(neighbour.slowest),
-      companion:
-        companion.answers === 0 ? null : { answers: companion.answers, slowest: Math.round(companion.slowest) },
+      ...neighbour,
+      companion,
     };
   } finally {
     await Promise.all([backend.close(), full?.close()]);

@@ -2,10 +2,11 @@
 
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { judged } from "./all.ts";
+import { CLIENT_FLOODS } from "./client_floods.ts";
 import { holdConnections } from "./connections.ts";
 import { floodClient, floodServer, waitOnServer } from "./flooding.ts";
-import { CLIENT_FLOODS, SERVER_FLOODS, SILENCES } from "./floods.ts";
 import { TargetServer } from "./processes.ts";
+import { SERVER_FLOODS, SILENCES } from "./server_floods.ts";
 
 const MIB = 1024 * 1024;
 

@@ -1,4 +1,4 @@
-// Programs of this folder in processes of their own on any runtime, and a client beside them.
+// Programs of this folder in processes of their own on any runtime.
 
 import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -6,6 +6,7 @@ import { FastCgiHttpClient, FastCgiTcpConnector } from "../../adapters/node/inde
 import { commandOf } from "../../scripts/setup.mjs";
 import type { RuntimeName } from "../adapters/battery/programs/adapter.ts";
 import { type RunningProcess, startProcess, waitUntil } from "../support/process.ts";
+import { Neighbour } from "./neighbour.ts";
 
 /** Milliseconds. Only a hang reaches it. */
 const HANG = 200_000;
@@ -78,6 +79,12 @@ export class TargetServer {
     return JSON.parse(await this.ask("/held")) as Held;
   }
 
+  /** Asks again and again on a connection of its own. */
+  neighbour(): Promise<Neighbour> {
+    const connector = new FastCgiTcpConnector({ port: this.port });
+    return Neighbour.start(new FastCgiHttpClient(connector, { keepAlive: true }), "/hello");
+  }
+
   /** The number of open descriptors. */
   get descriptors(): number {
     return readdirSync(`/proc/${this.pid}/fd`).length;
@@ -85,63 +92,5 @@ export class TargetServer {
 
   stop(): Promise<void> {
     return this.#process.stop();
-  }
-}
-
-/** A client that asks again and again, on a connection of its own. */
-export class Neighbour {
-  readonly #client: FastCgiHttpClient;
-  readonly #running: Promise<void>;
-  #isOver = false;
-  #hasFailed = false;
-  answers = 0;
-  /** Milliseconds of the slowest answer. */
-  slowest = 0;
-
-  private constructor(port: number) {
-    this.#client = new FastCgiHttpClient(new FastCgiTcpConnector({ port }), { keepAlive: true });
-    this.#running = this.#goOn();
-    this.#running.catch(() => {
-      this.#hasFailed = true;
-    });
-  }
-
-  /** Resolves when it is connected. */
-  static async start(port: number): Promise<Neighbour> {
-    const neighbour = new Neighbour(port);
-    await neighbour.more(1);
-    neighbour.slowest = 0;
-    return neighbour;
-  }
-
-  /** Waits for so many more answers. */
-  async more(count: number): Promise<void> {
-    for (const enough = this.answers + count; this.answers < enough; ) await this.pause();
-  }
-
-  /** Waits a millisecond. Rejects once an answer is wrong or does not come: then there are no more. */
-  async pause(): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, 1));
-    if (this.#hasFailed) await this.#running;
-  }
-
-  async stop(): Promise<void> {
-    this.#isOver = true;
-    try {
-      await this.#running;
-    } finally {
-      await this.#client.close();
-    }
-  }
-
-  async #goOn(): Promise<void> {
-    while (!this.#isOver) {
-      const start = performance.now();
-      const text = await (await this.#client.fetch("http://a.test/hello")).text();
-      if (text !== "answered /hello") throw new Error(`Expected the answer to /hello, got ${text}`);
-      this.slowest = Math.max(this.slowest, performance.now() - start);
-      this.answers++;
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    }
   }
 }

@@ -9,7 +9,8 @@ import { DEFAULTS as CONNECTOR_DEFAULTS } from "../../src/connect/connectors.ts"
 import { DEFAULT_HTTP_CLIENT_OPTIONS } from "../../src/http/call/client_options.ts";
 import { SERVER_DEFAULTS } from "../../src/server/options.ts";
 import { CLOSE_DEFAULTS } from "../../src/server/server.ts";
-import { CLIENT_FLOODS, SERVER_FLOODS, SILENCES } from "../limits/floods.ts";
+import { CLIENT_FLOODS } from "../limits/client_floods.ts";
+import { SERVER_FLOODS, SILENCES } from "../limits/server_floods.ts";
 import { missingTests } from "../support/named_tests.ts";
 import { writtenDefault } from "../support/written_default.ts";
 

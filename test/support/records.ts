@@ -57,6 +57,11 @@ export function bytesOf(...records: (FastCgiRecord | FastCgiRecord[])[]): Uint8A
   return encodeRecords(records.flat());
 }
 
+/** The bytes of so many records, or groups of them. */
+export function many(count: number, make: (index: number) => FastCgiRecord | FastCgiRecord[]): Uint8Array {
+  return bytesOf(...Array.from({ length: count }, (_, index) => make(index)));
+}
+
 /** All records in `bytes`. */
 export function recordsIn(bytes: Uint8Array): FastCgiRecord[] {
   const records: FastCgiRecord[] = [];

@@ -7,7 +7,8 @@ import { type Adapter, adapterOf, type RuntimeName } from "../../adapters/batter
 import { heldBytes } from "../../support/memory.ts";
 import { waitUntil } from "../../support/process.ts";
 import { PeakMemory } from "../../support/resident_memory.ts";
-import { type ClientFlood, MANY } from "../floods.ts";
+import { type ClientFlood, MANY } from "../client_floods.ts";
+import { type Beside, figuresOf, Neighbour } from "../neighbour.ts";
 
 /** What this program is told. */
 export interface ClientTask {
@@ -28,18 +29,12 @@ export interface ClientTask {
   readonly most: number;
 }
 
-/** How calls beside the flood went: the answers, and the slowest in milliseconds. */
-export interface Beside {
-  answers: number;
-  slowest: number;
-}
-
 /** What came of it. */
 export interface ClientOutcome {
   readonly outcome: string;
   readonly neighbour: Beside;
-  /** Calls on the same connection, where it is shared. */
-  readonly companion: Beside;
+  /** Calls on the same connection; null where it is not shared. */
+  readonly companion: Beside | null;
   /** MiB by which the process grew at most. */
   readonly memory: number;
   /** Bytes that are still reachable behind the flood, and were not before. */
@@ -68,27 +63,9 @@ const good = new Client(other!, { onStderr() {}, keepAlive: true });
 const isMany = task.program === "calls many" || task.program === "answers many";
 const isShared = "multiplexing" in task.options && !isMany;
 
-let isOver = false;
-const neighbour: Beside = { answers: 0, slowest: 0 };
-const companion: Beside = { answers: 0, slowest: 0 };
-
-/** Asks again and again, until the call has ended. */
-async function goOn(through: FastCgiHttpClient, path: string, beside: Beside): Promise<void> {
-  do {
-    const start = performance.now();
-    const text = await (await through.fetch(`http://a.test${path}`)).text();
-    if (text !== `answered ${path}`) throw new Error(`Expected the answer to ${path}, got ${text}`);
-    beside.answers++;
-    beside.slowest = Math.max(beside.slowest, performance.now() - start);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  } while (!isOver);
-}
-
-async function waitForNeighbour(): Promise<void> {
-  for (const enough = neighbour.answers + WAIT; neighbour.answers < enough; ) {
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-}
+const neighbour = await Neighbour.start(good, "/neighbour");
+const companion = isShared ? await Neighbour.start(client, "/companion") : null;
+const waitForNeighbour = (): Promise<void> => neighbour.more(WAIT);
 
 /** A body that gives a piece when it is asked for one. */
 function uploaded(kind: ClientFlood["upload"]): ReadableStream<Uint8Array> | undefined {
@@ -106,6 +83,11 @@ function uploaded(kind: ClientFlood["upload"]): ReadableStream<Uint8Array> | und
       controller.enqueue(next);
     },
   });
+}
+
+/** What the application answers to another client. */
+async function asked(path: string): Promise<string> {
+  return (await new Client(hostile!).fetch(`http://a.test${path}`)).text();
 }
 
 /** Calls many times at once, and waits for all, or gives up when all that may wait do. Returns how the calls ended. */
@@ -130,9 +112,8 @@ async function callMany(): Promise<string> {
 
 /** What the application sees, as soon as it is what should be seen, or after many answers of the neighbour. */
 async function whatWasSeen(outcome: string): Promise<string> {
-  const witness = new Client(hostile!);
   for (let patience = 200; ; patience--) {
-    const seen = await (await witness.fetch("http://a.test/seen")).text();
+    const seen = await asked("/seen");
     if (patience === 0 || new RegExp(task.end).test(`${outcome}; ${seen}`)) return seen;
     await waitForNeighbour();
   }
@@ -147,8 +128,8 @@ async function call(): Promise<string> {
     const init = { method, signal: abort.signal, ...(body && { body, duplex: "half" }) };
     const response = await client.fetch("http://a.test/flood", init);
     if (program !== "reads") await waitForNeighbour();
-    // On a quiet machine the neighbour has all its answers before the timeout.
-    if (program === "waits, then reads") await new Promise((resolve) => setTimeout(resolve, 2_000));
+    // The client gives the response up, and closes its connection.
+    if (program === "waits, then reads") await asked("/closed");
     if (program === "waits, then cancels") {
       await response.body!.cancel();
       return `${response.status}, cancelled`;
@@ -170,19 +151,13 @@ async function call(): Promise<string> {
 
 const descriptors = (): number => readdirSync("/proc/self/fd").length;
 
-// All is loaded and connected then.
-await (await good.fetch("http://a.test/before")).text();
-if (isShared) await (await client.fetch("http://a.test/before")).text();
+// Deno opens two sockets of its own half a second after its start, or with the first handler of a signal. So they are counted from the start.
+process.once("SIGTERM", () => process.exit(1));
+// All is loaded and connected now.
 const [heldBefore, descriptorsBefore] = [heldBytes(), descriptors()];
 const peak = new PeakMemory(process.pid);
-const calling = call().finally(() => {
-  isOver = true;
-});
-const [outcome] = await Promise.all([
-  calling,
-  goOn(good, "/neighbour", neighbour),
-  isShared && goOn(client, "/companion", companion),
-]);
+const outcome = await call();
+await Promise.all([neighbour.stop(), companion?.stop()]);
 const memory = peak.growth;
 // The next call works, where there is an application.
 const canGoOn = !task.isDead || both !== undefined;
@@ -192,8 +167,8 @@ await client.close();
 await waitUntil(() => descriptors() <= descriptorsBefore).catch(() => {});
 const result: ClientOutcome = {
   outcome: next === "answered /next" ? outcome : `the next call got ${next}`,
-  neighbour,
-  companion,
+  neighbour: figuresOf(neighbour),
+  companion: companion && figuresOf(companion),
   memory,
   held: heldBytes() - heldBefore,
   descriptors: descriptors() - descriptorsBefore,

@@ -3,6 +3,7 @@
 
 import { adapterOf, type RuntimeName } from "../../adapters/battery/programs/adapter.ts";
 import { PeakMemory } from "../../support/resident_memory.ts";
+import { type Beside, Neighbour } from "../neighbour.ts";
 
 /** What this program is told. */
 export interface CrowdTask {
@@ -13,12 +14,10 @@ export interface CrowdTask {
 }
 
 /** What came of it. */
-export interface CrowdOutcome {
+export interface CrowdOutcome extends Beside {
   readonly lost: number;
   /** MiB by which the process grew at most. */
   readonly memory: number;
-  readonly answers: number;
-  readonly slowest: number;
 }
 
 const [name, json] = process.argv.slice(2);
@@ -26,11 +25,11 @@ const { port, count, connections } = JSON.parse(json!) as CrowdTask;
 const { FastCgiHttpClient, FastCgiTcpConnector } = await adapterOf(name as RuntimeName);
 const connector = new FastCgiTcpConnector({ port });
 const client = new FastCgiHttpClient(connector, { maxConnections: connections, maxQueuedRequests: count });
-const neighbour = new FastCgiHttpClient(connector);
+const other = new FastCgiHttpClient(connector);
 
+const neighbour = await Neighbour.start(other, "/neighbour");
 await (await client.fetch("http://a.test/before")).text();
 const peak = new PeakMemory(process.pid);
-let left = count;
 let lost = 0;
 const requests = Array.from({ length: count }, async (_, index) => {
   try {
@@ -39,20 +38,12 @@ const requests = Array.from({ length: count }, async (_, index) => {
   } catch {
     lost++;
   }
-  left--;
 });
-let answers = 0;
-let slowest = 0;
-do {
-  const start = performance.now();
-  const text = await (await neighbour.fetch("http://a.test/neighbour")).text();
-  if (text !== "answered /neighbour") throw new Error(`Expected its own answer, got ${text}`);
-  slowest = Math.max(slowest, performance.now() - start);
-  answers++;
-} while (left > 0);
 await Promise.all(requests);
+await neighbour.stop();
 const memory = peak.growth;
-await Promise.all([client.close(), neighbour.close()]);
+await Promise.all([client.close(), other.close()]);
+const { answers, slowest } = neighbour;
 const outcome: CrowdOutcome = { lost, memory, answers, slowest };
 console.log(JSON.stringify(outcome));
 process.exit();
