@@ -115,13 +115,13 @@ export class RecordWriter implements RecordSink {
   /** The batch that the transport is taking. */
   #sending: WriteBatch | null = null;
   #isGathering = false;
+  /** `closing` lasts until everything is sent, and the end. */
+  #state: "open" | "closing" | "ended" | "failed" = "open";
   #closing: Promise<void> | null = null;
   /** Whether the output must look broken at its end. */
   #breaksOff = false;
-  #isEnded = false;
   #onIdle: (() => void)[] | null = null;
   #pendingBytes = 0;
-  #failed = false;
   #error: unknown;
 
   constructor(channel: ByteChannel, host: RecordWriterHost) {
@@ -141,12 +141,12 @@ export class RecordWriter implements RecordSink {
 
   /** Whether nothing can be written any more. */
   get hasFailed(): boolean {
-    return this.#failed;
+    return this.#state === "failed";
   }
 
   /** Whether the writer was closed before the peer has taken everything. */
   get isFlushing(): boolean {
-    return this.#closing !== null && !this.#isEnded && !this.#failed;
+    return this.#state === "closing";
   }
 
   /**
@@ -212,8 +212,8 @@ export class RecordWriter implements RecordSink {
 
   /** Fails all records that wait, and all later ones. */
   fail(error: unknown): void {
-    if (this.#failed) return;
-    this.#failed = true;
+    if (this.hasFailed) return;
+    this.#state = "failed";
     this.#error = error;
     this.#timeout?.dispose();
     // Includes the batch that is being written, because a stuck transport may never report.
@@ -227,7 +227,7 @@ export class RecordWriter implements RecordSink {
   }
 
   get #isOver(): boolean {
-    return this.#failed || this.#closing !== null;
+    return this.#state !== "open";
   }
 
   #refused(): WriteBatch {
@@ -252,16 +252,18 @@ export class RecordWriter implements RecordSink {
   }
 
   async #close(): Promise<void> {
+    if (this.hasFailed) return;
+    this.#state = "closing";
     await this.idle();
-    if (this.#failed) return;
+    if (this.hasFailed) return;
     this.#limitWrite();
     try {
       if (this.#breaksOff) await this.#channel.write([new Uint8Array(FCGI_HEADER_LEN)]);
       await this.#channel.end();
+      if (!this.hasFailed) this.#state = "ended";
     } catch (error) {
       this.fail(error);
     } finally {
-      this.#isEnded = true;
       this.#timeout?.dispose();
     }
   }
@@ -323,7 +325,7 @@ export class RecordWriter implements RecordSink {
     } catch (error) {
       this.fail(error);
     }
-    if (this.#failed) return;
+    if (this.hasFailed) return;
     this.#timeout?.stop();
     this.#onTaken(batch, performance.now() - start);
     this.#flush();
