@@ -34,6 +34,7 @@ const SENDING = ["test/codec/response_sender", "test/codec/encoder_streams", "te
 const TESTS = {
   "src/codec/active_request.ts": ["test/codec/request_decoder"],
   "src/codec/copying.ts": ["test/codec/byte_queue"],
+  "src/codec/joined_contents.ts": ["test/codec/record_decoder"],
   "src/codec/management.ts": ["test/codec/request_decoder"],
   "src/codec/outgoing_response.ts": SENDING,
   "src/codec/records.ts": ["test/codec/refusal", "test/codec/request_sender", "test/codec/encoder_streams"],
@@ -45,6 +46,9 @@ const TESTS = {
   "src/codec/response_sender.ts": SENDING,
   "src/codec/sending.ts": ["test/codec/encoder_streams"],
   "src/codec/stage_sink.ts": ["test/codec/encoder_streams"],
+  "src/codec/streams.ts": ["record_decoder", "request_decoder", "response_decoder", "encoder_streams"].map(
+    (name) => `test/codec/${name}`,
+  ),
   "src/codec/stream_length.ts": ["test/codec/byte_queue"],
   "src/codec/stream_of.ts": ["test/codec/byte_queue", "test/codec/whole_output"],
   "src/client/pool.ts": ["pool", "retries", "multiplexing", "tenants", "early_ends"].map(

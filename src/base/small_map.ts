@@ -22,6 +22,7 @@ export class SmallMap<Key, Value> {
   get(key: Key): Value | undefined {
     if (this.#map !== null) return this.#map.get(key);
     const index = this.#keys.indexOf(key);
+    // Stryker disable next-line ConditionalExpression: a shortcut, for a list has nothing at -1
     return index === -1 ? undefined : this.#values[index];
   }
 
@@ -30,6 +31,7 @@ export class SmallMap<Key, Value> {
   }
 
   set(key: Key, value: Value): void {
+    // Stryker disable next-line ConditionalExpression,EqualityOperator,LogicalOperator: a Map and lists have the same, and differ in time
     if (this.#map === null && this.#keys.length >= MAX_LISTED) {
       this.#map = new Map(this.#keys.map((other, index) => [other, this.#values[index]!]));
       this.#keys = this.#values = EMPTY;
@@ -50,11 +52,13 @@ export class SmallMap<Key, Value> {
   delete(key: Key): void {
     if (this.#map !== null) {
       this.#map.delete(key);
+      // Stryker disable next-line ConditionalExpression: an empty Map answers as empty lists do, and takes more memory
       if (this.#map.size === 0) this.#map = null;
       return;
     }
     const index = this.#keys.indexOf(key);
     if (index === -1) return;
+    // Stryker disable next-line ConditionalExpression,BlockStatement: a new empty list answers as the shared one does, and takes more memory
     if (this.#keys.length === 1) {
       this.clear();
       return;

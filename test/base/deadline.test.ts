@@ -27,6 +27,8 @@ it("Deadline expires later when it is restarted, and uses one timer for that", (
   const start = performance.now();
   deadline.restart(100);
   const timers = vi.spyOn(globalThis, "setTimeout");
+  // In the same millisecond as well.
+  deadline.restart(100);
   for (let turn = 0; turn < 50; turn++) {
     vi.advanceTimersByTime(1);
     deadline.restart(100);
@@ -133,6 +135,13 @@ it("Deadline does not expire when the process stood still and what came in time 
   vi.advanceTimersByTime(99);
   expect(expired).toEqual([]);
   vi.advanceTimersByTime(1);
+  expect(expired).toHaveLength(1);
+});
+
+it("Deadline expires at once when its timer is late by 20 ms, as on a busy machine", () => {
+  deadline.restart(100);
+  standStill(20);
+  vi.advanceTimersByTime(100);
   expect(expired).toHaveLength(1);
 });
 
