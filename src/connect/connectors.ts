@@ -22,7 +22,7 @@ export interface ComposedConnectorOptions<Each extends Connector = Connector> {
   attemptTimeout?: number | undefined;
   /**
    * Milliseconds for which a connector is tried last after it failed, or after its application refused a request because it is
-   * overloaded. After that, one connection tries it in its turn again; until that has succeeded, the others still try it
+   * overloaded. A failure does not count if the connector has connected since that attempt began. After that time, one connection tries it in its turn again; until that has succeeded, the others still try it
    * last. 0 turns it off.
    *
    * @default {10000} (10 s, as nginx's `fail_timeout`)
@@ -123,6 +123,8 @@ class Backends<Each extends Connector> {
   readonly #orderOf: OrderOf<Each>;
   readonly #onFailure: (error: unknown, connector: Each) => void;
   readonly #failedAt = new Map<Each, number>();
+  /** How often each has connected. */
+  readonly #successes = new Map<Each, number>();
   /**
    * The member that opened each connection. It is not noted in the connection, because that object belongs to the
    * program or to a runtime. A result with both would force that shape on every connector and every wrapper.
@@ -186,21 +188,25 @@ class Backends<Each extends Connector> {
       signal.throwIfAborted();
       const { given } = member;
       const failedAt = this.#failedAt.get(given);
+      const successes = this.#successesOf(given);
+      // An attempt that began before another one succeeded knows less than that one, however late it ends.
+      const isNewest = (): boolean => this.#successesOf(given) === successes;
       // This connection finds out whether it is back. Meanwhile others still try it last.
       if (failedAt !== undefined) this.#failedAt.set(given, performance.now());
       try {
         const connection = await this.#attempt(member.connector, options);
         this.#failedAt.delete(given);
+        this.#successes.set(given, this.#successesOf(given) + 1);
         this.#memberOf.set(connection, member);
         return connection;
       } catch (error) {
         // The caller gave up. That says nothing about the application.
         if (signal.aborted) {
-          if (failedAt !== undefined) this.#failedAt.set(given, failedAt);
+          if (failedAt !== undefined && isNewest()) this.#failedAt.set(given, failedAt);
           throw signal.reason;
         }
         errors.push(error);
-        this.#fail(error, given);
+        this.#fail(error, given, isNewest());
       }
     }
     throw connectFailed(errors);
@@ -214,8 +220,13 @@ class Backends<Each extends Connector> {
     return age >= 0 && age < this.#options.coolDown;
   }
 
-  #fail(error: unknown, connector: Each): void {
-    this.#failedAt.set(connector, performance.now());
+  #successesOf(connector: Each): number {
+    return this.#successes.get(connector) ?? 0;
+  }
+
+  /** @param counts Whether it is tried last from now on. */
+  #fail(error: unknown, connector: Each, counts = true): void {
+    if (counts) this.#failedAt.set(connector, performance.now());
     this.#onFailure(error, connector);
   }
 

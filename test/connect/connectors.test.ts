@@ -122,6 +122,49 @@ describe("failover", () => {
     expect(first.attempts).toBe(3);
   });
 
+  it("failover goes on with a connector that has connected since the attempt began which failed late", async () => {
+    const [dead, slow] = [new Backend("down"), new Backend("silent")];
+    const onFailure = vi.fn();
+    const connector = failover([dead, slow], { attemptTimeout: 1_000, onFailure });
+    const late = failureOf(connector.connect(noSignal()));
+    await pass(500);
+    slow.state = "up";
+    expect(await winner(connector, dead, slow)).toBe(1);
+    await pass(500);
+    expect(await late).toMatchObject({ code: "connectFailed" });
+    expect(onFailure).toHaveBeenCalledTimes(2);
+    // The dead one is not asked first again, as it would be if both had failed.
+    expect(await winner(connector, dead, slow)).toBe(1);
+    expect(dead.attempts).toBe(1);
+  });
+
+  it("failover goes on with a connector that has connected since an attempt began that was aborted", async () => {
+    const [first, second] = [new Backend("down"), new Backend("down")];
+    const connector = failover([first, second]);
+    await failureOf(connector.connect(noSignal()));
+    const abortWhileSilent = async (silent: Backend): Promise<() => Promise<unknown>> => {
+      silent.state = "silent";
+      const abort = new AbortController();
+      const aborted = failureOf(connector.connect({ signal: abort.signal }));
+      await pass(0);
+      return () => {
+        abort.abort();
+        return aborted;
+      };
+    };
+    // The first fails again later than the second.
+    await pass(5_000);
+    await (await abortWhileSilent(second))();
+    const abort = await abortWhileSilent(first);
+    first.state = "up";
+    expect(await winner(connector, first, second)).toBe(0);
+    await abort();
+    // The second is not tried last any more.
+    await pass(5_000);
+    second.state = "up";
+    expect(await winner(connector, first, second)).toBe(0);
+  });
+
   it("failover takes a connector that failed when the others fail, and trusts it again", async () => {
     const [first, second] = [new Backend("down"), new Backend()];
     const connector = failover([first, second]);
