@@ -265,6 +265,23 @@ describe("FastCgiServer.close and time", () => {
     expect(await isSettled(served)).toBe(false);
   });
 
+  it("tells of no handler of a response that has broken off, beside one that never settles", async () => {
+    const body = new OpenStream();
+    const application = new MemoryApplication(({ requestId }) =>
+      requestId === 1 ? { stdout: [latin1(OK), body.stream] } : new Promise(() => {}),
+    );
+    const { web } = application.connect();
+    await web.send(request(1), request(2));
+    await body.pulled();
+    body.fail(new Error("broken"));
+    await turns();
+    const closed = application.server.close({ timeout: 1000 });
+    await pass(2000);
+    await closed;
+    expect(application.failedRequests.map((failed) => failed?.requestId)).toEqual([1, 2]);
+    expect(application.errors).toMatchObject([{ message: "broken" }, { code: "timeout" }]);
+  });
+
   it("resolves a second after its timeout when the web server does not read the end of a response", async () => {
     const body = new OpenStream();
     const application = new MemoryApplication(() => ({ stdout: [latin1(OK), body.stream] }));
