@@ -1,6 +1,7 @@
 // The memory that npm run limits has measured, in the table of specifications/limits.md.
 
-const RUNTIMES = ["node", "bun", "deno"];
+/** Those that floods are sent to. */
+export const RUNTIMES = ["node", "bun", "deno"];
 
 /** The newest result of each flood on each runtime, and of the connections, of the lines of the ledger. */
 function newestLimits(ledger) {

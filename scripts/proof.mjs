@@ -2,13 +2,12 @@
 // tried. With minutes, tries for so long first, on each runtime in turn.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { withMemory } from "./limits_table.mjs";
+import { RUNTIMES, withMemory } from "./limits_table.mjs";
 import { proofTable } from "./proof_table.mjs";
 import { projectFolder, run } from "./run.mjs";
 import { ledgerFile } from "./tried.mjs";
 
 const minutes = Number(process.argv[2] ?? 0);
-const runtimes = ["node", "bun", "deno"];
 let failed = 0;
 const tryOut = async (script, ...args) => {
   const code = await run(process.execPath, [join(projectFolder, "scripts", script), ...args, "--ledger"]);
@@ -16,7 +15,7 @@ const tryOut = async (script, ...args) => {
 };
 if (minutes > 0) {
   const part = `${minutes / 10}`;
-  for (const runtime of runtimes) {
+  for (const runtime of RUNTIMES) {
     await tryOut("fuzz.mjs", part, "--runtime", runtime);
     await tryOut("races.mjs", "2", "--minutes", part, "--runtime", runtime);
     await tryOut("soak.mjs", part, "--runtime", runtime);

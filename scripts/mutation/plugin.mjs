@@ -19,8 +19,8 @@ import { UnnoticedReporter } from "./unnoticed.mjs";
 /** In the folder in which Stryker runs the tests: the milliseconds that each test took without a change. */
 const DURATIONS_FILE = "mutation_durations.json";
 
-/** The part of Stryker's patience with loops that is enough. */
-const LESS_PATIENCE = 20;
+/** Stryker lets a loop run so many times as often as is needed to see that it does not end. */
+const TOO_PATIENT = 20;
 
 class OneWorkerRunner {
   #vitest;
@@ -65,7 +65,7 @@ class OneWorkerRunner {
 
   async mutantRun({ activeMutant, testFilter, hitLimit: most, mutantActivation }) {
     // For Stryker a loop is endless when it has run a hundred times as often as in all tests without a change: up to a minute for a decoder.
-    const hitLimit = most === undefined ? undefined : Math.ceil(most / LESS_PATIENCE);
+    const hitLimit = most === undefined ? undefined : Math.ceil(most / TOO_PATIENT);
     const tests = testFilter ?? null;
     const paths = tests === null ? null : new Set(tests.map(fileOf));
     const files = this.#filesFor(activeMutant.fileName).filter((file) => paths === null || paths.has(file));

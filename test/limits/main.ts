@@ -2,7 +2,7 @@
 
 import { parseArgs } from "node:util";
 import type { RuntimeName } from "../adapters/battery/programs/adapter.ts";
-import { writeTried } from "../support/tried.ts";
+import { runtimesOn, writeTried } from "../support/tried.ts";
 import { judged, Plan } from "./all.ts";
 import { type CrowdResult, holdConnections } from "./connections.ts";
 import type { FloodResult } from "./flooding.ts";
@@ -17,7 +17,7 @@ const { values } = parseArgs({
     json: { type: "string" },
   },
 });
-const runtimes = (["node", "bun", "deno"] as const).filter((name) => values.on === undefined || name === values.on);
+const runtimes = runtimesOn(values.on);
 const [mib, connections] = [Number(values.mib), Number(values.connections)];
 const [part, parts] = values.part.split("/").map(Number) as [number, number];
 if (runtimes.length === 0 || !(mib > 0) || !(connections >= 0) || !(part >= 1 && part <= parts)) {

@@ -2,7 +2,7 @@
 
 import { parseArgs } from "node:util";
 import type { RuntimeName } from "../adapters/battery/programs/adapter.ts";
-import { writeTried } from "../support/tried.ts";
+import { runtimesOn, writeTried } from "../support/tried.ts";
 import { type RoundCounts, Rounds, type RoundTimes } from "./rounds.ts";
 
 const { values, positionals } = parseArgs({
@@ -11,7 +11,7 @@ const { values, positionals } = parseArgs({
 });
 const count = Number(positionals[0] ?? 100);
 const atOnce = Number(values["at-once"]);
-const runtimes = (["node", "bun", "deno"] as const).filter((name) => values.on === undefined || name === values.on);
+const runtimes = runtimesOn(values.on);
 if (!(Number.isInteger(count) && count >= 1 && Number.isInteger(atOnce) && atOnce >= 1) || runtimes.length === 0) {
   console.error("Usage: npm run processes -- [rounds] [--on node|bun|deno] [--at-once 1] [--ledger]");
   process.exit(1);

@@ -2,7 +2,7 @@
 
 import { parseArgs } from "node:util";
 import { createTemporaryDirectory } from "../support/temporary_directory.ts";
-import { writeTried } from "../support/tried.ts";
+import { runtimesOn, writeTried } from "../support/tried.ts";
 import { makeProject, type ReloadCounts, type ReloadRuntime, Reloads } from "./reloads.ts";
 
 const { values, positionals } = parseArgs({
@@ -10,7 +10,7 @@ const { values, positionals } = parseArgs({
   options: { on: { type: "string" }, rate: { type: "string", default: "500" }, json: { type: "string" } },
 });
 const [rounds, rate] = [Number(positionals[0] ?? 20), Number(values.rate)];
-const runtimes = (["node", "bun", "deno"] as const).filter((name) => values.on === undefined || name === values.on);
+const runtimes = runtimesOn(values.on);
 if (!(Number.isInteger(rounds) && rounds > 0 && Number.isInteger(rate) && rate > 0) || runtimes.length === 0) {
   console.error("Usage: npm run reload -- [rounds] [--on node|bun|deno] [--rate REQUESTS_PER_SECOND]");
   process.exit(1);

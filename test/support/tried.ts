@@ -1,5 +1,12 @@
 import { writeFileSync } from "node:fs";
 
+const RUNTIMES = ["node", "bun", "deno"] as const;
+
+/** The runtimes that `--on` asks for: all if it is not given, none if it names another. */
+export function runtimesOn(on: string | undefined): (typeof RUNTIMES)[number][] {
+  return RUNTIMES.filter((name) => on === undefined || name === on);
+}
+
 /** The runtime that this runs on, and its version. */
 function runtimeName(): string {
   const versions: Readonly<Record<string, string | undefined>> = { ...process.versions };
