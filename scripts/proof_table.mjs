@@ -152,6 +152,8 @@ function changesTable(changes) {
     "`npm run mutation` changes the code in every way that Stryker knows, one change at a time. A change that no test notices is named;",
     "at most a tenth of a file's may be. Explained are those that change nothing that a program or a peer could see: a comment says why.",
     "",
+    "Until commit 8f74552, a run in which a change hung took every later change for noticed. Shares of runs before it may be too high.",
+    "",
     "| file | noticed | not noticed | explained | share | at |",
     "|---|--:|--:|--:|--:|---|",
     ...[...changes].sort(([a], [b]) => (a < b ? -1 : 1)).map(row),
