@@ -1,3 +1,5 @@
+import { MAX_PORT } from "../../adapters/shared/target.ts";
+
 export const gatewayOptions = {
   listen: {
     type: "text",
@@ -6,7 +8,14 @@ export const gatewayOptions = {
     excludes: ["host", "port"],
     about: "says where browsers connect, such as 0.0.0.0:8080 for all addresses of the machine",
   },
-  port: { type: "number", value: "PORT", default: 8080, min: 0, about: "the port to listen on; 0 takes a free one" },
+  port: {
+    type: "number",
+    value: "PORT",
+    default: 8080,
+    min: 0,
+    max: MAX_PORT,
+    about: "the port to listen on; 0 takes a free one",
+  },
   host: { type: "text", value: "HOST", default: "127.0.0.1", about: "the address to listen on" },
   fastcgi: {
     type: "text",

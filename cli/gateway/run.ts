@@ -1,7 +1,6 @@
 import { type Stats, statSync } from "node:fs";
 import { resolve, sep } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { MAX_PORT } from "../../adapters/shared/target.ts";
 import { FastCgiHttpClient, type FastCgiHttpClientOptions } from "../../src/toolkit.ts";
 import { connectorFor, listenTargetFor } from "../address.ts";
 import { type CommandContext, type CommandInput, UsageError } from "../frame/command.ts";
@@ -165,10 +164,7 @@ function paramsOf({ param }: Options): [string, string][] {
 
 /** @throws {UsageError} If it is no address of an HTTP server. */
 function addressOf({ listen, host, port }: Options): { hostname: string; port: number } {
-  if (listen === undefined) {
-    if (port > MAX_PORT) throw new UsageError(`Cannot use --port: expected a number up to ${MAX_PORT}, got ${port}`);
-    return { hostname: host, port };
-  }
+  if (listen === undefined) return { hostname: host, port };
   const target = listenTargetFor(listen);
   if (target.port === undefined) throw new UsageError(`Cannot use --listen: expected HOST:PORT, got "${listen}"`);
   return { hostname: target.hostname ?? host, port: target.port };

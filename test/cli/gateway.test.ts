@@ -483,7 +483,11 @@ describe("fetchcgi gateway", () => {
       [[join(root, "index.php")], 2, "expected a folder, got a file; name the folder that it is in"],
       [[root, "-f", socket, "--port", String(port)], 1, "another program has the port; choose another one with --port"],
       [[root, "-f", socket, "--host", "192.0.2.1"], 1, "this machine does not have the address"],
-      [[root, "-f", socket, "--port", "70000"], 2, "Cannot use --port: expected a number up to 65535, got 70000"],
+      [
+        [root, "-f", socket, "--port", "70000"],
+        2,
+        'Cannot use --port: expected a whole number from 0 to 65535, got "70000"',
+      ],
       [[root, "-f", socket, "--listen", "unix:/a"], 2, 'Cannot use --listen: expected HOST:PORT, got "unix:/a"'],
       [[root, "-f", "http://a"], 2, "expected unix:/path, /path or host:port, not a URL"],
       [[root, "-f", socket, "--mount", "blog"], 2, 'Cannot use --mount: expected /PREFIX=FOLDER, got "blog"'],

@@ -460,6 +460,10 @@ describe("fetchcgi tap", () => {
       [[], "expected --listen ADDRESS and --to ADDRESS, got no --listen"],
       [["--listen", "9001"], "got no --to"],
       [["--listen", "9001", "--to", "http://a/"], 'Cannot connect to "http://a/"'],
+      [
+        ["--listen", "9001", "--to", "9000", "--ui", "--ui-port", "70000"],
+        'Cannot use --ui-port: expected a whole number from 0 to 65535, got "70000"',
+      ],
       [["--listen", "9001", "--to", "9000", "--mode", "600"], "Cannot use --mode: expected --listen unix:/path"],
       [["--listen", "fd:0", "--to", "9000", "--take-over"], "Cannot use --take-over: expected --listen unix:/path"],
       [["--listen", "9001", "--to", "9000", "--write", "/nowhere/file"], "Cannot write /nowhere/file: ENOENT"],
