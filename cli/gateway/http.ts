@@ -5,6 +5,7 @@ import type { Http2SecureServer, ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import type { Server, ServerOptions, ServerRequest } from "srvx";
 import { formatTcpTarget } from "../../adapters/shared/target.ts";
+import { inTurn } from "./turns.ts";
 
 export type { ServerRequest } from "srvx";
 
@@ -95,7 +96,7 @@ export async function listenHttp(options: HttpOptions): Promise<HttpServer> {
       ...(certificate !== null && { tls: { ...certificate } }),
       node: { ...NODE_TIMEOUTS, settings: { initialWindowSize: STREAM_WINDOW } },
       bun: { idleTimeout: BUN_IDLE_SECONDS, maxRequestBodySize: Number.MAX_SAFE_INTEGER },
-      fetch,
+      fetch: inTurn(fetch),
     });
     await server.ready();
   } catch (error) {
@@ -141,9 +142,8 @@ export interface UnreadTimer {
 
 /** The parts of a response that HTTP/1 and HTTP/2 have in common on Node. */
 interface NodeResponse {
-  readonly socket: object | null | undefined;
   setTimeout(milliseconds: number): unknown;
-  once(event: "timeout" | "socket", listener: () => void): unknown;
+  once(event: "timeout", listener: () => void): unknown;
   destroy(): unknown;
 }
 
@@ -164,25 +164,13 @@ export function unreadTimer({ runtime }: ServerRequest, milliseconds: number, on
       stop,
     };
   }
-  let [isRunning, isWaiting] = [false, false];
-  const apply = (): void => void response.setTimeout(isRunning ? milliseconds : 0);
-  const set = (running: boolean): void => {
-    isRunning = running;
-    if (response.socket != null) {
-      apply();
-    } else if (!isWaiting) {
-      // A response before it on the connection is still sent.
-      response.once("socket", apply);
-      isWaiting = true;
-    }
-  };
   response.once("timeout", () => {
     onUnread();
     response.destroy();
   });
   return {
-    start: () => set(true),
-    stop: () => set(false),
+    start: () => void response.setTimeout(milliseconds),
+    stop: () => void response.setTimeout(0),
   };
 }
 
