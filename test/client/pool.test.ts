@@ -347,6 +347,18 @@ describe("Pool: connecting", () => {
     return { client, attempts };
   }
 
+  /** Two requests, of which the second was aborted while both wait for a connection. */
+  async function givenUp() {
+    const { client, attempts } = dialled();
+    const controller = new AbortController();
+    const first = text(client, named("a"));
+    const second = client.send(named("b", { signal: controller.signal }));
+    const reason = new Error("Enough");
+    controller.abort(reason);
+    await expect(second).rejects.toBe(reason);
+    return { client, attempts, first };
+  }
+
   it("Pool opens a connection for each request that waits", async () => {
     const { client, attempts } = dialled({ maxConnections: 3 });
     const all = ["a", "b", "c", "d"].map((name) => text(client, named(name)));
@@ -358,13 +370,7 @@ describe("Pool: connecting", () => {
   });
 
   it("Pool gives up opening connections for which nobody waits any more, the latest first", async () => {
-    const { client, attempts } = dialled();
-    const controller = new AbortController();
-    const first = text(client, named("a"));
-    const second = client.send(named("b", { signal: controller.signal })).catch((reason) => reason);
-    const reason = new Error("Enough");
-    controller.abort(reason);
-    expect(await second).toBe(reason);
+    const { attempts, first } = await givenUp();
     expect(attempts.map(({ signal }) => signal.aborted)).toEqual([false, true]);
     attempts[0]!.open();
     expect(await first).toBe("a");
@@ -404,13 +410,7 @@ describe("Pool: connecting", () => {
   });
 
   it("Pool opens connections when an attempt fails that was given up", async () => {
-    const { client, attempts } = dialled();
-    const controller = new AbortController();
-    const first = text(client, named("a"));
-    const second = client.send(named("b", { signal: controller.signal })).catch((reason) => reason);
-    const reason = new Error("Enough");
-    controller.abort(reason);
-    expect(await second).toBe(reason);
+    const { client, attempts, first } = await givenUp();
     attempts[1]!.reject(new FastCgiError("connectFailed", "Given up"));
     await turns();
     const third = text(client, named("c"));

@@ -3,17 +3,13 @@
 
 import { describe, expect, it } from "vitest";
 import {
-  type ByteChannel,
-  type ByteChannelEvents,
   decodeNameValuePairs,
   decodeUnknownTypeBody,
   encodeNameValuePairs,
   FastCgiError,
   type FastCgiHandler,
-  type FastCgiRecord,
   type FastCgiRequest,
   type FastCgiResponse,
-  FastCgiServer,
   FCGI_MAX_CONNS,
   FCGI_MAX_REQS,
   FCGI_MPXS_CONNS,
@@ -22,9 +18,10 @@ import {
   Role,
 } from "../../src/toolkit.ts";
 import { chunksOf, joined, latin1, sha256 } from "../support/bytes.ts";
+import { writtenAtOnce } from "../support/driven_channel.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
 import { patternBytes } from "../support/pattern.ts";
-import { begin, bytesOf, params, record, recordsIn, request, stdin, textOf } from "../support/records.ts";
+import { begin, bytesOf, params, record, request, stdin, textOf } from "../support/records.ts";
 import { revoked } from "../support/revoked.ts";
 import { drain, streamOf, textFrom } from "../support/streams.ts";
 import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
@@ -548,28 +545,6 @@ describe("ServerConnection and management records", () => {
 });
 
 describe("ServerConnection and a handler that answers at once", () => {
-  /** Gives a connection of callbacks whole requests, and returns what was written before `onData` returned. */
-  async function writtenAtOnce(handler: FastCgiHandler, input: Uint8Array): Promise<FastCgiRecord[]> {
-    const writes: Uint8Array[] = [];
-    let events!: ByteChannelEvents;
-    const channel: ByteChannel = {
-      start: (given) => {
-        events = given;
-      },
-      pause() {},
-      resume() {},
-      write: (pieces) => void writes.push(...pieces),
-      end: async () => {},
-      close() {},
-    };
-    const served = new FastCgiServer(handler).serve(channel);
-    events.onData(input);
-    const written = recordsIn(joined(...writes));
-    events.onEnd();
-    await served;
-    return written;
-  }
-
   it("sends the answers before it returns", async () => {
     const records = await writtenAtOnce(() => text("at once"), bytesOf(request(1), request(2, { body: "a=1" })));
     expect(records.map(({ type, requestId }) => [type, requestId])).toEqual([

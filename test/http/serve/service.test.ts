@@ -1,20 +1,18 @@
 import { describe, expect, it } from "vitest";
 import {
-  type ByteChannel,
-  type ByteChannelEvents,
   type FastCgiContext,
   type FastCgiFetchHandler,
   FastCgiHttpService,
   type FastCgiHttpServiceOptions,
-  FastCgiServer,
   type FastCgiServerOptions,
   FastResponse,
   RecordType,
   Role,
 } from "../../../src/toolkit.ts";
-import { joined, latin1 } from "../../support/bytes.ts";
+import { latin1 } from "../../support/bytes.ts";
+import { writtenAtOnce } from "../../support/driven_channel.ts";
 import { deferred, OpenStream } from "../../support/open_stream.ts";
-import { begin, bytesOf, params, record, recordsIn, request, stdin } from "../../support/records.ts";
+import { begin, bytesOf, params, record, request, stdin } from "../../support/records.ts";
 import { isSettled, textFrom } from "../../support/streams.ts";
 import { failOnUnhandledRejections, turns, unhandledRejectionsOf } from "../../support/unhandled_rejections.ts";
 import { complete, MemoryApplication, type WebServerEnd } from "../../support/web_server_end.ts";
@@ -99,24 +97,8 @@ describe("FastCgiHttpService", () => {
   });
 
   it("FastCgiHttpService answers with a FastResponse that the handler returns at once before the input is left", async () => {
-    const writes: Uint8Array[] = [];
-    let events!: ByteChannelEvents;
-    const channel: ByteChannel = {
-      start: (given) => {
-        events = given;
-      },
-      pause() {},
-      resume() {},
-      write: (pieces) => void writes.push(...pieces),
-      end: async () => {},
-      close() {},
-    };
     const { handler } = new FastCgiHttpService(() => new FastResponse("at once"));
-    const served = new FastCgiServer(handler).serve(channel);
-    events.onData(bytesOf(request(1)));
-    const records = recordsIn(joined(...writes));
-    events.onEnd();
-    await served;
+    const records = await writtenAtOnce(handler, bytesOf(request(1)));
     expect(records.map(({ type }) => type)).toEqual([RecordType.Stdout, RecordType.Stdout, RecordType.EndRequest]);
     expect(Buffer.from(records[0]!.contentData).toString()).toMatch(/^Status: 200 OK\r\n[\s\S]*\r\n\r\nat once$/);
   });
