@@ -16,6 +16,7 @@ import {
 } from "../../src/toolkit.ts";
 import { hex, joined, latin1, sha256 } from "../support/bytes.ts";
 import { closingClients } from "../support/closing_clients.ts";
+import { DrivenChannel } from "../support/driven_channel.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
 import { connectionPair } from "../support/memory_connection.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
@@ -258,6 +259,34 @@ describe("ClientConnection: sending and receiving", () => {
     expect(connection.isClosed).toBe(true);
     await closed.promise;
     await expect(response.end).rejects.toBe(reason);
+  });
+
+  it("ClientConnection counts ids up to 65,535 and from 1 again, and gives no request an id that is active", async () => {
+    const channel = new DrivenChannel();
+    // Nothing reads what is written.
+    channel.write = () => undefined;
+    const options = resolveClientOptions({ keepAlive: true });
+    const owner = { onFree() {}, onClose() {}, onCantMultiplex() {} };
+    const connection = new ClientConnection(channel, options, owner);
+    connection.exchanges.share(3);
+    const begin = (): number => {
+      const response = new IncomingResponse(0, options, {});
+      connection.begin(clientRequest(get, get.params), response);
+      return response.requestId;
+    };
+    const complete = (id: number): void => channel.events.onData(bytesOf(end(id)));
+    const ids: number[] = [];
+    for (let count = 0; count < 65_535; count++) {
+      const id = begin();
+      ids.push(id);
+      // These two go on.
+      if (id !== 2 && id !== 3) complete(id);
+      // Lets the connection write.
+      if (count % 1000 === 0) await turns(2);
+    }
+    expect(ids).toEqual(Array.from({ length: 65_535 }, (_, index) => index + 1));
+    expect([begin(), begin()]).toEqual([1, 4]);
+    connection.close(new Error("Enough"));
   });
 
   it("ClientConnection takes nothing more when it is closed", async () => {

@@ -740,31 +740,6 @@ describe("multiplexing: one of several requests", () => {
     expect(all).toMatchObject([{ code: "protocol" }, { code: "protocol" }]);
     expect(connector.connections[0]!.isClosed).toBe(true);
   });
-
-  it("FastCgiClient never uses an id that is active, when ids have come round", async () => {
-    const ids: number[] = [];
-    const connector = shared(async (application) => {
-      const [first] = await requests(application, 1);
-      for (;;) {
-        const piece = await application.next();
-        if (piece === null) return;
-        if (piece.type !== RecordType.Stdin || piece.contentData.length > 0) continue;
-        ids.push(piece.requestId);
-        await application.send(answer(piece.requestId, "x"));
-        if (ids.length === 0x10000) await application.send(answer(first!, "first"));
-      }
-    });
-    const client = clientOf(connector, { maxConcurrentRequests: 1000, headerTimeout: Infinity });
-    const first = text(client);
-    for (let done = 0; done < 0x10000; done += 512) {
-      await Promise.all(Array.from({ length: 512 }, async () => (await client.send(get)).stdout.cancel()));
-      await turns(2);
-    }
-    expect(await first).toBe("first");
-    expect(ids.slice(0, 2)).toEqual([2, 3]);
-    expect(ids.includes(1)).toBe(false);
-    expect(ids.slice(0xfffd, 0xffff)).toEqual([0xffff, 2]);
-  });
 });
 
 describe("multiplexing: a response that nobody reads", () => {
