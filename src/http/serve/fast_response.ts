@@ -139,9 +139,8 @@ class HeldBodyResponse {
     return held;
   }
 
-  /** The native Response, built on first need, with the present headers. A native Response is returned unchanged. */
-  static native(response: HeldBodyResponse | Response): Response {
-    if (!(#held in response)) return response;
+  /** The native Response, built on first need, with the present headers. */
+  static native(response: HeldBodyResponse): Response {
     if (response.#held !== null || response.#native === null) {
       const init = { status: response.#status, statusText: response.#statusText, headers: response.headers };
       // Of a body that was read, only that is left.

@@ -176,6 +176,19 @@ describe("FastResponse", () => {
     expect(() => new FastResponse(body, init)).toThrow(expected as Error);
   });
 
+  it("FastResponse refuses a header name that is a symbol where a native Response does", () => {
+    // Deno passes over it.
+    const refuses = (each: typeof Response): boolean => {
+      try {
+        new each("x", { headers: { [Symbol("x-a")]: "1" } });
+        return false;
+      } catch (error) {
+        return error instanceof TypeError;
+      }
+    };
+    expect(refuses(FastResponse)).toBe(refuses(Response));
+  });
+
   it("FastResponse fails with lengthMismatch when Content-Length is not the length of its body", async () => {
     const response = new FastResponse("text", { headers: { "content-length": "5" } });
     await expect((async () => sent(response))()).rejects.toMatchObject({ code: "lengthMismatch" });
@@ -229,6 +242,17 @@ describe("FastResponse", () => {
       expect(Object.keys(response)).toEqual([]);
     },
   );
+
+  it("FastResponse has members that throw TypeError when they are used on what is no FastResponse", async () => {
+    const { prototype } = FastResponse;
+    for (const other of [prototype, new Proxy(new FastResponse("a"), {}), new Response("a")]) {
+      for (const name of ["status", "headers", "body", "type"]) {
+        expect(() => Reflect.get(prototype, name, other), name).toThrow(TypeError);
+      }
+      expect(() => prototype.clone.call(other)).toThrow(TypeError);
+      await expect((async () => prototype.text.call(other))()).rejects.toThrow(TypeError);
+    }
+  });
 
   it("FastResponse is named as the class that it stands for", () => {
     expect(FastResponse.name).toBe("Response");
