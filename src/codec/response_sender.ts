@@ -145,6 +145,7 @@ export class ResponseSender {
     const appStatus = typeof given === "number" ? given : await this.#awaited(given);
     const isAlone = !this.#sink.isShared;
     const end = endRequest(this.#requestId, { appStatus, protocolStatus });
+    /* v8 ignore else -- V8 loses the count behind a conditional await: each refusal takes it */
     if (!this.#hooks.onEnding()) return;
     this.#hooks.onEnded(this.#sink.write([end], isAlone), end.contentData.length);
   }

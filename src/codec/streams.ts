@@ -178,7 +178,7 @@ class EncoderStream<Input> extends Base<Input, FastCgiRecord> {
     const controller: StageController<FastCgiRecord> = {
       enqueue: (record) => void output.write(record).catch(ignore),
       get ready() {
-        return (output.desiredSize ?? 0) > 0 ? undefined : output.ready;
+        return output.ready;
       },
       error: fail,
     };

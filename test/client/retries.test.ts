@@ -548,6 +548,18 @@ describe("retries of a request that an application has refused", () => {
     }
   });
 
+  describe("and another one that does not answer the connection", () => {
+    useFakeTime();
+
+    it("FastCgiClient fails the request with the refusal after connectTimeout", async () => {
+      const silent: Connector = { connect: () => new Promise(() => {}) };
+      const { client } = clientOf(failover<Connector>([refusing("1", 9), silent]), { connectTimeout: 500 });
+      const response = await client.send(request("POST", { stdin: "body" }));
+      await pass(501);
+      await expect(response.end).rejects.toMatchObject({ code: "overloaded", gatewayStatus: 503 });
+    });
+  });
+
   it("FastCgiClient sends nothing again that may have run, or whose body is gone", async () => {
     const scripts: [name: string, init: FastCgiRequestInit, output: FastCgiRecord[], status: number, code: string][] = [
       ["a stream", request("POST", { stdin: streamOf(latin1("body")) }), [], Overloaded, "overloaded"],

@@ -55,6 +55,12 @@ describe("checkLength", () => {
     expect(await checked(0, [])).toEqual({ read: 0, error: null });
   });
 
+  it("passes on what is no bytes, which its reader refuses", async () => {
+    const source: ByteReader = { read: async () => ({ done: false, value: undefined as never }), cancel() {} };
+    const { read } = readerOf(checkLength(source, 5, "the body") as ByteReader);
+    expect(await read()).toEqual({ done: false, value: undefined });
+  });
+
   it("fails the stream at its end when it is too short", async () => {
     const { read, error } = await checked(7, [1, 2, 3]);
     expect(read).toBe(6);

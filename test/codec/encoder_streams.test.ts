@@ -15,7 +15,7 @@ import {
   ResponseEncoderStream,
 } from "../../src/toolkit.ts";
 import { latin1 } from "../support/bytes.ts";
-import { OpenStream } from "../support/open_stream.ts";
+import { deferred, OpenStream } from "../support/open_stream.ts";
 import { textOf } from "../support/records.ts";
 import { collected, isSettled, streamOf, textFrom } from "../support/streams.ts";
 import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
@@ -329,6 +329,23 @@ describe("ResponseEncoderStream", () => {
     expect(other.cancelled).toBe(broken);
     await expect(encoder.flush()).rejects.toBe(broken);
     expect(records.some(({ type }) => type === EndRequest)).toBe(false);
+  });
+
+  it("neither reports nor answers a refusal whose appStatus fails when all were stopped: as a stage by hand", async () => {
+    const records: FastCgiRecord[] = [];
+    const errors: unknown[] = [];
+    const output = { enqueue: (piece: FastCgiRecord) => void records.push(piece) };
+    for (const isStopped of [false, true]) {
+      const encoder = new ResponseEncoder({ onError: (error) => errors.push(error) });
+      const appStatus = deferred<number>();
+      void encoder.transform({ requestId: 1, protocolStatus: 2, appStatus: appStatus.promise }, output);
+      if (isStopped) encoder.stopAll(new Error("Gone"));
+      appStatus.reject(broken);
+      await turns();
+      expect([errors, records.at(-1)?.type]).toEqual([isStopped ? [] : [broken], isStopped ? undefined : EndRequest]);
+      errors.length = 0;
+      records.length = 0;
+    }
   });
 
   it("refuses a request with nothing but its end when protocolStatus says so", async () => {

@@ -211,6 +211,22 @@ describe("failover", () => {
     expect(second.connection!.isClosed).toBe(false);
   });
 
+  it.each([failover, roundRobin])(
+    "%o names no alternative to a connection that is none of its applications'",
+    async (compose) => {
+      const [first, second] = [new Backend(), new Backend()];
+      const connector = compose([first, second]);
+      const overloaded = new FastCgiError("overloaded", "It is overloaded");
+      const own = await connector.connect(noSignal());
+      const alternative = connector.alternativeTo!(own, overloaded)!;
+      expect(await winner(alternative, first, second)).toBe(own === first.connection ? 1 : 0);
+      for (const other of [connector, alternative]) {
+        expect(other.alternativeTo!(connectionPair()[0], overloaded)).toBeNull();
+      }
+      expect(alternative.alternativeTo!(own, overloaded)).toBeNull();
+    },
+  );
+
   it("failover has no timer left when a connection is open", async () => {
     const connector = failover([new Backend("down"), new Backend()]);
     await connector.connect(noSignal());

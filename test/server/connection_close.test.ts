@@ -1,7 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
 import {
-  type ByteChannel,
-  type ByteChannelEvents,
   type FastCgiHandler,
   type FastCgiRecord,
   type FastCgiRequest,
@@ -13,6 +11,7 @@ import {
   Role,
 } from "../../src/toolkit.ts";
 import { latin1 } from "../support/bytes.ts";
+import { DrivenChannel } from "../support/driven_channel.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
 import { connectionPair } from "../support/memory_connection.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
@@ -235,6 +234,21 @@ describe("ServerConnection after an early response, and time", () => {
     await web.send(record(RecordType.Stdin, 1, "more"));
     void application.server.close();
     await pass(2499);
+    expect(end.isClosed).toBe(false);
+    await pass(1);
+    expect(end.isClosed).toBe(true);
+    await served;
+    expect(application.errors).toEqual([]);
+  });
+
+  it("closes after lingerTimeout when a request comes meanwhile whose body has no room", async () => {
+    const limits = { lingerTimeout: 5000, stallTimeout: 2000, maxQueuedBytes: 1000 };
+    const application = new MemoryApplication(() => ok(), limits);
+    const { web, served, application: end } = application.connect();
+    await web.send(upload(1));
+    await web.closed();
+    await web.send(begin(2), params(2, {}), record(RecordType.Stdin, 2, new Uint8Array(2000)));
+    await pass(4999);
     expect(end.isClosed).toBe(false);
     await pass(1);
     expect(end.isClosed).toBe(true);
@@ -523,25 +537,19 @@ describe("ServerConnection that is given up while the web server does not read",
     const body = new OpenStream();
     const application = new MemoryApplication(() => ({ stdout: [latin1(OK), body.stream] }), { lingerTimeout: 3000 });
     const resets: unknown[] = [];
-    let events!: ByteChannelEvents;
-    const channel: ByteChannel = {
-      start: (given) => {
-        events = given;
-      },
-      pause() {},
-      resume() {},
-      write: () => new Promise(() => {}),
-      end: () => new Promise(() => {}),
-      close: () => resets.push("closed"),
-      reset: (reason) => {
+    const channel = Object.assign(new DrivenChannel(), {
+      write: () => new Promise<void>(() => {}),
+      end: () => new Promise<void>(() => {}),
+      close: () => void resets.push("closed"),
+      reset: (reason: unknown) => {
         resets.push(reason);
         return true;
       },
-    };
+    });
     const served = application.server.serve(channel);
-    events.onData(bytesOf(request(1)));
+    channel.events.onData(bytesOf(request(1)));
     await body.pulled();
-    events.onData(Uint8Array.of(9));
+    channel.events.onData(Uint8Array.of(9));
     await pass(3000);
     await served;
     expect(resets).toMatchObject([{ code: "connectionClosed" }]);
@@ -597,29 +605,19 @@ describe("ServerConnection and a transport that fails", () => {
 
   it("waits no longer for a request whose response fails in the moment in which its connection breaks", async () => {
     const body = new OpenStream();
-    let events!: ByteChannelEvents;
-    const channel: ByteChannel = {
-      start: (given) => {
-        events = given;
-      },
-      pause() {},
-      resume() {},
-      write: () => undefined,
-      end: async () => {},
-      close() {},
-    };
+    const channel = new DrivenChannel();
     const errors: [message: string, requestId: number | undefined][] = [];
     const server = new FastCgiServer(
       ({ requestId }) => (requestId === 1 ? { stdout: [latin1(OK), body.stream] } : new Promise(() => {})),
       {
         onError(error, request) {
           errors.push([(error as Error).message, request?.requestId]);
-          if (errors.length === 1) events.onError(new Error("ECONNRESET"));
+          if (errors.length === 1) channel.events.onError(new Error("ECONNRESET"));
         },
       },
     );
     void server.serve(channel);
-    events.onData(bytesOf(request(1), request(2)));
+    channel.events.onData(bytesOf(request(1), request(2)));
     await body.pulled();
     body.fail(new Error("The disk is gone"));
     await turns();

@@ -186,12 +186,14 @@ let isTextTyped: boolean | undefined;
  * knows what a body was made of (oven-sh/bun issue 8530): there it is guessed.
  */
 function typeOf([first]: readonly Uint8Array[]): string {
+  // Stryker disable ConditionalExpression,EqualityOperator,LogicalOperator: only on Bun can it be otherwise
   // Stryker disable next-line AssignmentOperator,StringLiteral: asked once, of any text
   isTextTyped ??= new (nativeResponse())("").headers.has("content-type");
-  // Stryker disable next-line ConditionalExpression,EqualityOperator,LogicalOperator: only on Bun can it be otherwise
+  /* v8 ignore next -- only on Bun can it be otherwise */
   return isTextTyped || first === undefined ? "application/octet-stream" : guessedType(first);
 }
 
+// Stryker restore ConditionalExpression,EqualityOperator,LogicalOperator
 /** `Variable-AUTH_METHOD`: names of variables are in upper case, but Headers made the name lower case. */
 function variableName(name: string): string {
   return `Variable-${name.slice(VARIABLE_PREFIX.length).toUpperCase()}`;

@@ -153,6 +153,19 @@ describe("FastCgiHttpClient.fetch with data", () => {
     expect(open.cancelled).toBeInstanceOf(RangeError);
   });
 
+  it("fetch refuses data whose lastModified is no Date at all, and cancels the source", async () => {
+    const { client, connector } = recording();
+    for (const lastModified of [undefined, null, 1_793_500_000, "2026-11-01"]) {
+      const open = new OpenStream();
+      const data = { source: open.stream, length: 1, lastModified: lastModified as never };
+      await expect(client.fetch("http://a.test/", { data })).rejects.toThrow(
+        /^Cannot send the data: expected lastModified to be a Date, got /,
+      );
+      expect(open.cancelled).toBeInstanceOf(TypeError);
+    }
+    expect(connector.connections).toHaveLength(0);
+  });
+
   it("fetch cancels the source when it can't send the request", async () => {
     const refuse = (): Promise<never> => Promise.reject(new Error("nobody"));
     const cases: [url: string, connector: FastCgiHttpConnector, init: RequestInit, error: object][] = [

@@ -2,14 +2,19 @@ import { describe, expect, it, vi } from "vitest";
 import { type ByteSource, readerOf } from "../../../src/codec/byte_source.ts";
 import { type PrepareBodyOptions, type PreparedBody, prepareBody } from "../../../src/http/call/request_body.ts";
 import type { Spool } from "../../../src/http/call/spool.ts";
-import type { ByteReader } from "../../../src/toolkit.ts";
+import { type ByteReader, FastCgiHttpClient } from "../../../src/toolkit.ts";
+import { latin1 } from "../../support/bytes.ts";
+import { closingClients } from "../../support/closing_clients.ts";
 import { pass, useFakeTime } from "../../support/fake_time.ts";
 import { deferred, OpenStream } from "../../support/open_stream.ts";
 import { patternBytes, patternChunks } from "../../support/pattern.ts";
+import { answer, ScriptedConnector } from "../../support/scripted_application.ts";
 import { isSettled, streamOf } from "../../support/streams.ts";
 import { failOnUnhandledRejections, turns } from "../../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
+
+const closing = closingClients();
 
 /** A spool in memory that says what was done with it. */
 class MemorySpool implements Spool {
@@ -37,6 +42,16 @@ class MemorySpool implements Spool {
   async close(): Promise<void> {
     this.closed++;
   }
+}
+
+/** A client of an application that answers when the test says so, with `spool` for bodies. */
+function clientWith(spool: Spool, answered: Promise<void>): FastCgiHttpClient {
+  const connector = new ScriptedConnector(async (application) => {
+    const { requestId } = (await application.request())!;
+    await answered;
+    await application.send(answer(requestId, "\r\nanswer"));
+  });
+  return closing(new FastCgiHttpClient(connector, { openSpool: async () => spool, maxBufferedRequestBytes: 1 }));
 }
 
 function limits(openSpool: Spool | Error | PrepareBodyOptions["openSpool"]): PrepareBodyOptions {
@@ -222,6 +237,20 @@ describe("prepareBody with a spool", () => {
     const body = await prepareBody(post(streamOf(patternBytes(2000))), limits(spool));
     spool.failure = new Error("EIO: i/o error, read");
     await expect(bytesOf(body)).rejects.toMatchObject({ code: "spoolFailed", cause: spool.failure });
+  });
+});
+
+describe("FastCgiHttpClient with a spool", () => {
+  it("FastCgiHttpClient closes the spool when the response has ended, and not before", async () => {
+    const spool = new MemorySpool();
+    const answered = deferred();
+    const fetched = clientWith(spool, answered.promise).fetch(post(streamOf(latin1("body"))));
+    await turns(50);
+    expect([spool.pieces.length, spool.closed]).toEqual([1, 0]);
+    answered.resolve();
+    expect(await (await fetched).text()).toBe("answer");
+    await turns();
+    expect(spool.closed).toBe(1);
   });
 });
 

@@ -204,7 +204,8 @@ describe("a Response of another class", () => {
     ];
     const values = cookies.map(([, value]) => value);
     const several = Object.assign(new OtherHeaders([["set-cookie", values]]), { getSetCookie: () => values });
-    for (const headers of [new OtherHeaders(cookies), new JoinedHeaders(cookies), several, new Map(cookies)]) {
+    const listed = new OtherHeaders([["set-cookie", values]]);
+    for (const headers of [new OtherHeaders(cookies), new JoinedHeaders(cookies), several, listed, new Map(cookies)]) {
       const lines = (await sent(otherResponse({ headers }))).split("\r\n").filter((line) => line.startsWith("set-c"));
       expect(lines).toEqual(cookies.map(([, value]) => `set-cookie: ${value}`));
     }
