@@ -301,7 +301,7 @@ export class Rounds {
 
   /** Closes a server when it has answered what it has. Resolves with the number of requests that it had. */
   async #closeAfterRequests(index: number): Promise<number> {
-    const { calls } = await this.#run(index, { do: "close", options: {} });
+    const { calls } = await this.#run(index, { do: "close", options: { grace: HANG } });
     return calls!;
   }
 

@@ -15,6 +15,12 @@ export type RacerOperation =
   /** Sets the wall clock of the process forward by so many milliseconds, or back. */
   | { readonly do: "step"; readonly at?: number; readonly by: number };
 
+/**
+ * For a client that has connected and is not given the processor before it can write. It has more time than by default, because no request
+ * may be lost on a busy machine either. Nothing waits for it: the clients keep no connection.
+ */
+const GRACE = 60_000;
+
 /** The longest wait for a given time, in milliseconds: the clock of the machine may be set back in between. */
 const MAX_WAIT = 1000;
 
@@ -65,7 +71,7 @@ class Racer {
         });
       }
       this.#isTold = false;
-      return this.#close({});
+      return this.#close({ grace: GRACE });
     }
     if (operation.do === "close") return this.#close(operation.options ?? { grace: 0 });
     const { name, options } = operation;
@@ -93,7 +99,7 @@ class Racer {
   tell(): void {
     this.#isTold = true;
     // At once, as a process does that is told to leave.
-    void this.#close({});
+    void this.#close({ grace: GRACE });
     this.#onTold();
   }
 
