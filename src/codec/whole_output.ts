@@ -2,7 +2,7 @@
 // encode it for itself, then as records, and to gather these in a batch would be a tenth of a small exchange.
 
 import { encodeByteStringInto } from "../protocol/byte_string.ts";
-import { FCGI_HEADER_LEN, ProtocolStatus, RecordType } from "../protocol/constants.ts";
+import { FCGI_HEADER_LEN, RecordType } from "../protocol/constants.ts";
 import { encodeRecordHeaderInto } from "../protocol/record.ts";
 import { allocateFor, MAX_BLOCK_SHARE } from "./block.ts";
 import type { ByteBlob } from "./byte_source.ts";
@@ -49,14 +49,14 @@ export class WholeOutput implements ByteBlob {
   encodeResponse(requestId: number): Uint8Array {
     const length = RECORDS_LENGTH + this.size;
     return allocateFor((target, start) => {
+      // Stryker disable next-line EqualityOperator: what would just fit goes into the next block
       if (start + length > target.length) return null;
       // Not padded, as in StreamSender.
       let offset = encodeRecordHeaderInto(target, start, RecordType.Stdout, requestId, this.size, 0);
       offset = this.#encodeInto(target, offset);
       offset = encodeRecordHeaderInto(target, offset, RecordType.Stdout, requestId, 0, 0);
       offset = encodeRecordHeaderInto(target, offset, RecordType.EndRequest, requestId, FCGI_HEADER_LEN, 0);
-      // The exit status 0, which is there already.
-      target[offset + 4] = ProtocolStatus.RequestComplete;
+      // The exit status 0 and FCGI_REQUEST_COMPLETE, which is 0 too, are there already.
       return offset + FCGI_HEADER_LEN;
     })!;
   }

@@ -11,6 +11,10 @@ describe("allocate", () => {
     for (const [index, piece] of pieces.entries()) expect(piece).toEqual(new Uint8Array(index * 10).fill(index));
   });
 
+  it("allocate gives as many bytes as it is asked for, in a block or beyond one", () => {
+    for (const length of [0, 1, 4_096, 4_097, 16_384, 16_385, 20_000]) expect(allocate(length).length).toBe(length);
+  });
+
   it("allocate goes on when it is asked for what is no number", () => {
     expect(() => allocate(Number.NaN)).not.toThrow();
     expect(() => allocate({} as never)).not.toThrow();

@@ -36,6 +36,11 @@ it("WholeOutput encodes as many bytes as it may have, again and again", () => {
   expect(second[3]).toBe(2);
 });
 
+it("WholeOutput goes on in the next block when the rest of one is too small for it", () => {
+  const output = new WholeOutput("", [new Uint8Array(3000).fill(7)]);
+  for (let count = 0; count < 12; count++) expect(output.encodeResponse(1)).toHaveLength(3000 + 32);
+});
+
 it("WholeOutput refuses text that is not of bytes, and leaves no trace of it", () => {
   expect(() => new WholeOutput("a\u20ac", []).encodeResponse(1)).toThrow(TypeError);
   expect(new WholeOutput("b", []).encodeResponse(1)).toHaveLength(33);
