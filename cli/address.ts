@@ -52,6 +52,18 @@ export function listenTargetFor(address: string): ListenTarget {
   return target;
 }
 
+/**
+ * The address for an HTTP server to listen at: a host and a port, or a port alone. Port 0 takes a free one.
+ *
+ * @throws {UsageError} If it is none.
+ */
+export function httpTargetFor(address: string): { hostname: string; port: number } {
+  const target = targetIn(address, 0);
+  if (target === null || "path" in target)
+    throw new UsageError(`Cannot listen on "${address}": expected HOST:PORT${problemOf(address, 0)}`);
+  return target;
+}
+
 /** More about what was expected, where it is known what was meant. */
 function problemOf(address: string, minPort: 0 | 1): string {
   if (isUrl(address)) return ", not a URL";

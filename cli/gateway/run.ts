@@ -1,8 +1,8 @@
 import { type Stats, statSync } from "node:fs";
 import { resolve, sep } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { FastCgiHttpClient, type FastCgiHttpClientOptions } from "../../src/toolkit.ts";
-import { connectorFor, listenTargetFor } from "../address.ts";
+import { FastCgiHttpClient } from "../../src/toolkit.ts";
+import { connectorFor, httpTargetFor } from "../address.ts";
 import { type CommandContext, type CommandInput, UsageError } from "../frame/command.ts";
 import { onHangup } from "../frame/hangup.ts";
 import { flushed, Printer } from "../frame/printer.ts";
@@ -43,6 +43,7 @@ export async function run(
   const mounts = mountsOf(folder, options);
   const address = addressOf(options);
   const params = paramsOf(options);
+  const authorizedBy = options.authorizer === undefined ? null : connectorFor(options.authorizer);
   const running = new RunningRequests();
   const { signal, end } = endingWith(context.signal);
   // What was begun last ends first: the HTTP server before the application.
@@ -54,7 +55,7 @@ export async function run(
     const certificate = await certificateOf(files, options, address.hostname, signal);
     const application = await applicationOf(mounts, options, running, limit, signal, say);
     ends.push(() => application.close(limit()));
-    const authorizer = authorizerOf(options, application.clientOptions);
+    const authorizer = authorizedBy && new FastCgiHttpClient(authorizedBy, application.clientOptions);
     if (authorizer !== null) ends.push(() => authorizer.close({ timeout: 0 }));
     const { php } = application;
     const { frontController, mayLinkTo } = rulesOf(mounts, options);
@@ -164,10 +165,7 @@ function paramsOf({ param }: Options): [string, string][] {
 
 /** @throws {UsageError} If it is no address of an HTTP server. */
 function addressOf({ listen, host, port }: Options): { hostname: string; port: number } {
-  if (listen === undefined) return { hostname: host, port };
-  const target = listenTargetFor(listen);
-  if (target.port === undefined) throw new UsageError(`Cannot use --listen: expected HOST:PORT, got "${listen}"`);
-  return { hostname: target.hostname ?? host, port: target.port };
+  return listen === undefined ? { hostname: host, port } : httpTargetFor(listen);
 }
 
 function certificateFilesOf({ cert, key }: Options): CertificateFiles | null {
@@ -200,10 +198,6 @@ function applicationOf(
   if (fastcgi !== undefined) return runningApplication({ ...common, address: fastcgi });
   const whenIdle = (): Promise<void> => Promise.race([running.settled(), limit()]);
   return ownApplication({ ...common, program: options.php, user: options.user, folder: mounts[0]!.folder, whenIdle });
-}
-
-function authorizerOf({ authorizer }: Options, clientOptions: FastCgiHttpClientOptions): FastCgiHttpClient | null {
-  return authorizer === undefined ? null : new FastCgiHttpClient(connectorFor(authorizer), clientOptions);
 }
 
 /** Takes what has changed: PHP's settings, and the certificate. Requests that run are answered. */

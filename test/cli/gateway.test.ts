@@ -488,7 +488,15 @@ describe("fetchcgi gateway", () => {
         2,
         'Cannot use --port: expected a whole number from 0 to 65535, got "70000"',
       ],
-      [[root, "-f", socket, "--listen", "unix:/a"], 2, 'Cannot use --listen: expected HOST:PORT, got "unix:/a"'],
+      [[root, "-f", socket, "--listen", "unix:/a"], 2, 'Cannot listen on "unix:/a": expected HOST:PORT'],
+      [[root, "-f", socket, "--listen", "fd:0"], 2, 'Cannot listen on "fd:0": expected HOST:PORT'],
+      [
+        [root, "-f", socket, "--listen", "127.0.0.1:70000"],
+        2,
+        'Cannot listen on "127.0.0.1:70000": expected HOST:PORT, with a port from 0 to 65535',
+      ],
+      // Before anything is started or asked.
+      [[root, "--php", "/nowhere/php", "--authorizer", "http://a"], 2, 'Cannot connect to "http://a"'],
       [[root, "-f", "http://a"], 2, "expected unix:/path, /path or host:port, not a URL"],
       [[root, "-f", socket, "--mount", "blog"], 2, 'Cannot use --mount: expected /PREFIX=FOLDER, got "blog"'],
       [["-f", socket, "--mount", "/a=."], 2, "expected a folder for the other paths as well"],
