@@ -1,5 +1,3 @@
-import { MAX_PORT } from "../../adapters/shared/target.ts";
-
 export const gatewayOptions = {
   listen: {
     type: "text",
@@ -13,7 +11,7 @@ export const gatewayOptions = {
     value: "PORT",
     default: 8080,
     min: 0,
-    max: MAX_PORT,
+    max: 65_535,
     about: "the port to listen on; 0 takes a free one",
   },
   host: { type: "text", value: "HOST", default: "127.0.0.1", about: "the address to listen on" },

@@ -1,5 +1,3 @@
-import { MAX_PORT } from "../../adapters/shared/target.ts";
-
 /** What is shown of traffic: the options of `tap` and `inspect`. */
 export const viewOptions = {
   records: { type: "flag", about: "shows each record, with its time" },
@@ -51,7 +49,7 @@ const ownOptions = {
     value: "PORT",
     default: 0,
     min: 0,
-    max: MAX_PORT,
+    max: 65_535,
     needs: "ui",
     about: "the port of that page; 0 takes a free one",
   },
