@@ -108,15 +108,18 @@ class Flow {
   /** Pieces that came during a pause. */
   #waiting: Uint8Array[] = [];
   #write: Promise<void> | null = null;
-  #isStopped = false;
-  #isDropping = false;
-  #hasEnded = false;
-  isOver = false;
+  #mode: "passing" | "stopped" | "dropping" = "passing";
+  /** The end of what comes: not there, there, or with the receiver (or dropped with the rest). */
+  #end: "ahead" | "come" | "passed" = "ahead";
 
   constructor(from: ByteChannel, to: ByteChannel, events: FlowEvents) {
     this.#from = from;
     this.#to = to;
     this.#events = events;
+  }
+
+  get isOver(): boolean {
+    return this.#end === "passed";
   }
 
   /** Resolves when the receiver has taken everything that came so far, or is gone. */
@@ -126,39 +129,39 @@ class Flow {
 
   /** Passes nothing on any more. */
   stop(): void {
-    this.#isStopped = true;
+    this.#mode = "stopped";
     this.#waiting = [];
   }
 
   /** Reads to the end, and passes nothing on any more. */
   drop(): void {
     this.stop();
-    this.#isDropping = true;
-    if (this.#hasEnded) this.isOver = true;
-    else this.#from.resume();
+    this.#mode = "dropping";
+    if (this.#end === "ahead") this.#from.resume();
+    else this.#end = "passed";
   }
 
   onData(bytes: Uint8Array): void {
-    if (this.#isStopped) return;
+    if (this.#mode !== "passing") return;
     contain(() => this.#events.onBytes(bytes));
     this.#waiting.push(bytes);
     if (this.#write === null) this.#pass();
   }
 
   onEnd(): void {
-    if (this.#isDropping) {
-      this.isOver = true;
+    if (this.#mode === "dropping") {
+      this.#end = "passed";
       this.#events.onPassedEnd();
     }
-    if (this.#isStopped) return;
+    if (this.#mode !== "passing") return;
     contain(() => this.#events.onEnd());
     this.end();
   }
 
   /** Passes an end on, behind what came before. */
   end(): void {
-    if (this.#isStopped || this.#hasEnded) return;
-    this.#hasEnded = true;
+    if (this.#mode !== "passing" || this.#end !== "ahead") return;
+    this.#end = "come";
     if (this.#write === null) this.#pass();
   }
 
@@ -186,7 +189,7 @@ class Flow {
         },
         (error) => this.#unwritable(error),
       );
-    } else if (this.#hasEnded && !this.isOver && !this.#isStopped) {
+    } else if (this.#end === "come" && this.#mode === "passing") {
       this.#passEnd();
     }
   }
@@ -194,7 +197,7 @@ class Flow {
   #passEnd(): void {
     this.#write = this.#to.end().then(
       () => {
-        this.isOver = true;
+        this.#end = "passed";
         this.#events.onPassedEnd();
       },
       (error) => this.#unwritable(error),
@@ -203,7 +206,7 @@ class Flow {
 
   #unwritable(error: unknown): void {
     this.#write = null;
-    if (this.#isStopped) return;
+    if (this.#mode !== "passing") return;
     this.stop();
     this.#events.onUnwritable(error);
   }
