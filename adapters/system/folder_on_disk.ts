@@ -19,7 +19,8 @@ export interface FolderOnDiskOptions {
   mayLinkTo?: readonly string[] | undefined;
   /**
    * Called for each path that is refused although it leads to something, with the reason, for a log. The message has no control
-   * characters. It is not called for a path that leads to nothing.
+   * characters. It is not called for a path that leads to nothing, unless the folder itself is missing: every path of
+   * the site is answered by 404 then.
    */
   onRefused?: ((message: string, path: string) => void) | undefined;
 }
@@ -105,7 +106,8 @@ export class FolderOnDisk {
     } catch (error) {
       const { code = "" } = error as NodeJS.ErrnoException;
       if (IS_MISSING.has(code)) {
-        if (await this.#isLink(path)) this.refuse(path, "it is a link to nothing");
+        if (!(await this.#exists())) this.refuse(path, "there is no such folder");
+        else if (await this.#isLink(path)) this.refuse(path, "it is a link to nothing");
         return { kind: "missing" };
       }
       if (IS_NO_NAME.has(code)) return { kind: "refused" };
@@ -131,6 +133,14 @@ export class FolderOnDisk {
       if (inside !== null) return inside;
     }
     return null;
+  }
+
+  /** Whether there is a folder, which this user may not have the right to look into. */
+  async #exists(): Promise<boolean> {
+    return stat(this.#folder).then(
+      () => true,
+      (error: NodeJS.ErrnoException) => !IS_MISSING.has(error.code ?? ""),
+    );
   }
 
   async #isLink(path: string): Promise<boolean> {

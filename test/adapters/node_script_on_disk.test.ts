@@ -70,8 +70,11 @@ describe("scriptOnDisk", () => {
     expect(await scriptOnDisk(root)(name)).toBeNull();
   });
 
-  it("scriptOnDisk resolves to null when the folder is missing", async () => {
-    expect(await scriptOnDisk(join(folder.parent.path, "missing"))("/index.php")).toBeNull();
+  it("scriptOnDisk resolves to null when the folder is missing, and tells onRefused", async () => {
+    const missing = join(folder.parent.path, "missing");
+    const told: string[] = [];
+    expect(await scriptOnDisk(missing, { onRefused: (message) => told.push(message) })("/index.php")).toBeNull();
+    expect(told).toEqual([`Cannot run /index.php in ${missing}: there is no such folder`]);
   });
 
   it("scriptOnDisk resolves to null when it may not look into the folder", async () => {
