@@ -1,6 +1,7 @@
 // A folder of scripts, files, and sources that no HTTP client may read, through php-fpm and several file servers.
 
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { type ServerRequest, serve } from "srvx";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -15,6 +16,7 @@ import {
 import { fileServers } from "../support/file_servers.ts";
 import { exchangeHttp } from "../support/http_message.ts";
 import { type PhpFpm, startPhpFpm } from "../support/php_fpm.ts";
+import { waitUntil } from "../support/process.ts";
 import { plantSources, SOURCE_MARK, SOURCE_PATHS } from "../support/source_paths.ts";
 import { createTemporaryDirectory, type TemporaryDirectory } from "../support/temporary_directory.ts";
 import { failOnUnhandledRejections } from "../support/unhandled_rejections.ts";
@@ -137,4 +139,16 @@ it("phpSite passes ranges and conditions on to the file server", async () => {
   expect(await whole.text()).toBe("0123456789");
   const again = await fetch(url, { headers: { "if-none-match": whole.headers.get("etag")! } });
   expect(again.status).toBe(304);
+});
+
+it("phpSite runs the script of a POST whose client leaves at once, as WordPress does to start its cron", async () => {
+  const [ran, script] = [join(root, "uploads/ran.txt"), join(root, "cron.php")];
+  writeFileSync(script, `<?php ignore_user_abort(true); file_put_contents(${JSON.stringify(ran)}, "ran");`);
+  chmodSync(join(root, "uploads"), 0o777);
+  const site = await startSite(fileServers.srvx!(root));
+  const socket = connect(site, "127.0.0.1");
+  socket.write("POST /cron.php?doing_wp_cron HTTP/1.0\r\nHost: site.test\r\nContent-Length: 0\r\n\r\n", () => {
+    socket.destroy();
+  });
+  await waitUntil(() => existsSync(ran), { message: () => "The script did not run" });
 });

@@ -12,6 +12,9 @@ import { checkRoot, DOCUMENT_ROOT_DEFAULTS, type FastCgiDocumentRoot, scriptForR
 /** The options of a request to PHP. */
 export type PhpSiteInit = Omit<FastCgiFetchInit, keyof RequestInit | "data" | "script">;
 
+/** Methods of requests that change nothing: after its client has left, such a request has no use. */
+const READS_ONLY: ReadonlySet<string> = new Set(["GET", "HEAD"]);
+
 /** Options of {@linkcode phpSite}. */
 export interface PhpSiteOptions<R extends Request = Request, Rest extends unknown[] = []>
   extends FastCgiDocumentRoot,
@@ -53,6 +56,10 @@ export interface PhpSiteOptions<R extends Request = Request, Rest extends unknow
  * answered as if there were no file. To send such a file, answer its path before you ask the site. An invalid path,
  * such as `/%00`, gets a 400.
  *
+ * A request that is neither GET nor HEAD, and whose body is whole, reaches PHP even if its client has left by then, as
+ * with nginx: WordPress starts its own cron by a POST to itself, and leaves without an answer. The signal of such a
+ * request counts from the header of the response on, and stops PHP as far as the script lets itself be stopped.
+ *
  * The returned handler rejects with whatever `php.fetch`, `files` and the hooks reject with.
  *
  * @throws {TypeError} If an option has an invalid value.
@@ -70,10 +77,31 @@ export function phpSite<R extends Request = Request, Rest extends unknown[] = []
   const script: FastCgiScriptResolver = (request) => scriptForRequest(request, root, askFiles);
   return async (request, ...rest) => {
     try {
-      return await php.fetch(request, { ...init?.(request, ...rest), script });
+      const ask = (own: { signal?: AbortSignal }): Promise<Response> =>
+        php.fetch(request, { ...init?.(request, ...rest), ...own, script });
+      return READS_ONLY.has(request.method) ? await ask({}) : await askAnyway(request.signal, ask);
     } catch (error) {
       if (error instanceof FastCgiError && error.code === "malformedRequest") return plainAnswer(400, request.method);
       throw error;
     }
   };
+}
+
+/**
+ * Asks PHP also if the client has left, or leaves while PHP works on the answer.
+ *
+ * @param client Aborts when the client leaves.
+ * @throws {unknown} The reason of `client`, if the client has left when the answer comes.
+ */
+async function askAnyway(
+  client: AbortSignal,
+  ask: (own: { signal: AbortSignal }) => Promise<Response>,
+): Promise<Response> {
+  const answer = new AbortController();
+  const response = await ask({ signal: answer.signal });
+  const leave = (): void => answer.abort(client.reason);
+  if (client.aborted) leave();
+  else client.addEventListener("abort", leave, { once: true });
+  client.throwIfAborted();
+  return response;
 }

@@ -7,7 +7,7 @@ import {
   type PhpSiteOptions,
   phpSite,
 } from "../../../src/index.ts";
-import { OpenStream } from "../../support/open_stream.ts";
+import { deferred, OpenStream } from "../../support/open_stream.ts";
 
 interface Site {
   scripts?: readonly string[];
@@ -178,6 +178,62 @@ describe("phpSite", () => {
     ]) {
       await expect(siteOf({ options }).answerTo("/x/"), JSON.stringify(Object.keys(options))).rejects.toBe(reason);
     }
+  });
+
+  describe("when the client leaves", () => {
+    /** A site whose PHP answers once it is told to, and the signals that PHP was given. */
+    function waitingSite() {
+      const answer = deferred<Response>();
+      const asked = deferred<AbortSignal>();
+      const php = {
+        fetch(request: Request, init: FastCgiFetchInit): Promise<Response> {
+          asked.resolve(init.signal ?? request.signal);
+          return answer.promise;
+        },
+      };
+      const client = new AbortController();
+      const { site } = siteOf({ options: { php } });
+      const begin = (method: string) => site(new Request("http://a.test/", { method, signal: client.signal }));
+      return { begin, client, asked: asked.promise, answer };
+    }
+    const gone = new Error("The client has left");
+
+    it.each(["POST", "PUT", "DELETE"])(
+      "phpSite asks PHP all the same, and lets it work on, for a %s",
+      async (method) => {
+        for (const isGoneBefore of [true, false]) {
+          const { begin, client, asked, answer } = waitingSite();
+          if (isGoneBefore) client.abort(gone);
+          const response = begin(method);
+          const signal = await asked;
+          client.abort(gone);
+          expect(signal.aborted).toBe(false);
+          answer.resolve(new Response("late"));
+          await expect(response).rejects.toBe(gone);
+          expect(signal.reason).toBe(gone);
+        }
+      },
+    );
+
+    it("phpSite stops PHP when the client of a POST leaves in the middle of the body", async () => {
+      const { begin, client, asked, answer } = waitingSite();
+      answer.resolve(new Response("begun"));
+      await begin("POST");
+      const signal = await asked;
+      expect(signal.aborted).toBe(false);
+      client.abort(gone);
+      expect(signal.reason).toBe(gone);
+    });
+
+    it.each(["GET", "HEAD"])("phpSite stops PHP at once for a %s", async (method) => {
+      const { begin, client, asked, answer } = waitingSite();
+      const response = begin(method);
+      const signal = await asked;
+      client.abort(gone);
+      expect(signal.reason).toBe(gone);
+      answer.resolve(new Response("late"));
+      await response;
+    });
   });
 
   it("phpSite calls init with all arguments of the handler, and passes its options to PHP", async () => {
