@@ -35,7 +35,8 @@ const server = await serve({
   tls: { cert, key },
   fetch: site,
   error(error) {
-    console.error(error);
+    // A DOMException says that the client has left.
+    if (!(error instanceof DOMException)) console.error(error);
     // 502 if php-fpm is gone, 504 if it does not answer, and so on.
     return new Response("Cannot answer\n", { status: error instanceof FastCgiError ? error.gatewayStatus : 500 });
   },
