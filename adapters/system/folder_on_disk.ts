@@ -106,7 +106,7 @@ export class FolderOnDisk {
     } catch (error) {
       const { code = "" } = error as NodeJS.ErrnoException;
       if (IS_MISSING.has(code)) {
-        if (!(await this.#exists())) this.refuse(path, "there is no such folder");
+        if (!(await this.#exists())) this.refuse(path, "the folder does not exist");
         else if (await this.#isLink(path)) this.refuse(path, "it is a link to nothing");
         return { kind: "missing" };
       }

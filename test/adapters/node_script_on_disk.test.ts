@@ -74,7 +74,7 @@ describe("scriptOnDisk", () => {
     const missing = join(folder.parent.path, "missing");
     const told: string[] = [];
     expect(await scriptOnDisk(missing, { onRefused: (message) => told.push(message) })("/index.php")).toBeNull();
-    expect(told).toEqual([`Cannot run /index.php in ${missing}: there is no such folder`]);
+    expect(told).toEqual([`Cannot run /index.php in ${missing}: the folder does not exist`]);
   });
 
   it("scriptOnDisk resolves to null when it may not look into the folder", async () => {
