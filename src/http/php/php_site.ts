@@ -94,9 +94,11 @@ export function phpSite<R extends Request = Request, Rest extends unknown[] = []
  * @throws {unknown} The reason of `client`, if the client has left when the answer comes.
  */
 async function askAnyway(
-  client: AbortSignal,
-  ask: (own: { signal: AbortSignal }) => Promise<Response>,
+  client: AbortSignal | undefined,
+  ask: (own: { signal?: AbortSignal }) => Promise<Response>,
 ): Promise<Response> {
+  // Requests of other libraries may have none.
+  if (client === undefined) return ask({});
   const answer = new AbortController();
   const response = await ask({ signal: answer.signal });
   const leave = (): void => answer.abort(client.reason);

@@ -225,6 +225,13 @@ describe("phpSite", () => {
       expect(signal.reason).toBe(gone);
     });
 
+    it("phpSite asks PHP for a POST whose Request has no signal, as those of other libraries", async () => {
+      const { site } = siteOf(wordPress);
+      const request = new Request("http://a.test/", { method: "POST" });
+      Object.defineProperty(request, "signal", { value: undefined });
+      expect((await site(request)).status).toBe(200);
+    });
+
     it.each(["GET", "HEAD"])("phpSite stops PHP at once for a %s", async (method) => {
       const { begin, client, asked, answer } = waitingSite();
       const response = begin(method);
