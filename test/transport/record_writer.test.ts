@@ -256,6 +256,20 @@ describe("RecordWriter.close", () => {
     expect(transport.writes).toEqual([]);
   });
 
+  it("stays failed when it fails before the transport has taken the half-close", async () => {
+    const transport = new SlowTransport({ closeWaits: true });
+    const { writer, errors } = writerOver(transport);
+    const closed = writer.close();
+    await turns();
+    expect([transport.closed, writer.isFlushing, writer.hasFailed]).toEqual([true, true, false]);
+    const error = new Error("gone");
+    writer.fail(error);
+    transport.take();
+    await closed;
+    expect([writer.isFlushing, writer.hasFailed]).toEqual([false, true]);
+    expect(errors).toEqual([error]);
+  });
+
   it("resolves when the writer has failed", async () => {
     const transport = new SlowTransport();
     const { writer } = writerOver(transport);
