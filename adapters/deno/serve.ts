@@ -43,13 +43,15 @@ async function bind(place: ListenPlace, events: ListenerEvents): Promise<Listeni
   const address: ConnectionAddress | undefined =
     addr.transport === "tcp" ? { hostname: addr.hostname, port: addr.port } : undefined;
   let isOpen = true;
-  void acceptAll(server, events, () => isOpen);
+  const accepting = acceptAll(server, events, () => isOpen);
   return {
     address,
     async close() {
       if (!isOpen) return;
       isOpen = false;
       server.close();
+      // Only when the last accept has ended is the socket closed. Until then, clients are let in and reset.
+      await accepting;
     },
   };
 }

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { expect, onTestFinished } from "vitest";
 import { OpenStream } from "../../support/open_stream.ts";
 import { waitUntil } from "../../support/process.ts";
-import { startRuntimeServer } from "../../support/runtimes.ts";
+import { startRuntimeRacer, startRuntimeServer } from "../../support/runtimes.ts";
 import type { ServingRuntime, Setting } from "./battery.ts";
 import { nodeClient } from "./node_client.ts";
 import type { Target } from "./programs/operations.ts";
@@ -53,6 +53,19 @@ export function serverCloseCases({ column, kind, newPath }: Setting, runtime: Se
       expect((await reader.read()).done).toBe(true);
       expect(await server.line("closed")).toBe(true);
       expect(await server.exited).toBe(0);
+    },
+  );
+  if (kind !== "TCP") return;
+  column.test(
+    "graceful close",
+    "close resolves when a client of its port is refused, not let in and reset",
+    async () => {
+      const racer = startRuntimeRacer(runtime);
+      onTestFinished(() => racer.stop());
+      for (let round = 0; round < 5; round++) {
+        await racer.run({ do: "serve", name: "0", options: { port: 0 } });
+        expect((await racer.run({ do: "close" })).after).toMatch(/refused/i);
+      }
     },
   );
 }

@@ -34,13 +34,14 @@ globalThis.Date = new Proxy(WallClock, {
 
 /**
  * What came of it: `served`, or why not; and of a server that is closed, how many requests it has had since it was started, and what
- * its `onError` was told.
+ * its `onError` was told, and what a client of its port is told at once.
  */
 export interface RacerOutcome {
   readonly served: boolean;
   readonly error?: string;
   readonly calls?: number;
   readonly told?: readonly string[];
+  readonly after?: string;
 }
 
 /** Runs operations one after the other. */
@@ -104,9 +105,22 @@ class Racer {
   }
 
   async #close(options: object): Promise<RacerOutcome> {
+    const address = this.#server?.address;
     await this.#server?.close(options);
+    const after = address !== undefined && "port" in address ? await this.#connect(address) : undefined;
     this.#server = null;
-    return { served: false, calls: this.#calls, told: this.#told };
+    return { served: false, calls: this.#calls, told: this.#told, ...(after !== undefined && { after }) };
+  }
+
+  async #connect(address: { readonly hostname: string; readonly port: number }): Promise<string> {
+    try {
+      const connector = new this.#adapter.FastCgiTcpConnector(address);
+      const connection = await connector.connect({ signal: AbortSignal.timeout(MAX_WAIT) });
+      await connection.close();
+      return "connected";
+    } catch (error) {
+      return String(error);
+    }
   }
 }
 
