@@ -106,7 +106,7 @@ export class ServerConnection
 
   /** The requests whose handler or response has not settled. */
   get requests(): readonly FastCgiRequest[] {
-    return this.#decoder.requests;
+    return this.#decoder.requests.filter((request) => !this.#exchanges.hasBrokenOff(request));
   }
 
   get isShared(): boolean {

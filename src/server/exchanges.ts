@@ -40,9 +40,9 @@ export class Exchanges implements ExchangeHost {
   /** Responses that are sent piece by piece. Made on first use, because most responses are complete at once. */
   #streaming: Set<Exchange> | null = null;
   /**
-   * The number of requests whose response failed after its beginning. They stay active and unanswered until the connection is closed.
+   * Requests whose response failed after its beginning. They stay active and unanswered until the connection is closed.
    */
-  #brokenOff = 0;
+  #brokenOff: Set<IncomingRequest> | null = null;
 
   constructor(host: ExchangesHost, handler: FastCgiHandler, context: FastCgiHandlerContext) {
     this.writer = host.writer;
@@ -63,7 +63,12 @@ export class Exchanges implements ExchangeHost {
 
   /** The number of requests that stay unanswered because their response broke off. */
   get brokenOff(): number {
-    return this.#brokenOff;
+    return this.#brokenOff?.size ?? 0;
+  }
+
+  /** Whether `request` stays unanswered. */
+  hasBrokenOff(request: IncomingRequest): boolean {
+    return this.#brokenOff?.has(request) ?? false;
   }
 
   /** Whether a response has begun that has no end. */
@@ -126,12 +131,13 @@ export class Exchanges implements ExchangeHost {
    */
   #breakOff(exchange: Exchange): void {
     const { request } = exchange;
-    this.#brokenOff++;
+    this.#brokenOff ??= new Set();
+    const brokenOff = this.#brokenOff.add(request);
     // The rest of its input is not read, and a full queue would stop the whole connection.
     const { requestId } = request;
     request.failStreams(new FastCgiError("aborted", "Cannot read the request: its response broke off", { requestId }));
     request.onAbort(() => {
-      this.#brokenOff--;
+      brokenOff.delete(request);
       exchange.endFailed();
     });
     this.#host.onRoom();

@@ -401,6 +401,25 @@ describe("idleTimeout", () => {
 });
 
 describe("writeTimeout", () => {
+  it("is told of no request whose response broke off before", async () => {
+    const [broken, endless] = [new OpenStream(), new OpenStream()];
+    const application = new MemoryApplication(
+      ({ requestId }) => ({ stdout: [latin1(OK), (requestId === 1 ? broken : endless).stream] }),
+      LIMITS,
+    );
+    const { web, served } = application.connect();
+    await web.send(request(1), request(2));
+    await broken.pulled();
+    broken.fail(new Error("broken"));
+    await turns();
+    web.stopReading();
+    for (let piece = 0; piece < 4; piece++) endless.write(new Uint8Array(65_528));
+    await pass(LIMITS.writeTimeout + 10_000);
+    await served;
+    expect(application.failedRequests.map((failed) => failed?.requestId)).toEqual([1, 2]);
+    expect(application.errors).toMatchObject([{ message: "broken" }, { limit: "writeTimeout" }]);
+  });
+
   it("gives the connection up and aborts its requests when the web server takes nothing", async () => {
     const reasons: FastCgiError[] = [];
     const body = new OpenStream();
