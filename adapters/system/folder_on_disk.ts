@@ -92,8 +92,9 @@ export class FolderOnDisk {
    * @throws {Error} If the disk fails.
    */
   async find(path: string): Promise<PathOnDisk> {
+    let root: string | null = null;
     try {
-      const root = await realpath(this.#folder);
+      root = await realpath(this.#folder);
       const full = join(root, path);
       const name = insideOf(root, full);
       if (name === null) return this.#refused(path, "its name leads out of the folder");
@@ -106,7 +107,7 @@ export class FolderOnDisk {
     } catch (error) {
       const { code = "" } = error as NodeJS.ErrnoException;
       if (IS_MISSING.has(code)) {
-        if (!(await this.#exists())) this.refuse(path, "the folder does not exist");
+        if (root === null) this.refuse(path, "the folder does not exist");
         else if (await this.#isLink(path)) this.refuse(path, "it is a link to nothing");
         return { kind: "missing" };
       }
@@ -133,14 +134,6 @@ export class FolderOnDisk {
       if (inside !== null) return inside;
     }
     return null;
-  }
-
-  /** Whether there is a folder, which this user may not have the right to look into. */
-  async #exists(): Promise<boolean> {
-    return stat(this.#folder).then(
-      () => true,
-      (error: NodeJS.ErrnoException) => !IS_MISSING.has(error.code ?? ""),
-    );
   }
 
   async #isLink(path: string): Promise<boolean> {
