@@ -68,7 +68,8 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
    * Takes bytes, and enqueues every record that they complete.
    *
    * @param isSole Whether nothing else uses the memory of the chunk, so that it may be changed. Then, with `splitStreams`, what the
-   * chunk holds of FCGI_STDIN, FCGI_DATA or FCGI_STDOUT in consecutive records of up to 8 KiB becomes one record, unless that would be too long.
+   * chunk holds of FCGI_STDIN, FCGI_DATA or FCGI_STDOUT in consecutive records of up to 8 KiB becomes one record, unless that would be
+   * too long.
    * @default {false}
    * @throws {FastCgiError} `protocol` if a record is of another version. The decoder is dead then: without a known header
    * nothing says where the next record begins.

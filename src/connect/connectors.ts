@@ -22,8 +22,8 @@ export interface ComposedConnectorOptions<Each extends Connector = Connector> {
   attemptTimeout?: number | undefined;
   /**
    * Milliseconds for which a connector is tried last after it failed, or after its application refused a request because it is
-   * overloaded. A failure does not count if the connector has connected since that attempt began. After that time, one connection tries it in its turn again; until that has succeeded, the others still try it
-   * last. 0 turns it off.
+   * overloaded. After that, one connection tries it in its turn again; until that has succeeded, the others still try it
+   * last. A failure does not count if the connector has connected since that attempt began. 0 turns it off.
    *
    * @default {10000} (10 s, as nginx's `fail_timeout`)
    */
@@ -206,7 +206,8 @@ class Backends<Each extends Connector> {
           throw signal.reason;
         }
         errors.push(error);
-        this.#fail(error, given, isNewest());
+        if (isNewest()) this.#fail(error, given);
+        else this.#onFailure(error, given);
       }
     }
     throw connectFailed(errors);
@@ -224,9 +225,8 @@ class Backends<Each extends Connector> {
     return this.#successes.get(connector) ?? 0;
   }
 
-  /** @param counts Whether it is tried last from now on. */
-  #fail(error: unknown, connector: Each, counts = true): void {
-    if (counts) this.#failedAt.set(connector, performance.now());
+  #fail(error: unknown, connector: Each): void {
+    this.#failedAt.set(connector, performance.now());
     this.#onFailure(error, connector);
   }
 

@@ -33,8 +33,8 @@ globalThis.Date = new Proxy(WallClock, {
 });
 
 /**
- * What came of it: `served`, or why not; and of a server that is closed, how many requests it has had since it was started, and what
- * its `onError` was told, and what a client of its port is told at once.
+ * What came of it: `served`, or why not; and of a server that is closed, how many requests it has had since it was started, what its
+ * `onError` was told, and what a client was told that connected to its port right after that.
  */
 export interface RacerOutcome {
   readonly served: boolean;
