@@ -275,13 +275,13 @@ export const frameworks: Readonly<Record<string, Framework>> = {
     nativeServer: "react-router-serve",
     served: "handle(request, Object.assign(new RouterContextProvider(), { fastCgi: context }))",
     files: "build/client",
-    exchanges: site,
+    exchanges: [...site, ...later],
     additions: {
       text: /^vary: Accept-Encoding$|(?<=^content-type: (application\/json|text\/(html|plain|x-bread)));charset=utf-8$/,
       reason:
         "react-router-serve compresses (`Vary: Accept-Encoding`), and its Express adds `charset=utf-8` to types; over FastCGI the web server compresses.",
     },
-    differences: { "GET /address": NO_ADDRESS },
+    differences: { "GET /address": NO_ADDRESS, "GET /later": NO_WAIT_UNTIL },
   },
   nitro: {
     title: "Nitro",
@@ -336,8 +336,8 @@ export const frameworks: Readonly<Record<string, Framework>> = {
     // When the data of the page was loaded.
     changing: /\b1\d{12}\b/g,
     files: "dist/client",
-    exchanges: site,
-    differences: { "GET /address": NO_ADDRESS },
+    exchanges: [...site, ...later],
+    differences: { "GET /address": NO_ADDRESS, "GET /later": NO_WAIT_UNTIL },
   },
   solidstart: {
     title: "SolidStart",
@@ -347,6 +347,6 @@ export const frameworks: Readonly<Record<string, Framework>> = {
     nativeServer: "srvx",
     served: 'app.fetch(Object.assign(request, { ip: params.get("REMOTE_ADDR"), waitUntil }))',
     files: "dist/client",
-    exchanges: site,
+    exchanges: [...site, ...later],
   },
 };

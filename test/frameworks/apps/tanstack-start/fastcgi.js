@@ -1,6 +1,11 @@
 import { serve } from "fetchcgi/node";
 import app from "./dist/server/server.js";
+import { closeAtSigterm } from "./stop.js";
 
 const path = process.env.SOCKET;
 
-await serve({ path, fetch: (request, context) => app.fetch(request, { context: { fastCgi: context } }) });
+const server = await serve({
+  path,
+  fetch: (request, context) => app.fetch(request, { context: { fastCgi: context } }),
+});
+closeAtSigterm(server);

@@ -1,7 +1,8 @@
 import { endpoint } from "../endpoints.js";
 
 export async function loader({ request, context }) {
-  const found = await endpoint(request, () => context.fastCgi?.params.get("REMOTE_ADDR") ?? "unknown");
+  const { fastCgi } = context;
+  const found = await endpoint(request, () => fastCgi?.params.get("REMOTE_ADDR") ?? "unknown", fastCgi?.waitUntil);
   return found ?? new Response("not found", { status: 404 });
 }
 

@@ -1,7 +1,12 @@
 import { endpoint } from "../endpoints.js";
 
-export async function GET({ request, clientAddress }) {
-  return (await endpoint(request, () => clientAddress)) ?? new Response("not found", { status: 404 });
+export async function GET({ request, clientAddress, nativeEvent }) {
+  const found = await endpoint(
+    request,
+    () => clientAddress,
+    (work) => nativeEvent.waitUntil(work),
+  );
+  return found ?? new Response("not found", { status: 404 });
 }
 
 export const POST = GET;

@@ -4,9 +4,11 @@ import { endpoint } from "../../endpoints.js";
 export const Route = createFileRoute("/$")({
   server: {
     handlers: {
-      ANY: async ({ request, context }) =>
-        (await endpoint(request, () => context?.fastCgi?.params.get("REMOTE_ADDR") ?? "unknown")) ??
-        new Response("not found", { status: 404 }),
+      ANY: async ({ request, context }) => {
+        const fastCgi = context?.fastCgi;
+        const addressOf = () => fastCgi?.params.get("REMOTE_ADDR") ?? "unknown";
+        return (await endpoint(request, addressOf, fastCgi?.waitUntil)) ?? new Response("not found", { status: 404 });
+      },
     },
   },
 });
