@@ -87,7 +87,7 @@ describe("exports", () => {
   it("the program is built from the command's configuration", () => {
     const { entry: programs, outDir } = command as { entry: Record<string, string>; outDir: string };
     // The others are its commands, each a file that it loads when it runs.
-    expect(Object.values(packageJson.bin)).toEqual([`./${outDir}/main.js`]);
+    expect(Object.values(packageJson.bin)).toEqual([`${outDir}/main.js`]);
     expect(Object.keys(programs)).toContain("main");
   });
 

@@ -295,6 +295,14 @@ describe("the tools that check packages", () => {
     expect(messages.map((message) => formatMessage(message, pkg!))).toEqual([]);
   });
 
+  it("npm corrects nothing in package.json, and so publishes it as it is", async () => {
+    const written = await readFile(join(root, "package.json"), "utf8");
+    const folder = await mkdtemp(join(directory.path, "fix-"));
+    await writeFile(join(folder, "package.json"), written);
+    await execute("npm", ["pkg", "fix"], { cwd: folder });
+    expect(JSON.parse(await readFile(join(folder, "package.json"), "utf8"))).toEqual(JSON.parse(written));
+  });
+
   it("attw has nothing to say but that there is no CommonJS", async () => {
     const attw = join(root, "node_modules/@arethetypeswrong/cli/dist/index.js");
     // It fails with a code if there is a problem.
