@@ -110,7 +110,7 @@ export class RequestEncoder implements Stage<FastCgiOutgoingRequest, FastCgiReco
     try {
       this.#sending.checkId(requestId, "request");
       checkBoolean(keepConn, "Cannot send a request", "keepConn");
-      const sink = stageSink(controller, () => this.#sending.size > 1);
+      const sink = stageSink(controller, () => this.#sending.hasOther(requestId));
       return new RequestSender(sink, requestId, sendableRequest(request, checkedParams(params)), { keepConn });
     } catch (error) {
       for (const source of [stdin, data]) void cancelSource(source, error);

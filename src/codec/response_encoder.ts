@@ -100,7 +100,7 @@ export class ResponseEncoder implements Stage<FastCgiOutgoingResponse, FastCgiRe
       cancelOutput(response, error);
       throw error;
     }
-    const sink = stageSink(controller, () => this.#sending.size > 1);
+    const sink = stageSink(controller, () => this.#sending.hasOther(requestId));
     const sender = new ResponseSender(sink, requestId, {
       onStreaming() {},
       onHarmlessError: (error) => this.#onError(error, response),
@@ -138,7 +138,7 @@ export class ResponseEncoder implements Stage<FastCgiOutgoingResponse, FastCgiRe
     const { signal, protocolStatus = ProtocolStatus.RequestComplete } = response;
     const onAbort = (): void => sender.stop(signal!.reason);
     if (signal?.aborted) onAbort();
-    else signal?.addEventListener("abort", onAbort, { once: true });
+    else signal?.addEventListener("abort", onAbort);
     try {
       if (protocolStatus === ProtocolStatus.RequestComplete) {
         await sender.send(response);
@@ -156,6 +156,7 @@ export class ResponseEncoder implements Stage<FastCgiOutgoingResponse, FastCgiRe
         sender.sendError(500);
       }
     } finally {
+      // Stryker disable next-line OptionalChaining: an error here is dropped with the promise
       signal?.removeEventListener("abort", onAbort);
     }
   }

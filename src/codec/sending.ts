@@ -16,6 +16,11 @@ export class Sending<Sender extends { stop(reason: unknown): void }> {
     return this.#senders.get(requestId);
   }
 
+  /** Whether something is sent for another request than this one. */
+  hasOther(requestId: number): boolean {
+    return this.#senders.size > (this.#senders.has(requestId) ? 1 : 0);
+  }
+
   /**
    * Checks that something can be sent for a request.
    *

@@ -8,14 +8,12 @@ import {
   RecordEncoderStream,
   RecordType,
   RequestDecoderStream,
-  RequestEncoder,
   RequestEncoderStream,
   ResponseDecoderStream,
-  ResponseEncoder,
   ResponseEncoderStream,
 } from "../../src/toolkit.ts";
 import { latin1 } from "../support/bytes.ts";
-import { deferred, OpenStream } from "../support/open_stream.ts";
+import { OpenStream } from "../support/open_stream.ts";
 import { textOf } from "../support/records.ts";
 import { collected, isSettled, streamOf, textFrom } from "../support/streams.ts";
 import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
@@ -41,6 +39,12 @@ function endless(): { stream: ReadableStream<Uint8Array>; read(): number } {
 /** Types and content lengths in order. */
 function shapeOf(records: readonly FastCgiRecord[]): string {
   return records.map(({ type, requestId, contentData }) => `${type}:${requestId}:${contentData.length}`).join(" ");
+}
+
+/** How often another request has its turn, among the records with much content. */
+function changesOf(records: readonly FastCgiRecord[]): number {
+  const ids = records.filter(({ contentData }) => contentData.length > 1000).map(({ requestId }) => requestId);
+  return ids.filter((id, index) => index > 0 && id !== ids[index - 1]).length;
 }
 
 it("the streams carry requests one way and responses the other when they are piped together", async () => {
@@ -144,6 +148,7 @@ describe("RequestEncoderStream", () => {
     const writer = encoder.writable.getWriter();
     await writer.write({ requestId: 1, params, stdin: body.stream });
     await writer.write({ requestId: 2, params });
+    await turns();
     encoder.abort(1, broken);
     encoder.abort(2);
     await writer.close();
@@ -153,7 +158,11 @@ describe("RequestEncoderStream", () => {
   });
 
   it.each<[string, object, string]>([
-    ["an id is none", { requestId: 0, params }, "expected requestId to be an integer from 1 to 65535, got 0"],
+    [
+      "an id is none",
+      { requestId: 0, params },
+      "Cannot send a request: expected requestId to be an integer from 1 to 65535, got 0",
+    ],
     [
       "a variable is no string",
       { requestId: 1, params: [["A", 1]] },
@@ -172,16 +181,21 @@ describe("RequestEncoderStream", () => {
     await expect(encoder.readable.getReader().read()).rejects.toThrow(message);
   });
 
-  it("aborts nothing before its first request, nor when all were stopped: as a stage by hand", () => {
-    const records: FastCgiRecord[] = [];
-    const encoder = new RequestEncoder();
-    encoder.abort(1);
-    void encoder.transform({ requestId: 1, params }, { enqueue: (piece) => void records.push(piece) });
-    const { length } = records;
-    encoder.stopAll(broken);
-    encoder.abort(1);
-    expect(length).toBeGreaterThan(0);
-    expect(records).toHaveLength(length);
+  it("sets FCGI_KEEP_CONN only when keepConn says so", async () => {
+    for (const keepConn of [undefined, false, true]) {
+      const [begin] = await collected(
+        streamOf({ requestId: 1, keepConn, params }).pipeThrough(new RequestEncoderStream()),
+      );
+      expect(begin!.contentData[2]).toBe(keepConn === true ? 1 : 0);
+    }
+  });
+
+  it("takes turns record by record when two large bodies are sent at once", async () => {
+    const encoder = new RequestEncoderStream();
+    const writer = encoder.writable.getWriter();
+    for (const requestId of [1, 2]) void writer.write({ requestId, params, stdin: new Uint8Array(65_528 * 8) });
+    void writer.close();
+    expect(changesOf(await collected(encoder.readable))).toBeGreaterThan(8);
   });
 
   it("cancels the body of a request that can't be sent", async () => {
@@ -246,6 +260,14 @@ describe("ResponseEncoderStream", () => {
     await reader.cancel();
   });
 
+  it("takes turns record by record when two large responses are sent at once", async () => {
+    const encoder = new ResponseEncoderStream();
+    const writer = encoder.writable.getWriter();
+    for (const requestId of [1, 2]) void writer.write({ requestId, stdout: new Uint8Array(65_528 * 8) });
+    void writer.close();
+    expect(changesOf(await collected(encoder.readable))).toBeGreaterThan(8);
+  });
+
   it("answers with an error document when a response fails before its first byte", async () => {
     const errors: unknown[] = [];
     const encoder = new ResponseEncoderStream({ onError: (error) => void errors.push(error) });
@@ -306,54 +328,14 @@ describe("ResponseEncoderStream", () => {
     }
   });
 
-  it("stays failed when a response has failed behind its first byte: as a stage by hand", async () => {
-    const records: FastCgiRecord[] = [];
-    const errors: unknown[] = [];
-    const output = {
-      enqueue: (piece: FastCgiRecord) => void records.push(piece),
-      error: (error: unknown) => errors.push(error),
-    };
-    const encoder = new ResponseEncoder();
-    const body = new OpenStream();
-    void encoder.transform({ requestId: 1, stdout: ["Status: 200 OK\r\n\r\n", body.stream] }, output);
-    expect(() => encoder.transform({ requestId: 1, stdout: "" }, output)).toThrow(
-      new RangeError("Cannot send a response: one with requestId 1 is being sent"),
-    );
-    body.write("begun");
-    await turns();
-    body.fail(broken);
-    await turns();
-    expect(errors).toEqual([broken]);
-    const other = new OpenStream();
-    expect(() => encoder.transform({ requestId: 2, stdout: other.stream }, output)).toThrow(broken);
-    expect(other.cancelled).toBe(broken);
-    await expect(encoder.flush()).rejects.toBe(broken);
-    expect(records.some(({ type }) => type === EndRequest)).toBe(false);
-  });
-
-  it("neither reports nor answers a refusal whose appStatus fails when all were stopped: as a stage by hand", async () => {
-    const records: FastCgiRecord[] = [];
-    const errors: unknown[] = [];
-    const output = { enqueue: (piece: FastCgiRecord) => void records.push(piece) };
-    for (const isStopped of [false, true]) {
-      const encoder = new ResponseEncoder({ onError: (error) => errors.push(error) });
-      const appStatus = deferred<number>();
-      void encoder.transform({ requestId: 1, protocolStatus: 2, appStatus: appStatus.promise }, output);
-      if (isStopped) encoder.stopAll(new Error("Gone"));
-      appStatus.reject(broken);
-      await turns();
-      expect([errors, records.at(-1)?.type]).toEqual([isStopped ? [] : [broken], isStopped ? undefined : EndRequest]);
-      errors.length = 0;
-      records.length = 0;
-    }
-  });
-
   it("refuses a request with nothing but its end when protocolStatus says so", async () => {
     const output = new OpenStream();
     const response = { requestId: 1, protocolStatus: ProtocolStatus.UnknownRole, stdout: output.stream };
     const records = await collected(streamOf(response).pipeThrough(new ResponseEncoderStream()));
     expect(shapeOf(records)).toBe(`${EndRequest}:1:8`);
-    expect(await output.cancellation).toBeInstanceOf(TypeError);
+    expect(await output.cancellation).toEqual(
+      new TypeError("Cannot send a response: its protocolStatus refuses the request"),
+    );
     expect(decodeEndRequestBody(records[0]!.contentData).protocolStatus).toBe(ProtocolStatus.UnknownRole);
   });
 
