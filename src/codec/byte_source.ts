@@ -88,6 +88,7 @@ function bytesOf(value: unknown): Uint8Array | null {
  * @throws {TypeError} If it was.
  */
 function attached(bytes: Uint8Array, name: string): Uint8Array {
+  // Stryker disable next-line ConditionalExpression: a shortcut, for a buffer that has bytes was not transferred
   if (bytes.length > 0) return bytes;
   try {
     new Uint8Array(bytes.buffer);
@@ -107,6 +108,7 @@ function attached(bytes: Uint8Array, name: string): Uint8Array {
  * @throws {TypeError} If it is not.
  */
 export function chunkOf(value: unknown, name: string): Uint8Array {
+  // Stryker disable next-line ConditionalExpression: a shortcut, for the next line takes these as well
   if (value instanceof Uint8Array) return attached(value, name);
   // From another realm, such as that of a test runner.
   if (ArrayBuffer.isView(value) && kindOf(value) === "Uint8Array") return attached(bytesOf(value)!, name);
@@ -132,6 +134,7 @@ export function readerOf(source: Exclude<ByteSource, Uint8Array>): ByteReader {
  * not matter.
  */
 export async function cancelSource(source: ByteSourceInit | null | undefined, reason: unknown): Promise<void> {
+  // Stryker disable next-line ConditionalExpression,LogicalOperator: a shortcut, for what is no object fails below
   if (typeof source !== "object" || source === null) return;
   try {
     if ("cancel" in source) await source.cancel(reason);

@@ -55,6 +55,7 @@ export type IncomingStreamLimits = Readonly<
   Pick<Resolved<RequestDecoderOptions>, "maxStdinBytes" | "maxDataBytes" | "maxQueuedBytes">
 >;
 
+// Stryker disable BooleanLiteral: only the names count
 const withOwnMembers = /* @__PURE__ */ copyableWith<FastCgiRequest>({
   requestId: true,
   role: true,
@@ -65,6 +66,7 @@ const withOwnMembers = /* @__PURE__ */ copyableWith<FastCgiRequest>({
   data: true,
   signal: true,
 });
+// Stryker restore BooleanLiteral
 
 /**
  * A {@linkcode FastCgiRequest}, with the members that its connection uses. Its parts are made on first use.
@@ -155,6 +157,7 @@ export class IncomingRequest implements FastCgiRequest {
 
   /** The streams of its role. */
   get #queues(): readonly ByteQueue[] {
+    // Stryker disable next-line ConditionalExpression: a shortcut, for the data of other roles has ended
     return this.role === Role.Filter ? [this.#stdinQueue, this.dataQueue] : [this.#stdinQueue];
   }
 
@@ -165,6 +168,7 @@ export class IncomingRequest implements FastCgiRequest {
 
   /** Whether some of the request's input is still to come and will be read. */
   get awaitsInput(): boolean {
+    // Stryker disable next-line ConditionalExpression: a shortcut, for an abort fails all streams
     return this.#abortReason === null && this.#queues.some(({ isDone }) => !isDone);
   }
 
@@ -223,6 +227,7 @@ export class IncomingRequest implements FastCgiRequest {
     this.failStreams(reason);
     this.#controller?.abort(abortError(reason));
     for (const callback of this.#onAbort) callback(reason);
+    // Stryker disable next-line ArrayDeclaration: not called any more
     this.#onAbort = [];
     this.watch?.end(reason.code === "timeout" ? "timeout" : "aborted", reason, this);
   }

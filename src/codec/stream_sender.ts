@@ -21,7 +21,7 @@ export class StreamSender {
   readonly #maxLength: number;
   /** None for FCGI_STDOUT; undefined leaves the choice to the encoder. */
   readonly #paddingLength: number | undefined;
-  /** The last records that were given to the sink. */
+  /** The last records that were given to the sink; null before the first. */
   #pending: WrittenRecords | null = null;
   /** The number of bytes given since the last wait. */
   #ahead = 0;
@@ -66,7 +66,7 @@ export class StreamSender {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#reason = reason;
-    if (this.#reader !== null) void cancelSource(this.#reader, reason);
+    void cancelSource(this.#reader, reason);
   }
 
   async #sendStream(source: Exclude<ByteSource, Uint8Array>): Promise<void> {
@@ -81,9 +81,11 @@ export class StreamSender {
     try {
       for (;;) {
         const result = reader.read();
+        // Stryker disable next-line ConditionalExpression,StringLiteral: a result can be awaited as well, in more turns
         const { done, value } = "done" in result ? result : await result;
         if (done || this.#stopped) return;
         const sending = this.#sendBytes(chunkOf(value, name));
+        // Stryker disable next-line ConditionalExpression: undefined can be awaited as well, in more turns
         if (sending !== undefined) await sending;
       }
     } catch (error) {
@@ -108,8 +110,8 @@ export class StreamSender {
     const length = this.#recordLength(total);
     let limit = this.#maxLength;
     for (let start = 0; start < total; start += length) {
-      if (this.#pending !== null && this.#ahead >= limit) {
-        await this.#pending.taken;
+      if (this.#ahead >= limit) {
+        await this.#pending!.taken;
         this.#ahead = 0;
       }
       if (this.#stopped) return;
@@ -135,6 +137,6 @@ export class StreamSender {
    */
   #recordLength(length: number): number {
     const records = Math.ceil(length / this.#maxLength);
-    return records <= 1 ? length : Math.min(this.#maxLength, Math.ceil(length / records / 8) * 8);
+    return Math.min(this.#maxLength, Math.ceil(length / records / 8) * 8);
   }
 }

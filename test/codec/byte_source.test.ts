@@ -8,6 +8,7 @@ import {
   cancelSource,
   checkLength,
   chunkOf,
+  isAtHand,
   joinBytes,
   readerOf,
 } from "../../src/codec/byte_source.ts";
@@ -125,6 +126,9 @@ describe("byteSourceOf", () => {
     [[1, 2], "Array"],
     [{}, "Object"],
     [{ read() {} }, "Object"],
+    [{ cancel() {} }, "Object"],
+    [{ stream() {} }, "Object"],
+    [{ size: 1 }, "Object"],
     [new FormData(), "FormData"],
     [new Response("x"), "Response"],
     [new SharedArrayBuffer(1), "SharedArrayBuffer"],
@@ -135,6 +139,12 @@ describe("byteSourceOf", () => {
         `Cannot send stdin: expected text, bytes, a Blob, URLSearchParams, a stream or an async iterable, got ${kind}`,
       ),
     );
+  });
+
+  it("takes a stream of any class, of which only getReader is asked", async () => {
+    const { stream } = new OpenStream();
+    const other = { getReader: () => streamOf(latin1("x")).getReader() } as typeof stream;
+    expect(await bytesIn(byteSourceOf(other, "stdin"))).toEqual(latin1("x"));
   });
 
   it("refuses bytes whose buffer was transferred, because they look as if there were none", () => {
@@ -177,6 +187,16 @@ describe("byteSourceOf", () => {
     expect(await reader.read()).toEqual({ done: false, value: latin1("x") });
     await expect(reader.read()).rejects.toThrow("The disk is gone");
     expect(asked).toBe(2);
+  });
+
+  it("reads and cancels an async iterable that has only what the language asks for", async () => {
+    const iterable = {
+      destroy: "no method",
+      [Symbol.asyncIterator]: () => ({ next: async () => ({ value: latin1("x") }) }),
+    };
+    const reader = readerOf(byteSourceOf(iterable, "stdin") as ByteReader);
+    expect(await reader.read()).toEqual({ done: false, value: latin1("x") });
+    await expect(reader.cancel("enough")).resolves.toBeUndefined();
   });
 
   it("rejects when an async iterable can't be begun", async () => {
@@ -231,12 +251,41 @@ describe("byteSourceOf", () => {
   });
 });
 
+describe("isAtHand", () => {
+  it("tells what can be sent once more from what can be read only once", () => {
+    const atHand = sourceForms("text").filter(([, make]) => isAtHand(byteSourceOf(make(), "stdin")));
+    expect(atHand.map(([form]) => form)).toEqual([
+      "string",
+      "Uint8Array",
+      "ArrayBuffer",
+      "DataView",
+      "part of a larger buffer",
+      "Blob",
+      "URLSearchParams",
+      "bytes of another realm",
+    ]);
+  });
+});
+
 describe("cancelSource", () => {
+  it("closes a stream of Node when given one as it is", async () => {
+    const stream = new Readable({ read() {} });
+    await cancelSource(stream, "enough");
+    expect(stream.destroyed).toBe(true);
+  });
+
   it("cancels a stream or a reader when given one", async () => {
     const streams = [new OpenStream(), new OpenStream()] as const;
     await cancelSource(streams[0].stream, "enough");
     await cancelSource(streams[1].stream.getReader(), "enough");
     expect(streams.map(({ cancelled }) => cancelled)).toEqual(["enough", "enough"]);
+  });
+
+  it("leaves a Blob alone, because it can be read once more", async () => {
+    let destroyed = 0;
+    const blob = { size: 1, stream: () => streamOf(latin1("x")), destroy: () => void destroyed++ };
+    await cancelSource(blob, "enough");
+    expect(destroyed).toBe(0);
   });
 
   it.each<[string, () => ByteSourceInit | null | undefined]>([

@@ -1,7 +1,7 @@
 import { afterEach, expect, it, vi } from "vitest";
 import { paramsFromPairs } from "../../src/cgi/params.ts";
 import { GivenVariables } from "../../src/cgi/variables.ts";
-import { IncomingRequest } from "../../src/codec/incoming_request.ts";
+import { copyable, IncomingRequest } from "../../src/codec/incoming_request.ts";
 import { REQUEST_DECODER_DEFAULTS } from "../../src/codec/request_decoder_options.ts";
 import { Role } from "../../src/protocol/constants.ts";
 import { FastCgiError } from "../../src/protocol/errors.ts";
@@ -71,7 +71,9 @@ it("IncomingRequest.signal fires with the reason when the request is aborted", (
   expect(signal.aborted).toBe(true);
   expect(signal.reason).toBeInstanceOf(Error);
   expect(signal.reason).toMatchObject({ name: "AbortError", message: reason.message });
-  expect(signal.reason.cause).toBe(reason);
+  // As that of an Error that was made with a cause.
+  const made = Object.getOwnPropertyDescriptor(new Error("made", { cause: reason }), "cause");
+  expect(Object.getOwnPropertyDescriptor(signal.reason, "cause")).toEqual(made);
   expect(() => signal.throwIfAborted()).toThrow(signal.reason);
 });
 
@@ -195,6 +197,22 @@ it("IncomingRequest takes the params that a program sets, also those of its copy
   expect([child.params.size, request.params]).toEqual([0, params]);
 });
 
+it("IncomingRequest.copyable has all members as its own, so that a copy has them", () => {
+  const request = incoming({ A: "1" });
+  const copy = { ...request.copyable };
+  const { requestId, role, keepConn, params, paramPairs, stdin, data, signal } = request;
+  expect(copy).toEqual({ requestId, role, keepConn, params, paramPairs, stdin, data, signal });
+  expect([copy.stdin, copy.data, copy.signal]).toEqual([stdin, data, signal]);
+});
+
+it("copyable gives the copyable form of a request, and leaves what a program has made as it is", () => {
+  const request = incoming();
+  const copy = { ...request.copyable };
+  expect(copyable(request)).toBe(request.copyable);
+  expect(copyable(request.copyable)).toBe(request.copyable);
+  expect(copyable(copy)).toBe(copy);
+});
+
 it("IncomingRequest compares stdin with CONTENT_LENGTH when it is a number", async () => {
   const request = incoming({ CONTENT_LENGTH: "6" });
   request.stdinQueue.push(latin1("short"));
@@ -242,6 +260,14 @@ it("IncomingRequest names the option when a stream passes its limit", async () =
   const request = incoming({}, { role: Role.Filter, limits });
   request.stdinQueue.push(latin1("abc"));
   request.dataQueue.push(latin1("abcd"));
-  expect(await failureOf(request.stdin)).toMatchObject({ code: "limit", limit: "maxStdinBytes" });
-  expect(await failureOf(request.data)).toMatchObject({ code: "limit", limit: "maxDataBytes" });
+  expect(await failureOf(request.stdin)).toMatchObject({
+    code: "limit",
+    limit: "maxStdinBytes",
+    message: "Cannot read stdin: more than 2 bytes",
+  });
+  expect(await failureOf(request.data)).toMatchObject({
+    code: "limit",
+    limit: "maxDataBytes",
+    message: "Cannot read data: more than 3 bytes",
+  });
 });

@@ -185,6 +185,47 @@ it.each(TOO_LATE)("IncomingResponse does not ask to be sent again when %s", (_, 
   expect(asked).toEqual([]);
 });
 
+it("IncomingResponse does not ask to be sent again when it is complete without output", async () => {
+  const response = incoming();
+  const asked: unknown[] = [];
+  response.onEarlyFailure = (error) => asked.push(error) > 0;
+  response.complete({ appStatus: 0, protocolStatus: 0 });
+  expect(asked).toEqual([]);
+  expect(await response.stdoutQueue.read()).toEqual({ done: true });
+});
+
+it("IncomingResponse.end is one promise, whenever it is asked for", async () => {
+  const response = incoming();
+  const { end } = response;
+  expect(response.end).toBe(end);
+  response.complete({ appStatus: 1, protocolStatus: 0 });
+  expect(response.end).toBe(end);
+  expect(await end).toEqual({ appStatus: 1, protocolStatus: 0 });
+});
+
+it("IncomingResponse.stderr waits for more until the response has ended", async () => {
+  const response = incoming();
+  const reader = response.stderr.getReader();
+  const first = reader.read();
+  expect(await isSettled(first)).toBe(false);
+  response.pushStderr(latin1("a"));
+  expect(await first).toEqual({ done: false, value: latin1("a") });
+  const second = reader.read();
+  expect(await isSettled(second)).toBe(false);
+  response.complete({ appStatus: 0, protocolStatus: 0 });
+  expect(await second).toEqual({ done: true, value: undefined });
+});
+
+it("IncomingResponse.copyable has all members as its own, so that a copy has them", () => {
+  const response = incoming();
+  const copy = { ...response.copyable };
+  const { requestId, stdout, stderr, stderrTruncated, end } = response;
+  expect([copy.requestId, copy.stderrTruncated]).toEqual([requestId, stderrTruncated]);
+  expect(copy.stdout).toBe(stdout);
+  expect(copy.stderr).toBe(stderr);
+  expect(copy.end).toBe(end);
+});
+
 it("IncomingResponse goes on when its request is sent again, and fails when it is not", async () => {
   const gone = new Error("Gone");
   const asked: unknown[] = [];
@@ -232,7 +273,8 @@ it("IncomingResponse fails with limit when stdout passes maxStdoutBytes", async 
   const response = incoming({ maxStdoutBytes: 3, onAbandoned: (reason) => reasons.push(reason) });
   response.stdoutQueue.push(latin1("abcd"));
   const error = await failureOf(response.stdout);
-  expect(error).toMatchObject({ code: "limit", limit: "maxStdoutBytes", requestId: 7 });
+  const message = "Cannot read stdout: more than 3 bytes";
+  expect(error).toMatchObject({ code: "limit", limit: "maxStdoutBytes", requestId: 7, message });
   expect(reasons).toEqual([error]);
 });
 

@@ -143,6 +143,17 @@ it("composeStages tells the first stage what the second waits for, and what its 
   expect(() => stage.transform("more", output)).toThrow(broken);
 });
 
+it("composeStages fails by itself when its output can't be told of an error", () => {
+  const broken = new Error("broken");
+  const failing: Stage<string, string> = { transform: (_, { error }) => error?.call(undefined, broken), flush() {} };
+  const given: StageController<string>[] = [];
+  const first: Stage<string, string> = { transform: (_, controller) => void given.push(controller), flush() {} };
+  const stage = composeStages(first, failing);
+  stage.transform("start", collector());
+  given[0]!.error!(broken);
+  expect(() => stage.transform("more", collector())).toThrow(broken);
+});
+
 it("toTransformer makes a TransformStream of a stage", async () => {
   const stream = streamOf("ab", "c").pipeThrough(
     new TransformStream(toTransformer(characters, (): never => expect.unreachable())),

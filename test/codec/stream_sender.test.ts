@@ -55,15 +55,22 @@ describe("StreamSender.send", () => {
     expect(isStdout || transport.writes.every((write) => write.length % 8 === 0)).toBe(true);
   });
 
-  it("fills a record to the most that a record can hold, and no further", async () => {
-    const transport = new SlowTransport({ patient: true });
-    const { sender, writer } = senderOver(transport, RecordType.Stdout);
-    await sender.send(patternBytes(65_528));
-    await sender.send(patternBytes(65_529));
-    await sender.send(patternBytes(65_528 * 2));
-    await writer.idle();
-    expect(lengths(transport)).toEqual([65_528, 32_768, 32_761, 65_528, 65_528]);
-  });
+  it.each([
+    ["STDOUT", RecordType.Stdout, 65_528, [65_528, 32_768, 32_761, 65_528, 65_528]],
+    // Padded by eight bytes, and within 65,535 with them.
+    ["STDERR", RecordType.Stderr, 65_520, [65_520, 32_768, 32_753, 65_520, 65_520]],
+  ] as const)(
+    "fills a record to the most that a record of %s can hold, and no further",
+    async (_, type, most, sent) => {
+      const transport = new SlowTransport({ patient: true });
+      const { sender, writer } = senderOver(transport, type);
+      await sender.send(patternBytes(most));
+      await sender.send(patternBytes(most + 1));
+      await sender.send(patternBytes(most * 2));
+      await writer.idle();
+      expect(lengths(transport)).toEqual(sent);
+    },
+  );
 
   it("sends no record when there are no bytes, because an empty one is the end of the stream", async () => {
     const transport = new SlowTransport({ patient: true });
@@ -273,9 +280,20 @@ describe("StreamSender.stop", () => {
     expect(lengths(transport)).toEqual([65_528, 65_528, 65_528, 65_528]);
   });
 
+  it("does not cancel a source that has ended", async () => {
+    const { sender } = senderOver(new SlowTransport({ patient: true }));
+    let cancelled = 0;
+    const source = { read: () => ({ done: true }), cancel: () => void cancelled++ };
+    await sender.send(source);
+    sender.stop("aborted");
+    await turns();
+    expect(cancelled).toBe(0);
+  });
+
   it("cancels a source that is given afterwards, whatever that says", async () => {
     const { sender } = senderOver(new SlowTransport({ patient: true }));
     sender.stop("aborted");
+    sender.stop("again");
     const source = new OpenStream();
     await sender.send(source.stream);
     expect(source.cancelled).toBe("aborted");
