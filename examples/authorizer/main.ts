@@ -34,12 +34,12 @@ const site = withAuthorizer(
 
 const front = await serveHttp({
   ...LISTEN,
-  fetch: site,
-  error(error) {
-    // Also if the authorizer fails: no request goes on then.
-    console.error(error);
-    return new Response("Cannot answer\n", { status: error instanceof FastCgiError ? error.gatewayStatus : 500 });
-  },
+  fetch: (request) =>
+    site(request).catch((error) => {
+      // Also if the authorizer fails: no request goes on then. A client that has left is no error.
+      if (!request.signal.aborted) console.error(error);
+      return new Response("Cannot answer\n", { status: error instanceof FastCgiError ? error.gatewayStatus : 500 });
+    }),
 }).ready();
 
 console.log(`authorizer: ${front.url}  (Ctrl+C stops it)`);

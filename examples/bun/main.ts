@@ -21,12 +21,13 @@ const client = new FastCgiHttpClient(new FastCgiUnixConnector(path), { keepAlive
 const front = Bun.serve({
   hostname: LISTEN.hostname,
   port: LISTEN.port,
-  fetch: (request, server) => client.fetch(request, { remoteAddress: server.requestIP(request)?.address }),
-  error(error) {
-    console.error(error);
-    // 502, 503, 504 and so on.
-    return new Response("Cannot answer\n", { status: error instanceof FastCgiError ? error.gatewayStatus : 500 });
-  },
+  fetch: (request, server) =>
+    client.fetch(request, { remoteAddress: server.requestIP(request)?.address }).catch((error) => {
+      // A client that has left is no error.
+      if (!request.signal.aborted) console.error(error);
+      // 502, 503, 504 and so on.
+      return new Response("Cannot answer\n", { status: error instanceof FastCgiError ? error.gatewayStatus : 500 });
+    }),
 });
 
 console.log(`bun: ${front.url}  (Ctrl+C stops it)`);

@@ -22,13 +22,15 @@ const front = Deno.serve(
     hostname: "127.0.0.1",
     port: Number(Deno.env.get("PORT") || 3000),
     onListen: ({ port }) => console.log(`deno: http://127.0.0.1:${port}/  (Ctrl+C stops it)`),
-    onError(error) {
-      console.error(error);
+  },
+  (request, { remoteAddr }) =>
+    client.fetch(request, { remoteAddress: remoteAddr.hostname }).catch((error) => {
+      // A client that has left is no error. If it leaves during an upload, reading the body fails before the signal aborts.
+      const hasLeft = request.signal.aborted || error instanceof Deno.errors.BadResource;
+      if (!hasLeft) console.error(error);
       // 502, 503, 504 and so on.
       return new Response("Cannot answer\n", { status: error instanceof FastCgiError ? error.gatewayStatus : 500 });
-    },
-  },
-  (request, { remoteAddr }) => client.fetch(request, { remoteAddress: remoteAddr.hostname }),
+    }),
 );
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {

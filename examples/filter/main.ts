@@ -30,14 +30,16 @@ const front = await serveHttp({
   ...LISTEN,
   async fetch(request) {
     if (new URL(request.url).pathname !== "/notes.md") return new Response("Try /notes.md\n", { status: 404 });
-    const file = await open(new URL("notes.md", import.meta.url));
-    const { size: length, mtime: lastModified } = await file.stat();
-    const source = Readable.toWeb(file.createReadStream()) as ReadableStream<Uint8Array>;
-    return client.fetch(request, { data: { source, length, lastModified }, remoteAddress: request.ip });
-  },
-  error(error) {
-    console.error(error);
-    return new Response("Cannot answer\n", { status: error instanceof FastCgiError ? error.gatewayStatus : 500 });
+    try {
+      const file = await open(new URL("notes.md", import.meta.url));
+      const { size: length, mtime: lastModified } = await file.stat();
+      const source = Readable.toWeb(file.createReadStream()) as ReadableStream<Uint8Array>;
+      return await client.fetch(request, { data: { source, length, lastModified }, remoteAddress: request.ip });
+    } catch (error) {
+      // A client that has left is no error.
+      if (!request.signal.aborted) console.error(error);
+      return new Response("Cannot answer\n", { status: error instanceof FastCgiError ? error.gatewayStatus : 500 });
+    }
   },
 }).ready();
 

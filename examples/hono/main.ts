@@ -15,8 +15,9 @@ const app = new Hono<{ Bindings: { ip: string | undefined } }>();
 app.get("/", (c) => c.html('<p>Native. <a href="/blog/">The blog</a> is PHP.</p>'));
 app.get("/api/greeting/:name", (c) => c.json({ greeting: `Hello ${c.req.param("name")}` }));
 app.all("/blog/*", (c) => php.fetch(c.req.raw, { remoteAddress: c.env.ip }));
-app.onError((error) => {
-  console.error(error);
+app.onError((error, c) => {
+  // A client that has left is no error.
+  if (!c.req.raw.signal.aborted) console.error(error);
   // 502 if php-fpm is gone, 504 if it does not answer, and so on.
   return new Response("Cannot answer\n", { status: error instanceof FastCgiError ? error.gatewayStatus : 500 });
 });

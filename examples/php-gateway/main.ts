@@ -33,13 +33,13 @@ const { cert, private: key } = await generate([{ name: "commonName", value: "loc
 const server = await serve({
   ...LISTEN,
   tls: { cert, key },
-  fetch: site,
-  error(error) {
-    // A DOMException says that the client has left.
-    if (!(error instanceof DOMException)) console.error(error);
-    // 502 if php-fpm is gone, 504 if it does not answer, and so on.
-    return new Response("Cannot answer\n", { status: error instanceof FastCgiError ? error.gatewayStatus : 500 });
-  },
+  fetch: (request) =>
+    site(request).catch((error) => {
+      // A client that has left is no error.
+      if (!request.signal.aborted) console.error(error);
+      // 502 if php-fpm is gone, 504 if it does not answer, and so on.
+      return new Response("Cannot answer\n", { status: error instanceof FastCgiError ? error.gatewayStatus : 500 });
+    }),
 }).ready();
 
 console.log(`php-gateway: ${server.url}  (Ctrl+C stops it)`);

@@ -16,7 +16,9 @@ app.use("/blog", toMiddleware(php.fetch));
 app.use(express.json());
 app.get("/", (_req, res) => res.send('<p>Native. <a href="/blog/">The blog</a> is PHP.</p>'));
 app.post("/api/echo", (req, res) => res.json({ got: req.body }));
-const onError: ErrorRequestHandler = (error, _req, res, next) => {
+const onError: ErrorRequestHandler = (error, req, res, next) => {
+  // The client has left: that is no error.
+  if (req.socket.destroyed) return;
   console.error(error);
   if (res.headersSent) return next(error);
   // 502 if php-fpm is gone, 504 if it does not answer, and so on.

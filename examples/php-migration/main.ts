@@ -18,16 +18,17 @@ const native: Record<string, (request: ServerRequest) => Response | Promise<Resp
 
 const server = await serve({
   ...LISTEN,
-  fetch(request) {
+  async fetch(request) {
     const { pathname } = new URL(request.url);
     const handler = Object.hasOwn(native, pathname) ? native[pathname] : undefined;
-    return handler ? handler(request) : php.fetch(request, { remoteAddress: request.ip });
-  },
-  error(error) {
-    // A DOMException says that the client has left.
-    if (!(error instanceof DOMException)) console.error(error);
-    // 502 if php-fpm is gone, 504 if it does not answer, and so on. /health works without php-fpm.
-    return new Response("Cannot answer\n", { status: error instanceof FastCgiError ? error.gatewayStatus : 500 });
+    try {
+      return await (handler ? handler(request) : php.fetch(request, { remoteAddress: request.ip }));
+    } catch (error) {
+      // A client that has left is no error.
+      if (!request.signal.aborted) console.error(error);
+      // 502 if php-fpm is gone, 504 if it does not answer, and so on. /health works without php-fpm.
+      return new Response("Cannot answer\n", { status: error instanceof FastCgiError ? error.gatewayStatus : 500 });
+    }
   },
 }).ready();
 

@@ -21,12 +21,13 @@ const application = await serve({
 const client = new FastCgiHttpClient(new FastCgiUnixConnector(path), { keepAlive: true });
 const front = await serveHttp({
   ...LISTEN,
-  fetch: (request) => client.fetch(request, { remoteAddress: request.ip }),
-  error(error) {
-    console.error(error);
-    // 502, 503, 504 and so on.
-    return new Response("Cannot answer\n", { status: error instanceof FastCgiError ? error.gatewayStatus : 500 });
-  },
+  fetch: (request) =>
+    client.fetch(request, { remoteAddress: request.ip }).catch((error) => {
+      // A client that has left is no error.
+      if (!request.signal.aborted) console.error(error);
+      // 502, 503, 504 and so on.
+      return new Response("Cannot answer\n", { status: error instanceof FastCgiError ? error.gatewayStatus : 500 });
+    }),
 }).ready();
 
 console.log(`reverse-proxy: ${front.url}  (Ctrl+C stops it)`);

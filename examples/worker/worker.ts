@@ -20,7 +20,8 @@ export default {
     try {
       return await php.fetch(request, { remoteAddress: request.headers.get("cf-connecting-ip") ?? undefined });
     } catch (error) {
-      console.error(error);
+      // A client that has left is no error.
+      if (!request.signal.aborted) console.error(error);
       return new Response("Cannot answer\n", { status: error instanceof FastCgiError ? error.gatewayStatus : 500 });
     }
   },

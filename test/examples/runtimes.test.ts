@@ -8,12 +8,11 @@ import { patternBytes } from "../support/pattern.ts";
 import { type PhpFpm, startPhpFpm } from "../support/php_fpm.ts";
 import type { FastCgiTargets } from "../support/target.ts";
 import { startWorkerd } from "../support/workerd.ts";
-
-const permissions = ["--allow-net", "--allow-read", "--allow-write", "--allow-env=PORT,FCGI_WEB_SERVER_ADDRS"];
+import { DENO_PERMISSIONS } from "./permissions.ts";
 
 test.each([
   ["bun", "Bun", () => [requireRuntime("bun")] as const],
-  ["deno", "Deno", () => [requireRuntime("deno"), "run", "--no-prompt", ...permissions] as const],
+  ["deno", "Deno", () => [requireRuntime("deno"), "run", "--no-prompt", ...DENO_PERMISSIONS] as const],
 ])("%s passes requests on to its application, and leaves nothing behind", async (name, runtime, commandOf) => {
   const example = await startExample(name, {}, commandOf());
   try {
