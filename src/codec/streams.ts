@@ -90,6 +90,7 @@ export class RequestDecoderStream extends Base<FastCgiRecord, FastCgiRequest> {
         const enqueue = (request: FastCgiRequest): void => controller.enqueue(copyable(request));
         const pause = decoder.transform(record, { enqueue });
         const { desiredSize } = replies;
+        // Stryker disable next-line ConditionalExpression,LogicalOperator: a shortcut, for replies.ready has settled
         if (desiredSize === null || desiredSize > 0) return pause;
         return Promise.all([pause, replies.ready.catch(ignore)]).then(ignore);
       },

@@ -309,6 +309,28 @@ describe("ResponseEncoderStream", () => {
     expect(errors).toEqual([broken]);
   });
 
+  it("fails its close when a response fails that it waits for", async () => {
+    const encoder = new ResponseEncoderStream();
+    const output = new OpenStream();
+    const reader = encoder.readable.getReader();
+    const writer = encoder.writable.getWriter();
+    await writer.write({ requestId: 1, stdout: output.stream });
+    const closed = writer.close();
+    output.write("half");
+    await reader.read();
+    output.fail(broken);
+    await expect(closed).rejects.toBe(broken);
+    await expect(reader.read()).rejects.toBe(broken);
+  });
+
+  it("cancels what it reads when its reader has gone", async () => {
+    const encoder = new ResponseEncoderStream();
+    const output = new OpenStream();
+    await encoder.writable.getWriter().write({ requestId: 1, stdout: output.stream });
+    await encoder.readable.cancel(broken);
+    expect(await output.cancellation).toBe(broken);
+  });
+
   it("stops a response and ends the request when its signal aborts", async () => {
     for (const early of [true, false]) {
       const controller = new AbortController();

@@ -95,7 +95,11 @@ const ENDS: readonly (readonly [
   reason: object,
 ])[] = [
   ["closes", ({ writer }) => writer.close(), { code: "connectionClosed" }],
-  ["breaks", ({ writer }) => writer.abort(broken), { code: "connectionClosed", cause: broken }],
+  [
+    "breaks",
+    ({ writer }) => writer.abort(broken),
+    { code: "connectionClosed", cause: broken, message: "Cannot read the response: its connection failed" },
+  ],
   [
     "breaks the protocol",
     ({ writer }) => writer.write(record(4, 1)),
