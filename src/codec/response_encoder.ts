@@ -151,6 +151,7 @@ export class ResponseEncoder implements Stage<FastCgiOutgoingResponse, FastCgiRe
       this.#onError(error, response);
       if (sender.hasBegun) {
         this.stopAll(error);
+        // Stryker disable next-line OptionalChaining: an error here is dropped with the promise
         controller.error?.(error);
       } else {
         sender.sendError(500);
