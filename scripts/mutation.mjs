@@ -74,7 +74,9 @@ const TESTS = {
   "src/http/shared/percent.ts": ["shared/percent", "serve/request_target", "call/request_to_params"].map(
     (name) => `test/http/${name}`,
   ),
-  "src/http/shared/plain_fields.ts": ["test/http/serve/fast_response", "test/http/call/outgoing_request"],
+  "src/http/shared/plain_fields.ts": ["shared/plain_fields", "serve/fast_response", "call/outgoing_request"].map(
+    (name) => `test/http/${name}`,
+  ),
   "src/http/shared/sendable_response.ts": ["test/http/shared/sendable_response", "test/http/serve/response_to_cgi"],
   "src/http/serve/native_members.ts": ["test/http/serve/lazy_request", "test/http/serve/fast_response"],
   "src/http/serve/stand_in_response.ts": ["test/http/serve/fast_response"],

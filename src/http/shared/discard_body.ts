@@ -31,8 +31,7 @@ export async function discardBody(body: ByteReader, maxDrainBytes: number): Prom
 /** Cancels the body of a response, of any class, that will not be read. Never throws and does not wait. */
 export function dropResponse(response: Response, reason: string): void {
   try {
-    const body = bodyOf(response);
-    if (body !== null) void cancelSource(body, reason);
+    void cancelSource(bodyOf(response), reason);
   } catch {
     // A body that is not a stream needs no cancelling.
   }

@@ -24,13 +24,16 @@ export function plainFields(init: HeadersInit | undefined): HeaderList | null {
   const given: readonly unknown[] | null = Array.isArray(init) ? init : pairsOf(init);
   if (given === null) return null;
   const fields: HeaderList = [];
+  // Stryker disable next-line StringLiteral: fields that are taken for unsorted are sorted once more
   let last = "";
+  // Stryker disable next-line BooleanLiteral: as above
   let isSorted = true;
   for (const pair of given) {
     if (!Array.isArray(pair) || pair.length !== 2) return null;
     const [key, value]: unknown[] = pair;
     const name = typeof key === "string" ? listedName(key) : null;
     if (name === null || typeof value !== "string" || !PLAIN_VALUE.test(value)) return null;
+    // Stryker disable next-line ConditionalExpression,EqualityOperator: as above
     if (name <= last) isSorted = false;
     last = name;
     fields.push([name, value]);
