@@ -14,3 +14,29 @@ export async function waitTurns(turns: number, isOver: () => boolean, progress: 
     turn = -1;
   }
 }
+
+/** A turn of the event loop, from when it is made. */
+export class Turn {
+  /** Resolves when all that is ready in this turn has been served; never after {@linkcode Turn.dispose}. */
+  readonly over: Promise<void>;
+  readonly #start = performance.now();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(onOver: () => void) {
+    this.over = new Promise((resolve) => {
+      this.#timer = setTimeout(() => {
+        onOver();
+        resolve();
+      });
+    });
+  }
+
+  /** In milliseconds. */
+  get age(): number {
+    return performance.now() - this.#start;
+  }
+
+  dispose(): void {
+    clearTimeout(this.#timer);
+  }
+}

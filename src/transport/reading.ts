@@ -1,4 +1,5 @@
 import { freeMemory } from "../base/free_memory.ts";
+import { Turn } from "../base/turns.ts";
 import { RecordDecoder } from "../codec/record_decoder.ts";
 import type { StageController } from "../codec/stage.ts";
 import type { FastCgiRecord } from "../protocol/record.ts";
@@ -16,7 +17,22 @@ export interface ReadingHost {
   onResume(pausedFor: number): void;
 }
 
-/** Reads the records of a connection, except while anything that was read has no room. */
+/**
+ * The least length of a piece behind which there may be more. A runtime asks for at least this much, and what fills less
+ * has emptied the socket.
+ */
+const FULL_PIECE = 4096;
+
+/**
+ * Milliseconds that a connection may take of one turn of the event loop. Runtimes read a socket several times in a row
+ * as long as the peer fills it as fast, and meanwhile no other connection is read.
+ */
+const MAX_SHARE_OF_TURN = 10;
+
+/**
+ * Reads the records of a connection, except while anything that was read has no room, or while it is the turn of other
+ * connections.
+ */
 export class Reading implements StageController<FastCgiRecord> {
   readonly #channel: ByteChannel;
   readonly #host: ReadingHost;
@@ -24,6 +40,8 @@ export class Reading implements StageController<FastCgiRecord> {
   /** Promises of room that have not settled; null if there is none. Much of what comes in one piece waits for the same one. */
   #waits: Set<Promise<void>> | null = null;
   #pausedAt = 0;
+  /** The turn of the event loop that is going on; null if this is not known. */
+  #turn: Turn | null = null;
   #isOver = false;
 
   constructor(channel: ByteChannel, host: ReadingHost) {
@@ -48,8 +66,10 @@ export class Reading implements StageController<FastCgiRecord> {
    */
   take(piece: Uint8Array, isSole: boolean): void {
     const { keptBytes } = this.#host;
+    const turn = piece.length < FULL_PIECE ? null : this.#currentTurn();
     this.#decoder.transform(piece, this, isSole);
     if (isSole && this.#host.keptBytes === keptBytes) freeMemory(piece);
+    if (turn !== null && turn.age > MAX_SHARE_OF_TURN) void this.pauseUntil(turn.over);
   }
 
   /** Called with a record. */
@@ -78,8 +98,16 @@ export class Reading implements StageController<FastCgiRecord> {
     this.#channel.resume();
   }
 
+  #currentTurn(): Turn {
+    this.#turn ??= new Turn(() => {
+      this.#turn = null;
+    });
+    return this.#turn;
+  }
+
   /** Ends reading: the connection is closed. */
   end(): void {
     this.#isOver = true;
+    this.#turn?.dispose();
   }
 }
