@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Socket } from "node:net";
+import type { Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 
 let guard: ChildProcess | undefined;
@@ -25,7 +26,10 @@ function startGuard(): ChildProcess {
     stdio: ["pipe", "ignore", "inherit"],
   });
   child.unref();
-  // No process waits for the guard, and a program that kills it has to clean up instead.
-  (child.stdin as Socket).on("error", () => {}).unref();
+  const stdin = child.stdin as Writable & Partial<Socket>;
+  // A program that kills the guard has to clean up instead.
+  stdin.on("error", () => {});
+  // No process waits for the guard. On Bun the pipe is no socket, and keeps no process.
+  stdin.unref?.();
   return child;
 }
