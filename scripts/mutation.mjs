@@ -83,6 +83,7 @@ const TESTS = {
   "src/http/call/fetch_watch.ts": ["test/http/call/request_end", "test/http/call/cgi_to_response"],
   "src/cgi/error_document.ts": ["test/codec/refusal"],
   "src/cgi/header_end.ts": ["test/http/call/cgi_"],
+  "src/http/call/script.ts": ["test/http/php/script_path", "test/http/call/script"],
   "src/http/call/filter_data.ts": ["test/http/call/filter"],
   "src/http/call/cgi_header.ts": ["test/http/call/cgi_"],
   "src/http/call/cgi_body.ts": ["test/http/call/cgi_to_response", "test/http/call/streamed_response"],

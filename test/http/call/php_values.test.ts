@@ -77,7 +77,12 @@ describe("paramsFromPhpOptions", () => {
 
   it("paramsFromPhpOptions refuses values of other types", () => {
     for (const value of [Number.NaN, Number.POSITIVE_INFINITY, null, undefined, {}, ["x"], 5n]) {
-      expect(() => phpValue({ a: value as unknown as string }), String(value)).toThrow(TypeError);
+      expect(() => phpValue({ a: value as unknown as string }), String(value)).toThrow(
+        "Cannot use phpValues: expected a string, number or boolean as a, got ",
+      );
+    }
+    for (const phpValues of ["a=1", 5, null] as unknown as PhpValues[]) {
+      expect(() => phpValue(phpValues)).toThrow("Cannot use phpValues: expected an object of settings, got ");
     }
   });
 

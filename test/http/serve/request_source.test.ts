@@ -156,6 +156,7 @@ describe("a FastCgiRequest", () => {
     const service = new FastCgiHttpService(() => new Response());
     for (const [members, message] of [
       [{ params: { REQUEST_METHOD: "GET" } }, "expected its params to be a Map, got Object"],
+      [{ params: { get: () => "GET" } }, "expected its params to be a Map, got Object"],
       [{ paramPairs: undefined }, "expected its paramPairs to be an array, got undefined"],
       [{ stdin: undefined }, "expected its stdin to be a ReadableStream, got undefined"],
       [{ stdin: "body" }, "expected its stdin to be a ReadableStream, got string"],

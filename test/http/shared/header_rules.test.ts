@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
 import {
+  CONTROL_BYTES,
   hasControlBytes,
   headerFromParam,
   isHopByHop,
   isNullBodyStatus,
+  isReasonPhrase,
   isToken,
   paramFromHeader,
 } from "../../../src/http/shared/header_rules.ts";
@@ -93,11 +95,23 @@ describe("header rules", () => {
   it("isToken takes what RFC 9110 5.6.2 takes", () => {
     expect(["GET", "x-a", "!#$%&'*+-.^_`|~09azAZ"].every(isToken)).toBe(true);
     expect(["", " ", "a b", "a:", "a\n", "a\0", "é", "(a)", "a/b"].some(isToken)).toBe(false);
+    // What a program gives that is no text.
+    expect([5, null, undefined, ["GET"]].some((value) => isToken(value as never))).toBe(false);
   });
 
   it("hasControlBytes finds NUL, CR and LF anywhere", () => {
     expect(["\0", "a\r", "\nb", "a\r\nb"].every(hasControlBytes)).toBe(true);
     expect(["", "a\tb", "\x7f", "\xff"].some(hasControlBytes)).toBe(false);
+  });
+
+  it("CONTROL_BYTES are those that hasControlBytes finds", () => {
+    const bytes = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte));
+    expect(bytes.filter(hasControlBytes)).toEqual([...CONTROL_BYTES].sort());
+  });
+
+  it("isReasonPhrase takes what RFC 9112 4 takes", () => {
+    expect(["", "Not Found", "a\tb", "caf\xe9", "~"].every(isReasonPhrase)).toBe(true);
+    expect(["a\nb", "a\r", "\0", "a\x7f", "\u20ac", "\na"].some(isReasonPhrase)).toBe(false);
   });
 
   it("isNullBodyStatus knows the statuses that Fetch gives no body", () => {
