@@ -148,7 +148,9 @@ describe("FastCgiHttpClient.fetch with data", () => {
     const { client, connector } = recording();
     const open = new OpenStream();
     const data = { source: open.stream, length: 1, lastModified, ...changes };
-    await expect(client.fetch("http://a.test/", { data })).rejects.toThrow(RangeError);
+    const fetched = client.fetch("http://a.test/", { data });
+    await expect(fetched).rejects.toThrow(RangeError);
+    await expect(fetched).rejects.toThrow(`Cannot send the data: expected ${Object.keys(changes)[0]} to be a`);
     expect(connector.connections).toHaveLength(0);
     expect(open.cancelled).toBeInstanceOf(RangeError);
   });

@@ -378,6 +378,18 @@ describe("checkScript", () => {
     }
   });
 
+  it("checkScript throws a TypeError that names what is of another kind", () => {
+    expect(() => checkScript(5 as never)).toThrow(
+      new TypeError("Cannot use script: expected an object with a filename, got 5"),
+    );
+    for (const member of ["name", "documentRoot", "pathInfo"]) {
+      const script = { filename: "/srv/index.php", [member]: 5 };
+      expect(() => checkScript(script)).toThrow(
+        new TypeError(`Cannot use script: expected ${member} to be a string, got 5`),
+      );
+    }
+  });
+
   it("scriptsIn takes every option", () => {
     const options = { index: "main.cgi", extension: ".cgi", frontController: "/app/main.cgi" };
     expect(scriptsIn({ documentRoot, resolve, ...options })).toBeTypeOf("function");

@@ -5,6 +5,7 @@ import {
   asNativeHeaders,
   asNativeRequest,
   asNativeSignal,
+  asNativeStream,
   bodyOf,
   isRequest,
   isResponse,
@@ -169,6 +170,9 @@ describe("isResponse, isRequest", () => {
       otherRequest(),
       otherResponse({ status: "200" }),
       otherResponse({ headers: {} }),
+      otherResponse({ headers: null }),
+      otherResponse({ headers: { get() {} } }),
+      otherResponse({ headers: new Set() }),
       Promise.resolve(new Response()),
     ]) {
       expect(isResponse(value)).toBe(false);
@@ -177,7 +181,14 @@ describe("isResponse, isRequest", () => {
 
   it("isRequest takes what has the members of one", () => {
     for (const value of [new Request("http://a.test/"), otherRequest()]) expect(isRequest(value)).toBe(true);
+    const { headers } = new Request("http://a.test/");
     for (const value of [null, "http://a.test/", new URL("http://a.test/"), new Response(), otherResponse(), {}]) {
+      expect(isRequest(value)).toBe(false);
+    }
+    for (const value of [
+      { url: "http://a.test/", headers },
+      { method: "GET", headers },
+    ]) {
       expect(isRequest(value)).toBe(false);
     }
   });
@@ -382,6 +393,15 @@ describe("a Request of another class", () => {
       ["set-cookie", "b=2"],
       ["x-test", "yes"],
     ]);
+  });
+
+  it("asNativeStream reads one of another class, and leaves the runtime's own as they are", async () => {
+    const other = new OtherStream(latin1("a"), latin1("b")) as unknown as ReadableStream<Uint8Array>;
+    const native = asNativeStream(other);
+    expect(native).toBeInstanceOf(ReadableStream);
+    expect(await new Response(native).text()).toBe("ab");
+    const own = streamOf(latin1("a"));
+    expect(asNativeStream(own)).toBe(own);
   });
 
   it("asNativeHeaders and asNativeSignal leave the runtime's own as they are", () => {
