@@ -461,6 +461,19 @@ describe("withAuthorizer", () => {
     expect(calls[0]).toBe(request);
   });
 
+  it("withAuthorizer throws a TypeError that names what is of another kind", () => {
+    const authorizer = { authorize: () => expect.unreachable() };
+    const handler = () => new Response();
+    for (const [given, message] of [
+      [[undefined, handler], "authorizer: expected an object with a method authorize, got undefined"],
+      [[{ fetch: handler }, handler], "authorizer: expected an object with a method authorize, got Object"],
+      [[authorizer], "handler: expected a function, got undefined"],
+      [[authorizer, handler, {}], "init: expected a function, got Object"],
+    ] as unknown as [Parameters<typeof withAuthorizer>, string][]) {
+      expect(() => withAuthorizer(...given)).toThrow(new TypeError(`Cannot use ${message}`));
+    }
+  });
+
   it("withAuthorizer answers with the authorizer's response when it refuses, and does not call the handler", async () => {
     const { client } = answeringWith("Status: 403\r\nX-A: 1\r\n\r\nforbidden");
     const { handler, requests } = counting();
