@@ -10,6 +10,7 @@ function canBeText(bytes: Uint8Array): boolean {
   try {
     // `stream`, because the last character may be cut.
     return !new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: true }).includes("\0");
+    // Stryker disable next-line BlockStatement: undefined means no as well
   } catch {
     return false;
   }

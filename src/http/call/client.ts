@@ -118,6 +118,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
           return script;
         }
         const answer = await this.#exchange(request, own, script, wholeBodyOf(given.body));
+        // Stryker disable next-line ConditionalExpression: a shortcut, for such a response is returned below as well
         if (!asksInternally(answer)) return answer.response;
         // The script, and the file for a Filter, were for this request only.
         const { data: _, script: __, ...init } = own;
@@ -129,6 +130,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
         throw error;
       }
     };
+    // Stryker disable next-line ConditionalExpression: a shortcut, for without a signal there is nothing to hold
     return request.signal === undefined ? send() : holding([request, given.signal], send);
   }
 
@@ -204,6 +206,7 @@ export class FastCgiHttpClient implements AsyncDisposable {
     }
     const choosing = (async () => script(native()))();
     const chosen = await orAbort(choosing, signal, (late) => {
+      // Stryker disable next-line ConditionalExpression: what is no Response has no body to drop
       if (isResponse(late)) dropLate(late);
     });
     if (isResponse(chosen)) watch?.refuse(chosen);
@@ -291,6 +294,7 @@ type OwnInit = Omit<FastCgiFetchInit, keyof RequestInit>;
 
 /** Cancels what is left of a request's streams, which will not be read. */
 function cancelUnsent({ body }: OutgoingRequest, { data }: FastCgiFetchInit, reason: unknown): void {
+  // Stryker disable next-line ConditionalExpression: a shortcut, for null needs no cancelling
   if (body !== null) void cancelSource(body, reason);
   if (data) void cancelSource(data.source, reason);
 }

@@ -157,6 +157,7 @@ function stdoutOf(
   throw new TypeError(`Cannot send the response: expected a Response, got ${kindOf(response)}`);
 }
 
+// Stryker disable BooleanLiteral: only the names count
 const withOwnMembers = /* @__PURE__ */ copyableWith<FastCgiContext>({
   params: true,
   role: true,
@@ -166,6 +167,7 @@ const withOwnMembers = /* @__PURE__ */ copyableWith<FastCgiContext>({
   stderr: true,
   waitUntil: true,
 });
+// Stryker restore BooleanLiteral
 
 /** The context of one request. */
 class FetchContext implements FastCgiContext {
@@ -214,10 +216,13 @@ let canProxyBeInit: boolean | undefined;
 
 /** The context as the handler gets it, which can be copied. */
 function copyableContext(context: FetchContext): FastCgiContext {
+  // Stryker disable AssignmentOperator,ConditionalExpression,EqualityOperator,ObjectLiteral,StringLiteral: both ways give the same
   canProxyBeInit ??=
     new Request(new Request("http://localhost/", { method: "POST" }), new Proxy({}, {})).method === "POST";
   /* v8 ignore else -- only on Bun */
   if (canProxyBeInit) return withOwnMembers(context);
+  // Stryker restore AssignmentOperator,ConditionalExpression,EqualityOperator,ObjectLiteral,StringLiteral
+  // Stryker disable all: only on Bun
   const own = (name: "params" | "stdin" | "data"): PropertyDescriptor => ({
     get: () => Reflect.get(FetchContext.prototype, name, context),
     set(this: object, value: unknown) {
@@ -227,6 +232,7 @@ function copyableContext(context: FetchContext): FastCgiContext {
     configurable: true,
   });
   return Object.defineProperties(context, { params: own("params"), stdin: own("stdin"), data: own("data") });
+  // Stryker restore all
 }
 
 /** Passes messages to the callback, and with `sendStderr` to the web server. */
@@ -239,6 +245,7 @@ class StderrLog implements FastCgiStderr {
   constructor(request: FastCgiRequest, options: FastCgiHttpServiceOptions) {
     this.#request = request;
     this.#options = options;
+    // Stryker disable next-line ObjectLiteral,StringLiteral: no error names it, for it has neither a length nor a limit
     this.#queue = options.sendStderr ? new ByteQueue({ name: "stderr", requestId: request.requestId }) : null;
   }
 

@@ -8,12 +8,14 @@ import { streamOfSources } from "../../codec/stream_of.ts";
 
 /** Whether `value` has the members of a Response that this library reads. */
 export function isResponse(value: unknown): value is Response {
+  // Stryker disable next-line ConditionalExpression: a shortcut, for the runtime's own has these members
   if (value instanceof Response) return true;
   return isObject(value) && typeof value.status === "number" && isHeaders(value.headers) && "body" in value;
 }
 
 /** Whether `value` has the members of a Request that this library reads. */
 export function isRequest(value: unknown): value is Request {
+  // Stryker disable next-line ConditionalExpression: a shortcut, for the runtime's own has these members
   if (value instanceof Request) return true;
   return (
     isObject(value) && typeof value.url === "string" && typeof value.method === "string" && isHeaders(value.headers)
@@ -67,9 +69,11 @@ interface OtherStream {
  */
 export function bodyOf({ body }: { readonly body: unknown }): ReadableStream<Uint8Array> | ByteReader | null {
   if (body === null || body === undefined) return null;
+  // Stryker disable next-line ConditionalExpression: a shortcut, for it is returned below as well
   if (body instanceof ReadableStream) return body;
   const other = body as OtherStream;
   if (typeof other.getReader === "function" || typeof other[Symbol.asyncIterator] === "function") {
+    // Stryker disable next-line StringLiteral: for an error, and there is none for a stream
     return byteSourceOf(other as AsyncIterable<Uint8Array>, "the body") as ReadableStream<Uint8Array> | ByteReader;
   }
   throw new TypeError(`Cannot read the body: expected a stream, got ${typeof body}`);
@@ -87,6 +91,7 @@ export function asNativeSignal(signal: AbortSignal): AbortSignal {
   const controller = new AbortController();
   const abort = (): void => controller.abort(other.reason);
   if (other.aborted) abort();
+  // Stryker disable next-line ObjectLiteral,BooleanLiteral: it aborts once
   else other.addEventListener("abort", abort, { once: true });
   return controller.signal;
 }
@@ -103,6 +108,7 @@ export function asNativeRequest(request: Request): Request {
   const body = bodyOf(request);
   if (body !== null) {
     if (bodyUsed) throw new TypeError("Cannot send the request: its body was read already");
+    // Stryker disable next-line ConditionalExpression: a stream of this stream gives the same bytes
     init.body = body instanceof ReadableStream ? body : streamOfSources([body]);
     init.duplex = "half";
   }

@@ -331,6 +331,22 @@ describe("FastCgiHttpClient.authorize", () => {
     await expect(client.authorize(anyRequest())).rejects.toMatchObject({ name: "FastCgiError", code });
   });
 
+  it.each([
+    [
+      "has two different status fields",
+      "Status: 200\r\nStatus: 403\r\n\r\n",
+      "Cannot read the response: it has two different status fields",
+    ],
+    [
+      "is too long",
+      "Status: 200\r\n\r\n12345",
+      "Cannot allow the request: the authorizer's answer is longer than 4 bytes",
+    ],
+  ])("authorize says what is wrong with an answer of status 200 that %s", async (_, output, message) => {
+    const { client } = answeringWith(output, { maxDrainBytes: 4 });
+    await expect(client.authorize(anyRequest())).rejects.toThrow(expect.objectContaining({ message }));
+  });
+
   it("authorize rejects when the authorizer is silent or not there", async () => {
     const silent = clientOf(new ScriptedConnector((application) => application.closedByClient()), {
       headerTimeout: 20,
@@ -367,6 +383,13 @@ describe("FastCgiHttpClient.authorize", () => {
     expect(await isSettled(authorization)).toBe(false);
     controller.abort("no more");
     await expect(authorization).rejects.toBe("no more");
+  });
+
+  it("authorize takes a Request of another class, which may have no signal", async () => {
+    const { client, requests } = answeringWith("Status: 200\r\n\r\n");
+    const request = { url: "http://a.test/x", method: "PUT", headers: new Headers() } as Request;
+    expect((await client.authorize(request)).allowed).toBe(true);
+    expect(requests[0]!.params.get("REQUEST_METHOD")).toBe("PUT");
   });
 
   it("authorize tells onStderr of messages with their request", async () => {

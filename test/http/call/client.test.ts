@@ -267,6 +267,24 @@ describe("FastCgiHttpClient", () => {
     expect(messages).toEqual([["PHP Warning: é", "http://a.test/x"]]);
   });
 
+  it("FastCgiHttpClient tells its connector of messages, unless it has an onStderr of its own", async () => {
+    const connector = new ScriptedConnector(async (application) => {
+      await application.request();
+      await application.send(record(RecordType.Stderr, 1, "message"), answer(1, "X-A: 1\r\n\r\n"));
+    });
+    const told: unknown[] = [];
+    const telling = Object.assign(connector, {
+      onStderr(this: unknown, message: string) {
+        told.push(this === connector, message);
+      },
+    });
+    const own: string[] = [];
+    for (const options of [{}, { onStderr: (message: string) => void own.push(message) }]) {
+      await (await clientOf(telling, options).fetch("http://a.test/")).text();
+    }
+    expect([told, own]).toEqual([[true, "message"], ["message"]]);
+  });
+
   it("FastCgiHttpClient keeps connections with keepAlive, also behind answers without a body", async () => {
     const { client, connector } = recording({ keepAlive: true }, "Status: 204\r\n\r\ndropped");
     for (let count = 0; count < 3; count++) {
@@ -276,6 +294,13 @@ describe("FastCgiHttpClient", () => {
     expect(connector.connections.length).toBe(1);
     client.close();
     expect(connector.connections[0]!.isClosed).toBe(true);
+    await expect(client.fetch("http://a.test/")).rejects.toThrow("Cannot send a request: the client is closed");
+  });
+
+  it("FastCgiHttpClient sends nothing more when it is disposed of, and refuses a time for that that is none", async () => {
+    const { client } = recording();
+    await expect(client.close({ timeout: -1 })).rejects.toThrow(RangeError);
+    await client[Symbol.asyncDispose]();
     await expect(client.fetch("http://a.test/")).rejects.toThrow("Cannot send a request: the client is closed");
   });
 
@@ -434,7 +459,8 @@ describe("FastCgiHttpClient: variables", () => {
   it("FastCgiHttpClient refuses a responseClass that makes no Responses, and takes each that does", () => {
     const connector = new ScriptedConnector(() => {});
     const made = (responseClass: unknown) => new FastCgiHttpClient(connector, { responseClass } as never);
-    for (const responseClass of ["FastResponse", null, {}, () => {}, class {}, Request, new Response()]) {
+    const hollow = Object.assign(function Hollow() {}, { prototype: null });
+    for (const responseClass of ["FastResponse", null, {}, () => {}, hollow, class {}, Request, new Response()]) {
       expect(() => made(responseClass)).toThrow("Cannot use responseClass: expected a class of Responses");
     }
     for (const responseClass of [FastResponse, Response, class extends Response {}, new Proxy(Response, {})]) {
@@ -446,6 +472,55 @@ describe("FastCgiHttpClient: variables", () => {
     const connector = Object.assign(new ScriptedConnector(() => {}), { onStderr: "log" as never });
     const message = 'Cannot use onStderr of the connector: expected a function, got "log"';
     expect(() => new FastCgiHttpClient(connector)).toThrow(message);
+  });
+
+  it.each<[what: string, make: () => unknown, message: string]>([
+    ["options", () => recording(5 as never), "options: expected an object, got 5"],
+    ["a preset", () => preset(5 as never), "preset: expected an object, got 5"],
+    ["openSpool", () => recording({ openSpool: {} as never }), "openSpool: expected a function, got Object"],
+    ["openSpool of a preset", () => preset({ openSpool: {} as never }), "openSpool: expected a function, got Object"],
+    [
+      "streamedResponse of a preset",
+      () => preset({ streamedResponse: {} as never }),
+      "streamedResponse: expected a function, got Object",
+    ],
+    ["onStderr", () => recording({ onStderr: {} as never }), "onStderr: expected a function, got Object"],
+    ["onRequestEnd", () => recording({ onRequestEnd: {} as never }), "onRequestEnd: expected a function, got Object"],
+    ...["onLocalRedirect", "onAccelRedirect", "onSendFile"].map((hook): [string, () => unknown, string] => [
+      hook,
+      () => recording({ [hook]: {} }),
+      `${hook}: expected a function, got Object`,
+    ]),
+    [
+      "requestBuffering",
+      () => recording({ requestBuffering: "none" as never }),
+      'requestBuffering: expected one of "collect", "measure", "stream", got "none"',
+    ],
+  ])("FastCgiHttpClient refuses %s of another kind by its name", (_, make, message) => {
+    expect(make).toThrow(new TypeError(`Cannot use ${message}`));
+  });
+
+  it("FastCgiHttpClient refuses arguments of another kind by their names, and sends nothing", async () => {
+    const { client, connector } = recording();
+    for (const [send, message] of [
+      [() => client.fetch("http://a.test/", 5 as never), "Cannot use init: expected an object, got 5"],
+      [
+        () => client.fetch("http://a.test/", { signal: {} as never }),
+        "Cannot send the request: expected signal to be an AbortSignal, got Object",
+      ],
+      [
+        () => client.authorize("http://a.test/" as never),
+        'Cannot ask the authorizer: expected request to be a Request, got "http://a.test/"',
+      ],
+      [() => client.authorize(new Request("http://a.test/"), 5 as never), "Cannot use init: expected an object, got 5"],
+      [
+        () => client.authorize(new Request("http://a.test/"), { signal: {} as never }),
+        "Cannot ask the authorizer: expected signal to be an AbortSignal, got Object",
+      ],
+    ] as const) {
+      await expect(send()).rejects.toThrow(new TypeError(message));
+    }
+    expect(connector.connections).toEqual([]);
   });
 
   it("FastCgiHttpClient sends the script that a folder has for the path", async () => {
@@ -802,6 +877,28 @@ describe("FastCgiHttpClient: signal", () => {
       expect(connector.connections.length, stage).toBe(stage === "collecting" ? 0 : 1);
     }
   });
+
+  it.each(["script", "onAccelRedirect"])(
+    "FastCgiHttpClient cancels a Response that %s gives after the signal has aborted",
+    async (option) => {
+      const asked = deferred();
+      const late = deferred<Response>();
+      const answerLate = (): Promise<Response> => {
+        asked.resolve();
+        return late.promise;
+      };
+      const { client } = recording({ [option]: answerLate }, "X-Accel-Redirect: /x\r\n\r\n");
+      const controller = new AbortController();
+      const outcome = expect(client.fetch("http://a.test/", { signal: controller.signal })).rejects.toBe(reason);
+      await asked.promise;
+      controller.abort(reason);
+      await outcome;
+      const open = new OpenStream();
+      late.resolve(new Response(open.stream));
+      await turns();
+      expect(open.cancelled).toBe("The request was cancelled");
+    },
+  );
 
   it("FastCgiHttpClient fails the body when the signal aborts, also when nothing else holds the Request any more", async () => {
     const controller = new AbortController();

@@ -42,6 +42,9 @@ it("requestToParams sends the given length of a body, and none when it is unknow
   expect(lengthOf(request(), { contentLength: null })).toBe("");
   expect(lengthOf(request(), { contentLength: 0 })).toBe("0");
   expect(lengthOf(request(), { params: { CONTENT_LENGTH: "77" } })).toBeUndefined();
+  // Of another class.
+  const bodiless = { url: "http://a.test/", method: "POST", headers: new Headers({ "content-length": "4" }) };
+  expect(lengthOf(bodiless as Request)).toBe("");
 });
 
 it("requestToParams makes of a Request what paramsToRequest makes a Request of", async () => {
@@ -58,12 +61,18 @@ it("requestToParams makes of a Request what paramsToRequest makes a Request of",
 it("requestToParams refuses what is no Request, and what is no option", () => {
   const request = new Request("http://a.test/");
   expect(() => requestToParams("http://a.test/" as never)).toThrow(
-    'expected request to be a Request, got "http://a.test/"',
+    'Cannot make variables: expected request to be a Request, got "http://a.test/"',
   );
-  expect(() => requestToParams(request, { script: "/x.php" as never })).toThrow("Cannot use script");
+  for (const [script, shown] of [
+    ["/x.php", '"/x.php"'],
+    [() => ({ filename: "/x.php" }), "function"],
+  ] as [never, string][]) {
+    const message = `Cannot use script: expected an object with a filename, got ${shown}`;
+    expect(() => requestToParams(request, { script })).toThrow(message);
+  }
   expect(() => requestToParams(request, { contentLength: -1 })).toThrow(RangeError);
   expect(() => requestToParams(request, { contentLength: "4" as never })).toThrow(
-    "expected contentLength to be an integer",
+    "Cannot make variables: expected contentLength to be an integer",
   );
   expect(() => requestToParams(request, { params: { SERVER_PORT: 80 as never } })).toThrow("SERVER_PORT");
   expect(() => requestToParams(new Request("http://a.test/..%2f..%2fetc"))).toThrow("leads upwards");
@@ -141,9 +150,13 @@ it("cgiToResponse fails with what the program's output fails with, before the he
 });
 
 it("cgiToResponse refuses what it can't read, and what is no option", async () => {
-  await expect(cgiToResponse(1 as never)).rejects.toThrow(TypeError);
-  await expect(cgiToResponse(CGI, { method: null as never })).rejects.toThrow("expected method to be a string");
+  await expect(cgiToResponse(1 as never)).rejects.toThrow("Cannot send stdout: expected text, bytes, a Blob");
+  await expect(cgiToResponse(CGI, { method: null as never })).rejects.toThrow(
+    new TypeError("Cannot read the response: expected method to be a string, got null"),
+  );
   await expect(cgiToResponse(CGI, { maxDrainBytes: -1 })).rejects.toThrow("Cannot use maxDrainBytes");
   const text = new ReadableStream({ start: (controller) => controller.enqueue("text") });
-  await expect(cgiToResponse(text as never)).rejects.toThrow("expected chunks that are Uint8Arrays");
+  await expect(cgiToResponse(text as never)).rejects.toThrow(
+    "Cannot send stdout: expected chunks that are Uint8Arrays",
+  );
 });

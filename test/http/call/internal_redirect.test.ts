@@ -66,9 +66,11 @@ describe("onLocalRedirect", () => {
   });
 
   it("FastCgiHttpClient follows a local redirect of a POST by GET, without its body and what describes it", async () => {
-    const { client, requests } = following(toTarget);
+    const { client, requests, hook } = following(toTarget);
     const headers = {
       "content-type": "a/b",
+      "content-length": "3",
+      "transfer-encoding": "chunked",
       "content-encoding": "br",
       "content-language": "en",
       "content-location": "/x",
@@ -85,6 +87,7 @@ describe("onLocalRedirect", () => {
     expect([second!.params.get("HTTP_COOKIE"), second!.params.get("HTTP_AUTHORIZATION")]).toEqual(["c=1", "Basic x"]);
     const names = [...second!.params.keys()].filter((name) => /CONTENT_[ELO]|EXPECT/.test(name));
     expect(names).toEqual(["CONTENT_LENGTH"]);
+    expect([...hook.mock.calls[0]![0].headers.keys()].sort()).toEqual(["authorization", "cookie"]);
   });
 
   it("FastCgiHttpClient follows a local redirect of a HEAD by HEAD", async () => {
@@ -289,6 +292,7 @@ describe("onLocalRedirect", () => {
 describe("onAccelRedirect, onSendFile", () => {
   const output =
     "Status: 203 Other\r\nContent-Type: a/b\r\nSet-Cookie: a=1\r\nContent-Length: 3\r\nContent-Encoding: br\r\n" +
+    "Content-Range: bytes 0-2/9\r\n" +
     "X-Accel-Redirect: /in/café\r\nX-Sendfile: /srv/é.txt\r\nX-Accel-Buffering: no\r\n\r\nabc";
   const page = { "/": output };
 
@@ -326,10 +330,19 @@ describe("onAccelRedirect, onSendFile", () => {
     expect([...response.headers.keys()].toSorted()).toEqual([
       "content-encoding",
       "content-length",
+      "content-range",
       "content-type",
       "set-cookie",
       "x-accel-buffering",
     ]);
+  });
+
+  it("FastCgiHttpClient asks a hook about a response without a body, too", async () => {
+    const { client } = site(
+      { "/": "Status: 204\r\nX-Sendfile: /srv/a.txt\r\n\r\n" },
+      { onSendFile: (target, _request, { status }) => new Response(`${status} ${target}`) },
+    );
+    expect(await (await client.fetch("http://a.test/")).text()).toBe("204 /srv/a.txt");
   });
 
   it("FastCgiHttpClient lets a hook pass a header on, to a web server in front that follows it", async () => {

@@ -1,8 +1,13 @@
-import { expect, it } from "vitest";
-import { outgoingRequest } from "../../../src/http/call/outgoing_request.ts";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import type { FastCgiFetchInit } from "../../../src/http/call/client_options.ts";
+import { asOutgoingHead, outgoingRequest } from "../../../src/http/call/outgoing_request.ts";
+import { latin1 } from "../../support/bytes.ts";
 import { isBun } from "../../support/runtime.ts";
+import { transferred } from "../../support/transferred.ts";
 
 const URL_ = "http://a.test/path";
+
+afterEach(() => void vi.unstubAllGlobals());
 
 it.each<[string, string, RequestInit]>([
   ["no headers", URL_, {}],
@@ -29,6 +34,9 @@ it.each<[string, string, RequestInit]>([
     { method: "POST", body: "text", headers: { "x-a": " 1" } },
   ],
   ["a body of GET", URL_, { body: "text" }],
+  ["a body of HEAD", URL_, { method: "HEAD", body: "text" }],
+  ["bytes", URL_, { method: "POST", body: latin1("\xff\0") }],
+  ["bytes whose buffer was transferred", URL_, { method: "POST", body: transferred(new Uint8Array(3)) }],
   ["a pair of one", URL_, { headers: [["x-a"] as unknown as [string, string]] }],
   ["a pair of three", URL_, { headers: [["x-a", "1", "2"] as unknown as [string, string]] }],
   ["no pair", URL_, { headers: ["x-a" as unknown as [string, string]] }],
@@ -50,7 +58,7 @@ it.each<[string, string, RequestInit]>([
   }
   const headers = new Headers(expected.headers);
   // Bun's own Request gives a text no type, as Fetch says it must.
-  if (isBun && init.method === "POST" && !headers.has("content-type")) {
+  if (isBun && init.method === "POST" && typeof init.body === "string" && !headers.has("content-type")) {
     headers.set("content-type", "text/plain;charset=UTF-8");
   }
   const made = outgoingRequest(url, init);
@@ -60,4 +68,141 @@ it.each<[string, string, RequestInit]>([
   expect([...(made.headers as Headers)].sort()).toEqual([...headers].sort());
   expect([...made.native().headers].sort()).toEqual([...headers].sort());
   expect(made.native()).toBe(made.native());
+});
+
+/** Counts how many Requests are made. */
+function countRequests(): () => number {
+  let count = 0;
+  const construct = (target: typeof Request, args: unknown[]): object => {
+    count++;
+    return Reflect.construct(target, args);
+  };
+  vi.stubGlobal("Request", new Proxy(Request, { construct }));
+  return () => count;
+}
+
+/** A Request of another class. */
+function otherRequest(members: object = {}): Request {
+  return { url: URL_, method: "DELETE", headers: new Headers({ "x-a": "1" }), body: null, ...members } as Request;
+}
+
+/** A signal of another class, which has aborted. */
+const otherSignal = { aborted: true, reason: "no more", addEventListener() {} } as unknown as AbortSignal;
+
+describe("outgoingRequest of a URL", () => {
+  const { signal } = new AbortController();
+  it.each<FastCgiFetchInit>([
+    ...["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"].map((method) => ({ method })),
+    { method: "POST", body: "text" },
+    { method: "PUT", body: latin1("bytes") },
+    { headers: { "x-a": "1" } },
+    { signal },
+    { signal: null, body: null },
+    { params: { A: "1" }, remoteAddress: "192.0.2.1" },
+  ])("outgoingRequest makes no native Request of the init %j before one is asked for, and then one", (init) => {
+    const count = countRequests();
+    const made = outgoingRequest(URL_, init);
+    expect([count(), made.bodyUsed]).toEqual([0, false]);
+    expect(made.native()).toBe(made.native());
+    expect(count()).toBe(1);
+  });
+
+  it("outgoingRequest sends bytes as they are, and a text as UTF-8", () => {
+    const bytes = latin1("\xff");
+    expect(outgoingRequest(URL_, { method: "POST", body: bytes }).body).toBe(bytes);
+    expect(outgoingRequest(URL_, { method: "POST", body: "é" }).body).toEqual(latin1("\xc3\xa9"));
+    expect(outgoingRequest(URL_, { method: "POST" }).body).toBeNull();
+  });
+
+  it("outgoingRequest follows the signal of the init, of any class, as its native Request does", () => {
+    const controller = new AbortController();
+    const made = outgoingRequest(URL_, { signal: controller.signal });
+    expect(made.signal).toBe(controller.signal);
+    const { signal } = made.native();
+    controller.abort("no more");
+    expect([signal.aborted, signal.reason]).toEqual([true, "no more"]);
+    expect(outgoingRequest(URL_, { signal: otherSignal }).signal).toMatchObject({ aborted: true, reason: "no more" });
+    expect(outgoingRequest(URL_, {}).signal).toBeUndefined();
+  });
+
+  it("outgoingRequest makes a native Request of an init with further options", () => {
+    const { method, native } = outgoingRequest(URL_, { method: "PUT", redirect: "manual" });
+    expect([method, native().redirect]).toEqual(["PUT", "manual"]);
+  });
+
+  it("outgoingRequest says what is no URL, and why", () => {
+    for (const input of ["/path", "http://["]) {
+      for (const init of [{}, { redirect: "manual" } as const]) {
+        expect(() => outgoingRequest(input, init)).toThrow(
+          expect.objectContaining({
+            name: "TypeError",
+            message: `Cannot send the request: expected input to be a Request or an absolute URL, got "${input}"`,
+            cause: expect.any(TypeError),
+          }),
+        );
+      }
+    }
+  });
+});
+
+describe("outgoingRequest of a Request", () => {
+  it("outgoingRequest takes it as it is, also with options of FastCGI's own", async () => {
+    const init = { method: "POST", body: "text", headers: { "x-a": "1" }, signal: new AbortController().signal };
+    for (const own of [{}, { params: {}, script: { filename: "/srv/a.php" } }]) {
+      const request = new Request(URL_, init);
+      const { native, ...made } = outgoingRequest(request, own);
+      expect(native()).toBe(request);
+      const { headers, signal, body } = request;
+      expect(made).toEqual({ method: "POST", url: URL_, headers, signal, body, bodyUsed: false });
+      expect(made.headers).toBe(headers);
+      expect(made.signal).toBe(signal);
+      expect(made.body).toBe(body);
+      await request.text();
+      expect(outgoingRequest(request, own).bodyUsed).toBe(true);
+    }
+  });
+
+  it("outgoingRequest does not ask whether its body was used when it has none", () => {
+    class Lazy extends Request {
+      override get bodyUsed(): boolean {
+        throw new Error("Asked for");
+      }
+    }
+    expect(outgoingRequest(new Lazy(URL_), {}).bodyUsed).toBe(false);
+  });
+
+  it("outgoingRequest makes another of it and an init of Fetch, which keeps all else", () => {
+    const request = new Request(URL_, { headers: { "x-a": "1" }, redirect: "manual" });
+    const { method, headers, native } = outgoingRequest(request, { method: "PUT", params: {} });
+    expect([method, headers.get("x-a"), native().redirect]).toEqual(["PUT", "1", "manual"]);
+    expect(native()).not.toBe(request);
+    expect(outgoingRequest(request, { signal: otherSignal }).signal).toMatchObject({
+      aborted: true,
+      reason: "no more",
+    });
+  });
+
+  it("outgoingRequest makes a native Request of one of another class, with an init or without", () => {
+    const plain = outgoingRequest(otherRequest(), {});
+    expect([plain.method, plain.headers.get("x-a"), plain.native() instanceof Request]).toEqual(["DELETE", "1", true]);
+    const changed = outgoingRequest(otherRequest(), { method: "PUT" });
+    expect([changed.method, changed.headers.get("x-a"), changed.native() instanceof Request]).toEqual([
+      ...["PUT", "1", true],
+    ]);
+  });
+});
+
+it("asOutgoingHead takes all but the body of a Request of any class", () => {
+  const body = { getReader: () => expect.unreachable() };
+  for (const signal of [undefined, new AbortController().signal, otherSignal]) {
+    const request = otherRequest({ body, bodyUsed: true, signal });
+    const { native, headers, ...head } = asOutgoingHead(request);
+    expect(native()).toBe(request);
+    expect(headers.get("x-a")).toBe("1");
+    const aborts = signal === otherSignal;
+    expect(head).toEqual({
+      ...{ method: "DELETE", url: URL_, body: null, bodyUsed: false },
+      signal: signal && expect.objectContaining({ aborted: aborts, reason: aborts ? "no more" : undefined }),
+    });
+  }
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import {
   bodyAtHand,
+  checkRequestBuffering,
   type PrepareBodyOptions,
   type PreparedBody,
   prepareBody,
@@ -224,6 +225,9 @@ describe("prepareBody", () => {
     const locked = post("text", { headers: { "content-length": "4" } });
     locked.body!.getReader();
     await expect(prepareBody(locked, limits)).rejects.toThrow("its body was read already");
+    const cancelled = post(streamOf(latin1("text")));
+    await cancelled.body!.cancel();
+    await expect(prepareBody(cancelled, limits)).rejects.toThrow("its body was read already");
   });
 
   it("prepareBody refuses pieces that are no bytes, instead of sending something else", async () => {
@@ -282,6 +286,18 @@ describe("prepareBody: requestBuffering", () => {
       }
     }
   });
+});
+
+it("checkRequestBuffering takes the three ways, and names them where it is given anything else", () => {
+  for (const value of ["collect", "measure", "stream"]) expect(() => checkRequestBuffering(value)).not.toThrow();
+  for (const [value, shown] of [
+    ["none", '"none"'],
+    [["collect"], "Array"],
+    [undefined, "undefined"],
+  ]) {
+    const message = `Cannot use requestBuffering: expected one of "collect", "measure", "stream", got ${shown}`;
+    expect(() => checkRequestBuffering(value)).toThrow(new TypeError(message));
+  }
 });
 
 describe("wholeBodyOf", () => {

@@ -109,6 +109,7 @@ describe("prepareBody with a spool", () => {
         const body = await prepareBody(post(streamOf(...patternChunks(length, 777)), { headers }), limits(spool));
         expect(body.length).toBe(length);
         expect(Buffer.compare(await bytesOf(body), patternBytes(length))).toBe(0);
+        expect(spool.pieces.filter(({ length }) => length === 0)).toEqual([]);
         expect(spool.closed).toBe(0);
         await body.dispose?.();
         expect(spool.closed).toBe(1);
@@ -134,6 +135,22 @@ describe("prepareBody with a spool", () => {
       await turns();
       expect(spool.closed, end).toBe(1);
     }
+  });
+
+  it("prepareBody closes a spool that was thrown away only behind its last reader, however often another one ends", async () => {
+    const spool = new MemorySpool();
+    const body = await prepareBody(post(streamOf(patternBytes(3000))), limits(spool));
+    const source = body.source as Exclude<ByteSource, Uint8Array>;
+    const [over, slow] = [readerOf(source), readerOf(source)];
+    while (!(await over.read()).done);
+    await over.read();
+    await over.cancel("Over");
+    await body.dispose?.();
+    await turns();
+    expect(spool.closed).toBe(0);
+    await slow.cancel("Over as well");
+    await turns();
+    expect(spool.closed).toBe(1);
   });
 
   it("prepareBody writes small pieces together", async () => {
@@ -249,6 +266,34 @@ describe("FastCgiHttpClient with a spool", () => {
     expect([spool.pieces.length, spool.closed]).toEqual([1, 0]);
     answered.resolve();
     expect(await (await fetched).text()).toBe("answer");
+    await turns();
+    expect(spool.closed).toBe(1);
+  });
+});
+
+describe("FastCgiHttpClient: which spool, and what becomes of it", () => {
+  const request = (): Request => post(streamOf(latin1("body")));
+  const small = { maxBufferedRequestBytes: 1 };
+  const answers = (): ScriptedConnector =>
+    new ScriptedConnector(async (application) => {
+      const { requestId } = (await application.request())!;
+      await application.send(answer(requestId, "\r\nanswer"));
+    });
+
+  it("FastCgiHttpClient takes the spool of its connector's preset, unless it is given one", async () => {
+    const [preset, own] = [new MemorySpool(), new MemorySpool()];
+    const connector = Object.assign(answers(), { preset: { openSpool: async () => preset } });
+    for (const options of [small, { ...small, openSpool: async () => own }]) {
+      await (await closing(new FastCgiHttpClient(connector, options)).fetch(request())).text();
+    }
+    expect([preset.pieces.length, own.pieces.length]).toEqual([1, 1]);
+  });
+
+  it("FastCgiHttpClient closes the spool when the request can't be sent", async () => {
+    const spool = new MemorySpool();
+    const connector = { connect: () => Promise.reject(new Error("nobody")) };
+    const client = closing(new FastCgiHttpClient(connector, { ...small, openSpool: async () => spool }));
+    await expect(client.fetch(request())).rejects.toMatchObject({ code: "connectFailed" });
     await turns();
     expect(spool.closed).toBe(1);
   });

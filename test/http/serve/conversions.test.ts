@@ -43,7 +43,9 @@ it("paramsToRequest gives the body in whatever form stdin has", async () => {
     expect(await paramsToRequest(post("4"), { stdin }).text()).toBe("body");
   }
   expect(await paramsToRequest(post(""), { stdin: "of unknown length" }).text()).toBe("of unknown length");
-  expect(paramsToRequest(post("4")).body).toBeNull();
+  for (const options of [undefined, {}, { stdin: undefined }, { stdin: null, signal: null }]) {
+    expect(paramsToRequest(post("4"), options).body).toBeNull();
+  }
   expect(paramsToRequest(GET, { stdin: "not used" }).body).toBeNull();
 });
 
@@ -55,8 +57,12 @@ it("paramsToRequest takes a FastCgiRequest as it is", async () => {
 });
 
 it("paramsToRequest fails a body that is not as long as CONTENT_LENGTH says", async () => {
-  for (const body of ["short", "much too long"]) {
-    const error = { code: "lengthMismatch" };
+  for (const [body, got] of [
+    ["short", "5"],
+    ["much too long", "13"],
+  ] as const) {
+    const message = expect.stringMatching(`^Cannot send stdin: expected 8 bytes, got (at least )?${got}$`);
+    const error = { code: "lengthMismatch", message };
     expect(() => paramsToRequest(post("8"), { stdin: body })).toThrow(expect.objectContaining(error));
     const request = paramsToRequest(post("8"), { stdin: new Blob([body]).stream() });
     await expect(request.text()).rejects.toMatchObject(error);
@@ -125,10 +131,15 @@ it("responseToCgi fails a body that is not as long as its Content-Length says", 
 });
 
 it("responseToCgi refuses what is no response to send", async () => {
-  await expect(responseToCgi("Hello" as never)).rejects.toThrow('expected response to be a Response, got "Hello"');
-  await expect(responseToCgi(Response.error())).rejects.toThrow("its status is 0");
-  await expect(responseToCgi(new Response(), { method: 1 as never })).rejects.toThrow("expected method to be a string");
-  await expect(responseToCgi(new Response(), { role: 9 as never })).rejects.toThrow("expected role to be one of Role");
+  for (const [response, options, message] of [
+    ["Hello", {}, 'expected response to be a Response, got "Hello"'],
+    [Response.error(), {}, "its status is 0"],
+    [new Response(), { method: 1 }, "expected method to be a string, got 1"],
+    [new Response(), { role: 9 }, "expected role to be one of Role, got 9"],
+  ] as unknown as [...Parameters<typeof responseToCgi>, string][]) {
+    const error = new TypeError(`Cannot send the response: ${message}`);
+    await expect(responseToCgi(response, options)).rejects.toThrow(error);
+  }
 });
 
 it("cgiToResponse reads what responseToCgi writes", async () => {

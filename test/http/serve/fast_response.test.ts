@@ -8,6 +8,7 @@ import { FastResponse } from "../../../src/index.ts";
 import { latin1 } from "../../support/bytes.ts";
 import { responseUses, resultsOf } from "../../support/response_uses.ts";
 import { isBun, isDeno } from "../../support/runtime.ts";
+import { transferred } from "../../support/transferred.ts";
 import { failOnUnhandledRejections } from "../../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
@@ -226,6 +227,49 @@ describe("FastResponse", () => {
     expect(made(FastResponse)).toBe(made(Response));
   });
 
+  it.for<[what: string, make: () => Uint8Array<ArrayBuffer>]>([
+    ["bytes whose buffer was transferred", () => transferred(new Uint8Array(3))],
+    ["bytes in shared memory", () => new Uint8Array(new SharedArrayBuffer(3)) as unknown as Uint8Array<ArrayBuffer>],
+  ])("FastResponse treats %s as a native Response does", ([, make], { skip }) => {
+    skip(isBun, OF_BUN);
+    const outcome = (each: typeof Response): string => {
+      try {
+        return String(heldResponse(new each(make())));
+      } catch (error) {
+        return (error as Error).constructor.name;
+      }
+    };
+    expect(outcome(FastResponse)).toBe(outcome(Response));
+  });
+
+  it("FastResponse holds text, bytes and nothing as they are, with each status that can have them", () => {
+    const bytes = new Uint8Array(3);
+    for (const body of ["", "text", bytes, null]) {
+      for (const status of [200, 404, 599]) expect(heldResponse(new FastResponse(body, { status }))?.body).toBe(body);
+    }
+    expect(heldResponse(new FastResponse(null, { status: 204 }))?.body).toBeNull();
+    for (const body of [new Blob(["a"]), new ArrayBuffer(3), new Uint16Array(3), new DataView(new ArrayBuffer(3))]) {
+      expect(heldResponse(new FastResponse(body))).toBeNull();
+    }
+  });
+
+  it("FastResponse makes no Headers of what is only sent", async () => {
+    new FastResponse();
+    let count = 0;
+    const construct = (target: typeof Headers, args: unknown[]): object => {
+      count++;
+      return Reflect.construct(target, args);
+    };
+    vi.stubGlobal("Headers", new Proxy(Headers, { construct }));
+    try {
+      const made = [new FastResponse("text", { headers: { "x-a": "1" } }), FastResponse.json({ a: 1 })];
+      for (const response of made) await sent(response);
+      expect(count).toBe(0);
+    } finally {
+      vi.unstubAllGlobals();
+    }
+  });
+
   it("FastResponse takes a null init, and makes text of statusText, as a native Response does", async ({ skip }) => {
     skip(isBun, OF_BUN);
     expect(await sent(new FastResponse("a", null as never))).toBe(await sent(new Response("a", null as never)));
@@ -337,6 +381,8 @@ describe("FastResponse and the class behind it", () => {
     ["a Proxy of FastResponse", () => new Proxy(FastResponse, {})],
     ["a class that extends FastResponse", () => class extends FastResponse {}],
     ["no class", () => () => {}],
+    ["a function without instances", () => Object.assign(function Hollow() {}, { prototype: null })],
+    ["an object with a prototype", () => ({ prototype: {} })],
     ["nothing", () => undefined],
   ])("FastResponse keeps the runtime's class behind it while this is the global one: %s", ([, replacement]) => {
     new FastResponse();

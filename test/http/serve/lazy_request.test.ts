@@ -278,6 +278,9 @@ describe("lazyRequest", () => {
       for (const request of [lazy(source), native(source)]) {
         expect(request.body).toBeNull();
         expect(await request.text()).toBe("");
+        expect((await request.arrayBuffer()).byteLength).toBe(0);
+        expect((await request.blob()).size).toBe(0);
+        expect(request.bodyUsed).toBe(false);
       }
       expect(await textFrom(source.stdin)).toBe(form);
     }
@@ -368,6 +371,10 @@ describe("lazyRequest", () => {
       expect(() => JSON.stringify(request)).not.toThrow();
       expect(() => String(request)).not.toThrow();
     }
+  });
+
+  it("lazyRequest tells whoever makes text of it what it is", () => {
+    expect(String(lazy())).toBe("[object Request] (built lazily: pass its clone() on, or serve without lazyRequest)");
   });
 
   it("lazyRequest keeps two requests apart", () => {

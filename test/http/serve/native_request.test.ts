@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { GivenVariables } from "../../../src/cgi/variables.ts";
+import type { ByteQueue, PieceTarget } from "../../../src/codec/byte_queue.ts";
 import { IncomingRequest } from "../../../src/codec/incoming_request.ts";
 import { REQUEST_DECODER_DEFAULTS } from "../../../src/codec/request_decoder_options.ts";
 import { hasBody, nativeRequest } from "../../../src/http/serve/native_request.ts";
@@ -11,6 +12,7 @@ import { FastCgiError, Role } from "../../../src/index.ts";
 import { latin1 } from "../../support/bytes.ts";
 import { collectGarbage } from "../../support/memory.ts";
 import { deferred } from "../../support/open_stream.ts";
+import { isDeno } from "../../support/runtime.ts";
 import { failOnUnhandledRejections } from "../../support/unhandled_rejections.ts";
 
 failOnUnhandledRejections();
@@ -86,6 +88,77 @@ describe("nativeRequest", () => {
     expect(await request.text()).toBe("body");
     const get = derive(native());
     expect([get.method, get.body]).toEqual(["GET", null]);
+  });
+
+  it.each(["text", "json", "arrayBuffer", "blob", "bytes"] as const)(
+    "nativeRequest reads its body below the stream by %s(), unless that is not there or the stream was touched",
+    async (name) => {
+      const make = (stdinQueue?: object): Request => {
+        const below = { takeInto: async (target: PieceTarget) => target.add(latin1("[2]")), expectedBytes: null };
+        const origin = {
+          stdin: new Blob(["[1]"]).stream(),
+          signal: new AbortController().signal,
+          ...(stdinQueue && { stdinQueue: { ...below, isUsed: false, isLocked: false, ...stdinQueue } as ByteQueue }),
+        };
+        return nativeRequest(partsFromParams(incoming({}, "[1]")), origin, true);
+      };
+      const read = async (request: Request): Promise<string> => {
+        const value = await request[name]();
+        return name === "json" ? JSON.stringify(value) : new Response(value as BodyInit).text();
+      };
+      expect(await read(make({}))).toBe("[2]");
+      for (const touched of [{ isUsed: true }, { isLocked: true }, undefined]) {
+        expect(await read(make(touched))).toBe("[1]");
+      }
+      const cloned = make({});
+      expect([await read(cloned.clone()), await read(cloned)]).toEqual(["[1]", "[1]"]);
+      const begun = make({});
+      await begun.body!.getReader().read();
+      await expect(read(begun)).rejects.toThrow(TypeError);
+    },
+  );
+
+  it("nativeRequest makes one class for each global Request, with a constructor as the native one has", () => {
+    const [one, other] = [native(), native()].map((request) => Object.getPrototypeOf(request));
+    expect(one).toBe(other);
+    const descriptorOf = (prototype: object) => Object.getOwnPropertyDescriptor(prototype, "constructor");
+    expect(descriptorOf(one)).toEqual(descriptorOf(Request.prototype));
+  });
+
+  it("nativeRequest asks for the signal of the request when its own is read, and not before", ({ skip }) => {
+    skip(isDeno, "on Deno a Request follows no signal but the one that it is made with");
+    const source = incoming();
+    let asked = 0;
+    const origin = {
+      stdin: source.stdin,
+      get signal() {
+        asked++;
+        return source.signal;
+      },
+      onAbort: (callback: () => void) => source.onAbort(callback),
+    };
+    const make = (): Request => nativeRequest(partsFromParams(source), origin, false);
+    const request = make();
+    expect(asked).toBe(0);
+    expect(request.signal).toBe(source.signal);
+    expect(asked).toBe(1);
+    // Where Requests do not follow the event, or that can't be found out, they are given the signal.
+    class Deaf extends Request {
+      override get signal(): AbortSignal {
+        return new AbortController().signal;
+      }
+    }
+    class Choosy extends Request {
+      constructor(...given: ConstructorParameters<typeof Request>) {
+        if (given[0] === "http://localhost/") throw new Error("Not this one");
+        super(...given);
+      }
+    }
+    for (const [index, each] of [Deaf, Choosy].entries()) {
+      vi.stubGlobal("Request", each);
+      make();
+      expect(asked).toBe(2 + index);
+    }
   });
 
   it("nativeRequest leaves a body for each of its clones", async () => {

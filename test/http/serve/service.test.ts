@@ -61,15 +61,48 @@ describe("FastCgiHttpService", () => {
   });
 
   it("FastCgiHttpService serves the params that a program has set on the request", async () => {
-    const service = new FastCgiHttpService((request, { params }) => new Response(`${request.url} ${params.get("A")}`));
-    const { web } = new MemoryApplication((received, context) => {
-      Object.assign(received, { params: new Map([...received.params, ["REQUEST_URI", "/set"], ["A", "1"]]) });
-      const derived = Object.assign(Object.create(received), { params: new Map() });
-      expect([derived.params.size, received.params.get("A")]).toEqual([0, "1"]);
-      return service.handler(received, context);
-    }).connect();
-    await web.send(request(1, { uri: "/sent" }));
-    expect((await web.answer(1)).stdout).toMatch(/\r\n\r\nhttp:\/\/example.com\/set 1$/);
+    for (const lazyRequest of [true, false]) {
+      const fetch: FastCgiFetchHandler = ({ url }, { params }) => new Response(`${url} ${params.get("A")}`);
+      const service = new FastCgiHttpService(fetch, { lazyRequest });
+      const { web } = new MemoryApplication((received, context) => {
+        Object.assign(received, { params: new Map([...received.params, ["REQUEST_URI", "/set"], ["A", "1"]]) });
+        const derived = Object.assign(Object.create(received), { params: new Map() });
+        expect([derived.params.size, received.params.get("A")]).toEqual([0, "1"]);
+        return service.handler(received, context);
+      }).connect();
+      await web.send(request(1, { uri: "/sent" }));
+      expect((await web.answer(1)).stdout).toMatch(/\r\n\r\nhttp:\/\/example.com\/set 1$/);
+    }
+  });
+
+  it("FastCgiHttpService lets a program set the params of its context", async () => {
+    const { web } = serve((_, context) => {
+      const params = new Map([["A", "1"]]);
+      Object.assign(context, { params });
+      return new Response(String(context.params === params));
+    });
+    await web.send(request(1));
+    expect((await web.answer(1)).stdout).toMatch(/true$/);
+  });
+
+  it("FastCgiHttpService gives a native Request unless it is told to give lazy ones", async () => {
+    for (const [options, text] of [
+      [{}, "[object Request]"],
+      [{ lazyRequest: true }, "[object Request] (built lazily: pass its clone() on, or serve without lazyRequest)"],
+    ] as const) {
+      const { web } = serve((request) => new Response(String(request)), options);
+      await web.send(request(1));
+      expect((await web.answer(1)).stdout.split("\r\n\r\n")[1]).toBe(text);
+    }
+  });
+
+  it("FastCgiHttpService has the server tell onRequestEnd of the URL as the handler reads it", async () => {
+    const urls: string[] = [];
+    const { web } = serve(() => new Response(), {}, { onRequestEnd: ({ url }) => urls.push(url!) });
+    await web.send(request(1, { uri: "/a%20b?c" }), request(2, { extra: { REQUEST_METHOD: "TRACE" } }));
+    await web.answer(1);
+    await web.answer(2);
+    expect(urls.sort()).toEqual(["http://example.com/", "http://example.com/a%20b?c"]);
   });
 
   it("FastCgiHttpService gives a context that a spread copies whole", async () => {
@@ -158,6 +191,19 @@ describe("FastCgiHttpService", () => {
     expect(() => new FastCgiHttpService({} as FastCgiFetchHandler)).toThrow(
       new TypeError("Cannot use fetch: expected a function, got Object"),
     );
+  });
+
+  it("FastCgiHttpService throws a TypeError that names an option of another kind", () => {
+    for (const [options, message] of [
+      [5, "options: expected an object, got 5"],
+      [{ onStderr: {} }, "onStderr: expected a function, got Object"],
+      [{ lazyRequest: 1 }, "lazyRequest: expected a boolean, got 1"],
+      [{ sendStderr: "no" }, 'sendStderr: expected a boolean, got "no"'],
+    ] as [FastCgiHttpServiceOptions, string][]) {
+      expect(() => new FastCgiHttpService(() => new Response(), options)).toThrow(
+        new TypeError(`Cannot use ${message}`),
+      );
+    }
   });
 });
 
@@ -467,6 +513,36 @@ describe("FastCgiHttpService: stderr", () => {
     expect(stderr).toBe("text é\nbytes é\n");
     expect(web.recordsOf(1, RecordType.Stderr).at(-1)?.contentData.length).toBe(0);
     expect(messages.length).toBe(2);
+  });
+
+  it("FastCgiHttpService sends the bytes of a message as they were when it was written, with sendStderr", async () => {
+    const { web } = serve(
+      (_, { stderr }) => {
+        const bytes = latin1("first");
+        stderr.write(bytes);
+        bytes.fill(0x78);
+        return new Response("body");
+      },
+      { sendStderr: true },
+    );
+    await web.send(request(1));
+    expect((await web.answer(1)).stderr).toBe("first");
+  });
+
+  it("FastCgiHttpService ends its messages with the request when that is aborted, with sendStderr", async () => {
+    const open = new OpenStream();
+    const { web } = serve(
+      (_, { stderr }) => {
+        stderr.write("message");
+        return new Response(open.stream);
+      },
+      { sendStderr: true },
+    );
+    await web.send(request(1));
+    await open.pulled();
+    await web.send(record(RecordType.AbortRequest, 1));
+    await web.answer(1);
+    expect(open.cancelled).toMatchObject({ code: "aborted" });
   });
 
   it("FastCgiHttpService sends messages while the body is under way, and none behind the end", async () => {
