@@ -80,6 +80,7 @@ export class Reading implements StageController<FastCgiRecord> {
 
   /** Pauses reading until `room` settles. A rejection is reported elsewhere. */
   async pauseUntil(room: Promise<void>): Promise<void> {
+    if (this.#isOver) return;
     if (this.#waits === null) {
       this.#waits = new Set();
       this.#pausedAt = performance.now();

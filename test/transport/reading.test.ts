@@ -126,3 +126,19 @@ it("a connection that was closed in a pause is not read again, and leaves no tim
   await turn();
   expect(channel.told).toEqual(["pause"]);
 });
+
+it("a connection that a record ends is not paused afterwards", () => {
+  const channel = new Noting();
+  const host: ReadingHost = {
+    keptBytes: 0,
+    onRecord() {
+      now += 11;
+      reading.end();
+    },
+    onPause: () => void channel.told.push("told the connection"),
+    onResume() {},
+  };
+  const reading = new Reading(channel, host);
+  reading.take(piece(4096), true);
+  expect(channel.told).toEqual([]);
+});
