@@ -63,7 +63,7 @@ const TESTS = {
   "src/client/pool.ts": ["pool", "retries", "multiplexing", "tenants", "early_ends"].map(
     (name) => `test/client/${name}`,
   ),
-  "src/client/exchanges.ts": ["connection", "client", "retries", "multiplexing", "early_ends"].map(
+  "src/client/exchanges.ts": ["connection", "client", "pool", "retries", "multiplexing", "early_ends"].map(
     (name) => `test/client/${name}`,
   ),
   "src/server/exchanges.ts": ["connection", "exchange", "request_end", "status"].map((name) => `test/server/${name}`),

@@ -129,6 +129,7 @@ export class Exchanges implements ExchangeHost {
 
   /** Takes one request at a time from now on. Requests that share the connection already go on. */
   stopSharing(): void {
+    // Stryker disable next-line StringLiteral: only "shared" is asked for
     this.#use = "exclusive";
     this.#maxRequests = 1;
   }
@@ -275,7 +276,7 @@ export class Exchanges implements ExchangeHost {
    * several.
    */
   get #isAlone(): boolean {
-    return this.#use === "exclusive" && this.#byId.size === 1;
+    return !this.isShared && this.#byId.size === 1;
   }
 
   #nextId(): number {

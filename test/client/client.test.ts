@@ -37,6 +37,9 @@ failOnUnhandledRejections();
 const get: FastCgiRequestInit = { params: [["REQUEST_METHOD", "GET"]] };
 const closing = closingClients();
 
+/** FCGI_END_REQUEST of request 1, with eight bytes of padding. */
+const PADDED_END = latin1(`\x01\x03\x00\x01\x00\x08\x08\x00${"\0".repeat(8 + 8)}`);
+
 function clientOf(script: Script, options: FastCgiClientOptions = {}) {
   const connector = new ScriptedConnector(script);
   const client = closing(new FastCgiClient(connector, options));
@@ -282,9 +285,9 @@ describe("FastCgiClient: kept connections", () => {
         }
         await application.send(stdout(requestId, "of the first"));
         // FCGI_END_REQUEST with eight bytes of padding, of which three come at first.
-        await application.sendBytes(latin1(`\x01\x03\x00\x01\x00\x08\x08\x00${"\0".repeat(8 + 3)}`));
+        await application.sendBytes(PADDED_END.subarray(0, 19));
         await goOn.promise;
-        await application.sendBytes(new Uint8Array(5));
+        await application.sendBytes(PADDED_END.subarray(19));
         await application.send(answer((await application.request())!.requestId, "of the first again"));
       },
       { keepAlive: true },
@@ -297,6 +300,21 @@ describe("FastCgiClient: kept connections", () => {
     expect(client.status.idle).toBe(1);
     expect(await exchange(client)).toBe("of the first again");
     expect(connector.connections.length).toBe(2);
+  });
+
+  it("FastCgiClient waits for no padding when it closes", async () => {
+    const { client } = clientOf(
+      async (application) => {
+        const { requestId } = (await application.request())!;
+        await application.send(stdout(requestId, "all"));
+        await application.sendBytes(PADDED_END.subarray(0, 19));
+        await application.closedByClient();
+      },
+      { keepAlive: true },
+    );
+    expect(await exchange(client)).toBe("all");
+    await client.close();
+    expect(client.status.connections).toBe(0);
   });
 
   it("FastCgiClient fails a request that meets the late answer of another, and gives out nothing of it", async () => {
@@ -402,6 +420,22 @@ describe("FastCgiClient: idle time", () => {
     expect(client.status.idle).toBe(1);
     await pass(1001);
     expect(client.status.idle).toBe(0);
+    expect(connector.connections[0]!.isClosed).toBe(true);
+  });
+
+  it("FastCgiClient closes a connection that was idle for idleTimeout, though it waits for padding", async () => {
+    const { client, connector } = clientOf(
+      async (application) => {
+        await application.request();
+        await application.sendBytes(PADDED_END.subarray(0, 19));
+        await application.closedByClient();
+      },
+      { keepAlive: true, idleTimeout: 5000 },
+    );
+    await exchange(client);
+    await pass(4999);
+    expect(connector.connections[0]!.isClosed).toBe(false);
+    await pass(2);
     expect(connector.connections[0]!.isClosed).toBe(true);
   });
 

@@ -752,7 +752,8 @@ describe("multiplexing: a response that nobody reads", () => {
       for (const piece of patternChunks(300_000, 50_000)) await application.send(stdout(unread, piece));
       await application.send(end(unread), answer(other, " and the rest"));
     });
-    const client = clientOf(connector, { maxQueuedBytes: 100_000 });
+    // The pause is longer than readTimeout, and not the application's fault.
+    const client = clientOf(connector, { maxQueuedBytes: 100_000, readTimeout: 10_000 });
     const unread = await client.send(get);
     const other = (await client.send(get)).stdout.getReader();
     expect((await other.read()).value?.length).toBe(5);
@@ -789,6 +790,25 @@ describe("multiplexing: a response that nobody reads", () => {
       limit: "stallTimeout",
       message: "Cannot keep the response: it was not read for 5000 ms",
     });
+  });
+
+  it("FastCgiClient fails it after stallTimeout when some of it was read before", async () => {
+    const goOn = deferred();
+    const connector = shared(async (application) => {
+      const [unread] = await requests(application, 1);
+      await application.send(stdout(unread!, "some of it"));
+      await goOn.promise;
+      await application.send(...Array.from(patternChunks(150_000, 50_000), (piece) => stdout(unread!, piece)));
+      await application.closedByClient();
+    });
+    const client = clientOf(connector, { maxQueuedBytes: 100_000, stallTimeout: 5000 });
+    const unread = await client.send(get);
+    expect((await unread.stdout.getReader().read()).value).toHaveLength(10);
+    goOn.resolve();
+    await pass(4999);
+    expect(await isSettled(unread.end)).toBe(false);
+    await pass(2);
+    await expect(unread.end).rejects.toMatchObject({ limit: "stallTimeout" });
   });
 
   it("FastCgiClient fails it after stallTimeout when another request begins meanwhile", async () => {
