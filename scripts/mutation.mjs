@@ -69,6 +69,7 @@ const TESTS = {
   "src/server/exchanges.ts": ["connection", "exchange", "request_end", "status"].map((name) => `test/server/${name}`),
   "src/http/serve/request_host.ts": ["test/http/serve/request_host", "test/http/serve/params_to_request"],
   "src/http/serve/request_target.ts": ["test/http/serve/request_target", "test/http/serve/params_to_request"],
+  "src/http/serve/service.ts": ["test/http/serve/service", "test/http/serve/request_source"],
   "src/http/shared/percent.ts": ["shared/percent", "serve/request_target", "call/request_to_params"].map(
     (name) => `test/http/${name}`,
   ),
@@ -87,6 +88,7 @@ const TESTS = {
   ],
   "src/http/call/fetch_watch.ts": ["test/http/call/request_end", "test/http/call/cgi_to_response"],
   "src/cgi/error_document.ts": ["test/codec/refusal"],
+  "src/http/call/internal_redirect.ts": ["test/http/call/internal_redirect", "test/http/call/authorizer"],
   "src/http/call/script.ts": ["test/http/php/script_path", "test/http/call/script"],
   "src/http/call/filter_data.ts": ["test/http/call/filter"],
   "src/http/call/cgi_header.ts": ["test/http/call/cgi_"],

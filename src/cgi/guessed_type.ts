@@ -7,10 +7,10 @@ export function guessedType(start: Uint8Array): string {
 }
 
 function canBeText(bytes: Uint8Array): boolean {
+  // Stryker disable BlockStatement: no answer means no as well
   try {
     // `stream`, because the last character may be cut.
     return !new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: true }).includes("\0");
-    // Stryker disable next-line BlockStatement: undefined means no as well
   } catch {
     return false;
   }

@@ -16,6 +16,7 @@ const TEXTS: readonly (readonly [text: string, end: number])[] = [
   ["a: b\r\nc: d\r\n\r\nbody\r\n\r\n", 14],
   ["\r\r\n\n", 4],
   ["x\n\n", 3],
+  ["a: b\nx\n\n", 8],
 ];
 
 it.each(TEXTS)("findHeaderEnd of %j is %i, wherever the text is cut and the search goes on", (text, end) => {

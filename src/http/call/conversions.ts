@@ -139,6 +139,7 @@ async function feed(incoming: IncomingResponse, reader: ByteReader): Promise<voi
   try {
     for (;;) {
       await stdoutQueue.whenRoom();
+      // Stryker disable next-line ConditionalExpression: a shortcut, for a reader that was cancelled reads as ended
       if (stdoutQueue.isDone) return;
       const { done, value } = await reader.read();
       if (done) return incoming.complete({ appStatus: 0, protocolStatus: ProtocolStatus.RequestComplete });

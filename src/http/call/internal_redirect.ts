@@ -113,6 +113,7 @@ export function dropFileRequests(headers: Headers): void {
 
 /** Whether there is anything for {@linkcode redirectInternally} to do. */
 export function asksInternally({ localRedirect, asksForFile }: CgiResponse): boolean {
+  // Stryker disable next-line ConditionalExpression: a shortcut, for other responses are returned as they are
   return asksForFile || localRedirect !== null;
 }
 

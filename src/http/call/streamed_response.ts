@@ -39,6 +39,7 @@ function makeClass(base: typeof Response): StreamedResponseClass {
     /** The body below its stream; null if the stream was touched, or is that of a clone. */
     static unread(response: StreamedResponse): FastCgiStreamedBody | null {
       const { stream } = response.#body;
+      // Stryker disable next-line ConditionalExpression: the stream of a response that was cloned is locked as well
       return response.body !== stream || response.bodyUsed || stream.locked ? null : response.#body;
     }
   }

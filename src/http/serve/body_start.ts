@@ -42,6 +42,7 @@ export async function readWhatIsThere(reader: ByteReader, wantsEnd: boolean): Pr
         isSettled = true;
       },
     );
+    // Stryker disable next-line ArrowFunction: the same comes of all turns, in more time
     await waitTurns(TURNS, () => isSettled);
     if (!isSettled && wantsEnd && pieces.length > 0) {
       blobEnd ??= endOfBlob();
@@ -75,6 +76,7 @@ async function endOfBlob(): Promise<void> {
   const reading = readBlob().then(() => {
     isRead = true;
   });
+  // Stryker disable next-line ArrowFunction: as above
   await waitTurns(TURNS, () => isRead);
   isBlobLate ??= !isRead;
   await reading;

@@ -57,6 +57,7 @@ export function paramsToRequest(params: Iterable<FastCgiParam>, options: ParamsT
   }
   const origin = { signal: signal ? asNativeSignal(signal) : new AbortController().signal };
   if (stdin === undefined || stdin === null || !hasBody(parts, { variables })) {
+    // Stryker disable next-line ArrayDeclaration: it is not read
     return nativeRequest(parts, { ...origin, stdin: streamOfSources([]) }, false);
   }
   const length = parseLength(variables.get("CONTENT_LENGTH"));

@@ -191,8 +191,9 @@ function typeOf([first]: readonly Uint8Array[]): string {
   isTextTyped ??= new (nativeResponse())("").headers.has("content-type");
   /* v8 ignore next -- only on Bun can it be otherwise */
   return isTextTyped || first === undefined ? "application/octet-stream" : guessedType(first);
-  // Stryker restore ConditionalExpression,EqualityOperator,LogicalOperator
 }
+
+// Stryker restore ConditionalExpression,EqualityOperator,LogicalOperator
 
 /** `Variable-AUTH_METHOD`: names of variables are in upper case, but Headers made the name lower case. */
 function variableName(name: string): string {

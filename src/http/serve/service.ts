@@ -232,8 +232,9 @@ function copyableContext(context: FetchContext): FastCgiContext {
     configurable: true,
   });
   return Object.defineProperties(context, { params: own("params"), stdin: own("stdin"), data: own("data") });
-  // Stryker restore all
 }
+
+// Stryker restore all
 
 /** Passes messages to the callback, and with `sendStderr` to the web server. */
 class StderrLog implements FastCgiStderr {

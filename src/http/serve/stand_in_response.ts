@@ -23,6 +23,7 @@ class StandIn {
       throw new RangeError(`Cannot make a Response: expected a status from 200 to 599, got ${status}`);
     }
     this.statusText = String(statusText);
+    // Stryker disable next-line ConditionalExpression,StringLiteral: a shortcut, for no text is a reason phrase as well
     if (this.statusText !== "" && !isReasonPhrase(this.statusText)) {
       throw new TypeError(`Cannot make a Response: ${JSON.stringify(this.statusText)} is no reason phrase`);
     }
@@ -130,6 +131,7 @@ class StandIn {
   /** The holder, with the type that the headers have by now. */
   #typed(): Request {
     const type = this.headers.get(TYPE);
+    // Stryker disable next-line ConditionalExpression: the text "null" is no type either
     if (type === null) this.#holder.headers.delete(TYPE);
     else this.#holder.headers.set(TYPE, type);
     return this.#holder;

@@ -91,8 +91,10 @@ export function asNativeSignal(signal: AbortSignal): AbortSignal {
   const controller = new AbortController();
   const abort = (): void => controller.abort(other.reason);
   if (other.aborted) abort();
-  // Stryker disable next-line ObjectLiteral,BooleanLiteral: it aborts once
-  else other.addEventListener("abort", abort, { once: true });
+  else {
+    // Stryker disable next-line ObjectLiteral,BooleanLiteral: it aborts once
+    other.addEventListener("abort", abort, { once: true });
+  }
   return controller.signal;
 }
 

@@ -31,6 +31,7 @@ export function plainFields(init: HeadersInit | undefined): HeaderList | null {
   for (const pair of given) {
     if (!Array.isArray(pair) || pair.length !== 2) return null;
     const [key, value]: unknown[] = pair;
+    // Stryker disable next-line ConditionalExpression: a shortcut, for nothing but a text is a token
     const name = typeof key === "string" ? listedName(key) : null;
     if (name === null || typeof value !== "string" || !PLAIN_VALUE.test(value)) return null;
     // Stryker disable next-line ConditionalExpression,EqualityOperator: as above

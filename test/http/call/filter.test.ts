@@ -155,6 +155,14 @@ describe("FastCgiHttpClient.fetch with data", () => {
     expect(open.cancelled).toBeInstanceOf(RangeError);
   });
 
+  it("fetch refuses data that is no object", async () => {
+    const { client, connector } = recording();
+    await expect(client.fetch("http://a.test/", { data: 5 as never })).rejects.toThrow(
+      "Cannot send the data: expected data to be an object with source, length and lastModified, got 5",
+    );
+    expect(connector.connections).toHaveLength(0);
+  });
+
   it("fetch refuses data whose lastModified is no Date at all, and cancels the source", async () => {
     const { client, connector } = recording();
     for (const lastModified of [undefined, null, 1_793_500_000, "2026-11-01"]) {

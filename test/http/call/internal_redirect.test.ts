@@ -379,6 +379,18 @@ describe("onAccelRedirect, onSendFile", () => {
     expect(await (await client.fetch("http://a.test/")).text()).toBe("abc");
   });
 
+  it("FastCgiHttpClient asks no hook about a response that asks for the other kind of file", async () => {
+    const hook = (): never => throwing(new Error("Not this one"));
+    for (const [field, options] of [
+      ["X-Sendfile", { onAccelRedirect: hook }],
+      ["X-Accel-Redirect", { onSendFile: hook }],
+    ] as const) {
+      const { client } = site({ "/": `${field}: /x\r\n\r\nabc` }, options);
+      const response = await client.fetch("http://a.test/");
+      expect([await response.text(), [...response.headers]]).toEqual(["abc", []]);
+    }
+  });
+
   it("FastCgiHttpClient passes on what a hook fails with, and bounds what it reads of the body in its place", async () => {
     const reason = new Error("No such file");
     for (const name of ["onAccelRedirect", "onSendFile"]) {

@@ -124,7 +124,15 @@ describe("prepareBody", () => {
       await expect(prepareBody(request, limits)).rejects.toMatchObject({ code: "lengthMismatch" });
       expect(() => bodyAtHand(request)).toThrow(`expected 4 bytes, got ${text.length}`);
     }
+    for (const fields of [{}, { "content-length": "3" }]) {
+      const body = latin1("abc");
+      const request = { method: "POST", headers: new Headers(fields), body, bodyUsed: false, signal: undefined };
+      expect(bodyAtHand(request)).toEqual({ length: 3, source: body });
+      expect(bodyAtHand(request)!.source).toBe(body);
+    }
     const blob = new Blob([patternBytes(2 * limit)]);
+    const right = post(blob, { headers: { "content-length": String(2 * limit) } });
+    expect(await prepareBody(right, { ...limits, whole: blob })).toEqual({ length: 2 * limit, source: blob });
     const lying = post(blob, { headers: { "content-length": String(limit) } });
     await expect(prepareBody(lying, { ...limits, whole: blob })).rejects.toThrow("expected 1000 bytes, got 2000");
   });
@@ -232,7 +240,9 @@ describe("prepareBody", () => {
 
   it("prepareBody refuses pieces that are no bytes, instead of sending something else", async () => {
     for (const piece of ["text", [1, 2], 5]) {
-      await expect(prepareBody(post(streamOf<unknown>("a", piece)), limits)).rejects.toThrow(TypeError);
+      await expect(prepareBody(post(streamOf<unknown>(latin1("a"), piece)), limits)).rejects.toThrow(
+        "Cannot send the request body: expected chunks that are Uint8Arrays",
+      );
     }
     const cut = streamOf(new Uint8Array(1), transferred(new Uint8Array(2)));
     await expect(prepareBody(post(cut), limits)).rejects.toThrow("got those of a buffer that was transferred");

@@ -1,8 +1,10 @@
 // onRequestEnd of a client: exactly one call for each fetch, however it ended.
 
 import { afterEach, describe, expect, it } from "vitest";
+import { watchFetch } from "../../../src/http/call/fetch_watch.ts";
 import {
   encodeNameValuePairs,
+  FastCgiError,
   type FastCgiFetchEnd,
   FastCgiHttpClient,
   type FastCgiHttpClientOptions,
@@ -133,6 +135,11 @@ const ENDINGS: Record<string, Ending> = {
     script: answers("Content-Length: 3\r\n\r\nall and more"),
     use: (response) => response.text(),
     end: { outcome: "complete", responseBodyBytes: 12 },
+  },
+  "a body of just the announced length": {
+    script: answers("Content-Length: 3\r\n\r\nall"),
+    use: (response) => response.text(),
+    end: { outcome: "complete", error: undefined, responseBodyBytes: 3 },
   },
   "a body that is shorter than announced": {
     script: answers("Content-Length: 30\r\n\r\nall"),
@@ -437,6 +444,7 @@ describe("onRequestEnd of a client", () => {
       await pass(40);
       await application.send(end(requestId));
     });
+    await pass(20);
     const started = performance.now();
     await (await client.fetch(URL_ASKED)).text();
     await turns();
@@ -490,6 +498,21 @@ describe("onRequestEnd of a client", () => {
       { outcome: "aborted", error: reason, status: 200 },
       { outcome: "failed", error: { code: "connectionClosed" }, status: 200 },
     ]);
+  });
+
+  it("tells an abort from what failed before it", () => {
+    const error = new FastCgiError("aborted", "Gone");
+    for (const [failure, outcome] of [
+      [reason, "aborted"],
+      [new Error("Another"), "failed"],
+      [error, "aborted"],
+    ] as const) {
+      const ends: FastCgiFetchEnd[] = [];
+      const request = new Request(URL_ASKED);
+      const watched = { method: "GET", url: URL_ASKED, signal: AbortSignal.abort(reason), native: () => request };
+      watchFetch(watched, (end) => ends.push(end)).fail(failure);
+      expect(ends).toMatchObject([{ outcome, error: failure, request, status: undefined, responseBodyBytes: 0 }]);
+    }
   });
 
   it("harms nothing when it throws or rejects", async () => {

@@ -175,8 +175,12 @@ describe("streamedResponse", () => {
   it("streamedResponse makes one class for each global Response, with a constructor as the native one has", async () => {
     const [one, other] = [(await fed("")).response, (await fed("")).response].map(Object.getPrototypeOf);
     expect(one).toBe(other);
+    class Replaced extends Response {}
+    vi.stubGlobal("Response", Replaced);
+    const made = Object.getPrototypeOf((await fed("")).response);
     const descriptorOf = (prototype: object) => Object.getOwnPropertyDescriptor(prototype, "constructor");
-    expect(descriptorOf(one)).toEqual(descriptorOf(Response.prototype));
+    expect(made).not.toBe(Replaced.prototype);
+    expect(descriptorOf(made)).toEqual(descriptorOf(Replaced.prototype));
   });
 
   it("streamedResponse gives an empty body at once, while the application goes on", async () => {

@@ -106,8 +106,8 @@ describe("readWhatIsThere and the end of a Blob", () => {
     const counts = { made: 0, read: 0 };
     class Compared {
       constructor(parts: unknown[]) {
-        // With fewer parts it ends sooner than other Blobs do.
-        expect(parts).toHaveLength(3);
+        // Fewer parts, or parts without content, are read in fewer steps than those of other Blobs.
+        expect(parts.filter((part) => part !== "")).toHaveLength(3);
         counts.made++;
       }
       stream(): object {

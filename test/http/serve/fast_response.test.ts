@@ -160,6 +160,7 @@ describe("FastResponse", () => {
 
   it.for<[string, BodyInit | null, ResponseInit]>([
     ["a status", "x", { status: 99 }],
+    ["a status, without a body", null, { status: 199 }],
     ["a status that is none", "x", { status: 2.5e9 }],
     ["a body where there can be none", "x", { status: 204 }],
     ["a reason phrase", "x", { statusText: "a\nb" }],
@@ -248,9 +249,32 @@ describe("FastResponse", () => {
       for (const status of [200, 404, 599]) expect(heldResponse(new FastResponse(body, { status }))?.body).toBe(body);
     }
     expect(heldResponse(new FastResponse(null, { status: 204 }))?.body).toBeNull();
+    expect(heldResponse(new FastResponse("text", { statusText: "Words" }))?.statusText).toBe("Words");
     for (const body of [new Blob(["a"]), new ArrayBuffer(3), new Uint16Array(3), new DataView(new ArrayBuffer(3))]) {
       expect(heldResponse(new FastResponse(body))).toBeNull();
     }
+  });
+
+  it.each([
+    [200, true],
+    [299, true],
+    [300, false],
+    [404, false],
+  ])("FastResponse with status %i says whether that is ok", (status, isOk) => {
+    expect(new FastResponse(null, { status }).ok).toBe(isOk);
+  });
+
+  it("FastResponse keeps the headers of what it can't hold, whatever is built of it", () => {
+    const response = new FastResponse(new Blob(["a"]).stream(), { headers: { "x-a": "1" } });
+    expect(response.clone().headers.get("x-a")).toBe("1");
+    expect(response.headers.get("x-a")).toBe("1");
+  });
+
+  it("FastResponse refuses to read bytes whose buffer was transferred meanwhile", async () => {
+    const bytes = new Uint8Array(3);
+    const response = new FastResponse(bytes);
+    transferred(bytes);
+    await expect(response.text()).rejects.toThrow("Cannot send the response body: expected bytes that are there");
   });
 
   it("FastResponse makes no Headers of what is only sent", async () => {

@@ -123,6 +123,8 @@ describe("lazyRequest", () => {
     expect(await lazy(incoming({}, "[1]")).json()).toEqual([1]);
     expect((await lazy(incoming({}, form)).arrayBuffer()).byteLength).toBe(form.length);
     expect(counts.map((count) => count())).toEqual([0, 0, 0]);
+    expect((await lazy(incoming({}, form)).blob()).size).toBe(form.length);
+    expect(counts[0]!()).toBe(0);
   });
 
   it("lazyRequest needs no native Request to say that a GET has no body", () => {

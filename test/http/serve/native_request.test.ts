@@ -121,8 +121,12 @@ describe("nativeRequest", () => {
   it("nativeRequest makes one class for each global Request, with a constructor as the native one has", () => {
     const [one, other] = [native(), native()].map((request) => Object.getPrototypeOf(request));
     expect(one).toBe(other);
+    class Replaced extends Request {}
+    vi.stubGlobal("Request", Replaced);
+    const made = Object.getPrototypeOf(native());
     const descriptorOf = (prototype: object) => Object.getOwnPropertyDescriptor(prototype, "constructor");
-    expect(descriptorOf(one)).toEqual(descriptorOf(Request.prototype));
+    expect(made).not.toBe(Replaced.prototype);
+    expect(descriptorOf(made)).toEqual(descriptorOf(Replaced.prototype));
   });
 
   it("nativeRequest asks for the signal of the request when its own is read, and not before", ({ skip }) => {
@@ -255,6 +259,9 @@ describe("nativeRequest", () => {
     expect(native(incoming({ REQUEST_METHOD: "POST" }, "")).body).toBeNull();
     expect(native(incoming({ REQUEST_METHOD: "POST", CONTENT_LENGTH: "" }, "")).body).toBeNull();
     expect(native(incoming({}, null)).body).not.toBeNull();
+    expect(native(incoming({ CONTENT_LENGTH: "0" }, null)).body).toBeNull();
+    // Where there is only the stream.
+    expect(hasBody({ method: "POST" }, { variables: new GivenVariables(new Map()) })).toBe(true);
   });
 
   it("nativeRequest streams a body that is still to come, and fails with it", async () => {

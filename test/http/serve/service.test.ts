@@ -187,10 +187,24 @@ describe("FastCgiHttpService", () => {
     expect((await web.answer(1)).stdout).toMatch(/\r\n\r\nPOST http:\/\/example.com\/ yes body$/);
   });
 
+  it("FastCgiHttpService serves a copy of a request, lazily or not", async () => {
+    for (const lazyRequest of [true, false]) {
+      const service = new FastCgiHttpService(async (request) => new Response(await request.text()), { lazyRequest });
+      const { web } = new MemoryApplication((received, context) => service.handler({ ...received }, context)).connect();
+      await web.send(request(1, { body: "body" }));
+      expect((await web.answer(1)).stdout).toMatch(/\r\n\r\nbody$/);
+    }
+  });
+
   it("FastCgiHttpService throws a TypeError when fetch is not a function", () => {
-    expect(() => new FastCgiHttpService({} as FastCgiFetchHandler)).toThrow(
-      new TypeError("Cannot use fetch: expected a function, got Object"),
-    );
+    for (const [fetch, shown] of [
+      [{}, "Object"],
+      [undefined, "undefined"],
+    ]) {
+      expect(() => new FastCgiHttpService(fetch as FastCgiFetchHandler)).toThrow(
+        new TypeError(`Cannot use fetch: expected a function, got ${shown}`),
+      );
+    }
   });
 
   it("FastCgiHttpService throws a TypeError that names an option of another kind", () => {

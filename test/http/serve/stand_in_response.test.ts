@@ -65,6 +65,11 @@ describe("StandInResponse", () => {
     expect(make).toThrow(error);
   });
 
+  it.each([204, 205, 304])("StandInResponse takes the status %i without a body", (status) => {
+    const response = new StandInResponse(null, { status });
+    expect([response.status, response.body]).toEqual([status, null]);
+  });
+
   it("StandInResponse.redirect leads to the URL, with each status that redirects", () => {
     const redirect = StandInResponse.redirect("http://a.test/b c");
     expect([redirect.status, redirect.headers.get("location")]).toEqual([302, "http://a.test/b%20c"]);

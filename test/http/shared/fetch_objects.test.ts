@@ -109,8 +109,8 @@ class OtherSignal {
   reason: unknown = undefined;
   #listener: () => void = () => {};
 
-  addEventListener(_: "abort", listener: () => void): void {
-    this.#listener = listener;
+  addEventListener(type: string, listener: () => void): void {
+    if (type === "abort") this.#listener = listener;
   }
 
   abort(reason: unknown): void {
@@ -260,6 +260,10 @@ describe("a Response of another class", () => {
     }
     expect(web.cancelled).toBe("The response has no body");
     expect(node.destroyed).toBe(true);
+  });
+
+  it("bodyOf finds none where there is no such member", () => {
+    expect(bodyOf({ body: undefined })).toBeNull();
   });
 
   it("bodyOf cancels the rest of a body", async () => {
