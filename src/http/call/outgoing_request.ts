@@ -39,10 +39,22 @@ export function outgoingRequest(input: Request | URL | string, init: FastCgiFetc
 
 /** Sends `request` as it is. It must be of the runtime's own class or one that extends it. */
 export function asOutgoing(request: Request): OutgoingRequest {
-  const { method, url, headers, signal, body } = request;
-  // Read only if there is a body: some lazy Requests of other libraries build themselves for it.
-  const bodyUsed = body !== null && request.bodyUsed;
-  return { method, url, headers, signal, body, bodyUsed, native: () => request };
+  const { method, url, headers, signal } = request;
+  return {
+    method,
+    url,
+    headers,
+    signal,
+    // Not read before it is sent: a Request that `script` has cloned meanwhile has another stream.
+    get body() {
+      return request.body;
+    },
+    // Read only if there is a body: some lazy Requests of other libraries build themselves for it.
+    get bodyUsed() {
+      return request.body !== null && request.bodyUsed;
+    },
+    native: () => request,
+  };
 }
 
 /** The head of `request`, which may be of any class. Its body is not touched. */

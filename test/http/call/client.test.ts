@@ -561,6 +561,18 @@ describe("FastCgiHttpClient: variables", () => {
     ]);
   });
 
+  it("FastCgiHttpClient gives a function that chooses the script a Request that has the body", async () => {
+    const bodies: string[] = [];
+    const { client, requests } = preset({
+      async script(request) {
+        bodies.push(await request.clone().text());
+        return undefined;
+      },
+    });
+    await client.fetch("http://a.test/", { method: "POST", body: "body" });
+    expect([bodies, requests[0]!.stdin]).toEqual([["body"], latin1("body")]);
+  });
+
   it("FastCgiHttpClient answers 404 without the application when a folder has no script, and cancels the body unread", async () => {
     const script = scriptsIn({
       documentRoot: "/srv",
