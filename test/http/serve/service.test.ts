@@ -612,13 +612,19 @@ describe("FastCgiHttpService: stderr", () => {
         return new Response("text", { headers: { "content-length": "9" } });
       },
     ];
+    const told: string[] = [];
     for (const fetch of failures) {
       const { web, application } = serve(fetch, { sendStderr: true });
       await web.send(request(1));
       expect(await web.answer(1)).toEqual(complete(error500, { stderr: "why", appStatus: 1 }));
       expect(web.records[0]?.type).toBe(RecordType.Stderr);
-      expect(application.errors).toHaveLength(1);
+      told.push(...application.errors.map(String));
     }
+    expect(told).toEqual([
+      "Error: failed",
+      "TypeError: Cannot send the response: expected a Response, got string",
+      "FastCgiError: Cannot send the response body: expected 9 bytes, got 4",
+    ]);
     const { web } = serve(failures[0]!);
     await web.send(request(1));
     expect(await web.answer(1)).toEqual(complete(error500, { appStatus: 1 }));
