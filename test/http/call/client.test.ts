@@ -375,6 +375,8 @@ describe("FastCgiHttpClient: variables", () => {
       serverAddress: "192.0.2.1",
       serverPort: 8080,
     });
+    // Nor for a URL.
+    await client.fetch("http://a.test/");
     expect(built).toBe(0);
     expect(Object.fromEntries(requests[0]!.params)).toMatchObject({
       X: "1",
