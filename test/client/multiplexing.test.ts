@@ -1039,6 +1039,8 @@ describe("multiplexing: an application that closes its connections", () => {
     // Enough to keep both connections from ever being idle.
     for (let count = 0; count < 4; count++) text(client, unanswered).catch(() => {});
     await turns();
+    // Only one of the connections is closed for it: the other takes as many as may share it.
+    expect(client.status).toMatchObject({ connections: 2, active: 4, waiting: 3 });
     release.resolve();
     expect(await sent[3]).toBe("long");
     expect(await Promise.race(sent.slice(1, 3))).toBe("made room");
