@@ -498,6 +498,26 @@ describe("Pool: connecting", () => {
     expect(await running).toBe("a");
   });
 
+  it("Pool fails one who waits, not all, when the connection that comes after another can't be opened", async () => {
+    const { client, attempts } = dialled({ maxConnections: 2 });
+    const open = new OpenStream();
+    const running = text(client, named("a", { stdin: open.stream }));
+    const [ended, ...waiting] = ["b", "c", "d"].map((name) =>
+      text(client, named(name)).catch(({ message }) => message),
+    );
+    attempts[0]!.open();
+    attempts[1]!.open();
+    expect(await ended).toBe("b");
+    await turns();
+    // Both have waited for longer than the attempt lasts.
+    attempts[2]!.reject(new FastCgiError("connectFailed", "Full"));
+    await turns();
+    attempts[3]!.open();
+    expect(await Promise.all(waiting)).toEqual(["Full", "d"]);
+    open.close();
+    expect(await running).toBe("a");
+  });
+
   it("Pool fails a request when the application closes each connection at once", async () => {
     let connections = 0;
     const client = new FastCgiClient({
