@@ -7,7 +7,7 @@ export function guessedType(start: Uint8Array): string {
 }
 
 function canBeText(bytes: Uint8Array): boolean {
-  // Stryker disable BlockStatement: no answer means no as well
+  // Stryker disable BlockStatement: undefined counts as false
   try {
     // `stream`, because the last character may be cut.
     return !new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: true }).includes("\0");

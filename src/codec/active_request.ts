@@ -13,7 +13,7 @@ export interface InputTimeouts {
 }
 
 /** Stands for a time after the clock was last read. The clock is read once for all records that come in one piece. */
-// Stryker disable next-line UnaryOperator: no clock of a program that serves stands at 1 either
+// Stryker disable next-line UnaryOperator: a server's clock has passed 1 ms before a request comes
 export const SINCE_LAST_LOOK = -1;
 
 /** A request that has begun and not ended, whether or not its params are complete. */

@@ -64,7 +64,7 @@ export class RequestWatch implements RequestObserver {
     // No web server takes a longer header. What came is not kept for its end.
     if (end === -1 && bytes.length <= MAX_SENT_CONTENT_LENGTH) {
       // The first piece is kept as it is, but the program may use its memory again.
-      // Stryker disable next-line ConditionalExpression: "true" copies the others once more
+      // Stryker disable next-line ConditionalExpression: with true, later pieces are copied once more
       if (searched === 0) this.#header.add(new Uint8Array(this.#header.take()));
       return;
     }

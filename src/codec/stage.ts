@@ -90,7 +90,7 @@ export class ComposedStage<A, B, C> implements Stage<A, C>, StageController<B> {
       this.#dead = { error };
       throw error;
     }
-    // Stryker disable next-line ConditionalExpression: a shortcut, for nothing is waited for at undefined
+    // Stryker disable next-line ConditionalExpression: a shortcut, for undefined among the pauses delays nothing
     if (wait === undefined) return;
     this.#pauses ??= new Set();
     this.#pauses.add(wait);

@@ -11,7 +11,7 @@ export function stageSink(output: StageController<FastCgiRecord>, isShared: () =
     },
     write(records) {
       for (const record of records) output.enqueue(record);
-      // Stryker disable next-line BooleanLiteral: only a client asks, which has another sink
+      // Stryker disable next-line BooleanLiteral: only the client reads it, and has another sink
       return { hasLeft: true, taken: output.ready };
     },
     writeEncoded(bytes) {

@@ -110,7 +110,7 @@ export async function askAuthorizer(request: Request, options: AskAuthorizerOpti
   for (const name of NOT_SENT) params.delete(name);
   const incoming = await startExchange({ role: Role.Authorizer, params });
   // Read with its body, also for a HEAD request: only its end shows that the answer is complete.
-  // Stryker disable next-line StringLiteral: any method but HEAD does
+  // Stryker disable next-line StringLiteral: any method but HEAD gives the same
   const { response, variables, isAmbiguous } = await responseFromCgi(incoming, { ...options, method: "GET" });
   if (response.status !== 200) {
     // Only the site's own responses may ask for files.

@@ -117,7 +117,7 @@ export interface CgiToResponseOptions {
  */
 export async function cgiToResponse(stdout: ByteSourceInit, given: CgiToResponseOptions = {}): Promise<CgiResponse> {
   const options = optionsOf(given);
-  // Stryker disable next-line StringLiteral: any method but HEAD does
+  // Stryker disable next-line StringLiteral: any method but HEAD gives the same
   const { method = "GET" } = options;
   checkString(method, "Cannot read the response", "method");
   const { maxResponseHeaderBytes, maxDrainBytes } = DEFAULT_HTTP_CLIENT_OPTIONS;

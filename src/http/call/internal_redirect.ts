@@ -72,7 +72,7 @@ export function inheritInit<Init extends object>(
   { native }: Pick<RedirectContext, "native">,
   init: Init,
 ): Init {
-  // Stryker disable next-line ConditionalExpression: a shortcut, for nothing else is a key of it
+  // Stryker disable next-line ConditionalExpression: a shortcut, for only Requests are keys of it
   const origin = input instanceof Request ? origins.get(input) : undefined;
   if (origin === undefined) return init;
   origins.set(native(), origin);

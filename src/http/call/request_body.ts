@@ -114,7 +114,7 @@ function isStreamed(announced: number | null, options: PrepareBodyOptions): bool
   switch (requestBuffering) {
     case "collect":
       // A body that can't be kept is streamed instead of refused.
-      // Stryker disable next-line ConditionalExpression: null is larger than nothing
+      // Stryker disable next-line ConditionalExpression: null > maxBufferedRequestBytes is false
       return announced !== null && announced > maxBufferedRequestBytes && openSpool === undefined;
     case "measure":
       return announced !== null;
@@ -212,12 +212,12 @@ class BodyKeeper {
     checkLimits(this.#length, this.#options);
     this.#held.add(piece);
     if (this.#length <= this.#options.maxBufferedRequestBytes) return;
-    // Stryker disable next-line EqualityOperator: with > just as many bytes are written with the next piece
+    // Stryker disable next-line EqualityOperator: with > the same bytes are written one piece later
     if (this.#spool === null || this.#held.length >= SPOOL_WRITE_BYTES) await this.#spoolHeld();
   }
 
   async finish(): Promise<PreparedBody> {
-    // Stryker disable next-line ConditionalExpression: nothing is shorter than null
+    // Stryker disable next-line ConditionalExpression: length < null is false
     if (this.#announced !== null && this.#length < this.#announced) {
       throw lengthMismatch(this.#announced, String(this.#length));
     }

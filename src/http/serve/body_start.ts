@@ -42,7 +42,7 @@ export async function readWhatIsThere(reader: ByteReader, wantsEnd: boolean): Pr
         isSettled = true;
       },
     );
-    // Stryker disable next-line ArrowFunction: the same comes of all turns, in more time
+    // Stryker disable next-line ArrowFunction: to wait for all turns gives the same, later
     await waitTurns(TURNS, () => isSettled);
     if (!isSettled && wantsEnd && pieces.length > 0) {
       blobEnd ??= endOfBlob();

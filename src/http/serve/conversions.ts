@@ -101,7 +101,7 @@ export async function responseToCgi(
   options: ResponseToCgiOptions = {},
 ): Promise<ReadableStream<Uint8Array>> {
   const task = "Cannot send the response";
-  // Stryker disable next-line StringLiteral: any method but HEAD does
+  // Stryker disable next-line StringLiteral: any method but HEAD gives the same
   const { method = "GET", role = Role.Responder } = optionsOf(options);
   if (!isResponse(response)) throw unexpected(`${task}: expected response to be a Response`, response);
   checkString(method, task, "method");

@@ -43,7 +43,6 @@ class HeldBodyResponse {
   constructor(body: BodyInit | null = null, init: ResponseInit | null = null) {
     complete();
     const { status = 200, statusText = "", headers } = init ?? {};
-    // Stryker disable next-line ConditionalExpression: where it is not plain, what is tried with it is refused as well
     const isPlain = headers !== null && typeof init === "object";
     if (!isPlain || !canHold(body, status, statusText)) {
       // Everything else goes to the native class, which also refuses what is invalid.
@@ -179,7 +178,7 @@ class HeldBodyResponse {
       return;
     }
     if (this.#fields.some(([name]) => name === "content-type")) return;
-    // Stryker disable next-line EqualityOperator: none has the same name
+    // Stryker disable next-line EqualityOperator: no field has this name
     const index = this.#fields.findIndex(([name]) => name > "content-type");
     this.#fields.splice(index < 0 ? this.#fields.length : index, 0, ["content-type", type]);
   }
@@ -199,7 +198,7 @@ function canHold(body: unknown, status: number, statusText: string): boolean {
   if (typeof body === "string") return true;
   if (!(body instanceof Uint8Array && body.buffer instanceof ArrayBuffer)) return false;
   // The native class refuses bytes whose buffer was transferred, which look as if there were none, or can change its size.
-  // Stryker disable next-line BooleanLiteral: only old runtimes leave it out
+  // Stryker disable next-line BooleanLiteral: only old runtimes don't have it
   const { byteLength, resizable = false } = body.buffer as ArrayBuffer & { readonly resizable?: boolean };
   return byteLength > 0 && !resizable;
 }

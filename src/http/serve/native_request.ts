@@ -84,7 +84,7 @@ function makeClass(base: typeof Request): Made {
     }
 
     // The first versions of Node.js 20 have no `bytes()`.
-    // Stryker disable next-line BlockStatement: on others it is replaced below
+    // Stryker disable next-line BlockStatement: where the runtime has it, it is replaced below
     override async bytes(): Promise<Uint8Array<ArrayBuffer>> {
       return new Uint8Array(await this.arrayBuffer());
     }
@@ -114,7 +114,7 @@ function makeClass(base: typeof Request): Made {
 
 /** Tries whether Requests made before and after the event are aborted. */
 function followsEvents(base: typeof Request, OriginRequest: OriginRequestClass): boolean {
-  // Stryker disable BlockStatement: no answer means no as well
+  // Stryker disable BlockStatement: undefined counts as false
   try {
     const controller = new AbortController();
     const request = new OriginRequest("http://localhost/", {}, { stdin: null!, signal: controller.signal });

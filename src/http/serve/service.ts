@@ -246,7 +246,7 @@ class StderrLog implements FastCgiStderr {
   constructor(request: FastCgiRequest, options: FastCgiHttpServiceOptions) {
     this.#request = request;
     this.#options = options;
-    // Stryker disable next-line ObjectLiteral,StringLiteral: no error names it, for it has neither a length nor a limit
+    // Stryker disable next-line ObjectLiteral,StringLiteral: the name is for errors of lengths and limits, and it has neither
     this.#queue = options.sendStderr ? new ByteQueue({ name: "stderr", requestId: request.requestId }) : null;
   }
 

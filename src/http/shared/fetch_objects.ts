@@ -73,7 +73,7 @@ export function bodyOf({ body }: { readonly body: unknown }): ReadableStream<Uin
   if (body instanceof ReadableStream) return body;
   const other = body as OtherStream;
   if (typeof other.getReader === "function" || typeof other[Symbol.asyncIterator] === "function") {
-    // Stryker disable next-line StringLiteral: for an error, and there is none for a stream
+    // Stryker disable next-line StringLiteral: the name is for an error that a stream never causes
     return byteSourceOf(other as AsyncIterable<Uint8Array>, "the body") as ReadableStream<Uint8Array> | ByteReader;
   }
   throw new TypeError(`Cannot read the body: expected a stream, got ${typeof body}`);
@@ -92,7 +92,7 @@ export function asNativeSignal(signal: AbortSignal): AbortSignal {
   const abort = (): void => controller.abort(other.reason);
   if (other.aborted) abort();
   else {
-    // Stryker disable next-line ObjectLiteral,BooleanLiteral: it aborts once
+    // Stryker disable next-line ObjectLiteral,BooleanLiteral: a signal aborts once
     other.addEventListener("abort", abort, { once: true });
   }
   return controller.signal;

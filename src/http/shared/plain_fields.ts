@@ -31,7 +31,7 @@ export function plainFields(init: HeadersInit | undefined): HeaderList | null {
   for (const pair of given) {
     if (!Array.isArray(pair) || pair.length !== 2) return null;
     const [key, value]: unknown[] = pair;
-    // Stryker disable next-line ConditionalExpression: a shortcut, for nothing but a text is a token
+    // Stryker disable next-line ConditionalExpression: a shortcut, for a value of another type is no token
     const name = typeof key === "string" ? listedName(key) : null;
     if (name === null || typeof value !== "string" || !PLAIN_VALUE.test(value)) return null;
     // Stryker disable next-line ConditionalExpression,EqualityOperator: as above
@@ -50,7 +50,7 @@ function pairsOf(init: HeadersInit): [string, unknown][] | null {
 
 /** Sorts the fields by name. Null if a name came in two spellings, whose values `Headers` would join. */
 function sorted(fields: HeaderList): HeaderList | null {
-  // Stryker disable next-line EqualityOperator: names that are the same are found below
+  // Stryker disable next-line EqualityOperator: two fields of one name are found below
   fields.sort(([one], [other]) => (one < other ? -1 : 1));
   for (let index = 1; index < fields.length; index++) if (fields[index]![0] === fields[index - 1]![0]) return null;
   return fields;

@@ -10,7 +10,7 @@ import { isReasonPhrase } from "./header_rules.ts";
  *
  * @throws {TypeError} If the status or the status text can't be sent.
  */
-// Stryker disable next-line StringLiteral: any reason phrase does
+// Stryker disable next-line StringLiteral: any valid reason phrase gives the same
 export function checkStatus({ status, statusText = "" }: Pick<Response, "status" | "statusText">): void {
   // Response.error() has the status 0, and only lighttpd relays a 1xx. Other classes of Response may have any status.
   if (!Number.isInteger(status) || status < 200 || status > 599) {

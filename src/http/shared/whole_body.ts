@@ -41,7 +41,7 @@ async function lentBytesOf(body: WholeBody): Promise<WholeBytes> {
 export async function blobOf(body: WholeBody, { headers }: Pick<Message, "headers">): Promise<Blob> {
   const whole = await lentBytesOf(body);
   // The runtime knows how to make a type of the header, which may be repeated or invalid.
-  // Stryker disable next-line StringLiteral: of the text nothing is read, and any text without a slash is no type
+  // Stryker disable next-line StringLiteral: nothing is read of the body, and a type without a slash counts as none
   const { type } = await new Response("", { headers: [["content-type", headers.get("content-type") ?? ""]] }).blob();
   return whole.use((bytes) => new Blob([bytes], { type }));
 }

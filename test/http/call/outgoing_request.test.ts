@@ -152,13 +152,12 @@ describe("outgoingRequest of a Request", () => {
     const init = { method: "POST", body: "text", headers: { "x-a": "1" }, signal: new AbortController().signal };
     for (const own of [{}, { params: {}, script: { filename: "/srv/a.php" } }]) {
       const request = new Request(URL_, init);
-      const { native, ...made } = outgoingRequest(request, own);
-      expect(native()).toBe(request);
-      const { headers, signal, body } = request;
-      expect(made).toEqual({ method: "POST", url: URL_, headers, signal, body, bodyUsed: false });
-      expect(made.headers).toBe(headers);
-      expect(made.signal).toBe(signal);
-      expect(made.body).toBe(body);
+      const made = outgoingRequest(request, own);
+      expect(made.native()).toBe(request);
+      expect([made.method, made.url, made.bodyUsed]).toEqual(["POST", URL_, false]);
+      expect(made.headers).toBe(request.headers);
+      expect(made.signal).toBe(request.signal);
+      expect(made.body).toBe(request.body);
       await request.text();
       expect(outgoingRequest(request, own).bodyUsed).toBe(true);
     }
