@@ -3,8 +3,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type ByteReader, cancelSource, chunkOf, readerOf } from "../../src/codec/byte_source.ts";
 import { asNativeHeaders } from "../../src/http/shared/fetch_objects.ts";
+import { asDecoded } from "../../src/http/shared/fetched_response.ts";
 import { isHopByHop, isNullBodyStatus } from "../../src/http/shared/header_rules.ts";
-import { checkStatus, lengthToSend, unreadBodyOf } from "../../src/http/shared/sendable_response.ts";
+import { bodyName, checkStatus, lengthToSend, unreadBodyOf } from "../../src/http/shared/sendable_response.ts";
 
 /** The request that is answered, and the signal that aborts when its client leaves. */
 export interface Answering {
@@ -22,11 +23,12 @@ interface Flushable {
 const ADDED: ReadonlySet<string> = new Set(["set-cookie", "vary"]);
 
 /**
- * Sends `response`, of any class, as fast as the client takes it. Rejects if it can't be sent, or its body fails; then
+ * Sends `given`, of any class, as fast as the client takes it. Rejects if it can't be sent, or its body fails; then
  * what was sent looks cut, and if nothing was sent, `res` is as before.
  */
-export async function send(response: Response, answering: Answering): Promise<void> {
+export async function send(given: Response, answering: Answering): Promise<void> {
   const { req, res, signal } = answering;
+  const response = await asDecoded(given, answering);
   const { status, statusText } = response;
   checkStatus(response);
   const headers = asNativeHeaders(response.headers);
@@ -44,7 +46,8 @@ export async function send(response: Response, answering: Answering): Promise<vo
       res.end();
       return;
     }
-    await sendBody(readerOf(body ?? new Blob().stream()), length, res, signal);
+    const expected = length === null ? null : { length, name: bodyName(headers) };
+    await sendBody(readerOf(body ?? new Blob().stream()), expected, res, signal);
   } catch (error) {
     if (res.headersSent) cut(answering, error);
     else restore();
@@ -107,7 +110,7 @@ function setHeaders(res: ServerResponse, headers: Headers, hasLength: boolean): 
  */
 async function sendBody(
   body: ByteReader,
-  length: number | null,
+  expected: { readonly length: number; readonly name: string } | null,
   res: ServerResponse,
   signal: AbortSignal,
 ): Promise<void> {
@@ -130,8 +133,8 @@ async function sendBody(
       signal.throwIfAborted();
       const piece = done ? null : chunkOf(value, "the response body");
       sent += piece?.length ?? 0;
-      if (length !== null && (piece === null ? sent !== length : sent > length)) {
-        throw new TypeError(`Cannot answer: expected ${length} bytes as content-length says, got ${sent}`);
+      if (expected !== null && (piece === null ? sent !== expected.length : sent > expected.length)) {
+        throw new TypeError(`Cannot send ${expected.name}: expected ${expected.length} bytes, got ${sent}`);
       }
       if (piece === null) break;
       const room = new Promise<void>((resolve) => {

@@ -12,9 +12,10 @@ import express, { type ErrorRequestHandler, type Express } from "express";
 import { afterEach, describe, expect, it } from "vitest";
 import { toMiddleware } from "../../adapters/http_middleware/middleware.ts";
 import { FastCgiError, type FastCgiHttpPeers, type FastCgiScript } from "../../src/index.ts";
+import { encodedUpstream, PLAIN } from "../support/encoded_upstream.ts";
 import { httpOpen, httpRequest, nextPiece } from "../support/http.ts";
 import { exchangeHttp } from "../support/http_message.ts";
-import { deferred } from "../support/open_stream.ts";
+import { deferred, OpenStream } from "../support/open_stream.ts";
 import { patternBytes } from "../support/pattern.ts";
 import { RawConnection } from "../support/raw_connection.ts";
 import { isBun } from "../support/runtime.ts";
@@ -481,6 +482,42 @@ describe("an answer", () => {
     );
     const { status, headers, body } = await httpRequest(url);
     expect([status, headers["set-cookie"], String(body)]).toEqual([201, ["a=1", "b=2"], "onetwo"]);
+  });
+
+  it("that fetch() returned is sent on, although fetch() has decoded its body", async () => {
+    const upstream = await encodedUpstream();
+    stops.push(upstream.stop);
+    const { url, errors } = await site((request) => fetch(upstream.url(new URL(request.url).pathname.slice(1))));
+    for (const coding of ["gzip", "gzip?chunked", "br"]) {
+      const { headers, body } = await httpRequest(`${url}/${coding}`);
+      expect([headers["content-encoding"], headers["content-length"], String(body)]).toEqual([
+        undefined,
+        undefined,
+        PLAIN,
+      ]);
+    }
+    expect(errors).toEqual([]);
+  });
+
+  it("that fetch() returned is given up when the client leaves before its body begins", async () => {
+    const open = new OpenStream();
+    const fetched = new Response(open.stream, { headers: { "content-encoding": "gzip" } });
+    Object.defineProperty(fetched, "url", { value: "http://upstream.test/" });
+    const { url, errors } = await site(() => fetched);
+    const leaving = new AbortController();
+    const answered = httpRequest(url, { signal: leaving.signal });
+    await open.pulled();
+    leaving.abort();
+    await expect(answered).rejects.toThrow();
+    await open.cancellation;
+    expect(errors).toEqual([]);
+  });
+
+  it("that is a copy of what fetch() returned is refused with the reason", async () => {
+    const headers = { "Content-Encoding": "gzip", "Content-Length": "3" };
+    const { url, errors } = await site(() => new Response("decoded", { headers }));
+    await httpRequest(url);
+    expect(String(errors)).toMatch(/^TypeError: Cannot send the response body \(gzip; .+\): expected 3 bytes, got 7$/);
   });
 
   it("whose body fails looks cut, and the error goes on", async () => {

@@ -1,5 +1,6 @@
 // Fetch response → CGI response (RFC 3875 6). The reverse of cgi_to_response.ts.
 
+import { isPromise } from "../../base/is_promise.ts";
 import { guessedType } from "../../cgi/guessed_type.ts";
 import { parseLength } from "../../cgi/params.ts";
 import { reasonPhrase } from "../../cgi/reason_phrase.ts";
@@ -10,8 +11,9 @@ import { encodeByteString, isAscii } from "../../protocol/byte_string.ts";
 import { MAX_SENT_CONTENT_LENGTH, Role } from "../../protocol/constants.ts";
 import { NO_CONTENT } from "../../protocol/record.ts";
 import { asNativeHeaders, bodyOf } from "../shared/fetch_objects.ts";
+import { asDecoded, type ResponseOwner } from "../shared/fetched_response.ts";
 import { isHopByHop, isNullBodyStatus, VARIABLE_PREFIX } from "../shared/header_rules.ts";
-import { checkStatus, lengthToSend, unreadBodyOf } from "../shared/sendable_response.ts";
+import { bodyName, checkStatus, lengthToSend, unreadBodyOf } from "../shared/sendable_response.ts";
 import { readWhatIsThere, resume } from "./body_start.ts";
 import { heldBytes, nativeResponse, takeHeldResponse } from "./fast_response.ts";
 
@@ -21,6 +23,8 @@ export interface CgiResponseOptions {
   method: string;
   /** The request's role: an Authorizer sets variables by headers (FastCGI 6.3). */
   role?: Role;
+  /** The request. */
+  owner?: ResponseOwner;
 }
 
 /**
@@ -56,24 +60,27 @@ function smallText(body: string | Uint8Array | null): string | null {
   return typeof body === "string" && body.length <= MAX_WHOLE_LENGTH && isAscii(body) ? body : null;
 }
 
-async function cgiFromNative(response: Response, options: CgiResponseOptions): Promise<readonly ByteSource[]> {
+async function cgiFromNative(given: Response, options: CgiResponseOptions): Promise<readonly ByteSource[]> {
   // Cancelled if this fails, because it will not be read. If the body itself failed, cancelling it does no harm.
   let unread: ByteSource | null = null;
   try {
+    const decoded = asDecoded(given, options.owner);
+    const response = isPromise(decoded) ? await decoded : decoded;
     // Read before the body is touched: after that, Bun forgets the body's type.
-    const { status, statusText, headers } = response;
-    let header = readHeader({ status, statusText, headers: asNativeHeaders(headers) }, options);
+    const { status, statusText } = response;
+    const headers = asNativeHeaders(response.headers);
+    let header = readHeader({ status, statusText, headers }, options);
     const body = unreadBodyOf(response);
     // Read again after the body: srvx's FastResponse sets its type when its body is made.
     if (body !== null && !header.hasType) header = addType(header, response);
     unread = body;
-    if (isNullBodyStatus(response.status) || options.method === "HEAD") {
+    if (isNullBodyStatus(status) || options.method === "HEAD") {
       void cancelSource(body, "The response has no body");
       return whole(headerText(header, null), []);
     }
     const length = parseLength(header.contentLength);
     const source = body ?? NO_CONTENT;
-    const checked = length === null ? source : checkLength(source, length, "the response body");
+    const checked = length === null ? source : checkLength(source, length, bodyName(headers));
     if (checked instanceof Uint8Array) return wholeResponse(header, "", [], options);
     const reader = readerOf(checked);
     unread = reader;
@@ -81,7 +88,7 @@ async function cgiFromNative(response: Response, options: CgiResponseOptions): P
     if (next === null) return wholeResponse(header, "", pieces, options);
     return [...joined(headerText(header, pieces), pieces), resume(reader, next)];
   } catch (error) {
-    void cancelSource(unread ?? bodyOf(response), error);
+    void cancelSource(unread ?? bodyOf(given), error);
     throw error;
   }
 }
@@ -164,7 +171,7 @@ function readHeader({ status, statusText, headers }: ResponseHead, { role }: Cgi
   return { lines: isStatusLast ? lines + statusLine : statusLine + lines, contentLength, hasType };
 }
 
-function addType(header: HeaderBlock, { headers }: Response): HeaderBlock {
+function addType(header: HeaderBlock, { headers }: Pick<Response, "headers">): HeaderBlock {
   const type = asNativeHeaders(headers).get("content-type");
   return type === null ? header : { ...header, lines: `${header.lines}content-type: ${type}\r\n`, hasType: true };
 }

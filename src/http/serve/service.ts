@@ -132,7 +132,7 @@ export class FastCgiHttpService {
         ? lazyRequest(parts, incoming)
         : nativeRequest(parts, source, hasBody(parts, source));
     const context = new FetchContext(source, request, server, this.#options);
-    const options = { method, role: request.role };
+    const options = { method, role: request.role, owner: request };
     try {
       const answer = this.#fetch(fetchRequest, copyableContext(context));
       const output = isPromise(answer)

@@ -5,6 +5,11 @@ import type { ByteReader } from "../../codec/byte_source.ts";
 import { bodyOf } from "./fetch_objects.ts";
 import { isReasonPhrase } from "./header_rules.ts";
 
+/** The parts of a Response that are sent. */
+export interface SentResponse extends Pick<Response, "status" | "statusText" | "headers" | "bodyUsed"> {
+  readonly body: unknown;
+}
+
 /**
  * Checks what comes before the headers.
  *
@@ -27,7 +32,7 @@ export function checkStatus({ status, statusText = "" }: Pick<Response, "status"
  *
  * @throws {TypeError} If it was read already, or is being read: what is left of it would look like all of it.
  */
-export function unreadBodyOf(response: Response): ReadableStream<Uint8Array> | ByteReader | null {
+export function unreadBodyOf(response: SentResponse): ReadableStream<Uint8Array> | ByteReader | null {
   const body = bodyOf(response);
   if (response.bodyUsed || (body !== null && "locked" in body && body.locked)) {
     throw new TypeError("Cannot send the response: its body was read already");
@@ -41,4 +46,11 @@ export function unreadBodyOf(response: Response): ReadableStream<Uint8Array> | B
  */
 export function lengthToSend(contentLength: string | null, status: number): number | null {
   return status === 204 || status === 205 ? null : parseLength(contentLength ?? undefined);
+}
+
+/** The body, for the message that it is not as long as Content-Length says. */
+export function bodyName(headers: Headers): string {
+  const encoding = headers.get("content-encoding");
+  const hint = `${encoding}; fetch() decodes a body, so that a copy of its Response must have no content-encoding and no content-length`;
+  return encoding === null ? "the response body" : `the response body (${hint})`;
 }

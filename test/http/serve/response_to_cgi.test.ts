@@ -512,6 +512,16 @@ describe("cgiFromResponse: body", () => {
     await expect(read).rejects.toMatchObject({ code: "lengthMismatch" });
   });
 
+  it("cgiFromResponse says why a copy of a Response of fetch() is not as long as its header says", async () => {
+    const headers = { "content-length": "3", "content-encoding": "gzip" };
+    await expect(cgiFromResponse(new Response("decoded", { headers }), get)).rejects.toMatchObject({
+      code: "lengthMismatch",
+      message:
+        "Cannot send the response body (gzip; fetch() decodes a body, so that a copy of its Response must have no " +
+        "content-encoding and no content-length): expected 3 bytes, got at least 7",
+    });
+  });
+
   it("cgiFromResponse cancels a body that it can't send", async () => {
     const open = new OpenStream();
     open.write("too long");

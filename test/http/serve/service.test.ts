@@ -11,6 +11,7 @@ import {
 } from "../../../src/toolkit.ts";
 import { latin1 } from "../../support/bytes.ts";
 import { writtenAtOnce } from "../../support/driven_channel.ts";
+import { encodedUpstream, PLAIN } from "../../support/encoded_upstream.ts";
 import { deferred, OpenStream } from "../../support/open_stream.ts";
 import { begin, bytesOf, params, record, request, stdin } from "../../support/records.ts";
 import { isSettled, textFrom } from "../../support/streams.ts";
@@ -638,6 +639,20 @@ describe("FastCgiHttpService: stderr", () => {
   });
 });
 
+it("FastCgiHttpService passes on what fetch() returned, although fetch() has decoded its body", async () => {
+  const upstream = await encodedUpstream();
+  const { web } = serve(async (request) => fetch(upstream.url(new URL(request.url).pathname.slice(1))));
+  for (const [index, coding] of ["gzip", "gzip?chunked", "br"].entries()) {
+    await web.send(request(index + 1, { uri: `/${coding}` }));
+    const { stdout } = await web.answer(index + 1);
+    const [header, body] = stdout.split("\r\n\r\n") as [string, string];
+    expect(header).toContain("content-type: text/plain");
+    expect(header).not.toContain("content-encoding");
+    expect(body).toBe(PLAIN);
+  }
+  upstream.stop();
+});
+
 describe("FastCgiHttpService: abort", () => {
   it("FastCgiHttpService fires request.signal on FCGI_ABORT_REQUEST and on the end of the connection", async () => {
     const ends: [name: string, end: (web: WebServerEnd) => unknown, code: string][] = [
@@ -666,6 +681,18 @@ describe("FastCgiHttpService: abort", () => {
         else await web.closed();
       }
     }
+  });
+
+  it("FastCgiHttpService gives a Response of fetch() up when the request is aborted before its body begins", async () => {
+    const open = new OpenStream();
+    const fetched = new Response(open.stream, { headers: { "content-encoding": "gzip" } });
+    Object.defineProperty(fetched, "url", { value: "http://upstream.test/" });
+    const { web } = serve(() => fetched);
+    await web.send(request(1));
+    await open.pulled();
+    await web.send(record(RecordType.AbortRequest, 1));
+    expect(await open.cancellation).toMatchObject({ name: "AbortError" });
+    expect(await web.answer(1)).toEqual(complete(""));
   });
 
   it("FastCgiHttpService cancels the body of the response when the request is aborted", async () => {

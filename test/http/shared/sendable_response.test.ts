@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { checkStatus, lengthToSend, unreadBodyOf } from "../../../src/http/shared/sendable_response.ts";
+import { bodyName, checkStatus, lengthToSend, unreadBodyOf } from "../../../src/http/shared/sendable_response.ts";
 
 /** As of a class other than the runtime's, which takes any status. */
 const response = (status: number, statusText?: string): Response => ({ status, statusText }) as Response;
@@ -42,4 +42,9 @@ it.each([
   ["5", 304, 5],
 ])("lengthToSend of Content-Length %j with status %i is %j", (length, status, expected) => {
   expect(lengthToSend(length, status)).toBe(expected);
+});
+
+it("bodyName says why a body that fetch() decoded is not as long as its header says", () => {
+  expect(bodyName(new Headers())).toBe("the response body");
+  expect(bodyName(new Headers({ "content-encoding": "br" }))).toMatch(/^the response body \(br; fetch\(\) decodes/);
 });
