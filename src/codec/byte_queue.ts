@@ -321,6 +321,7 @@ export class ByteQueue implements ByteReader {
   }
 
   #take(): Uint8Array {
+    // Stryker disable next-line UpdateOperator: any other number does
     this.#reads++;
     const piece = this.#pieces[this.#first]!;
     this.#pieces[this.#first++] = NO_CONTENT;

@@ -367,6 +367,7 @@ export class RequestDecoder implements Stage<FastCgiRecord, IncomingRequest> {
   }
 
   #report(error: FastCgiError, request?: FastCgiRequest): void {
+    // Stryker disable next-line StringLiteral: the name is for the error of what is no function, and this is one
     this.#tell ??= contained("report", (...given) => this.#outlet.report?.(...given));
     this.#tell(error, request);
   }

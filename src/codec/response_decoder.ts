@@ -57,6 +57,7 @@ export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
     const own = optionsOf(outlet, "outlet");
     for (const name of ["report", "management"] as const) checkFunction(own[name], name);
     this.#outlet = own;
+    // Stryker disable next-line StringLiteral: the name is for the error of what is no function, and this is one
     this.#report = contained("report", (error) => own.report?.(error));
   }
 
@@ -166,9 +167,8 @@ export class ResponseDecoder implements Stage<FastCgiRecord, IncomingResponse> {
         this.#active.delete(requestId);
         return response.complete(body);
       }
-      case "ignore":
-        return;
     }
+    // "ignore" leaves nothing to do.
   }
 
   #add(requestId: number, hooks: IncomingResponseHooks, known?: IncomingResponse): ActiveResponse {

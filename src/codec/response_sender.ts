@@ -196,9 +196,8 @@ export class ResponseSender {
     // Messages that are at hand were written before the response.
     while (isWhole(messages[0])) await this.#sendStderr([messages.shift()!]);
     // Stryker disable next-line ConditionalExpression: no messages are sent as none, in more turns
-    const sendingStderr = messages.length === 0 ? undefined : this.#sendStderr(messages);
-    await this.#sendStdout(output);
-    if (sendingStderr !== undefined) await sendingStderr;
+    if (messages.length === 0) await this.#sendStdout(output);
+    else await Promise.all([this.#sendStderr(messages), this.#sendStdout(output)]);
     if (!this.hasBegun && !this.#isStopped) throw new TypeError(`${TASK}: its stdout is empty`);
   }
 

@@ -37,8 +37,8 @@ export class StderrBuffer implements ByteReader {
   push(content: Uint8Array): number {
     const kept = content.subarray(0, this.#maxBytes - this.#kept.length);
     if (kept.length < content.length) this.#isTruncated = true;
-    // The first piece is copied: it is part of the chunk that was read, which would stay in memory.
-    this.#kept.add(this.#kept.length === 0 ? new Uint8Array(kept) : kept);
+    // A copy, because the first piece is kept as it is, and the chunk that it is a part of would stay in memory.
+    this.#kept.add(new Uint8Array(kept));
     this.#wake();
     return kept.length;
   }

@@ -407,6 +407,19 @@ describe("RecordDecoder with splitStreams", () => {
       expect(decoder.isBetweenRecords).toBe(true);
     });
 
+    it("joins nothing in a chunk of less than 8 KiB", () => {
+      for (const [length, expected] of [
+        [8_192, ["5 1 a4088 b4088"]],
+        [8_191, ["5 1 a4088", "5 1 b4087"]],
+        [32, ["5 1 a8", "5 1 b8"]],
+      ] as const) {
+        const half = Math.ceil(length / 2) - 8;
+        const bytes = encodeRecords([stdin("a", half, 0), stdin("b", length - 16 - half, 0)]);
+        expect(bytes.length).toBe(length);
+        expect(decoded(new RecordDecoder({ splitStreams: true }), bytes, true)).toEqual(expected);
+      }
+    });
+
     it("joins no more than fits one record", () => {
       const bytes = encodeRecords([stdin("a", 57_343), stdin("b", 8_192), stdin("c", 57_344), stdin("d", 8_192)]);
       const decoder = new RecordDecoder({ splitStreams: true });

@@ -100,6 +100,17 @@ describe("encodeRequestHead", () => {
     }
   });
 
+  it("encodeRequestHead writes heads into memory that they share, up to the largest that fits it", () => {
+    const memoryOf = (params: NameValuePair[]): ArrayBufferLike => encodeRequestHead(head(params)).buffer;
+    const buffers = new Set(Array.from({ length: 100 }, (_, index) => memoryOf([["A", "a".repeat(index)]])));
+    // Together they are 11 KiB, and a part of the memory may have been used up before.
+    expect(buffers.size).toBeLessThanOrEqual(2);
+    // 24 bytes before the params, and room for two long lengths, 7 bytes of padding and the ends of both streams.
+    const most = 16 * 1024 - 24 - 8 - 7 - 16;
+    expect(memoryOf([["A", "a".repeat(most - 1)]]).byteLength).toBe(16 * 1024);
+    expect(memoryOf([["A", "a".repeat(most)]]).byteLength).not.toBe(16 * 1024);
+  });
+
   it("encodeRequestHead leaves the end of stdin to what follows when params take several records", () => {
     for (const endsStdin of [true, false]) {
       const given = head([["A", "a".repeat(100_000)]], { endsStdin });

@@ -2,6 +2,8 @@ import { describe, expect, it, vi } from "vitest";
 import type { FastCgiResponse } from "../../src/codec/outgoing_response.ts";
 import type { RecordSink, WrittenRecords } from "../../src/codec/record_sink.ts";
 import { ResponseSender } from "../../src/codec/response_sender.ts";
+import { MAX_WHOLE_LENGTH, WholeOutput } from "../../src/codec/whole_output.ts";
+import { MAX_SENT_CONTENT_LENGTH } from "../../src/protocol/constants.ts";
 import { decodeEndRequestBody, type FastCgiRecord, ProtocolStatus, RecordType } from "../../src/toolkit.ts";
 import { latin1 } from "../support/bytes.ts";
 import { deferred, OpenStream } from "../support/open_stream.ts";
@@ -61,25 +63,31 @@ const noHeader = { stdout: "four" } satisfies FastCgiResponse;
 describe("ResponseSender", () => {
   it("sends a small response that is complete in one write, at once unless others write as well", () => {
     for (const isShared of [false, true]) {
-      const { sender, sink, unsent, onStreaming } = sending({ isShared });
-      expect(sender.send(noHeader)).toBeUndefined();
-      const records = `${Stdout}:4 ${Stdout}:0 ${EndRequest}:8`;
-      expect(sink.writes).toEqual([isShared ? records : `${records}, at once`]);
-      // All bytes of it, or those of its output: the most that wait is known either way.
-      expect(unsent()).toEqual([isShared ? 4 : 36]);
-      expect(onStreaming).not.toHaveBeenCalled();
-      expect([sender.hasBegun, sender.isStopped]).toEqual([false, false]);
+      for (const response of [noHeader, { stdout: new WholeOutput("fo", [latin1("ur")]) }]) {
+        const { sender, sink, unsent, onStreaming } = sending({ isShared });
+        expect(sender.send(response)).toBeUndefined();
+        const records = `${Stdout}:4 ${Stdout}:0 ${EndRequest}:8`;
+        expect(sink.writes).toEqual([isShared ? records : `${records}, at once`]);
+        // All bytes of it, or those of its output: the most that wait is known either way.
+        expect(unsent()).toEqual([isShared ? 4 : 36]);
+        expect(onStreaming).not.toHaveBeenCalled();
+        expect([sender.hasBegun, sender.isStopped]).toEqual([false, false]);
+      }
     }
   });
 
-  it("sends bytes that fit one record in one write, without padding", () => {
+  it.each([
+    ["as many as are encoded with the end", MAX_WHOLE_LENGTH, MAX_WHOLE_LENGTH + 32],
+    ["one more", MAX_WHOLE_LENGTH + 1, MAX_WHOLE_LENGTH + 1],
+    ["as many as a record is sent with", MAX_SENT_CONTENT_LENGTH, MAX_SENT_CONTENT_LENGTH],
+  ])("sends bytes that fit one record in one write, without padding: %s", (_, length, waiting) => {
     for (const isShared of [false, true]) {
       const { sender, sink, unsent } = sending({ isShared });
-      expect(sender.send({ stdout: new Uint8Array(5_001) })).toBeUndefined();
-      const records = `${Stdout}:5001 ${Stdout}:0 ${EndRequest}:8`;
+      expect(sender.send({ stdout: new Uint8Array(length) })).toBeUndefined();
+      const records = `${Stdout}:${length} ${Stdout}:0 ${EndRequest}:8`;
       expect(sink.writes).toEqual([isShared ? records : `${records}, at once`]);
       expect(sink.records[0]!.paddingLength).toBe(0);
-      expect(unsent()).toEqual([5_001]);
+      expect(unsent()).toEqual([isShared ? length : waiting]);
     }
   });
 
@@ -137,7 +145,7 @@ describe("ResponseSender", () => {
   });
 
   it("sends no end of stderr when nothing of it was sent", async () => {
-    for (const stderr of ["", [], ["", new ArrayBuffer(0)]]) {
+    for (const stderr of ["", [], null, ["", new ArrayBuffer(0)]]) {
       const { sender, sink, onHarmlessError } = sending();
       await sender.send({ stdout: "four", stderr });
       expect(sink.records.map(({ type }) => type)).toEqual([Stdout, Stdout, EndRequest]);

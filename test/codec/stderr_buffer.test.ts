@@ -67,6 +67,18 @@ it("StderrBuffer's stream can be cancelled, and the text goes on", async () => {
   }
 });
 
+it("StderrBuffer ends the read that waits when it is cancelled, and gives nothing of what is kept or comes later", async () => {
+  const waiting = new StderrBuffer(100);
+  const read = waiting.read();
+  waiting.cancel();
+  expect((await read).done).toBe(true);
+  const filled = new StderrBuffer(100);
+  filled.push(latin1("abc"));
+  filled.cancel();
+  expect((await filled.read()).done).toBe(true);
+  expect(filled.text).toBe("abc");
+});
+
 it("StderrBuffer holds little more than its bytes, however small the pieces are", () => {
   const piece = latin1("x");
   const before = heldBytes();

@@ -160,6 +160,21 @@ describe("StreamSender.send", () => {
     expect(transport.summary).toEqual(["6:1:60 6:1:32768 6:1:32768"]);
   });
 
+  it("sends the pieces that a source has at hand in one turn, up to a full record", async () => {
+    const { sender } = senderOver(new SlowTransport({ patient: true }));
+    const pieces = [1, 2, 3, 65_528].map((length) => new Uint8Array(length));
+    let reads = 0;
+    const sent = sender.send({
+      read: () => {
+        const value = pieces[reads++];
+        return value === undefined ? { done: true, value } : { done: false, value };
+      },
+      cancel: () => {},
+    });
+    expect([sender.sent, reads]).toEqual([65_534, 5]);
+    await sent;
+  });
+
   it("takes no further piece when one that is larger than a record waits", async () => {
     const transport = new SlowTransport();
     const { sender } = senderOver(transport);

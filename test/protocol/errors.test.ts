@@ -52,3 +52,29 @@ it.each([
 ] as const)("FastCgiError.gatewayStatus of %s at %s is %i", (code, limit, status) => {
   expect(new FastCgiError(code, "Cannot run the request", { limit }).gatewayStatus).toBe(status);
 });
+
+it.each([
+  ["a text that is none", "broken", '"broken"'],
+  ["a name of Object.prototype", "constructor", '"constructor"'],
+  // As the key of an object it would be the text "protocol".
+  ["a list of one", ["protocol"], "Array"],
+  ["undefined", undefined, "undefined"],
+])("FastCgiError can't be made when its code is %s", (_, code, got) => {
+  expect(() => new FastCgiError(code as never, "Cannot run the request")).toThrow(
+    new TypeError(`Cannot make a FastCgiError: expected code to be one of FastCgiErrorCode, got ${got}`),
+  );
+});
+
+it("FastCgiError knows its instances, those of a subclass, and that nothing else is one", () => {
+  class OwnError extends FastCgiError {}
+  const [error, own] = [new FastCgiError("limit", "Cannot go on"), new OwnError("limit", "Cannot go on")];
+  const { proxy: revoked, revoke } = Proxy.revocable({}, {});
+  revoke();
+  const is = (value: unknown): boolean[] => [value instanceof FastCgiError, value instanceof OwnError];
+  expect(is(own)).toEqual([true, true]);
+  expect(is(error)).toEqual([true, false]);
+  for (const other of [new Error("Cannot go on"), { code: "limit" }, null, revoked]) {
+    expect(is(other)).toEqual([false, false]);
+  }
+  expect(FastCgiError[Symbol.hasInstance](revoked)).toBe(false);
+});
