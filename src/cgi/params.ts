@@ -49,8 +49,8 @@ export function paramsFromPairs(pairs: readonly NameValuePair[]): FastCgiParams 
  * (Caddy before 2.7) mean that the length is unknown: the body ends where its stream ends.
  */
 export function parseLength(value: string | undefined): number | null {
-  if (value === undefined || !/^[0-9]{1,15}$/.test(value)) return null;
-  return Number(value);
+  // An absent variable becomes the text "undefined", which is no number either.
+  return /^[0-9]{1,15}$/.test(String(value)) ? Number(value) : null;
 }
 
 /** The value of a variable; the last one counts. */

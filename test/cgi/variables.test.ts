@@ -103,6 +103,26 @@ describe("decodeVariables", () => {
     }
   });
 
+  it("decodeVariables takes for headers what is one by its name, also when the lengths before the first spell HTTP_", () => {
+    // The stream begins with the lengths 72 and 84, which are the bytes HT, and goes on with TP_.
+    const first: NameValuePair = [`TP_${"A".repeat(69)}`, "a".repeat(84)];
+    const bytes = encodeNameValuePairs([first, ["HTTP_A", "b"]]);
+    expect(Buffer.from(bytes.subarray(0, 5)).toString()).toBe("HTTP_");
+    const variables = decodeVariables(bytes);
+    expect(headersOf(variables)).toEqual([["HTTP_A", "b"]]);
+    expect(variables.repeatedParams).toBeNull();
+  });
+
+  it.each([0, 1, 2])("decodeVariables keeps all pairs when pair %i of three comes again", (repeated) => {
+    const pairs: NameValuePair[] = [
+      ["DOCUMENT_ROOT", "/srv"],
+      ["SCRIPT_NAME", "/a"],
+      ["HTTP_A", "b"],
+    ];
+    pairs.push([pairs[repeated]![0], "again"]);
+    expect(decodeVariables(encodeNameValuePairs(pairs)).repeatedParams).toEqual(pairs);
+  });
+
   it("decodeVariables tells names of one length and one last letter apart", () => {
     const variables = decodeVariables(
       encodeNameValuePairs([

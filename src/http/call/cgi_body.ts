@@ -85,8 +85,9 @@ export class CgiBody implements ByteReader, FastCgiStreamedBody {
     if (result.done) throw bodyTooShort(this.expectedBytes!, left);
     const { length } = result.value!;
     this.#left = Math.max(0, left - length);
-    if (this.#left === 0) this.#dropRest(length - left);
-    return length > left ? { done: false, value: result.value!.subarray(0, left) } : result;
+    if (this.#left > 0) return result;
+    this.#dropRest(length - left);
+    return { done: false, value: result.value!.subarray(0, left) };
   }
 
   /** Called when the reader has the whole body: drops the rest of the output. */

@@ -82,12 +82,12 @@ export function parseCgiHeader(block: string, response: IncomingResponse): CgiHe
   const singles = new Map<string, [name: string, value: string]>();
   const lines = linesOf(block);
   // FastCGI 6.1 excludes a status line of HTTP (NPH output), but fcgiwrap passes it on.
-  const statusLine = /^HTTP\/[0-9.]+ (.*)$/.exec(lines[0] ?? "")?.[1];
+  const statusLine = lines[0]?.match(/^HTTP\/[0-9.]+ (.*)$/)?.[1];
   let variables: Map<string, string> | null = null;
+  /** The number of fields that are not ignored. */
   let count = 0;
   const statuses = new Set(statusLine === undefined ? [] : [statusLine.slice(0, 3)]);
-  for (const text of lines) {
-    if (statusLine !== undefined && count++ === 0) continue;
+  for (const text of statusLine === undefined ? lines : lines.slice(1)) {
     const field = parseField(text, response);
     const [name, value] = field;
     if (value === "" && CGI_FIELDS.has(name)) continue;
@@ -110,14 +110,14 @@ export function parseCgiHeader(block: string, response: IncomingResponse): CgiHe
   const contentLength = singles.get("content-length");
   const length = parseLength(contentLength?.[1]);
   const location = singles.get("location")?.[1];
-  const isLocal = count === 1 && location !== undefined && LOCAL_LOCATION.test(location);
+  const target = count === 1 && statusLine === undefined ? location?.match(LOCAL_LOCATION)?.[0] : undefined;
   return {
     ...parseStatus(singles.get("status")?.[1] ?? statusLine, location !== undefined, response),
     // A Content-Length that is not a number is dropped. The application's output has an end of its own.
-    fields: contentLength !== undefined && length === null ? fields.filter((field) => field !== contentLength) : fields,
+    fields: length === null ? fields.filter((field) => field !== contentLength) : fields,
     length,
     asksForFile: singles.has("x-accel-redirect") || singles.has("x-sendfile"),
-    localRedirect: isLocal ? location : null,
+    localRedirect: target ?? null,
     isAmbiguous: statuses.size > 1,
     variables: variables ?? NO_VARIABLES,
   };
@@ -126,15 +126,16 @@ export function parseCgiHeader(block: string, response: IncomingResponse): CgiHe
 /** The lines before the empty one, each without its end: LF, and any CR before it. */
 function linesOf(block: string): string[] {
   const lines: string[] = [];
-  for (let start = 0, end = 0; start < block.length; start = end + 1) {
+  for (let start = 0; ; ) {
     const feed = block.indexOf("\n", start);
-    end = feed === -1 ? block.length : feed;
+    const end = feed === -1 ? block.length : feed;
     let last = end;
-    while (last > start && block[last - 1] === "\r") last--;
-    if (last === start) break;
+    while (block[last - 1] === "\r") last--;
+    // Empty, or behind the end of a block whose last line has none.
+    if (last <= start) return lines;
     lines.push(block.slice(start, last));
+    start = end + 1;
   }
-  return lines;
 }
 
 /** Adds a variable. A variable may grant rights, so two different values are refused. */
@@ -179,8 +180,9 @@ function parseStatus(
 function trimBlanks(text: string): string {
   let start = 0;
   let end = text.length;
-  while (start < end && isBlank(text.charCodeAt(start))) start++;
-  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  // Beyond both ends are no blanks.
+  while (isBlank(text.charCodeAt(start))) start++;
+  while (isBlank(text.charCodeAt(end - 1))) end--;
   return text.slice(start, end);
 }
 

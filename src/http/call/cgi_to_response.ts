@@ -159,6 +159,7 @@ async function readHeader(response: IncomingResponse, maxBytes: number): Promise
       continue;
     }
     const result = response.stdoutQueue.read();
+    // Stryker disable next-line StringLiteral: a result can be awaited as well, in more turns
     const { done, value } = "done" in result ? result : await result;
     if (done) {
       throw malformedResponse(bytes.length === 0 ? "it is empty" : "it has no end of header", response);

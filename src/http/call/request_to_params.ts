@@ -158,15 +158,15 @@ function addUrl(params: Map<string, string>, url: URL): void {
   if (https) params.set("HTTPS", "on");
 }
 
-/** The variable of each option, and how its value is written. */
+/** The variable of each option, and what it holds if that is not any text. */
 export const PEERS: {
-  readonly [Name in keyof Required<FastCgiHttpPeers>]: readonly [string, "address" | "port" | "text"];
+  readonly [Name in keyof Required<FastCgiHttpPeers>]: readonly [string, "address" | "port" | null];
 } = {
   remoteAddress: ["REMOTE_ADDR", "address"],
   remotePort: ["REMOTE_PORT", "port"],
   serverAddress: ["SERVER_ADDR", "address"],
   serverPort: ["SERVER_PORT", "port"],
-  tlsProtocol: ["SSL_PROTOCOL", "text"],
+  tlsProtocol: ["SSL_PROTOCOL", null],
 };
 const PEER_NAMES = Object.keys(PEERS) as (keyof FastCgiHttpPeers)[];
 

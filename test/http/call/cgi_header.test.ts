@@ -75,8 +75,18 @@ it("parseCgiHeader takes a redirect for one of the client beside a status line, 
   expect(headOf(["HTTP/1.1 302 Found", "Location: /a"])).toMatchObject({ status: 302, fields: [["location", "/a"]] });
 });
 
+it("parseCgiHeader takes a status line only where it is all of the first line", () => {
+  expect(headOf(["Via: HTTP/1.1 404 Not Found"])).toMatchObject({
+    status: 200,
+    fields: [["via", "HTTP/1.1 404 Not Found"]],
+    isAmbiguous: false,
+  });
+  expect(headOf([])).toMatchObject({ status: 200, statusText: "OK", fields: [] });
+});
+
 it("parseCgiHeader says that a status is ambiguous where there are two different numbers", () => {
   expect(headOf(["Status: 200 OK", "Status: 200 Fine"]).isAmbiguous).toBe(false);
+  expect(headOf(["Status: 200 OK", "X-A: 403", "X-B: 404"]).isAmbiguous).toBe(false);
   expect(headOf(["Status: 200 OK", "Status: 403 No"])).toMatchObject({ isAmbiguous: true, status: 200 });
   expect(headOf(["HTTP/1.0 403 No", "Status: 200 OK"]).isAmbiguous).toBe(true);
   expect(headOf(["HTTP/1.0 200 OK", "Status: 200 OK"]).isAmbiguous).toBe(false);
@@ -108,6 +118,7 @@ it.each([
   ["Status: OK", 'its status is "OK"'],
   ["Status: 200OK", 'its status is "200OK"'],
   ["Status: 2000", 'its status is "2000"'],
+  ["HTTP/1.1 200 OK\rX: y", 'the header line "HTTP/1.1 200 OK\\rX: y" has no name'],
 ])("parseCgiHeader refuses %j", (line, reason) => {
   const error = caught(() => headOf([line]));
   expect(error).toMatchObject({ code: "malformedResponse", requestId: 1, stderr: "" });

@@ -789,6 +789,21 @@ describe("responseFromCgi: body", () => {
     incoming.complete(complete);
     expect(await (await responseFromCgi(incoming, options)).text()).toBe("body");
     expect(told()).not.toContain("distrusted");
+    const later = fed();
+    later.incoming.stdoutQueue.push(latin1("Content-Length: 4\r\n\r\nbody"));
+    expect(await (await responseFromCgi(later.incoming, options)).text()).toBe("body");
+    // The application ends the response when its reader has it already.
+    later.incoming.complete(complete);
+    await turns();
+    expect(later.told()).toEqual(["detached"]);
+  });
+
+  it("CgiBody distrusts a connection on which more than the announced bytes waits, before the reader has the last of them", () => {
+    const { incoming, told } = fed();
+    const body = new CgiBody(incoming, 4, options.maxDrainBytes);
+    for (const piece of ["body", "more"]) incoming.stdoutQueue.push(latin1(piece));
+    expect(body.read()).toEqual({ done: false, value: latin1("body") });
+    expect(told()).toEqual(["distrusted", "detached"]);
   });
 
   it("responseFromCgi drops the rest of an empty body without a read", async () => {

@@ -60,6 +60,8 @@ describe("paramsFromRequest", () => {
       HTTP_ACCEPT: "*/*",
       HTTP_HOST: "example.com",
     });
+    // A test of the project keeps the version that of the package.
+    expect(SERVER_SOFTWARE).toMatch(/^fetchcgi\/[0-9]+\.[0-9]+\.[0-9]+$/);
   });
 
   it("paramsFromRequest sends only the addresses that it is given", () => {
@@ -245,6 +247,7 @@ describe("paramsFromRequest", () => {
     "ftp://a/",
     "blob:http://a/1",
     "httpx://a/",
+    "xhttp://a/",
   ])("paramsFromRequest refuses a URL that is none of HTTP: %s", (url) => {
     const message = `Cannot send the request: expected an http: or https: URL, got ${JSON.stringify(url)}`;
     expect(() => paramsFromRequest({ method: "GET", url, headers: new Headers() })).toThrow(new TypeError(message));
