@@ -416,7 +416,11 @@ describe("ServerConnection and a response that breaks off", () => {
     body.fail(new Error("broken"));
     for (let piece = 0; piece < 10; piece++) await web.send(record(type, 1, new Uint8Array(1000)));
     // What came of its input does not look whole to its reader.
-    expect(await input).toMatchObject({ code: "aborted", requestId: 1 });
+    expect(await input).toMatchObject({
+      code: "aborted",
+      message: "Cannot read the request: its response broke off",
+      requestId: 1,
+    });
     release.resolve();
     expect(await web.answer(2)).toEqual(complete(OK));
   });
