@@ -1,6 +1,6 @@
-import { decodeRecordHeader, FCGI_HEADER_LEN } from "../../src/toolkit.ts";
+import { decodeRecordHeader, FCGI_HEADER_LEN, FCGI_VERSION_1 } from "../../src/toolkit.ts";
 
-/** Collects the reserved bytes of record headers, which the decoder drops. */
+/** Collects what the decoder drops of record headers. */
 export class ReservedBytes {
   readonly #header = new Uint8Array(FCGI_HEADER_LEN);
   #filled = 0;
@@ -8,6 +8,8 @@ export class ReservedBytes {
   #left = 0;
   /** The reserved byte of every header so far. */
   readonly values: number[] = [];
+  /** The first version that is not 1; null if all were. */
+  otherVersion: number | null = null;
 
   /** Takes the next bytes of a connection. */
   push(chunk: Uint8Array): void {
@@ -20,6 +22,7 @@ export class ReservedBytes {
         continue;
       }
       this.#header[this.#filled++] = chunk[offset++]!;
+      if (this.#header[0] !== FCGI_VERSION_1) this.otherVersion ??= this.#header[0]!;
       if (this.#filled < FCGI_HEADER_LEN) continue;
       const { contentLength, paddingLength } = decodeRecordHeader(this.#header, 0);
       this.values.push(this.#header[FCGI_HEADER_LEN - 1]!);

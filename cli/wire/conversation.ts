@@ -133,10 +133,15 @@ export class Conversation {
 
   #takeBytes(bytes: Uint8Array, from: Party, time: number): void {
     const stream = this.#streams[from];
-    const { error, hasReserved } = stream.take(bytes, (record) => this.#takeRecord(record, from, time));
+    const { error, hasReserved, isBrokenOff } = stream.take(bytes, (record) => this.#takeRecord(record, from, time));
     if (hasReserved)
       this.#isOdd("FCGI-3.3-8", "The reserved byte of headers is zero", `one of the ${from} is not`, time);
     if (error === null) return;
+    if (isBrokenOff && from === "application" && this.#active.size > 0) {
+      this.#leave("application", "the application broke off, with a record header of zeros");
+      this.#finishAll("broken off", this.#leaver!.reason, time);
+      return;
+    }
     this.#isOdd(
       "FCGI-3.3-2",
       "Everything is a record of version 1",
@@ -342,8 +347,8 @@ class Direction {
   take(
     bytes: Uint8Array,
     onRecord: (record: FastCgiRecord) => void,
-  ): { readonly error: string | null; readonly hasReserved: boolean } {
-    if (this.#isDead) return { error: null, hasReserved: false };
+  ): { readonly error: string | null; readonly hasReserved: boolean; readonly isBrokenOff: boolean } {
+    if (this.#isDead) return { error: null, hasReserved: false, isBrokenOff: false };
     let error: string | null = null;
     this.#reserved.push(bytes);
     const hasReserved = this.#reserved.values.splice(0).some((byte) => byte !== 0);
@@ -353,6 +358,7 @@ class Direction {
       this.#isDead = true;
       error = (thrown as Error).message;
     }
-    return { error, hasReserved: hasReserved && error === null };
+    // This library breaks a response off like this, because nginx takes the end of the connection for that of the response.
+    return { error, hasReserved: hasReserved && error === null, isBrokenOff: this.#reserved.otherVersion === 0 };
   }
 }

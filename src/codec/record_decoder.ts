@@ -215,11 +215,9 @@ export class RecordDecoder implements Stage<Uint8Array, FastCgiRecord> {
 
   #checkVersion(version: number): void {
     if (version === FCGI_VERSION_1) return;
-    this.#die(
-      protocolError(
-        `Cannot decode a record: expected version ${FCGI_VERSION_1}, got ${version} (is the peer speaking FastCGI?)`,
-      ),
-    );
+    // RecordWriter.breakOff() sends a header of zeros.
+    const why = version === 0 ? "the peer broke off what it was sending" : "is the peer speaking FastCGI?";
+    this.#die(protocolError(`Cannot decode a record: expected version ${FCGI_VERSION_1}, got ${version} (${why})`));
   }
 
   #die(error: FastCgiError): never {

@@ -167,6 +167,10 @@ describe("TraceDecoder", () => {
         ],
         { outcome: "broken off", reason: "the application broke the connection: ECONNRESET" },
       ],
+      [
+        bothSides(joined(answer(OK).subarray(0, -24), new Uint8Array(8))),
+        { outcome: "broken off", reason: "the application broke off, with a record header of zeros" },
+      ],
       [bothSides(end(1, 2)), { outcome: "refused", protocolStatus: "OVERLOADED" }],
     ] as const) {
       expect(exchangesIn(reportsOf(steps))).toMatchObject([expected]);

@@ -142,9 +142,8 @@ it.each(OTHER_VERSIONS)("RecordDecoder throws when the version %s", (_, bytes, v
       decoder.transform(tail, controller);
     });
     expect(error.code).toBe("protocol");
-    expect(error.message).toBe(
-      `Cannot decode a record: expected version 1, got ${version} (is the peer speaking FastCGI?)`,
-    );
+    const why = version === 0 ? "the peer broke off what it was sending" : "is the peer speaking FastCGI?";
+    expect(error.message).toBe(`Cannot decode a record: expected version 1, got ${version} (${why})`);
     // What came before is not lost.
     expect(records).toHaveLength(1);
   }
