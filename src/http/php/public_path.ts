@@ -30,29 +30,23 @@ const SHORT_NAME = /^[^.]{1,6}~\d{1,6}(\.[^.]{0,3})?$/;
 const PHP = /\.(php|pht|phar)/;
 
 /**
- * Names that start so are refused: dot files, locks of editors, and WordPress's file with passwords, whatever it was
- * renamed to.
+ * Names that start so are refused: dot files, locks of editors, logs such as `error_log-20261129`, and files with
+ * passwords, whatever they were renamed to.
  */
-const SOURCE_STARTS = /^(\.|~\$|wp-config)/;
+const SOURCE_STARTS = /^(\.|~\$|wp.?config|ht(access|passwd)(?!-?[a-z])|(access|error)_log|php_errorlog)/;
 
-/** Names that are refused: files of tools, PHP programs for the command line, logs. */
+/** Names that are refused: files of tools, and PHP programs for the command line. */
 const SOURCE_NAMES: ReadonlySet<string> = new Set([
-  "access_log",
   "artisan",
   "auth.json",
   "composer.json",
   "cvs",
   "dockerfile",
-  "error_log",
-  "htaccess",
-  "htpasswd",
   "makefile",
   "package-lock.json",
   "package.json",
-  "php_errorlog",
   "phpunit.xml",
   "spark",
-  "web.config",
   "yii",
 ]);
 
@@ -65,16 +59,20 @@ const SOURCE_EXTENSIONS: ReadonlySet<string> = new Set(
     "ctp engine inc install latte make module neon profile smarty theme tpl twig volt xtmpl",
     "asp aspx bash cfm cgi fcgi jsp pl pm py pyc rb sh",
     "cfg cnf conf config env htaccess htpasswd ini lock toml yaml yml",
-    "db dump mysql pgsql sql sqlite",
+    "accdb db dump mdb mysql pgsql rdb sql sqlite",
     "err log pid",
-    "backup bak bk bkp copy dist old orig rej save swm swn swo swp temp tmp",
+    "backup bak bck bk bkp copy dist old orig rej save swm swn swo swp temp tmp",
   ].flatMap((line) => line.split(" ")),
 );
 
 /**
- * Extensions that only wrap a file. The extension before them decides: `dump.sql.gz`, `config.inc.txt`, `debug.log.1`.
+ * Extensions that only wrap a file, and those that begin with no letter. The extension before them decides:
+ * `dump.sql.gz`, `config.inc.txt`, `debug.log.1`, `debug.log.2026-11-29`.
  */
-const WRAPPER = /^(7z|br|bz2|gz|rar|tar|tgz|txt|xz|zip|zst|\d+)$/;
+const WRAPPER = /^(asc|br|bz2?|gpg|gz|lz4?|lzma|rar|tar|tbz2?|tgz|txt|txz|v\d+|xz|z|zip|zst|\d[a-z\d]*)?(?![a-z\d])/;
+
+/** Where a name may end, for a server that normalises Unicode first: full-width signs such as `；` become these. */
+const END_OF_NAME = /[:;?#]/;
 
 /**
  * Says whether a file server may be asked for the path of a URL, if the sources of a PHP site are in the same folder.
@@ -110,7 +108,6 @@ export function isPublicPath(pathname: string, extension?: string): boolean {
 
 /** Decodes a path once; null if it is malformed. After the first time a `%` may be part of the file's own name. */
 function decoded(form: string, isFirst: boolean): string | null {
-  if (!form.includes("%")) return form;
   try {
     return isFirst ? decodeURIComponent(form) : form.replace(/(%[0-9a-f]{2})+/gi, (run) => decodeURIComponent(run));
   } catch {
@@ -125,19 +122,21 @@ function isPublicForm(form: string, extension: string | undefined): boolean {
   if (before !== "" || parts.length === 0) return false;
   // The path of a folder ends with a slash, and has an empty part after it.
   if (parts.at(-1) === "") parts.pop();
-  return parts.every((part, at) => (at === 0 && part === ".well-known") || isPublicName(part, extension));
+  return parts.every((part, at) => (at === 0 && part === ".well-known") || isPublicName(folded(part), extension));
 }
 
-function isPublicName(part: string, extension: string | undefined): boolean {
-  const name = folded(part);
+function isPublicName(name: string, extension: string | undefined): boolean {
   if (name === "" || /[/\\]/.test(name) || name.endsWith("~")) return false;
   if (SOURCE_STARTS.test(name) || SOURCE_NAMES.has(name) || SHORT_NAME.test(name) || PHP.test(name)) return false;
   if (extension !== undefined && name.includes(folded(extension))) return false;
-  const [, ...extensions] = name.split(".");
-  let last = extensions.pop();
-  while (last !== undefined && WRAPPER.test(last)) last = extensions.pop();
-  // Only the first letters count: ".inc_old", ".sql-2026", ".bak2", ".sqlite3".
-  return last === undefined || !SOURCE_EXTENSIONS.has(/^[a-z]*/.exec(last)![0]);
+  const end = name.search(END_OF_NAME);
+  if (end > 0 && !isPublicName(folded(name.slice(0, end)), extension)) return false;
+  const parts = name.split(".");
+  const last = parts.findLastIndex((part) => !WRAPPER.test(part));
+  if (last < 1) return true;
+  // Only the first letters count: ".inc_old", ".sql-2026", ".bak2", ".sqlite3", "auth.json_old".
+  const [letters] = /[a-z]*/.exec(parts[last]!)!;
+  return !SOURCE_EXTENSIONS.has(letters) && !SOURCE_NAMES.has([...parts.slice(0, last), letters].join("."));
 }
 
 /**
@@ -145,11 +144,9 @@ function isPublicName(part: string, extension: string | undefined): boolean {
  * at its ends.
  */
 function folded(name: string): string {
-  const plain = name.toUpperCase().toLowerCase().normalize("NFKD").replace(NOT_COMPARED, "").replaceAll("\u3002", ".");
-  let start = 0;
+  // Normalised first, for it may make capital letters of full-width ones, and a dotless i.
+  const plain = name.normalize("NFKD").replace(NOT_COMPARED, "").toUpperCase().toLowerCase().replaceAll("\u3002", ".");
   let end = plain.length;
-  while (start < end && plain[start]!.trim() === "") start++;
-  while (end > start && (plain[end - 1] === "." || plain[end - 1]!.trim() === "")) end--;
-  // Normalising may have made capital letters, for example of full-width ones.
-  return plain.slice(start, end).toLowerCase();
+  while (end > 0 && (plain[end - 1] === "." || plain[end - 1]!.trim() === "")) end--;
+  return plain.slice(0, end).trimStart();
 }
