@@ -64,8 +64,19 @@ describe("publicFiles", () => {
     const open = new OpenStream();
     const { ask } = guarded({}, () => new Response(open.stream, { headers: { "content-type": type } }));
     expect((await ask("/folder/")).status).toBe(404);
-    expect(open.cancelled).toBeDefined();
+    expect(open.cancelled).toBe("A file server sent a script");
   });
+
+  it.each([undefined, "text/plain;type=text/php", "multipart/mixed;type=application/x-php", "x-text/php"])(
+    "publicFiles passes on what is no PHP: %j",
+    async (type) => {
+      const { ask } = guarded(
+        {},
+        () => new Response(new Uint8Array(1), type ? { headers: { "content-type": type } } : {}),
+      );
+      expect((await ask("/folder/")).status).toBe(200);
+    },
+  );
 
   it("publicFiles gives the file server the path that it has checked", async () => {
     const { files, asked } = guarded();
@@ -89,6 +100,7 @@ describe("publicFiles", () => {
       "/link.png": "/wp-config.php",
       "/up/link.txt": "/.env",
       "/out.png": null,
+      "/encoded.png": "/a%2ephp",
     };
     const seen: string[] = [];
     const { ask, asked } = guarded({
@@ -99,7 +111,8 @@ describe("publicFiles", () => {
     });
     expect((await ask("/a%20b.png")).status).toBe(200);
     expect((await ask("/100%25.png")).status).toBe(200);
-    for (const path of ["/link.png", "/up/link.txt", "/out.png"]) expect((await ask(path)).status, path).toBe(404);
+    for (const path of ["/link.png", "/up/link.txt", "/out.png", "/encoded.png"])
+      expect((await ask(path)).status, path).toBe(404);
     expect((await ask("/a.php")).status).toBe(404);
     expect(seen).toEqual(Object.keys(links));
     expect(asked).toHaveLength(2);
@@ -124,6 +137,16 @@ describe("publicFiles", () => {
   it("publicFiles throws a TypeError when it is given no fetch handler", () => {
     expect(() => publicFiles({ fetch() {} } as unknown as FileServer)).toThrow(
       new TypeError("Cannot use files: expected a fetch handler, got Object"),
+    );
+  });
+
+  it.each([
+    [{ resolveFile: "/srv" }, 'resolveFile: expected a function, got "/srv"'],
+    [{ extension: "php" }, 'extension: expected one such as .php, got "php"'],
+    [{ extension: 5 }, "extension: expected one such as .php, got 5"],
+  ])("publicFiles throws a TypeError when an option is %j", (options, expected) => {
+    expect(() => publicFiles(() => null, options as unknown as PublicFilesOptions)).toThrow(
+      new TypeError(`Cannot use ${expected}`),
     );
   });
 });
