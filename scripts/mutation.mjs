@@ -89,6 +89,7 @@ const TESTS = {
   "src/http/call/fetch_watch.ts": ["test/http/call/request_end", "test/http/call/cgi_to_response"],
   "src/cgi/error_document.ts": ["test/codec/refusal"],
   "src/http/call/internal_redirect.ts": ["test/http/call/internal_redirect", "test/http/call/authorizer"],
+  "src/http/php/script_path.ts": ["test/http/php/script_path", "test/http/php/php_site"],
   "src/http/call/script.ts": ["test/http/php/script_path", "test/http/call/script"],
   "src/http/call/filter_data.ts": ["test/http/call/filter"],
   "src/http/call/cgi_header.ts": ["test/http/call/cgi_"],

@@ -134,12 +134,12 @@ export async function scriptForRequest(
   const { path } = decoded;
   const isFolder = path.endsWith("/");
   const split = splitScriptPath(path, extension) ?? (isFolder ? { scriptName: path + index, pathInfo: "" } : null);
-  const found = split && (await locate(root, decoded, split));
-  if (found) return found;
+  const found = split && (await locate(root, decoded, split.scriptName));
+  if (found) return { ...found, pathInfo: split.pathInfo };
   const file = askFiles === undefined ? plainAnswer(404, request.method) : await askFiles(request);
   if (file.status !== 404 && file.status !== 405) return file;
   // Without the slash, relative links of the page would lead to the folder above.
-  const isBelow = split === null && (await locate(root, decoded, { scriptName: `${path}/${index}`, pathInfo: "" }));
+  const isBelow = split === null && (await locate(root, decoded, `${path}/${index}`));
   const answer = isBelow
     ? new Response(null, { status: 308, headers: { location: `${pathname}/${search}` } })
     : frontController !== null && located(root, frontController, await root.resolve(frontController));
@@ -190,7 +190,7 @@ export function decodeScriptPath(pathname: string): DecodedPath {
       at += 2;
     }
     const isUnsafe = (isEscape && code === SLASH) || code === BACKSLASH || code < 0x20 || code === 0x7f;
-    if (isUnsafe && unsafeAt > path.length) unsafeAt = path.length;
+    if (isUnsafe) unsafeAt = Math.min(unsafeAt, path.length);
     path += String.fromCharCode(code);
   }
   // CVE-2019-11043 began with a %0a, and a NUL ends a name in C.
@@ -216,7 +216,7 @@ function hexDigit(code: number): number {
 async function locate(
   root: FastCgiDocumentRoot,
   { path, unsafeAt }: DecodedPath,
-  { scriptName, pathInfo }: SplitPath,
+  scriptName: string,
 ): Promise<FastCgiScript | null> {
   // Also the slash after the name: a rule for `/admin.php/` does not match `/admin.php%2F`.
   if (unsafeAt <= Math.min(scriptName.length, path.length)) return null;
@@ -225,8 +225,7 @@ async function locate(
   const name = byteStringToUtf8(scriptName);
   // Bytes that are not UTF-8 have no text, and `resolve` must not be asked for a guessed name.
   if (name.includes("\ufffd")) return null;
-  const script = located(root, name, await root.resolve(name));
-  return script && { ...script, pathInfo };
+  return located(root, name, await root.resolve(name));
 }
 
 function located({ documentRoot }: FastCgiDocumentRoot, name: string, location: ScriptLocation): FastCgiScript | null {

@@ -324,6 +324,16 @@ describe("scriptsIn", () => {
     expect(asked).toEqual(["/main.cgi", "/a.cgi", "/a.php/main.cgi"]);
   });
 
+  it("scriptsIn gives the application the file that resolve names", async () => {
+    const { root } = rootOf(["/a.php"]);
+    expect(await scriptsIn(root)(new Request("http://a.test/a.php/b"))).toEqual({
+      documentRoot: "/srv",
+      filename: "/srv/a.php",
+      name: "/a.php",
+      pathInfo: "/b",
+    });
+  });
+
   it("scriptsIn takes more than the file from resolve", async () => {
     const location = { filename: "/releases/7/a.php", documentRoot: "/releases/7" };
     const { root } = rootOf([], { resolve: () => location });
@@ -393,6 +403,7 @@ describe("checkScript", () => {
   it("scriptsIn takes every option", () => {
     const options = { index: "main.cgi", extension: ".cgi", frontController: "/app/main.cgi" };
     expect(scriptsIn({ documentRoot, resolve, ...options })).toBeTypeOf("function");
+    expect(scriptsIn({ documentRoot, resolve, frontController: null })).toBeTypeOf("function");
   });
 
   it.each([
@@ -402,13 +413,19 @@ describe("checkScript", () => {
     [{ documentRoot, resolve, extension: "php" }, 'an extension such as .php, got "php"'],
     [{ documentRoot, resolve, extension: ".ⓟ" }, 'an extension such as .php, got ".ⓟ"'],
     [{ documentRoot, resolve, extension: "" }, 'an extension such as .php, got ""'],
+    [{ documentRoot, resolve, extension: "x.php" }, 'an extension such as .php, got "x.php"'],
+    [{ documentRoot, resolve, extension: ".php " }, 'an extension such as .php, got ".php "'],
+    [{ documentRoot, resolve, extension: [".php"] }, "an extension such as .php, got Array"],
+    [{ documentRoot, resolve, index: 5 }, "an index such as index.php, got 5"],
+    [{ documentRoot, resolve, frontController: 5 }, "a frontController such as /index.php, got 5"],
+    [5, "root to be an object, got 5"],
     [{ documentRoot, resolve, extension: "./p" }, 'an extension such as .php, got "./p"'],
     [{ documentRoot, resolve, index: "index.html" }, 'an index such as index.php, got "index.html"'],
     [{ documentRoot, resolve, index: "a/index.php" }, 'an index such as index.php, got "a/index.php"'],
     [{ documentRoot, resolve, frontController: "index.php" }, 'a frontController such as /index.php, got "index.php"'],
     [{ documentRoot, resolve, frontController: "/index" }, 'a frontController such as /index.php, got "/index"'],
   ])("scriptsIn throws a TypeError when it is %j", (root, expected) => {
-    expect(() => scriptsIn(root as FastCgiDocumentRoot)).toThrow(
+    expect(() => scriptsIn(root as unknown as FastCgiDocumentRoot)).toThrow(
       new TypeError(`Cannot use scripts: expected ${expected}`),
     );
   });
