@@ -120,7 +120,7 @@ describe("phpSite", () => {
     const files = (): Response => new Response(body.stream, { status });
     const { answerTo } = siteOf({ scripts: ["/index.php"], options: { files } });
     expect(await answerTo("/x")).toBe("/index.php");
-    expect(body.cancelled).toBeDefined();
+    expect(body.cancelled).toBe("Another answer takes the place of the file server's");
   });
 
   it.each([301, 304, 403, 416, 500])("phpSite passes a %i of the file server on", async (status) => {
@@ -282,6 +282,12 @@ describe("phpSite", () => {
   ])("phpSite throws a TypeError when it is given %j", (options, expected) => {
     expect(() => siteOf({ options: options as unknown as Partial<PhpSiteOptions> })).toThrow(
       new TypeError(`Cannot use ${expected}`),
+    );
+  });
+
+  it("phpSite throws a TypeError when it is given no options", () => {
+    expect(() => phpSite(5 as unknown as PhpSiteOptions)).toThrow(
+      new TypeError("Cannot serve a site: expected options to be an object, got 5"),
     );
   });
 
