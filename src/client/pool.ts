@@ -13,7 +13,7 @@ import type { ResolvedClientOptions } from "./options.ts";
 export interface ConnectionWish {
   /** Whether the request needs a new connection, because a kept one may be closed by now. */
   readonly fresh: boolean;
-  /** The request needs a connection that has had fewer requests than this. */
+  /** The request needs a connection that has had fewer requests than this. Only of fresh ones is that not any number. */
   readonly usedBelow: number;
 }
 
@@ -89,6 +89,11 @@ export class Pool {
     return { connections: this.#connections.size, idle, active, waiting: this.#waiters.size };
   }
 
+  /** The number of requests that connections will take which are being opened or can be opened. */
+  get #openings(): number {
+    return (this.#options.maxConnections - this.#connections.size) * this.#expectedRequests;
+  }
+
   /** The connections that are open. */
   get connections(): Iterable<ClientConnection> {
     return this.#connections;
@@ -118,8 +123,7 @@ export class Pool {
     const { fresh, usedBelow, signal } = request;
     const { maxQueuedRequests, maxConnections } = this.#options;
     // A request for which a connection can be opened does not count as waiting.
-    const opening = (maxConnections - this.#connections.size) * this.#expectedRequests;
-    if (this.#waiters.size >= maxQueuedRequests + opening) {
+    if (this.#waiters.size >= maxQueuedRequests + this.#openings) {
       const message = `Cannot send the request: ${maxQueuedRequests} wait for one of ${maxConnections} connections`;
       return Promise.reject(new FastCgiError("limit", message, { limit: "maxQueuedRequests" }));
     }
@@ -235,11 +239,16 @@ export class Pool {
   }
 
   #giveOut(): void {
+    /** The requests so far for which a connection is to be opened. */
+    let passed = 0;
     for (const waiter of this.#waiters) {
       const connection = this.#takeFree(waiter);
       if (connection === undefined) {
         // Stryker disable next-line ConditionalExpression: a shortcut, for no other finds one where this one does not
-        if (!isChoosy(waiter)) return;
+        if (!waiter.fresh) return;
+        passed++;
+        // An idle one makes room, before others take it that have come later: there may always be some.
+        if (!this.#isFailing && passed > this.#openings) this.#idle()[0]?.finish();
         continue;
       }
       // Removed first, because the request that is started may abort others that wait.
@@ -254,23 +263,20 @@ export class Pool {
         void this.#open();
         continue;
       }
-      // No waiting request can use an idle connection, so one makes room.
-      const [idle] = this.#idle();
-      if (idle === undefined) {
-        this.#makeRoom();
-        return;
-      }
-      idle.finish();
+      this.#makeRoom();
+      return;
     }
   }
 
   /**
-   * Closes a shared connection after its requests, if a request waits that can use none of the connections: a shared
-   * one may never be idle.
+   * Closes a shared connection after its requests, if a request waits that can use none of the connections, not even
+   * once they have room: a shared one may never be idle.
    */
   #makeRoom(): void {
-    if (![...this.#waiters].some(isChoosy)) return;
     const connections = [...this.#connections];
+    const canWait = ({ usedBelow }: Waiter): boolean =>
+      connections.some(({ exchanges }) => exchanges.begun < usedBelow);
+    if ([...this.#waiters].every(canWait)) return;
     // One connection is being closed already.
     if (connections.some(({ isOpen }) => !isOpen)) return;
     connections.find(({ exchanges }) => exchanges.isShared)?.finish();
@@ -353,7 +359,7 @@ export class Pool {
   }
 
   get #isUnused(): boolean {
-    return this.#connections.size + this.#dials.size + this.#waiters.size + this.#returning === 0;
+    return Math.max(this.#connections.size, this.#dials.size, this.#waiters.size, this.#returning) === 0;
   }
 
   #checkUnused(): void {
@@ -361,9 +367,4 @@ export class Pool {
     this.#onUnused();
     for (const resolve of this.#closing?.splice(0) ?? []) resolve();
   }
-}
-
-/** Whether a later request may use a connection that this one can't use. */
-function isChoosy({ fresh, usedBelow }: ConnectionWish): boolean {
-  return fresh || usedBelow < Number.POSITIVE_INFINITY;
 }

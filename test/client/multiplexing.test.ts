@@ -77,7 +77,9 @@ async function requests(application: ScriptedApplication, count: number): Promis
 function manual(options: FastCgiClientOptions) {
   const held = new Map<string, () => Promise<void>>();
   const places = new Map<string, number>();
+  const applications = new Map<number, ScriptedApplication>();
   const connector = shared(async (application, connection) => {
+    applications.set(connection, application);
     for (let piece = await application.next(); piece !== null; piece = await application.next()) {
       const { type, requestId, contentData } = piece;
       if (type !== RecordType.Params || contentData.length === 0) continue;
@@ -103,6 +105,11 @@ function manual(options: FastCgiClientOptions) {
       await held.get(name)!();
       await turns();
     },
+    /** Ends the connection that a request was put on. */
+    endConnectionOf: async (name: string): Promise<void> => {
+      await applications.get(places.get(name)!)!.end();
+      await turns();
+    },
   };
 }
 
@@ -120,6 +127,49 @@ describe("multiplexing: choosing a connection", () => {
     expect(placeOf("e")).toBe(2);
     for (const name of ["d", "e"]) await finish(name);
     expect(await Promise.all(all)).toEqual(["a", "b", "c", "d", "e"]);
+  });
+
+  it("FastCgiClient gives a POST that waits the next place on a shared connection, and closes none for it", async () => {
+    const { client, connector, send, finish, placeOf } = manual({ maxConnections: 1, maxConcurrentRequests: 2 });
+    const all = ["a", "b", "c"].map((name) => send(name));
+    await turns();
+    all.push(send("post", "POST"), send("d"));
+    await turns();
+    expect(client.status).toMatchObject({ connections: 1, active: 2, waiting: 3 });
+    await finish("a");
+    await finish("b");
+    expect(["c", "post", "d"].map(placeOf)).toEqual([1, 1, undefined]);
+    for (const name of ["c", "post", "d"]) await finish(name);
+    expect(await Promise.all(all)).toEqual(["a", "b", "c", "post", "d"]);
+    expect(connector.connections).toHaveLength(1);
+  });
+
+  it("FastCgiClient closes no connection for a request that is to be sent again when another one is about to be closed", async () => {
+    const { client, send, finish, placeOf, endConnectionOf } = manual({
+      maxConnections: 3,
+      maxConcurrentRequests: 3,
+      maxRequestsPerConnection: 4,
+    });
+    const names = ["a1", "a2", "a3", "b1", "b2", "b3", "c1", "c2", "c3"];
+    const all = names.map((name) => send(name));
+    await turns();
+    expect(names.map(placeOf)).toEqual([1, 1, 1, 2, 2, 2, 3, 3, 3]);
+    await finish("b1");
+    // The fourth request on the second connection, which takes no more.
+    all.push(send("b4"));
+    await finish("c1");
+    await endConnectionOf("c1");
+    // Both others of the third connection need one that has had none, and there is room for one such.
+    expect(["b4", "c2", "c3"].map(placeOf)).toEqual([2, 4, 3]);
+    all.push(send("d1"), send("d2"));
+    await turns();
+    expect(client.status).toMatchObject({ connections: 3, active: 9, waiting: 1 });
+    await finish("a1");
+    all.push(send("a4"));
+    await turns();
+    expect(["d1", "d2", "a4"].map(placeOf)).toEqual([4, 4, 1]);
+    for (const name of ["b2", "b3", "b4", "c3", "a2", "a3", "a4", "c2", "d1", "d2"]) await finish(name);
+    expect((await Promise.all(all)).length).toBe(13);
   });
 
   it("FastCgiClient keeps the order of requests when one is sent while another is put on its connection", async () => {
@@ -152,25 +202,6 @@ describe("multiplexing: choosing a connection", () => {
     for (const name of names) await finish(name);
     expect(await Promise.all(all)).toEqual(names);
     expect([names.map(placeOf), connector.connections.length]).toEqual([[1, 1, 1, 1, 1], 1]);
-  });
-
-  it("FastCgiClient closes one shared connection, not all, when a request waits that may need a new one", async () => {
-    const { connector, send, finish, placeOf } = manual({ maxConnections: 2, maxConcurrentRequests: 2 });
-    const all = ["a", "b", "c", "d"].map((name) => send(name));
-    await turns();
-    all.push(send("e", "POST"), send("f"), send("g"));
-    await turns();
-    await finish("c");
-    await finish("d");
-    // The first connection takes no more. The second one does.
-    expect(["e", "f", "g"].map(placeOf)).toEqual([2, 2, undefined]);
-    await finish("a");
-    expect(placeOf("g")).toBe(undefined);
-    await finish("b");
-    await turns();
-    expect([connector.connections.map(({ isClosed }) => isClosed), placeOf("g")]).toEqual([[true, false, false], 3]);
-    for (const name of ["e", "f", "g"]) await finish(name);
-    expect(await Promise.all(all)).toEqual(["a", "b", "c", "d", "e", "f", "g"]);
   });
 });
 

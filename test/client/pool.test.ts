@@ -226,6 +226,19 @@ describe("Pool: connections", () => {
     expect(await Promise.all([slow, quick])).toEqual(["post", "b"]);
   });
 
+  it("Pool makes room for a request that needs a new connection, although others always wait for the kept ones", async () => {
+    const { client, finish, running, placeOf } = manual({ keepAlive: true, maxConnections: 1 });
+    const all = [text(client, named("a"))];
+    await turns();
+    all.push(text(client, { params: [...post.params, ["NAME", "post"]] }));
+    for (const name of ["b", "c"]) all.push(text(client, named(name)));
+    await finish("a");
+    expect(running()).toEqual(["post"]);
+    expect(placeOf("post")).toBe(2);
+    for (const name of ["post", "b", "c"]) await finish(name);
+    expect(await Promise.all(all)).toEqual(["a", "post", "b", "c"]);
+  });
+
   it("Pool fails a request that can't be written when it gets its connection, and goes on with the next", async () => {
     const { client, finish } = manual({ maxConnections: 1, keepAlive: true });
     const first = text(client, named("a"));
