@@ -23,7 +23,8 @@ export interface ComposedConnectorOptions<Each extends Connector = Connector> {
   /**
    * Milliseconds for which a connector is tried last after it failed, or after its application refused a request because it is
    * overloaded. After that, one connection tries it in its turn again; until that has succeeded, the others still try it
-   * last. A failure does not count if the connector has connected since that attempt began. 0 turns it off.
+   * last. Of several that failed, the one that connected last is tried first. A failure does not count if the connector has
+   * connected since that attempt began. 0 turns it off.
    *
    * @default {10000} (10 s, as nginx's `fail_timeout`)
    */
@@ -123,8 +124,10 @@ class Backends<Each extends Connector> {
   readonly #orderOf: OrderOf<Each>;
   readonly #onFailure: (error: unknown, connector: Each) => void;
   readonly #failedAt = new Map<Each, number>();
-  /** How often each has connected. */
-  readonly #successes = new Map<Each, number>();
+  /** Connections so far. */
+  #connections = 0;
+  /** Which of them was the last one of each; of those that never connected there is none. */
+  readonly #lastConnection = new Map<Each, number>();
   /**
    * The member that opened each connection. It is not noted in the connection, because that object belongs to the
    * program or to a runtime. A result with both would force that shape on every connector and every wrapper.
@@ -178,25 +181,30 @@ class Backends<Each extends Connector> {
     return left.length === 0 ? null : this.connectorOf(left);
   }
 
-  /** Tries the members in this order, but those that failed lately last, until one connects. */
+  /**
+   * Tries the members in this order until one connects, but last those that failed lately. Of these the first is the one that
+   * connected last: one that is only slow now and then has failed lately as well as one that is down.
+   */
   async #connect(order: readonly Member<Each>[], options: ConnectOptions): Promise<FastCgiConnection> {
     const { signal } = options;
     const different = order.filter((member, index) => order.findIndex((other) => isAlike(member, other)) === index);
-    const cooling = new Set(different.filter(({ given }) => this.#isCooling(given)));
+    const cooling = different
+      .filter(({ given }) => this.#isCooling(given))
+      .sort((one, other) => this.#lastConnectionOf(other.given) - this.#lastConnectionOf(one.given));
     const errors: unknown[] = [];
-    for (const member of [...different.filter((one) => !cooling.has(one)), ...cooling]) {
+    for (const member of [...different.filter((one) => !cooling.includes(one)), ...cooling]) {
       signal.throwIfAborted();
       const { given } = member;
       const failedAt = this.#failedAt.get(given);
-      const successes = this.#successesOf(given);
+      const lastConnection = this.#lastConnectionOf(given);
       // An attempt that began before another one succeeded knows less than that one, however late it ends.
-      const isNewest = (): boolean => this.#successesOf(given) === successes;
+      const isNewest = (): boolean => this.#lastConnectionOf(given) === lastConnection;
       // This connection finds out whether it is back. Meanwhile others still try it last.
       if (failedAt !== undefined) this.#failedAt.set(given, performance.now());
       try {
         const connection = await this.#attempt(member.connector, options);
         this.#failedAt.delete(given);
-        this.#successes.set(given, this.#successesOf(given) + 1);
+        this.#lastConnection.set(given, ++this.#connections);
         this.#memberOf.set(connection, member);
         return connection;
       } catch (error) {
@@ -221,8 +229,8 @@ class Backends<Each extends Connector> {
     return age >= 0 && age < this.#options.coolDown;
   }
 
-  #successesOf(connector: Each): number {
-    return this.#successes.get(connector) ?? 0;
+  #lastConnectionOf(connector: Each): number {
+    return this.#lastConnection.get(connector) ?? 0;
   }
 
   #fail(error: unknown, connector: Each): void {

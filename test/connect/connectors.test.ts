@@ -138,6 +138,31 @@ describe("failover", () => {
     expect(dead.attempts).toBe(1);
   });
 
+  it.each([failover, roundRobin])(
+    "%o asks first, of those that failed, the one that connected last",
+    async (compose) => {
+      const [dead, slow, gone] = [new Backend("down"), new Backend(), new Backend("down")];
+      const connector = compose([dead, slow, gone]);
+      expect(await winner(connector, dead, slow, gone)).toBe(1);
+      slow.state = "down";
+      await failureOf(connector.connect(noSignal()));
+      slow.state = "up";
+      const attempts = dead.attempts;
+      expect(await winner(connector, dead, slow, gone)).toBe(1);
+      expect(dead.attempts).toBe(attempts);
+      // Those that never connected keep their order.
+      slow.state = "down";
+      await failureOf(connector.connect(noSignal()));
+      gone.state = "up";
+      expect(await winner(connector, dead, slow, gone)).toBe(2);
+      gone.state = "down";
+      await failureOf(connector.connect(noSignal()));
+      slow.state = "up";
+      gone.state = "up";
+      expect(await winner(connector, dead, slow, gone)).toBe(2);
+    },
+  );
+
   it("failover goes on with a connector that has connected since an attempt began that was aborted", async () => {
     const [first, second] = [new Backend("down"), new Backend("down")];
     const connector = failover([first, second]);

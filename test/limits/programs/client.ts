@@ -48,11 +48,12 @@ const WAIT = 50;
 const [name, json] = process.argv.slice(2);
 const task = JSON.parse(json!) as ClientTask;
 const { FastCgiHttpClient: Client, FastCgiTcpConnector, failover }: Adapter = await adapterOf(name as RuntimeName);
-let failed = 0;
-const onFailure = (): void => {
-  failed++;
-};
 const [hostile, other] = [task.hostile, task.good].map((port) => new FastCgiTcpConnector({ port }));
+let failed = 0;
+const onFailure = (_: unknown, connector: unknown): void => {
+  // On a busy machine the good one may be connected to later than the limit as well.
+  if (connector === hostile) failed++;
+};
 const both = task.failover && failover([hostile!, other!], { ...task.failover, onFailure });
 const client: FastCgiHttpClient = new Client(both ?? hostile!, {
   onStderr() {},
