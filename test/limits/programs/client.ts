@@ -51,8 +51,8 @@ const { FastCgiHttpClient: Client, FastCgiTcpConnector, failover }: Adapter = aw
 const [hostile, other] = [task.hostile, task.good].map((port) => new FastCgiTcpConnector({ port }));
 let failed = 0;
 const onFailure = (_: unknown, connector: unknown): void => {
-  // On a busy machine the good one may be connected to later than the limit as well.
-  if (connector === hostile) failed++;
+  // On a busy machine the good one may be connected to later than the limit, and a call then asks the dead one as its last.
+  failed += connector === hostile ? 1 : -1;
 };
 const both = task.failover && failover([hostile!, other!], { ...task.failover, onFailure });
 const client: FastCgiHttpClient = new Client(both ?? hostile!, {
