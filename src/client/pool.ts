@@ -277,8 +277,8 @@ export class Pool {
     const canWait = ({ usedBelow }: Waiter): boolean =>
       connections.some(({ exchanges }) => exchanges.begun < usedBelow);
     if ([...this.#waiters].every(canWait)) return;
-    // One connection is being closed already.
-    if (connections.some(({ isOpen }) => !isOpen)) return;
+    // One is being closed already, or opened.
+    if (this.#dials.size > 0 || connections.some(({ isOpen }) => !isOpen)) return;
     connections.find(({ exchanges }) => exchanges.isShared)?.finish();
   }
 

@@ -172,6 +172,54 @@ describe("multiplexing: choosing a connection", () => {
     expect((await Promise.all(all)).length).toBe(13);
   });
 
+  it("FastCgiClient closes a connection for requests that are to be sent again, also when others wait that need none of their own", async () => {
+    const { client, send, finish, placeOf, endConnectionOf } = manual({ maxConnections: 2, maxConcurrentRequests: 2 });
+    const all = ["a1", "a2", "b1", "b2", "b3"].map((name) => send(name));
+    await turns();
+    await finish("b1");
+    all.push(...["c1", "c2", "c3"].map((name) => send(name)));
+    await turns();
+    await endConnectionOf("b2");
+    // Two that came first have the third connection. Behind them wait one of their kind, and two that can't use the first.
+    expect(["b2", "b3", "c1", "c2", "c3"].map(placeOf)).toEqual([2, 2, 3, 3, undefined]);
+    expect(client.status).toMatchObject({ connections: 2, active: 4, waiting: 3 });
+    await finish("a1");
+    expect(placeOf("c3")).toBeUndefined();
+    await finish("a2");
+    expect(placeOf("c3")).toBe(4);
+    for (const name of ["c1", "c2", "c3", "b2", "b3"]) {
+      await turns();
+      await finish(name);
+    }
+    expect((await Promise.all(all)).length).toBe(8);
+  });
+
+  it("FastCgiClient closes no connection for requests that are to be sent again when another may have a place for them", async () => {
+    const { client, send, finish, placeOf, endConnectionOf } = manual({ maxConnections: 2, maxConcurrentRequests: 2 });
+    const all = ["a1", "a2", "b1", "b2"].map((name) => send(name));
+    await turns();
+    for (const [over, next] of [
+      ["a1", "a3"],
+      ["b1", "b3"],
+      ["b2", "b4"],
+      ["b3", "b5"],
+    ] as const) {
+      await finish(over);
+      all.push(send(next));
+      await turns();
+    }
+    all.push(...["c1", "c2", "c3"].map((name) => send(name)));
+    await turns();
+    // Three were answered on it, and those that were not may have a connection that has had two.
+    await endConnectionOf("b4");
+    expect(["c1", "c2", "c3", "b4", "b5"].map(placeOf)).toEqual([3, 3, undefined, 2, 2]);
+    expect(client.status).toMatchObject({ connections: 2, active: 4, waiting: 3 });
+    await finish("a2");
+    expect(placeOf("c3")).toBe(1);
+    for (const name of ["c1", "c2", "c3", "b4", "b5", "a3"]) await finish(name);
+    expect((await Promise.all(all)).length).toBe(11);
+  });
+
   it("FastCgiClient keeps the order of requests when one is sent while another is put on its connection", async () => {
     const { client, send, finish, placeOf } = manual({ maxConnections: 1, maxConcurrentRequests: 2 });
     const all: Promise<string>[] = [];
