@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { RecordType } from "../../src/protocol/constants.ts";
+import type { FastCgiRecord } from "../../src/protocol/record.ts";
 import { Reading, type ReadingHost } from "../../src/transport/reading.ts";
 import { DrivenChannel } from "../support/driven_channel.ts";
+import { deferred } from "../support/open_stream.ts";
 import { bytesOf, record } from "../support/records.ts";
 
 let now = 0;
@@ -41,16 +43,18 @@ function piece(length: number): Uint8Array {
 /** The reading of a connection to which each record takes so many milliseconds. */
 function started(milliseconds: number, room?: Promise<void>) {
   const channel = new Noting();
-  const host: ReadingHost = {
+  const records: FastCgiRecord[] = [];
+  const host = {
     keptBytes: 0,
-    onRecord() {
+    onRecord(one: FastCgiRecord) {
       now += milliseconds;
+      records.push(one);
       return room;
     },
     onPause() {},
-    onResume() {},
+    onResume: (pausedFor: number) => void channel.told.push(`${pausedFor} ms`),
   };
-  return { channel, reading: new Reading(channel, host) };
+  return { channel, host, records, reading: new Reading(channel, host) };
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve));
@@ -58,11 +62,48 @@ const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve));
 it("a connection that has worked for more than 10 ms of a turn is read again in the next turn", async () => {
   const { channel, reading } = started(11);
   reading.take(piece(4096), true);
-  expect(channel.told).toEqual(["pause"]);
+  expect([channel.told, reading.isPaused]).toEqual([["pause"], true]);
   await channel.resumed();
+  expect(reading.isPaused).toBe(false);
   reading.take(piece(4096), true);
-  expect(channel.told).toEqual(["pause", "resume", "pause"]);
+  expect(channel.told).toEqual(["pause", "0 ms", "resume", "pause"]);
   await channel.resumed();
+});
+
+it("a connection that has worked for 10 ms of a turn is read on", () => {
+  const { channel, reading } = started(10);
+  reading.take(piece(4096), true);
+  expect(channel.told).toEqual([]);
+});
+
+it("the content of a record is passed on as it comes, and the connection is between records behind the padding", () => {
+  const { reading, records } = started(0);
+  const bytes = bytesOf(record(RecordType.Stdin, 1, new Uint8Array(1001)));
+  reading.take(bytes.slice(0, 508), true);
+  expect(records.map(({ contentData }) => contentData.length)).toEqual([500]);
+  expect(reading.isBetweenRecords).toBe(false);
+  reading.take(bytes.slice(508, -1), true);
+  expect(reading.isBetweenRecords).toBe(false);
+  reading.take(bytes.slice(-1), true);
+  expect(reading.isBetweenRecords).toBe(true);
+});
+
+it.each([
+  ["freed when nothing of it is in use", true, 0, 1],
+  ["kept when another view of it is in use", false, 0, 0],
+  ["kept when its content is in use", true, 16_384, 0],
+])("the memory of a piece is %s", (_, isSole, keeps, frees) => {
+  const { reading, host } = started(0);
+  const bytes = piece(16_384);
+  let freed = 0;
+  // Not every runtime has this method.
+  Object.defineProperty(bytes.buffer, "transfer", { value: () => freed++ });
+  vi.spyOn(host, "onRecord").mockImplementation(() => {
+    host.keptBytes += keeps;
+    return undefined;
+  });
+  reading.take(bytes, isSole);
+  expect(freed).toBe(frees);
 });
 
 it("the work for several pieces of a turn is added up", async () => {
@@ -101,18 +142,36 @@ it("a small piece, behind which there is nothing to read, pauses nothing", () =>
 });
 
 it("a connection that also waits for room is read again when it has both", async () => {
-  let giveRoom!: () => void;
-  const room = new Promise<void>((resolve) => {
-    giveRoom = resolve;
-  });
+  const { promise: room, resolve: giveRoom } = deferred();
   const { channel, reading } = started(11, room);
   reading.take(piece(4096), true);
   await turn();
   await turn();
   expect(channel.told).toEqual(["pause"]);
+  now += 500;
   giveRoom();
   await channel.resumed();
-  expect(channel.told).toEqual(["pause", "resume"]);
+  expect(channel.told).toEqual(["pause", "500 ms", "resume"]);
+});
+
+it("a connection is read again once when several records wait for the same room", async () => {
+  const { promise: room, resolve: giveRoom } = deferred();
+  const { channel, reading } = started(0, room);
+  reading.take(piece(64), true);
+  reading.take(piece(64), true);
+  giveRoom();
+  await turn();
+  expect(channel.told).toEqual(["pause", "0 ms", "resume"]);
+});
+
+it("a connection that was closed before there is room is not read again", async () => {
+  const { promise: room, resolve: giveRoom } = deferred();
+  const { channel, reading } = started(0, room);
+  reading.take(piece(64), true);
+  reading.end();
+  giveRoom();
+  await turn();
+  expect(channel.told).toEqual(["pause"]);
 });
 
 it("a connection that was closed in a pause is not read again, and leaves no timer", async () => {
