@@ -1,8 +1,17 @@
-import { describe, expect, it } from "vitest";
-import { encodeRecords, type FastCgiError, type FastCgiRecord, RecordType } from "../../src/toolkit.ts";
-import { RecordWriter } from "../../src/transport/record_writer.ts";
+import { describe, expect, it, vi } from "vitest";
+import {
+  type ByteChannel,
+  encodeRecords,
+  type FastCgiError,
+  type FastCgiRecord,
+  RecordType,
+} from "../../src/toolkit.ts";
+import { RecordWriter, type RecordWriterHost } from "../../src/transport/record_writer.ts";
+import { joined } from "../support/bytes.ts";
+import { DrivenChannel } from "../support/driven_channel.ts";
 import { pass, useFakeTime } from "../support/fake_time.ts";
-import { record } from "../support/records.ts";
+import { deferred } from "../support/open_stream.ts";
+import { record, recordsIn } from "../support/records.ts";
 import { SlowTransport } from "../support/slow_transport.ts";
 import { isSettled } from "../support/streams.ts";
 import { failOnUnhandledRejections, turns } from "../support/unhandled_rejections.ts";
@@ -12,11 +21,19 @@ failOnUnhandledRejections();
 const RECORD_BYTES = 65_528;
 const WRITE_TIMEOUT = 1000;
 
-function writerOver(transport: SlowTransport): { writer: RecordWriter; errors: unknown[] } {
+function writerOver(
+  { channel }: { readonly channel: ByteChannel },
+  more: Partial<RecordWriterHost> = {},
+): { writer: RecordWriter; errors: unknown[] } {
   const errors: unknown[] = [];
   const onWriteError = (error: unknown): void => void errors.push(error);
-  const host = { options: { writeTimeout: WRITE_TIMEOUT }, isShared: false, onWriteError };
-  return { writer: new RecordWriter(transport.channel, host), errors };
+  const host = { options: { writeTimeout: WRITE_TIMEOUT }, isShared: false, onWriteError, ...more };
+  return { writer: new RecordWriter(channel, host), errors };
+}
+
+/** Lets so many turns of the microtask queue pass. */
+async function microtasks(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await null;
 }
 
 function stdout(requestId: number, length: number): FastCgiRecord {
@@ -47,6 +64,56 @@ describe("RecordWriter.write", () => {
     writer.write([stdout(1, 0)]);
     await turns();
     expect(transport.summary).toEqual(["6:1:5 6:2:6 6:1:0"]);
+  });
+
+  it("gathers into one write when each record comes a turn of the microtask queue after the other", async () => {
+    const transport = new SlowTransport();
+    const { writer } = writerOver(transport);
+    for (let sent = 0; sent < 30; sent++) {
+      writer.write([stdout(1, 5)]);
+      await null;
+    }
+    await turns();
+    expect(transport.records.map((records) => records.length)).toEqual([30]);
+  });
+
+  it("does not wait for more when a write is full", async () => {
+    const channel = new DrivenChannel();
+    const { written } = channel;
+    const { writer } = writerOver({ channel });
+    writer.write([...fullWrite(), stdout(1, 5)]);
+    await microtasks(4);
+    expect(recordsIn(joined(...written))).toHaveLength(5);
+  });
+
+  it("sends records with all that was gathered when they are to be sent at once", () => {
+    const channel = new DrivenChannel();
+    const { written } = channel;
+    const { writer } = writerOver({ channel });
+    writer.write([stdout(1, 5)]);
+    expect(written).toEqual([]);
+    const sent = writer.write([stdout(2, 6)], true);
+    expect(recordsIn(joined(...written)).map(({ requestId }) => requestId)).toEqual([1, 2]);
+    expect([sent.taken, sent.hasLeft, writer.pendingBytes]).toEqual([undefined, true, 0]);
+  });
+
+  it("says of records whether the transport was given them, as the peer may have read them then", async () => {
+    const transport = new SlowTransport();
+    const { writer } = writerOver(transport);
+    const batch = writer.write([stdout(1, 5)]);
+    expect(batch.hasLeft).toBe(false);
+    await turns();
+    expect(batch.hasLeft).toBe(true);
+    transport.take();
+    await batch.taken;
+    expect(batch.hasLeft).toBe(true);
+    const never = writer.write([stdout(1, 5)]);
+    writer.fail(new Error("gone"));
+    expect(never.hasLeft).toBe(false);
+  });
+
+  it.each([true, false])("says whether several streams may write: %s", (isShared) => {
+    expect(writerOver(new SlowTransport(), { isShared }).writer.isShared).toBe(isShared);
   });
 
   it("gathers into one write when the transport is busy", async () => {
@@ -145,6 +212,40 @@ describe("RecordWriter.writeEncoded", () => {
     expect([written.taken, writer.pendingBytes]).toEqual([undefined, 0]);
   });
 
+  it("RecordWriter.writeEncoded copies nothing when nothing else waits", () => {
+    const channel = new DrivenChannel();
+    const { written } = channel;
+    const { writer } = writerOver({ channel });
+    const piece = encodeRecords([stdout(1, 5), stdout(1, 0)]);
+    expect(writer.writeEncoded(piece, true).taken).toBeUndefined();
+    expect(written).toHaveLength(1);
+    expect(written[0]).toBe(piece);
+  });
+
+  it("RecordWriter.writeEncoded gathers the piece with what follows when it is not to be sent at once", async () => {
+    const transport = new SlowTransport();
+    const { writer } = writerOver(transport);
+    writer.writeEncoded(encodeRecords([stdout(1, 5)]));
+    writer.write([stdout(2, 6)]);
+    await turns();
+    expect(transport.summary).toEqual(["6:1:5 6:2:6"]);
+  });
+
+  it("RecordWriter.writeEncoded waits when the transport is busy, which must not be given more then", async () => {
+    const channel = new DrivenChannel();
+    const first = deferred();
+    const write = vi.spyOn(channel, "write").mockReturnValueOnce(first.promise);
+    const { writer } = writerOver({ channel });
+    writer.write([stdout(1, 5)], true);
+    writer.writeEncoded(encodeRecords([stdout(2, 6)]), true);
+    await turns();
+    expect(write).toHaveBeenCalledTimes(1);
+    first.resolve();
+    await turns();
+    expect(write).toHaveBeenCalledTimes(2);
+    expect(recordsIn(joined(...channel.written)).map(({ requestId }) => requestId)).toEqual([2]);
+  });
+
   it("RecordWriter.writeEncoded keeps the order when other records wait", async () => {
     const transport = new SlowTransport();
     const { writer } = writerOver(transport);
@@ -178,9 +279,46 @@ describe("RecordWriter.write and time", () => {
     expect(errors).toEqual([]);
     await pass(1);
     // The transport never says what became of the write.
-    expect(await settled).toMatchObject({ code: "timeout", limit: "writeTimeout" });
+    const message = "Cannot write: the peer took nothing for 1000 ms";
+    expect(await settled).toMatchObject({ code: "timeout", limit: "writeTimeout", message });
     expect(errors).toMatchObject([{ code: "timeout", limit: "writeTimeout" }]);
   });
+
+  it("waits on when its connection has something else to do about a timeout", async () => {
+    const transport = new SlowTransport();
+    const told: FastCgiError[] = [];
+    const { writer, errors } = writerOver(transport, { onWriteTimeout: (error) => void told.push(error) });
+    const { taken } = writer.write([stdout(1, 5)]);
+    await pass(WRITE_TIMEOUT);
+    expect(told).toMatchObject([{ code: "timeout", limit: "writeTimeout" }]);
+    expect([writer.hasFailed, errors]).toEqual([false, []]);
+    transport.take();
+    await taken;
+  });
+
+  it.each([
+    [999, [32]],
+    [1000, [8, 8, 8, 8]],
+  ])(
+    "after a write that took %i ms, gathers as many records of 8 KiB into a write as %j",
+    async (milliseconds, sent) => {
+      const transport = new SlowTransport();
+      const { writer } = writerOver(transport, { options: { writeTimeout: 60_000 } });
+      // Only the time of the write counts, not that of the clock.
+      await pass(100);
+      const { taken } = writer.write([stdout(1, 5)]);
+      await pass(milliseconds);
+      transport.take();
+      await taken;
+      writer.write(Array.from({ length: 32 }, () => stdout(1, 8184)));
+      for (let count = 0; count < sent.length; count++) {
+        await turns();
+        transport.take();
+      }
+      await writer.idle();
+      expect(transport.records.slice(1).map((records) => records.length)).toEqual(sent);
+    },
+  );
 
   it("fails with timeout when the transport takes nothing of an encoded piece", async () => {
     const { writer, errors } = writerOver(new SlowTransport());
@@ -210,6 +348,15 @@ describe("RecordWriter.write and time", () => {
     void writer.close();
     await pass(WRITE_TIMEOUT);
     expect(errors).toMatchObject([{ code: "timeout", limit: "writeTimeout" }]);
+  });
+
+  it("does not fail, and leaves no timer, when the transport has taken the half-close", async () => {
+    const transport = new SlowTransport({ patient: true });
+    const { writer, errors } = writerOver(transport);
+    await writer.close();
+    expect(vi.getTimerCount()).toBe(0);
+    await pass(WRITE_TIMEOUT * 2);
+    expect([errors, writer.hasFailed, writer.isFlushing]).toEqual([[], false, false]);
   });
 });
 
@@ -268,6 +415,26 @@ describe("RecordWriter.close", () => {
     await closed;
     expect([writer.isFlushing, writer.hasFailed]).toEqual([false, true]);
     expect(errors).toEqual([error]);
+  });
+
+  it("does not half-close when the writer fails while something waits", async () => {
+    const transport = new SlowTransport();
+    const { writer } = writerOver(transport);
+    writer.write([stdout(1, 5)]);
+    const closed = writer.close();
+    await turns();
+    writer.fail(new Error("gone"));
+    await closed;
+    expect(transport.closed).toBe(false);
+  });
+
+  it("reports the error when the half-close fails", async () => {
+    const broken = new Error("broken");
+    const channel = new DrivenChannel();
+    channel.end = () => Promise.reject(broken);
+    const { writer, errors } = writerOver({ channel });
+    await writer.close();
+    expect([errors, writer.hasFailed]).toEqual([[broken], true]);
   });
 
   it("resolves when the writer has failed", async () => {
