@@ -56,7 +56,6 @@ export interface RecordWriterHost {
 export class WriteBatch implements WrittenRecords {
   readonly records: FastCgiRecord[] = [];
   bytes = 0;
-  // Stryker disable next-line StringLiteral: any text that is no other state does
   #state: "waiting" | "leaving" | "taken" | "failed" = "waiting";
   #error: unknown;
   /** Made only if a sender waits, because a promise for each batch would cost more than the batch. */
@@ -115,7 +114,7 @@ export class RecordWriter implements RecordSink {
   #maxBatchBytes = MAX_BATCH_BYTES;
   /** The batch that the transport is taking. */
   #sending: WriteBatch | null = null;
-  #gathering: Promise<void> | null = null;
+  #isGathering = false;
   /** `closing` lasts until everything is sent, and the end. */
   #state: "open" | "closing" | "ended" | "failed" = "open";
   #closing: Promise<void> | null = null;
@@ -159,9 +158,12 @@ export class RecordWriter implements RecordSink {
   write(records: readonly FastCgiRecord[], atOnce: boolean = false): WriteBatch {
     if (this.#isOver) return this.#refused();
     let batch = this.#batchWithRoom();
-    for (const record of records) batch = this.#put(record);
+    for (const record of records) {
+      if (batch.bytes >= this.#maxBatchBytes) batch = this.#batchWithRoom();
+      this.#put(batch, record);
+    }
     if (atOnce) this.#flush();
-    else this.#gathering ??= this.#gather();
+    else this.#gatherMore();
     return batch;
   }
 
@@ -242,13 +244,11 @@ export class RecordWriter implements RecordSink {
     return batch;
   }
 
-  #put(record: FastCgiRecord): WriteBatch {
-    const batch = this.#batchWithRoom();
+  #put(batch: WriteBatch, record: FastCgiRecord): void {
     const length = encodedRecordLength(record);
     batch.records.push(record);
     batch.bytes += length;
     this.#pendingBytes += length;
-    return batch;
   }
 
   async #close(): Promise<void> {
@@ -256,20 +256,19 @@ export class RecordWriter implements RecordSink {
     this.#state = "closing";
     await this.idle();
     if (this.hasFailed) return;
-    const timeout = this.#limitWrite();
+    this.#limitWrite();
     try {
       if (this.#breaksOff) await this.#channel.write([new Uint8Array(FCGI_HEADER_LEN)]);
       await this.#channel.end();
-      // Stryker disable next-line StringLiteral: any text that is no other state does
       if (!this.hasFailed) this.#state = "ended";
     } catch (error) {
       this.fail(error);
     } finally {
-      timeout.dispose();
+      this.#timeout?.dispose();
     }
   }
 
-  #limitWrite(): Deadline {
+  #limitWrite(): void {
     const { writeTimeout } = this.#host.options;
     this.#timeout ??= new Deadline(() => {
       const message = `Cannot write: the peer took nothing for ${writeTimeout} ms`;
@@ -278,13 +277,17 @@ export class RecordWriter implements RecordSink {
       else this.#host.onWriteTimeout(error);
     });
     this.#timeout.restart(writeTimeout);
-    return this.#timeout;
+  }
+
+  #gatherMore(): void {
+    if (!this.#isGathering && this.#sending === null) void this.#gather();
   }
 
   async #gather(): Promise<void> {
+    this.#isGathering = true;
     const isOver = (): boolean => this.#batches.length !== 1;
     await waitTurns(GATHERING_TURNS, isOver, () => this.#pendingBytes);
-    this.#gathering = null;
+    this.#isGathering = false;
     this.#flush();
   }
 
@@ -293,7 +296,7 @@ export class RecordWriter implements RecordSink {
     while (this.#sending === null && this.#batches.length > 0) {
       this.#send(this.#batches.shift()!);
     }
-    this.#tellIdle();
+    if (this.#sending === null) this.#tellIdle();
   }
 
   #send(batch: WriteBatch, encoded: Uint8Array | null = null): void {
@@ -308,7 +311,6 @@ export class RecordWriter implements RecordSink {
     }
   }
 
-  /** Those that are told look for themselves. */
   #tellIdle(): void {
     const waiting = this.#onIdle;
     this.#onIdle = null;
@@ -317,14 +319,14 @@ export class RecordWriter implements RecordSink {
 
   async #waitFor(busy: Promise<void>, batch: WriteBatch): Promise<void> {
     const start = performance.now();
-    const timeout = this.#limitWrite();
+    this.#limitWrite();
     try {
       await busy;
     } catch (error) {
       this.fail(error);
     }
     if (this.hasFailed) return;
-    timeout.stop();
+    this.#timeout?.stop();
     this.#onTaken(batch, performance.now() - start);
     this.#flush();
   }
