@@ -56,6 +56,7 @@ export interface RecordWriterHost {
 export class WriteBatch implements WrittenRecords {
   readonly records: FastCgiRecord[] = [];
   bytes = 0;
+  // Stryker disable next-line StringLiteral: any text that is no other state does
   #state: "waiting" | "leaving" | "taken" | "failed" = "waiting";
   #error: unknown;
   /** Made only if a sender waits, because a promise for each batch would cost more than the batch. */
@@ -256,19 +257,20 @@ export class RecordWriter implements RecordSink {
     this.#state = "closing";
     await this.idle();
     if (this.hasFailed) return;
-    this.#limitWrite();
+    const timeout = this.#limitWrite();
     try {
       if (this.#breaksOff) await this.#channel.write([new Uint8Array(FCGI_HEADER_LEN)]);
       await this.#channel.end();
+      // Stryker disable next-line StringLiteral: any text that is no other state does
       if (!this.hasFailed) this.#state = "ended";
     } catch (error) {
       this.fail(error);
     } finally {
-      this.#timeout?.dispose();
+      timeout.dispose();
     }
   }
 
-  #limitWrite(): void {
+  #limitWrite(): Deadline {
     const { writeTimeout } = this.#host.options;
     this.#timeout ??= new Deadline(() => {
       const message = `Cannot write: the peer took nothing for ${writeTimeout} ms`;
@@ -277,6 +279,7 @@ export class RecordWriter implements RecordSink {
       else this.#host.onWriteTimeout(error);
     });
     this.#timeout.restart(writeTimeout);
+    return this.#timeout;
   }
 
   #gatherMore(): void {
@@ -319,14 +322,14 @@ export class RecordWriter implements RecordSink {
 
   async #waitFor(busy: Promise<void>, batch: WriteBatch): Promise<void> {
     const start = performance.now();
-    this.#limitWrite();
+    const timeout = this.#limitWrite();
     try {
       await busy;
     } catch (error) {
       this.fail(error);
     }
     if (this.hasFailed) return;
-    this.#timeout?.stop();
+    timeout.stop();
     this.#onTaken(batch, performance.now() - start);
     this.#flush();
   }
