@@ -2,8 +2,8 @@
 // decoded is said once, and then only counted.
 
 import { decodeNameValuePairs, type FastCgiRecord, RecordDecoder, RecordType } from "../../src/toolkit.ts";
+import { HeaderBytes } from "../check/header_bytes.ts";
 import { constantName } from "../check/report/records.ts";
-import { ReservedBytes } from "../check/reserved_bytes.ts";
 import { safeLine } from "../frame/style.ts";
 import { Exchange, recordReport, type WireOptions } from "./exchange.ts";
 import type { ConnectionReport, ExchangeReport, Oddity, Outcome, RecordEvent } from "./report.ts";
@@ -322,7 +322,7 @@ function pairsOf(contentData: Uint8Array): readonly (readonly [string, string])[
 /** The bytes of one party, as records. */
 class Direction {
   readonly #decoder = new RecordDecoder();
-  readonly #reserved = new ReservedBytes();
+  readonly #headers = new HeaderBytes();
   #isDead = false;
 
   get isBetweenRecords(): boolean {
@@ -350,8 +350,8 @@ class Direction {
   ): { readonly error: string | null; readonly hasReserved: boolean; readonly isBrokenOff: boolean } {
     if (this.#isDead) return { error: null, hasReserved: false, isBrokenOff: false };
     let error: string | null = null;
-    this.#reserved.push(bytes);
-    const hasReserved = this.#reserved.values.splice(0).some((byte) => byte !== 0);
+    this.#headers.push(bytes);
+    const hasReserved = this.#headers.reserved.splice(0).some((byte) => byte !== 0);
     try {
       this.#decoder.transform(bytes, { enqueue: onRecord });
     } catch (thrown) {
@@ -359,6 +359,6 @@ class Direction {
       error = (thrown as Error).message;
     }
     // This library breaks a response off like this, because nginx takes the end of the connection for that of the response.
-    return { error, hasReserved: hasReserved && error === null, isBrokenOff: this.#reserved.otherVersion === 0 };
+    return { error, hasReserved: hasReserved && error === null, isBrokenOff: this.#headers.otherVersion === 0 };
   }
 }

@@ -13,7 +13,7 @@ import type { ResolvedClientOptions } from "./options.ts";
 export interface ConnectionWish {
   /** Whether the request needs a new connection, because a kept one may be closed by now. */
   readonly fresh: boolean;
-  /** The request needs a connection that has had fewer requests than this. Only of fresh ones is that not any number. */
+  /** The request needs a connection that has had fewer requests than this. Infinity unless it is `fresh`. */
   readonly usedBelow: number;
 }
 

@@ -117,14 +117,17 @@ export class Exchanges implements ExchangeHost {
 
   #settle(exchange: Exchange, isEnded: boolean): void {
     this.#running--;
-    if (!isEnded) this.#breakOff(exchange);
+    if (!isEnded) {
+      if (this.#host.canSend) this.#breakOff(exchange);
+      else this.#host.release(exchange.request);
+    }
     this.#host.onSettled();
   }
 
   /**
    * Leaves a response that broke off without FCGI_END_REQUEST, so that it does not look complete. FastCGI has no way to
    * say so that a web server understands, so the connection is broken off. Other requests on it come first; until then
-   * an abort still gets its answer. A connection that can send nothing any more has aborted the request already.
+   * an abort still gets its answer.
    */
   #breakOff(exchange: Exchange): void {
     const { request } = exchange;

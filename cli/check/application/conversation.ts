@@ -12,9 +12,9 @@ import {
   type StreamConnection,
   toStreams,
 } from "../../../src/toolkit.ts";
+import { HeaderBytes } from "../header_bytes.ts";
 import { describeRecords } from "../report/records.ts";
 import type { ConversationLog } from "../report/rule.ts";
-import { ReservedBytes } from "../reserved_bytes.ts";
 
 /** A connection and its traffic. */
 export class Conversation {
@@ -23,7 +23,7 @@ export class Conversation {
   readonly #decoder = new RecordDecoder();
   readonly #timeout: number;
   readonly #sent: string[] = [];
-  readonly #reserved = new ReservedBytes();
+  readonly #headers = new HeaderBytes();
   #wake: (() => void)[] = [];
   #isClosedByUs = false;
   /** Everything the application has sent. */
@@ -116,7 +116,7 @@ export class Conversation {
 
   /** The reserved bytes of the headers that came. */
   get reservedBytes(): readonly number[] {
-    return this.#reserved.values;
+    return this.#headers.reserved;
   }
 
   /** Why a request got no end, in words. */
@@ -155,7 +155,7 @@ export class Conversation {
 
   #take(chunk: Uint8Array): void {
     if (this.unreadable !== null) return;
-    this.#reserved.push(chunk);
+    this.#headers.push(chunk);
     try {
       this.#decoder.transform(chunk, { enqueue: (record) => this.records.push(record) });
     } catch (error) {

@@ -10,8 +10,8 @@ import {
   RecordDecoder,
   RecordType,
 } from "../../../src/toolkit.ts";
+import { HeaderBytes } from "../header_bytes.ts";
 import { constantName } from "../report/records.ts";
-import { ReservedBytes } from "../reserved_bytes.ts";
 
 /** A record without its content. */
 export type SeenRecord = Pick<FastCgiRecord, "type" | "requestId"> & { contentLength: number; paddingLength: number };
@@ -138,7 +138,7 @@ export class ObservedConnection {
   unreadable: string | null = null;
   isClosed = false;
   readonly #decoder = new RecordDecoder();
-  readonly #reserved = new ReservedBytes();
+  readonly #headers = new HeaderBytes();
   readonly #onOver: (request: ObservedRequest) => void;
 
   /** @param onOver Called with every request that is answered or aborted. */
@@ -148,13 +148,13 @@ export class ObservedConnection {
 
   /** Reserved bytes of the headers. */
   get reservedBytes(): readonly number[] {
-    return this.#reserved.values;
+    return this.#headers.reserved;
   }
 
   /** Takes bytes of the web server. */
   take(bytes: Uint8Array): void {
     if (this.unreadable !== null) return;
-    this.#reserved.push(bytes);
+    this.#headers.push(bytes);
     try {
       this.#decoder.transform(bytes, { enqueue: (record) => this.#takeRecord(record) });
     } catch (error) {

@@ -180,7 +180,7 @@ function parseStatus(
 function trimBlanks(text: string): string {
   let start = 0;
   let end = text.length;
-  // Beyond both ends are no blanks.
+  // Both stop at the ends of the text, because NaN, the code beyond them, is no blank.
   while (isBlank(text.charCodeAt(start))) start++;
   while (isBlank(text.charCodeAt(end - 1))) end--;
   return text.slice(start, end);

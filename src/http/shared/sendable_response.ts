@@ -51,6 +51,8 @@ export function lengthToSend(contentLength: string | null, status: number): numb
 /** The body, for the message that it is not as long as Content-Length says. */
 export function bodyName(headers: Headers): string {
   const encoding = headers.get("content-encoding");
-  const hint = `${encoding}; fetch() decodes a body, so that a copy of its Response must have no content-encoding and no content-length`;
-  return encoding === null ? "the response body" : `the response body (${hint})`;
+  if (encoding === null) return "the response body";
+  const hint =
+    "fetch() decodes a body, so that a copy of its Response must have no content-encoding and no content-length";
+  return `the response body (${encoding}; ${hint})`;
 }
